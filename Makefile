@@ -1,0 +1,48 @@
+# Tuma. `make help` lists the targets; CONTRIBUTING.md says when to use them.
+.POSIX:
+.SUFFIXES:
+
+# The linter is pinned: another version finds other things. It is built by the Go command, so that
+# nothing has to be installed; the first build takes two to five minutes, later runs seconds.
+GOLANGCI = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+TEST_TIMEOUT = 15m
+FUZZTIME = 20s
+
+.PHONY: help build demo test check fmt vet lint tidy fuzz clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
+		while IFS='|' read -r target what; do printf '%-8s %s\n' "$$target" "$$what"; done
+
+build: ## build bin/enqueuer, bin/worker, bin/poller and bin/sandbox
+	go build -trimpath -o bin/ ./cmd/enqueuer ./cmd/worker ./cmd/poller ./cmd/sandbox
+
+demo: build ## run everything in one process against simulated providers
+	bin/sandbox up
+
+test: ## run all tests with the race detector (installs redis-server when run as root)
+	scripts/need-redis
+	scripts/need-cc
+	go test -race -timeout $(TEST_TIMEOUT) ./...
+
+check: fmt vet lint tidy ## run every check that is no test
+
+fmt: ## list files that gofmt would change, and fail if there are any
+	@files=$$(gofmt -l cmd internal) && test -z "$$files" || { \
+		echo "not formatted (run gofmt -w on them):" >&2; echo "$$files" >&2; exit 1; }
+
+vet: ## look for likely mistakes
+	go vet ./...
+
+lint: ## run the linters of .golangci.yaml
+	go run $(GOLANGCI) run ./...
+
+tidy: ## check go.mod and the house rules of internal/tidy
+	go mod tidy -diff
+	go test -count=1 ./internal/tidy
+
+fuzz: ## run every fuzz test for a short while (FUZZTIME=20s)
+	scripts/fuzz $(FUZZTIME)
+
+clean: ## remove what build made
+	rm -rf bin

@@ -1,0 +1,117 @@
+package tidy
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	columnsMax     = 100
+	tabWidth       = 4
+	fileLinesMax   = 400
+	testLinesMax   = 800
+	mainLinesMax   = 120
+	functionsLimit = 70
+)
+
+// columns limits the width of lines. A line with an address is spared: addresses cannot be broken.
+func columns(f file) []finding {
+	if f.foreign() || !f.is(".go") && !f.is(".lua") {
+		return nil
+	}
+	var found []finding
+	for i, line := range f.lines() {
+		width := utf8.RuneCountInString(line) + (tabWidth-1)*strings.Count(line, "\t")
+		if width > columnsMax && !strings.Contains(line, "://") {
+			what := fmt.Sprintf("line has %d columns, at most %d", width, columnsMax)
+			found = append(found, finding{i + 1, what})
+		}
+	}
+	return found
+}
+
+// fileLength limits the length of Go files; a main.go only wires, so it is shorter.
+func fileLength(f file) []finding {
+	if f.foreign() || !f.is(".go") {
+		return nil
+	}
+	limit := fileLinesMax
+	switch {
+	case f.isTest():
+		limit = testLinesMax
+	case path.Base(f.path) == "main.go":
+		limit = mainLinesMax
+	}
+	if lines := len(f.lines()); lines > limit {
+		return []finding{{limit + 1, fmt.Sprintf("file has %d lines, at most %d", lines, limit)}}
+	}
+	return nil
+}
+
+// unfinished finds words by which authors mark what they left undone. They are put together here so
+// that this file does not find itself. Behind a quote they are data: one is a currency's code.
+var unfinished = regexp.MustCompile(`(?:^|[^\w"])(FIX` + `ME|TO` + `DO|X` + `XX)\b`)
+
+// markers refuses marks of unfinished work: it is finished, or it is an issue.
+func markers(f file) []finding {
+	if f.foreign() {
+		return nil
+	}
+	return matches(f, unfinished, "mark of unfinished work %q: finish it or open an issue")
+}
+
+// markdownTitle wants one title per page, so that lists of pages read well.
+func markdownTitle(f file) []finding {
+	if f.foreign() || !f.is(".md") {
+		return nil
+	}
+	var found []finding
+	titles, fenced := 0, false
+	for i, line := range f.lines() {
+		if strings.HasPrefix(strings.TrimSpace(line), "```") {
+			fenced = !fenced
+		}
+		if fenced || !strings.HasPrefix(line, "# ") {
+			continue
+		}
+		if titles++; titles > 1 {
+			found = append(found, finding{i + 1, "second title (a line that begins with one #)"})
+		}
+	}
+	if titles == 0 {
+		found = append(found, finding{1, "page has no title (a line that begins with one #)"})
+	}
+	return found
+}
+
+// machinePath finds absolute paths of somebody's machine. The names are put together here so that
+// this file does not find itself.
+var machinePath = regexp.MustCompile(`(?:^|[^\w.~}>-])(/(?:wo` + `rk|ro` + `ot)/)`)
+
+// registries are hosts of package registries: where modules come from is each machine's setting.
+var registries = regexp.MustCompile(strings.ReplaceAll(`\b(`+strings.Join([]string{
+	"proxy,golang,org", "sum,golang,org", "index,golang,org", "goproxy,io", "goproxy,cn",
+	"registry,npmjs,org", "registry,yarnpkg,com", "pypi,org", "files,pythonhosted,org",
+	"crates,io", "rubygems,org", "repo,maven,apache,org", "deb,debian,org",
+	"archive,ubuntu,com", "dl-cdn,alpinelinux,org",
+}, "|")+`)\b`, ",", `\.`))
+
+// machine refuses what holds on one machine only.
+func machine(f file) []finding {
+	found := matches(f, machinePath, "path of a machine %q: use a relative path or a setting")
+	return append(found, matches(f, registries, "host of a package registry %q: leave it out")...)
+}
+
+// matches reports the lines in which the pattern's first group is found.
+func matches(f file, pattern *regexp.Regexp, format string) []finding {
+	var found []finding
+	for i, line := range f.lines() {
+		if match := pattern.FindStringSubmatch(line); match != nil {
+			found = append(found, finding{i + 1, fmt.Sprintf(format, match[1])})
+		}
+	}
+	return found
+}
