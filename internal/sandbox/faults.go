@@ -1,0 +1,192 @@
+package sandbox
+
+import "time"
+
+// Answers to a reference that was used before; the page says only that it must be unique.
+const (
+	RepeatReject = "reject" // 721, nothing happens
+	RepeatReplay = "replay" // 720 again, nobody is paid again
+	RepeatPay    = "pay"    // 720, and everybody is paid again: the nightmare
+)
+
+// Answers to a status query for a reference that is not known.
+const (
+	UnknownNotFound = "404"    // HTTP 404 with a JSON body
+	UnknownEmpty    = "empty"  // HTTP 200 with an empty list
+	UnknownObject   = "object" // HTTP 200 with an object of response_code 722 in place of a list
+)
+
+// What moves a visible status on.
+const (
+	PaceByPolls = "polls"
+	PaceByTime  = "time"
+)
+
+// Faults are all switches. DefaultFaults is the calm setting; the zero value is not valid.
+type Faults struct {
+	Auth   CallFaults   `json:"auth"`
+	Send   SendFaults   `json:"send"`
+	Status StatusFaults `json:"status"`
+
+	// Repeat says what a used reference gets: reject, replay or pay.
+	Repeat string `json:"repeat"`
+	// UnknownReference says what the status of an unknown reference is: 404, empty or object.
+	UnknownReference string `json:"unknown_reference"`
+	// SlowKnowledge is how long after acceptance a status query does not know a reference yet.
+	SlowKnowledge Duration `json:"slow_knowledge"`
+
+	// RefuseAll answers every send with 721, as if our own account were at fault.
+	RefuseAll bool `json:"refuse_all"`
+	// RefuseSuffix is the end of the phone numbers that make a whole request 721; "" is none.
+	RefuseSuffix string `json:"refuse_suffix"`
+	// HTTPAccepted and HTTPRefused are the HTTP statuses of 720 and 721: 200, 201, 202 or 400.
+	HTTPAccepted int `json:"http_accepted"`
+	HTTPRefused  int `json:"http_refused"`
+
+	// ExpiresIn is the life that a token claims; TokenLife is the one it has, "0s" for the same.
+	ExpiresIn Duration `json:"expires_in"`
+	TokenLife Duration `json:"token_life"`
+
+	// MagicNumbers lets a phone number ending in 5550600 to 5550607, 5550699 or 5550721 decide its
+	// own fate; see fate.
+	MagicNumbers bool `json:"magic_numbers"`
+	// Outcomes are the weights of how recipients end.
+	Outcomes Weights `json:"outcomes"`
+	// Jam and Reprocess are the probabilities of passing through 604 or 607 before the end.
+	Jam       float64 `json:"jam"`
+	Reprocess float64 `json:"reprocess"`
+	// LateReversal and LateRefund are the probabilities that a 602 later becomes 605 or 606.
+	LateReversal float64 `json:"late_reversal"`
+	LateRefund   float64 `json:"late_refund"`
+	// Pace says when the visible statuses move. Unlike the outcomes, which are fixed at acceptance,
+	// a new pace applies to requests accepted before it too.
+	Pace Pace `json:"pace"`
+}
+
+// CallFaults are the faults that every call can have. At most one fault before processing or one
+// after it happens to a request; a request that met neither may have its answer mistyped.
+type CallFaults struct {
+	// Latency is spent before processing, with up to Jitter more.
+	Latency Duration `json:"latency"`
+	Jitter  Duration `json:"jitter"`
+
+	// HangBefore holds a request that is never processed for HangLimit, then closes.
+	HangBefore Chance `json:"hang_before"`
+	// LostBefore closes the connection without having processed anything.
+	LostBefore Chance `json:"lost_before"`
+	// ErrorBefore answers 500, 502, 503 or 504 without having processed anything.
+	ErrorBefore Chance `json:"error_before"`
+	// TooMany answers 429 with RetryAfter, rounded up to whole seconds.
+	TooMany    Chance   `json:"too_many"`
+	RetryAfter Duration `json:"retry_after"`
+	// Redirect answers 307 to the same call, which is processed if the client follows.
+	Redirect Chance `json:"redirect"`
+
+	// HangAfter processes, then holds the answer for HangLimit and closes.
+	HangAfter Chance `json:"hang_after"`
+	// LostAfter processes, then closes the connection.
+	LostAfter Chance `json:"lost_after"`
+	// ErrorAfter processes, then answers 500, 502, 503 or 504.
+	ErrorAfter Chance `json:"error_after"`
+	// BrokenJSON processes, then answers half of the JSON as if it were whole.
+	BrokenJSON Chance `json:"broken_json"`
+	// CutBody processes, then closes in the middle of the body.
+	CutBody Chance `json:"cut_body"`
+	// HangLimit bounds both hangs; a client that goes away ends them earlier.
+	HangLimit Duration `json:"hang_limit"`
+
+	// WrongTypes answers numbers as strings and the reverse, and a null provider_reference.
+	WrongTypes Chance `json:"wrong_types"`
+}
+
+// SendFaults are the faults of POST /v1/gw/airtime/send.
+type SendFaults struct {
+	CallFaults
+	// ExpireToken ends the request's token before its time: 401, and again until a new token.
+	ExpireToken Chance `json:"expire_token"`
+}
+
+// StatusFaults are the faults of GET /v1/gw/airtime/{reference}/status.
+type StatusFaults struct {
+	CallFaults
+	// ExpireToken ends the request's token before its time: 401, and again until a new token.
+	ExpireToken Chance `json:"expire_token"`
+	// Partial leaves about half of the recipients out of the list, at least one.
+	Partial Chance `json:"partial"`
+	// UnknownCodes gives about half of the recipients, at least one, the undocumented code 699.
+	UnknownCodes Chance `json:"unknown_codes"`
+	// Reorder shuffles the list.
+	Reorder Chance `json:"reorder"`
+}
+
+// Weights say how often recipients end in each final code; they need not add up to anything.
+// Reversed and Refunded end there without ever having been 602, and are not paid.
+type Weights struct {
+	Successful float64 `json:"successful"`
+	Failed     float64 `json:"failed"`
+	Reversed   float64 `json:"reversed"`
+	Refunded   float64 `json:"refunded"`
+}
+
+// Pace says how long the visible status stays open (600, then 601), how long it stays in 604 or
+// 607 after that, and how long a 602 stands before it becomes 605 or 606. By polls it counts
+// processed status queries of the reference, by time it counts from acceptance.
+type Pace struct {
+	By          string   `json:"by"`
+	OpenPolls   int      `json:"open_polls"`
+	DetourPolls int      `json:"detour_polls"`
+	LatePolls   int      `json:"late_polls"`
+	OpenFor     Duration `json:"open_for"`
+	DetourFor   Duration `json:"detour_for"`
+	LateFor     Duration `json:"late_for"`
+}
+
+// DefaultFaults are calm: 97 in 100 recipients succeed and the others fail, after one status query
+// that shows them open; every request is answered at once and well.
+func DefaultFaults() Faults {
+	call := CallFaults{
+		RetryAfter: Duration(time.Second),
+		HangLimit:  Duration(2 * time.Minute),
+	}
+	return Faults{
+		Auth:             call,
+		Send:             SendFaults{CallFaults: call},
+		Status:           StatusFaults{CallFaults: call},
+		Repeat:           RepeatReject,
+		UnknownReference: UnknownNotFound,
+		HTTPAccepted:     200,
+		HTTPRefused:      200,
+		ExpiresIn:        Duration(time.Hour),
+		MagicNumbers:     true,
+		Outcomes:         Weights{Successful: 97, Failed: 3},
+		Pace: Pace{
+			By: PaceByPolls, OpenPolls: 1, DetourPolls: 2, LatePolls: 3,
+			OpenFor:   Duration(2 * time.Second),
+			DetourFor: Duration(4 * time.Second),
+			LateFor:   Duration(10 * time.Second),
+		},
+	}
+}
+
+// HostileFaults turn on everything that the page leaves open except paying twice: a correct client
+// pays nobody twice under them and settles everybody in the end.
+func HostileFaults() Faults {
+	f := DefaultFaults()
+	few := Sometimes(0.02)
+	for _, call := range []*CallFaults{&f.Auth, &f.Send.CallFaults, &f.Status.CallFaults} {
+		call.Jitter = Duration(50 * time.Millisecond)
+		call.HangLimit = Duration(time.Minute)
+		for _, c := range call.chances() {
+			*c.chance = few
+		}
+	}
+	f.Send.HangBefore, f.Status.HangBefore, f.Auth.HangBefore = Sometimes(0.002), Never(), Never()
+	f.Send.HangAfter, f.Status.HangAfter, f.Auth.HangAfter = Sometimes(0.002), Never(), Never()
+	f.Send.ExpireToken, f.Status.ExpireToken = few, few
+	f.Status.Partial, f.Status.UnknownCodes = Sometimes(0.1), Sometimes(0.05)
+	f.Status.Reorder = Sometimes(1)
+	f.SlowKnowledge = Duration(2 * time.Second)
+	f.HTTPAccepted, f.HTTPRefused = 202, 400
+	f.Jam, f.Reprocess, f.LateReversal, f.LateRefund = 0.05, 0.05, 0.005, 0.005
+	return f
+}

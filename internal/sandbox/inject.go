@@ -1,0 +1,167 @@
+package sandbox
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// bodyMax is far above a request of 1,000 recipients.
+const bodyMax = 1 << 20
+
+// redirectedQuery marks a request that follows our own redirect.
+const redirectedQuery = "redirected=1"
+
+// answer is what a call says before any fault spoils it.
+type answer struct {
+	status int
+	body   []byte
+}
+
+// buffers are shared by request bodies and answers: an answer for 1,000 recipients is 200 kB.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// process carries out one call; it writes the JSON of its answer into out.
+type process func(r *http.Request, body []byte, rd *round, out *bytes.Buffer) int
+
+// answering wraps a call with its faults. The body is read first in any case, as only then does
+// net/http notice that a client goes away.
+func (s *Simulator) answering(c call, carryOut process) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, out := borrow(), borrow()
+		defer buffers.Put(body)
+		defer buffers.Put(out)
+		if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, bodyMax)); err != nil {
+			refuseBody(w, err)
+			return
+		}
+		rd := s.board.next(c, r.URL.RawQuery == redirectedQuery)
+		s.spend(rd.delay)
+		if rd.before != "" {
+			s.unprocessed(w, r, &rd)
+			return
+		}
+		status := carryOut(r, body.Bytes(), &rd, out)
+		s.reply(w, r, &rd, answer{status: status, body: out.Bytes()})
+	}
+}
+
+func borrow() *bytes.Buffer {
+	buffer := buffers.Get().(*bytes.Buffer)
+	buffer.Reset()
+	return buffer
+}
+
+// refuseBody answers a body that could not be read; nothing was processed.
+func refuseBody(w http.ResponseWriter, err error) {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		writeJSON(w, answer{http.StatusRequestEntityTooLarge, []byte(`{"error":"body too large"}`)})
+		return
+	}
+	writeJSON(w, answer{http.StatusBadRequest, []byte(`{"error":"body could not be read"}`)})
+}
+
+// spend waits without looking at the client: a request in the provider's hands goes on when the
+// client gives up. Only the end of the serving process cuts it short.
+func (s *Simulator) spend(delay time.Duration) {
+	if delay <= 0 {
+		return
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.stopping():
+	}
+}
+
+// hang holds the connection until the limit, the client's end or the process's, then closes it.
+func (s *Simulator) hang(w http.ResponseWriter, r *http.Request, limit Duration) {
+	timer := time.NewTimer(time.Duration(limit))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.Context().Done():
+	case <-s.stopping():
+	}
+	drop(w)
+}
+
+// unprocessed answers, or does not answer, a request of which nothing is carried out.
+func (s *Simulator) unprocessed(w http.ResponseWriter, r *http.Request, rd *round) {
+	switch rd.before {
+	case hangBefore:
+		s.hang(w, r, rd.common.HangLimit)
+	case lostBefore:
+		drop(w)
+	case errorBefore:
+		serverError(w, rd)
+	case tooMany:
+		seconds := math.Ceil(time.Duration(rd.common.RetryAfter).Seconds())
+		w.Header().Set("Retry-After", strconv.Itoa(int(seconds)))
+		writeJSON(w, answer{http.StatusTooManyRequests, []byte(`{"error":"too many requests"}`)})
+	case redirect:
+		target := r.URL.EscapedPath() + "?" + redirectedQuery
+		http.Redirect(w, r, target, http.StatusTemporaryRedirect)
+	}
+}
+
+// reply delivers the answer to a processed request, or spoils it.
+func (s *Simulator) reply(w http.ResponseWriter, r *http.Request, rd *round, a answer) {
+	switch rd.after {
+	case hangAfter:
+		s.hang(w, r, rd.common.HangLimit)
+	case lostAfter:
+		drop(w)
+	case errorAfter:
+		serverError(w, rd)
+	case brokenJSON:
+		writeJSON(w, answer{a.status, a.body[:len(a.body)/2]})
+	case cutBody:
+		cut(w, a)
+	default:
+		writeJSON(w, a)
+	}
+}
+
+func writeJSON(w http.ResponseWriter, a answer) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+	w.WriteHeader(a.status)
+	// The client may be gone by now; there is nobody else to tell.
+	_, _ = w.Write(a.body)
+}
+
+// serverError answers as the proxy in front of a provider does: HTML, whatever was asked for.
+func serverError(w http.ResponseWriter, rd *round) {
+	status := [...]int{500, 502, 503, 504}[rd.draw%4]
+	w.Header().Set("Content-Type", "text/html")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, "<html><body><h1>"+http.StatusText(status)+"</h1></body></html>")
+}
+
+// cut announces the whole body, sends half of it and closes.
+func cut(w http.ResponseWriter, a answer) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+	w.WriteHeader(a.status)
+	_, _ = w.Write(a.body[:len(a.body)/2])
+	_ = http.NewResponseController(w).Flush()
+	panic(http.ErrAbortHandler)
+}
+
+// drop closes the connection without a byte of answer. Where the connection cannot be taken over
+// (HTTP/2, a recorder), aborting the handler has the same effect on the client.
+func drop(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	_ = conn.Close()
+}

@@ -1,0 +1,214 @@
+package sandbox
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+const (
+	responseAccepted = 720
+	responseRefused  = 721
+	responseUnknown  = 722 // not on the page; the switch unknown_reference shows it
+
+	recipientsMax = 1000
+	phoneDigits   = 12 // 254 and nine more
+	amountMax     = 1_000_000_00
+)
+
+// sendRequest is the body of POST /v1/gw/airtime/send.
+type sendRequest struct {
+	Reference  string          `json:"reference"`
+	Recipients []sendRecipient `json:"recipients"`
+}
+
+type sendRecipient struct {
+	PhoneNumber string `json:"phone_number"`
+	Amount      string `json:"amount"`
+}
+
+// requests are reused for their slices: growing one to 1,000 costs more than decoding into it.
+var requests = sync.Pool{New: func() any { return new(sendRequest) }}
+
+func borrowRequest() *sendRequest {
+	request := requests.Get().(*sendRequest)
+	// encoding/json decodes into what lies beyond the length: an amount that is left out would be
+	// somebody else's.
+	clear(request.Recipients[:cap(request.Recipients)])
+	request.Reference, request.Recipients = "", request.Recipients[:0]
+	return request
+}
+
+// send answers POST /v1/gw/airtime/send. One bad field refuses the whole request and leaves its
+// reference unused.
+func (s *Simulator) send(r *http.Request, body []byte, rd *round, out *bytes.Buffer) int {
+	if !s.authorised(r, rd, out) {
+		return http.StatusUnauthorized
+	}
+	request := borrowRequest()
+	defer requests.Put(request)
+	b, err := s.read(r, body, request, rd)
+	if err != nil {
+		s.ledger.refuse()
+		return refusal(out, rd, request.Reference, err.Error())
+	}
+	if !s.ledger.accept(b, rd.faults.Repeat) {
+		return refusal(out, rd, request.Reference, "reference already used")
+	}
+	respond(out, rd, request.Reference, responseAccepted,
+		"Airtime request has been accepted for processing")
+	return rd.faults.HTTPAccepted
+}
+
+func refusal(out *bytes.Buffer, rd *round, reference, why string) int {
+	respond(out, rd, reference, responseRefused, "Validation Failed: "+why)
+	return rd.faults.HTTPRefused
+}
+
+func respond(out *bytes.Buffer, rd *round, reference string, code int, description string) {
+	format := `{"reference":%s,"response_code":%d,"response_description":%s}`
+	if rd.wrongTypes {
+		format = `{"reference":%s,"response_code":"%d","response_description":%s}`
+	}
+	fmt.Fprintf(out, format, quote(reference), code, quote(description))
+}
+
+// quote writes a JSON string.
+func quote(text string) []byte {
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		return []byte(`""`) // strings always marshal
+	}
+	return quoted
+}
+
+func isJSON(r *http.Request) bool {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && kind == "application/json"
+}
+
+// read turns a request into a batch with every fate drawn. An error that names the field is
+// returned when anything is not as the page has it.
+func (s *Simulator) read(
+	r *http.Request, body []byte, request *sendRequest, rd *round,
+) (*batch, error) {
+	if rd.faults.RefuseAll {
+		// The reference is read for the answer only, so a body that cannot be read is no matter.
+		_ = json.Unmarshal(body, request)
+		return nil, errors.New("account may not send")
+	}
+	if !isJSON(r) {
+		return nil, errors.New("content type: want application/json")
+	}
+	if err := decodeStrict(body, request); err != nil {
+		return nil, decodeError(err)
+	}
+	if request.Reference == "" {
+		return nil, errors.New("reference: is required")
+	}
+	if n := len(request.Recipients); n < 1 || n > recipientsMax {
+		return nil, fmt.Errorf("recipients: want 1 to %d, not %d", recipientsMax, n)
+	}
+	b := &batch{
+		reference:  request.Reference,
+		hash:       hashText(s.seed, request.Reference),
+		accepted:   s.now(),
+		recipients: make([]recipient, len(request.Recipients)),
+	}
+	for i, one := range request.Recipients {
+		read, err := readRecipient(one, &rd.faults)
+		if err != nil {
+			return nil, fmt.Errorf("recipients[%d].%w", i, err)
+		}
+		read.fate = rd.faults.draw(b.hash, read.phone)
+		b.recipients[i] = read
+	}
+	return b, findRepeated(b.recipients)
+}
+
+// decodeError says where a body is not as the page has it, without its values.
+func decodeError(err error) error {
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		return fmt.Errorf("%s: want a %s", wrong.Field, wrong.Type.Kind())
+	}
+	return errors.New("body: want the JSON object of the documentation and nothing else")
+}
+
+func readRecipient(one sendRecipient, f *Faults) (recipient, error) {
+	phone, err := parsePhone(one.PhoneNumber)
+	if err != nil {
+		return recipient{}, fmt.Errorf("phone_number: %w", err)
+	}
+	refused := f.RefuseSuffix != "" && strings.HasSuffix(one.PhoneNumber, f.RefuseSuffix)
+	if refused || f.MagicNumbers && magicCode(phone) == magicRefuse {
+		return recipient{}, errors.New("phone_number: is not accepted")
+	}
+	amount, err := parseCents(one.Amount)
+	if err != nil {
+		return recipient{}, fmt.Errorf("amount: %w", err)
+	}
+	if amount < 1 || amount > amountMax {
+		return recipient{}, errors.New("amount: is out of range")
+	}
+	return recipient{phone: phone, amount: amount}, nil
+}
+
+// parsePhone reads 254 and nine more digits, without a plus sign.
+func parsePhone(text string) (uint64, error) {
+	wrong := errors.New("want 254 and nine more digits")
+	if len(text) != phoneDigits || !strings.HasPrefix(text, "254") {
+		return 0, wrong
+	}
+	phone, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, wrong
+	}
+	return phone, nil
+}
+
+// parseCents reads a decimal such as "10" or "10.50" exactly.
+func parseCents(text string) (Cents, error) {
+	wrong := errors.New("want a decimal string with at most two decimals")
+	whole, part, pointed := strings.Cut(text, ".")
+	if whole == "" || len(whole) > 12 || pointed && (part == "" || len(part) > 2) {
+		return 0, wrong
+	}
+	var value Cents
+	for i := range len(whole) + 2 {
+		digit := byte('0')
+		switch {
+		case i < len(whole):
+			digit = whole[i]
+		case i-len(whole) < len(part):
+			digit = part[i-len(whole)]
+		}
+		if digit < '0' || digit > '9' {
+			return 0, wrong
+		}
+		value = value*10 + Cents(digit-'0')
+	}
+	return value, nil
+}
+
+// findRepeated refuses a phone number that is twice in one request. The page does not speak of it,
+// but callbacks are told apart by reference and phone number only, so the second could never be
+// told from the first.
+func findRepeated(recipients []recipient) error {
+	phones := make([]uint64, len(recipients))
+	for i, r := range recipients {
+		phones[i] = r.phone
+	}
+	slices.Sort(phones)
+	if len(slices.Compact(phones)) < len(recipients) {
+		return errors.New("recipients: a phone_number is repeated")
+	}
+	return nil
+}

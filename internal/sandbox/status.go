@@ -1,0 +1,164 @@
+package sandbox
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// messages go with the codes, as in the samples of the page.
+var messages = map[int]string{
+	codeUnprocessed:  "Airtime request not started",
+	codeProcessing:   "Airtime request in progress",
+	codeSuccessful:   "Airtime request processed successfully",
+	codeFailed:       "Invalid phone number",
+	codeJammed:       "Airtime request stuck at provider",
+	codeReversed:     "Airtime reversed",
+	codeRefunded:     "Funds returned",
+	codeReprocessing: "Airtime request submitted for reprocessing",
+	codeUndocumented: "Airtime request under review",
+}
+
+// status answers GET /v1/gw/airtime/{reference}/status: a bare list of what the callbacks say.
+func (s *Simulator) status(r *http.Request, _ []byte, rd *round, out *bytes.Buffer) int {
+	if !s.authorised(r, rd, out) {
+		return http.StatusUnauthorized
+	}
+	reference, now := r.PathValue("reference"), s.now()
+	b, known := s.ledger.poll(reference, now, time.Duration(rd.faults.SlowKnowledge))
+	if !known {
+		return unknownReference(out, rd, reference)
+	}
+	c := rd.faults.Pace.clock(b.polls, now.Sub(b.accepted))
+	l := lister{round: rd, batch: &b, clock: c, quoted: quote(reference)}
+	out.Grow(len(b.recipients) * 240)
+	out.Write(l.list(out.AvailableBuffer()))
+	return http.StatusOK
+}
+
+// unknownReference answers in one of the three ways that the page leaves open.
+func unknownReference(out *bytes.Buffer, rd *round, reference string) int {
+	switch rd.faults.UnknownReference {
+	case UnknownEmpty:
+		out.WriteString("[]")
+	case UnknownObject:
+		respond(out, rd, reference, responseUnknown, "Reference not found")
+	default:
+		out.WriteString(`{"error":"reference not found"}`)
+		return http.StatusNotFound
+	}
+	return http.StatusOK
+}
+
+// lister writes one status answer. It appends by hand, as the answers are most of the simulator's
+// work under load.
+type lister struct {
+	round  *round
+	batch  *batch
+	clock  clock
+	quoted []byte // the reference as a JSON string
+}
+
+func (l *lister) list(dst []byte) []byte {
+	dst = append(dst, '[')
+	for i, at := range l.order() {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = l.line(dst, l.batch.recipients[at], l.chosen(at))
+	}
+	return append(dst, ']')
+}
+
+// order lists the places of the recipients to show: all of them as sent, unless a fault is on.
+func (l *lister) order() []int {
+	places := make([]int, 0, len(l.batch.recipients))
+	for at := range l.batch.recipients {
+		if !l.round.partial || !l.chosen(at) {
+			places = append(places, at)
+		}
+	}
+	if l.round.reorder {
+		random := rand.New(rand.NewPCG(l.round.draw, saltMember))
+		random.Shuffle(len(places), func(i, j int) {
+			places[i], places[j] = places[j], places[i]
+		})
+	}
+	return places
+}
+
+// chosen says whether a fault about some recipients strikes this one: about half of them, and
+// always one.
+func (l *lister) chosen(at int) bool {
+	struck := mix(mix(l.round.draw, saltMember), uint64(at))&1 == 1
+	return struck || at == int(l.round.draw%uint64(len(l.batch.recipients)))
+}
+
+// line appends one recipient. With unknown codes on, the chosen ones get theirs.
+func (l *lister) line(dst []byte, r recipient, chosen bool) []byte {
+	code := r.fate.visible(l.clock, l.batch.hash, r.phone)
+	if l.round.unknownCodes && chosen {
+		code = codeUndocumented
+	}
+	wrong := l.round.wrongTypes
+	h := mix(mix(l.batch.hash, r.phone), saltIdentifier)
+	dst = append(dst, `{"phone_number":`...)
+	dst = quoted(dst, !wrong, func(d []byte) []byte { return strconv.AppendUint(d, r.phone, 10) })
+	dst = append(dst, `,"amount":`...)
+	dst = quoted(dst, wrong, func(d []byte) []byte { return appendNumber(d, r.amount) })
+	dst = append(dst, `,"service_status":`...)
+	dst = quoted(dst, wrong, func(d []byte) []byte { return strconv.AppendInt(d, int64(code), 10) })
+	dst = append(dst, `,"external_reference":`...)
+	dst = append(dst, l.quoted...)
+	dst = append(dst, `,"provider_reference":`...)
+	if moved(code) && !wrong {
+		dst = quoted(dst, true, func(d []byte) []byte {
+			return strconv.AppendUint(d, 1_000_000_000+h%9_000_000_000, 10)
+		})
+	} else {
+		dst = append(dst, "null"...)
+	}
+	dst = append(dst, `,"correlation_id":"`...)
+	dst = appendLetters(dst, h)
+	dst = append(dst, `","message":"`...)
+	dst = append(dst, messages[code]...)
+	return append(dst, `"}`...)
+}
+
+// moved says whether the network had the recipient in hand, and so has a reference of its own.
+func moved(code int) bool {
+	return code == codeSuccessful || code == codeReversed || code == codeRefunded
+}
+
+// quoted appends a scalar, as a string or bare.
+func quoted(dst []byte, asText bool, scalar func([]byte) []byte) []byte {
+	if !asText {
+		return scalar(dst)
+	}
+	return append(scalar(append(dst, '"')), '"')
+}
+
+// appendNumber writes an amount the way JSON encoders write numbers: 10, 10.5, 10.05.
+func appendNumber(dst []byte, c Cents) []byte {
+	dst = strconv.AppendInt(dst, int64(c/100), 10)
+	if c%100 == 0 {
+		return dst
+	}
+	dst = append(dst, '.', byte('0'+c/10%10))
+	if c%10 == 0 {
+		return dst
+	}
+	return append(dst, byte('0'+c%10))
+}
+
+// appendLetters writes a correlation id in the style of the page's samples.
+func appendLetters(dst []byte, h uint64) []byte {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+	for range 12 {
+		dst = append(dst, letters[h%32])
+		h /= 32
+	}
+	return dst
+}
