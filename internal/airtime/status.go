@@ -1,0 +1,152 @@
+package airtime
+
+import "fmt"
+
+// Status says where a recipient stands. The zero value is no status and is never stored.
+type Status uint8
+
+// The statuses. The comment of each says what it means and who has the next move.
+const (
+	// Queued recipients are pending or in a batch that has not begun to send; a worker moves next.
+	Queued Status = iota + 1
+	// Sending recipients are in a batch whose request is on the wire; the worker moves next.
+	Sending
+	// InDoubt recipients may or may not have been paid: the answer was lost. A query, a callback or
+	// a person decides; nobody resends them under another batch.
+	InDoubt
+	// Rejected recipients were refused before any effect; nobody moves.
+	Rejected
+	// Cancelled recipients were withdrawn before sending; nobody moves.
+	Cancelled
+	// Submitted recipients were accepted by the provider (Lipad 600); the provider moves next.
+	Submitted
+	// Processing recipients are being worked on by the provider (Lipad 601).
+	Processing
+	// Jammed recipients are stuck at the provider (Lipad 604): asked again, never resent.
+	Jammed
+	// Reprocessing recipients are retried by the provider itself (Lipad 607): never resent.
+	Reprocessing
+	// Unconfirmed recipients were accepted by a provider that has no way to tell more.
+	Unconfirmed
+	// Failed recipients were not paid (Lipad 603).
+	Failed
+	// Successful recipients were paid (Lipad 602).
+	Successful
+	// Reversed recipients were paid and the payment was undone (Lipad 605).
+	Reversed
+	// Refunded recipients were not paid for good and the money came back (Lipad 606).
+	Refunded
+)
+
+// statusRow is one line of the status table (docs/state-machine.md repeats it for people).
+type statusRow struct {
+	name    string
+	code    byte // How a recipient's row in Redis spells the status: one character.
+	rank    int  // Evidence of effect: a higher rank replaces a lower one.
+	settled bool // Nothing more is expected; polling stops.
+}
+
+// statusTable is the one place where statuses get their meaning. The Lua scripts are given it as
+// data when they are loaded, so Go and Redis cannot disagree.
+var statusTable = [...]statusRow{
+	Queued:       {"queued", 'q', 0, false},
+	Sending:      {"sending", 's', 1, false},
+	InDoubt:      {"in_doubt", 'd', 1, false},
+	Rejected:     {"rejected", 'x', 2, true},
+	Cancelled:    {"cancelled", 'c', 2, true},
+	Submitted:    {"submitted", 'a', 3, false},
+	Processing:   {"processing", 'p', 3, false},
+	Jammed:       {"jammed", 'j', 3, false},
+	Reprocessing: {"reprocessing", 'r', 3, false},
+	Unconfirmed:  {"unconfirmed", 'u', 4, true},
+	Failed:       {"failed", 'f', 5, true},
+	Successful:   {"successful", 'S', 6, true},
+	Reversed:     {"reversed", 'v', 7, true},
+	Refunded:     {"refunded", 'n', 8, true},
+}
+
+// Statuses returns every status, in the order of the table.
+func Statuses() []Status {
+	all := make([]Status, 0, len(statusTable)-1)
+	for s := Queued; int(s) < len(statusTable); s++ {
+		all = append(all, s)
+	}
+	return all
+}
+
+// Valid reports whether s is one of the table's statuses.
+func (s Status) Valid() bool { return s >= Queued && int(s) < len(statusTable) }
+
+func (s Status) row() statusRow {
+	if !s.Valid() {
+		return statusRow{name: fmt.Sprintf("status(%d)", uint8(s)), code: '?'}
+	}
+	return statusTable[s]
+}
+
+// String returns the status as users and results spell it.
+func (s Status) String() string { return s.row().name }
+
+// Code returns the character that stands for the status in a stored row.
+func (s Status) Code() byte { return s.row().code }
+
+// Rank orders statuses by evidence of effect; see DESIGN in docs/state-machine.md.
+func (s Status) Rank() int { return s.row().rank }
+
+// Settled reports whether nothing more is expected for a recipient in this status.
+func (s Status) Settled() bool { return s.row().settled }
+
+// Effect reports whether the status is evidence that the provider took the recipient.
+func (s Status) Effect() bool { return s.Valid() && s.Rank() >= Submitted.Rank() }
+
+// MarshalText writes the name.
+func (s Status) MarshalText() ([]byte, error) {
+	if !s.Valid() {
+		return nil, fmt.Errorf("status %d does not exist", uint8(s))
+	}
+	return []byte(s.String()), nil
+}
+
+// UnmarshalText reads a name.
+func (s *Status) UnmarshalText(text []byte) error {
+	parsed, err := ParseStatus(string(text))
+	if err != nil {
+		return err
+	}
+	*s = parsed
+	return nil
+}
+
+// ParseStatus returns the status with that name. An error is returned for any other word.
+func ParseStatus(name string) (Status, error) {
+	for _, s := range Statuses() {
+		if s.String() == name {
+			return s, nil
+		}
+	}
+	return 0, fmt.Errorf("status %q does not exist", name)
+}
+
+// StatusFromCode returns the status that a stored row spells with c. An error is returned when no
+// status has that code.
+func StatusFromCode(c byte) (Status, error) {
+	for _, s := range Statuses() {
+		if s.Code() == c {
+			return s, nil
+		}
+	}
+	return 0, fmt.Errorf("status code %q does not exist", string(rune(c)))
+}
+
+// Merge decides what an observation makes of a recipient in the same batch: the higher rank wins,
+// among equal open statuses the latest, and everything else leaves the recipient as it is.
+func Merge(now, seen Status) Status {
+	switch {
+	case seen.Rank() > now.Rank():
+		return seen
+	case seen.Rank() == now.Rank() && !now.Settled() && !seen.Settled():
+		return seen
+	default:
+		return now
+	}
+}

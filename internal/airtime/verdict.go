@@ -1,0 +1,87 @@
+package airtime
+
+import "fmt"
+
+// Verdict is what one provider answer means for one recipient. There are exactly four.
+type Verdict uint8
+
+// The verdicts.
+const (
+	// Accepted: the provider took the recipient and may pay.
+	Accepted Verdict = iota + 1
+	// Refused: the provider answered and surely did not take this recipient.
+	Refused
+	// Unsent: the request surely never reached the provider's business logic.
+	Unsent
+	// Unknown: the recipient may have been taken. Only a query, a callback or a person decides.
+	Unknown
+)
+
+var verdictNames = [...]string{
+	Accepted: "accepted", Refused: "rejected", Unsent: "unsent", Unknown: "unknown",
+}
+
+// Verdicts returns the four verdicts.
+func Verdicts() []Verdict { return []Verdict{Accepted, Refused, Unsent, Unknown} }
+
+// String returns the verdict's word.
+func (v Verdict) String() string {
+	if v < Accepted || int(v) >= len(verdictNames) {
+		return fmt.Sprintf("verdict(%d)", uint8(v))
+	}
+	return verdictNames[v]
+}
+
+// Reason says why a status or a pause came about. It is a closed list, so that it can be a metric
+// label; a provider's own words travel beside it as the message.
+type Reason string
+
+// The reasons.
+const (
+	// NoReason is the reason of everything that went as it should.
+	NoReason Reason = ""
+	// ReasonRefused: the provider refused the recipient.
+	ReasonRefused Reason = "refused"
+	// ReasonBatchRefused: the provider refused the request as a whole (Lipad 721).
+	ReasonBatchRefused Reason = "batch_refused"
+	// ReasonProvider: the provider reports the recipient as failed, reversed or refunded.
+	ReasonProvider Reason = "provider"
+	// ReasonCredentials: the provider did not accept our credentials.
+	ReasonCredentials Reason = "credentials"
+	// ReasonBalance: our account at the provider is empty.
+	ReasonBalance Reason = "balance"
+	// ReasonRateLimited: the provider asked us to slow down (429).
+	ReasonRateLimited Reason = "rate_limited"
+	// ReasonConnect: no connection to the provider could be made.
+	ReasonConnect Reason = "connect"
+	// ReasonTimeout: the answer did not come in time.
+	ReasonTimeout Reason = "timeout"
+	// ReasonServerError: the provider answered 5xx.
+	ReasonServerError Reason = "server_error"
+	// ReasonUnreadable: the answer could not be understood.
+	ReasonUnreadable Reason = "unreadable"
+	// ReasonMissing: the answer left the recipient out.
+	ReasonMissing Reason = "missing"
+	// ReasonLate: too little time was left to send, so nothing was sent.
+	ReasonLate Reason = "late"
+	// ReasonSilent: the sender never reported back.
+	ReasonSilent Reason = "silent"
+	// ReasonCancelled: withdrawn by a person.
+	ReasonCancelled Reason = "cancelled"
+	// ReasonPerson: settled by a person's word.
+	ReasonPerson Reason = "person"
+	// ReasonStorage: the state could not promise to remember the sending, so nothing was sent.
+	ReasonStorage Reason = "storage"
+	// ReasonOurFault: the provider refuses everything, so the fault is in our account or set-up.
+	ReasonOurFault Reason = "our_fault"
+)
+
+// Reasons returns every reason but NoReason, for metrics that start at zero.
+func Reasons() []Reason {
+	return []Reason{
+		ReasonRefused, ReasonBatchRefused, ReasonProvider, ReasonCredentials, ReasonBalance,
+		ReasonRateLimited, ReasonConnect, ReasonTimeout, ReasonServerError, ReasonUnreadable,
+		ReasonMissing, ReasonLate, ReasonSilent, ReasonCancelled, ReasonPerson, ReasonStorage,
+		ReasonOurFault,
+	}
+}
