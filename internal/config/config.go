@@ -1,0 +1,143 @@
+package config
+
+import (
+	"os"
+	"time"
+
+	"tuma/internal/airtime"
+)
+
+// Names of the providers that can be configured.
+const (
+	ProviderLipad          = "lipad"
+	ProviderAfricasTalking = "africastalking"
+	ProviderQuickSMS       = "quicksms"
+	ProviderSozuri         = "sozuri"
+)
+
+// providerNames are all providers, in the order in which the default is looked for.
+var providerNames = []string{
+	ProviderLipad, ProviderAfricasTalking, ProviderQuickSMS, ProviderSozuri,
+}
+
+// Config is every setting. It is valid as Load returns it, and read only.
+type Config struct {
+	// RedisURL may hold a password.
+	RedisURL Secret
+	// RedisMode is single, sentinel or cluster.
+	RedisMode     string
+	AllowVolatile bool
+	Namespace     string
+	// DefaultProvider takes what names no provider; empty when no provider is on.
+	DefaultProvider string
+
+	// MaxInFlight is the number of requests on the wire per provider, over all workers.
+	MaxInFlight    int
+	SubmitTimeout  time.Duration
+	PollInitial    time.Duration
+	PollMax        time.Duration
+	PollMultiplier float64
+	SendGuard      time.Duration
+	SettleDelay    time.Duration
+	SweepInterval  time.Duration
+	// ClaimTimeout is after how long a batch that was claimed and not begun goes back.
+	ClaimTimeout time.Duration
+	Retention    time.Duration
+	// StreamAge is the age at which results and rejected jobs are trimmed.
+	StreamAge   time.Duration
+	Concurrency int
+
+	CallbackAddr  string
+	CallbackToken Secret
+	// TrustCallbacks are the providers whose callbacks are believed without a query.
+	TrustCallbacks []string
+
+	HTTPAddr string
+	// HTTPTokens is the text of producer=token pairs; ParseTokens reads it.
+	HTTPTokens Secret
+
+	// OpsAddr is empty when each process should take its own default.
+	OpsAddr         string
+	MonitorWrite    bool
+	MonitorUser     string
+	MonitorPassword Secret
+
+	LogLevel string
+	// LogFormat is json, console, or empty: console on a terminal and json elsewhere.
+	LogFormat string
+
+	Lipad          Lipad
+	AfricasTalking AfricasTalking
+	QuickSMS       QuickSMS
+	Sozuri         Sozuri
+
+	// Limits replace what the catalog says, by provider and currency.
+	Limits map[string]map[airtime.Currency]Limit
+	// BatchMax replaces the most recipients of one request, by provider.
+	BatchMax map[string]int
+	// MinReplicas is how many replicas must hold a BeginSend before anything is sent.
+	MinReplicas int
+
+	shown []string // What Describe returns.
+}
+
+// Limit bounds the amount of one recipient, in minor units; zero means that it is not set.
+type Limit struct {
+	Min, Max int64
+}
+
+// Lipad is the account at Lipad. It is on when everything is set.
+type Lipad struct {
+	On             bool
+	BaseURL        string
+	ConsumerKey    Secret
+	ConsumerSecret Secret
+	// ResendSameReference lets a batch that Lipad does not know be sent again under its reference.
+	ResendSameReference bool
+}
+
+// AfricasTalking is the account at Africa's Talking.
+type AfricasTalking struct {
+	On       bool
+	BaseURL  string
+	Username string
+	APIKey   Secret
+}
+
+// QuickSMS is the account at QuickSMS.
+type QuickSMS struct {
+	On       bool
+	BaseURL  string
+	AppKey   Secret
+	AppToken Secret
+}
+
+// Sozuri is the account at Sozuri.
+type Sozuri struct {
+	On      bool
+	BaseURL string
+	Project string
+	APIKey  Secret
+}
+
+// FromEnvironment loads the configuration of this process.
+func FromEnvironment() (*Config, error) { return Load(os.Getenv, os.Environ()) }
+
+// Providers returns the names of the providers that are on.
+func (c *Config) Providers() []string {
+	on := map[string]bool{
+		ProviderLipad: c.Lipad.On, ProviderAfricasTalking: c.AfricasTalking.On,
+		ProviderQuickSMS: c.QuickSMS.On, ProviderSozuri: c.Sozuri.On,
+	}
+	var names []string
+	for _, name := range providerNames {
+		if on[name] {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Describe returns every setting as name=value, in a fixed order, for the log at start. Secrets
+// show as [secret].
+func (c *Config) Describe() []string { return append([]string(nil), c.shown...) }

@@ -1,0 +1,133 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Loopback reports whether an address to listen on (host:port) can be reached from this machine
+// only.
+func Loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	return err == nil && loopbackHost(host)
+}
+
+func loopbackHost(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+func address(field func(*Config) *string) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		_, port, err := net.SplitHostPort(value)
+		if err != nil || !validPort(port) {
+			return errors.New("must be host:port or :port")
+		}
+		*field(c) = value
+		return nil
+	}
+}
+
+func validPort(port string) bool {
+	_, err := strconv.ParseUint(port, 10, 16)
+	return err == nil
+}
+
+func baseURL(field func(*Config) *string) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		const allowed = "must be scheme, host and optional port, such as https://host:8443"
+		parsed, err := url.Parse(value)
+		switch {
+		case err != nil || parsed.Hostname() == "" || parsed.User != nil:
+			return errors.New(allowed)
+		case parsed.Scheme != "https" && parsed.Scheme != "http":
+			return errors.New(allowed)
+		case strings.Trim(parsed.Path, "/") != "" || strings.ContainsAny(value, "?#"):
+			return errors.New(allowed + "; the provider's path is added to it")
+		case parsed.Port() != "" && !validPort(parsed.Port()):
+			return errors.New(allowed)
+		case parsed.Scheme == "http" && !loopbackHost(parsed.Hostname()):
+			return errors.New("must be https: plain http would show the credentials to the" +
+				" network (only loopback may have it)")
+		}
+		*field(c) = parsed.Scheme + "://" + parsed.Host
+		return nil
+	}
+}
+
+// checkRedisURL looks at the parts that every mode needs; the URL may hold a password and is not
+// shown.
+func checkRedisURL(value string) error {
+	parsed, err := url.Parse(value)
+	if err != nil || parsed.Scheme != "redis" && parsed.Scheme != "rediss" || parsed.Host == "" {
+		return errors.New("must be redis://user:password@host:port/0, or rediss:// for TLS")
+	}
+	return nil
+}
+
+// describeRedisURL leaves out user, password and options, among which there may be passwords too.
+func describeRedisURL(value string) string {
+	parsed, err := url.Parse(value)
+	if err != nil {
+		return secretText
+	}
+	return (&url.URL{Scheme: parsed.Scheme, Host: parsed.Host, Path: parsed.Path}).String()
+}
+
+// pathToken is what may stand in a URL path without being escaped.
+var pathToken = regexp.MustCompile(`^[A-Za-z0-9._~-]{1,256}$`)
+
+func checkPathToken(value string) error {
+	if !pathToken.MatchString(value) || strings.Trim(value, ".") == "" {
+		return errors.New("must be 1 to 256 letters, digits, dots, dashes, tildes and" +
+			" underscores, since it stands in a URL")
+	}
+	return nil
+}
+
+func oneLine(value string) error {
+	if strings.ContainsAny(value, "\r\n") {
+		return errors.New("must be a single line")
+	}
+	return nil
+}
+
+// producerName is also the start of the references that the producer's disbursals get.
+var producerName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,32}$`)
+
+// ParseTokens reads producer=token pairs, separated by commas or line ends, into the producer of
+// each token. A producer may have several tokens, so that one can be replaced. An error is returned
+// when a pair is not one, or when two producers share a token; it shows no token.
+func ParseTokens(text string) (map[string]string, error) {
+	producers := map[string]string{}
+	separator := func(c rune) bool { return c == ',' || c == '\n' || c == '\r' }
+	for pair := range strings.FieldsFuncSeq(text, separator) {
+		pair = strings.TrimSpace(pair)
+		if pair == "" {
+			continue
+		}
+		producer, token, _ := strings.Cut(pair, "=")
+		producer, token = strings.TrimSpace(producer), strings.TrimSpace(token)
+		if !producerName.MatchString(producer) || token == "" {
+			return nil, errors.New("must be producer=token pairs with commas between them;" +
+				" producers have 1 to 32 letters, digits, dots, dashes and underscores")
+		}
+		if other, taken := producers[token]; taken {
+			return nil, fmt.Errorf("gives %s and %s the same token", other, producer)
+		}
+		producers[token] = producer
+	}
+	if len(producers) == 0 {
+		return nil, errors.New("must hold at least one producer=token pair")
+	}
+	return producers, nil
+}

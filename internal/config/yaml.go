@@ -1,0 +1,346 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"tuma/internal/airtime"
+)
+
+// maxYAML bounds the configuration file, in bytes.
+const maxYAML = 1 << 20
+
+// scalar is a plain value in the file and where it stands there.
+type scalar struct {
+	value, where string
+}
+
+// yamlFile is the optional configuration file. It is walked node by node rather than decoded, so
+// that every problem names its line and no amount passes through a floating point number.
+type yamlFile struct {
+	path     string
+	scalars  map[string]scalar // By setting key.
+	lists    []scalar          // The providers under callbacks.trust.
+	limits   map[string]map[string]map[string]scalar
+	batch    map[string]scalar
+	resend   *scalar
+	replicas *scalar
+	problems *Problems
+}
+
+// boundKeys are the fields of a limit.
+var boundKeys = []string{"min", "max"}
+
+// pollingKeys are the fields of the section polling and the settings that they stand for.
+var pollingKeys = map[string]string{
+	"initial": "poll_initial", "max": "poll_max", "multiplier": "poll_multiplier",
+}
+
+// readYAML reads the file; an empty path means that there is none.
+func readYAML(path string, problems *Problems) *yamlFile {
+	f := &yamlFile{
+		path: path, scalars: map[string]scalar{}, batch: map[string]scalar{},
+		limits: map[string]map[string]map[string]scalar{}, problems: problems,
+	}
+	if path == "" {
+		return f
+	}
+	root, err := parseYAML(path)
+	if err != nil {
+		*problems = append(*problems, fmt.Sprintf("%s=%q: %s", nameConfig, path, err))
+		return f
+	}
+	if root != nil {
+		f.fields(root, "", f.top)
+	}
+	return f
+}
+
+// parseYAML returns the file's one document, nil when it is empty.
+func parseYAML(path string) (*yaml.Node, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // It was only read.
+	data, err := io.ReadAll(io.LimitReader(file, maxYAML+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxYAML {
+		return nil, fmt.Errorf("is larger than %d bytes", maxYAML)
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var document, second yaml.Node
+	if err := decoder.Decode(&document); err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil, nil //nolint:nilnil // An empty file is a file without settings.
+		}
+		return nil, err
+	}
+	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
+		return nil, errors.New("must hold one YAML document")
+	}
+	return document.Content[0], nil
+}
+
+func (f *yamlFile) where(node *yaml.Node, path string) string {
+	return fmt.Sprintf("%s line %d: %s", f.path, node.Line, path)
+}
+
+func (f *yamlFile) problem(node *yaml.Node, path, format string, values ...any) {
+	*f.problems = append(*f.problems, f.where(node, path)+": "+fmt.Sprintf(format, values...))
+}
+
+// fields calls read with every key of a mapping, once.
+func (f *yamlFile) fields(node *yaml.Node, path string, read func(key, path string, v *yaml.Node)) {
+	if node.Kind != yaml.MappingNode {
+		f.problem(node, strings.TrimSuffix(path, "."), "must be a mapping of names to values")
+		return
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		if value.Kind == yaml.AliasNode || key.Kind != yaml.ScalarNode {
+			f.problem(key, path+key.Value, "aliases and complex keys are not supported")
+			continue
+		}
+		if seen[key.Value] {
+			f.problem(key, path+key.Value, "is there twice")
+			continue
+		}
+		seen[key.Value] = true
+		read(key.Value, path+key.Value, value)
+	}
+}
+
+// plain returns a scalar node's text.
+func (f *yamlFile) plain(node *yaml.Node, path string) (scalar, bool) {
+	if node.Kind != yaml.ScalarNode || node.Tag == "!!null" {
+		f.problem(node, path, "must be a plain value")
+		return scalar{}, false
+	}
+	return scalar{node.Value, f.where(node, path)}, true
+}
+
+// top reads one key of the file.
+func (f *yamlFile) top(key, path string, node *yaml.Node) {
+	sections := map[string]func(key, path string, node *yaml.Node){
+		"limits": f.limitsOf, "polling": f.polling, "batch": f.batchField,
+		"state": f.stateField, "lipad": f.lipadField, "callbacks": f.callbacksField,
+	}
+	if read, section := sections[key]; section {
+		f.fields(node, path+".", read)
+		return
+	}
+	for _, s := range settings() {
+		if s.key() != key {
+			continue
+		}
+		if s.secret != nil {
+			f.problem(node, path, "belongs into %s or %s%s, not into this file",
+				s.name, s.name, fileSuffix)
+			return
+		}
+		f.setting(key, path, node)
+		return
+	}
+	f.unknown(node, path)
+}
+
+func (f *yamlFile) unknown(node *yaml.Node, path string) {
+	f.problem(node, path, "there is no such setting")
+}
+
+// setting keeps a scalar under the key of the variable that it stands for.
+func (f *yamlFile) setting(key, path string, node *yaml.Node) {
+	value, ok := f.plain(node, path)
+	if _, twice := f.scalars[key]; twice {
+		f.problem(node, path, "is there twice")
+	} else if ok {
+		f.scalars[key] = value
+	}
+}
+
+func (f *yamlFile) polling(key, path string, node *yaml.Node) {
+	if name, known := pollingKeys[key]; known {
+		f.setting(name, path, node)
+		return
+	}
+	f.unknown(node, path)
+}
+
+func (f *yamlFile) stateField(key, path string, node *yaml.Node) {
+	f.single(key, path, node, "min_replicas", &f.replicas)
+}
+
+func (f *yamlFile) lipadField(key, path string, node *yaml.Node) {
+	f.single(key, path, node, "resend_same_reference", &f.resend)
+}
+
+func (f *yamlFile) single(key, path string, node *yaml.Node, known string, field **scalar) {
+	if key != known {
+		f.unknown(node, path)
+		return
+	}
+	if value, ok := f.plain(node, path); ok {
+		*field = &value
+	}
+}
+
+func (f *yamlFile) batchField(key, path string, node *yaml.Node) {
+	if key != "max_recipients" {
+		f.unknown(node, path)
+		return
+	}
+	f.fields(node, path+".", func(provider, path string, node *yaml.Node) {
+		if value, ok := f.plain(node, path); ok && f.provider(node, path, provider) {
+			f.batch[provider] = value
+		}
+	})
+}
+
+func (f *yamlFile) callbacksField(key, path string, node *yaml.Node) {
+	if key != "trust" {
+		f.unknown(node, path)
+		return
+	}
+	if node.Kind != yaml.SequenceNode {
+		f.problem(node, path, "must be a list of providers")
+		return
+	}
+	for _, item := range node.Content {
+		if value, ok := f.plain(item, path); ok && f.provider(item, path, value.value) {
+			f.lists = append(f.lists, value)
+		}
+	}
+}
+
+func (f *yamlFile) provider(node *yaml.Node, path, name string) bool {
+	if slices.Contains(providerNames, name) {
+		return true
+	}
+	f.problem(node, path, "%q is no provider; there are %s",
+		name, strings.Join(providerNames, ", "))
+	return false
+}
+
+// limitsOf reads limits.<provider>.<currency>.<min|max>.
+func (f *yamlFile) limitsOf(provider, path string, node *yaml.Node) {
+	if !f.provider(node, path, provider) {
+		return
+	}
+	currencies := map[string]map[string]scalar{}
+	f.limits[provider] = currencies
+	f.fields(node, path+".", func(currency, path string, node *yaml.Node) {
+		if !airtime.Currency(currency).Known() {
+			f.problem(node, path, "%q is not a known currency", currency)
+			return
+		}
+		bounds := map[string]scalar{}
+		currencies[currency] = bounds
+		f.fields(node, path+".", func(bound, path string, node *yaml.Node) {
+			if !slices.Contains(boundKeys, bound) {
+				f.unknown(node, path)
+			} else if value, ok := f.plain(node, path); ok {
+				bounds[bound] = value
+			}
+		})
+	})
+}
+
+// apply stores what the file says beyond the variables.
+func (f *yamlFile) apply(c *Config, problems *Problems) {
+	report := func(s scalar, err error) {
+		*problems = append(*problems, fmt.Sprintf("%s=%q: %s", s.where, s.value, err))
+	}
+	c.Lipad.ResendSameReference = true
+	if f.resend != nil {
+		parse := boolean(func(c *Config) *bool { return &c.Lipad.ResendSameReference })
+		if err := parse(c, f.resend.value); err != nil {
+			report(*f.resend, err)
+		}
+	}
+	if f.replicas != nil {
+		parse := whole(func(c *Config) *int { return &c.MinReplicas }, 0, 10)
+		if err := parse(c, f.replicas.value); err != nil {
+			report(*f.replicas, err)
+		}
+	}
+	for _, trusted := range f.lists {
+		c.TrustCallbacks = append(c.TrustCallbacks, trusted.value)
+	}
+	c.BatchMax = map[string]int{}
+	for _, provider := range slices.Sorted(maps.Keys(f.batch)) {
+		size := 0
+		parse := whole(func(*Config) *int { return &size }, 1, 1000)
+		if err := parse(c, f.batch[provider].value); err != nil {
+			report(f.batch[provider], err)
+		}
+		c.BatchMax[provider] = size
+	}
+	f.applyLimits(c, report)
+}
+
+func (f *yamlFile) applyLimits(c *Config, report func(scalar, error)) {
+	c.Limits = map[string]map[airtime.Currency]Limit{}
+	for _, provider := range slices.Sorted(maps.Keys(f.limits)) {
+		c.Limits[provider] = map[airtime.Currency]Limit{}
+		for _, name := range slices.Sorted(maps.Keys(f.limits[provider])) {
+			var limit Limit
+			bounds := f.limits[provider][name]
+			for i, minor := range []*int64{&limit.Min, &limit.Max} {
+				given, set := bounds[boundKeys[i]]
+				if !set {
+					continue
+				}
+				money, err := airtime.ParseAmount(given.value, airtime.Currency(name))
+				if err != nil {
+					report(given, err)
+				}
+				*minor = money.Minor
+			}
+			if limit.Max > 0 && limit.Min > limit.Max {
+				report(bounds["max"], errors.New("must not be below min"))
+			}
+			c.Limits[provider][airtime.Currency(name)] = limit
+		}
+	}
+}
+
+// describe returns the file's own settings as name=value.
+func (f *yamlFile) describe(c *Config) []string {
+	shown := []string{
+		"lipad.resend_same_reference=" + strconv.FormatBool(c.Lipad.ResendSameReference),
+		"state.min_replicas=" + strconv.Itoa(c.MinReplicas),
+		"callbacks.trust=" + strings.Join(c.TrustCallbacks, ","),
+	}
+	for _, provider := range slices.Sorted(maps.Keys(c.BatchMax)) {
+		shown = append(shown,
+			fmt.Sprintf("batch.max_recipients.%s=%d", provider, c.BatchMax[provider]))
+	}
+	for _, provider := range slices.Sorted(maps.Keys(c.Limits)) {
+		for _, currency := range slices.Sorted(maps.Keys(c.Limits[provider])) {
+			limit := c.Limits[provider][currency]
+			shown = append(shown, fmt.Sprintf("limits.%s.%s=%s to %s", provider, currency,
+				boundText(limit.Min, currency), boundText(limit.Max, currency)))
+		}
+	}
+	return shown
+}
+
+func boundText(minor int64, currency airtime.Currency) string {
+	if minor == 0 {
+		return "the catalog's"
+	}
+	return airtime.Money{Minor: minor, Currency: currency}.Short()
+}

@@ -1,0 +1,340 @@
+package intake
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"tuma/internal/state"
+)
+
+// fieldSet is a set of fields, by their position in a list of names.
+type fieldSet uint8
+
+func (s fieldSet) has(field int) bool { return s&(1<<field) != 0 }
+
+// The fields of a job and of a recipient, as positions in the lists below.
+const (
+	jobReference = iota
+	jobRecipients
+	jobCurrency
+	jobProvider
+	jobCampaign
+	jobList
+)
+
+const (
+	recipientPhone = iota
+	recipientAmount
+)
+
+var (
+	jobFields       = []string{"reference", "recipients", "currency", "provider", "campaign"}
+	envelopeFields  = append(slices.Clone(jobFields), "jobs")
+	recipientFields = []string{"phone_number", "amount"}
+)
+
+// DecodeJob reads one job, checks it and routes it. Faults are returned when anything is wrong with
+// it: unknown or repeated fields, other types than expected, bytes after the job, and every rule of
+// a job.
+func DecodeJob(data []byte, rules Rules) (state.Disbursal, error) {
+	return DecodeJobNamed(data, "", rules)
+}
+
+// DecodeJobNamed is DecodeJob for a job that may leave its reference out: reference then stands for
+// it.
+func DecodeJobNamed(data []byte, reference string, rules Rules) (state.Disbursal, error) {
+	var faults Faults
+	p := newParser(data, &faults)
+	var job Job
+	p.document(func() { job = p.job("", jobFields, nil) })
+	if p.broken {
+		return state.Disbursal{}, faults
+	}
+	if job.Reference == "" {
+		job.Reference = reference
+	}
+	disbursal := job.check(rules, "", &faults)
+	if err := faults.err(); err != nil {
+		return state.Disbursal{}, err
+	}
+	return disbursal, nil
+}
+
+// DecodeJobs reads the payload of a disbursal:accept task: one job, or {"jobs":[…]} with at most
+// 1,000 recipients altogether. The payload is taken whole or refused whole, with Faults that name
+// the job ("jobs[2].reference: missing").
+func DecodeJobs(data []byte, rules Rules) ([]state.Disbursal, error) {
+	var faults Faults
+	p := newParser(data, &faults)
+	var jobs []Job
+	listed := false
+	var single Job
+	p.document(func() {
+		single = p.job("", envelopeFields, func() { listed, jobs = true, p.jobs() })
+	})
+	if p.broken {
+		return nil, faults
+	}
+	if !listed {
+		disbursal := single.check(rules, "", &faults)
+		if err := faults.err(); err != nil {
+			return nil, err
+		}
+		return []state.Disbursal{disbursal}, nil
+	}
+	disbursals, total := make([]state.Disbursal, 0, len(jobs)), 0
+	for i, job := range jobs {
+		total += len(job.Recipients) + job.surplus
+		disbursals = append(disbursals, job.check(rules, jobPath(i), &faults))
+	}
+	if len(jobs) == 0 && len(faults) == 0 {
+		faults.add("jobs", "must be a list of at least one job")
+	}
+	if total > state.MaxRecipients {
+		faults.add("jobs", "%d recipients altogether; at most %d", total, state.MaxRecipients)
+	}
+	if err := faults.err(); err != nil {
+		return nil, err
+	}
+	return disbursals, nil
+}
+
+func jobPath(i int) string { return "jobs[" + strconv.Itoa(i) + "]." }
+
+// parser walks the tokens of one JSON document. encoding/json's own decoding into structs would
+// take fields in any case and the last of two equal ones; for money that is too generous.
+type parser struct {
+	decoder *json.Decoder
+	faults  *Faults
+	broken  bool   // The document is not JSON: nothing more can be read.
+	text    bool   // The document is valid UTF-8.
+	ignored string // A field of the document itself that says nothing, if any.
+}
+
+func newParser(data []byte, faults *Faults) *parser {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	return &parser{decoder: decoder, faults: faults, text: utf8.Valid(data)}
+}
+
+// document reads the whole document by read, which finds the opening brace consumed.
+func (p *parser) document(read func()) {
+	if !p.text {
+		p.fail("not valid UTF-8")
+		return
+	}
+	if token := p.token(); p.broken || token != json.Delim('{') {
+		p.fail("must be a JSON object")
+		return
+	}
+	read()
+	if p.broken {
+		return
+	}
+	if _, err := p.decoder.Token(); !errors.Is(err, io.EOF) {
+		p.fail("something follows the JSON object")
+	}
+}
+
+// fail gives up on the document; only the first cause is reported.
+func (p *parser) fail(cause string) {
+	if !p.broken {
+		p.broken = true
+		p.faults.append(cause)
+	}
+}
+
+// token returns the next token; the document is broken when there is none.
+func (p *parser) token() json.Token {
+	if p.broken {
+		return nil
+	}
+	token, err := p.decoder.Token()
+	if err == nil {
+		return token
+	}
+	at := strconv.FormatInt(p.decoder.InputOffset(), 10)
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		p.fail("not valid JSON near byte " + at + ": " + syntax.Error())
+	} else {
+		p.fail("not valid JSON: it ends early, at byte " + at)
+	}
+	return nil
+}
+
+// skip reads the rest of a value whose first token is given.
+func (p *parser) skip(token json.Token) {
+	for depth := 0; !p.broken; token = p.token() {
+		switch token {
+		case json.Delim('{'), json.Delim('['):
+			depth++
+		case json.Delim('}'), json.Delim(']'):
+			depth--
+		}
+		if depth == 0 {
+			return
+		}
+	}
+}
+
+// object reads the fields of an object whose opening brace is consumed: read is called for each
+// known one, once. It returns the fields that came.
+func (p *parser) object(path string, names []string, read func(field int)) (came fieldSet) {
+	for !p.broken && p.decoder.More() {
+		name, _ := p.token().(string)
+		if p.broken {
+			return came
+		}
+		field := slices.Index(names, name)
+		switch {
+		case path == "" && name == p.ignored && name != "":
+			p.skip(p.token())
+		case field < 0:
+			p.faults.add(path+shownName(name), "unknown field; known: %s",
+				strings.Join(names, ", "))
+			p.skip(p.token())
+		case came.has(field):
+			p.faults.add(path+name, "given twice")
+			p.skip(p.token())
+		default:
+			came |= 1 << field
+			read(field)
+		}
+	}
+	p.token() // The closing brace.
+	return came
+}
+
+// job reads a job whose opening brace is consumed. list reads the field "jobs" where it is known.
+func (p *parser) job(path string, names []string, list func()) Job {
+	var job Job
+	came := p.object(path, names, func(field int) {
+		ok := true
+		switch field {
+		case jobReference:
+			job.Reference, ok = p.string(path + "reference")
+		case jobRecipients:
+			ok = p.list(path+"recipients", func(i int) { p.recipient(&job, path, i) })
+		case jobCurrency:
+			job.Currency, ok = p.string(path + "currency")
+		case jobProvider:
+			job.Provider, ok = p.string(path + "provider")
+		case jobCampaign:
+			job.Campaign, ok = p.string(path + "campaign")
+		case jobList:
+			list()
+		}
+		if !ok {
+			job.broken |= 1 << field
+		}
+	})
+	if came.has(jobList) && came != 1<<jobList && list != nil {
+		p.faults.add("jobs", "cannot stand beside the fields of a job")
+	}
+	return job
+}
+
+func (p *parser) jobs() (jobs []Job) {
+	p.list("jobs", func(i int) {
+		if token := p.token(); token != json.Delim('{') {
+			p.faults.add("jobs["+strconv.Itoa(i)+"]", "must be an object")
+			p.skip(token)
+			return
+		}
+		job := p.job(jobPath(i), jobFields, nil)
+		// Every job has a recipient, so more jobs than recipients cannot be right.
+		if i <= state.MaxRecipients {
+			jobs = append(jobs, job)
+		}
+	})
+	return jobs
+}
+
+// recipient reads the recipient at index i.
+func (p *parser) recipient(job *Job, path string, i int) {
+	token := p.token()
+	if len(job.Recipients) == state.MaxRecipients {
+		job.surplus++
+		p.skip(token)
+		return
+	}
+	path = recipientPath(path, i)
+	var r JobRecipient
+	if token != json.Delim('{') {
+		p.faults.add(path, "must be an object with phone_number and amount")
+		p.skip(token)
+		r.broken = 1<<recipientPhone | 1<<recipientAmount
+		job.Recipients = append(job.Recipients, r)
+		return
+	}
+	p.object(path+".", recipientFields, func(field int) {
+		ok := true
+		switch field {
+		case recipientPhone:
+			r.PhoneNumber, ok = p.string(path + ".phone_number")
+		case recipientAmount:
+			r.Amount, ok = p.decimal(path + ".amount")
+		}
+		if !ok {
+			r.broken |= 1 << field
+		}
+	})
+	job.Recipients = append(job.Recipients, r)
+}
+
+// list reads an array, element by element.
+func (p *parser) list(path string, read func(i int)) bool {
+	if token := p.token(); token != json.Delim('[') {
+		p.faults.add(path, "must be a list")
+		p.skip(token)
+		return false
+	}
+	for i := 0; !p.broken && p.decoder.More(); i++ {
+		read(i)
+	}
+	p.token() // The closing bracket.
+	return true
+}
+
+// string reads a string.
+func (p *parser) string(path string) (string, bool) {
+	token := p.token()
+	text, ok := token.(string)
+	if !ok && !p.broken {
+		p.faults.add(path, "must be a string")
+		p.skip(token)
+	}
+	return text, ok
+}
+
+// decimal reads a string or a number; the number is taken digit by digit, as it is written.
+func (p *parser) decimal(path string) (string, bool) {
+	token := p.token()
+	switch value := token.(type) {
+	case string:
+		return value, true
+	case json.Number:
+		return value.String(), true
+	}
+	if !p.broken {
+		p.faults.add(path, "must be a decimal string such as \"10.50\"")
+		p.skip(token)
+	}
+	return "", false
+}
+
+// shownName shows the name of an unknown field or column without quotes where it looks like a name.
+func shownName(name string) string {
+	quoted := shown(name)
+	if quoted != `"`+name+`"` || strings.ContainsAny(name, " :;.[]\\") || name == "" {
+		return quoted
+	}
+	return name
+}

@@ -1,0 +1,262 @@
+package intake
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// The columns of a row, as positions in rowFields.
+const (
+	rowPhone = iota
+	rowAmount
+	rowReference
+	rowCurrency
+	rowProvider
+	rowCampaign
+	rowWidth
+)
+
+var rowFields = []string{
+	"phone_number", "amount", "reference", "currency", "provider", "campaign",
+}
+
+// reasonField is the column that WriteRejects adds; readers ignore it.
+const reasonField = "reason"
+
+// rowText is one row as written, by column.
+type rowText [rowWidth]string
+
+// format reads and writes the lines of one kind of file. Exactly one of row and job is used.
+type format struct {
+	// header says that the first line names columns.
+	header bool
+	// jobs says that lines are jobs; otherwise they are rows.
+	jobs bool
+	// referenced says that rows name their reference.
+	referenced bool
+	// row reads a line; the faults are about its form only.
+	row func(line []byte) (rowText, Faults)
+	// reject writes a refused line with the reason.
+	reject func(line []byte, reason string) error
+}
+
+// detect finds the format by the first line. Rejected lines are written to rejects.
+func detect(first []byte, rejects io.Writer) (*format, error) {
+	switch {
+	case first[0] == '{':
+		return jsonLines(first, rejects), nil
+	case first[0] == '[':
+		return nil, errors.New("line 1: a JSON list; write one object per line (JSON Lines)")
+	default:
+		return commaSeparated(first, rejects)
+	}
+}
+
+// commaSeparated reads CSV with the given header.
+func commaSeparated(header []byte, rejects io.Writer) (*format, error) {
+	names, err := splitCSV(header, nil)
+	if err != nil {
+		return nil, fmt.Errorf("line 1: %w", err)
+	}
+	columns := make([]int, len(names)) // The position in rowFields of each column; -1 is reason.
+	var came fieldSet
+	for i, name := range names {
+		columns[i] = slices.Index(rowFields, name)
+		switch {
+		case name == reasonField:
+		case columns[i] < 0:
+			return nil, fmt.Errorf("line 1: unknown column %s; known: %s",
+				shownName(name), strings.Join(rowFields, ", "))
+		case came.has(columns[i]):
+			return nil, fmt.Errorf("line 1: column %s is there twice", name)
+		default:
+			came |= 1 << columns[i]
+		}
+	}
+	for _, column := range []int{rowPhone, rowAmount} {
+		if !came.has(column) {
+			return nil, fmt.Errorf("line 1: column %s is missing", rowFields[column])
+		}
+	}
+	var fields []string
+	split := func(line []byte) error {
+		fields, err = splitCSV(line, fields[:0])
+		if err == nil && len(fields) != len(columns) {
+			err = fmt.Errorf("%d columns, but the header has %d", len(fields), len(columns))
+		}
+		return err
+	}
+	return &format{
+		header:     true,
+		referenced: came.has(rowReference),
+		row: func(line []byte) (row rowText, faults Faults) {
+			if err := split(line); err != nil {
+				return rowText{}, Faults{err.Error()}
+			}
+			for i, column := range columns {
+				if column >= 0 {
+					row[column] = fields[i]
+				}
+			}
+			return row, nil
+		},
+		reject: rejectCSV(rejects, names, split, &fields),
+	}, nil
+}
+
+// rejectCSV returns a function that writes refused rows: the columns as they came, then the reason.
+// A row that cannot be split goes whole into the first column: nothing of it is lost, and nobody
+// can import it before it is corrected.
+func rejectCSV(to io.Writer, names []string, split func([]byte) error, fields *[]string,
+) func([]byte, string) error {
+	out := csv.NewWriter(to)
+	keep := func(fields []string) []string {
+		var kept []string
+		for i, name := range names {
+			if name != reasonField {
+				kept = append(kept, fields[i])
+			}
+		}
+		return kept
+	}
+	started := false
+	return func(line []byte, reason string) error {
+		if !started {
+			started = true
+			if err := out.Write(append(keep(names), reasonField)); err != nil {
+				return err
+			}
+		}
+		row := make([]string, len(keep(names)))
+		if err := split(line); err != nil {
+			row[0] = string(line)
+		} else {
+			row = keep(*fields)
+		}
+		if err := out.Write(append(row, reason)); err != nil {
+			return err
+		}
+		out.Flush()
+		return out.Error()
+	}
+}
+
+// splitCSV appends the fields of one line, trimmed. Quoted fields may hold commas and doubled
+// quotes but no line ends: no column of ours has a use for them.
+func splitCSV(line []byte, fields []string) ([]string, error) {
+	if !utf8.Valid(line) {
+		return nil, errors.New("not valid UTF-8")
+	}
+	rest := string(line)
+	for {
+		rest = strings.TrimLeft(rest, " \t")
+		var field string
+		if strings.HasPrefix(rest, `"`) {
+			var err error
+			if field, rest, err = unquote(rest[1:]); err != nil {
+				return nil, err
+			}
+			fields = append(fields, strings.TrimSpace(field))
+			if rest == "" {
+				return fields, nil
+			}
+			rest = rest[1:]
+			continue
+		}
+		field, after, more := strings.Cut(rest, ",")
+		if strings.Contains(field, `"`) {
+			return nil, errors.New("a quote inside a field: put the field in quotes and double it")
+		}
+		fields = append(fields, strings.TrimSpace(field))
+		if !more {
+			return fields, nil
+		}
+		rest = after
+	}
+}
+
+// unquote reads a field whose opening quote is consumed. What it returns as rest is empty or starts
+// with a comma.
+func unquote(text string) (field, rest string, err error) {
+	for {
+		piece, after, closed := strings.Cut(text, `"`)
+		field += piece
+		if !closed {
+			return "", "", errors.New("a quote is not closed on its line")
+		}
+		if strings.HasPrefix(after, `"`) {
+			field, text = field+`"`, after[1:]
+			continue
+		}
+		after = strings.TrimLeft(after, " \t")
+		if after != "" && after[0] != ',' {
+			return "", "", errors.New("something follows a closing quote")
+		}
+		return field, after, nil
+	}
+}
+
+// Only keys are followed by a colon; within a string the quotes would be escaped.
+var (
+	recipientsKey = regexp.MustCompile(`"recipients"\s*:`)
+	referenceKey  = regexp.MustCompile(`"reference"\s*:`)
+)
+
+// jsonLines reads jobs or rows, one JSON object per line; the first line decides which.
+func jsonLines(first []byte, rejects io.Writer) *format {
+	jobs := recipientsKey.Match(first)
+	return &format{
+		jobs:       jobs,
+		referenced: jobs || referenceKey.Match(first),
+		row:        decodeRow,
+		reject: func(line []byte, reason string) error {
+			_, err := rejects.Write(rejectedObject(line, reason))
+			return err
+		},
+	}
+}
+
+func decodeRow(line []byte) (row rowText, faults Faults) {
+	p := newParser(line, &faults)
+	p.ignored = reasonField
+	p.document(func() {
+		p.object("", rowFields, func(field int) {
+			if field == rowAmount {
+				row[field], _ = p.decimal(rowFields[field])
+			} else {
+				row[field], _ = p.string(rowFields[field])
+			}
+			row[field] = strings.TrimSpace(row[field])
+		})
+	})
+	return row, faults
+}
+
+// rejectedObject is the line with the reason as its last field. It is spliced as text, so that the
+// object stays as it came, to the last faulty detail.
+func rejectedObject(line []byte, reason string) []byte {
+	quoted := quoteJSON(reason)
+	if !json.Valid(line) || line[0] != '{' {
+		return []byte(`{"unreadable":` + quoteJSON(string(line)) + `,"reason":` + quoted + "}\n")
+	}
+	body := strings.TrimSpace(string(line[1 : len(line)-1]))
+	if body != "" {
+		body += ","
+	}
+	return []byte("{" + body + `"reason":` + quoted + "}\n")
+}
+
+func quoteJSON(text string) string {
+	var out strings.Builder
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(text) // Strings always encode, and a Builder does not fail.
+	return strings.TrimSuffix(out.String(), "\n")
+}

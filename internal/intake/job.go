@@ -1,0 +1,99 @@
+package intake
+
+import (
+	"strconv"
+
+	"tuma/internal/airtime"
+	"tuma/internal/state"
+)
+
+// Job is what a producer asks for, as written: nothing is checked yet.
+type Job struct {
+	Reference  string
+	Currency   string
+	Provider   string
+	Campaign   string
+	Recipients []JobRecipient
+
+	surplus int      // Recipients beyond the most that a job holds: counted, not kept.
+	broken  fieldSet // Fields that the decoder has reported already.
+}
+
+// JobRecipient is one recipient of a Job, as written.
+type JobRecipient struct {
+	PhoneNumber string
+	Amount      string
+
+	broken fieldSet
+}
+
+// Disbursal checks the job and routes it. Faults with every fault are returned when there are any.
+func (j Job) Disbursal(rules Rules) (state.Disbursal, error) {
+	var faults Faults
+	disbursal := j.check(rules, "", &faults)
+	if err := faults.err(); err != nil {
+		return state.Disbursal{}, err
+	}
+	return disbursal, nil
+}
+
+// check appends the job's faults, each path after prefix, and returns what is right of it.
+func (j Job) check(rules Rules, prefix string, faults *Faults) state.Disbursal {
+	if err := CheckReference(j.Reference); err != nil && !j.broken.has(jobReference) {
+		faults.add(prefix+"reference", "%s", err)
+	}
+	if err := checkCampaign(j.Campaign); err != nil {
+		faults.add(prefix+"campaign", "%s", err)
+	}
+	way := rules.road(j.Provider, j.Currency, prefix, faults)
+	switch count := len(j.Recipients) + j.surplus; {
+	case j.broken.has(jobRecipients):
+	case count == 0:
+		faults.add(prefix+"recipients", "missing: a job holds at least one")
+	case count > state.MaxRecipients:
+		faults.add(prefix+"recipients", "%d of them; a job holds at most %d",
+			count, state.MaxRecipients)
+	}
+	recipients := make([]airtime.Recipient, len(j.Recipients))
+	for i, r := range j.Recipients {
+		// The path is only built for recipients that have a fault: most have none.
+		var own Faults
+		if !r.broken.has(recipientPhone) {
+			recipients[i].Phone = way.phone(r.PhoneNumber, "", &own)
+		}
+		if !r.broken.has(recipientAmount) {
+			recipients[i].Amount = way.amount(r.Amount, "", &own)
+		}
+		for _, fault := range own {
+			faults.append(recipientPath(prefix, i) + "." + fault)
+		}
+	}
+	addRepeats(recipients, prefix, faults)
+	return state.Disbursal{
+		Reference: j.Reference, Given: j.Provider, Provider: way.provider, Currency: way.currency,
+		Campaign: j.Campaign, Recipients: recipients,
+	}
+}
+
+// addRepeats reports numbers that occur twice.
+func addRepeats(recipients []airtime.Recipient, prefix string, faults *Faults) {
+	if len(recipients) < 2 {
+		return
+	}
+	first := make(map[airtime.MSISDN]int, len(recipients))
+	for i, r := range recipients {
+		if r.Phone.IsZero() {
+			continue
+		}
+		if before, repeated := first[r.Phone]; repeated {
+			faults.add(recipientPath(prefix, i)+".phone_number",
+				"same number as recipients[%d]", before)
+			continue
+		}
+		first[r.Phone] = i
+	}
+}
+
+func recipientPath(prefix string, i int) string {
+	return prefix + "recipients[" + strconv.Itoa(i) + "]"
+}

@@ -1,0 +1,246 @@
+package intake
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"tuma/internal/airtime"
+	"tuma/internal/state"
+)
+
+// maxListed bounds Plan.Faults.
+const maxListed = 1000
+
+// maxImportReference leaves room for "/k.n" behind an import's reference.
+const maxImportReference = maxReference - len("/9999999.9999")
+
+// errChanged is returned when a file is not the same any more when it is read the second time.
+var errChanged = errors.New("the file changed while it was being imported: import it again")
+
+// Options are what a person says about an import. All of them but Progress and Stdin decide what
+// the disbursals are.
+type Options struct {
+	// Reference is the import's reference; empty means the first 16 hex digits of the content hash.
+	Reference string
+	// Provider and Currency stand for rows and jobs that name none.
+	Provider string
+	Currency airtime.Currency
+	// AllowRepeats lets a phone number occur more than once in the import.
+	AllowRepeats bool
+	// Progress, if set, is told how many bytes of the file are read, and of how many.
+	Progress func(read, total int64)
+	// Stdin is what the path "-" reads; nil means the process's standard input.
+	Stdin io.Reader
+}
+
+// RowFault is one refused line of a file.
+type RowFault struct {
+	// Line counts from 1 and includes the header and blank lines.
+	Line int
+	Faults
+}
+
+// Error names the line and what is wrong on it.
+func (f RowFault) Error() string { return fmt.Sprintf("line %d: %s", f.Line, f.Faults.Error()) }
+
+// Road is where money goes: a provider and a currency.
+type Road struct {
+	Provider string
+	Currency airtime.Currency
+}
+
+// Total counts recipients and their money in minor units.
+type Total struct {
+	Recipients int64
+	Minor      int64
+}
+
+// Plan is a file that has been read and checked: what would be accepted, and what is refused.
+type Plan struct {
+	// Reference is the import's reference.
+	Reference string
+	// ContentHash is the hex SHA-256 of the file's bytes, unpacked.
+	ContentHash string
+	// Rows counts rows (or jobs) in the file, Good those that are not refused.
+	Rows, Good int64
+	// Repeats counts recipients whose number occurred before, refused or not.
+	Repeats int64
+	// Recipients counts the recipients that Disbursals yields, Count the disbursals.
+	Recipients, Count int64
+	// Totals is the money of the good rows.
+	Totals map[Road]Total
+	// Faults are the first refused lines, at most 1,000, in file order.
+	Faults []RowFault
+
+	path    string
+	spooled bool
+	scan    *scan
+}
+
+// Refused counts the rows (or jobs) that are refused.
+func (p *Plan) Refused() int64 { return p.Rows - p.Good }
+
+// Close removes the temporary copy of standard input, if there is one.
+func (p *Plan) Close() error {
+	if !p.spooled {
+		return nil
+	}
+	p.spooled = false
+	if err := os.Remove(p.path); err != nil {
+		return fmt.Errorf("remove the copy of standard input: %w", err)
+	}
+	return nil
+}
+
+// Disbursals calls yield with every disbursal: the same ones in the same order for the same file
+// and options. It stops at the first error of yield and returns it.
+func (p *Plan) Disbursals(yield func(state.Disbursal) error) error {
+	deliver := func(d state.Disbursal) error {
+		d.Import = p.Reference
+		return yield(d)
+	}
+	if p.scan.byReference != nil {
+		return p.scan.eachReferenced(deliver)
+	}
+	for start := 0; start < len(p.scan.rows); start += state.MaxRecipients {
+		end := min(start+state.MaxRecipients, len(p.scan.rows))
+		name := p.Reference + "/" + strconv.Itoa(start/state.MaxRecipients+1)
+		if err := p.scan.eachPart(name, p.scan.rows[start:end], deliver); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Scan reads and checks a file ("-" is standard input) without accepting anything. Refused rows are
+// in the plan; an error is returned when the file as a whole cannot be imported: unreadable, no
+// rows, a header that is not ours. The caller closes the plan.
+func Scan(ctx context.Context, path string, options Options, rules Rules) (*Plan, error) {
+	if options.Reference != "" {
+		if err := checkReference(options.Reference, maxImportReference); err != nil {
+			return nil, fmt.Errorf("import reference: %w", err)
+		}
+	}
+	plan := &Plan{path: path, scan: newScan(options, rules)}
+	if err := plan.fill(ctx); err != nil {
+		return nil, errors.Join(err, plan.Close())
+	}
+	return plan, nil
+}
+
+// fill reads the plan's file.
+func (p *Plan) fill(ctx context.Context) error {
+	if err := p.settle(); err != nil {
+		return err
+	}
+	file, err := p.open()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }() // It was only read.
+	if p.ContentHash, err = p.scan.read(ctx, file); err != nil {
+		return err
+	}
+	if p.scan.count == 0 {
+		return errors.New("the file has no rows")
+	}
+	if p.Reference = p.scan.options.Reference; p.Reference == "" {
+		p.Reference = p.ContentHash[:16]
+	}
+	p.scan.refuseSpoiled()
+	p.Rows, p.Good = p.scan.count, p.scan.count-p.scan.refused
+	p.Repeats, p.Faults = p.scan.repeats, p.scan.faults
+	p.Totals = map[Road]Total{}
+	return p.Disbursals(func(d state.Disbursal) error {
+		p.Count++
+		p.Recipients += int64(len(d.Recipients))
+		total := p.Totals[Road{d.Provider, d.Currency}]
+		for _, r := range d.Recipients {
+			total.Recipients++
+			total.Minor += r.Amount.Minor
+		}
+		p.Totals[Road{d.Provider, d.Currency}] = total
+		return nil
+	})
+}
+
+// settle makes sure that the file can be read twice: pipes are copied first.
+func (p *Plan) settle() error {
+	from := p.scan.options.Stdin
+	if p.path != "-" {
+		info, err := os.Stat(p.path)
+		if err != nil {
+			return fmt.Errorf("open import file: %w", err)
+		}
+		if info.Mode().IsRegular() {
+			return nil
+		}
+		if info.IsDir() {
+			return fmt.Errorf("open import file: %s is a directory", p.path)
+		}
+		pipe, err := os.Open(p.path)
+		if err != nil {
+			return fmt.Errorf("open import file: %w", err)
+		}
+		defer func() { _ = pipe.Close() }() // It was only read.
+		from = pipe
+	} else if from == nil {
+		from = os.Stdin
+	}
+	path, err := spool(from)
+	if err != nil {
+		return err
+	}
+	p.path, p.spooled = path, true
+	return nil
+}
+
+// open opens the file with progress.
+func (p *Plan) open() (io.ReadCloser, error) {
+	progress := p.scan.options.Progress
+	if progress == nil {
+		return OpenFile(p.path)
+	}
+	file, err := os.Open(p.path)
+	if err != nil {
+		return nil, fmt.Errorf("open import file: %w", err)
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open import file: %w", err), file.Close())
+	}
+	report := func(read int64) { progress(read, info.Size()) }
+	return unpack(file, report, strings.HasSuffix(p.path, ".gz"))
+}
+
+// WriteRejects writes the refused rows in the format of the file, each with the reason as an
+// additional column (CSV) or field (JSON Lines) that an import ignores. The file is read again; an
+// error is returned when it has changed, so call it before anything is accepted.
+func (p *Plan) WriteRejects(ctx context.Context, to io.Writer) error {
+	file, err := OpenFile(p.path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }() // It was only read.
+	out := bufio.NewWriter(to)
+	again := newScan(p.scan.options, p.scan.rules)
+	again.spoiled = p.scan.isSpoiled
+	again.rejects = out
+	hash, err := again.read(ctx, file)
+	switch {
+	case err != nil:
+		return err
+	case hash != p.ContentHash:
+		return errChanged
+	}
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("write rejects: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,209 @@
+package intake
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"tuma/internal/airtime"
+	"tuma/internal/providers"
+)
+
+// Limits of the texts in a job.
+const (
+	maxReference = 128
+	maxCampaign  = 128
+)
+
+// defaultCurrency is the currency of a job that names none, unless the rules say otherwise.
+const defaultCurrency airtime.Currency = "KES"
+
+// Rules are what jobs are checked against. They are read only, and may be shared by goroutines.
+type Rules struct {
+	// Providers are the providers that are on, by name.
+	Providers map[string]providers.Capabilities
+	// DefaultProvider takes the jobs that name no provider.
+	DefaultProvider string
+	// DefaultCurrency is the currency of jobs that name none; empty means KES.
+	DefaultCurrency airtime.Currency
+}
+
+// Faults is every fault of one job or row: "recipients[3].amount: below the minimum of KES 10". It
+// is the error that decoding returns, and holds no full phone number.
+type Faults []string
+
+// maxFaults bounds the list that one hostile job can produce; a job of 1,000 recipients with three
+// faults each stays below it.
+const maxFaults = 5000
+
+// Error joins the faults.
+func (f Faults) Error() string { return strings.Join(f, "; ") }
+
+// add appends a fault at a path such as "recipients[3].amount".
+func (f *Faults) add(path, format string, values ...any) {
+	f.append(path + ": " + fmt.Sprintf(format, values...))
+}
+
+func (f *Faults) append(fault string) {
+	switch {
+	case len(*f) < maxFaults:
+		*f = append(*f, fault)
+	case len(*f) == maxFaults:
+		*f = append(*f, "and more faults than are listed")
+	}
+}
+
+// err returns the faults as an error, or nil when there are none.
+func (f Faults) err() error {
+	if len(f) == 0 {
+		return nil
+	}
+	return f
+}
+
+// road is where the recipients of one disbursal go: the provider, its limits for the currency, and
+// the currency.
+type road struct {
+	provider string
+	currency airtime.Currency
+	limit    providers.Limit
+	limited  bool // The provider takes the currency, so limit holds.
+}
+
+// road finds the provider and currency for what a job or row names; empty names mean the defaults.
+func (r Rules) road(provider, currency, path string, faults *Faults) road {
+	way := road{provider: provider, currency: airtime.Currency(currency)}
+	if currency == "" {
+		way.currency = r.currency()
+	}
+	if !way.currency.Known() {
+		faults.add(path+"currency", "%s is not a known currency", shown(currency))
+		way.currency = ""
+	}
+	if provider == "" {
+		way.provider = r.DefaultProvider
+	}
+	capabilities, on := r.Providers[way.provider]
+	switch {
+	case way.provider == "":
+		faults.add(path+"provider", "missing, and no default provider is configured")
+	case !on:
+		faults.add(path+"provider", "%s is not configured here; known: %s",
+			shown(way.provider), strings.Join(slices.Sorted(maps.Keys(r.Providers)), ", "))
+	case way.currency != "":
+		way.limit, way.limited = capabilities.Limits[way.currency]
+		if !way.limited {
+			faults.add(path+"currency", "%s does not take %s", way.provider, way.currency)
+		}
+	}
+	return way
+}
+
+func (r Rules) currency() airtime.Currency {
+	if r.DefaultCurrency == "" {
+		return defaultCurrency
+	}
+	return r.DefaultCurrency
+}
+
+// phone reads a number and checks it against the currency.
+func (w road) phone(text, path string, faults *Faults) airtime.MSISDN {
+	if text == "" {
+		faults.add(path+"phone_number", "missing")
+		return airtime.MSISDN{}
+	}
+	phone, err := airtime.ParseMSISDN(text)
+	if err != nil {
+		faults.add(path+"phone_number", "%s", err)
+		return airtime.MSISDN{}
+	}
+	if w.currency != "" && !w.currency.UsedBy(phone) {
+		faults.add(path+"phone_number", "%s is not a number of a country that uses %s",
+			phone, w.currency)
+	}
+	return phone
+}
+
+// amount reads an amount and checks it against the provider's limits.
+func (w road) amount(text, path string, faults *Faults) airtime.Money {
+	if text == "" {
+		faults.add(path+"amount", "missing")
+		return airtime.Money{}
+	}
+	if w.currency == "" {
+		return airtime.Money{} // Without a currency nobody knows how many decimals are right.
+	}
+	money, err := airtime.ParseAmount(text, w.currency)
+	switch {
+	case err != nil:
+		faults.add(path+"amount", "%s", err)
+	case !w.limited:
+	case money.Minor < w.limit.Min:
+		faults.add(path+"amount", "below the minimum of %s", short(w.limit.Min, w.currency))
+	case money.Minor > w.limit.Max:
+		faults.add(path+"amount", "above the maximum of %s", short(w.limit.Max, w.currency))
+	}
+	return money
+}
+
+func short(minor int64, currency airtime.Currency) string {
+	return string(currency) + " " + airtime.Money{Minor: minor, Currency: currency}.Short()
+}
+
+// CheckReference returns an error that says what is wrong with a reference: it must be 1 to 128
+// printable ASCII characters without spaces.
+func CheckReference(reference string) error { return checkReference(reference, maxReference) }
+
+func checkReference(reference string, longest int) error {
+	switch {
+	case reference == "":
+		return fmt.Errorf("missing")
+	case len(reference) > longest:
+		return fmt.Errorf("longer than %d characters", longest)
+	}
+	for _, c := range []byte(reference) {
+		if c <= ' ' || c > '~' {
+			return fmt.Errorf("may hold only printable ASCII characters without spaces")
+		}
+	}
+	return nil
+}
+
+// checkCampaign lets through at most 128 printable characters.
+func checkCampaign(campaign string) error {
+	if utf8.RuneCountInString(campaign) > maxCampaign {
+		return fmt.Errorf("longer than %d characters", maxCampaign)
+	}
+	for _, c := range campaign {
+		// The replacement character is what a decoder leaves of bytes that it could not read.
+		if !unicode.IsPrint(c) || c == utf8.RuneError {
+			return fmt.Errorf("may hold only printable characters")
+		}
+	}
+	return nil
+}
+
+// shown quotes a text from outside for an error: cut short, and with every run of digits that could
+// be a phone number hidden, since columns and fields do get mixed up.
+func shown(text string) string {
+	const longest, digitsMax = 40, 6
+	var out strings.Builder
+	runes, digits := 0, 0
+	for _, c := range text {
+		if c >= '0' && c <= '9' {
+			digits++
+		} else if c != ' ' && c != '-' {
+			digits = 0
+		}
+		if runes == longest || digits > digitsMax {
+			out.WriteString("…")
+			break
+		}
+		out.WriteRune(c)
+		runes++
+	}
+	return fmt.Sprintf("%q", out.String())
+}
