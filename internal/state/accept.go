@@ -1,0 +1,147 @@
+package state
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"tuma/internal/airtime"
+)
+
+// Acceptance is what Accept did, in the order of the disbursals.
+type Acceptance struct {
+	Outcomes []Outcome
+	// Rings ask for a trigger each.
+	Rings []Ring
+}
+
+var outcomeWords = map[string]Outcome{
+	"accepted": Accepted, "same": Same, "conflict": Conflict, "cancelled": Cancelled,
+}
+
+// String returns the outcome's word.
+func (o Outcome) String() string {
+	for word, outcome := range outcomeWords {
+		if outcome == o {
+			return word
+		}
+	}
+	return "outcome(" + strconv.Itoa(int(o)) + ")"
+}
+
+// Accept takes disbursals of together at most MaxRecipients recipients in one step. Each is taken
+// whole or not at all; when Accept returns without an error the state holds what it says. ErrFull
+// is returned when Redis is close to its maxmemory; then nothing was taken.
+func (s *Store) Accept(ctx context.Context, disbursals []Disbursal) (Acceptance, error) {
+	if len(disbursals) == 0 {
+		return Acceptance{}, nil
+	}
+	if err := s.room(ctx, acceptLimit); err != nil {
+		return Acceptance{}, err
+	}
+	args := make([]any, 0, 2+10*len(disbursals))
+	args = append(args, s.options.MaxInFlight, len(disbursals))
+	total := 0
+	for i := range disbursals {
+		total += len(disbursals[i].Recipients)
+		var err error
+		if args, err = appendDisbursal(args, &disbursals[i]); err != nil {
+			return Acceptance{}, err
+		}
+	}
+	if total > MaxRecipients {
+		return Acceptance{}, fmt.Errorf("accept takes at most %d recipients at once, got %d",
+			MaxRecipients, total)
+	}
+	answer, err := s.run(ctx, s.client, "accept", args...)
+	if err != nil {
+		return Acceptance{}, err
+	}
+	words, rings := asList(answer).list(0), asList(answer).list(1)
+	result := Acceptance{Outcomes: make([]Outcome, len(words))}
+	for i := range words {
+		result.Outcomes[i] = outcomeWords[words.text(i)]
+	}
+	for i := 0; i < len(rings); i += 2 {
+		result.Rings = append(result.Rings,
+			Ring{Provider: rings.text(i), Number: int64(rings.int(i + 1))})
+	}
+	return result, nil
+}
+
+// appendDisbursal writes one disbursal as accept.lua reads it.
+func appendDisbursal(args []any, d *Disbursal) ([]any, error) {
+	if len(d.Recipients) == 0 || len(d.Recipients) > MaxRecipients {
+		return nil, fmt.Errorf("disbursal %s: %d recipients, want 1 to %d",
+			d.Reference, len(d.Recipients), MaxRecipients)
+	}
+	decimals, known := d.Currency.Decimals()
+	if !known {
+		return nil, fmt.Errorf("disbursal %s: unknown currency %q", d.Reference, d.Currency)
+	}
+	content, sum := contentOf(d)
+	return append(args, d.Reference, digest(d, content), d.Provider, string(d.Currency), decimals,
+		len(d.Recipients), sum, d.Import, d.Campaign, content), nil
+}
+
+// contentOf writes the recipients as "phone amount" lines sorted by phone number, so that the same
+// recipients in another order are the same content, and returns their sum in minor units.
+func contentOf(d *Disbursal) (string, int64) {
+	byPhone := func(a, b airtime.Recipient) int {
+		return strings.Compare(a.Phone.Digits(), b.Phone.Digits())
+	}
+	recipients := d.Recipients
+	if !slices.IsSortedFunc(recipients, byPhone) {
+		recipients = slices.Clone(recipients)
+		slices.SortFunc(recipients, byPhone)
+	}
+	var sum int64
+	lines := make([]byte, 0, 20*len(recipients))
+	for i, r := range recipients {
+		if i > 0 {
+			lines = append(lines, '\n')
+		}
+		lines = append(lines, r.Phone.Digits()...)
+		lines = append(lines, ' ')
+		lines = strconv.AppendInt(lines, r.Amount.Minor, 10)
+		sum += r.Amount.Minor
+	}
+	return string(lines), sum
+}
+
+// digest identifies the content of a disbursal: recipients, currency, provider as given. It is 128
+// bits of SHA-256: enough to tell contents apart, and short because every disbursal keeps one.
+func digest(d *Disbursal, content string) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\n%s\n%s", d.Currency, d.Given, content)
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
+}
+
+// OpenImport declares an import before its first disbursal. It reports whether the import was known
+// with the same manifest. ErrConflict is returned when the reference belongs to another manifest,
+// ErrCancelled when the import carries a cancel mark.
+func (s *Store) OpenImport(ctx context.Context, m Manifest) (known bool, err error) {
+	if err := s.room(ctx, acceptLimit); err != nil {
+		return false, err
+	}
+	manifest := m.ContentHash + "\n" + m.Options
+	answer, err := s.run(ctx, s.client, "manifest", m.Reference, manifest, m.Rows)
+	if err != nil {
+		return false, err
+	}
+	switch answer {
+	case "new":
+		return false, nil
+	case "same":
+		return true, nil
+	case "cancelled":
+		return false, fmt.Errorf("import %s: %w", m.Reference, ErrCancelled)
+	default:
+		return false, fmt.Errorf("import %s: %w: the file or its options differ from what was "+
+			"imported under this reference", m.Reference, ErrConflict)
+	}
+}

@@ -1,0 +1,113 @@
+package state
+
+import (
+	"context"
+	"time"
+
+	"tuma/internal/airtime"
+)
+
+// Due hands out at most limit status queries, each once. One that is not answered within redeliver
+// counts as lost and is handed out again.
+func (s *Store) Due(ctx context.Context, limit int, redeliver time.Duration) ([]Poll, error) {
+	answer, err := s.run(ctx, s.client, "due", limit, redeliver.Milliseconds())
+	if err != nil {
+		return nil, err
+	}
+	r := asList(answer)
+	polls := make([]Poll, 0, len(r)/3)
+	for i := 0; i < len(r); i += 3 {
+		polls = append(polls, Poll{Batch: r.text(i), Provider: r.text(i + 1), Number: r.int(i + 2)})
+	}
+	return polls, nil
+}
+
+// Rhythm says when a batch is asked about again.
+type Rhythm struct {
+	// Poll is the number of the query that brought the answer; 0 when the facts came by themselves.
+	Poll int
+	// Next is the delay of the next query while members are open.
+	Next time.Duration
+	// Patience is the age from which open members are overdue; Slow is the delay from then on.
+	Patience time.Duration
+	Slow     time.Duration
+}
+
+// Observe merges facts about members of a batch. Known says that the answer shows that the provider
+// knows the batch, even if it names nobody.
+func (s *Store) Observe(
+	ctx context.Context, batch string, facts []Observation, known bool, r Rhythm,
+) (Observed, error) {
+	args := make([]any, 0, 6+5*len(facts))
+	args = append(args, batch, r.Poll, r.Next.Milliseconds(), r.Patience.Milliseconds(),
+		r.Slow.Milliseconds(), flag(known))
+	for _, f := range facts {
+		args = append(args, f.Position, string(f.Status.Code()), string(f.Reason),
+			clean(f.ProviderReference), clean(f.Message))
+	}
+	answer, err := s.run(ctx, s.client, "observe", args...)
+	if err != nil {
+		return Observed{}, err
+	}
+	list := asList(answer)
+	if len(list) == 0 {
+		return Observed{}, ErrNotFound
+	}
+	return Observed{
+		Changed: list.int(0), Settled: list.int(1), Open: list.int(2), Overpaid: list.int(3),
+		Next: millis(list.int(4)),
+	}, nil
+}
+
+func flag(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}
+
+// Children are new ids for the halves of a batch, should it come to that.
+type Children [2]string
+
+// NotKnown decides what follows from a provider's word that it does not know a batch.
+func (s *Store) NotKnown(
+	ctx context.Context, b *Batch, resendSame bool, children Children, r Rhythm,
+) (NotKnown, *Ring, error) {
+	answer, err := s.run(ctx, s.client, "notknown", b.ID, r.Poll, r.Next.Milliseconds(),
+		s.options.SettleDelay.Milliseconds(), s.options.Guard.Milliseconds(), flag(resendSame),
+		children[0], children[1], s.options.MaxInFlight, r.Patience.Milliseconds(),
+		r.Slow.Milliseconds())
+	if err != nil {
+		return "", nil, err
+	}
+	list := asList(answer)
+	return NotKnown(list.text(0)), ringOf(b.Provider, list.int(1)), nil
+}
+
+// Swept is what a sweep found at one provider.
+type Swept struct {
+	// Returned counts batches whose claim lapsed, InDoubt those whose sender never reported back.
+	Returned, InDoubt int
+	Ring              *Ring
+}
+
+// Sweep mends what stopped processes left behind at a provider. Every process calls it every few
+// seconds; none leads.
+func (s *Store) Sweep(ctx context.Context, provider string) (Swept, error) {
+	answer, err := s.run(ctx, s.client, "sweep", provider, s.options.MaxInFlight,
+		(5 * s.options.SettleDelay).Milliseconds())
+	if err != nil {
+		return Swept{}, err
+	}
+	r := asList(answer)
+	return Swept{Returned: r.int(0), InDoubt: r.int(1), Ring: ringOf(provider, r.int(2))}, nil
+}
+
+// Paused pauses the channel to a provider for every process, with a reason. A zero length leaves
+// the length to the state: it doubles with each pause that no acceptance came between.
+func (s *Store) Pause(
+	ctx context.Context, provider string, reason airtime.Reason, length time.Duration,
+) error {
+	_, err := s.run(ctx, s.client, "pause", provider, string(reason), length.Milliseconds())
+	return err
+}

@@ -1,0 +1,54 @@
+package state
+
+// Keys are named here and, for what scripts touch, in lua/shared/10-keys.lua by the same kinds. All
+// of them share the hash tag {namespace}, so that one Redis Cluster slot holds the whole state.
+//
+//	{ns}:state                 HASH    run_id, frozen_until, places, page counters     for ever
+//	{ns}:jobs                  STREAM  jobs from producers, deleted when held          never trimmed
+//	{ns}:results               STREAM  one entry per settling or correction          TUMA_STREAM_AGE
+//	{ns}:rejected              STREAM  what could not be accepted, with the reason   TUMA_STREAM_AGE
+//	{ns}:decisions             STREAM  what people decided in the in-doubt lane          for ever
+//	{ns}:decision:<id>         STRING  recipients that one word of a person decided    one hour
+//	{ns}:disbursal:<ref>       HASH    see lua/shared/20-disbursals.lua                TUMA_RETENTION
+//	{ns}:digest:<ref>          STRING  digest of a forgotten disbursal                 one year
+//	{ns}:batch:<id>            HASH    see lua/shared/30-batches.lua                   TUMA_RETENTION
+//	{ns}:providers             SET     every provider that ever got a disbursal        for ever
+//	{ns}:pending:<provider>    LIST    "reference from to place", oldest at the head
+//	{ns}:held:<provider>       LIST    pending entries whose number is in doubt there
+//	{ns}:ready:<provider>      LIST    batches to be sent as they are
+//	{ns}:slots:<provider>      ZSET    batch -> when its claim or sending lapses (ms)
+//	{ns}:channel:<provider>    HASH    rings, rung, strikes, paused_until, pause_reason
+//	{ns}:suspects:<provider>   ZSET    single recipients refused without a reason -> since (ms)
+//	{ns}:doubtphones:<prov.>   HASH    phone number -> batches in which it is in doubt
+//	{ns}:due                   ZSET    batch -> when it is asked about next (ms)
+//	{ns}:doubt                 ZSET    batch with members in doubt -> since (ms)
+//	{ns}:overdue               ZSET    batch open beyond the provider's patience -> since (ms)
+//	{ns}:earlier               HASH    evidence from batches that a recipient has left
+//	{ns}:overpaid              SET     "reference position" with a second effect
+//	{ns}:cancelled             HASH    "kind name" -> when (ms)                        for ever
+//	{ns}:book                  HASH    "provider currency status[ minor]" -> figure    for ever
+//	{ns}:forgotten             HASH    the same, of forgotten disbursals               for ever
+//	{ns}:pages                 ZSET    page -> when it was begun (ms)
+//	{ns}:page:<n>              LIST    references of its disbursals
+//	{ns}:pagebook:<n>          HASH    the book of a page
+//	{ns}:import:<ref>          HASH    manifest, rows, at
+//	{ns}:importrefs:<ref>      LIST    references of its disbursals
+//	{ns}:importbook:<ref>      HASH    the book of an import
+//	{ns}:campaignrefs:<name>   LIST    references of its disbursals
+//	{ns}:campaignbook:<name>   HASH    the book of a campaign
+type keys struct{ prefix string }
+
+func newKeys(namespace string) keys { return keys{prefix: "{" + namespace + "}:"} }
+
+func (k keys) plain(kind string) string       { return k.prefix + kind }
+func (k keys) named(kind, name string) string { return k.prefix + kind + ":" + name }
+func (k keys) state() string                  { return k.plain("state") }
+func (k keys) jobs() string                   { return k.plain("jobs") }
+func (k keys) results() string                { return k.plain("results") }
+func (k keys) rejected() string               { return k.plain("rejected") }
+func (k keys) book() string                   { return k.plain("book") }
+func (k keys) disbursal(ref string) string    { return k.named("disbursal", ref) }
+func (k keys) batch(id string) string         { return k.named("batch", id) }
+func (k keys) channel(provider string) string { return k.named("channel", provider) }
+func (k keys) pending(provider string) string { return k.named("pending", provider) }
+func (k keys) slots(provider string) string   { return k.named("slots", provider) }

@@ -1,0 +1,253 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"tuma/internal/airtime"
+)
+
+// AmbiguousError is returned when a name belongs to several kinds and none was given.
+type AmbiguousError struct {
+	Name  string
+	Kinds []Kind
+}
+
+// Error names the kinds to choose from.
+func (e *AmbiguousError) Error() string {
+	words := make([]string, len(e.Kinds))
+	for i, k := range e.Kinds {
+		words[i] = "--" + string(k)
+	}
+	return fmt.Sprintf("%s is several things: choose with %s", e.Name, strings.Join(words, " or "))
+}
+
+// KindOf finds out what a name belongs to. ErrNotFound is returned when nothing has it, an
+// *AmbiguousError when several things have.
+func (s *Store) KindOf(ctx context.Context, name string) (Kind, error) {
+	pipe := s.client.Pipeline()
+	exists := map[Kind]*redis.IntCmd{
+		KindDisbursal: pipe.Exists(ctx, s.keys.disbursal(name)),
+		KindImport: pipe.Exists(ctx, s.keys.named("import", name),
+			s.keys.named("importbook", name)),
+		KindCampaign: pipe.Exists(ctx, s.keys.named("campaignbook", name)),
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return "", fmt.Errorf("look up %s: %w", name, err)
+	}
+	var found []Kind
+	for _, kind := range []Kind{KindDisbursal, KindImport, KindCampaign} {
+		if exists[kind].Val() > 0 {
+			found = append(found, kind)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", fmt.Errorf("%s: %w: no disbursal, import or campaign has this name", name,
+			ErrNotFound)
+	case 1:
+		return found[0], nil
+	default:
+		return "", &AmbiguousError{Name: name, Kinds: found}
+	}
+}
+
+// Summarize counts where the recipients of a disbursal, import or campaign stand.
+func (s *Store) Summarize(ctx context.Context, kind Kind, name string) (Summary, error) {
+	sum := Summary{
+		Reference: name, Kind: kind, Settled: true, Statuses: map[airtime.Status]Totals{},
+	}
+	mark, err := s.client.HExists(ctx, s.keys.plain("cancelled"), string(kind)+" "+name).Result()
+	if err != nil {
+		return sum, fmt.Errorf("summarize %s: %w", name, err)
+	}
+	sum.Cancelled = mark
+	if kind == KindDisbursal {
+		err = s.Report(ctx, kind, name, func(r Row) error {
+			sum.add(r.Status, 1, r.Amount.Currency, r.Amount.Minor)
+			return nil
+		})
+		return sum, err
+	}
+	book := s.keys.named(string(kind)+"book", name)
+	figures, err := s.client.HGetAll(ctx, book).Result()
+	if err != nil {
+		return sum, fmt.Errorf("summarize %s: %w", name, err)
+	}
+	return sum, sum.addBook(figures)
+}
+
+func (sum *Summary) add(s airtime.Status, n int64, c airtime.Currency, minor int64) {
+	totals := sum.Statuses[s]
+	if totals.Amounts == nil {
+		totals.Amounts = map[airtime.Currency]int64{}
+	}
+	totals.Recipients += n
+	totals.Amounts[c] += minor
+	sum.Statuses[s] = totals
+	sum.Recipients += n
+	sum.Settled = sum.Settled && (s.Settled() || n == 0)
+}
+
+// addBook adds the figures of a book, leaving out statuses that nobody has.
+func (sum *Summary) addBook(figures map[string]string) error {
+	for field, figure := range figures {
+		words := strings.Fields(field)
+		if len(words) != 3 || words[2] == "requested" {
+			continue
+		}
+		status, err := airtime.ParseStatus(words[2])
+		if err != nil {
+			return fmt.Errorf("book: %w", err)
+		}
+		n, err := strconv.ParseInt(figure, 10, 64)
+		if err != nil {
+			return fmt.Errorf("book: %s: %w", field, err)
+		}
+		minor, _ := strconv.ParseInt(figures[field+" minor"], 10, 64) // Absent means zero.
+		if n != 0 {
+			sum.add(status, n, airtime.Currency(words[1]), minor)
+		}
+	}
+	return nil
+}
+
+// reportChunk is how many disbursals a report reads at once.
+const reportChunk = 20
+
+// Report calls fn for every recipient of a disbursal, import or campaign, in bounded memory.
+// ErrNotFound is returned when there is no such disbursal.
+func (s *Store) Report(ctx context.Context, kind Kind, name string, fn func(Row) error) error {
+	if kind == KindDisbursal {
+		n, err := s.reportChunk(ctx, []string{name}, fn)
+		if err == nil && n == 0 {
+			err = fmt.Errorf("disbursal %s: %w", name, ErrNotFound)
+		}
+		return err
+	}
+	return s.eachReference(ctx, kind, name, reportChunk, func(refs []string) error {
+		_, err := s.reportChunk(ctx, refs, fn)
+		return err
+	})
+}
+
+func (s *Store) reportChunk(ctx context.Context, refs []string, fn func(Row) error) (int, error) {
+	pipe := s.client.Pipeline()
+	reads := make([]*redis.SliceCmd, len(refs))
+	for i, ref := range refs {
+		reads[i] = pipe.HMGet(ctx, s.keys.disbursal(ref), "head", "content", "rows", "evidence")
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return 0, fmt.Errorf("report: %w", err)
+	}
+	found := 0
+	why := map[string]airtime.Reason{}
+	for i, read := range reads {
+		rows, err := rowsOf(refs[i], read.Val())
+		if err != nil {
+			return found, fmt.Errorf("report %s: %w", refs[i], err)
+		}
+		for _, r := range rows {
+			found++
+			if r.Status == airtime.InDoubt {
+				if r.Reason, err = s.whyInDoubt(ctx, r.Batch, why); err != nil {
+					return found, err
+				}
+			}
+			if err := fn(r); err != nil {
+				return found, err
+			}
+		}
+	}
+	return found, nil
+}
+
+// whyInDoubt reads the reason of a batch in doubt, once per batch.
+func (s *Store) whyInDoubt(
+	ctx context.Context, batch string, known map[string]airtime.Reason,
+) (airtime.Reason, error) {
+	if reason, ok := known[batch]; ok {
+		return reason, nil
+	}
+	why, err := s.client.HGet(ctx, s.keys.batch(batch), "why").Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", fmt.Errorf("report: %w", err)
+	}
+	known[batch] = airtime.Reason(why)
+	return known[batch], nil
+}
+
+// rowWidth is the length of a recipient's row: status code and place.
+const rowWidth = 37
+
+// rowsOf reads a stored disbursal: head, content, rows, evidence.
+func rowsOf(ref string, fields []any) ([]Row, error) {
+	head, _ := fields[0].(string)
+	content, _ := fields[1].(string)
+	places, _ := fields[2].(string)
+	evidence, _ := fields[3].(string)
+	if head == "" {
+		return nil, nil
+	}
+	h := strings.SplitN(head, "\t", 9)
+	lines := strings.Split(content, "\n")
+	if len(h) != 9 || len(places) != len(lines)*rowWidth {
+		return nil, errors.New("stored disbursal is damaged")
+	}
+	accepted, err := strconv.ParseInt(h[4], 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("stored head: %w", err)
+	}
+	rows := make([]Row, len(lines))
+	for i, line := range lines {
+		r := &rows[i]
+		*r = Row{
+			Reference: ref, Campaign: h[8], Provider: h[0], position: i,
+			At: time.UnixMilli(accepted).UTC(),
+		}
+		recipient, err := parseLine(line, airtime.Currency(h[1]))
+		if err != nil {
+			return nil, err
+		}
+		r.Phone, r.Amount = recipient.Phone, recipient.Amount
+		place := places[i*rowWidth : (i+1)*rowWidth]
+		if r.Status, err = airtime.StatusFromCode(place[0]); err != nil {
+			return nil, err
+		}
+		if place[1] != '+' {
+			r.Batch = place[1:]
+		}
+		var told string
+		told, evidence, _ = strings.Cut(evidence, "\n")
+		r.tell(told)
+	}
+	return rows, nil
+}
+
+// tell reads a line of evidence: at, reason, provider reference, message.
+func (r *Row) tell(line string) {
+	parts := strings.SplitN(line, "\t", 4)
+	if len(parts) != 4 {
+		return
+	}
+	if ms, err := strconv.ParseInt(parts[0], 10, 64); err == nil {
+		r.At = time.UnixMilli(ms).UTC()
+	}
+	r.Reason, r.ProviderReference, r.Message = airtime.Reason(parts[1]), parts[2], parts[3]
+}
+
+// Resolution names the row for Resolve, as it was seen.
+func (r Row) Resolution() Resolution {
+	return Resolution{Reference: r.Reference, Position: r.position, Seen: r.Status}
+}
+
+// Resolution names the member for Resolve, as it was seen.
+func (m Member) Resolution() Resolution {
+	return Resolution{Reference: m.Reference, Position: m.position, Seen: m.Status}
+}

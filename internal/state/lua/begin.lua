@@ -1,0 +1,54 @@
+-- begin: commit that a batch is about to be sent: claimed -> sending, once per attempt.
+-- KEYS[1]: {namespace}:state
+-- ARGV[1]: batch
+-- ARGV[2]: token under which it was claimed
+-- ARGV[3]: attempt, counted from 1
+-- ARGV[4]: ms that the request may take
+-- ARGV[5]: ms after that in which nobody else resolves or resends it
+-- Returns: {'go', ms left} or {'refused', why}
+
+local b = batch(ARGV[1])
+local token, attempt = ARGV[2], tonumber(ARGV[3])
+local timeout, guard = tonumber(ARGV[4]), tonumber(ARGV[5])
+
+if not b then return {'refused', 'gone'} end
+if b.state == 'sending' and b.attempt == attempt and b.holder == token then
+  return {'go', b.deadline - now} -- A replay of this very call.
+end
+if b.state ~= 'claimed' or b.holder ~= token or b.attempt ~= attempt - 1 then
+  return {'refused', 'moved'}
+end
+
+-- A first sending takes queued members, a repetition only a batch that is in doubt as a whole: once
+-- one member shows an effect, the provider knows the batch and is asked instead.
+local expected = attempt == 1 and 'q' or 'd'
+local whole = b.known == 0 or attempt == 1
+for _, slice in ipairs(slices_of(b)) do
+  for _, run in ipairs(runs(disbursal(slice[1]), slice[2], slice[3])) do
+    whole = whole and run[3] == expected and run[4] == b.id
+  end
+end
+if not whole then
+  if attempt == 1 then
+    dissolve(b)
+  else
+    b.state = 'doubt'
+    redis.call('ZREM', key('slots', b.provider), b.id)
+    schedule(b, 1000)
+  end
+  flush()
+  return {'refused', 'known'}
+end
+
+for _, slice in ipairs(slices_of(b)) do
+  local d = disbursal(slice[1])
+  for _, run in ipairs(runs(d, slice[2], slice[3])) do
+    put(d, run[1], run[2], run[3], b.id, 's', b.id)
+  end
+end
+b.state, b.attempt, b.deadline, b.missing = 'sending', attempt, now + timeout, 0
+if b.sent == 0 then b.sent = now end
+redis.call('ZADD', key('slots', b.provider), b.deadline + guard, b.id)
+schedule(b, 0)
+flush()
+return {'go', timeout}

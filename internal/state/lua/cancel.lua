@@ -1,0 +1,34 @@
+-- cancel: put the lasting mark on a name and withdraw what is not on the wire.
+-- KEYS[1]: {namespace}:state
+-- ARGV[1]: kind: disbursal, import or campaign
+-- ARGV[2]: name
+-- ARGV[3]: then the references of disbursals to withdraw now
+-- Returns: {withdrawn, too late: on the wire, in doubt, or whatever the provider made of them}
+
+redis.call('HSETNX', key('cancelled'), ARGV[1] .. ' ' .. ARGV[2], now)
+local withdrawn, late = 0, 0
+
+local function withdraw(d)
+  for _, run in ipairs(runs(d, 1, d.n)) do
+    local holder = run[3] == 'q' and is_batch(run[4]) and batch(run[4])
+    if holder and holder.attempt == 0 then dissolve(holder) end
+  end
+  for _, run in ipairs(runs(d, 1, d.n)) do
+    if run[3] == 'q' and not is_batch(run[4]) then cancel_run(d, run[1], run[2]) end
+  end
+  for _, run in ipairs(runs(d, 1, d.n)) do
+    local n = run[2] - run[1] + 1
+    if run[3] == 'c' then
+      withdrawn = withdrawn + n
+    elseif run[3] ~= 'x' then
+      late = late + n
+    end
+  end
+end
+
+for i = 3, #ARGV do
+  local d = disbursal(ARGV[i])
+  if d then withdraw(d) end
+end
+flush()
+return {withdrawn, late}

@@ -1,0 +1,129 @@
+-- claim: draw one batch for a worker, or say why there is none.
+-- KEYS[1]: {namespace}:state
+-- ARGV[1]: provider
+-- ARGV[2]: token: the claimer's new UUID, which becomes the id of a newly drawn batch
+-- ARGV[3]: most recipients in a batch
+-- ARGV[4]: requests that may be on the wire
+-- ARGV[5]: ms until a claimed batch that was not begun goes back
+-- Returns: {'idle', why, wait in ms, ring} or {'batch', ring, description}
+
+local provider, token, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local slots, patience = tonumber(ARGV[4]), tonumber(ARGV[5])
+local out = key('slots', provider)
+
+local function idle(why, wait)
+  flush()
+  return {'idle', why, math.max(0, wait), ring(provider, slots)}
+end
+
+local function hand_out(b)
+  b.state, b.holder = 'claimed', token
+  redis.call('ZADD', out, now + patience, b.id)
+  flush()
+  return {'batch', ring(provider, slots), describe(b)}
+end
+
+-- A replay of this very call finds its batch among those on the way out.
+for _, id in ipairs(redis.call('ZRANGE', out, 0, -1)) do
+  if redis.call('HGET', key('batch', id), 'holder') == token then
+    return {'batch', ring(provider, slots), describe(batch(id))}
+  end
+end
+
+redis.call('HSET', key('channel', provider), 'rung', 0)
+if batch(token) then return idle('busy', 0) end -- A late replay: the claim has lapsed meanwhile.
+if frozen_for() > 0 then return idle('frozen', frozen_for()) end
+if paused_for(provider) > 0 then return idle('paused', paused_for(provider)) end
+if redis.call('ZCARD', out) >= slots then return idle('busy', 0) end
+
+-- Batches that are ready as they are go first: halves of a refused batch, and resends.
+local id = redis.call('LPOP', key('ready', provider))
+while id do
+  local b = batch(id)
+  if b and b.state == 'ready' then return hand_out(b) end
+  id = redis.call('LPOP', key('ready', provider))
+end
+
+local doubt = redis.call('EXISTS', key('doubtphones', provider)) == 1
+local taken, count, phones = {}, 0, nil
+local back = {}
+
+local function keep_back(list, d, from, to, place)
+  list[#list + 1] = d.ref .. ' ' .. from .. ' ' .. to .. ' ' .. place
+end
+
+local function take(d, from, to)
+  taken[#taken + 1] = {d, from, to}
+  count = count + to - from + 1
+  if phones then
+    content_of(d)
+    for i = from, to do phones[d.phone[i]] = true end
+  end
+end
+
+-- phones_taken is built only when a second disbursal may bring a number twice.
+local function phones_taken()
+  if phones then return phones end
+  phones = {}
+  for _, t in ipairs(taken) do
+    content_of(t[1])
+    for i = t[2], t[3] do phones[t[1].phone[i]] = true end
+  end
+  return phones
+end
+
+-- pick takes what it may of a run whose numbers must be looked at one by one.
+local function pick(d, from, to, place)
+  local seen = phones_taken()
+  content_of(d)
+  local start = from
+  for i = from, to do
+    local phone = d.phone[i]
+    local blocked = doubt and redis.call('HEXISTS', key('doubtphones', provider), phone) == 1
+    if seen[phone] or blocked then
+      if i > start then take(d, start, i - 1) end
+      start = i + 1
+      if blocked then
+        redis.call('RPUSH', key('held', provider), d.ref .. ' ' .. i .. ' ' .. i .. ' ' .. place)
+      else
+        keep_back(back, d, i, i, place)
+      end
+    end
+  end
+  if to >= start then take(d, start, to) end
+end
+
+local function draw(d, from, to, place)
+  if cancelled(d) then
+    cancel_run(d, from, to)
+    return
+  end
+  local last = math.min(to, from + most - count - 1)
+  if last < to then keep_back(back, d, last + 1, to, place) end
+  if last < from then return end
+  if doubt or #taken > 0 then pick(d, from, last, place) else take(d, from, last) end
+end
+
+local looked = 0
+while count < most and looked < 2 * most do
+  local entry = redis.call('LPOP', key('pending', provider))
+  if not entry then break end
+  looked = looked + 1
+  local ref, from, to, place = entry:match('^(%S+) (%d+) (%d+) (%S+)$')
+  local d = disbursal(ref)
+  for _, run in ipairs(d and runs(d, tonumber(from), tonumber(to)) or {}) do
+    if run[3] == 'q' and run[4] == place then draw(d, run[1], run[2], place) end
+  end
+end
+for i = #back, 1, -1 do redis.call('LPUSH', key('pending', provider), back[i]) end
+if count == 0 then return idle('empty', 0) end
+
+local slices = {}
+for i, t in ipairs(taken) do slices[i] = t[1].ref .. ' ' .. t[2] .. ' ' .. t[3] end
+local b = new_batch(token, provider, 'claimed', slices, count)
+for _, t in ipairs(taken) do
+  for _, run in ipairs(runs(t[1], t[2], t[3])) do
+    put(t[1], run[1], run[2], 'q', run[4], 'q', token)
+  end
+end
+return hand_out(b)

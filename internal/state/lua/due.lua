@@ -1,0 +1,22 @@
+-- due: hand out status queries, each once; a query whose trigger is lost is handed out again.
+-- KEYS[1]: {namespace}:state
+-- ARGV[1]: most queries to hand out
+-- ARGV[2]: ms until a query that was handed out counts as lost
+-- Returns: {batch, provider, number of the query, ...}
+
+unlock()
+local list = {}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('due'), '-inf', now, 'LIMIT', 0, ARGV[1])) do
+  local b = batch(id)
+  if b then
+    b.polls = b.polls + 1
+    schedule(b, tonumber(ARGV[2]))
+    list[#list + 1] = id
+    list[#list + 1] = b.provider
+    list[#list + 1] = b.polls
+    redis.call('HSET', key('batch', id), 'polls', b.polls)
+  else
+    redis.call('ZREM', key('due'), id)
+  end
+end
+return list

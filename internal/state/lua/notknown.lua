@@ -1,0 +1,140 @@
+-- notknown: the provider says that it does not know a batch in doubt; decide what that permits.
+-- KEYS[1]: {namespace}:state
+-- ARGV[1]: batch
+-- ARGV[2]: number of the query that brought the answer
+-- ARGV[3]: ms until the next query
+-- ARGV[4]: ms throughout which the batch must not be known before anything follows from it
+-- ARGV[5]: ms after a request's deadline in which nobody resends
+-- ARGV[6]: 1 if the same reference and bytes may be sent again
+-- ARGV[7]: id of a first child batch, should the batch be halved
+-- ARGV[8]: id of the second
+-- ARGV[9]: requests that may be on the wire
+-- ARGV[10]: ms from the first sending until overdue
+-- ARGV[11]: ms until the next query of an overdue batch
+-- Returns: {decision, ring, ms until the next query}
+
+unlock()
+local b = batch(ARGV[1])
+if not b then return {'ask', 0, 0} end
+local provider, slots = b.provider, tonumber(ARGV[9])
+local asked = tonumber(ARGV[2]) == b.polls
+
+local function ask(delay)
+  if b.sent > 0 and now - b.sent > tonumber(ARGV[10]) and b.open > 0 then
+    redis.call('ZADD', key('overdue'), 'NX', now, b.id)
+    delay = tonumber(ARGV[11])
+  end
+  if asked then schedule(b, delay) end
+  flush()
+  return {'ask', 0, delay}
+end
+
+-- A batch that has settled is looked at late; that the provider has forgotten it says nothing.
+if b.state == 'done' then
+  schedule(b, 0)
+  return {'ask', 0, 0}
+end
+if b.state ~= 'doubt' or b.known == 1 then return ask(tonumber(ARGV[3])) end
+if b.missing == 0 then b.missing = now end
+
+local free = b.missing + tonumber(ARGV[4])
+if b.refused == 0 then free = math.max(free, b.deadline + tonumber(ARGV[5])) end
+if now < free then return ask(math.max(1, math.min(tonumber(ARGV[3]), free - now))) end
+
+-- doubtful_slices lists the stretches of members that are in doubt here, at most limit members from
+-- the skip-th on.
+local function doubtful_slices(skip, limit)
+  local list, n = {}, 0
+  for _, slice in ipairs(slices_of(b)) do
+    local d = disbursal(slice[1])
+    for _, run in ipairs(d and runs(d, slice[2], slice[3]) or {}) do
+      if run[3] == 'd' and run[4] == b.id then
+        local from = run[1] + math.min(skip, run[2] - run[1] + 1)
+        skip = skip - (from - run[1])
+        local to = math.min(run[2], from + limit - n - 1)
+        if to >= from then
+          list[#list + 1] = {slice[1], from, to}
+          n = n + to - from + 1
+        end
+      end
+    end
+  end
+  return list, n
+end
+
+local function child(id, skip, limit)
+  local list, n = doubtful_slices(skip, limit)
+  local slices = {}
+  for i, s in ipairs(list) do slices[i] = table.concat(s, ' ') end
+  local half = new_batch(id, provider, 'ready', slices, n)
+  half.parent = b.id
+  return list
+end
+
+-- withhold takes out who must not be sent again: the cancelled, and who was paid by another batch.
+local function withhold()
+  for _, slice in ipairs(slices_of(b)) do
+    local d = disbursal(slice[1])
+    for _, run in ipairs(d and runs(d, slice[2], slice[3]) or {}) do
+      for pos = run[1], run[3] == 'd' and run[4] == b.id and run[2] or 0 do
+        if cancelled(d) or #earlier(d, pos) > 0 then give_back(d, pos, pos) end
+      end
+    end
+  end
+end
+
+local function halve()
+  local half = math.ceil(b.doubtful / 2)
+  local first, second = child(ARGV[7], 0, half), child(ARGV[8], half, b.n)
+  for i, list in ipairs({first, second}) do
+    for _, s in ipairs(list) do
+      put(disbursal(s[1]), s[2], s[3], 'd', b.id, 'q', ARGV[6 + i])
+    end
+    redis.call('RPUSH', key('ready', provider), ARGV[6 + i])
+  end
+  b.state = b.open == 0 and 'returned' or 'open'
+end
+
+-- our_fault gives every suspect back and pauses: a provider that refuses whatever it is sent has
+-- nothing against the recipients.
+local function our_fault()
+  for _, id in ipairs(redis.call('ZRANGE', key('suspects', provider), 0, -1)) do
+    local s = batch(id)
+    for _, slice in ipairs(s and slices_of(s) or {}) do
+      local d = disbursal(slice[1])
+      for _, run in ipairs(d and runs(d, slice[2], slice[3]) or {}) do
+        if run[3] == 'd' and run[4] == id then give_back(d, run[1], run[2]) end
+      end
+    end
+    if s and s.open == 0 then s.state = 'returned' end
+  end
+  redis.call('DEL', key('suspects', provider))
+  pause(provider, 'our_fault', 300000)
+end
+
+local decision
+if b.refused == 1 then withhold() end
+if b.refused == 1 and b.doubtful == 0 then
+  if b.open == 0 then b.state = 'returned' end
+  return ask(tonumber(ARGV[3]))
+elseif b.refused == 1 and b.doubtful > 1 then
+  halve()
+  decision = 'halved'
+elseif b.refused == 1 then
+  schedule(b, 0)
+  redis.call('ZADD', key('suspects', provider), now, b.id)
+  decision = 'suspect'
+  if redis.call('ZCARD', key('suspects', provider)) >= 3 then
+    our_fault()
+    decision = 'our_fault'
+  end
+elseif ARGV[6] == '1' and b.doubtful == b.n then
+  b.state = 'ready'
+  schedule(b, 0)
+  redis.call('RPUSH', key('ready', provider), b.id)
+  decision = 'resend'
+else
+  return ask(tonumber(ARGV[3]))
+end
+flush()
+return {decision, ring(provider, slots), 0}

@@ -1,0 +1,144 @@
+-- record: store what a sending came to. Runs on a full Redis.
+-- KEYS[1]: {namespace}:state
+-- ARGV[1]: batch
+-- ARGV[2]: attempt
+-- ARGV[3]: provider
+-- ARGV[4]: slices of the batch, to restore it if this Redis has forgotten it
+-- ARGV[5]: status code of an accepted recipient
+-- ARGV[6]: verdict of all that follow not by position: accepted, rejected, unsent, unknown
+-- ARGV[7]: its reason
+-- ARGV[8]: its message
+-- ARGV[9]: reason to pause the channel, or ''
+-- ARGV[10]: ms that the provider asked us to wait, or 0
+-- ARGV[11]: ms until the first status query; 0 if the provider cannot be asked
+-- ARGV[12]: requests that may be on the wire
+-- ARGV[13]: then per exception five values: position, verdict, reason, reference, message
+-- Returns: {'recorded' or 'stale', accepted, rejected, returned, in doubt, ring}
+
+local id, attempt, provider = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+unlock()
+local b = batch(id)
+local restored = not b
+if restored then
+  b = new_batch(id, provider, 'sending', {ARGV[4]}, 0)
+  for _, slice in ipairs(slices_of(b)) do b.n = b.n + slice[3] - slice[2] + 1 end
+  b.sent = now
+end
+if b.recorded == attempt then
+  local replay = {'recorded'}
+  for figure in b.result:gmatch('%d+') do replay[#replay + 1] = tonumber(figure) end
+  replay[6] = ring(provider, tonumber(ARGV[12]))
+  return replay
+end
+
+local accepted_code = ARGV[5]
+local whole = {verdict = ARGV[6], reason = ARGV[7], reference = '', message = ARGV[8]}
+local exceptions, exceptional = {}, #ARGV >= 13
+for i = 13, #ARGV, 5 do
+  exceptions[tonumber(ARGV[i]) + 1] = {verdict = ARGV[i + 1], reason = ARGV[i + 2],
+    reference = ARGV[i + 3], message = ARGV[i + 4]}
+end
+
+local stale = attempt < b.attempt or b.state == 'returned'
+-- A Redis that has forgotten the sending may have put its members elsewhere.
+local forgotten = restored or b.attempt < attempt
+if not stale then
+  b.attempt = attempt
+  -- Only now: the slot may belong to a later attempt, whose sweep depends on it.
+  redis.call('ZREM', key('slots', provider), id)
+end
+-- Only while a batch has had one sending does "not sent" say that nothing was.
+local first = attempt == 1
+local counts = {accepted = 0, rejected = 0, returned = 0, doubt = 0}
+
+-- claim_back takes members that a Redis which forgot the sending has put elsewhere.
+local function claim_back(d, from, to)
+  for pos = from, to do
+    local status, place = row(d, pos)
+    if status == 'q' then
+      if place ~= id and is_batch(place) and batch(place) then
+        dissolve(batch(place))
+        status, place = row(d, pos)
+      end
+      if status == 'q' then put(d, pos, pos, 'q', place, 's', id) end
+    end
+  end
+end
+
+local function judge_run(d, from, to, status, v)
+  local n = to - from + 1
+  if v.verdict == 'accepted' then
+    counts.accepted = counts.accepted + n
+    if STATUS[accepted_code].settled or v.reference ~= '' then
+      for pos = from, to do
+        settle(d, pos, accepted_code, id, v.reason, v.reference, v.message)
+      end
+    else
+      put(d, from, to, status, id, accepted_code, id)
+    end
+  elseif v.verdict == 'rejected' and first and b.refused == 0 then
+    counts.rejected = counts.rejected + n
+    for pos = from, to do settle(d, pos, 'x', id, v.reason, v.reference, v.message) end
+    for pos = from, to do rejoin(d, pos) end
+  elseif v.verdict == 'unsent' and first then
+    counts.returned = counts.returned + n
+    give_back(d, from, to)
+  else
+    counts.doubt = counts.doubt + n
+    if status ~= 'd' then put(d, from, to, status, id, 'd', id) end
+  end
+end
+
+local function judge(d, from, to, v)
+  if stale then
+    if v.verdict == 'accepted' then
+      for pos = from, to do see(d, pos, b, accepted_code, v.reason, v.reference, v.message) end
+    end
+    return
+  end
+  for _, run in ipairs(runs(d, from, to)) do
+    if run[3] == 'q' and forgotten then claim_back(d, run[1], run[2]) end
+  end
+  for _, run in ipairs(runs(d, from, to)) do
+    if run[4] == id and (run[3] == 's' or run[3] == 'd') then
+      judge_run(d, run[1], run[2], run[3], v)
+    elseif v.verdict == 'accepted' then
+      counts.accepted = counts.accepted + run[2] - run[1] + 1
+      for pos = run[1], run[2] do
+        see(d, pos, b, accepted_code, v.reason, v.reference, v.message)
+      end
+    end
+  end
+end
+
+if not stale and whole.verdict == 'rejected' and whole.reason == 'batch_refused' then
+  b.refused = 1
+end
+for _, slice in ipairs(slices_of(b)) do
+  local d = disbursal(slice[1])
+  if d and not exceptional then
+    judge(d, slice[2], slice[3], whole)
+  elseif d then
+    for pos = slice[2], slice[3] do
+      judge(d, pos, pos, exceptions[slice[4] + pos - slice[2] + 1] or whole)
+    end
+  end
+end
+
+if not stale then
+  local gone = counts.returned == b.n
+  b.state, b.recorded = gone and 'returned' or 'open', attempt
+  b.why = counts.doubt > 0 and whole.reason or ''
+  b.result = table.concat({counts.accepted, counts.rejected, counts.returned, counts.doubt}, ' ')
+  redis.call('LREM', key('ready', provider), 0, id)
+  schedule(b, tonumber(ARGV[11]))
+  if counts.accepted > 0 then
+    b.known = 1
+    redis.call('HSET', key('channel', provider), 'strikes', 0)
+    clear_suspects(provider)
+  end
+end
+if ARGV[9] ~= '' then pause(provider, ARGV[9], tonumber(ARGV[10])) end
+flush()
+return {stale and 'stale' or 'recorded', counts.accepted, counts.rejected, counts.returned,
+  counts.doubt, ring(provider, tonumber(ARGV[12]))}

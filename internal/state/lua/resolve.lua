@@ -1,0 +1,53 @@
+-- resolve: a person's word about recipients that nobody else can settle.
+-- KEYS[1]: {namespace}:state
+-- ARGV[1]: paid or unpaid
+-- ARGV[2]: 1 if unpaid recipients go back to the queue
+-- ARGV[3]: who
+-- ARGV[4]: evidence
+-- ARGV[5]: new id of this decision, by which a replay is recognised
+-- ARGV[6]: then three values per recipient: reference, position, status code that the person saw
+-- Returns: {'resolved', count} or {'moved', reference, position, status code}: nothing was changed
+
+local taken = redis.call('GET', key('decision', ARGV[5]))
+if taken then return {'resolved', tonumber(taken)} end
+
+-- open_to_people says whether a person may decide: it is in doubt, open at a provider, unconfirmed,
+-- or was decided by a person before.
+local function open_to_people(d, pos)
+  local status, place = row(d, pos)
+  if not is_batch(place) or status == 'q' or status == 's' then return false end
+  if not STATUS[status].settled or status == 'u' then return true end
+  return evidence_of(d)[pos]:match('^[^\t]*\tperson\t') ~= nil
+end
+
+local named = {}
+for i = 6, #ARGV, 3 do
+  local d, pos = disbursal(ARGV[i]), tonumber(ARGV[i + 1]) + 1
+  local status, name = d and row(d, pos) or '?', ARGV[i] .. ' ' .. pos
+  if status ~= ARGV[i + 2] or named[name] or not open_to_people(d, pos) then
+    return {'moved', ARGV[i], ARGV[i + 1], status}
+  end
+  named[name] = true
+end
+
+local status, count = ARGV[1] == 'paid' and 'S' or 'f', 0
+for i = 6, #ARGV, 3 do
+  local d, pos = disbursal(ARGV[i]), tonumber(ARGV[i + 1]) + 1
+  local old, place = row(d, pos)
+  settle(d, pos, status, place, 'person', '', ARGV[4])
+  redis.call('XADD', key('decisions'), '*', 'reference', d.ref, 'position', pos - 1,
+    'batch', place, 'was', STATUS[old].name, 'word', ARGV[1], 'who', ARGV[3],
+    'evidence', ARGV[4], 'resubmitted', ARGV[2], 'at', at_text)
+  -- Who was paid by an earlier batch, or is cancelled, must not be sent again.
+  local paid = status == 'f' and rejoin(d, pos)
+  if status == 'f' and ARGV[2] == '1' and not paid and not cancelled(d) then
+    local again = pending_place()
+    put(d, pos, pos, status, place, 'q', again)
+    publish(d, pos, 'q', again, true, 'person', '', ARGV[4])
+    push_pending(d, pos, pos, again)
+  end
+  count = count + 1
+end
+redis.call('SET', key('decision', ARGV[5]), count, 'PX', 3600000)
+flush()
+return {'resolved', count}

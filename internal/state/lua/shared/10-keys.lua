@@ -1,0 +1,60 @@
+-- prelude.lua: what every verb shares. It is put in front of each script when the script is built,
+-- behind the status table (STATUS, by code: name, rank, settled), which Go writes from its own
+-- data.
+--
+-- KEYS[1] is always {namespace}:state. All keys share its hash tag, so one key routes a script; a
+-- verb finds out which disbursals and batches it touches only while it runs, and names them here.
+--
+-- Two kinds of record carry the state:
+--   disbursal:<reference>  HASH digest, head, content, rows, evidence, open
+--       head      provider, currency, decimals, page, accepted (ms), recipients, sum, import,
+--                 campaign; tab separated, never changes
+--       content   one line "phone amount" per recipient, in minor units, never changes
+--       rows      WIDTH characters per recipient: status code and place
+--       evidence  one line per recipient: at, reason, provider reference, message; tab separated
+--   batch:<id>  HASH, see BATCH_FIELDS
+-- The place is where a recipient is: the id of its batch, or '+' and the number of its pending
+-- entry.
+
+local WIDTH = 37
+local prefix = KEYS[1]:sub(1, -6)
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+local function key(kind, name)
+  if name then return prefix .. kind .. ':' .. name end
+  return prefix .. kind
+end
+
+-- unlock is the first write of the verbs that must run on a full Redis: a script that has written
+-- is not refused for memory, and a ZREM is never refused.
+local function unlock()
+  redis.call('ZREM', key('slots', '-'), '-')
+end
+
+-- Time and money as results spell them ----------------------------------------------------------
+
+local function rfc3339(ms)
+  local s = math.floor(ms / 1000)
+  local days, rest = math.floor(s / 86400), s % 86400
+  local z = days + 719468 -- Days since 0000-03-01; the usual civil-from-days computation.
+  local era = math.floor(z / 146097)
+  local doe = z - era * 146097
+  local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524)
+    - math.floor(doe / 146096)) / 365)
+  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+  local mp = math.floor((5 * doy + 2) / 153)
+  local month = mp < 10 and mp + 3 or mp - 9
+  local year = yoe + era * 400 + (month <= 2 and 1 or 0)
+  return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year, month,
+    doy - math.floor((153 * mp + 2) / 5) + 1, math.floor(rest / 3600),
+    math.floor(rest % 3600 / 60), rest % 60, ms % 1000)
+end
+
+local at_text = rfc3339(now)
+
+local function decimal(minor, decimals)
+  if decimals == 0 then return string.format('%d', minor) end
+  local unit = 10 ^ decimals
+  return string.format('%d.%0' .. decimals .. 'd', math.floor(minor / unit), minor % unit)
+end

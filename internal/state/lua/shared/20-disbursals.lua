@@ -1,0 +1,109 @@
+-- Disbursals --------------------------------------------------------------------------------------
+
+local disbursals = {}
+
+local function disbursal(ref)
+  local d = disbursals[ref]
+  if d ~= nil then return d end
+  local v = redis.call('HMGET', key('disbursal', ref), 'head', 'rows', 'open')
+  if not v[1] then
+    disbursals[ref] = false
+    return false
+  end
+  local provider, currency, decimals, page, at, n, sum, import, campaign = v[1]:match(
+    '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$')
+  d = {
+    ref = ref, provider = provider, currency = currency, decimals = tonumber(decimals),
+    page = page, at = tonumber(at), n = tonumber(n), sum = tonumber(sum), import = import,
+    campaign = campaign, rows = v[2], open = tonumber(v[3]),
+    group = table.concat({provider, currency, page, import, campaign}, '\t'),
+  }
+  disbursals[ref] = d
+  return d
+end
+
+-- content_of fills d.phone and d.amount, by position.
+local function content_of(d)
+  if d.phone then return d end
+  d.phone, d.amount = {}, {}
+  local i = 0
+  for phone, amount in redis.call('HGET', key('disbursal', d.ref), 'content')
+    :gmatch('(%d+) (%d+)') do
+    i = i + 1
+    d.phone[i] = phone
+    d.amount[i] = tonumber(amount)
+  end
+  return d
+end
+
+-- lines_of returns the content lines from..to.
+local function lines_of(d, from, to)
+  if from == 1 and to == d.n then return redis.call('HGET', key('disbursal', d.ref), 'content') end
+  content_of(d)
+  local lines = {}
+  for i = from, to do
+    lines[#lines + 1] = d.phone[i] .. ' ' .. string.format('%.0f', d.amount[i])
+  end
+  return table.concat(lines, '\n')
+end
+
+local function sum_of(d, from, to)
+  if from == 1 and to == d.n then return d.sum end
+  content_of(d)
+  local sum = 0
+  for i = from, to do sum = sum + d.amount[i] end
+  return sum
+end
+
+-- evidence_of returns the evidence lines of a disbursal, by position; '' where there is none.
+local function evidence_of(d)
+  if d.evidence then return d.evidence end
+  d.evidence = {}
+  local text = redis.call('HGET', key('disbursal', d.ref), 'evidence')
+  if text then
+    for line in (text .. '\n'):gmatch('([^\n]*)\n') do d.evidence[#d.evidence + 1] = line end
+  end
+  for i = #d.evidence + 1, d.n do d.evidence[i] = '' end
+  return d.evidence
+end
+
+local function write_evidence(d, pos, reason, reference, message)
+  evidence_of(d)[pos] = string.format('%.0f', now) .. '\t' .. reason .. '\t' .. reference
+    .. '\t' .. message
+  d.told = true
+end
+
+local function explode(d)
+  if d.cells then return end
+  d.cells = {}
+  for i = 1, d.n do d.cells[i] = d.rows:sub((i - 1) * WIDTH + 1, i * WIDTH) end
+end
+
+local function row(d, pos)
+  local cell = d.cells and d.cells[pos] or d.rows:sub((pos - 1) * WIDTH + 1, pos * WIDTH)
+  return cell:sub(1, 1), cell:sub(2)
+end
+
+-- runs lists the stretches of equal rows: {from, to, status, place}. Whole batches move together,
+-- so that mostly there is one, found by one comparison.
+local function runs(d, from, to)
+  local list = {}
+  if not d.cells then
+    local first = d.rows:sub((from - 1) * WIDTH + 1, from * WIDTH)
+    local segment = d.rows
+    if from ~= 1 or to ~= d.n then segment = segment:sub((from - 1) * WIDTH + 1, to * WIDTH) end
+    if segment == first:rep(to - from + 1) then
+      list[1] = {from, to, first:sub(1, 1), first:sub(2)}
+      return list
+    end
+    explode(d)
+  end
+  local start, cells = from, d.cells
+  for i = from + 1, to + 1 do
+    if i > to or cells[i] ~= cells[start] then
+      list[#list + 1] = {start, i - 1, cells[start]:sub(1, 1), cells[start]:sub(2)}
+      start = i
+    end
+  end
+  return list
+end

@@ -1,0 +1,78 @@
+-- Batches -----------------------------------------------------------------------------------------
+
+-- BATCH_FIELDS are the fields of a batch with their defaults, which are not stored; a field whose
+-- default is '0' is a number.
+--   state: ready, claimed, sending, doubt, open, done, returned     attempt: sendings begun
+--   holder: token of the claimer    slices: lines "reference from to" in wire order    n: members
+--   open, doubtful: members here that are not settled, that are in doubt
+--   sent: first BeginSend (ms)    deadline: of the request on the wire (ms)
+--   recorded: attempt whose answer is stored    result: what Record answered
+--   polls: queries handed out    answered: the last of them that set the schedule
+--   looks: queries after settling
+--   known: 1 if the provider knows it    missing: not known since (ms)    refused: 1 if as a whole
+local BATCH_FIELDS = {
+  provider = '', state = '', attempt = '0', holder = '', slices = '', n = '0', parent = '',
+  open = '0', doubtful = '0', sent = '0', deadline = '0', recorded = '0', result = '',
+  polls = '0', answered = '0', looks = '0', known = '0', missing = '0', refused = '0', why = '',
+}
+
+local batches = {}
+
+local function blank_batch(id)
+  local b = {id = id, saved = {}}
+  for name, default in pairs(BATCH_FIELDS) do
+    b[name] = default == '0' and 0 or default
+  end
+  batches[id] = b
+  return b
+end
+
+local function batch(id)
+  if batches[id] ~= nil then return batches[id] end
+  local fields = redis.call('HGETALL', key('batch', id))
+  if #fields == 0 then
+    batches[id] = false
+    return false
+  end
+  local b = blank_batch(id)
+  for i = 1, #fields, 2 do
+    local name, value = fields[i], fields[i + 1]
+    b.saved[name] = value
+    b[name] = BATCH_FIELDS[name] == '0' and tonumber(value) or value
+  end
+  return b
+end
+
+local function new_batch(id, provider, state, slices, n)
+  local b = blank_batch(id)
+  b.provider, b.state, b.slices, b.n = provider, state, table.concat(slices, '\n'), n
+  return b
+end
+
+-- slices_of lists the slices of a batch: {reference, from, to, offset of its first member}.
+local function slices_of(b)
+  if b.cut then return b.cut end
+  b.cut = {}
+  local offset = 0
+  for ref, from, to in b.slices:gmatch('(%S+) (%d+) (%d+)') do
+    from, to = tonumber(from), tonumber(to)
+    b.cut[#b.cut + 1] = {ref, from, to, offset}
+    offset = offset + to - from + 1
+  end
+  return b.cut
+end
+
+-- member finds the disbursal and position of a batch's member.
+local function member(b, index)
+  if not b.members then
+    b.members = {}
+    for _, slice in ipairs(slices_of(b)) do
+      for pos = slice[2], slice[3] do b.members[slice[4] + pos - slice[2] + 1] = {slice[1], pos} end
+    end
+  end
+  local m = b.members[index]
+  if not m then return false end
+  return disbursal(m[1]), m[2]
+end
+
+local function is_batch(place) return place:sub(1, 1) ~= '+' end

@@ -1,0 +1,222 @@
+-- Moving recipients -------------------------------------------------------------------------------
+
+local function mark_doubt(d, from, to, step)
+  content_of(d)
+  local phones = key('doubtphones', d.provider)
+  for i = from, to do
+    if redis.call('HINCRBY', phones, d.phone[i], step) <= 0 then
+      redis.call('HDEL', phones, d.phone[i])
+    end
+  end
+end
+
+local function count_in(place, status, count)
+  if not is_batch(place) then return end
+  local b = batch(place)
+  if not b then return end
+  if not STATUS[status].settled then b.open = b.open + count end
+  if status == 'd' then b.doubtful = b.doubtful + count end
+end
+
+-- put moves the recipients from..to of a disbursal, which all stand at (old, left), to (status,
+-- place). The books, the open counts and the numbers in doubt follow. It is the only writer of
+-- rows.
+local function put(d, from, to, old, left, status, place)
+  local count = to - from + 1
+  if d.cells or count < d.n / 8 then
+    explode(d)
+    local cell = status .. place
+    for i = from, to do d.cells[i] = cell end
+  else
+    d.rows = d.rows:sub(1, (from - 1) * WIDTH) .. (status .. place):rep(count)
+      .. d.rows:sub(to * WIDTH + 1)
+  end
+  d.dirty = true
+  count_in(left, old, -count)
+  count_in(place, status, count)
+  if old == status then return end
+  move(d, old, status, count, sum_of(d, from, to))
+  if STATUS[old].settled ~= STATUS[status].settled then
+    d.open = d.open + (STATUS[status].settled and -count or count)
+  end
+  if status == 'd' then mark_doubt(d, from, to, 1) end
+  if old == 'd' then mark_doubt(d, from, to, -1) end
+end
+
+-- publish appends the result of one recipient that settled or was corrected.
+local function publish(d, pos, status, place, corrected, reason, reference, message)
+  content_of(d)
+  redis.call('XADD', key('results'), '*', 'reference', d.ref, 'phone_number', d.phone[pos],
+    'amount', decimal(d.amount[pos], d.decimals), 'currency', d.currency,
+    'provider', d.provider, 'status', STATUS[status].name, 'reason', reason,
+    'provider_reference', reference, 'batch', is_batch(place) and place or '',
+    'message', message, 'campaign', d.campaign,
+    'corrected', corrected and 'true' or 'false', 'at', at_text)
+end
+
+-- settle moves one recipient and publishes it if that settles or corrects it.
+local function settle(d, pos, status, place, reason, reference, message)
+  local old, left = row(d, pos)
+  put(d, pos, pos, old, left, status, place)
+  if STATUS[status].settled or reference ~= '' or message ~= '' then
+    write_evidence(d, pos, reason, reference, message)
+  end
+  if old ~= status and (STATUS[status].settled or STATUS[old].settled) then
+    publish(d, pos, status, place, STATUS[old].settled, reason, reference, message)
+  end
+end
+
+local any_marks
+
+local function cancelled(d)
+  if any_marks == nil then any_marks = redis.call('EXISTS', key('cancelled')) == 1 end
+  if not any_marks then return false end
+  if d.cancelled == nil then
+    local marks = redis.call('HMGET', key('cancelled'), 'disbursal ' .. d.ref,
+      'import ' .. d.import, 'campaign ' .. d.campaign)
+    d.cancelled = marks[1] and true or (d.import ~= '' and marks[2] and true)
+      or (d.campaign ~= '' and marks[3] and true) or false
+  end
+  return d.cancelled
+end
+
+local function cancel_run(d, from, to)
+  for pos = from, to do
+    local _, left = row(d, pos)
+    settle(d, pos, 'c', is_batch(left) and string.format('+%035d', 0) or left, 'cancelled', '', '')
+  end
+end
+
+local function push_pending(d, from, to, place, head)
+  redis.call(head and 'LPUSH' or 'RPUSH', key('pending', d.provider),
+    d.ref .. ' ' .. from .. ' ' .. to .. ' ' .. place)
+end
+
+local function pending_place()
+  return string.format('+%035d', redis.call('HINCRBY', KEYS[1], 'places', 1))
+end
+
+-- EARLIER keeps what is learned about a recipient in a batch that it has left: field "reference
+-- position", lines "batch code provider-reference".
+local function earlier(d, pos)
+  if redis.call('EXISTS', key('earlier')) == 0 then return {} end
+  local list = {}
+  local text = redis.call('HGET', key('earlier'), d.ref .. ' ' .. pos)
+  for id, code, reference in (text or ''):gmatch('(%S+) (%S) ([^\n]*)\n') do
+    list[#list + 1] = {id, code, reference}
+  end
+  return list
+end
+
+-- LIVE statuses are effects that stand or may still come to stand.
+local LIVE = {a = true, p = true, j = true, r = true, u = true, S = true}
+
+-- keep_earlier stores the lines and says whether one of them is a second effect.
+local function keep_earlier(d, pos, list)
+  local field, text, over = d.ref .. ' ' .. pos, '', false
+  for _, e in ipairs(list) do
+    text = text .. e[1] .. ' ' .. e[2] .. ' ' .. e[3] .. '\n'
+    over = over or LIVE[e[2]] or false
+  end
+  if text == '' then
+    redis.call('HDEL', key('earlier'), field)
+  else
+    redis.call('HSET', key('earlier'), field, text)
+  end
+  if over then
+    return redis.call('SADD', key('overpaid'), field)
+  end
+  redis.call('SREM', key('overpaid'), field)
+  return 0
+end
+
+local function weight(status) return STATUS[status].rank + (LIVE[status] and 100 or 0) end
+
+-- rejoin puts a recipient whose own effect does not stand where an earlier batch shows more: an
+-- effect that stands, or else the higher rank. What the left batch showed is kept as evidence, so
+-- that facts come to the same in any order. False if the recipient stays.
+local function rejoin(d, pos)
+  local list, status, place = earlier(d, pos), row(d, pos)
+  local best
+  for i, e in ipairs(list) do
+    if not best or weight(e[2]) > weight(list[best][2]) then best = i end
+  end
+  if not best or LIVE[status] or weight(list[best][2]) <= weight(status) then return false end
+  local e = table.remove(list, best)
+  if STATUS[status].rank >= STATUS.a.rank then
+    list[#list + 1] = {place, status, evidence_of(d)[pos]:match('^[^\t]*\t[^\t]*\t([^\t]*)') or ''}
+  end
+  keep_earlier(d, pos, list)
+  settle(d, pos, e[2], e[1], 'provider', e[3], '')
+  return true
+end
+
+-- give_back returns a run of recipients that surely were not sent: to pending, or to where an
+-- earlier batch shows them, or out, if they have been cancelled meanwhile.
+local function give_back(d, from, to)
+  if cancelled(d) then
+    cancel_run(d, from, to)
+  else
+    local place = pending_place()
+    for _, run in ipairs(runs(d, from, to)) do
+      put(d, run[1], run[2], run[3], run[4], 'q', place)
+    end
+    push_pending(d, from, to, place, true)
+  end
+  if redis.call('EXISTS', key('earlier')) == 1 then
+    for pos = from, to do rejoin(d, pos) end
+  end
+end
+
+-- dissolve gives the members of a batch back that has never begun to send.
+local function dissolve(b)
+  redis.call('ZREM', key('slots', b.provider), b.id)
+  redis.call('LREM', key('ready', b.provider), 0, b.id)
+  b.state = 'returned'
+  for _, slice in ipairs(slices_of(b)) do
+    local d = disbursal(slice[1])
+    for _, run in ipairs(d and runs(d, slice[2], slice[3]) or {}) do
+      if run[3] == 'q' and run[4] == b.id then give_back(d, run[1], run[2]) end
+    end
+  end
+end
+
+-- see merges a fact about a recipient in batch b: by rank if it is there, else as earlier evidence.
+-- Returns 1 if the status moved, 0 if not, and 1 or 0 for a new second effect.
+local function see(d, pos, b, status, reason, reference, message)
+  local old, place = row(d, pos)
+  local rank, had = STATUS[status].rank, STATUS[old].rank
+  if place == b.id then
+    local newer = rank == had and not STATUS[old].settled and not STATUS[status].settled
+    if rank > had or (newer and old ~= status) then
+      settle(d, pos, status, place, reason, reference, message)
+      if STATUS[status].settled then rejoin(d, pos) end
+      return 1, 0
+    end
+    if old == 'f' and rank == STATUS.a.rank then
+      write_evidence(d, pos, reason, reference, message)
+      b.reopened = true -- The provider works on a failed recipient again: keep asking.
+    end
+    return 0, 0
+  end
+  if rank < STATUS.a.rank then return 0, 0 end
+  local list, mine = earlier(d, pos), nil
+  for _, e in ipairs(list) do
+    if e[1] == b.id then mine = e end
+  end
+  if mine then
+    if STATUS[mine[2]].rank > rank then return 0, 0 end
+    mine[2], mine[3] = status, reference
+  else
+    list[#list + 1] = {b.id, status, reference}
+  end
+  local new = keep_earlier(d, pos, list)
+  if old == 'q' and is_batch(place) and batch(place) then
+    dissolve(batch(place)) -- Its request has not begun; the others go back, this one rejoins b.
+    local _, there = row(d, pos)
+    if there == b.id then return 1, 0 end
+  elseif old ~= 's' and old ~= 'd' and rejoin(d, pos) then
+    return 1, 0
+  end
+  return 0, new
+end

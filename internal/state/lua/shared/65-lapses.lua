@@ -1,0 +1,29 @@
+-- Lapses ----------------------------------------------------------------------------------------
+
+-- lay_down takes a claimed batch from its holder: its members go back, unless they belong together
+-- (a child batch) or may have been sent before.
+local function lay_down(b)
+  if b.attempt > 0 then
+    b.state = 'doubt'
+    schedule(b, 1000)
+  elseif b.parent ~= '' then
+    b.state = 'ready'
+    redis.call('RPUSH', key('ready', b.provider), b.id)
+  else
+    dissolve(b)
+  end
+  redis.call('ZREM', key('slots', b.provider), b.id)
+end
+
+-- fall_silent puts a batch in doubt whose sender did not report back in time.
+local function fall_silent(b)
+  for _, slice in ipairs(slices_of(b)) do
+    local d = disbursal(slice[1])
+    for _, run in ipairs(runs(d, slice[2], slice[3])) do
+      if run[3] == 's' and run[4] == b.id then put(d, run[1], run[2], 's', b.id, 'd', b.id) end
+    end
+  end
+  b.state, b.why = 'open', 'silent'
+  schedule(b, ASKS[b.provider] and 1000 or 0)
+  redis.call('ZREM', key('slots', b.provider), b.id)
+end

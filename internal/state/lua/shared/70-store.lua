@@ -1,0 +1,87 @@
+-- Storing what changed ----------------------------------------------------------------------------
+
+-- conclude derives the state of a batch that was answered from its members, and schedules the two
+-- late looks at a settled batch: reversals come late.
+local function conclude(b)
+  local was = b.state
+  if was ~= 'open' and was ~= 'doubt' and was ~= 'done' and b.open == 0 then return end
+  if was == 'ready' or was == 'claimed' or was == 'sending' then return end
+  b.state = b.doubtful > 0 and 'doubt' or b.open > 0 and 'open' or 'done'
+  if b.state ~= 'done' and b.state ~= was and ASKS[b.provider] then
+    -- A member rejoined it, or was reopened, or left the doubt in which nobody asked.
+    redis.call('ZADD', key('due'), 'NX', now + 1000, b.id)
+  end
+  if b.state == 'done' and was ~= 'done' then
+    redis.call('ZREM', key('overdue'), b.id)
+    schedule(b, ASKS[b.provider] and LOOKS[1] or 0)
+    b.looks = 0
+  end
+end
+
+local function flush_batch(b)
+  conclude(b)
+  if b.doubtful > 0 then
+    redis.call('ZADD', key('doubt'), 'NX', now, b.id)
+  else
+    redis.call('ZREM', key('doubt'), b.id)
+  end
+  if b.state == 'returned' then schedule(b, 0) end
+  local fields = {}
+  for name, default in pairs(BATCH_FIELDS) do
+    local value = b[name]
+    if default == '0' then value = string.format('%.0f', value) end
+    if value ~= (b.saved[name] or default) then
+      fields[#fields + 1] = name
+      fields[#fields + 1] = value
+    end
+  end
+  if #fields > 0 then redis.call('HSET', key('batch', b.id), unpack(fields)) end
+  local ended = b.state == 'done' or b.state == 'returned'
+  if ended ~= (b.saved.state == 'done' or b.saved.state == 'returned') then
+    if ended then
+      -- A batch that was never sent cannot be heard of again.
+      redis.call('PEXPIRE', key('batch', b.id), b.attempt == 0 and 3600000 or RETENTION)
+    else
+      redis.call('PERSIST', key('batch', b.id))
+    end
+  end
+end
+
+-- flush writes everything that changed. Every verb that changes something ends with it.
+local function flush()
+  for _, d in pairs(disbursals) do
+    if d and d.dirty then
+      local rows = d.cells and table.concat(d.cells) or d.rows
+      redis.call('HSET', key('disbursal', d.ref), 'rows', rows, 'open', d.open)
+      if d.open == 0 then
+        redis.call('HSET', key('disbursal', d.ref), 'settled', now)
+      end
+    end
+    if d and d.told then
+      redis.call('HSET', key('disbursal', d.ref), 'evidence', table.concat(d.evidence, '\n'))
+    end
+  end
+  for _, b in pairs(batches) do
+    if b then flush_batch(b) end
+  end
+  flush_moves()
+end
+
+-- describe is what callers learn about a batch.
+local function describe(b)
+  local slices = {}
+  for _, slice in ipairs(slices_of(b)) do
+    local d, codes = disbursal(slice[1]), {}
+    if not d then -- Forgotten since: the positions of the others stay.
+      slices[#slices + 1] = {slice[1], '', slice[2], '', ('-'):rep(slice[3] - slice[2] + 1)}
+    else
+      for _, run in ipairs(runs(d, slice[2], slice[3])) do
+        codes[#codes + 1] = (run[4] == b.id and run[3] or '-'):rep(run[2] - run[1] + 1)
+      end
+      slices[#slices + 1] = {d.ref, d.currency, slice[2], lines_of(d, slice[2], slice[3]),
+        table.concat(codes)}
+    end
+  end
+  return {b.id, b.provider, b.state, b.attempt, b.polls, b.parent, b.refused, b.open,
+    b.sent > 0 and now - b.sent or 0, b.why, slices}
+end

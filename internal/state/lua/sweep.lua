@@ -1,0 +1,37 @@
+-- sweep: mend what a stopped process left behind at one provider. Runs on a full Redis.
+-- KEYS[1]: {namespace}:state
+-- ARGV[1]: provider
+-- ARGV[2]: requests that may be on the wire
+-- ARGV[3]: ms after which single refusals with no acceptance since are taken as rejections
+-- Returns: {batches given back, batches put in doubt, ring}
+
+unlock()
+local provider, slots = ARGV[1], tonumber(ARGV[2])
+local returned, doubted = 0, 0
+
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('slots', provider), '-inf', now)) do
+  local b = batch(id)
+  if not b then
+    redis.call('ZREM', key('slots', provider), id)
+  elseif b.state == 'sending' then
+    fall_silent(b)
+    doubted = doubted + 1
+  elseif b.state ~= 'claimed' then
+    redis.call('ZREM', key('slots', provider), id)
+  elseif frozen_for() <= 0 then -- While frozen, a sending may have been forgotten.
+    lay_down(b)
+    returned = returned + 1
+  end
+end
+
+-- Recipients whose number was in doubt get another try, behind the others: at the head they could
+-- keep Claim from everybody else for as long as they are in doubt.
+for _ = 1, redis.call('LLEN', key('held', provider)) do
+  redis.call('RPUSH', key('pending', provider), redis.call('LPOP', key('held', provider)))
+end
+
+local oldest = redis.call('ZRANGE', key('suspects', provider), 0, 0, 'WITHSCORES')
+if oldest[2] and now - tonumber(oldest[2]) > tonumber(ARGV[3]) then clear_suspects(provider) end
+
+flush()
+return {returned, doubted, ring(provider, slots)}

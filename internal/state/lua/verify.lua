@@ -1,0 +1,97 @@
+-- verify: recount the disbursals of one page against its book; page 0 sums the books of all pages.
+-- KEYS[1]: {namespace}:state
+-- ARGV[1]: page, or 0
+-- Returns: {disbursals, recipients, {drift, as text, ...}}
+
+local drift = {}
+
+local function book(name)
+  local figures, list = {}, redis.call('HGETALL', name)
+  for i = 1, #list, 2 do figures[list[i]] = tonumber(list[i + 1]) end
+  return figures
+end
+
+local function compare(what, counted, booked)
+  for field, figure in pairs(counted) do
+    if figure ~= (booked[field] or 0) then
+      drift[#drift + 1] = string.format('%s: %s is %.0f in the book, counted %.0f',
+        what, field, booked[field] or 0, figure)
+    end
+  end
+  for field, figure in pairs(booked) do
+    if counted[field] == nil and figure ~= 0 then
+      drift[#drift + 1] = string.format('%s: %s is %.0f in the book, counted 0', what, field,
+        figure)
+    end
+  end
+end
+
+local function add(counted, field, figure)
+  counted[field] = (counted[field] or 0) + figure
+end
+
+-- balanced checks that what was requested is the sum over all statuses.
+local function balanced(what, figures)
+  local rest = {}
+  for field, figure in pairs(figures) do
+    local provider, currency, status, minor = field:match('^(%S+) (%S+) (%S+)( ?%S*)$')
+    add(rest, provider .. ' ' .. currency .. minor, status == 'requested' and figure or -figure)
+  end
+  for field, figure in pairs(rest) do
+    if figure ~= 0 then
+      drift[#drift + 1] = string.format('%s: requested and statuses of %s differ by %.0f',
+        what, field, figure)
+    end
+  end
+end
+
+local function recount(d, counted)
+  content_of(d)
+  local field, open, sum = d.provider .. ' ' .. d.currency .. ' ', 0, 0
+  add(counted, field .. 'requested', d.n)
+  add(counted, field .. 'requested minor', d.sum)
+  for _, run in ipairs(runs(d, 1, d.n)) do
+    local status, n, money = STATUS[run[3]], run[2] - run[1] + 1, 0
+    if not status then
+      drift[#drift + 1] = d.ref .. ': a recipient has no status'
+    else
+      for i = run[1], run[2] do money = money + (d.amount[i] or 0) end
+      add(counted, field .. status.name, n)
+      add(counted, field .. status.name .. ' minor', money)
+      if not status.settled then open = open + n end
+      sum = sum + money
+    end
+  end
+  if #d.rows ~= d.n * WIDTH or #d.phone ~= d.n then
+    drift[#drift + 1] = d.ref .. ': recipients are missing'
+  end
+  if sum ~= d.sum then
+    drift[#drift + 1] = string.format('%s: holds %.0f, accepted %.0f', d.ref, sum, d.sum)
+  end
+  if open ~= d.open then
+    drift[#drift + 1] = string.format('%s: %.0f open, counted %.0f', d.ref, d.open, open)
+  end
+end
+
+local counted, refs, recipients = {}, 0, 0
+if ARGV[1] == '0' then
+  for _, page in ipairs(redis.call('ZRANGE', key('pages'), 0, -1)) do
+    for field, figure in pairs(book(key('pagebook', page))) do add(counted, field, figure) end
+  end
+  for field, figure in pairs(book(key('forgotten'))) do add(counted, field, figure) end
+  compare('all pages', counted, book(key('book')))
+  balanced('all pages', book(key('book')))
+else
+  for _, ref in ipairs(redis.call('LRANGE', key('page', ARGV[1]), 0, -1)) do
+    local d = disbursal(ref)
+    if d then
+      recount(d, counted)
+      refs, recipients = refs + 1, recipients + d.n
+    else
+      drift[#drift + 1] = ref .. ': the disbursal is missing'
+    end
+  end
+  compare('page ' .. ARGV[1], counted, book(key('pagebook', ARGV[1])))
+  balanced('page ' .. ARGV[1], counted)
+end
+return {refs, recipients, drift}

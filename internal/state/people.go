@@ -1,0 +1,113 @@
+package state
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"tuma/internal/airtime"
+)
+
+// Withdrawal is what a cancel achieved.
+type Withdrawal struct {
+	// Withdrawn counts recipients that are cancelled, TooLate those on the wire or beyond.
+	Withdrawn, TooLate int
+}
+
+// cancelChunk is how many disbursals one cancel script walks: at most 50,000 recipients.
+const cancelChunk = 50
+
+// Cancel puts the lasting mark on a disbursal, import or campaign, before it counts, and withdraws
+// what is not on the wire. Later disbursals under the name are refused.
+func (s *Store) Cancel(ctx context.Context, kind Kind, name string) (Withdrawal, error) {
+	var total Withdrawal
+	cancel := func(refs []string) error {
+		args := []any{string(kind), name}
+		for _, ref := range refs {
+			args = append(args, ref)
+		}
+		answer, err := s.run(ctx, s.client, "cancel", args...)
+		if err != nil {
+			return err
+		}
+		total.Withdrawn += asList(answer).int(0)
+		total.TooLate += asList(answer).int(1)
+		return nil
+	}
+	if kind == KindDisbursal {
+		err := cancel([]string{name})
+		return total, err
+	}
+	err := cancel(nil) // The mark stands before anything is withdrawn.
+	if err == nil {
+		err = s.eachReference(ctx, kind, name, cancelChunk, cancel)
+	}
+	return total, err
+}
+
+// eachReference calls fn with the references of an import or campaign, chunk by chunk.
+func (s *Store) eachReference(
+	ctx context.Context, kind Kind, name string, chunk int, fn func([]string) error,
+) error {
+	list := s.keys.named("importrefs", name)
+	if kind == KindCampaign {
+		list = s.keys.named("campaignrefs", name)
+	}
+	for start := 0; ; start += chunk {
+		refs, err := s.client.LRange(ctx, list, int64(start), int64(start+chunk-1)).Result()
+		if err != nil {
+			return fmt.Errorf("list %s %s: %w", kind, name, err)
+		}
+		if len(refs) == 0 {
+			return nil
+		}
+		if err := fn(refs); err != nil {
+			return err
+		}
+	}
+}
+
+// Word is what a person knows about a recipient.
+type Word struct {
+	Paid bool
+	// Resubmit puts an unpaid recipient back in the queue.
+	Resubmit bool
+	// Who and Evidence are kept with the decision.
+	Who, Evidence string
+}
+
+// Resolution names a recipient and the status that the person saw.
+type Resolution struct {
+	Reference string
+	// Position is the recipient's index in its disbursal, as Row gives it.
+	Position int
+	Seen     airtime.Status
+}
+
+// Resolve takes a person's word about recipients, all or none. ErrMoved is returned when one of
+// them has moved since it was listed, or is not open to a person's word.
+func (s *Store) Resolve(ctx context.Context, word Word, list []Resolution) (int, error) {
+	verdict := "unpaid"
+	if word.Paid {
+		verdict = "paid"
+	}
+	decision, err := uuid.NewV7() // go-redis may repeat the call: a replay is told by this id.
+	if err != nil {
+		return 0, fmt.Errorf("resolve: %w", err)
+	}
+	args := []any{verdict, flag(word.Resubmit), clean(word.Who), clean(word.Evidence),
+		decision.String()}
+	for _, r := range list {
+		args = append(args, r.Reference, r.Position, string(r.Seen.Code()))
+	}
+	answer, err := s.run(ctx, s.client, "resolve", args...)
+	if err != nil {
+		return 0, err
+	}
+	reply := asList(answer)
+	if reply.text(0) != "resolved" {
+		return 0, fmt.Errorf("recipient %s of %s: %w", reply.text(2), reply.text(1), ErrMoved)
+	}
+	return reply.int(1), nil
+}

@@ -1,0 +1,71 @@
+package state_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/airtime"
+	"tuma/internal/state"
+)
+
+func TestRoadFromAcceptToSettled(t *testing.T) {
+	t.Parallel()
+	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
+		road(t, open(t, nil))
+	})
+	t.Run("miniredis", func(t *testing.T) {
+		t.Parallel()
+		s, err := state.Open(context.Background(), state.Options{
+			URL: "redis://" + miniredis.RunT(t).Addr(), AllowVolatile: true,
+			Asks: []string{"lipad"},
+		})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, s.Close()) })
+		road(t, s)
+	})
+}
+
+func road(t *testing.T, s *state.Store) {
+	ctx := context.Background()
+	accepted, err := s.Accept(ctx, []state.Disbursal{disbursal("a", 600), disbursal("b", 300)})
+	require.NoError(t, err)
+	require.Equal(t, []state.Outcome{state.Accepted, state.Accepted}, accepted.Outcomes)
+	require.Len(t, accepted.Rings, 1)
+	balanced(t, s)
+
+	b := begin(t, s)
+	require.Len(t, b.Members, 600, "b has the same numbers as a, so it waits for the next batch")
+	balanced(t, s)
+	recorded, err := s.Record(ctx, answer(b, airtime.Accepted, ""))
+	require.NoError(t, err)
+	require.Equal(t, 600, recorded.Accepted)
+	require.Equal(t, map[airtime.Status]int64{airtime.Submitted: 600}, statuses(t, s, "a"))
+
+	var facts []state.Observation
+	for i := range b.Members {
+		fact := state.Observation{
+			Position: i, Status: airtime.Successful,
+			ProviderReference: fmt.Sprint(i), Message: "paid",
+		}
+		if i == 7 {
+			fact.Status, fact.Reason = airtime.Failed, airtime.ReasonProvider
+		}
+		facts = append(facts, fact)
+	}
+	for range 2 { // The second time is a replay.
+		seen, err := s.Observe(ctx, b.ID, facts, true, state.Rhythm{Next: time.Second})
+		require.NoError(t, err)
+		require.Zero(t, seen.Open)
+	}
+	require.Equal(t, map[airtime.Status]int64{airtime.Successful: 599, airtime.Failed: 1},
+		statuses(t, s, "a"))
+	require.Equal(t, map[airtime.Status]int64{airtime.Queued: 300}, statuses(t, s, "b"))
+	audit := balanced(t, s)
+	require.Equal(t, 900, audit.Recipients)
+}

@@ -1,0 +1,114 @@
+package state
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"tuma/internal/airtime"
+)
+
+//go:embed lua
+var luaFiles embed.FS
+
+// looks are the delays of the queries after a batch has settled: reversals come late.
+var looks = []time.Duration{time.Hour, 23 * time.Hour}
+
+// scripts holds one script per verb, by the name of its file.
+type scripts map[string]*redis.Script
+
+// newScripts puts the tables that Go owns and the shared Lua in front of every verb.
+func newScripts(o Options) scripts {
+	preamble := luaTables(o)
+	for _, name := range luaNames("lua/shared") {
+		preamble += mustRead(name) + "\n"
+	}
+	built := scripts{}
+	for _, name := range luaNames("lua") {
+		verb := strings.TrimSuffix(path.Base(name), ".lua")
+		built[verb] = redis.NewScript(preamble + mustRead(name))
+	}
+	return built
+}
+
+func luaNames(dir string) []string {
+	entries, err := fs.ReadDir(luaFiles, dir)
+	if err != nil {
+		panic(err) // The files are part of the program.
+	}
+	var names []string
+	for _, e := range entries {
+		if !e.IsDir() {
+			names = append(names, path.Join(dir, e.Name()))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func mustRead(name string) string {
+	text, err := luaFiles.ReadFile(name)
+	if err != nil {
+		panic(err) // The files are part of the program.
+	}
+	return string(text)
+}
+
+// luaTables writes the status table and the settings as Lua.
+func luaTables(o Options) string {
+	var b strings.Builder
+	b.WriteString("local STATUS = {\n")
+	for _, s := range airtime.Statuses() {
+		fmt.Fprintf(&b, "  %c = {name = '%s', rank = %d, settled = %t},\n",
+			s.Code(), s, s.Rank(), s.Settled())
+	}
+	b.WriteString("}\nlocal ASKS = {")
+	for _, provider := range o.Asks {
+		fmt.Fprintf(&b, "['%s'] = true, ", provider)
+	}
+	b.WriteString("}\nlocal LOOKS = {")
+	for _, look := range looks {
+		fmt.Fprintf(&b, "%d, ", look.Milliseconds())
+	}
+	fmt.Fprintf(&b, "}\nlocal RETENTION = %d\n", o.Retention.Milliseconds())
+	return b.String()
+}
+
+// runner is a client or one pinned connection.
+type runner = redis.Scripter
+
+// run runs a verb. Scripts that Redis has lost (SCRIPT FLUSH, failover) are sent again.
+func (s *Store) run(ctx context.Context, on runner, verb string, args ...any) (any, error) {
+	reply, err := s.scripts[verb].Run(ctx, on, []string{s.keys.state()}, args...).Result()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", verb, readable(err))
+	}
+	return reply, nil
+}
+
+// readable turns Redis's words for a full memory into ErrFull.
+func readable(err error) error {
+	if strings.Contains(err.Error(), "OOM command not allowed") {
+		return ErrFull
+	}
+	return err
+}
+
+// reply reads the nested arrays that scripts return. A shape that a script never returns is a bug
+// in this package, and panics.
+type reply []any
+
+func (r reply) text(i int) string { s, _ := r[i].(string); return s }
+func (r reply) int(i int) int     { n, _ := r[i].(int64); return int(n) }
+func (r reply) list(i int) reply  { l, _ := r[i].([]any); return l }
+
+func asList(v any) reply { l, _ := v.([]any); return l }
+
+func millis(n int) time.Duration { return time.Duration(n) * time.Millisecond }

@@ -1,0 +1,236 @@
+package state
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"tuma/internal/airtime"
+)
+
+// Claim draws one batch of at most limit recipients for a provider. The token is a new UUIDv7 made
+// by the caller: it becomes the id of a newly drawn batch, and proves the claim to BeginSend.
+func (s *Store) Claim(ctx context.Context, provider, token string, limit int) (Claim, error) {
+	answer, err := s.run(ctx, s.client, "claim", provider, token, limit, s.options.MaxInFlight,
+		s.options.ClaimTimeout.Milliseconds())
+	if err != nil {
+		return Claim{}, err
+	}
+	r := asList(answer)
+	if r.text(0) == "idle" {
+		return Claim{
+			Idle: Idle(r.text(1)), Wait: millis(r.int(2)), Ring: ringOf(provider, r.int(3)),
+		}, nil
+	}
+	batch, err := describe(r.list(2))
+	return Claim{Batch: batch, Ring: ringOf(provider, r.int(1))}, err
+}
+
+func ringOf(provider string, number int) *Ring {
+	if number == 0 {
+		return nil
+	}
+	return &Ring{Provider: provider, Number: int64(number)}
+}
+
+// BeginSend commits the next attempt of a claimed batch and returns how long the request may take.
+// A *RefusedError is returned when the batch must not be sent: it moved on, or the state cannot
+// promise to remember the sending. Every other error means that nothing is known: do not send.
+func (s *Store) BeginSend(ctx context.Context, b *Batch, token string) (time.Duration, error) {
+	if err := s.room(ctx, sendLimit); err != nil {
+		return 0, &RefusedError{Why: "full"}
+	}
+	on, release := s.pinned()
+	defer release()
+	answer, err := s.run(ctx, on, "begin", b.ID, token, b.Attempt+1,
+		s.options.SubmitTimeout.Milliseconds(), s.options.Guard.Milliseconds())
+	if err != nil {
+		return 0, err
+	}
+	r := asList(answer)
+	if r.text(0) != "go" {
+		return 0, &RefusedError{Why: r.text(1)}
+	}
+	if err := s.replicated(ctx, on); err != nil {
+		return 0, &RefusedError{Why: "not replicated", Begun: true}
+	}
+	return millis(r.int(1)), nil
+}
+
+// RefusedError is returned by BeginSend when the batch must not be sent.
+type RefusedError struct {
+	Why string
+	// Begun is true when the attempt was committed although it must not be sent: the caller records
+	// it as unsent.
+	Begun bool
+}
+
+// Error says why.
+func (e *RefusedError) Error() string { return "sending refused: " + e.Why }
+
+// pinned returns one connection when replicas must acknowledge, because WAIT counts per connection.
+func (s *Store) pinned() (redis.Scripter, func()) {
+	client, single := s.client.(*redis.Client)
+	if s.options.MinReplicas == 0 || !single {
+		return s.client, func() {}
+	}
+	conn := client.Conn()
+	return conn, func() { _ = conn.Close() }
+}
+
+func (s *Store) replicated(ctx context.Context, on redis.Scripter) error {
+	if s.options.MinReplicas == 0 {
+		return nil
+	}
+	conn, single := on.(*redis.Conn)
+	if !single {
+		return fmt.Errorf("state.min_replicas needs a single or sentinel Redis")
+	}
+	got, err := conn.Wait(ctx, s.options.MinReplicas, time.Second).Result()
+	if err != nil {
+		return fmt.Errorf("wait for replicas: %w", err)
+	}
+	if got < int64(s.options.MinReplicas) {
+		return fmt.Errorf("%d of %d replicas acknowledged", got, s.options.MinReplicas)
+	}
+	return nil
+}
+
+// Release lays a claimed batch down that cannot be sent now, and pauses the channel if there is a
+// reason to; a wish of zero leaves the length of the pause to the state.
+func (s *Store) Release(
+	ctx context.Context, b *Batch, token string, pause airtime.Reason, wish time.Duration,
+) error {
+	_, err := s.run(ctx, s.client, "release", b.ID, token, string(pause), wish.Milliseconds())
+	return err
+}
+
+// Record stores what a sending came to. It is repeated by the caller until it succeeds: it carries
+// the batch's content, so that even a Redis which forgot the batch takes it.
+func (s *Store) Record(ctx context.Context, a Answer) (Recorded, error) {
+	args := make([]any, 0, 12+5*len(a.Verdicts))
+	args = append(args, a.Batch.ID, a.Attempt, a.Batch.Provider, slicesText(a.Batch),
+		string(a.Accepted.Code()), a.Default.Verdict.String(), string(a.Default.Reason),
+		clean(a.Default.Message), string(a.Pause), a.PauseFor.Milliseconds(),
+		a.NextPoll.Milliseconds(), s.options.MaxInFlight)
+	for _, v := range a.Verdicts {
+		args = append(args, v.Position, v.Verdict.String(), string(v.Reason),
+			clean(v.ProviderReference), clean(v.Message))
+	}
+	answer, err := s.run(ctx, s.client, "record", args...)
+	if err != nil {
+		return Recorded{}, err
+	}
+	r := asList(answer)
+	return Recorded{
+		Stale: r.text(0) == "stale", Accepted: r.int(1), Rejected: r.int(2), Returned: r.int(3),
+		InDoubt: r.int(4), Ring: ringOf(a.Batch.Provider, r.int(5)),
+	}, nil
+}
+
+// clean keeps a provider's text within one line of evidence.
+func clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, text)
+}
+
+// slicesText writes the members as the batch's slices: stretches of a disbursal's positions.
+func slicesText(b *Batch) string {
+	var text strings.Builder
+	for i := 0; i < len(b.Members); {
+		first := b.Members[i]
+		j := i + 1
+		for j < len(b.Members) && b.Members[j].Reference == first.Reference &&
+			b.Members[j].position == first.position+j-i {
+			j++
+		}
+		if i > 0 {
+			text.WriteByte('\n')
+		}
+		fmt.Fprintf(&text, "%s %d %d", first.Reference, first.position+1, first.position+j-i)
+		i = j
+	}
+	return text.String()
+}
+
+// Load reads a batch. ErrNotFound is returned when there is none under that id.
+func (s *Store) Load(ctx context.Context, id string) (*Batch, error) {
+	answer, err := s.run(ctx, s.client, "load", id)
+	if err != nil {
+		return nil, err
+	}
+	r := asList(answer)
+	if len(r) == 0 {
+		return nil, fmt.Errorf("batch %s: %w", id, ErrNotFound)
+	}
+	return describe(r)
+}
+
+// describe reads a batch as lua/shared/70-store.lua describes it.
+func describe(r reply) (*Batch, error) {
+	b := &Batch{
+		ID: r.text(0), Provider: r.text(1), State: BatchState(r.text(2)), Attempt: r.int(3),
+		Polls: r.int(4), Parent: r.text(5), Refused: r.int(6) == 1, Open: r.int(7),
+		Age: millis(r.int(8)), Why: airtime.Reason(r.text(9)),
+	}
+	for _, item := range r.list(10) {
+		slice := asList(item)
+		members, err := membersOf(slice)
+		if err != nil {
+			return nil, fmt.Errorf("batch %s: %w", b.ID, err)
+		}
+		b.Members = append(b.Members, members...)
+	}
+	return b, nil
+}
+
+// membersOf reads one slice: reference, currency, first position, content lines, status codes.
+func membersOf(slice reply) ([]Member, error) {
+	currency, first := airtime.Currency(slice.text(1)), slice.int(2)-1
+	lines, codes := slice.text(3), slice.text(4)
+	members := make([]Member, len(codes))
+	for i := range members {
+		m := &members[i]
+		m.Reference, m.position = slice.text(0), first+i
+		if codes[i] != '-' {
+			status, err := airtime.StatusFromCode(codes[i])
+			if err != nil {
+				return nil, err
+			}
+			m.Status, m.Here = status, true
+		}
+		if lines == "" {
+			continue // The disbursal has been forgotten since.
+		}
+		line := lines
+		if end := strings.IndexByte(lines, '\n'); end >= 0 {
+			line, lines = lines[:end], lines[end+1:]
+		}
+		recipient, err := parseLine(line, currency)
+		if err != nil {
+			return nil, err
+		}
+		m.Recipient = recipient
+	}
+	return members, nil
+}
+
+func parseLine(line string, currency airtime.Currency) (airtime.Recipient, error) {
+	phone, amount, _ := strings.Cut(line, " ")
+	minor, err := strconv.ParseInt(amount, 10, 64)
+	if err != nil {
+		return airtime.Recipient{}, fmt.Errorf("stored amount: %w", err)
+	}
+	return airtime.Recipient{
+		Phone:  airtime.MSISDNFromE164(phone),
+		Amount: airtime.Money{Minor: minor, Currency: currency},
+	}, nil
+}

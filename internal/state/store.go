@@ -1,0 +1,162 @@
+package state
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Options are the settings of a Store. Zero durations and counts take the defaults of INTERFACE.
+type Options struct {
+	// URL and Mode say how to reach Redis: redis:// or rediss://, and single, sentinel or cluster.
+	URL  string
+	Mode string
+	// Namespace is the hash tag of every key.
+	Namespace string
+	// AllowVolatile accepts a Redis that can forget.
+	AllowVolatile bool
+	// MinReplicas is how many replicas must hold a BeginSend before its request leaves.
+	MinReplicas int
+	// MaxInFlight is how many requests may be on the wire per provider.
+	MaxInFlight int
+	// SubmitTimeout is how long one request may take; Guard is how long after that nobody else
+	// resolves or resends it.
+	SubmitTimeout time.Duration
+	Guard         time.Duration
+	// SettleDelay is how long a provider must not know a reference before anything follows.
+	SettleDelay time.Duration
+	// ClaimTimeout is how long a claimed batch may wait for its BeginSend.
+	ClaimTimeout time.Duration
+	// Retention is how long settled disbursals are kept.
+	Retention time.Duration
+	// StreamAge is how long results and rejections are kept.
+	StreamAge time.Duration
+	// Asks lists the providers that can be asked by our reference.
+	Asks []string
+}
+
+func (o Options) withDefaults() Options {
+	setText := func(field *string, value string) {
+		if *field == "" {
+			*field = value
+		}
+	}
+	setDuration := func(field *time.Duration, value time.Duration) {
+		if *field == 0 {
+			*field = value
+		}
+	}
+	setText(&o.URL, "redis://127.0.0.1:6379/0")
+	setText(&o.Mode, "single")
+	setText(&o.Namespace, "tuma")
+	if o.MaxInFlight == 0 {
+		o.MaxInFlight = 4
+	}
+	setDuration(&o.SubmitTimeout, 30*time.Second)
+	setDuration(&o.Guard, 60*time.Second)
+	setDuration(&o.SettleDelay, 60*time.Second)
+	setDuration(&o.ClaimTimeout, 15*time.Second)
+	setDuration(&o.Retention, 90*24*time.Hour)
+	setDuration(&o.StreamAge, 7*24*time.Hour)
+	return o
+}
+
+// Store is the state of one namespace in one Redis. It is safe for concurrent use.
+type Store struct {
+	options Options
+	keys    keys
+	client  redis.UniversalClient
+	scripts scripts
+	warning atomic.Pointer[string]
+	memory  memoryGauge
+}
+
+// Open connects and checks that the Redis can be trusted with money. ErrForgetful is returned, with
+// the setting to change, when it may lose what it has confirmed and AllowVolatile is not set.
+func Open(ctx context.Context, options Options) (*Store, error) {
+	s := &Store{options: options.withDefaults()}
+	s.keys = newKeys(s.options.Namespace)
+	s.scripts = newScripts(s.options)
+	client, err := Dial(s.options, s.greet)
+	if err != nil {
+		return nil, err
+	}
+	s.client = client
+	if err := s.check(ctx); err != nil {
+		return nil, fmt.Errorf("%w; %w", err, client.Close())
+	}
+	return s, nil
+}
+
+// Close closes the connections.
+func (s *Store) Close() error {
+	if err := s.client.Close(); err != nil {
+		return fmt.Errorf("close redis: %w", err)
+	}
+	return nil
+}
+
+// Options returns the settings with their defaults filled in.
+func (s *Store) Options() Options { return s.options }
+
+// Dial builds the client that all of Tuma uses, for the mode of the options. The function greet is
+// called on every new connection before it is used; it may be nil.
+func Dial(
+	o Options, greet func(context.Context, *redis.Conn) error,
+) (redis.UniversalClient, error) {
+	o = o.withDefaults()
+	switch o.Mode {
+	case "single":
+		opt, err := redis.ParseURL(o.URL)
+		if err != nil {
+			return nil, fmt.Errorf("TUMA_REDIS_URL: %s", withoutURL(err, o.URL))
+		}
+		opt.OnConnect = greet
+		tune(&opt.PoolSize, &opt.DialTimeout, &opt.ReadTimeout, &opt.ConnMaxIdleTime)
+		return redis.NewClient(opt), nil
+	case "sentinel":
+		opt, err := redis.ParseFailoverURL(o.URL)
+		if err != nil {
+			return nil, fmt.Errorf("TUMA_REDIS_URL: %s", withoutURL(err, o.URL))
+		}
+		opt.OnConnect = greet
+		tune(&opt.PoolSize, &opt.DialTimeout, &opt.ReadTimeout, &opt.ConnMaxIdleTime)
+		return redis.NewFailoverClient(opt), nil
+	case "cluster":
+		opt, err := redis.ParseClusterURL(o.URL)
+		if err != nil {
+			return nil, fmt.Errorf("TUMA_REDIS_URL: %s", withoutURL(err, o.URL))
+		}
+		opt.OnConnect = greet
+		tune(&opt.PoolSize, &opt.DialTimeout, &opt.ReadTimeout, &opt.ConnMaxIdleTime)
+		return redis.NewClusterClient(opt), nil
+	default:
+		return nil, fmt.Errorf("TUMA_REDIS_MODE: %q is not single, sentinel or cluster", o.Mode)
+	}
+}
+
+// tune sets what the URL left open. A script over 1,000 recipients takes milliseconds; ten seconds
+// of silence mean a lost connection, not a slow answer.
+func tune(pool *int, dial, read, idle *time.Duration) {
+	if *pool == 0 {
+		*pool = 32
+	}
+	if *dial == 0 {
+		*dial = 5 * time.Second
+	}
+	if *read == 0 {
+		*read = 10 * time.Second
+	}
+	if *idle == 0 {
+		*idle = 5 * time.Minute
+	}
+}
+
+// withoutURL keeps a password in the URL out of the error.
+func withoutURL(err error, url string) string {
+	return strings.ReplaceAll(err.Error(), url, "the URL")
+}

@@ -1,0 +1,291 @@
+package state
+
+import (
+	"errors"
+	"time"
+
+	"tuma/internal/airtime"
+)
+
+// Errors that callers act on.
+var (
+	// ErrFull is returned when Redis is close to its maxmemory: intake stops, nothing is lost.
+	ErrFull = errors.New("redis is close to maxmemory: raise maxmemory, or let disbursals settle " +
+		"and expire")
+	// ErrForgetful is returned by Open when the Redis may lose what it has confirmed.
+	ErrForgetful = errors.New("redis can forget")
+	// ErrNotFound is returned when the state has nothing under that name.
+	ErrNotFound = errors.New("not found")
+	// ErrConflict is returned when a reference is already taken by other content.
+	ErrConflict = errors.New("reference already used with other content")
+	// ErrCancelled is returned when the reference, import or campaign carries a cancel mark.
+	ErrCancelled = errors.New("cancelled")
+	// ErrMoved is returned when a recipient's status changed since a person looked at it.
+	ErrMoved = errors.New("status has moved since it was listed")
+)
+
+// MaxRecipients is the largest disbursal, and the most recipients that one Accept call takes.
+const MaxRecipients = 1000
+
+// Disbursal is what a producer pushes, validated and routed: 1 to MaxRecipients recipients with
+// different phone numbers, all in one currency, through one provider.
+type Disbursal struct {
+	Reference string
+	// Given is the provider as the producer wrote it, empty when routing chose.
+	Given string
+	// Provider is the provider it goes to.
+	Provider string
+	Currency airtime.Currency
+	Campaign string
+	// Import is the reference of the import it came with, if any.
+	Import     string
+	Recipients []airtime.Recipient
+}
+
+// Outcome is what Accept did with a disbursal.
+type Outcome uint8
+
+// The outcomes.
+const (
+	// Accepted: it is new and now held by the state.
+	Accepted Outcome = iota + 1
+	// Same: the state has it already, with the same content; nothing changed.
+	Same
+	// Conflict: the reference is taken by other content; refused.
+	Conflict
+	// Cancelled: its reference, import or campaign carries a cancel mark; refused.
+	Cancelled
+)
+
+// Ring asks the caller to trigger a worker of the provider; the number makes the task id unique.
+type Ring struct {
+	Provider string
+	Number   int64
+}
+
+// Member is one recipient inside a batch. Its position in Batch.Members never changes.
+type Member struct {
+	airtime.Recipient
+	Reference string
+	Status    airtime.Status
+	// Here is false when the recipient is no longer in this batch (returned, cancelled, split off).
+	Here bool
+	// position is the recipient's index in its disbursal, sorted by phone number.
+	position int
+}
+
+// BatchState is where a batch stands.
+type BatchState string
+
+// The batch states.
+const (
+	// BatchReady batches wait to be claimed as they are: halves of a refused batch, and resends.
+	BatchReady BatchState = "ready"
+	// BatchClaimed batches belong to a worker that has not begun to send.
+	BatchClaimed BatchState = "claimed"
+	// BatchSending batches are on the wire.
+	BatchSending BatchState = "sending"
+	// BatchDoubt batches hold recipients that may or may not have been paid.
+	BatchDoubt BatchState = "doubt"
+	// BatchOpen batches were answered; what is not settled is asked about.
+	BatchOpen BatchState = "open"
+	// BatchDone batches hold nothing that is open.
+	BatchDone BatchState = "done"
+	// BatchReturned batches gave all recipients back or away.
+	BatchReturned BatchState = "returned"
+)
+
+// Batch is one provider request with what the state knows about it.
+type Batch struct {
+	ID       string
+	Provider string
+	State    BatchState
+	// Attempt counts the sendings begun so far.
+	Attempt int
+	// Polls counts the status queries handed out so far.
+	Polls   int
+	Parent  string
+	Members []Member
+	// Refused is set when the provider refused the batch as a whole.
+	Refused bool
+	// Open counts the members that are here and not settled.
+	Open int
+	// Age is how long ago the first sending began; zero before that.
+	Age time.Duration
+	// Why is the reason of a batch in doubt.
+	Why airtime.Reason
+}
+
+// Recipients lists the batch's recipients in wire order.
+func (b *Batch) Recipients() []airtime.Recipient {
+	recipients := make([]airtime.Recipient, len(b.Members))
+	for i, m := range b.Members {
+		recipients[i] = m.Recipient
+	}
+	return recipients
+}
+
+// Claim is what Claim found: a batch to send, or how long to wait and why.
+type Claim struct {
+	// Batch is nil when there is nothing to send now.
+	Batch *Batch
+	// Idle says why there is no batch: empty, busy, paused or frozen.
+	Idle Idle
+	// Wait is how long a pause or freeze lasts.
+	Wait time.Duration
+	// Ring is not nil when there is work and room for another worker.
+	Ring *Ring
+}
+
+// Idle is a reason to have no batch.
+type Idle string
+
+// The reasons to have no batch.
+const (
+	IdleEmpty  Idle = "empty"
+	IdleBusy   Idle = "busy"
+	IdlePaused Idle = "paused"
+	IdleFrozen Idle = "frozen"
+)
+
+// Verdict is an answer about one member.
+type Verdict struct {
+	// Position is the member's index in Batch.Members.
+	Position          int
+	Verdict           airtime.Verdict
+	Reason            airtime.Reason
+	ProviderReference string
+	Message           string
+}
+
+// Answer is what one sending of a batch came to.
+type Answer struct {
+	Batch   *Batch
+	Attempt int
+	// Default is the verdict of every member that Verdicts does not name.
+	Default Verdict
+	// Verdicts are the exceptions.
+	Verdicts []Verdict
+	// Accepted is the status of an accepted member at this provider.
+	Accepted airtime.Status
+	// Pause is the reason to pause the channel, or NoReason; PauseFor is the provider's own wish.
+	Pause    airtime.Reason
+	PauseFor time.Duration
+	// NextPoll is the delay until the first status query; zero when the provider cannot be asked.
+	NextPoll time.Duration
+}
+
+// Recorded is what Record made of the answer.
+type Recorded struct {
+	// Stale is true when the batch had moved on: only evidence of effect was merged.
+	Stale    bool
+	Accepted int
+	Rejected int
+	Returned int
+	InDoubt  int
+	Ring     *Ring
+}
+
+// Observation is a fact about one member of a batch.
+type Observation struct {
+	// Position is the member's index in Batch.Members.
+	Position          int
+	Status            airtime.Status
+	Reason            airtime.Reason
+	ProviderReference string
+	Message           string
+}
+
+// Observed is what Observe made of the observations.
+type Observed struct {
+	// Changed counts recipients whose status moved, Settled those that settled by it.
+	Changed, Settled int
+	// Open counts the members that are still open.
+	Open int
+	// Overpaid counts second effects found by this call.
+	Overpaid int
+	// Next is when the batch is asked about again; zero when it is not.
+	Next time.Duration
+}
+
+// Poll is one status query to be made, handed out once.
+type Poll struct {
+	Batch    string
+	Provider string
+	// Number counts the queries of this batch; it makes the task id unique.
+	Number int
+}
+
+// NotKnown is what the state decided after the provider said that it does not know a reference.
+type NotKnown string
+
+// The decisions.
+const (
+	// KeepAsking: the settle delay has not passed; ask again.
+	KeepAsking NotKnown = "ask"
+	// Resend: the batch is ready to be sent again with the same reference and bytes.
+	Resend NotKnown = "resend"
+	// Halved: the refused batch was split into two child batches.
+	Halved NotKnown = "halved"
+	// Suspect: a single refused recipient waits to see whether the fault is ours.
+	Suspect NotKnown = "suspect"
+	// OurFault: the third single refusal in a row; the channel is paused, the recipients are
+	// queued.
+	OurFault NotKnown = "our_fault"
+)
+
+// Totals counts recipients and money of one status, per currency in minor units.
+type Totals struct {
+	Recipients int64
+	Amounts    map[airtime.Currency]int64
+}
+
+// Summary is what status shows: where the recipients of a disbursal, import or campaign stand.
+type Summary struct {
+	Reference  string
+	Kind       Kind
+	Recipients int64
+	Settled    bool
+	Statuses   map[airtime.Status]Totals
+	// Overdue counts open recipients beyond the provider's patience.
+	Overdue int64
+	// Cancelled says that a cancel mark stands.
+	Cancelled bool
+}
+
+// Kind tells names apart: a disbursal's reference, an import's, a campaign's.
+type Kind string
+
+// The kinds.
+const (
+	KindDisbursal Kind = "disbursal"
+	KindImport    Kind = "import"
+	KindCampaign  Kind = "campaign"
+)
+
+// Row is one recipient in a report.
+type Row struct {
+	Reference         string
+	Campaign          string
+	Phone             airtime.MSISDN
+	Amount            airtime.Money
+	Provider          string
+	Status            airtime.Status
+	Reason            airtime.Reason
+	ProviderReference string
+	Batch             string
+	Message           string
+	At                time.Time
+	// position is the recipient's index in its disbursal, sorted by phone number.
+	position int
+}
+
+// Manifest is what an import declares before its first disbursal.
+type Manifest struct {
+	Reference string
+	// ContentHash is the hash of the file's bytes, Options the import's options in canonical form.
+	ContentHash string
+	Options     string
+	// Rows counts the rows that are imported.
+	Rows int64
+}
