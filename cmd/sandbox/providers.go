@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tuma/internal/cli"
 	"tuma/internal/sandbox"
 )
 
@@ -32,7 +33,7 @@ the faults (GET), replaces them (PUT) and changes some (PATCH); POST /sandbox/re
 		Example: `  sandbox providers
   sandbox providers --faults '{"send":{"lost_after":0.05,"latency":"200ms"},"repeat":"replay"}'
   sandbox providers --faults hostile --seed 7`,
-		Args: usageArgs(cobra.NoArgs),
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return serveProviders(cmd, options) },
 	}
 	flags := cmd.Flags()
@@ -48,11 +49,11 @@ the faults (GET), replaces them (PUT) and changes some (PATCH); POST /sandbox/re
 func serveProviders(cmd *cobra.Command, options providersOptions) error {
 	faults, err := readFaults(options.faults)
 	if err != nil {
-		return usageError{fmt.Errorf("--faults: %w", err)}
+		return cli.Usagef("--faults: %w", err)
 	}
 	listener, err := sandbox.Listen(options.addr, options.allowRemote)
 	if errors.Is(err, sandbox.ErrNotLoopback) {
-		return usageError{fmt.Errorf("--addr: %w; add --allow-remote if it is meant", err)}
+		return cli.Usagef("--addr: %w; add --allow-remote if it is meant", err)
 	}
 	if err != nil {
 		return err

@@ -98,8 +98,8 @@ var reservations = []reserved{
 	{what: asynq, only: []string{"internal/tasks"}, why: "only internal/tasks speaks asynq"},
 	{
 		what: asynqmon,
-		only: []string{"internal/tasks", "cmd/poller", "cmd/sandbox"},
-		why:  "the dashboard is served by the poller and the sandbox",
+		only: []string{"internal/monitor"},
+		why:  "only internal/monitor serves the dashboard",
 	},
 	{
 		what: goRedis,

@@ -40,7 +40,7 @@ var samples = []struct {
 }{
 	{"100 columns", columns, "a.go", long + "\n", 0},
 	{"101 columns", columns, "a.go", "\n" + long + "x\n", 2},
-	{"tabs count four", columns, "a.go", "\t" + long[:97] + "\n", 1},
+	{"tabs count one", columns, "a.go", "\t" + long[:100] + "\n", 1},
 	{"columns are runes", columns, "a.go", strings.Repeat("ü", 100) + "\n", 0},
 	{"addresses", columns, "a.go", "// https://example.com/" + long + "\n", 0},
 	{"test input", columns, "a/testdata/a.go", long + "x\n", 0},
@@ -153,7 +153,7 @@ var drawings = map[string]drawing{
 	"domain logs":             one("leaf", "internal/airtime/a.go", "go.uber.org/zap"),
 	"domain imports ours":     one("leaf", "internal/airtime/a.go", ofConfig),
 	"tasks may":               one("", "internal/tasks/a.go", asynq, goRedis, ofState, ofProviders),
-	"poller may":              one("", "cmd/poller/main.go", asynqmon, goRedis),
+	"monitor may":             one("", "internal/monitor/monitor.go", asynqmon),
 	"domain may":              one("", "internal/airtime/a.go", "fmt", phones),
 	"tests of intake may":     one("", "internal/intake/a_test.go", goRedis),
 	"tests of tasks may":      one("", "internal/tasks/a_test.go", ofSandbox),

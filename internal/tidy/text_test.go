@@ -10,7 +10,7 @@ import (
 
 const (
 	columnsMax     = 100
-	tabWidth       = 4
+	tabWidth       = 1
 	fileLinesMax   = 400
 	testLinesMax   = 800
 	mainLinesMax   = 120

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"tuma/internal/airtime"
+	"tuma/internal/app"
+	"tuma/internal/cli"
+	"tuma/internal/intake"
+	"tuma/internal/sandbox"
+	"tuma/internal/state"
+	"tuma/internal/tasks"
+)
+
+// sample is what the demo imports when no file is named.
+//
+//go:embed sample.csv
+var sample []byte
+
+// demo is the main job end to end: import, follow, and compare with the providers' ledger.
+type demo struct {
+	app       *app.App
+	simulator *sandbox.Simulator
+	out       io.Writer
+}
+
+func (d demo) run(ctx context.Context, args []string) error {
+	path, done, err := input(args)
+	if err != nil {
+		return err
+	}
+	reference, recipients, err := d.load(ctx, path)
+	if err := errors.Join(err, done()); err != nil {
+		return err
+	}
+	began := time.Now()
+	summary, err := d.follow(ctx, reference, recipients)
+	if err != nil {
+		return err
+	}
+	d.table(summary)
+	fmt.Fprintf(d.out, "\nsettled in %s\n", time.Since(began).Round(100*time.Millisecond))
+	return d.compare(ctx, summary)
+}
+
+// load imports a file and returns its reference and how many recipients it has.
+func (d demo) load(ctx context.Context, path string) (string, int64, error) {
+	plan, err := intake.Scan(ctx, path, intake.Options{}, d.app.Rules)
+	if err != nil {
+		return "", 0, cli.Usage(err)
+	}
+	defer func() { _ = plan.Close() }()
+	if len(plan.Faults) > 0 {
+		return "", 0, cli.Exit(cli.ExitRefused, fmt.Errorf("%w (%d refused rows in all; nothing "+
+			"was accepted)", plan.Faults[0], plan.Refused()))
+	}
+	_, err = d.app.Store.OpenImport(ctx, state.Manifest{
+		Reference: plan.Reference, ContentHash: plan.ContentHash, Rows: plan.Rows,
+	})
+	if err != nil {
+		return "", 0, err
+	}
+	inlet := d.app.Inlet()
+	err = plan.Disbursals(func(disbursal state.Disbursal) error {
+		outcomes, err := inlet.Accept(ctx, []state.Disbursal{disbursal})
+		if err != nil {
+			return err
+		}
+		return tasks.RefusalOf(outcomes[0])
+	})
+	if err != nil {
+		return "", 0, fmt.Errorf("import %s: %w", path, err)
+	}
+	fmt.Fprintf(d.out, "imported %d recipients in %d disbursals\n", plan.Recipients, plan.Count)
+	return plan.Reference, plan.Recipients, nil
+}
+
+// follow waits until everybody has settled.
+func (d demo) follow(ctx context.Context, reference string, all int64) (state.Summary, error) {
+	bar := progressbar.NewOptions64(all, progressbar.OptionSetWriter(os.Stderr),
+		progressbar.OptionSetDescription("settled"), progressbar.OptionShowCount(),
+		progressbar.OptionClearOnFinish(),
+		progressbar.OptionSetVisibility(term.IsTerminal(int(os.Stderr.Fd()))))
+	for {
+		summary, err := d.app.Store.Summarize(ctx, state.KindImport, reference)
+		if err != nil {
+			return summary, err
+		}
+		var settled int64
+		for status, totals := range summary.Statuses {
+			if status.Settled() {
+				settled += totals.Recipients
+			}
+		}
+		_ = bar.Set64(settled) // A progress bar that cannot be drawn is no reason to stop.
+		if summary.Settled {
+			return summary, bar.Finish()
+		}
+		select {
+		case <-ctx.Done():
+			return summary, ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// table shows where the recipients ended.
+func (d demo) table(summary state.Summary) {
+	const currency = sandbox.Currency
+	w := tabwriter.NewWriter(d.out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(w, "\nstatus\trecipients\t%s\t\n", currency)
+	var total int64
+	for _, status := range airtime.Statuses() {
+		totals, any := summary.Statuses[status]
+		if !any {
+			continue
+		}
+		total += totals.Amounts[currency]
+		fmt.Fprintf(w, "%s\t%d\t%s\t\n", status, totals.Recipients,
+			airtime.FormatMinor(totals.Amounts[currency], currency))
+	}
+	fmt.Fprintf(w, "total\t%d\t%s\t\n", summary.Recipients, airtime.FormatMinor(total, currency))
+	_ = w.Flush() // Standard output is gone if this fails; the exit code still tells.
+}
+
+// compare holds our books against themselves and against the provider's ledger.
+func (d demo) compare(ctx context.Context, summary state.Summary) error {
+	audit, err := d.app.Store.Verify(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if len(audit.Drift) > 0 {
+		return cli.Exit(cli.ExitDrift, fmt.Errorf("the books drifted: %s", audit.Drift[0]))
+	}
+	fmt.Fprintf(d.out, "books: balanced, %d recipients recounted\n", audit.Recipients)
+	ledger := d.simulator.Ledger().Totals()
+	ours := airtime.FormatMinor(paid(summary), sandbox.Currency)
+	theirs := ledger.Totals[sandbox.Currency].String()
+	fmt.Fprintf(d.out, "provider's ledger: %d paid once, %d paid twice, %s %s; %d requests or "+
+		"answers were lost on the way\n", ledger.Recipients.Paid-ledger.Recipients.Twice,
+		ledger.Recipients.Twice, sandbox.Currency, theirs,
+		ledger.Lost.Before+ledger.Lost.After)
+	if ledger.Recipients.Twice > 0 || ours != theirs {
+		return fmt.Errorf("the provider's ledger says %s %s and %d paid twice, our books %s",
+			sandbox.Currency, theirs, ledger.Recipients.Twice, ours)
+	}
+	return nil
+}
+
+// paid sums what moved, in minor units: what was reversed later was paid first.
+func paid(summary state.Summary) int64 {
+	return summary.Statuses[airtime.Successful].Amounts[sandbox.Currency] +
+		summary.Statuses[airtime.Reversed].Amounts[sandbox.Currency] +
+		summary.Statuses[airtime.Refunded].Amounts[sandbox.Currency]
+}

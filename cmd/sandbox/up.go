@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/oklog/run"
+	"github.com/spf13/cobra"
+
+	"tuma/internal/app"
+	"tuma/internal/cli"
+	"tuma/internal/config"
+	"tuma/internal/monitor"
+	"tuma/internal/sandbox"
+)
+
+// upOptions are the flags of "sandbox up".
+type upOptions struct {
+	faults string
+	seed   uint64
+	stay   bool
+	ops    string
+}
+
+func newUpCommand() *cobra.Command {
+	var options upOptions
+	cmd := &cobra.Command{
+		Use:   "up [FILE]",
+		Short: "Run everything in one process and disburse FILE to simulated phones",
+		Long: `Run everything in one process: an embedded Redis, the simulated providers, a worker, a
+poller and the dashboard. FILE (CSV or JSON Lines; a shipped sample by default) is imported and
+followed until every recipient has settled; then a table, the books and the providers' ledger are
+shown. No money moves, and nothing is left behind.`,
+		Example: `  sandbox up
+  sandbox up --stay rewards.csv
+  sandbox up --faults hostile --seed 7`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return up(cmd, options, args)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&options.faults, "faults", "",
+		"a JSON file, JSON itself, or the word hostile (default: one lost answer)")
+	flags.Uint64Var(&options.seed, "seed", 1, "seed of every draw; the same seed, the same fates")
+	flags.BoolVar(&options.stay, "stay", false, "keep serving when all have settled")
+	flags.StringVar(&options.ops, "ops", "127.0.0.1:9102", "address of the dashboard and metrics")
+	return cmd
+}
+
+// up starts the parts, runs the demo beside them, and stops them when it has ended.
+func up(cmd *cobra.Command, options upOptions, args []string) (err error) {
+	faults := demoFaults()
+	if options.faults != "" {
+		if faults, err = readFaults(options.faults); err != nil {
+			return cli.Usagef("--faults: %w", err)
+		}
+	}
+	redis, err := startRedis(cmd.Context())
+	if err != nil {
+		return err
+	}
+	defer redis.Close()
+	listener, err := sandbox.Listen("127.0.0.1:0", false)
+	if err != nil {
+		return err
+	}
+	simulator := sandbox.New(sandbox.Options{Seed: options.seed, Faults: faults})
+	a, err := openDemo(cmd.Context(), redis.Addr(), listener.Addr())
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+
+	var g run.Group
+	app.AddLoop(&g, func(ctx context.Context) error { return simulator.Serve(ctx, listener) })
+	if err := a.AddWorker(&g); err != nil {
+		return err
+	}
+	if err := a.AddPoller(&g); err != nil {
+		return err
+	}
+	addr, err := a.AddOps(&g, options.ops, true)
+	if err != nil {
+		return cli.Usagef("--ops: %w", err)
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "dashboard http://%s%s   metrics http://%s/metrics   "+
+		"simulated Lipad http://%s\n\n", addr, monitor.Path, addr, listener.Addr())
+	d := demo{app: a, simulator: simulator, out: cmd.OutOrStdout()}
+	ctx, cancel := context.WithCancel(cmd.Context())
+	g.Add(func() error {
+		err := d.run(ctx, args)
+		if err == nil && options.stay {
+			fmt.Fprintln(cmd.OutOrStdout(), "\nserving until stopped (Ctrl-C)")
+			<-ctx.Done()
+		}
+		return err
+	}, func(error) { cancel() })
+	return g.Run()
+}
+
+// startRedis starts the embedded Redis. Its keys expire only when its clock is pushed.
+func startRedis(ctx context.Context) (*miniredis.Miniredis, error) {
+	redis, err := miniredis.Run()
+	if err != nil {
+		return nil, fmt.Errorf("start the embedded Redis: %w", err)
+	}
+	go func() {
+		ticks := time.NewTicker(time.Second)
+		defer ticks.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticks.C:
+				redis.FastForward(time.Second)
+			}
+		}
+	}()
+	return redis, nil
+}
+
+// openDemo is app.Open with the settings of the demo: everything fast, and nothing of the caller's
+// environment, so that no real provider can be reached.
+func openDemo(ctx context.Context, redis string, provider net.Addr) (*app.App, error) {
+	settings := map[string]string{
+		"TUMA_REDIS_URL": "redis://" + redis, "TUMA_ALLOW_VOLATILE": "true",
+		"LIPAD_BASE_URL": "http://" + provider.String(), "LIPAD_CONSUMER_KEY": "demo",
+		"LIPAD_CONSUMER_SECRET": "demo", "TUMA_POLL_INITIAL": "500ms", "TUMA_POLL_MAX": "2s",
+		"TUMA_SUBMIT_TIMEOUT": "2s", "TUMA_SEND_GUARD": "1s", "TUMA_SETTLE_DELAY": "2s",
+		"TUMA_SWEEP_INTERVAL": "1s", "TUMA_LOG_LEVEL": "error",
+	}
+	c, err := config.Load(func(name string) string { return settings[name] }, nil)
+	if err != nil {
+		return nil, err
+	}
+	log, err := app.NewLogger(c)
+	if err != nil {
+		return nil, err
+	}
+	return app.Open(ctx, c, log)
+}
+
+// demoFaults are the calm ones, but for one request that is lost before the provider saw it, and
+// one whose answer is lost after it has paid: the two look the same from outside.
+func demoFaults() sandbox.Faults {
+	faults := sandbox.DefaultFaults()
+	faults.Send.Latency = sandbox.Duration(150 * time.Millisecond)
+	faults.Send.LostBefore = sandbox.NextRequests(1)
+	faults.Send.LostAfter = sandbox.NextRequests(1)
+	faults.Jam = 0.02
+	return faults
+}
+
+// input returns the file to import: the argument, or the shipped sample in a temporary folder.
+func input(args []string) (path string, done func() error, err error) {
+	if len(args) == 1 {
+		return args[0], func() error { return nil }, nil
+	}
+	folder, err := os.MkdirTemp("", "tuma-sample-")
+	if err != nil {
+		return "", nil, fmt.Errorf("write the sample: %w", err)
+	}
+	path = filepath.Join(folder, "sample.csv")
+	if err := os.WriteFile(path, sample, 0o600); err != nil {
+		return "", nil, fmt.Errorf("write the sample: %w", err)
+	}
+	return path, func() error { return os.RemoveAll(folder) }, nil
+}

@@ -1,0 +1,124 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/oklog/run"
+	"go.uber.org/zap"
+
+	"tuma/internal/tasks"
+)
+
+// finish is what a shutdown takes beyond the longest provider request: to record its answer, to
+// requeue, and to close. SubmitTimeout plus finish must be below the pod's grace period.
+const finish = 10 * time.Second
+
+// AddLoop adds a loop to a group: it ends the group when it returns, and is cancelled with it.
+func AddLoop(g *run.Group, body func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	g.Add(func() error { return body(ctx) }, func(error) { cancel() })
+}
+
+// AddSignal ends the group when the context ends.
+func AddSignal(g *run.Group, ctx context.Context) {
+	done := make(chan struct{})
+	g.Add(func() error {
+		select {
+		case <-ctx.Done():
+		case <-done:
+		}
+		return nil
+	}, func(error) { close(done) })
+}
+
+// AddWorker adds what a worker runs: one server per provider that is on, one for disbursal:accept,
+// and a sweeper.
+func (a *App) AddWorker(g *run.Group) error {
+	if len(a.Entries) == 0 {
+		return errors.New("no provider is configured: set its credentials (for Lipad " +
+			"LIPAD_BASE_URL, LIPAD_CONSUMER_KEY and LIPAD_CONSUMER_SECRET)")
+	}
+	stopping := make(chan struct{})
+	for _, name := range a.names() {
+		err := a.addServer(g, name, tasks.TypeSubmit, a.Config.MaxInFlight, &tasks.Submit{
+			Store: a.Store, Queues: a.Queues, Entry: a.Entries[name], Backoff: a.backoff(),
+			Meter: a.meter, Log: a.Log, Stopping: stopping,
+			MaxRecipients: a.Config.BatchMax[name],
+		})
+		if err != nil {
+			return err
+		}
+	}
+	accept := &tasks.Accept{Inlet: a.Inlet(), Rules: a.Rules}
+	if err := a.addServer(g, tasks.QueueDisbursals, tasks.TypeAccept, a.Config.Concurrency,
+		accept); err != nil {
+		return err
+	}
+	a.AddSweeper(g)
+	// No handler claims another batch once the group ends.
+	g.Add(func() error { <-stopping; return nil }, func(error) { close(stopping) })
+	return nil
+}
+
+// AddPoller adds what a poller runs: the query server, the loop that hands queries out, a sweeper.
+func (a *App) AddPoller(g *run.Group) error {
+	poll := &tasks.Poll{
+		Store: a.Store, Queues: a.Queues, Entries: a.Entries, Backoff: a.backoff(),
+		Timeout: a.Config.SubmitTimeout, ResendSame: a.Config.Lipad.ResendSameReference,
+		Meter: a.meter, Log: a.Log,
+	}
+	err := a.addServer(g, tasks.QueuePoll, tasks.TypePoll, a.Config.Concurrency, poll)
+	if err != nil {
+		return err
+	}
+	due := &tasks.Due{
+		Store: a.Store, Queues: a.Queues, Log: a.Log,
+		Redeliver: a.Config.SubmitTimeout + finish,
+	}
+	AddLoop(g, due.Run)
+	a.AddSweeper(g)
+	return nil
+}
+
+// AddSweeper adds the loop that mends what stopped processes left behind.
+func (a *App) AddSweeper(g *run.Group) {
+	sweeper := &tasks.Sweeper{
+		Store: a.Store, Queues: a.Queues, Providers: a.names(),
+		Interval: a.Config.SweepInterval, Log: a.Log,
+	}
+	AddLoop(g, sweeper.Run)
+}
+
+func (a *App) backoff() tasks.Backoff {
+	return tasks.Backoff{
+		Initial: a.Config.PollInitial, Max: a.Config.PollMax,
+		Multiplier: a.Config.PollMultiplier,
+	}
+}
+
+// addServer adds the asynq server of one queue.
+func (a *App) addServer(
+	g *run.Group, queue, kind string, concurrency int, handler tasks.Handler,
+) error {
+	server, err := tasks.NewServer(tasks.ServerOptions{
+		Redis: a.Store.Options(), Queue: queue, Type: kind, Handler: handler,
+		Concurrency: concurrency, ShutdownTimeout: a.Config.SubmitTimeout + finish/2, Log: a.Log,
+	})
+	if err != nil {
+		return fmt.Errorf("queue %s: %w", queue, err)
+	}
+	stop := make(chan struct{})
+	g.Add(func() error {
+		if err := server.Start(); err != nil {
+			return err
+		}
+		a.Log.Info("taking tasks", zap.String("queue", queue))
+		<-stop
+		server.Shutdown()
+		return nil
+	}, func(error) { close(stop) })
+	return nil
+}

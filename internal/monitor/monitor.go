@@ -1,0 +1,118 @@
+// Package monitor serves asynq's web dashboard: masked, and read-only unless told otherwise.
+package monitor
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"net/http"
+	"regexp"
+
+	"github.com/hibiken/asynqmon"
+
+	"tuma/internal/airtime"
+	"tuma/internal/state"
+)
+
+// Path is where the dashboard lives on the operations listener.
+const Path = "/monitor/"
+
+// Options are the settings of the dashboard.
+type Options struct {
+	Redis state.Options
+	// Write permits what changes queues and tasks (TUMA_MONITOR_WRITE).
+	Write bool
+	// User and Password are required unless Loopback is set.
+	User, Password string
+	// Loopback says that the listener is reached from this machine only.
+	Loopback bool
+}
+
+// Handler is the dashboard.
+type Handler struct {
+	dashboard *asynqmon.HTTPHandler
+	options   Options
+}
+
+// ErrOpen is returned when the dashboard would be open to other machines without a password.
+var ErrOpen = errors.New("the dashboard is reached from other machines: set " +
+	"TUMA_MONITOR_USER and TUMA_MONITOR_PASSWORD, or bind TUMA_OPS_ADDR to 127.0.0.1")
+
+// Closed answers in the dashboard's place and says why there is none.
+func Closed(reason error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, reason.Error(), http.StatusForbidden)
+	})
+}
+
+// New connects the dashboard. ErrOpen is returned when anybody could see it.
+func New(o Options) (*Handler, error) {
+	if !o.Loopback && (o.User == "" || o.Password == "") {
+		return nil, ErrOpen
+	}
+	// The dashboard panics on a bad address; a client that can be built here can be built there.
+	probe, err := state.Dial(o.Redis, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := probe.Close(); err != nil {
+		return nil, err
+	}
+	return &Handler{options: o, dashboard: asynqmon.New(asynqmon.Options{
+		RootPath: Path[:len(Path)-1], RedisConnOpt: connection(o.Redis), ReadOnly: !o.Write,
+		PayloadFormatter: asynqmon.PayloadFormatterFunc(func(_ string, payload []byte) string {
+			return mask(payload)
+		}),
+		ResultFormatter: asynqmon.ResultFormatterFunc(func(_ string, result []byte) string {
+			return mask(result)
+		}),
+	})}, nil
+}
+
+// Close closes the dashboard's connection.
+func (h *Handler) Close() error { return h.dashboard.Close() }
+
+// ServeHTTP serves the dashboard to whoever may see it.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h.options.User != "" && !h.authorised(r) {
+		w.Header().Set("WWW-Authenticate", `Basic realm="Tuma"`)
+		http.Error(w, "user and password required", http.StatusUnauthorized)
+		return
+	}
+	h.dashboard.ServeHTTP(w, r)
+}
+
+func (h *Handler) authorised(r *http.Request) bool {
+	user, password, _ := r.BasicAuth()
+	same := func(a, b string) int {
+		x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
+		return subtle.ConstantTimeCompare(x[:], y[:])
+	}
+	return same(user, h.options.User)&same(password, h.options.Password) == 1
+}
+
+// connection gives asynqmon the client that all of Tuma uses.
+type connection state.Options
+
+// MakeRedisClient builds the client. New has checked that it can be built.
+func (c connection) MakeRedisClient() any {
+	client, err := state.Dial(state.Options(c), nil)
+	if err != nil {
+		panic(err)
+	}
+	return client
+}
+
+// phoneLike finds what may be a phone number in a payload.
+var phoneLike = regexp.MustCompile(`\+?\d[\d ()-]{6,}\d`)
+
+// separators are what people write inside phone numbers.
+var separators = regexp.MustCompile(`\D`)
+
+// mask hides phone numbers in payloads; only disbursal:accept has any.
+func mask(payload []byte) string {
+	return phoneLike.ReplaceAllStringFunc(string(payload), func(number string) string {
+		digits := separators.ReplaceAllString(number, "")
+		return airtime.MSISDNFromE164(digits).String()
+	})
+}

@@ -1,0 +1,73 @@
+package monitor_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/hibiken/asynq"
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/monitor"
+	"tuma/internal/state"
+)
+
+func get(t *testing.T, h http.Handler, path, user, password string) (int, string) {
+	t.Helper()
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, path, nil)
+	if user != "" {
+		r.SetBasicAuth(user, password)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	body, err := io.ReadAll(w.Result().Body)
+	require.NoError(t, err)
+	return w.Code, string(body)
+}
+
+func TestDashboardMasksPhoneNumbers(t *testing.T) {
+	t.Parallel()
+	redis := miniredis.RunT(t)
+	client := asynq.NewClient(asynq.RedisClientOpt{Addr: redis.Addr()})
+	t.Cleanup(func() { require.NoError(t, client.Close()) })
+	payload := `{"recipients":[{"phone_number":"254711222333"},{"phone_number":"0722 333-444"}]}`
+	_, err := client.Enqueue(asynq.NewTask("disbursal:accept", []byte(payload)),
+		asynq.Queue("disbursals"), asynq.TaskID("shown"))
+	require.NoError(t, err)
+
+	h, err := monitor.New(monitor.Options{
+		Redis: state.Options{URL: "redis://" + redis.Addr()}, Loopback: true,
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, h.Close()) })
+	for _, path := range []string{"pending_tasks", "tasks/shown"} {
+		code, body := get(t, h, "/monitor/api/queues/disbursals/"+path, "", "")
+		require.Equal(t, http.StatusOK, code)
+		require.Contains(t, body, "254711•••333")
+		require.NotContains(t, body, "254711222333")
+		require.NotContains(t, body, "0722 333-444")
+	}
+	code, page := get(t, h, "/monitor/", "", "")
+	require.Equal(t, http.StatusOK, code)
+	require.Contains(t, page, "/monitor")
+}
+
+func TestDashboardNeedsAPasswordBeyondLoopback(t *testing.T) {
+	t.Parallel()
+	redis := state.Options{URL: "redis://" + miniredis.RunT(t).Addr()}
+	_, err := monitor.New(monitor.Options{Redis: redis})
+	require.ErrorContains(t, err, "TUMA_MONITOR_PASSWORD")
+
+	h, err := monitor.New(monitor.Options{Redis: redis, User: "ops", Password: "right"})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, h.Close()) })
+	code, _ := get(t, h, "/monitor/", "ops", "wrong")
+	require.Equal(t, http.StatusUnauthorized, code)
+	code, _ = get(t, h, "/monitor/", "", "")
+	require.Equal(t, http.StatusUnauthorized, code)
+	code, _ = get(t, h, "/monitor/", "ops", "right")
+	require.Equal(t, http.StatusOK, code)
+}

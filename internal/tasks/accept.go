@@ -1,0 +1,83 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hibiken/asynq"
+
+	"tuma/internal/intake"
+	"tuma/internal/state"
+)
+
+// Accept handles disbursal:accept: the inlet for Go services that speak asynq.
+type Accept struct {
+	Inlet Inlet
+	Rules intake.Rules
+}
+
+var _ asynq.Handler = (*Accept)(nil)
+
+// ProcessTask accepts the jobs of a payload or keeps them on the rejected stream. An error is
+// returned, so that asynq repeats the task, only when the state could not be reached or is full.
+func (a *Accept) ProcessTask(ctx context.Context, t *asynq.Task) error {
+	disbursals, err := intake.DecodeJobs(t.Payload(), a.Rules)
+	if err != nil {
+		return a.reject(ctx, t, err)
+	}
+	outcomes, err := a.Inlet.Accept(ctx, disbursals)
+	if err != nil {
+		return err
+	}
+	counts := map[state.Outcome]int{}
+	var refused []error
+	for i, outcome := range outcomes {
+		counts[outcome]++
+		if err := RefusalOf(outcome); err != nil {
+			refused = append(refused, fmt.Errorf("disbursal %s: %w", disbursals[i].Reference, err))
+		}
+	}
+	if len(refused) > 0 {
+		err := a.Inlet.Store.Reject(ctx, state.Refusal{
+			Job: string(t.Payload()), Source: TypeAccept, Err: errors.Join(refused...).Error(),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	write(t, "%d: %d accepted, %d known, %d refused", len(outcomes), counts[state.Accepted],
+		counts[state.Same], len(refused))
+	return nil
+}
+
+// RefusalOf returns why an outcome means that the disbursal is not held, or nil if it is.
+func RefusalOf(o state.Outcome) error {
+	switch o {
+	case state.Conflict:
+		return state.ErrConflict
+	case state.Cancelled:
+		return state.ErrCancelled
+	case state.Accepted, state.Same:
+		return nil
+	}
+	return fmt.Errorf("unexpected outcome %s", o)
+}
+
+func (a *Accept) reject(ctx context.Context, t *asynq.Task, reason error) error {
+	err := a.Inlet.Store.Reject(ctx, state.Refusal{
+		Job: string(t.Payload()), Source: TypeAccept, Err: reason.Error(),
+	})
+	if err != nil {
+		return err
+	}
+	write(t, "refused: %s", reason)
+	return nil
+}
+
+// write puts a result on the task for readers of the dashboard. Losing it changes nothing.
+func write(t *asynq.Task, format string, args ...any) {
+	if w := t.ResultWriter(); w != nil {
+		_, _ = fmt.Fprintf(w, format, args...)
+	}
+}

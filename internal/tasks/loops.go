@@ -1,0 +1,119 @@
+package tasks
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"go.uber.org/zap"
+
+	"tuma/internal/state"
+)
+
+// Due is the loop that hands out status queries at a steady pace, however many are due at once.
+type Due struct {
+	Store  *state.Store
+	Queues *Queues
+	Log    *zap.Logger
+	// Redeliver is after how long a query without an answer counts as lost.
+	Redeliver time.Duration
+}
+
+// duePace is the rhythm of the loop, and dueBatch how many queries each beat hands out at most: at
+// 1,000 recipients a batch that is 200,000 recipients a second and poller.
+const (
+	duePace  = 100 * time.Millisecond
+	dueBatch = 20
+)
+
+// Run hands out queries until the context ends.
+func (d *Due) Run(ctx context.Context) error {
+	every(ctx, duePace, func() {
+		polls, err := d.Store.Due(ctx, dueBatch, d.Redeliver)
+		for _, p := range polls {
+			if err == nil {
+				err = d.Queues.Poll(ctx, p)
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			d.Log.Warn("status queries not handed out; they are due again later", zap.Error(err))
+		}
+	})
+	return nil
+}
+
+// Sweeper is the loop that mends what stopped processes left behind. Every worker and poller runs
+// it; none leads.
+type Sweeper struct {
+	Store     *state.Store
+	Queues    *Queues
+	Providers []string
+	Interval  time.Duration
+	Log       *zap.Logger
+}
+
+// upkeep is how often streams are trimmed and old disbursals forgotten.
+const upkeep = time.Minute
+
+// forgetPages bounds what one upkeep forgets: about 50,000 recipients.
+const forgetPages = 5
+
+// Run sweeps until the context ends.
+func (s *Sweeper) Run(ctx context.Context) error {
+	var kept time.Time
+	every(ctx, s.Interval, func() {
+		for _, provider := range s.Providers {
+			s.sweep(ctx, provider)
+		}
+		if time.Since(kept) > upkeep {
+			kept = time.Now()
+			s.upkeep(ctx)
+		}
+	})
+	return nil
+}
+
+func (s *Sweeper) sweep(ctx context.Context, provider string) {
+	swept, err := s.Store.Sweep(ctx, provider)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.Log.Warn("sweep failed; the next one tries again", zap.Error(err))
+		}
+		return
+	}
+	s.Queues.Ring(ctx, swept.Ring)
+	if swept.Returned > 0 || swept.InDoubt > 0 {
+		s.Log.Info("sweep", zap.String("provider", provider), zap.Int("returned", swept.Returned),
+			zap.Int("in_doubt", swept.InDoubt))
+	}
+}
+
+func (s *Sweeper) upkeep(ctx context.Context) {
+	trimmed, err := s.Store.TrimStreams(ctx)
+	if err == nil && trimmed > 0 {
+		s.Log.Info("streams trimmed", zap.Int64("entries", trimmed))
+	}
+	forgotten, forgetErr := s.Store.Forget(ctx, forgetPages)
+	if forgetErr == nil && forgotten > 0 {
+		s.Log.Info("settled disbursals forgotten", zap.Int("disbursals", forgotten))
+	}
+	for _, err := range []error{err, forgetErr} {
+		if err != nil && ctx.Err() == nil {
+			s.Log.Warn("upkeep failed; the next one tries again", zap.Error(err))
+		}
+	}
+}
+
+// every calls fn now and then at each interval, a little early or late so that processes started
+// together do not stay together, until the context ends.
+func every(ctx context.Context, interval time.Duration, fn func()) {
+	for {
+		fn()
+		wait := time.Duration((0.9 + 0.2*rand.Float64()) * float64(interval))
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package tasks
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"tuma/internal/state"
+)
+
+// idleCheck is how often an idle server looks for a task. asynq waits 0.5 to 1.5 times as long; its
+// default of one second is most of a small disbursal's latency.
+const idleCheck = 10 * time.Millisecond
+
+// Handler processes the tasks of one type.
+type Handler = asynq.Handler
+
+// Server runs the handler of one queue. Each queue has its own, so that a slow provider starves
+// nobody.
+type Server struct {
+	server *asynq.Server
+	rdb    redis.UniversalClient
+	kind   string
+	run    Handler
+}
+
+// ServerOptions are the settings of a Server.
+type ServerOptions struct {
+	Redis state.Options
+	// Queue and Type say which tasks the handler gets.
+	Queue, Type string
+	Handler     Handler
+	Concurrency int
+	// ShutdownTimeout is how long running handlers may finish: longer than a provider request,
+	// shorter than the grace period of the pod.
+	ShutdownTimeout time.Duration
+	Log             *zap.Logger
+}
+
+// NewServer builds the server of one queue.
+func NewServer(o ServerOptions) (*Server, error) {
+	rdb, err := serverConnection(o.Redis)
+	if err != nil {
+		return nil, err
+	}
+	config := asynq.Config{
+		Concurrency:              o.Concurrency,
+		Queues:                   map[string]int{QueueName(o.Redis.Namespace, o.Queue): 1},
+		TaskCheckInterval:        idleCheck,
+		DelayedTaskCheckInterval: 5 * time.Second,
+		ShutdownTimeout:          o.ShutdownTimeout,
+		RetryDelayFunc:           retryDelay,
+		Logger:                   quiet(o.Log).Named("asynq").Sugar(),
+		ErrorHandler: asynq.ErrorHandlerFunc(func(_ context.Context, t *asynq.Task, err error) {
+			o.Log.Warn("task failed; the state is unharmed", zap.String("type", t.Type()),
+				zap.Error(err))
+		}),
+	}
+	return &Server{
+		server: asynq.NewServerFromRedisClient(rdb, config), rdb: rdb, kind: o.Type, run: o.Handler,
+	}, nil
+}
+
+// quiet drops what asynq says below a warning.
+func quiet(log *zap.Logger) *zap.Logger {
+	if log.Level() >= zap.WarnLevel {
+		return log
+	}
+	return log.WithOptions(zap.IncreaseLevel(zap.WarnLevel))
+}
+
+// retryDelay paces the repetition of tasks that failed because Redis was away or full.
+func retryDelay(n int, _ error, _ *asynq.Task) time.Duration {
+	return min(time.Minute, time.Second<<min(n, 6))
+}
+
+// Start begins to take tasks.
+func (s *Server) Start() error {
+	mux := asynq.NewServeMux()
+	mux.Handle(s.kind, s.run)
+	if err := s.server.Start(mux); err != nil {
+		return fmt.Errorf("start asynq server: %w", err)
+	}
+	return nil
+}
+
+// Shutdown takes no further tasks, waits for the running ones up to the shutdown timeout, and
+// closes the connection.
+func (s *Server) Shutdown() {
+	s.server.Shutdown()
+	_ = s.rdb.Close()
+}

@@ -1,0 +1,248 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/google/uuid"
+	"github.com/hibiken/asynq"
+	"go.uber.org/zap"
+
+	"tuma/internal/airtime"
+	"tuma/internal/providers"
+	"tuma/internal/providers/catalog"
+	"tuma/internal/state"
+)
+
+// turn is how long one trigger keeps a handler busy before it rings for the next.
+const turn = 30 * time.Second
+
+// tooLate is the least time that must be left for a request to be worth beginning.
+const tooLate = 100 * time.Millisecond
+
+// Submit handles batch:submit for one provider: claim, begin, send, record, until nothing is left.
+type Submit struct {
+	Store   *state.Store
+	Queues  *Queues
+	Entry   catalog.Entry
+	Backoff Backoff
+	Meter   *Meter
+	Log     *zap.Logger
+	// Stopping is closed when the process shuts down: no further batch is claimed.
+	Stopping <-chan struct{}
+	// MaxRecipients caps batches below the provider's own maximum; zero leaves it.
+	MaxRecipients int
+}
+
+var _ asynq.Handler = (*Submit)(nil)
+
+// tally is what one turn achieved, for the dashboard.
+type tally struct{ recipients, accepted, rejected, returned, inDoubt int }
+
+func (t tally) String() string {
+	text := fmt.Sprintf("%d: %d accepted, %d rejected", t.recipients, t.accepted, t.rejected)
+	if t.returned > 0 {
+		text += fmt.Sprintf(", %d returned", t.returned)
+	}
+	if t.inDoubt > 0 {
+		text += fmt.Sprintf(", %d in doubt", t.inDoubt)
+	}
+	return text
+}
+
+// ProcessTask works until there is nothing to claim, for at most one turn.
+func (s *Submit) ProcessTask(ctx context.Context, t *asynq.Task) error {
+	var sum tally
+	idle, err := s.work(ctx, time.Now().Add(turn), &sum)
+	if sum.recipients == 0 && idle != "" {
+		write(t, "nothing to send: %s", idle)
+	} else {
+		write(t, "%s", sum)
+	}
+	return err
+}
+
+func (s *Submit) work(ctx context.Context, until time.Time, sum *tally) (state.Idle, error) {
+	name := s.Entry.Capabilities.Name
+	for {
+		if s.stopping() || s.Queues.paused(ctx, name) {
+			return state.IdlePaused, nil // Whoever starts or resumes finds the work by a sweep.
+		}
+		token, err := uuid.NewV7()
+		if err != nil {
+			return "", fmt.Errorf("make a batch id: %w", err)
+		}
+		claim, err := s.Store.Claim(ctx, name, token.String(), s.limit())
+		if err != nil {
+			return "", err
+		}
+		s.Queues.Ring(ctx, claim.Ring)
+		if claim.Batch == nil {
+			return claim.Idle, nil
+		}
+		// From here on the batch is finished whatever happens to the task.
+		recorded, err := s.send(context.WithoutCancel(ctx), claim.Batch, token.String())
+		if err != nil {
+			return "", err
+		}
+		sum.add(claim.Batch, recorded)
+		if time.Now().After(until) {
+			swept, err := s.Store.Sweep(ctx, name) // Its ring starts the next turn.
+			s.Queues.Ring(ctx, swept.Ring)
+			return "", err
+		}
+	}
+}
+
+func (t *tally) add(b *state.Batch, r state.Recorded) {
+	t.recipients += len(b.Members)
+	t.accepted += r.Accepted
+	t.rejected += r.Rejected
+	t.returned += r.Returned
+	t.inDoubt += r.InDoubt
+}
+
+func (s *Submit) limit() int {
+	limit := s.Entry.Capabilities.MaxRecipients
+	if s.MaxRecipients > 0 {
+		limit = min(limit, s.MaxRecipients)
+	}
+	return limit
+}
+
+func (s *Submit) stopping() bool {
+	select {
+	case <-s.Stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// send takes one claimed batch through BEGIN SEND, POST and RECORD.
+func (s *Submit) send(
+	ctx context.Context, b *state.Batch, token string,
+) (state.Recorded, error) {
+	prepared, cancel := context.WithTimeout(ctx, s.Store.Options().ClaimTimeout/2)
+	defer cancel()
+	submission, err := s.Entry.Provider.Prepare(prepared, providers.Batch{
+		ID: b.ID, Recipients: b.Recipients(),
+	})
+	if err != nil {
+		return state.Recorded{}, s.release(ctx, b, token, prepareError(err))
+	}
+	attempt := b.Attempt + 1
+	asked := time.Now()
+	left, err := s.Store.BeginSend(ctx, b, token)
+	var refused *state.RefusedError
+	switch {
+	case errors.As(err, &refused) && refused.Begun:
+		return s.record(ctx, b, attempt, unsent(airtime.ReasonStorage))
+	case errors.As(err, &refused) && refused.Why == "full":
+		return state.Recorded{}, s.release(ctx, b, token,
+			&providers.PrepareError{Reason: airtime.ReasonStorage, Err: err})
+	case errors.As(err, &refused):
+		return state.Recorded{}, nil // It moved on: somebody else decides about it.
+	case err != nil:
+		return state.Recorded{}, err // Perhaps begun; the sweep will ask the provider.
+	}
+	// The deadline counts from before BeginSend was asked: our clock and Redis's may differ in
+	// speed only, and the guard is for that.
+	deadline := asked.Add(left)
+	if time.Until(deadline) < tooLate {
+		return s.record(ctx, b, attempt, unsent(airtime.ReasonLate))
+	}
+	wire, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	answer := submission.Send(wire)
+	s.Meter.submitted(s.Entry.Capabilities.Name, answer, time.Since(asked))
+	return s.record(ctx, b, attempt, answer)
+}
+
+func unsent(reason airtime.Reason) providers.Answer {
+	return providers.Answer{Verdict: airtime.Unsent, Reason: reason, Pause: reason}
+}
+
+// prepareError finds the reason in an error of Prepare.
+func prepareError(err error) *providers.PrepareError {
+	var prepare *providers.PrepareError
+	if errors.As(err, &prepare) {
+		return prepare
+	}
+	return &providers.PrepareError{Reason: airtime.ReasonConnect, Err: err}
+}
+
+// release gives a batch back that cannot be sent now and pauses the channel.
+func (s *Submit) release(
+	ctx context.Context, b *state.Batch, token string, cause *providers.PrepareError,
+) error {
+	s.Log.Warn("batch released and channel paused", zap.String("batch", b.ID),
+		zap.String("provider", b.Provider), zap.String("reason", string(cause.Reason)),
+		zap.Error(cause.Err))
+	return s.Store.Release(ctx, b, token, cause.Reason, cause.RetryAfter)
+}
+
+// record stores an answer, trying for as long as the process lives: what the provider said exists
+// nowhere else.
+func (s *Submit) record(
+	ctx context.Context, b *state.Batch, attempt int, answer providers.Answer,
+) (state.Recorded, error) {
+	a := s.translate(b, attempt, answer)
+	forever := backoff.NewExponentialBackOff(backoff.WithInitialInterval(50*time.Millisecond),
+		backoff.WithMaxInterval(2*time.Second), backoff.WithMaxElapsedTime(0))
+	recorded, err := backoff.RetryNotifyWithData(func() (state.Recorded, error) {
+		return s.Store.Record(ctx, a)
+	}, forever, func(err error, wait time.Duration) {
+		s.Log.Error("answer not stored yet", zap.String("batch", b.ID), zap.Duration("wait", wait),
+			zap.Error(err))
+	})
+	if err != nil {
+		return recorded, err
+	}
+	s.Queues.Ring(ctx, recorded.Ring)
+	s.Log.Info("batch recorded", zap.String("batch", b.ID), zap.Int("attempt", attempt),
+		zap.String("provider", b.Provider), zap.Int("recipients", len(b.Members)),
+		zap.Int("accepted", recorded.Accepted), zap.Int("rejected", recorded.Rejected),
+		zap.Int("returned", recorded.Returned), zap.Int("in_doubt", recorded.InDoubt),
+		zap.String("reason", string(answer.Reason)), zap.String("message", answer.Message),
+		zap.Bool("stale", recorded.Stale))
+	return recorded, nil
+}
+
+// translate turns an answer about phone numbers into one about positions.
+func (s *Submit) translate(b *state.Batch, attempt int, answer providers.Answer) state.Answer {
+	a := state.Answer{
+		Batch: b, Attempt: attempt, Accepted: s.Entry.Capabilities.Accepted,
+		Default: state.Verdict{
+			Verdict: answer.Verdict, Reason: answer.Reason, Message: answer.Message,
+		},
+		Pause: answer.Pause, PauseFor: answer.RetryAfter,
+	}
+	if s.Entry.Querier != nil {
+		a.NextPoll = s.Backoff.Delay(1)
+	}
+	positions := positionsOf(b)
+	for _, line := range answer.Lines {
+		position, ours := positions[line.Phone]
+		if !ours {
+			s.Meter.unplaced(b.Provider, 1)
+			continue
+		}
+		a.Verdicts = append(a.Verdicts, state.Verdict{
+			Position: position, Verdict: line.Verdict, Reason: line.Reason,
+			ProviderReference: line.ProviderReference, Message: line.Message,
+		})
+	}
+	return a
+}
+
+func positionsOf(b *state.Batch) map[airtime.MSISDN]int {
+	positions := make(map[airtime.MSISDN]int, len(b.Members))
+	for i := range b.Members {
+		positions[b.Members[i].Phone] = i
+	}
+	return positions
+}

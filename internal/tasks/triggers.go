@@ -1,0 +1,72 @@
+package tasks
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"go.uber.org/zap"
+
+	"tuma/internal/state"
+)
+
+// submitPayload and pollPayload are what triggers carry: no money and no phone number.
+type submitPayload struct {
+	Provider string `json:"provider"`
+	Ring     int64  `json:"ring"`
+}
+
+type pollPayload struct {
+	Batch    string `json:"batch"`
+	Provider string `json:"provider"`
+	Number   int    `json:"number"`
+}
+
+// Ring triggers a worker for each ring that is not nil. A trigger that cannot be enqueued is only
+// logged: the next sweep rings again.
+func (q *Queues) Ring(ctx context.Context, rings ...*state.Ring) {
+	for _, r := range rings {
+		if r == nil {
+			continue
+		}
+		payload, err := json.Marshal(submitPayload{Provider: r.Provider, Ring: r.Number})
+		if err == nil {
+			id := r.Provider + ":" + strconv.FormatInt(r.Number, 10)
+			err = q.enqueue(ctx, r.Provider, TypeSubmit, id, payload)
+		}
+		if err != nil {
+			q.log.Warn("trigger not enqueued; the next sweep rings again",
+				zap.String("provider", r.Provider), zap.Error(err))
+		}
+	}
+}
+
+// Poll triggers a status query.
+func (q *Queues) Poll(ctx context.Context, p state.Poll) error {
+	payload, err := json.Marshal(pollPayload(p))
+	if err != nil {
+		return fmt.Errorf("encode poll: %w", err)
+	}
+	return q.enqueue(ctx, QueuePoll, TypePoll, p.Batch+":"+strconv.Itoa(p.Number), payload)
+}
+
+// Inlet hands disbursals to the state and rings the workers.
+type Inlet struct {
+	Store  *state.Store
+	Queues *Queues
+}
+
+// Accept is state.Store.Accept followed by the rings that it asks for.
+func (i Inlet) Accept(
+	ctx context.Context, disbursals []state.Disbursal,
+) ([]state.Outcome, error) {
+	accepted, err := i.Store.Accept(ctx, disbursals)
+	if err != nil {
+		return nil, err
+	}
+	for r := range accepted.Rings {
+		i.Queues.Ring(ctx, &accepted.Rings[r])
+	}
+	return accepted.Outcomes, nil
+}
