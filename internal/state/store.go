@@ -115,7 +115,7 @@ func Dial(
 		if err != nil {
 			return nil, fmt.Errorf("TUMA_REDIS_URL: %s", withoutURL(err, o.URL))
 		}
-		opt.OnConnect = greet
+		opt.OnConnect, opt.ContextTimeoutEnabled = greet, true
 		tune(&opt.PoolSize, &opt.DialTimeout, &opt.ReadTimeout, &opt.ConnMaxIdleTime)
 		return redis.NewClient(opt), nil
 	case "sentinel":
@@ -123,7 +123,7 @@ func Dial(
 		if err != nil {
 			return nil, fmt.Errorf("TUMA_REDIS_URL: %s", withoutURL(err, o.URL))
 		}
-		opt.OnConnect = greet
+		opt.OnConnect, opt.ContextTimeoutEnabled = greet, true
 		tune(&opt.PoolSize, &opt.DialTimeout, &opt.ReadTimeout, &opt.ConnMaxIdleTime)
 		return redis.NewFailoverClient(opt), nil
 	case "cluster":
@@ -131,7 +131,7 @@ func Dial(
 		if err != nil {
 			return nil, fmt.Errorf("TUMA_REDIS_URL: %s", withoutURL(err, o.URL))
 		}
-		opt.OnConnect = greet
+		opt.OnConnect, opt.ContextTimeoutEnabled = greet, true
 		tune(&opt.PoolSize, &opt.DialTimeout, &opt.ReadTimeout, &opt.ConnMaxIdleTime)
 		return redis.NewClusterClient(opt), nil
 	default:
