@@ -172,7 +172,7 @@ func TestMSISDNCompares(t *testing.T) {
 	require.False(t, one.Equal(MSISDN{}))
 }
 
-func TestKenyanParsingAllocatesOnlyTheNumber(t *testing.T) {
+func TestKenyanParsingAllocatesOnlyTheNumber(t *testing.T) { //nolint:paralleltest // It counts.
 	allocations := testing.AllocsPerRun(100, func() { _, _ = ParseMSISDN("0711 000 000") })
 	require.LessOrEqual(t, allocations, 1.0)
 }

@@ -71,7 +71,7 @@ func NewLogger(c *config.Config) (*zap.Logger, error) {
 // Open connects to Redis and builds the providers that are on.
 func Open(ctx context.Context, c *config.Config, log *zap.Logger) (*App, error) {
 	a := &App{
-		Config: c, Log: log, Rules: rules(c), Registry: prometheus.NewRegistry(),
+		Config: c, Log: log, Rules: Rules(c), Registry: prometheus.NewRegistry(),
 		client: providers.NewClient(providers.ClientOptions{Timeout: c.SubmitTimeout}),
 	}
 	a.Entries = catalog.Build(catalogSettings(c, a.client))
@@ -134,9 +134,9 @@ func catalogSettings(c *config.Config, client *providers.Client) catalog.Setting
 	return settings
 }
 
-// rules are what jobs are checked against. Every provider that Tuma knows can be named, on or off
-// here: an inlet needs no credentials.
-func rules(c *config.Config) intake.Rules {
+// Rules are what jobs are checked against. Every provider that Tuma knows can be named, on or off
+// here: an inlet needs no credentials, and checking a file needs no Redis.
+func Rules(c *config.Config) intake.Rules {
 	r := intake.Rules{
 		Providers: map[string]providers.Capabilities{}, DefaultProvider: c.DefaultProvider,
 	}

@@ -23,7 +23,7 @@ func AddLoop(g *run.Group, body func(context.Context) error) {
 }
 
 // AddSignal ends the group when the context ends.
-func AddSignal(g *run.Group, ctx context.Context) {
+func AddSignal(ctx context.Context, g *run.Group) {
 	done := make(chan struct{})
 	g.Add(func() error {
 		select {

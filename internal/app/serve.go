@@ -64,7 +64,7 @@ func Serve(ctx context.Context, p Process) (err error) {
 	defer func() { err = errors.Join(err, a.Close()) }()
 	a.Log.Info("settings", zap.Strings("settings", a.Config.Describe()))
 	var g run.Group
-	AddSignal(&g, ctx)
+	AddSignal(ctx, &g)
 	if a.Config.OpsAddr != "" {
 		p.OpsAddr = a.Config.OpsAddr
 	}

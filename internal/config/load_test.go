@@ -144,12 +144,12 @@ func TestEachBadVariableIsNamed(t *testing.T) {
 func TestAllProblemsAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := load(map[string]string{
-		"TUMA_MAX_IN_FLIGHT": "many", "TUMA_SEND_GAURD": "1s", "TUMA_MONITOR_USER": "ann",
+		"TUMA_MAX_IN_FLIGHT": "many", "TUMA_SEND_GUARDS": "1s", "TUMA_MONITOR_USER": "ann",
 		"LIPAD_CONSUMER_KEY": "key-hush", "QUICKSMS_BASE_URL": "https://q.example",
 		"SOZURI_PROJECT": "p", "SOZURI_API_KEY": "k", "TUMA_DEFAULT_PROVIDER": "lipad",
 	})
 	require.Equal(t, Problems{
-		"TUMA_SEND_GAURD: there is no such variable; did you mean TUMA_SEND_GUARD?",
+		"TUMA_SEND_GUARDS: there is no such variable; did you mean TUMA_SEND_GUARD?",
 		`TUMA_MAX_IN_FLIGHT="many": must be a whole number from 1 to 1000`,
 		"LIPAD_BASE_URL, LIPAD_CONSUMER_SECRET: missing, while LIPAD_CONSUMER_KEY is set",
 		"QUICKSMS_APP_KEY, QUICKSMS_APP_TOKEN: missing, while QUICKSMS_BASE_URL is set",

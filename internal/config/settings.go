@@ -53,8 +53,10 @@ func redisSettings() []setting {
 		},
 		{name: "TUMA_REDIS_MODE", fallback: "single", parse: oneOf(
 			func(c *Config) *string { return &c.RedisMode }, "single", "sentinel", "cluster")},
-		{name: "TUMA_ALLOW_VOLATILE", fallback: "false",
-			parse: boolean(func(c *Config) *bool { return &c.AllowVolatile })},
+		{
+			name: "TUMA_ALLOW_VOLATILE", fallback: "false",
+			parse: boolean(func(c *Config) *bool { return &c.AllowVolatile }),
+		},
 		{name: "TUMA_NAMESPACE", fallback: "tuma", parse: matching(
 			func(c *Config) *string { return &c.Namespace }, namespaceText,
 			"1 to 64 letters, digits, dots, dashes and underscores")},
@@ -65,8 +67,10 @@ func paceSettings() []setting {
 	return []setting{
 		{name: nameProvider, parse: oneOf(
 			func(c *Config) *string { return &c.DefaultProvider }, providerNames...)},
-		{name: "TUMA_MAX_IN_FLIGHT", fallback: "4",
-			parse: whole(func(c *Config) *int { return &c.MaxInFlight }, 1, 1000)},
+		{
+			name: "TUMA_MAX_IN_FLIGHT", fallback: "4",
+			parse: whole(func(c *Config) *int { return &c.MaxInFlight }, 1, 1000),
+		},
 		{name: "TUMA_SUBMIT_TIMEOUT", fallback: "30s", parse: period(
 			func(c *Config) *time.Duration { return &c.SubmitTimeout },
 			time.Second, 5*time.Minute)},
@@ -86,8 +90,10 @@ func paceSettings() []setting {
 		{name: "TUMA_CLAIM_TIMEOUT", fallback: "15s", parse: period(
 			func(c *Config) *time.Duration { return &c.ClaimTimeout },
 			time.Millisecond, 10*time.Minute)},
-		{name: "TUMA_CONCURRENCY", fallback: "16",
-			parse: whole(func(c *Config) *int { return &c.Concurrency }, 1, 1000)},
+		{
+			name: "TUMA_CONCURRENCY", fallback: "16",
+			parse: whole(func(c *Config) *int { return &c.Concurrency }, 1, 1000),
+		},
 		{name: "TUMA_RETENTION", fallback: "2160h", parse: period(
 			func(c *Config) *time.Duration { return &c.Retention }, time.Second, longestPeriod)},
 		{name: "TUMA_STREAM_AGE", fallback: "168h", parse: period(
@@ -97,25 +103,35 @@ func paceSettings() []setting {
 
 func listenSettings() []setting {
 	return []setting{
-		{name: "TUMA_CALLBACK_ADDR", fallback: ":8081",
-			parse: address(func(c *Config) *string { return &c.CallbackAddr })},
-		{name: "TUMA_CALLBACK_TOKEN", check: checkPathToken,
-			secret: func(c *Config) *Secret { return &c.CallbackToken }},
-		{name: "TUMA_HTTP_ADDR", fallback: "127.0.0.1:8080",
-			parse: address(func(c *Config) *string { return &c.HTTPAddr })},
+		{
+			name: "TUMA_CALLBACK_ADDR", fallback: ":8081",
+			parse: address(func(c *Config) *string { return &c.CallbackAddr }),
+		},
+		{
+			name: "TUMA_CALLBACK_TOKEN", check: checkPathToken,
+			secret: func(c *Config) *Secret { return &c.CallbackToken },
+		},
+		{
+			name: "TUMA_HTTP_ADDR", fallback: "127.0.0.1:8080",
+			parse: address(func(c *Config) *string { return &c.HTTPAddr }),
+		},
 		{
 			name:   "TUMA_HTTP_TOKENS",
 			secret: func(c *Config) *Secret { return &c.HTTPTokens },
 			check:  func(text string) error { _, err := ParseTokens(text); return err },
 		},
 		{name: "TUMA_OPS_ADDR", parse: address(func(c *Config) *string { return &c.OpsAddr })},
-		{name: "TUMA_MONITOR_WRITE", fallback: "false",
-			parse: boolean(func(c *Config) *bool { return &c.MonitorWrite })},
+		{
+			name: "TUMA_MONITOR_WRITE", fallback: "false",
+			parse: boolean(func(c *Config) *bool { return &c.MonitorWrite }),
+		},
 		{name: "TUMA_MONITOR_USER", parse: matching(
 			func(c *Config) *string { return &c.MonitorUser }, userText,
 			"1 to 64 printable ASCII characters without spaces and colons")},
-		{name: "TUMA_MONITOR_PASSWORD", check: oneLine,
-			secret: func(c *Config) *Secret { return &c.MonitorPassword }},
+		{
+			name: "TUMA_MONITOR_PASSWORD", check: oneLine,
+			secret: func(c *Config) *Secret { return &c.MonitorPassword },
+		},
 		{name: "TUMA_LOG_LEVEL", fallback: "info", parse: oneOf(
 			func(c *Config) *string { return &c.LogLevel }, "debug", "info", "warn", "error")},
 		{name: "TUMA_LOG_FORMAT", parse: oneOf(
@@ -125,29 +141,51 @@ func listenSettings() []setting {
 
 func providerSettings() []setting {
 	return []setting{
-		{name: "LIPAD_BASE_URL",
-			parse: baseURL(func(c *Config) *string { return &c.Lipad.BaseURL })},
-		{name: "LIPAD_CONSUMER_KEY", check: oneLine,
-			secret: func(c *Config) *Secret { return &c.Lipad.ConsumerKey }},
-		{name: "LIPAD_CONSUMER_SECRET", check: oneLine,
-			secret: func(c *Config) *Secret { return &c.Lipad.ConsumerSecret }},
-		{name: "AFRICASTALKING_BASE_URL",
-			parse: baseURL(func(c *Config) *string { return &c.AfricasTalking.BaseURL })},
-		{name: "AFRICASTALKING_USERNAME",
-			parse: text(func(c *Config) *string { return &c.AfricasTalking.Username })},
-		{name: "AFRICASTALKING_API_KEY", check: oneLine,
-			secret: func(c *Config) *Secret { return &c.AfricasTalking.APIKey }},
-		{name: "QUICKSMS_BASE_URL",
-			parse: baseURL(func(c *Config) *string { return &c.QuickSMS.BaseURL })},
-		{name: "QUICKSMS_APP_KEY", check: oneLine,
-			secret: func(c *Config) *Secret { return &c.QuickSMS.AppKey }},
-		{name: "QUICKSMS_APP_TOKEN", check: oneLine,
-			secret: func(c *Config) *Secret { return &c.QuickSMS.AppToken }},
-		{name: "SOZURI_BASE_URL",
-			parse: baseURL(func(c *Config) *string { return &c.Sozuri.BaseURL })},
+		{
+			name:  "LIPAD_BASE_URL",
+			parse: baseURL(func(c *Config) *string { return &c.Lipad.BaseURL }),
+		},
+		{
+			name: "LIPAD_CONSUMER_KEY", check: oneLine,
+			secret: func(c *Config) *Secret { return &c.Lipad.ConsumerKey },
+		},
+		{
+			name: "LIPAD_CONSUMER_SECRET", check: oneLine,
+			secret: func(c *Config) *Secret { return &c.Lipad.ConsumerSecret },
+		},
+		{
+			name:  "AFRICASTALKING_BASE_URL",
+			parse: baseURL(func(c *Config) *string { return &c.AfricasTalking.BaseURL }),
+		},
+		{
+			name:  "AFRICASTALKING_USERNAME",
+			parse: text(func(c *Config) *string { return &c.AfricasTalking.Username }),
+		},
+		{
+			name: "AFRICASTALKING_API_KEY", check: oneLine,
+			secret: func(c *Config) *Secret { return &c.AfricasTalking.APIKey },
+		},
+		{
+			name:  "QUICKSMS_BASE_URL",
+			parse: baseURL(func(c *Config) *string { return &c.QuickSMS.BaseURL }),
+		},
+		{
+			name: "QUICKSMS_APP_KEY", check: oneLine,
+			secret: func(c *Config) *Secret { return &c.QuickSMS.AppKey },
+		},
+		{
+			name: "QUICKSMS_APP_TOKEN", check: oneLine,
+			secret: func(c *Config) *Secret { return &c.QuickSMS.AppToken },
+		},
+		{
+			name:  "SOZURI_BASE_URL",
+			parse: baseURL(func(c *Config) *string { return &c.Sozuri.BaseURL }),
+		},
 		{name: "SOZURI_PROJECT", parse: text(func(c *Config) *string { return &c.Sozuri.Project })},
-		{name: "SOZURI_API_KEY", check: oneLine,
-			secret: func(c *Config) *Secret { return &c.Sozuri.APIKey }},
+		{
+			name: "SOZURI_API_KEY", check: oneLine,
+			secret: func(c *Config) *Secret { return &c.Sozuri.APIKey },
+		},
 	}
 }
 

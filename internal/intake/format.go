@@ -49,10 +49,10 @@ type format struct {
 
 // detect finds the format by the first line. Rejected lines are written to rejects.
 func detect(first []byte, rejects io.Writer) (*format, error) {
-	switch {
-	case first[0] == '{':
+	switch first[0] {
+	case '{':
 		return jsonLines(first, rejects), nil
-	case first[0] == '[':
+	case '[':
 		return nil, errors.New("line 1: a JSON list; write one object per line (JSON Lines)")
 	default:
 		return commaSeparated(first, rejects)

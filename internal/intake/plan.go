@@ -20,6 +20,12 @@ const maxListed = 1000
 // maxImportReference leaves room for "/k.n" behind an import's reference.
 const maxImportReference = maxReference - len("/9999999.9999")
 
+// CheckImportReference is CheckReference for the reference of an import, which must leave room for
+// the number of the disbursal that follows it.
+func CheckImportReference(reference string) error {
+	return checkReference(reference, maxImportReference)
+}
+
 // errChanged is returned when a file is not the same any more when it is read the second time.
 var errChanged = errors.New("the file changed while it was being imported: import it again")
 
@@ -123,7 +129,7 @@ func (p *Plan) Disbursals(yield func(state.Disbursal) error) error {
 // rows, a header that is not ours. The caller closes the plan.
 func Scan(ctx context.Context, path string, options Options, rules Rules) (*Plan, error) {
 	if options.Reference != "" {
-		if err := checkReference(options.Reference, maxImportReference); err != nil {
+		if err := CheckImportReference(options.Reference); err != nil {
 			return nil, fmt.Errorf("import reference: %w", err)
 		}
 	}

@@ -50,7 +50,8 @@ func sendFaults() map[string]sendFault {
 				t.Helper()
 				require.Equal(t, http.StatusTooManyRequests, got.status)
 				require.Equal(t, "2", got.header.Get("Retry-After"), "rounded up")
-			}, 0, LostCounts{},
+			}, 0,
+			LostCounts{},
 		},
 		redirect: {
 			func(f *CallFaults, c Chance) { f.Redirect = c },
@@ -58,7 +59,8 @@ func sendFaults() map[string]sendFault {
 				t.Helper()
 				require.Equal(t, http.StatusTemporaryRedirect, got.status)
 				require.Equal(t, "/v1/gw/airtime/send?redirected=1", got.header.Get("Location"))
-			}, 0, LostCounts{},
+			}, 0,
+			LostCounts{},
 		},
 		hangAfter: {
 			func(f *CallFaults, c Chance) { f.HangAfter = c }, noAnswer, 1, LostCounts{After: 1},
@@ -77,7 +79,8 @@ func sendFaults() map[string]sendFault {
 				require.NoError(t, got.err)
 				require.Equal(t, http.StatusOK, got.status)
 				require.False(t, json.Valid([]byte(got.body)))
-			}, 1, LostCounts{After: 1},
+			}, 1,
+			LostCounts{After: 1},
 		},
 		cutBody: {
 			func(f *CallFaults, c Chance) { f.CutBody = c },
@@ -85,14 +88,16 @@ func sendFaults() map[string]sendFault {
 				t.Helper()
 				require.Equal(t, http.StatusOK, got.status)
 				require.ErrorIs(t, got.err, io.ErrUnexpectedEOF)
-			}, 1, LostCounts{After: 1},
+			}, 1,
+			LostCounts{After: 1},
 		},
 		wrongTypes: {
 			func(f *CallFaults, c Chance) { f.WrongTypes = c },
 			func(t *testing.T, got reply) {
 				t.Helper()
 				require.Contains(t, got.body, `"response_code":"720"`)
-			}, 1, LostCounts{},
+			}, 1,
+			LostCounts{},
 		},
 	}
 }

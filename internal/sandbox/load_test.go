@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -75,7 +76,9 @@ func watch(sim *Simulator, stop <-chan struct{}) {
 // serveQuietly serves a request whose connection may be dropped.
 func serveQuietly(sim *Simulator, r *http.Request) {
 	defer func() {
-		if thrown := recover(); thrown != nil && thrown != http.ErrAbortHandler {
+		thrown := recover()
+		err, isError := thrown.(error)
+		if thrown != nil && (!isError || !errors.Is(err, http.ErrAbortHandler)) {
 			panic(thrown)
 		}
 	}()

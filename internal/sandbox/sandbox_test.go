@@ -179,16 +179,25 @@ func TestRepeatedReference(t *testing.T) {
 		paidMore int
 	}{
 		{
-			RepeatReject, 721, map[string]int{"254711000000": 1}, 1000,
-			BatchCounts{Accepted: 1, Refused: 1, Repeated: 1}, 0,
+			RepeatReject, 721,
+			map[string]int{"254711000000": 1},
+			1000,
+			BatchCounts{Accepted: 1, Refused: 1, Repeated: 1},
+			0,
 		},
 		{
-			RepeatReplay, 720, map[string]int{"254711000000": 1}, 1000,
-			BatchCounts{Accepted: 1, Repeated: 1}, 0,
+			RepeatReplay, 720,
+			map[string]int{"254711000000": 1},
+			1000,
+			BatchCounts{Accepted: 1, Repeated: 1},
+			0,
 		},
 		{
-			RepeatPay, 720, map[string]int{"254711000000": 2, "254722000000": 1}, 3550,
-			BatchCounts{Accepted: 1, Repeated: 1}, 1,
+			RepeatPay, 720,
+			map[string]int{"254711000000": 2, "254722000000": 1},
+			3550,
+			BatchCounts{Accepted: 1, Repeated: 1},
+			1,
 		},
 	} {
 		t.Run(row.repeat, func(t *testing.T) {

@@ -116,9 +116,9 @@ func (f *Faults) common(c call) *CallFaults {
 		return &f.Send.CallFaults
 	case callStatus:
 		return &f.Status.CallFaults
-	default:
-		return &f.Auth
+	case callAuth:
 	}
+	return &f.Auth
 }
 
 // dealer draws the faults of one request; the board's lock is held.

@@ -103,7 +103,7 @@ func (s *Store) Sweep(ctx context.Context, provider string) (Swept, error) {
 	return Swept{Returned: r.int(0), InDoubt: r.int(1), Ring: ringOf(provider, r.int(2))}, nil
 }
 
-// Paused pauses the channel to a provider for every process, with a reason. A zero length leaves
+// Pause pauses the channel to a provider for every process, with a reason. A zero length leaves
 // the length to the state: it doubles with each pause that no acceptance came between.
 func (s *Store) Pause(
 	ctx context.Context, provider string, reason airtime.Reason, length time.Duration,

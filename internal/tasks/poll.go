@@ -151,10 +151,8 @@ func (p *Poll) observe(
 
 // reasonOf is the reason of a status that the provider reports.
 func reasonOf(s airtime.Status) airtime.Reason {
-	switch s {
-	case airtime.Failed, airtime.Reversed, airtime.Refunded:
+	if s == airtime.Failed || s == airtime.Reversed || s == airtime.Refunded {
 		return airtime.ReasonProvider
-	default:
-		return airtime.NoReason
 	}
+	return airtime.NoReason
 }

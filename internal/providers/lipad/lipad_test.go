@@ -151,12 +151,18 @@ func TestTheResponseCodeDecidesWhateverTheHTTPStatus(t *testing.T) {
 		{`{"response_code":720,"response_description":"ok"}`, airtime.Accepted, "", "ok"},
 		{`{"response_code":"720","reference":"` + ours + `"}`, airtime.Accepted, "", ""},
 		{` {"response_code":" 720 ","reference":null}`, airtime.Accepted, "", ""},
-		{`{"response_code":721,"response_description":"Validation Failed"}`, airtime.Refused,
-			airtime.ReasonBatchRefused, "Validation Failed"},
-		{`{"response_code":720,"reference":"other"}`, airtime.Unknown,
-			airtime.ReasonUnreadable, "the answer names another reference than ours"},
-		{`{"response_code":721,"reference":"other"}`, airtime.Unknown,
-			airtime.ReasonUnreadable, "the answer names another reference than ours"},
+		{
+			`{"response_code":721,"response_description":"Validation Failed"}`, airtime.Refused,
+			airtime.ReasonBatchRefused, "Validation Failed",
+		},
+		{
+			`{"response_code":720,"reference":"other"}`, airtime.Unknown,
+			airtime.ReasonUnreadable, "the answer names another reference than ours",
+		},
+		{
+			`{"response_code":721,"reference":"other"}`, airtime.Unknown,
+			airtime.ReasonUnreadable, "the answer names another reference than ours",
+		},
 	}
 	p := newLipad(t)
 	for _, c := range cases {
@@ -193,10 +199,14 @@ func TestStandingOfTheDocumentedList(t *testing.T) {
 	got, err := p.Query(t.Context(), batchID)
 	require.NoError(t, err)
 	want := providers.Standing{Known: true, Lines: []providers.StandingLine{
-		{Phone: airtime.MSISDNFromE164("254718192689"), Status: airtime.Successful,
-			ProviderReference: "2611175", Message: "Airtime request processed successfully"},
-		{Phone: airtime.MSISDNFromE164("254722000000"), Status: airtime.Failed,
-			Message: "Invalid phone number"},
+		{
+			Phone: airtime.MSISDNFromE164("254718192689"), Status: airtime.Successful,
+			ProviderReference: "2611175", Message: "Airtime request processed successfully",
+		},
+		{
+			Phone: airtime.MSISDNFromE164("254722000000"), Status: airtime.Failed,
+			Message: "Invalid phone number",
+		},
 	}}
 	require.Empty(t, cmp.Diff(want, got, byDigits))
 	require.Equal(t, "/v1/gw/airtime/"+batchID+"/status", p.asks[0].path)
@@ -245,8 +255,10 @@ func TestStandingOfAnswersThatAreNoList(t *testing.T) {
 		{200, ``, false, airtime.ReasonUnreadable},
 		{200, `null`, false, airtime.ReasonUnreadable},
 		{200, `{"response_code":720}`, false, airtime.ReasonUnreadable},
-		{200, `{"response_code":799,"response_description":"who?"}`, false,
-			airtime.ReasonUnreadable},
+		{
+			200, `{"response_code":799,"response_description":"who?"}`, false,
+			airtime.ReasonUnreadable,
+		},
 		{200, `[{"phone_number":"254711000111"`, false, airtime.ReasonUnreadable},
 		{200, `[]]`, false, airtime.ReasonUnreadable},
 		{200, `[{"phone_number":"254711000111","service_status":602,` +

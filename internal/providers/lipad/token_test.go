@@ -2,7 +2,6 @@ package lipad
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -210,7 +209,7 @@ func TestWithoutATokenNothingIsPrepared(t *testing.T) {
 		var nothing *providers.QueryError
 		require.ErrorAs(t, err, &nothing)
 		require.Equal(t, c.want, nothing.Reason)
-		require.True(t, errors.As(err, &refused), "the cause is kept")
+		require.ErrorAs(t, err, &refused, "the cause is kept")
 		require.Empty(t, p.sends)
 	}
 }
