@@ -196,11 +196,20 @@ func (s *Stream) deliver(ctx context.Context, p *parcel) {
 	}
 }
 
-// persist repeats a step until it succeeds. After the stop it gives up in time, which loses
+// persist repeats a step until it succeeds. Some time after the stop it gives up, which loses
 // nothing: the entries are still on the stream.
 func (s *Stream) persist(ctx context.Context, step func(context.Context) error) bool {
+	until, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-until.Done():
+		case <-time.After(finishTimeout):
+			cancel()
+		}
+	})
+	defer stop()
 	waits := newWaits()
-	until := context.WithoutCancel(ctx)
 	for {
 		err := timed(until, step)
 		if err == nil {
@@ -212,12 +221,7 @@ func (s *Stream) persist(ctx context.Context, step func(context.Context) error) 
 				zap.Error(err))
 			return false
 		}
-		s.pause(ctx, err, waits)
-		if ctx.Err() != nil && until.Done() == nil {
-			var cancel context.CancelFunc
-			until, cancel = context.WithTimeout(until, finishTimeout)
-			defer cancel()
-		}
+		s.pause(until, err, waits)
 	}
 }
 
@@ -241,11 +245,6 @@ func (s *Stream) pause(ctx context.Context, err error, waits *backoff.Exponentia
 	if s.failing != cause && ctx.Err() == nil {
 		s.failing = cause
 		s.Log.Warn("jobs wait; trying again until it works", zap.Error(err))
-	}
-	if ctx.Err() != nil {
-		wait = min(wait, fullPause)
-		time.Sleep(wait)
-		return
 	}
 	select {
 	case <-ctx.Done():

@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -87,7 +88,7 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	}
 	s.client = client
 	if err := s.check(ctx); err != nil {
-		return nil, fmt.Errorf("%w; %w", err, client.Close())
+		return nil, errors.Join(err, client.Close())
 	}
 	return s, nil
 }

@@ -24,11 +24,16 @@ type Due struct {
 const (
 	duePace  = 100 * time.Millisecond
 	dueBatch = 20
+	// dueWaiting is how many queries may wait in the queue before no more are handed out.
+	dueWaiting = 10 * dueBatch
 )
 
 // Run hands out queries until the context ends.
 func (d *Due) Run(ctx context.Context) error {
 	every(ctx, duePace, func() {
+		if d.Queues.crowded(ctx, QueuePoll, dueWaiting) {
+			return
+		}
 		polls, err := d.Store.Due(ctx, dueBatch, d.Redeliver)
 		for _, p := range polls {
 			if err == nil {

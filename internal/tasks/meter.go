@@ -65,6 +65,11 @@ func (m *Meter) startAtZero(name string) {
 	}
 	m.queries.WithLabelValues(name, "known")
 	m.queries.WithLabelValues(name, "unknown")
+	for _, reason := range airtime.Reasons() {
+		m.queries.WithLabelValues(name, string(reason))
+	}
+	m.submitSeconds.WithLabelValues(name)
+	m.querySeconds.WithLabelValues(name)
 	m.unplacedLines.WithLabelValues(name)
 	m.unknownCodes.WithLabelValues(name)
 	m.settledTotal.WithLabelValues(name)

@@ -76,6 +76,11 @@ func (p *Poll) ask(ctx context.Context, b *state.Batch) (string, error) {
 	case err != nil:
 		p.Log.Warn("status query failed; it is repeated", zap.String("batch", b.ID),
 			zap.String("provider", b.Provider), zap.Error(err))
+		var failed *providers.QueryError
+		if errors.As(err, &failed) {
+			rhythm.Next = max(rhythm.Next, failed.RetryAfter)
+			rhythm.Slow = max(rhythm.Slow, failed.RetryAfter)
+		}
 		observed, stored := p.Store.Observe(ctx, b.ID, nil, false, rhythm)
 		return fmt.Sprintf("no answer, next query in %s", observed.Next.Round(time.Second)), stored
 	case !standing.Known:

@@ -72,50 +72,16 @@ func (q *Queues) enqueue(ctx context.Context, queue, kind, id string, payload []
 	return err
 }
 
+// crowded reports whether at least limit tasks wait in a queue. Nobody takes them while the queue is
+// paused or all workers are down, and one trigger more would then do nothing but fill Redis.
+func (q *Queues) crowded(ctx context.Context, queue string, limit int64) bool {
+	n, err := q.rdb.LLen(ctx, "asynq:{"+q.Name(queue)+"}:pending").Result()
+	return err == nil && n >= limit
+}
+
 // paused reports whether an operator paused a queue in the dashboard. When Redis does not answer
 // the queue counts as paused: nothing is lost by waiting.
 func (q *Queues) paused(ctx context.Context, queue string) bool {
 	n, err := q.rdb.Exists(ctx, "asynq:{"+q.Name(queue)+"}:paused").Result()
 	return err != nil || n > 0
-}
-
-// serverConnection is a client for asynq servers. asynq cancels the context of an acknowledgement
-// before it repeats it, so that a failed one could never succeed and the task would run again; the
-// hook gives such commands a context of their own.
-func serverConnection(options state.Options) (redis.UniversalClient, error) {
-	rdb, err := state.Dial(options, nil)
-	if err != nil {
-		return nil, err
-	}
-	rdb.AddHook(detach{})
-	return rdb, nil
-}
-
-// detach lets scripts run although their context was cancelled.
-type detach struct{}
-
-var _ redis.Hook = detach{}
-
-// detached is how long an acknowledgement with a cancelled context may take.
-const detached = 5 * time.Second
-
-// DialHook changes nothing.
-func (detach) DialHook(next redis.DialHook) redis.DialHook { return next }
-
-// ProcessPipelineHook changes nothing: asynq acknowledges with scripts.
-func (detach) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
-}
-
-// ProcessHook detaches scripts whose context was cancelled.
-func (detach) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		script := cmd.Name() == "evalsha" || cmd.Name() == "eval"
-		if !script || !errors.Is(ctx.Err(), context.Canceled) {
-			return next(ctx, cmd)
-		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), detached)
-		defer cancel()
-		return next(ctx, cmd)
-	}
 }

@@ -54,6 +54,7 @@ func NewServer(o ServerOptions) (*Server, error) {
 		DelayedTaskCheckInterval: 5 * time.Second,
 		ShutdownTimeout:          o.ShutdownTimeout,
 		RetryDelayFunc:           retryDelay,
+		IsFailure:                failure(o.Type),
 		Logger:                   quiet(o.Log).Named("asynq").Sugar(),
 		ErrorHandler: asynq.ErrorHandlerFunc(func(_ context.Context, t *asynq.Task, err error) {
 			o.Log.Warn("task failed; the state is unharmed", zap.String("type", t.Type()),
@@ -71,6 +72,14 @@ func quiet(log *zap.Logger) *zap.Logger {
 		return log
 	}
 	return log.WithOptions(zap.IncreaseLevel(zap.WarnLevel))
+}
+
+// failure decides what uses up the attempts of a task. A disbursal:accept task is all that holds its
+// disbursals, so it waits for as long as Redis is away or full; triggers can be replaced.
+func failure(kind string) func(error) bool {
+	return func(err error) bool {
+		return err != nil && (kind != TypeAccept || asynq.IsPanicError(err))
+	}
 }
 
 // retryDelay paces the repetition of tasks that failed because Redis was away or full.

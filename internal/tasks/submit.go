@@ -9,6 +9,7 @@ import (
 	"github.com/cenkalti/backoff/v4"
 	"github.com/google/uuid"
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
 	"tuma/internal/airtime"
@@ -132,7 +133,7 @@ func (s *Submit) send(
 		ID: b.ID, Recipients: b.Recipients(),
 	})
 	if err != nil {
-		return state.Recorded{}, s.release(ctx, b, token, prepareError(err))
+		return s.release(ctx, b, token, prepareError(err))
 	}
 	attempt := b.Attempt + 1
 	asked := time.Now()
@@ -142,7 +143,7 @@ func (s *Submit) send(
 	case errors.As(err, &refused) && refused.Begun:
 		return s.record(ctx, b, attempt, unsent(airtime.ReasonStorage))
 	case errors.As(err, &refused) && refused.Why == "full":
-		return state.Recorded{}, s.release(ctx, b, token,
+		return s.release(ctx, b, token,
 			&providers.PrepareError{Reason: airtime.ReasonStorage, Err: err})
 	case errors.As(err, &refused):
 		return state.Recorded{}, nil // It moved on: somebody else decides about it.
@@ -178,11 +179,12 @@ func prepareError(err error) *providers.PrepareError {
 // release gives a batch back that cannot be sent now and pauses the channel.
 func (s *Submit) release(
 	ctx context.Context, b *state.Batch, token string, cause *providers.PrepareError,
-) error {
+) (state.Recorded, error) {
 	s.Log.Warn("batch released and channel paused", zap.String("batch", b.ID),
 		zap.String("provider", b.Provider), zap.String("reason", string(cause.Reason)),
 		zap.Error(cause.Err))
-	return s.Store.Release(ctx, b, token, cause.Reason, cause.RetryAfter)
+	return state.Recorded{Returned: len(b.Members)},
+		s.Store.Release(ctx, b, token, cause.Reason, cause.RetryAfter)
 }
 
 // record stores an answer, trying for as long as the process lives: what the provider said exists
@@ -194,7 +196,11 @@ func (s *Submit) record(
 	forever := backoff.NewExponentialBackOff(backoff.WithInitialInterval(50*time.Millisecond),
 		backoff.WithMaxInterval(2*time.Second), backoff.WithMaxElapsedTime(0))
 	recorded, err := backoff.RetryNotifyWithData(func() (state.Recorded, error) {
-		return s.Store.Record(ctx, a)
+		recorded, err := s.Store.Record(ctx, a)
+		if errors.Is(err, redis.ErrClosed) {
+			err = backoff.Permanent(err) // The process has ended, but for this goroutine.
+		}
+		return recorded, err
 	}, forever, func(err error, wait time.Duration) {
 		s.Log.Error("answer not stored yet", zap.String("batch", b.ID), zap.Duration("wait", wait),
 			zap.Error(err))

@@ -23,11 +23,15 @@ type pollPayload struct {
 	Number   int    `json:"number"`
 }
 
+// ringsWaiting is how many triggers of a provider may wait: each keeps a handler busy until nothing
+// is left, and rings for the next.
+const ringsWaiting = 16
+
 // Ring triggers a worker for each ring that is not nil. A trigger that cannot be enqueued is only
 // logged: the next sweep rings again.
 func (q *Queues) Ring(ctx context.Context, rings ...*state.Ring) {
 	for _, r := range rings {
-		if r == nil {
+		if r == nil || q.crowded(ctx, r.Provider, ringsWaiting) {
 			continue
 		}
 		payload, err := json.Marshal(submitPayload{Provider: r.Provider, Ring: r.Number})

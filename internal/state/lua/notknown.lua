@@ -24,7 +24,8 @@ local function ask(delay)
     redis.call('ZADD', key('overdue'), 'NX', now, b.id)
     delay = tonumber(ARGV[11])
   end
-  if asked then schedule(b, delay) end
+  -- What is ready or on the wire is asked about when its next attempt has ended.
+  if asked and (b.state == 'doubt' or b.state == 'open') then schedule(b, delay) end
   flush()
   return {'ask', 0, delay}
 end

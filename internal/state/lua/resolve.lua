@@ -24,7 +24,7 @@ local named = {}
 for i = 6, #ARGV, 3 do
   local d, pos = disbursal(ARGV[i]), tonumber(ARGV[i + 1]) + 1
   local status, name = d and row(d, pos) or '?', ARGV[i] .. ' ' .. pos
-  if status ~= ARGV[i + 2] or named[name] or not open_to_people(d, pos) then
+  if not d or status ~= ARGV[i + 2] or named[name] or not open_to_people(d, pos) then
     return {'moved', ARGV[i], ARGV[i + 1], status}
   end
   named[name] = true

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"tuma/internal/airtime"
+	"tuma/internal/app"
+	"tuma/internal/cli"
+	"tuma/internal/state"
+)
+
+const (
+	// followEvery is the rhythm of looking, followLines that of lines where nothing can be redrawn.
+	followEvery = 300 * time.Millisecond
+	followLines = 5 * time.Second
+	// idleAfter is how long recipients wait with nobody working before a hint is given.
+	idleAfter = 10 * time.Second
+	// overdueEvery is the rhythm of counting overdue recipients, which reads all of them.
+	overdueEvery = 10 * time.Second
+)
+
+// follower watches an import until it is settled.
+type follower struct {
+	app  *app.App
+	name string
+	out  io.Writer
+	wide int // Columns of the terminal; 0 when it is none.
+
+	sum     state.Summary
+	figures state.Figures
+	drawn   time.Time
+	changed time.Time // When the counts changed last.
+	counted time.Time // When the overdue were counted last.
+	idle    time.Time // Since when nobody works; zero when somebody does.
+}
+
+// follow shows live counts until all recipients of an import are settled. An error with the exit
+// code of INTERFACE is returned unless all are successful or unconfirmed.
+func follow(ctx context.Context, a *app.App, name string, out io.Writer) (state.Summary, error) {
+	f := &follower{app: a, name: name, out: out, changed: time.Now()}
+	if isTerminal(out) {
+		f.wide = 80
+		if file, ok := out.(interface{ Fd() uintptr }); ok {
+			if columns, _, err := term.GetSize(int(file.Fd())); err == nil {
+				f.wide = columns
+			}
+		}
+	}
+	var failing time.Time // Since when Redis has not answered.
+	for {
+		err := f.look(ctx)
+		now := time.Now()
+		switch {
+		case err == nil:
+			failing = time.Time{}
+			f.draw(now)
+			if done, verdict := f.verdict(now); done {
+				f.clear()
+				return f.sum, verdict
+			}
+		case failing.IsZero():
+			failing = now
+		case now.Sub(failing) > patience:
+			return f.sum, err
+		}
+		select {
+		case <-ctx.Done():
+			f.clear()
+			return f.sum, fmt.Errorf("stopped following; the import goes on: see enqueuer status %s",
+				name)
+		case <-time.After(followEvery):
+		}
+	}
+}
+
+// look reads where the recipients stand.
+func (f *follower) look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	defer cancel()
+	sum, err := f.app.Store.Summarize(ctx, state.KindImport, f.name)
+	if err != nil {
+		return err
+	}
+	if f.figures, err = f.app.Store.Figures(ctx); err != nil {
+		return err
+	}
+	now := time.Now()
+	sum.Overdue = f.sum.Overdue
+	if f.figures.Overdue == 0 {
+		sum.Overdue = 0
+	} else if now.Sub(f.counted) > overdueEvery {
+		f.counted = now
+		if sum.Overdue, err = overdue(ctx, f.app.Store, state.KindImport, f.name); err != nil {
+			return err
+		}
+	}
+	if counts(sum) != counts(f.sum) {
+		f.changed = now
+	}
+	f.sum = sum
+	return nil
+}
+
+// verdict says whether there is nothing more to wait for, and what came of it.
+func (f *follower) verdict(now time.Time) (bool, error) {
+	if f.sum.Settled {
+		return true, outcome(f.sum)
+	}
+	var open int64
+	for status, totals := range f.sum.Statuses {
+		if !status.Settled() {
+			open += totals.Recipients
+		}
+	}
+	doubt := f.sum.Statuses[airtime.InDoubt].Recipients
+	if open > doubt+f.sum.Overdue || doubt > 0 && now.Sub(f.changed) < f.doubtPatience() {
+		return false, nil
+	}
+	return true, cli.Exit(cli.ExitInDoubt, fmt.Errorf("%d in doubt and %d overdue are left; see "+
+		"enqueuer indoubt list", doubt, f.sum.Overdue))
+}
+
+// doubtPatience is how long recipients in doubt may stand still before they are left to people. A
+// provider that can be asked settles most of them by itself, and is asked until the settle delay
+// has passed twice.
+func (f *follower) doubtPatience() time.Duration {
+	for _, c := range f.app.Rules.Providers {
+		if c.Queries {
+			o := f.app.Store.Options()
+			return o.SubmitTimeout + o.Guard + 2*o.SettleDelay
+		}
+	}
+	return 0
+}
+
+// outcome is nil when everybody was paid as far as anybody can tell.
+func outcome(sum state.Summary) error {
+	var parts []string
+	for _, s := range airtime.Statuses() {
+		n := sum.Statuses[s].Recipients
+		if n > 0 && s.Settled() && s != airtime.Successful && s != airtime.Unconfirmed {
+			parts = append(parts, fmt.Sprintf("%d %s", n, s))
+		}
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	return cli.Exit(cli.ExitSomeFailed, errors.New("settled, but not all were paid: "+
+		strings.Join(parts, ", ")))
+}
+
+// counts is the line of live counts.
+func counts(sum state.Summary) string {
+	var settled int64
+	var parts []string
+	for _, s := range airtime.Statuses() {
+		if totals, there := sum.Statuses[s]; there {
+			parts = append(parts, fmt.Sprintf("%d %s", totals.Recipients, s))
+			if s.Settled() {
+				settled += totals.Recipients
+			}
+		}
+	}
+	return fmt.Sprintf("%d of %d settled: %s", settled, sum.Recipients, strings.Join(parts, ", "))
+}
+
+// draw shows the counts, and why nothing moves.
+func (f *follower) draw(now time.Time) {
+	hint := f.hint(now)
+	if f.wide == 0 {
+		if now.Sub(f.drawn) >= followLines {
+			f.drawn = now
+			fmt.Fprintln(f.out, strings.TrimSuffix(counts(f.sum)+"; "+hint, "; "))
+		}
+		return
+	}
+	line := []rune(strings.TrimSuffix(counts(f.sum)+"; "+hint, "; "))
+	fmt.Fprint(f.out, "\r\x1b[K"+string(line[:min(len(line), f.wide-1)]))
+}
+
+// clear takes the redrawn line away.
+func (f *follower) clear() {
+	if f.wide > 0 {
+		fmt.Fprint(f.out, "\r\x1b[K")
+	}
+}
+
+// hint says why nothing moves: a road is closed, or nobody works.
+func (f *follower) hint(now time.Time) string {
+	var waiting, working int64
+	for _, c := range f.figures.Channels {
+		waiting += c.Pending + c.Ready
+		working += c.InFlight
+	}
+	lines := roadblocks(f.figures)
+	if waiting == 0 || working > 0 || len(lines) > 0 || f.sum.Settled {
+		f.idle = time.Time{}
+	} else if f.idle.IsZero() {
+		f.idle = now
+	}
+	if !f.idle.IsZero() && now.Sub(f.idle) > idleAfter {
+		lines = append(lines, "nobody takes work: is a worker running, and its queue not paused?")
+	}
+	return strings.Join(lines, "; ")
+}

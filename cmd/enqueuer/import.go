@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tuma/internal/airtime"
+	"tuma/internal/app"
+	"tuma/internal/cli"
+	"tuma/internal/intake"
+	"tuma/internal/state"
+)
+
+// faultsShown is how many refused rows are printed; all of them are counted.
+const faultsShown = 20
+
+// importOptions are the flags of "enqueuer import".
+type importOptions struct {
+	reference, provider, currency, rejects string
+	dryRun, follow, allowRepeats, json     bool
+}
+
+func newImportCommand() *cobra.Command {
+	var options importOptions
+	cmd := &cobra.Command{
+		Use:   "import FILE",
+		Short: "Import a file of disbursals",
+		Long: `Import a CSV or JSON Lines file (- is standard input, .gz is unpacked). Every row is checked
+before anything is accepted. The same file under the same reference changes nothing, however often
+it is imported: after an interruption, run the same command again.
+
+CSV columns: phone_number and amount, and optionally reference, currency, provider, campaign.`,
+		Example: `  enqueuer import rewards.csv
+  enqueuer import rewards.csv --dry-run
+  enqueuer import rewards.csv.gz --reference rewards-november --rejects faulty.csv --follow
+  zcat rewards.csv.gz | enqueuer import -`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return (&importing{cmd: cmd, importOptions: options}).run(cmd.Context(), args[0])
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&options.reference, "reference", "",
+		"reference of the import (default: from the hash of the file's content)")
+	flags.StringVar(&options.provider, "provider", "", "provider of rows that name none")
+	flags.StringVar(&options.currency, "currency", "KES", "currency of rows that name none")
+	flags.BoolVar(&options.dryRun, "dry-run", false, "check and count only; touches nothing")
+	flags.StringVar(&options.rejects, "rejects", "",
+		"write faulty rows to this new file and import the others")
+	flags.BoolVar(&options.follow, "follow", false, "stay until all recipients are settled")
+	flags.BoolVar(&options.allowRepeats, "allow-repeats", false,
+		"let a phone number occur more than once")
+	flags.BoolVar(&options.json, "json", false, "write the summary as JSON")
+	return cmd
+}
+
+// importing is one import under way.
+type importing struct {
+	importOptions
+	cmd   *cobra.Command
+	plan  *intake.Plan
+	known bool // The manifest was there before.
+	tally tally
+}
+
+func (i *importing) run(ctx context.Context, path string) (err error) {
+	c, err := app.Load()
+	if err != nil {
+		return err
+	}
+	rules := app.Rules(c)
+	if err := i.check(rules); err != nil {
+		return err
+	}
+	if err := i.scan(ctx, path, rules); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, i.plan.Close()) }()
+	i.printFaults()
+	refused := i.refusal()
+	if i.dryRun || refused != nil {
+		if refused != nil && i.rejects != "" && !i.dryRun {
+			refused = errors.Join(refused, i.writeRejects(ctx))
+		}
+		return errors.Join(i.summarize(nil), refused)
+	}
+	if err := i.writeRejects(ctx); err != nil {
+		return err
+	}
+	return withApp(ctx, func(a *app.App) error { return i.push(ctx, a) })
+}
+
+// check finds wrong flags before anything is read.
+func (i *importing) check(rules intake.Rules) error {
+	if i.reference != "" {
+		if err := intake.CheckImportReference(i.reference); err != nil {
+			return cli.Usagef("--reference: %w", err)
+		}
+	}
+	if _, known := rules.Providers[i.provider]; i.provider != "" && !known {
+		return cli.Usagef("--provider: %q is not known; known: %s", i.provider,
+			strings.Join(slices.Sorted(maps.Keys(rules.Providers)), ", "))
+	}
+	if !airtime.Currency(i.currency).Known() {
+		return cli.Usagef("--currency: %q is not a known currency", i.currency)
+	}
+	return nil
+}
+
+// scan is the first pass: it checks every row and accepts nothing.
+func (i *importing) scan(ctx context.Context, path string, rules intake.Rules) error {
+	checking := newProgress(i.cmd.ErrOrStderr(), "checking", true)
+	defer checking.finish()
+	plan, err := intake.Scan(ctx, path, intake.Options{
+		Reference: i.reference, Provider: i.provider, Currency: airtime.Currency(i.currency),
+		AllowRepeats: i.allowRepeats, Progress: checking.set, Stdin: i.cmd.InOrStdin(),
+	}, rules)
+	var file *fs.PathError
+	switch {
+	case err == nil:
+		i.plan = plan
+		return nil
+	case ctx.Err() != nil:
+		return errors.New("interrupted while the file was checked: nothing was accepted")
+	case errors.As(err, &file):
+		return cli.Usage(err)
+	default:
+		return cli.Exit(cli.ExitRefused, fmt.Errorf("%w; nothing was accepted", err))
+	}
+}
+
+// printFaults shows the first refused rows.
+func (i *importing) printFaults() {
+	for n, fault := range i.plan.Faults {
+		if n == faultsShown {
+			fmt.Fprintf(i.cmd.ErrOrStderr(), "and %d more\n", i.plan.Refused()-faultsShown)
+			return
+		}
+		fmt.Fprintln(i.cmd.ErrOrStderr(), fault.Error())
+	}
+}
+
+// refusal returns why the file as a whole is refused, or nil.
+func (i *importing) refusal() error {
+	switch {
+	case i.plan.Refused() > 0 && i.rejects == "":
+		return cli.Exit(cli.ExitRefused, fmt.Errorf("%d of %s faulty: nothing was accepted; "+
+			"correct the file, or let the good rows go with --rejects FILE", i.plan.Refused(),
+			plural(i.plan.Rows, "row")))
+	case i.plan.Recipients == 0:
+		return cli.Exit(cli.ExitRefused, errors.New("every row is faulty: nothing was accepted"))
+	default:
+		return nil
+	}
+}
+
+// manifest identifies the import: its content, and all options that decide what the disbursals are.
+func (i *importing) manifest() state.Manifest {
+	return state.Manifest{
+		Reference: i.plan.Reference, ContentHash: i.plan.ContentHash, Rows: i.plan.Good,
+		Options: fmt.Sprintf("provider=%s currency=%s allow_repeats=%t", i.provider, i.currency,
+			i.allowRepeats),
+	}
+}
+
+// push is the second pass: manifest, then disbursals, then whatever was asked for.
+func (i *importing) push(ctx context.Context, a *app.App) error {
+	accepting := newProgress(i.cmd.ErrOrStderr(), "accepting", false)
+	defer accepting.finish()
+	p := acceptance{
+		inlet: a.Inlet(), progress: accepting, tally: &i.tally, total: i.plan.Recipients,
+	}
+	err := p.persist(ctx, func(ctx context.Context) (err error) {
+		i.known, err = a.Store.OpenImport(ctx, i.manifest())
+		return err
+	})
+	switch {
+	case errors.Is(err, state.ErrConflict), errors.Is(err, state.ErrCancelled):
+		return cli.Exit(cli.ExitRefused, fmt.Errorf("%w; nothing was accepted", err))
+	case err != nil:
+		return fmt.Errorf("%w; nothing was accepted", err)
+	}
+	err = p.run(ctx, i.plan)
+	accepting.finish()
+	if err == nil {
+		err = i.conflicts()
+	}
+	if err != nil || !i.follow {
+		return errors.Join(i.summarize(nil), err)
+	}
+	if !i.json {
+		if err := i.summarize(nil); err != nil {
+			return err
+		}
+	}
+	sum, err := follow(ctx, a, i.plan.Reference, i.cmd.ErrOrStderr())
+	if i.json {
+		return errors.Join(i.summarize(&sum), err)
+	}
+	printSummary(i.cmd.OutOrStdout(), sum)
+	return err
+}
+
+// conflicts names the references that other content has taken.
+func (i *importing) conflicts() error {
+	if i.tally.conflictCount == 0 {
+		return nil
+	}
+	names := strings.Join(i.tally.conflicts, ", ")
+	if rest := i.tally.conflictCount - len(i.tally.conflicts); rest > 0 {
+		names += fmt.Sprintf(" and %d more", rest)
+	}
+	return cli.Exit(cli.ExitRefused, fmt.Errorf("%s refused, the reference is taken by other "+
+		"content: %s; all others are accepted", plural(i.tally.conflictCount, "disbursal"), names))
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+
+	"tuma/internal/airtime"
+	"tuma/internal/state"
+)
+
+// importView is the JSON of import. Recipients is what the good rows hold; of those, accepted are
+// new, known were there already, and conflicting ones are neither.
+type importView struct {
+	Reference  string      `json:"reference"`
+	DryRun     bool        `json:"dry_run"`
+	Rows       int64       `json:"rows"`
+	Refused    int64       `json:"refused"`
+	Repeats    int64       `json:"repeats"`
+	Disbursals int64       `json:"disbursals"`
+	Recipients int64       `json:"recipients"`
+	Accepted   int64       `json:"accepted"`
+	Known      int64       `json:"known"`
+	Totals     []roadView  `json:"totals"`
+	Rejects    string      `json:"rejects,omitempty"`
+	Faults     []faultView `json:"faults,omitempty"`
+	Conflicts  []string    `json:"conflicts,omitempty"`
+	// Status is where the recipients stood in the end, with --follow.
+	Status *statusView `json:"status,omitempty"`
+}
+
+type roadView struct {
+	Provider   string           `json:"provider"`
+	Currency   airtime.Currency `json:"currency"`
+	Recipients int64            `json:"recipients"`
+	Amount     string           `json:"amount"`
+}
+
+type faultView struct {
+	Line   int      `json:"line"`
+	Faults []string `json:"faults"`
+}
+
+func (i *importing) view(sum *state.Summary) importView {
+	v := importView{
+		Reference: i.plan.Reference, DryRun: i.dryRun, Rows: i.plan.Rows,
+		Refused: i.plan.Refused(), Repeats: i.plan.Repeats, Disbursals: i.plan.Count,
+		Recipients: i.plan.Recipients, Accepted: i.tally.accepted, Known: i.tally.known,
+		Totals: []roadView{}, Conflicts: i.tally.conflicts,
+	}
+	if i.plan.Refused() > 0 && !i.dryRun {
+		v.Rejects = i.rejects
+	}
+	for _, fault := range i.plan.Faults {
+		v.Faults = append(v.Faults, faultView{fault.Line, fault.Faults})
+	}
+	for road, total := range i.plan.Totals {
+		v.Totals = append(v.Totals, roadView{
+			Provider: road.Provider, Currency: road.Currency, Recipients: total.Recipients,
+			Amount: airtime.FormatMinor(total.Minor, road.Currency),
+		})
+	}
+	slices.SortFunc(v.Totals, func(a, b roadView) int {
+		return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.Currency, b.Currency))
+	})
+	if sum != nil {
+		status := viewOf(*sum)
+		v.Status = &status
+	}
+	return v
+}
+
+// summarize writes what the import came to; the summary is where its recipients stand, if known.
+func (i *importing) summarize(sum *state.Summary) error {
+	v := i.view(sum)
+	if i.json {
+		return writeJSON(i.cmd.OutOrStdout(), v)
+	}
+	v.print(i.cmd.OutOrStdout())
+	if i.known && v.Accepted == 0 && v.Known == v.Recipients {
+		fmt.Fprintln(i.cmd.OutOrStdout(), "already imported: nothing changed")
+	}
+	return nil
+}
+
+func (v importView) print(w io.Writer) {
+	t := newTable("import", v.Reference)
+	rows := number(v.Rows)
+	if v.Refused > 0 {
+		rows += fmt.Sprintf(", %d refused", v.Refused)
+	}
+	if v.Rejects != "" {
+		rows += " and written to " + v.Rejects
+	}
+	t.add("rows", rows)
+	if v.Repeats > 0 {
+		t.add("repeats", plural(v.Repeats, "recipient")+" whose number occurred before")
+	}
+	t.add("disbursals", number(v.Disbursals))
+	if v.DryRun {
+		t.add("dry run", "nothing was accepted")
+	} else {
+		t.add("accepted", plural(v.Accepted, "recipient"))
+		t.add("known", plural(v.Known, "recipient"))
+	}
+	t.write(w)
+	if len(v.Totals) == 0 {
+		return
+	}
+	totals := newTable("provider", "currency", "#recipients", "#amount")
+	for _, road := range v.Totals {
+		totals.add(road.Provider, string(road.Currency), number(road.Recipients), road.Amount)
+	}
+	totals.write(w)
+}

@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tuma/internal/airtime"
+	"tuma/internal/app"
+	"tuma/internal/cli"
+	"tuma/internal/intake"
+	"tuma/internal/state"
+)
+
+func newInDoubtCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "indoubt",
+		Short: "The lane for people: what nobody else can settle",
+		Long: `The lane for people: recipients that may or may not have been paid (in doubt), that are open
+beyond their provider's patience (overdue), that were paid twice (overpaid), and on request those
+of which the provider cannot tell more (unconfirmed).`,
+		Example: `  enqueuer indoubt list
+  enqueuer indoubt resolve --batch 0198… --as paid --evidence "provider's portal, 21 Nov"`,
+	}
+	cmd.AddCommand(newInDoubtListCommand(), newResolveCommand())
+	return cmd
+}
+
+// laneUnconfirmed is the lane of recipients that are settled as far as a provider can tell.
+const laneUnconfirmed = state.Lane("unconfirmed")
+
+// listOptions are the flags of "enqueuer indoubt list".
+type listOptions struct {
+	json, csv, unconfirmed        bool
+	reference, imported, campaign string
+}
+
+func newInDoubtListCommand() *cobra.Command {
+	var options listOptions
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List what is in doubt, overdue and overpaid",
+		Long: `List what is in doubt, overdue and overpaid: since when, why, how much, and what would settle
+it. --csv writes one row per recipient, which indoubt resolve --file takes back.`,
+		Example: `  enqueuer indoubt list
+  enqueuer indoubt list --unconfirmed --import wave-7
+  enqueuer indoubt list --csv >lane.csv`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := options.check(); err != nil {
+				return err
+			}
+			return withApp(cmd.Context(), func(a *app.App) error {
+				return listCases(cmd, a, options)
+			})
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&options.json, "json", false, "write JSON")
+	flags.BoolVar(&options.csv, "csv", false, "write one CSV row per recipient")
+	flags.BoolVar(&options.unconfirmed, "unconfirmed", false,
+		"also the unconfirmed of the --reference, --import or --campaign")
+	flags.StringVar(&options.reference, "reference", "", "disbursal for --unconfirmed")
+	flags.StringVar(&options.imported, "import", "", "import for --unconfirmed")
+	flags.StringVar(&options.campaign, "campaign", "", "campaign for --unconfirmed")
+	return cmd
+}
+
+func (o listOptions) check() error {
+	named := 0
+	for _, name := range []string{o.reference, o.imported, o.campaign} {
+		if name != "" {
+			named++
+		}
+	}
+	switch {
+	case o.json && o.csv:
+		return cli.Usagef("choose one of --json and --csv")
+	case o.unconfirmed && named != 1:
+		return cli.Usagef("--unconfirmed: name one --reference, --import or --campaign")
+	case !o.unconfirmed && named > 0:
+		return cli.Usagef("--reference, --import and --campaign go with --unconfirmed")
+	}
+	return nil
+}
+
+// name returns what --unconfirmed is about.
+func (o listOptions) name() (state.Kind, string) {
+	switch {
+	case o.imported != "":
+		return state.KindImport, o.imported
+	case o.campaign != "":
+		return state.KindCampaign, o.campaign
+	default:
+		return state.KindDisbursal, o.reference
+	}
+}
+
+// laneCase is one line of the list, with everything that is said about it.
+type laneCase struct {
+	Lane       state.Lane        `json:"lane"`
+	Since      time.Time         `json:"since"`
+	Batch      string            `json:"batch"`
+	Provider   string            `json:"provider"`
+	Recipients int               `json:"recipients"`
+	Amounts    map[string]string `json:"amounts"`
+	Why        airtime.Reason    `json:"why"`
+	Settle     string            `json:"settle"`
+
+	minor   map[airtime.Currency]int64
+	members []state.Member
+}
+
+func (c *laneCase) add(m state.Member) {
+	if c.minor == nil {
+		c.minor, c.Amounts = map[airtime.Currency]int64{}, map[string]string{}
+	}
+	c.members = append(c.members, m)
+	c.Recipients++
+	currency := m.Amount.Currency
+	c.minor[currency] += m.Amount.Minor
+	c.Amounts[string(currency)] = airtime.FormatMinor(c.minor[currency], currency)
+}
+
+func listCases(cmd *cobra.Command, a *app.App, options listOptions) error {
+	cases, err := lane(cmd.Context(), a)
+	if err != nil {
+		return err
+	}
+	if options.unconfirmed {
+		kind, name := options.name()
+		more, err := unconfirmed(cmd.Context(), a.Store, kind, name)
+		if err != nil {
+			return err
+		}
+		cases = append(cases, more...)
+	}
+	switch out := cmd.OutOrStdout(); {
+	case options.json:
+		return writeJSON(out, map[string][]laneCase{"cases": append([]laneCase{}, cases...)})
+	case options.csv:
+		return writeLane(out, cases)
+	case len(cases) == 0:
+		fmt.Fprintln(out, "nothing waits for people")
+	default:
+		printLane(out, cases)
+	}
+	return nil
+}
+
+// lane lists the state's cases with what would settle them.
+func lane(ctx context.Context, a *app.App) ([]laneCase, error) {
+	found, err := a.Store.Cases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cases := make([]laneCase, len(found))
+	for i, c := range found {
+		cases[i] = laneCase{
+			Lane: c.Lane, Since: c.Since, Batch: c.Batch.ID, Provider: c.Batch.Provider, Why: c.Why,
+			Settle: settler(a.Rules, c.Lane, c.Batch.Provider),
+		}
+		for _, m := range c.Concerned() {
+			cases[i].add(m)
+		}
+	}
+	return cases, nil
+}
+
+// unconfirmed lists the unconfirmed recipients of a name, batch by batch.
+func unconfirmed(
+	ctx context.Context, s *state.Store, kind state.Kind, name string,
+) ([]laneCase, error) {
+	byBatch := map[string]*laneCase{}
+	err := s.Report(ctx, kind, name, func(r state.Row) error {
+		if r.Status != airtime.Unconfirmed {
+			return nil
+		}
+		c := byBatch[r.Batch]
+		if c == nil {
+			c = &laneCase{
+				Lane: laneUnconfirmed, Since: r.At, Batch: r.Batch, Provider: r.Provider,
+				Why: r.Reason, Settle: "a person: the provider cannot tell more",
+			}
+			byBatch[r.Batch] = c
+		}
+		c.add(state.Member{
+			Recipient: airtime.Recipient{Phone: r.Phone, Amount: r.Amount},
+			Reference: r.Reference, Status: r.Status,
+		})
+		return nil
+	})
+	cases := make([]laneCase, 0, len(byBatch))
+	for _, batch := range slices.Sorted(maps.Keys(byBatch)) {
+		cases = append(cases, *byBatch[batch])
+	}
+	return cases, err
+}
+
+// settler says what would settle a case, as far as the catalog knows.
+func settler(rules intake.Rules, lane state.Lane, provider string) string {
+	asks := rules.Providers[provider].Queries
+	switch {
+	case lane == state.LaneOverpaid:
+		return "nothing here: two effects were seen; ask the provider for one back"
+	case lane == state.LaneInDoubt && asks:
+		return "query by reference, repeated until known; or a person"
+	case lane == state.LaneOverdue && asks:
+		return "the provider, still asked now and then; or a person"
+	default:
+		return "a person"
+	}
+}
+
+func printLane(w io.Writer, cases []laneCase) {
+	t := newTable("lane", "since", "batch", "provider", "#recipients", "#amount", "why",
+		"what would settle it")
+	for _, c := range cases {
+		t.add(string(c.Lane), c.Since.Format(time.RFC3339), c.Batch, c.Provider,
+			number(c.Recipients), amounts(c.minor), string(c.Why), c.Settle)
+	}
+	t.write(w)
+}
+
+// writeLane writes one row per recipient; resolve --file reads reference, phone_number and status.
+func writeLane(w io.Writer, cases []laneCase) error {
+	out := csv.NewWriter(w)
+	err := out.Write([]string{
+		"lane", "since", "batch", "provider", "reference", "phone_number", "amount", "currency",
+		"status", "why",
+	})
+	for _, c := range cases {
+		for _, m := range c.members {
+			err = errors.Join(err, out.Write([]string{
+				string(c.Lane), c.Since.Format(time.RFC3339), c.Batch, c.Provider, m.Reference,
+				m.Phone.Digits(), m.Amount.Decimal(), string(m.Amount.Currency), m.Status.String(),
+				string(c.Why),
+			}))
+		}
+	}
+	out.Flush()
+	return errors.Join(err, out.Error())
+}

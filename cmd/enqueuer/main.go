@@ -1,0 +1,83 @@
+// Command enqueuer takes disbursals in, from files and from the jobs stream, and answers people's
+// questions about them.
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"tuma/internal/app"
+	"tuma/internal/cli"
+	"tuma/internal/state"
+)
+
+func main() { os.Exit(enqueuer()) }
+
+// enqueuer is main without the exit, so that tests can run it as a program of its own.
+func enqueuer() int {
+	redis.SetLogger(silence{})
+	return cli.Run(newRootCommand())
+}
+
+// silence drops what the Redis client logs beside the errors that it returns.
+type silence struct{}
+
+// Printf drops the line.
+func (silence) Printf(context.Context, string, ...any) {}
+
+// subcommands build the tree under the root; each lives in its own file.
+var subcommands = []func() *cobra.Command{
+	newImportCommand,
+	newStreamCommand,
+	newStatusCommand,
+	newReportCommand,
+	newCancelCommand,
+	newInDoubtCommand,
+	newVerifyCommand,
+}
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "enqueuer",
+		Short: "Take disbursals in, and see where they stand",
+		Long: `Take disbursals in, and see where they stand.
+
+Exit codes: 0 done; 1 failed; 2 bad usage or configuration; 3 the books drifted; 4 done, but some
+recipients failed; 5 refused, nothing was accepted; 6 only in-doubt or overdue recipients are left.
+All settings are environment variables; README.md lists them.`,
+		Example: `  enqueuer import rewards.csv --follow
+  enqueuer status rewards-november --campaign
+  enqueuer report rewards-november -o rewards.csv`,
+	}
+	for _, build := range subcommands {
+		root.AddCommand(build())
+	}
+	return root
+}
+
+// withApp connects, runs one command and closes. Warnings about Redis are for the processes that
+// run for long; here only errors are logged, so that what a person asked for stands alone.
+func withApp(ctx context.Context, body func(*app.App) error) (err error) {
+	c, err := app.Load()
+	if err != nil {
+		return err
+	}
+	log, err := app.NewLogger(c)
+	if err != nil {
+		return cli.Usage(err)
+	}
+	a, err := app.Open(ctx, c, log.WithOptions(zap.IncreaseLevel(zap.ErrorLevel)))
+	if errors.Is(err, state.ErrForgetful) {
+		return cli.Usage(err)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	return body(a)
+}

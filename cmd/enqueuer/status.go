@@ -1,0 +1,253 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tuma/internal/airtime"
+	"tuma/internal/app"
+	"tuma/internal/state"
+)
+
+// statusOptions are the flags of "enqueuer status".
+type statusOptions struct {
+	naming
+	recipients, json bool
+}
+
+func newStatusCommand() *cobra.Command {
+	var options statusOptions
+	cmd := &cobra.Command{
+		Use:   "status REF",
+		Short: "Show where a disbursal, import or campaign stands",
+		Long: `Show where the recipients of a disbursal, import or campaign stand: counts and amounts per
+status. --recipients adds every recipient; in JSON they are the list "recipients_list", with the
+fields of enqueuer report.`,
+		Example: `  enqueuer status rewards-2026-11-21-000917
+  enqueuer status rewards-november --campaign --json
+  enqueuer status wave-7/1 --recipients`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withApp(cmd.Context(), func(a *app.App) error {
+				return status(cmd, a.Store, options, args[0])
+			})
+		},
+	}
+	options.addFlags(cmd)
+	cmd.Flags().BoolVar(&options.recipients, "recipients", false, "list every recipient")
+	cmd.Flags().BoolVar(&options.json, "json", false, "write JSON")
+	return cmd
+}
+
+func status(cmd *cobra.Command, s *state.Store, options statusOptions, name string) error {
+	ctx := cmd.Context()
+	sum, err := options.summarize(ctx, s, name)
+	if err != nil {
+		return err
+	}
+	if options.json {
+		return statusJSON(ctx, cmd.OutOrStdout(), s, sum, options.recipients)
+	}
+	figures, err := s.Figures(ctx)
+	if err != nil {
+		return err
+	}
+	if figures.Overdue > 0 && !sum.Settled {
+		if sum.Overdue, err = overdue(ctx, s, sum.Kind, name); err != nil {
+			return err
+		}
+	}
+	printSummary(cmd.OutOrStdout(), sum)
+	if !sum.Settled {
+		for _, line := range roadblocks(figures) {
+			fmt.Fprintln(cmd.OutOrStdout(), line)
+		}
+	}
+	if options.recipients {
+		return listRecipients(ctx, cmd.OutOrStdout(), s, sum)
+	}
+	return nil
+}
+
+// summarize finds the name and counts. A name of which nothing is known but a cancel mark counts as
+// found when a flag says what it is.
+func (n *naming) summarize(
+	ctx context.Context, s *state.Store, name string,
+) (state.Summary, error) {
+	kind, missing := n.find(ctx, s, name)
+	if missing != nil && (!errors.Is(missing, state.ErrNotFound) || kind == "") {
+		return state.Summary{}, missing
+	}
+	sum, err := s.Summarize(ctx, kind, name)
+	if missing != nil && sum.Cancelled && errors.Is(err, state.ErrNotFound) {
+		err = nil
+	}
+	if missing != nil && !sum.Cancelled {
+		err = missing
+	}
+	return sum, err
+}
+
+// overdue counts the recipients of a name that are open beyond the provider's patience.
+func overdue(ctx context.Context, s *state.Store, kind state.Kind, name string) (int64, error) {
+	batches, err := overdueBatches(ctx, s)
+	if err != nil || len(batches) == 0 {
+		return 0, err
+	}
+	var count int64
+	err = s.Report(ctx, kind, name, func(r state.Row) error {
+		if batches[r.Batch] && !r.Status.Settled() && r.Status != airtime.InDoubt {
+			count++
+		}
+		return nil
+	})
+	return count, err
+}
+
+// overdueBatches returns the ids of the batches on the lane of the overdue.
+func overdueBatches(ctx context.Context, s *state.Store) (map[string]bool, error) {
+	cases, err := s.Cases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	batches := map[string]bool{}
+	for _, c := range cases {
+		if c.Lane == state.LaneOverdue {
+			batches[c.Batch.ID] = true
+		}
+	}
+	return batches, nil
+}
+
+// statusView is the JSON of status.
+type statusView struct {
+	Reference  string                `json:"reference"`
+	Recipients int64                 `json:"recipients"`
+	Settled    bool                  `json:"settled"`
+	Statuses   map[string]totalsView `json:"statuses"`
+}
+
+type totalsView struct {
+	Recipients int64             `json:"recipients"`
+	Amounts    map[string]string `json:"amounts"`
+}
+
+func viewOf(sum state.Summary) statusView {
+	view := statusView{
+		Reference: sum.Reference, Recipients: sum.Recipients, Settled: sum.Settled,
+		Statuses: map[string]totalsView{},
+	}
+	for s, totals := range sum.Statuses {
+		amounts := map[string]string{}
+		for currency, minor := range totals.Amounts {
+			amounts[string(currency)] = airtime.FormatMinor(minor, currency)
+		}
+		view.Statuses[s.String()] = totalsView{totals.Recipients, amounts}
+	}
+	return view
+}
+
+// statusJSON writes the view; the recipients are streamed behind it, since they may be a million.
+func statusJSON(
+	ctx context.Context, w io.Writer, s *state.Store, sum state.Summary, recipients bool,
+) error {
+	if !recipients {
+		return writeJSON(w, viewOf(sum))
+	}
+	head, err := json.Marshal(viewOf(sum))
+	if err != nil {
+		return fmt.Errorf("write JSON: %w", err)
+	}
+	out := newRowWriter(w)
+	out.text(string(bytes.TrimSuffix(head, []byte("}"))) + `,"recipients_list":[`)
+	separator := ""
+	if sum.Recipients > 0 {
+		err = s.Report(ctx, sum.Kind, sum.Reference, func(r state.Row) error {
+			out.text(separator)
+			separator = ","
+			return out.object(r)
+		})
+	}
+	out.text("]}\n")
+	return errors.Join(err, out.flush())
+}
+
+// printSummary shows counts and amounts per status.
+func printSummary(w io.Writer, sum state.Summary) {
+	word := "open"
+	if sum.Settled {
+		word = "settled"
+	}
+	fmt.Fprintf(w, "%s %s: %s, %s\n", sum.Kind, sum.Reference, plural(sum.Recipients, "recipient"),
+		word)
+	if sum.Cancelled {
+		fmt.Fprintln(w, "cancelled: what comes later under this name is refused")
+	}
+	if sum.Overdue > 0 {
+		fmt.Fprintf(w, "overdue: %s open beyond the provider's patience; see enqueuer indoubt list\n",
+			plural(sum.Overdue, "recipient"))
+	}
+	if len(sum.Statuses) == 0 {
+		return
+	}
+	t := newTable("status", "#recipients", "#amount")
+	all := map[airtime.Currency]int64{}
+	for _, s := range airtime.Statuses() {
+		totals, there := sum.Statuses[s]
+		if !there {
+			continue
+		}
+		for currency, minor := range totals.Amounts {
+			all[currency] += minor
+		}
+		t.add(s.String(), number(totals.Recipients), amounts(totals.Amounts))
+	}
+	t.add("total", number(sum.Recipients), amounts(all))
+	t.write(w)
+}
+
+// amounts writes money per currency: "KES 60.00, UGX 500".
+func amounts(minor map[airtime.Currency]int64) string {
+	var parts []string
+	for _, c := range slices.Sorted(maps.Keys(minor)) {
+		parts = append(parts, airtime.Money{Minor: minor[c], Currency: c}.String())
+	}
+	return strings.Join(parts, ", ")
+}
+
+// listedAtOnce is how many recipients are laid out together.
+const listedAtOnce = 1000
+
+// listRecipients shows every recipient, in tables of bounded size.
+func listRecipients(ctx context.Context, w io.Writer, s *state.Store, sum state.Summary) error {
+	if sum.Recipients == 0 {
+		return nil
+	}
+	var t *table
+	fresh := func() {
+		t = newTable("reference", "phone_number", "#amount", "provider", "status", "reason", "at")
+	}
+	fresh()
+	err := s.Report(ctx, sum.Kind, sum.Reference, func(r state.Row) error {
+		t.add(r.Reference, r.Phone.Digits(), r.Amount.String(), r.Provider, r.Status.String(),
+			string(r.Reason), r.At.Format(atLayout))
+		if len(t.rows) == listedAtOnce {
+			t.write(w)
+			fresh()
+		}
+		return nil
+	})
+	if len(t.rows) > 0 {
+		t.write(w)
+	}
+	return err
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"tuma/internal/airtime"
+	"tuma/internal/state"
+)
+
+// progressEvery is the rhythm of progress lines where no bar can be drawn. What takes less than
+// that shows none.
+const progressEvery = 2 * time.Second
+
+// isTerminal reports whether people look at what is written there.
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// progress shows how far a step is: a bar on a terminal, elsewhere a line every two seconds. Its
+// methods may be called from any goroutine.
+type progress struct {
+	mu   sync.Mutex
+	out  io.Writer
+	what string
+	bar  *progressbar.ProgressBar
+	next time.Time
+}
+
+// newProgress starts a step, such as "checking"; the unit is bytes or a plain count.
+func newProgress(out io.Writer, what string, bytes bool) *progress {
+	p := &progress{out: out, what: what, next: time.Now().Add(progressEvery)}
+	if isTerminal(out) {
+		p.bar = progressbar.NewOptions64(1, progressbar.OptionSetWriter(out),
+			progressbar.OptionSetDescription(what), progressbar.OptionShowCount(),
+			progressbar.OptionShowBytes(bytes), progressbar.OptionClearOnFinish(),
+			progressbar.OptionThrottle(100*time.Millisecond),
+			progressbar.OptionSetRenderBlankState(false))
+	}
+	return p
+}
+
+// set shows how much is done.
+func (p *progress) set(done, total int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bar != nil {
+		p.bar.ChangeMax64(max(total, 1))
+		_ = p.bar.Set64(done) // A bar that cannot be drawn is no reason to stop.
+		return
+	}
+	if now := time.Now(); now.After(p.next) {
+		p.next = now.Add(progressEvery)
+		fmt.Fprintf(p.out, "%s: %d%% (%d of %d)\n", p.what, 100*done/max(total, 1), done, total)
+	}
+}
+
+// note writes a line beside the progress.
+func (p *progress) note(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bar != nil {
+		_ = p.bar.Clear() // As above.
+	}
+	fmt.Fprintf(p.out, format+"\n", args...)
+}
+
+// finish takes the bar away.
+func (p *progress) finish() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bar != nil {
+		_ = p.bar.Clear() // As above.
+		p.bar = nil
+	}
+}
+
+// table lays columns out for people. Columns whose header begins with '#' stand to the right.
+type table struct {
+	head []string
+	rows [][]string
+}
+
+func newTable(head ...string) *table { return &table{head: head} }
+
+func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+
+// write writes the header and the rows.
+func (t *table) write(w io.Writer) {
+	widths := make([]int, len(t.head))
+	plain := make([]string, len(t.head))
+	for i, name := range t.head {
+		plain[i] = strings.TrimPrefix(name, "#")
+		widths[i] = utf8.RuneCountInString(plain[i])
+	}
+	for _, row := range t.rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	t.line(w, widths, plain)
+	for _, row := range t.rows {
+		t.line(w, widths, row)
+	}
+}
+
+func (t *table) line(w io.Writer, widths []int, cells []string) {
+	var b strings.Builder
+	for i, cell := range cells {
+		space := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+		if strings.HasPrefix(t.head[i], "#") {
+			b.WriteString(space + cell)
+		} else {
+			b.WriteString(cell + space)
+		}
+		b.WriteString("  ")
+	}
+	fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
+}
+
+// writeJSON writes a value for machines, on one line.
+func writeJSON(w io.Writer, value any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return fmt.Errorf("write JSON: %w", err)
+	}
+	return nil
+}
+
+// number writes a count.
+func number[N int | int64](n N) string { return fmt.Sprintf("%d", n) }
+
+// plural writes a count with its noun: 1 recipient, 2 recipients.
+func plural[N int | int64](n N, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// roadblocks says what keeps disbursals from moving: one line per cause.
+func roadblocks(f state.Figures) []string {
+	var lines []string
+	if f.Frozen > 0 {
+		lines = append(lines, "claiming is frozen for "+seconds(f.Frozen)+
+			" more: Redis was restarted, and a request may be on the wire")
+	}
+	for _, c := range f.Channels {
+		if c.Paused > 0 {
+			lines = append(lines, fmt.Sprintf("%s is paused for %s more: %s", c.Provider,
+				seconds(c.Paused), orUnknown(c.PauseReason)))
+		}
+		if c.Held > 0 {
+			lines = append(lines, fmt.Sprintf("%s: %s held back, because the number is in doubt "+
+				"there", c.Provider, plural(c.Held, "recipient")))
+		}
+	}
+	return lines
+}
+
+func seconds(d time.Duration) string { return max(time.Second, d.Round(time.Second)).String() }
+
+func orUnknown(reason airtime.Reason) string {
+	if reason == airtime.NoReason {
+		return "unknown reason"
+	}
+	return string(reason)
+}
