@@ -1,0 +1,74 @@
+package state_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/airtime"
+	"tuma/internal/state"
+)
+
+// journey is the way of a thousand recipients, one verb after the other.
+type journey struct {
+	s      *state.Store
+	round  int
+	each   int
+	batch  *state.Batch
+	holder string
+	lists  [][]state.Disbursal
+}
+
+var verbs = []string{"accept", "claim", "begin", "record", "observe"}
+
+// run runs one verb.
+func (j *journey) run(ctx context.Context, verb string) (err error) {
+	switch verb {
+	case "accept":
+		_, err = j.s.Accept(ctx, j.lists[j.round])
+	case "claim":
+		j.holder = token()
+		var got state.Claim
+		got, err = j.s.Claim(ctx, "lipad", j.holder, 1000)
+		if got.Batch == nil || len(got.Batch.Members) != 1000 {
+			return fmt.Errorf("claim: %s: %w", got.Idle, err)
+		}
+		j.batch = got.Batch
+	case "begin":
+		_, err = j.s.BeginSend(ctx, j.batch, j.holder)
+	case "record":
+		_, err = j.s.Record(ctx, answer(j.batch, airtime.Accepted, ""))
+	case "observe":
+		_, err = j.s.Observe(ctx, j.batch.ID, facts(j.batch, airtime.Successful), true, rhythm(0))
+	}
+	return err
+}
+
+// BenchmarkVerbs measures each verb for a thousand recipients: in one disbursal, and in a thousand.
+func BenchmarkVerbs(b *testing.B) {
+	for _, each := range []int{1000, 1} {
+		for _, measured := range verbs {
+			b.Run(fmt.Sprintf("%s/%d", measured, 1000/each), func(b *testing.B) {
+				j := &journey{s: open(b, nil), each: each}
+				for i := range b.N {
+					j.lists = append(j.lists, bulk(fmt.Sprint(i, "-"), each))
+				}
+				var spent time.Duration
+				for j.round = range b.N {
+					for _, verb := range verbs {
+						start := time.Now()
+						require.NoError(b, j.run(context.Background(), verb))
+						if verb == measured {
+							spent += time.Since(start)
+						}
+					}
+				}
+				b.ReportMetric(float64(1000*b.N)/spent.Seconds(), "recipients/s")
+				b.ReportMetric(0, "ns/op")
+			})
+		}
+	}
+}

@@ -1,0 +1,557 @@
+package state_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"tuma/internal/airtime"
+	"tuma/internal/state"
+)
+
+const modelPhones = 5
+
+// flight is a claim that some worker holds, or held before it froze or died.
+type flight struct {
+	batch  *state.Batch
+	holder string
+	model  *modelBatch
+}
+
+// String is what a failed run prints.
+func (f *flight) String() string { return f.batch.ID }
+
+// sending is an attempt that was begun, with what an honest provider made of it.
+type sending struct {
+	flight
+	attempt int
+	arrived bool
+	repeat  bool // The provider had the batch already.
+	took    map[int]bool
+}
+
+// String is what a failed run prints.
+func (s *sending) String() string { return fmt.Sprintf("%s:%d", s.batch.ID, s.attempt) }
+
+// machine drives a store and the model with the same verbs and compares them.
+type machine struct {
+	*model
+	t        *rapid.T
+	store    *state.Store
+	echo     *echo
+	provider string
+	honest   bool // Whether the provider, and people, tell the truth.
+	flights  []*flight
+	sendings []*sending
+	made     int
+	returns  bool // Whether the verb under way may return recipients that were sent.
+	seen     snapshot
+}
+
+var background = context.Background()
+
+func (x *machine) must(err error) {
+	if err != nil {
+		x.t.Fatalf("store: %v", err)
+	}
+}
+
+func (x *machine) equal(want, got any, what string) {
+	if diff := cmp.Diff(want, got); diff != "" {
+		x.t.Fatalf("%s: -model +store:\n%s", what, diff)
+	}
+}
+
+func draw[T any](x *machine, label string, list []T) T {
+	if len(list) == 0 {
+		x.t.Skip("no " + label)
+	}
+	return rapid.SampledFrom(list).Draw(x.t, label)
+}
+
+func (x *machine) chance(label string, percent int) bool {
+	return rapid.IntRange(1, 100).Draw(x.t, label) <= percent
+}
+
+// accept sends something new, or something known again: as it was, or with other content.
+func (x *machine) accept(*rapid.T) {
+	d := state.Disbursal{Provider: x.provider, Currency: "KES"}
+	known := len(x.refs) > 0 && x.chance("known", 20)
+	if known {
+		d.Reference = draw(x, "reference", slices.Sorted(maps.Keys(x.refs)))
+		d.Campaign = x.label[d.Reference]
+	} else {
+		x.made++
+		d.Reference = fmt.Sprintf("r%d", x.made)
+		d.Campaign = draw(x, "campaign", []string{"", "blue", "red"})
+	}
+	for i := range modelPhones {
+		if x.chance("in", 60) || known && len(d.Recipients) == 0 && i == modelPhones-1 {
+			d.Recipients = append(d.Recipients, airtime.Recipient{
+				Phone:  airtime.MSISDNFromE164(fmt.Sprintf("25470000000%d", i)),
+				Amount: airtime.Money{Minor: int64(100 + i), Currency: "KES"},
+			})
+		}
+	}
+	if len(d.Recipients) == 0 {
+		x.t.Skip("nobody")
+	}
+	content := fmt.Sprint(len(d.Recipients), d.Recipients[0].Amount, d.Recipients)
+	want := state.Accepted
+	switch {
+	case known && x.content[d.Reference] == content:
+		want = state.Same
+	case known:
+		want = state.Conflict
+	case x.marks["campaign "+d.Campaign]:
+		want = state.Cancelled
+	}
+	got, err := x.store.Accept(background, []state.Disbursal{d})
+	x.must(err)
+	if x.echo.on.Load() && want == state.Accepted {
+		want = state.Same // The reply to the first call was lost.
+		x.take(d, content)
+	} else if want == state.Accepted {
+		x.take(d, content)
+	}
+	x.equal([]state.Outcome{want}, got.Outcomes, "accept")
+}
+
+func (x *machine) take(d state.Disbursal, content string) {
+	x.content[d.Reference], x.label[d.Reference] = content, d.Campaign
+	for i, r := range d.Recipients {
+		recipient := &modelRecipient{
+			ref: d.Reference, position: i, phone: r.Phone.Digits(), status: airtime.Queued,
+			paidBy: map[*modelBatch]bool{},
+		}
+		x.people = append(x.people, recipient)
+		x.refs[d.Reference] = append(x.refs[d.Reference], recipient)
+	}
+}
+
+// claim draws a batch. Which pending recipients it gets is the store's choice; the model says
+// whether each was its to take.
+func (x *machine) claim(*rapid.T) {
+	holder, limit := token(), draw(x, "limit", []int{1, 3, 5})
+	got, err := x.store.Claim(background, x.provider, holder, limit)
+	x.must(err)
+	out := 0
+	for _, b := range x.batches {
+		if b.lapse > 0 {
+			out++
+		}
+	}
+	switch {
+	case x.paused > x.now:
+		x.equal(state.IdlePaused, got.Idle, "claim")
+		return
+	case out >= modelSlots:
+		x.equal(state.IdleBusy, got.Idle, "claim")
+		return
+	case got.Batch == nil:
+		x.nothing(got)
+		return
+	}
+	b := x.drawn(got.Batch, holder, limit)
+	b.state, b.holder, b.lapse = state.BatchClaimed, holder, x.now+modelClaim
+	x.flights = append(x.flights, &flight{got.Batch, holder, b})
+}
+
+// nothing checks that a claim found nothing because there was nothing.
+func (x *machine) nothing(got state.Claim) {
+	x.equal(state.IdleEmpty, got.Idle, "claim")
+	if len(x.ready) > 0 {
+		x.t.Fatalf("claim found nothing, but batch %s is ready", x.ready[0].id)
+	}
+	if got.Ring != nil {
+		return // It looked at many who must wait, and rings for the rest.
+	}
+	for _, r := range x.people {
+		if r.status == airtime.Queued && r.batch == nil && !x.blocked(r.phone) &&
+			!slices.Contains(x.seen.held, r.name()) {
+			x.t.Fatalf("claim found nothing, but %s is pending", r.name())
+		}
+	}
+}
+
+func (x *machine) blocked(phone string) bool {
+	return slices.ContainsFunc(x.people, func(r *modelRecipient) bool {
+		return r.phone == phone && r.status == airtime.InDoubt
+	})
+}
+
+// drawn returns the model of the batch that a claim answered.
+func (x *machine) drawn(b *state.Batch, holder string, limit int) *modelBatch {
+	if len(x.ready) > 0 {
+		first := x.ready[0]
+		x.equal(first.id, b.ID, "ready batch")
+		x.ready = x.ready[1:]
+		return first
+	}
+	x.equal(holder, b.ID, "id of a new batch")
+	fresh := &modelBatch{id: b.ID}
+	phones := map[string]bool{}
+	for _, member := range b.Members {
+		i := slices.IndexFunc(x.people, func(r *modelRecipient) bool {
+			return r.ref == member.Reference && r.phone == member.Phone.Digits()
+		})
+		r := x.people[i]
+		if r.status != airtime.Queued || r.batch != nil || x.cancelled(r) ||
+			x.blocked(r.phone) || phones[r.phone] {
+			x.t.Fatalf("%s (%s) must not be claimed", r.name(), r.status)
+		}
+		phones[r.phone] = true
+		fresh.members = append(fresh.members, r)
+		x.move(r, airtime.Queued, fresh)
+	}
+	if len(b.Members) > limit {
+		x.t.Fatalf("%d members in a batch of at most %d", len(b.Members), limit)
+	}
+	x.batches = append(x.batches, fresh)
+	return fresh
+}
+
+func (r *modelRecipient) name() string { return fmt.Sprintf("%s %d", r.ref, r.position) }
+
+// begin lets any worker try, also those whose claim has lapsed.
+func (x *machine) begin(*rapid.T) {
+	f := draw(x, "flight", x.latest(x.flights))
+	attempt := f.batch.Attempt + 1
+	again := f.model.state == state.BatchSending && f.model.attempt == attempt
+	want := x.model.begin(f.model, f.holder, attempt)
+	_, err := x.store.BeginSend(background, f.batch, f.holder)
+	got := "go"
+	var refused *state.RefusedError
+	if errors.As(err, &refused) {
+		got = refused.Why
+	} else {
+		x.must(err)
+	}
+	if x.echo.on.Load() && want == "known" {
+		want = "moved"
+	}
+	x.equal(want, got, "begin")
+	if got == "go" && !again {
+		x.arrive(f, attempt)
+	}
+}
+
+// latest prefers what is young: most of the old is settled.
+func (x *machine) latest(list []*flight) []*flight {
+	return list[max(0, len(list)-6):]
+}
+
+// arrive decides what an honest provider makes of a request.
+func (x *machine) arrive(f *flight, attempt int) {
+	s := &sending{flight: *f, attempt: attempt, repeat: f.model.held, took: map[int]bool{}}
+	x.sendings = append(x.sendings, s)
+	if !x.honest {
+		return
+	}
+	s.arrived = x.chance("arrives", 70)
+	if !s.arrived || s.repeat || x.chance("refused", 35) {
+		return
+	}
+	f.model.held = true
+	for i, r := range f.model.members {
+		if x.chance("takes", 75) {
+			s.took[i], r.paidBy[f.model] = true, true
+		}
+	}
+}
+
+// record reports any attempt, also twice, late, or after the next one was begun.
+func (x *machine) record(*rapid.T) {
+	s := draw(x, "sending", x.sendings[max(0, len(x.sendings)-6):])
+	a := state.Answer{
+		Batch: s.batch, Attempt: s.attempt, NextPoll: 10 * time.Second,
+		Accepted: draw(x, "accepted as", []airtime.Status{airtime.Submitted, airtime.Unconfirmed}),
+		Default:  x.verdict(s, -1),
+	}
+	if x.asks {
+		a.Accepted = airtime.Submitted
+	} else {
+		a.NextPoll = 0
+	}
+	if a.Default.Reason != airtime.ReasonBatchRefused && (x.honest || x.chance("mixed", 40)) {
+		for i := range s.batch.Members {
+			v := x.verdict(s, i)
+			v.Position = i
+			a.Verdicts = append(a.Verdicts, v)
+		}
+	}
+	if x.chance("pauses", 10) {
+		a.Pause, a.PauseFor = airtime.ReasonBalance, 10*time.Second
+	}
+	x.returns = s.attempt == 1 && s.model.attempt == 1
+	replay := s.model.recorded == s.attempt
+	want := x.model.record(s.model, a)
+	got, err := x.store.Record(background, a)
+	x.must(err)
+	got.Ring = nil
+	x.equal(want, got, "record")
+	if a.Pause != "" && !replay {
+		x.paused = x.now + 10_000
+	}
+}
+
+// verdict draws a verdict about a member, or about all. An honest provider's is true.
+func (x *machine) verdict(s *sending, member int) state.Verdict {
+	if !x.honest {
+		v := state.Verdict{Verdict: draw(x, "verdict", airtime.Verdicts())}
+		if v.Verdict == airtime.Refused && member < 0 && x.asks && x.chance("whole", 75) {
+			v.Reason = airtime.ReasonBatchRefused
+		}
+		return v
+	}
+	unknown := state.Verdict{Verdict: airtime.Unknown, Reason: airtime.ReasonTimeout}
+	if x.chance("answer lost", 35) || s.arrived && s.repeat {
+		return unknown
+	}
+	switch {
+	case !s.arrived:
+		return state.Verdict{Verdict: airtime.Unsent}
+	case len(s.took) == 0 && !s.model.held:
+		return state.Verdict{Verdict: airtime.Refused, Reason: airtime.ReasonBatchRefused}
+	case member < 0:
+		return unknown
+	case s.took[member]:
+		return state.Verdict{Verdict: airtime.Accepted}
+	default:
+		return state.Verdict{Verdict: airtime.Refused, Reason: airtime.ReasonRefused}
+	}
+}
+
+// observe brings facts about members of any batch that was sent.
+func (x *machine) observe(*rapid.T) {
+	s := draw(x, "sending", x.left())
+	if x.honest && !s.model.held {
+		x.t.Skip("the provider has nothing to say")
+	}
+	var facts []state.Observation
+	for i, r := range s.model.members {
+		if x.chance("named", 60) {
+			status := draw(x, "status", x.words(s, r))
+			facts = append(facts, state.Observation{Position: i, Status: status, Message: "m"})
+		}
+	}
+	rhythm := state.Rhythm{Next: 20 * time.Second, Patience: time.Hour, Slow: time.Minute}
+	rhythm.Poll = draw(x, "poll", []int{0, s.model.polls})
+	known := x.chance("known", 50)
+	if known {
+		s.model.known, s.model.missing = true, 0
+	}
+	for _, f := range facts {
+		x.see(s.model, s.model.members[f.Position], f.Status)
+	}
+	got, err := x.store.Observe(background, s.batch.ID, facts, known, rhythm)
+	x.must(err)
+	x.equal(s.model.open(), got.Open, "open members")
+}
+
+// left lists sendings; half of the time those whose batch some recipient has left.
+func (x *machine) left() []*sending {
+	recent := x.sendings[max(0, len(x.sendings)-8):]
+	left := slices.DeleteFunc(slices.Clone(x.sendings), func(s *sending) bool {
+		return !slices.ContainsFunc(s.model.members, func(r *modelRecipient) bool {
+			return r.batch != s.model
+		})
+	})
+	if len(left) > 0 && x.chance("left", 50) {
+		return left
+	}
+	return recent
+}
+
+// words lists what may be said about a recipient in a batch.
+func (x *machine) words(s *sending, r *modelRecipient) []airtime.Status {
+	switch {
+	case !x.honest:
+		return []airtime.Status{
+			airtime.Rejected, airtime.Submitted, airtime.Processing, airtime.Reprocessing,
+			airtime.Failed, airtime.Successful, airtime.Reversed, airtime.Refunded,
+		}
+	case r.paidBy[s.model]:
+		return []airtime.Status{airtime.Submitted, airtime.Processing, airtime.Successful}
+	default:
+		return []airtime.Status{airtime.Rejected}
+	}
+}
+
+// due hands out status queries.
+func (x *machine) due(*rapid.T) {
+	polls, err := x.store.Due(background, 100, 15*time.Second)
+	x.must(err)
+	for _, p := range polls {
+		i := slices.IndexFunc(x.batches, func(b *modelBatch) bool { return b.id == p.Batch })
+		x.batches[i].polls = p.Number
+	}
+}
+
+// notKnown brings a provider's word that it does not know a batch.
+func (x *machine) notKnown(*rapid.T) {
+	x.deny(draw(x, "batch", x.batches[max(0, len(x.batches)-8):]))
+}
+
+// denyLong keeps saying so until something follows, and lets the next worker begin.
+func (x *machine) denyLong(*rapid.T) {
+	doubtful := slices.DeleteFunc(slices.Clone(x.batches), func(b *modelBatch) bool {
+		return b.state != state.BatchDoubt || b.suspect > 0
+	})
+	b := draw(x, "batch in doubt", doubtful)
+	for range 2 {
+		x.deny(b)
+		x.step()
+		x.now += draw(x, "ms", []int64{61_000, 95_000})
+		setClock(x.t, x.store, x.now)
+	}
+	x.deny(b)
+	x.step()
+	x.claim(x.t)
+}
+
+// handOver lets a worker lay a batch down that another takes up.
+func (x *machine) handOver(*rapid.T) {
+	children := slices.DeleteFunc(slices.Clone(x.flights), func(f *flight) bool {
+		return !f.model.child || f.model.state != state.BatchClaimed || f.model.attempt > 0
+	})
+	f := draw(x, "child", children)
+	if f.holder == f.model.holder {
+		x.layDown(f.model)
+	}
+	x.must(x.store.Release(background, f.batch, f.holder, "", 0))
+	x.step()
+	x.claim(x.t)
+}
+
+// step compares in the middle of an action.
+func (x *machine) step() {
+	x.conclude()
+	x.check()
+	x.returns = false
+}
+
+func (x *machine) deny(b *modelBatch) {
+	if x.honest && b.held {
+		x.t.Skip("the provider knows it")
+	}
+	children := state.Children{token(), token()}
+	again := x.chance("may resend", 70)
+	rhythm := state.Rhythm{
+		Poll: b.polls, Next: 20 * time.Second, Patience: time.Hour, Slow: time.Minute,
+	}
+	x.returns = b.refused
+	want := x.model.notKnown(b, again, children)
+	handle := &state.Batch{ID: b.id, Provider: x.provider}
+	got, _, err := x.store.NotKnown(background, handle, again, children, rhythm)
+	x.must(err)
+	if !x.echo.on.Load() { // A repeated decision is answered with: go on asking.
+		x.equal(want, got, "not known")
+	}
+}
+
+// sweep mends what stopped workers left.
+func (x *machine) sweep(*rapid.T) {
+	returned, doubted := x.model.sweep()
+	got, err := x.store.Sweep(background, x.provider)
+	x.must(err)
+	if !x.echo.on.Load() {
+		x.equal([]int{returned, doubted}, []int{got.Returned, got.InDoubt}, "sweep")
+	}
+}
+
+// release lays a claimed batch down.
+func (x *machine) release(*rapid.T) {
+	f := draw(x, "flight", x.latest(x.flights))
+	if f.model.state == state.BatchClaimed && f.model.holder == f.holder {
+		x.layDown(f.model)
+	}
+	x.must(x.store.Release(background, f.batch, f.holder, "", 0))
+}
+
+// cancel withdraws a disbursal or a campaign.
+func (x *machine) cancel(*rapid.T) {
+	if len(x.refs) == 0 || !x.chance("really", 40) {
+		x.t.Skip("nothing to cancel")
+	}
+	kind, name := state.KindCampaign, draw(x, "campaign", []string{"blue", "red"})
+	if x.chance("one", 75) {
+		kind, name = state.KindDisbursal,
+			draw(x, "reference", slices.Sorted(maps.Keys(x.refs)))
+	}
+	withdrawn, late := x.model.cancel(kind, name)
+	got, err := x.store.Cancel(background, kind, name)
+	x.must(err)
+	x.equal(state.Withdrawal{Withdrawn: withdrawn, TooLate: late}, got, "cancel")
+}
+
+// resolve brings a person's word about recipients, some of whom it is not about.
+func (x *machine) resolve(*rapid.T) {
+	doubtful := slices.Clone(x.people)
+	if x.chance("in doubt", 80) {
+		doubtful = slices.DeleteFunc(doubtful, func(r *modelRecipient) bool {
+			return r.status != airtime.InDoubt
+		})
+	}
+	elsewhere := slices.DeleteFunc(slices.Clone(doubtful), func(r *modelRecipient) bool {
+		return len(r.earlier) == 0
+	})
+	if len(elsewhere) > 0 {
+		doubtful = elsewhere // The rare and dangerous ones first.
+	}
+	r := draw(x, "recipient", doubtful)
+	word := state.Word{
+		Paid: x.chance("paid", 40), Resubmit: x.chance("again", 60), Who: "w", Evidence: "e",
+	}
+	if x.honest {
+		word.Paid = r.batch != nil && r.paidBy[r.batch]
+	}
+	moved := x.chance("moved", 10)
+	list := []state.Resolution{{Reference: r.ref, Position: r.position, Seen: r.status}}
+	if moved {
+		list[0].Seen = airtime.Refunded
+	}
+	x.returns = true
+	want := !(moved && r.status != airtime.Refunded) &&
+		x.model.resolve(word, []*modelRecipient{r})
+	_, err := x.store.Resolve(background, word, list)
+	if want {
+		x.must(err)
+	} else if !errors.Is(err, state.ErrMoved) {
+		x.t.Fatalf("resolve %s (%s): %v, want ErrMoved", r.name(), r.status, err)
+	}
+}
+
+// tick lets time pass.
+func (x *machine) tick(*rapid.T) {
+	x.now += draw(x, "ms", []int64{1, 900, 5_000, 16_000, 61_000, 95_000, 310_000})
+	setClock(x.t, x.store, x.now)
+}
+
+// actions are the verbs, each with the comparison and the invariants behind it.
+func (x *machine) actions() map[string]func(*rapid.T) {
+	list := map[string]func(*rapid.T){
+		"accept": x.accept, "claim": x.claim, "begin": x.begin, "record": x.record,
+		"observe": x.observe, "due": x.due, "notknown": x.notKnown, "sweep": x.sweep,
+		"release": x.release, "cancel": x.cancel, "resolve": x.resolve, "tick": x.tick,
+		"claim again": x.claim, "begin again": x.begin, "record again": x.record,
+		"deny long": x.denyLong, "deny longer": x.denyLong, "hand over": x.handOver,
+	}
+	verbs := map[string]func(*rapid.T){"": func(*rapid.T) { x.check() }}
+	for name, verb := range list {
+		verbs[name] = func(t *rapid.T) {
+			x.returns = false
+			x.echo.on.Store(x.chance("repeated", 25))
+			defer x.echo.on.Store(false)
+			verb(t)
+			x.conclude()
+		}
+	}
+	return verbs
+}

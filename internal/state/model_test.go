@@ -1,0 +1,530 @@
+package state_test
+
+import (
+	"cmp"
+	"slices"
+
+	"tuma/internal/airtime"
+	"tuma/internal/state"
+)
+
+// The model is the specification of the verbs in plain Go: no scripts, no packing, no Redis. Times
+// are milliseconds of the simulated clock.
+
+const (
+	modelTimeout = 30_000
+	modelGuard   = 60_000
+	modelSettle  = 60_000
+	modelClaim   = 15_000
+	modelSlots   = 3
+)
+
+type modelResult struct {
+	status    airtime.Status
+	corrected bool
+}
+
+type modelFact struct {
+	batch  *modelBatch
+	status airtime.Status
+}
+
+type modelRecipient struct {
+	ref      string
+	position int
+	phone    string
+	status   airtime.Status
+	batch    *modelBatch // Where it is; nil while pending, and after a withdrawal.
+	earlier  []modelFact // What batches show that it has left, in the order of arrival.
+	person   bool        // Whether a person settled it last.
+	results  []modelResult
+	paidBy   map[*modelBatch]bool // What an honest provider really did.
+}
+
+type modelBatch struct {
+	id, holder        string
+	child             bool
+	state             state.BatchState
+	attempt, recorded int
+	polls             int
+	answered          state.Recorded
+	members           []*modelRecipient
+	deadline, lapse   int64 // Lapse is zero when the batch holds no slot.
+	missing, suspect  int64
+	refused, known    bool
+	held              bool // Whether an honest provider really has it.
+}
+
+type model struct {
+	now     int64
+	asks    bool
+	people  []*modelRecipient
+	refs    map[string][]*modelRecipient
+	label   map[string]string // Campaigns, by reference.
+	content map[string]string
+	marks   map[string]bool // "campaign c", "disbursal r"
+	batches []*modelBatch
+	ready   []*modelBatch
+	paused  int64
+}
+
+func newModel(now int64, asks bool) *model {
+	return &model{
+		now: now, asks: asks, refs: map[string][]*modelRecipient{}, label: map[string]string{},
+		content: map[string]string{}, marks: map[string]bool{},
+	}
+}
+
+func (m *model) cancelled(r *modelRecipient) bool {
+	return m.marks["disbursal "+r.ref] || m.marks["campaign "+m.label[r.ref]]
+}
+
+// move puts a recipient somewhere; settling and correcting publishes.
+func (m *model) move(r *modelRecipient, to airtime.Status, where *modelBatch) {
+	if r.status != to && (r.status.Settled() || to.Settled()) {
+		r.results = append(r.results, modelResult{to, r.status.Settled()})
+	}
+	if to.Settled() {
+		r.person = false
+	}
+	r.status, r.batch = to, where
+}
+
+// live reports whether an effect stands or may still come to stand.
+func live(s airtime.Status) bool {
+	return s.Effect() && s != airtime.Failed && s != airtime.Reversed && s != airtime.Refunded
+}
+
+func weight(s airtime.Status) int {
+	if live(s) {
+		return 100 + s.Rank()
+	}
+	return s.Rank()
+}
+
+func (m *model) rejoin(r *modelRecipient) bool {
+	if len(r.earlier) == 0 || live(r.status) {
+		return false
+	}
+	best := 0
+	for i, e := range r.earlier {
+		if weight(e.status) > weight(r.earlier[best].status) {
+			best = i
+		}
+	}
+	e := r.earlier[best]
+	if weight(e.status) <= weight(r.status) {
+		return false
+	}
+	r.earlier = slices.Delete(r.earlier, best, best+1)
+	if r.status.Effect() {
+		r.earlier = append(r.earlier, modelFact{r.batch, r.status})
+	}
+	m.move(r, e.status, e.batch)
+	return true
+}
+
+func (m *model) giveBack(r *modelRecipient) {
+	if m.cancelled(r) {
+		m.move(r, airtime.Cancelled, nil)
+	} else {
+		m.move(r, airtime.Queued, nil)
+	}
+	m.rejoin(r)
+}
+
+func (m *model) unready(b *modelBatch) {
+	m.ready = slices.DeleteFunc(m.ready, func(o *modelBatch) bool { return o == b })
+}
+
+// dissolve gives back what a batch holds that has not begun to send.
+func (m *model) dissolve(b *modelBatch) {
+	b.lapse, b.state = 0, state.BatchReturned
+	m.unready(b)
+	for _, r := range b.members {
+		if r.status == airtime.Queued && r.batch == b {
+			m.giveBack(r)
+		}
+	}
+}
+
+// see merges a fact about a recipient in a batch.
+func (m *model) see(b *modelBatch, r *modelRecipient, status airtime.Status) {
+	if r.batch == b {
+		if merged := airtime.Merge(r.status, status); merged != r.status {
+			m.move(r, merged, b)
+			if merged.Settled() {
+				m.rejoin(r)
+			}
+		} else if r.status == airtime.Failed && status.Rank() == airtime.Submitted.Rank() {
+			r.person = false // The provider works on it again: its word counts now.
+		}
+		return
+	}
+	if !status.Effect() {
+		return
+	}
+	i := slices.IndexFunc(r.earlier, func(e modelFact) bool { return e.batch == b })
+	switch {
+	case i < 0:
+		r.earlier = append(r.earlier, modelFact{b, status})
+	case r.earlier[i].status.Rank() > status.Rank():
+		return
+	default:
+		r.earlier[i].status = status
+	}
+	switch {
+	case r.status == airtime.Queued && r.batch != nil:
+		m.dissolve(r.batch)
+	case r.status != airtime.Sending && r.status != airtime.InDoubt:
+		m.rejoin(r)
+	}
+}
+
+func (b *modelBatch) count(match func(*modelRecipient) bool) int {
+	n := 0
+	for _, r := range b.members {
+		if r.batch == b && match(r) {
+			n++
+		}
+	}
+	return n
+}
+
+func (b *modelBatch) open() int {
+	return b.count(func(r *modelRecipient) bool { return !r.status.Settled() })
+}
+
+func (b *modelBatch) doubtful() int {
+	return b.count(func(r *modelRecipient) bool { return r.status == airtime.InDoubt })
+}
+
+// conclude derives the states of all batches from their members.
+func (m *model) conclude() {
+	for _, b := range m.batches {
+		switch b.state {
+		case state.BatchReady, state.BatchClaimed, state.BatchSending:
+			continue
+		case state.BatchReturned:
+			if b.open() == 0 {
+				continue
+			}
+		}
+		switch {
+		case b.doubtful() > 0:
+			b.state = state.BatchDoubt
+		case b.open() > 0:
+			b.state = state.BatchOpen
+		default:
+			b.state = state.BatchDone
+		}
+	}
+}
+
+// begin returns why a sending is refused, or "go".
+func (m *model) begin(b *modelBatch, holder string, attempt int) string {
+	if b.state == state.BatchSending && b.attempt == attempt && b.holder == holder {
+		return "go"
+	}
+	if b.state != state.BatchClaimed || b.holder != holder || b.attempt != attempt-1 {
+		return "moved"
+	}
+	want := airtime.InDoubt
+	if attempt == 1 {
+		want = airtime.Queued
+	}
+	whole := b.count(func(r *modelRecipient) bool { return r.status == want }) == len(b.members)
+	if !whole || attempt > 1 && b.known {
+		if attempt == 1 {
+			m.dissolve(b)
+		} else {
+			b.state, b.lapse = state.BatchDoubt, 0
+		}
+		return "known"
+	}
+	for _, r := range b.members {
+		m.move(r, airtime.Sending, b)
+	}
+	b.state, b.attempt, b.missing = state.BatchSending, attempt, 0
+	b.deadline = m.now + modelTimeout
+	b.lapse = b.deadline + modelGuard
+	return "go"
+}
+
+// record returns what the script answers, and false for what an attempt of a batch that has moved
+// on brings.
+func (m *model) record(b *modelBatch, a state.Answer) state.Recorded {
+	if b.recorded == a.Attempt {
+		return b.answered
+	}
+	stale := a.Attempt < b.attempt || b.state == state.BatchReturned
+	got := state.Recorded{Stale: stale}
+	if !stale {
+		b.lapse = 0
+		if a.Default.Verdict == airtime.Refused &&
+			a.Default.Reason == airtime.ReasonBatchRefused {
+			b.refused = true
+		}
+	}
+	for i, r := range b.members {
+		v := a.Default
+		if at := slices.IndexFunc(a.Verdicts, func(v state.Verdict) bool {
+			return v.Position == i
+		}); at >= 0 {
+			v = a.Verdicts[at]
+		}
+		m.judge(b, r, a, v, stale, &got)
+	}
+	if stale {
+		return got
+	}
+	b.state, b.recorded, b.answered = state.BatchOpen, a.Attempt, got
+	if got.Returned == len(b.members) {
+		b.state = state.BatchReturned
+	}
+	m.unready(b)
+	if got.Accepted > 0 {
+		b.known = true
+		m.clearSuspects()
+	}
+	return got
+}
+
+func (m *model) judge(
+	b *modelBatch, r *modelRecipient, a state.Answer, v state.Verdict, stale bool,
+	got *state.Recorded,
+) {
+	here := r.batch == b && (r.status == airtime.Sending || r.status == airtime.InDoubt)
+	if stale || !here {
+		if v.Verdict == airtime.Accepted {
+			if !stale {
+				got.Accepted++
+			}
+			m.see(b, r, a.Accepted)
+		}
+		return
+	}
+	switch {
+	case v.Verdict == airtime.Accepted:
+		got.Accepted++
+		m.move(r, a.Accepted, b)
+	case v.Verdict == airtime.Refused && a.Attempt == 1 && !b.refused:
+		got.Rejected++
+		m.move(r, airtime.Rejected, b)
+		m.rejoin(r)
+	case v.Verdict == airtime.Unsent && a.Attempt == 1:
+		got.Returned++
+		m.giveBack(r)
+	default:
+		got.InDoubt++
+		m.move(r, airtime.InDoubt, b)
+	}
+}
+
+// suspects lists them, oldest first.
+func (m *model) suspects() []*modelBatch {
+	var list []*modelBatch
+	for _, b := range m.batches {
+		if b.suspect > 0 {
+			list = append(list, b)
+		}
+	}
+	slices.SortFunc(list, func(a, b *modelBatch) int {
+		return cmp.Or(cmp.Compare(a.suspect, b.suspect), cmp.Compare(a.id, b.id))
+	})
+	return list
+}
+
+func (m *model) clearSuspects() {
+	for _, b := range m.suspects() {
+		b.suspect = 0
+		for _, r := range b.members {
+			if r.batch == b && r.status == airtime.InDoubt {
+				m.move(r, airtime.Rejected, b)
+			}
+		}
+	}
+}
+
+// layDown takes a claimed batch from its holder.
+func (m *model) layDown(b *modelBatch) {
+	switch {
+	case b.attempt > 0:
+		b.state = state.BatchDoubt
+	case b.child:
+		b.state = state.BatchReady
+		m.ready = append(m.ready, b)
+	default:
+		m.dissolve(b)
+	}
+	b.lapse = 0
+}
+
+func (m *model) sweep() (returned, doubted int) {
+	var lapsed []*modelBatch
+	for _, b := range m.batches {
+		if b.lapse > 0 && b.lapse <= m.now {
+			lapsed = append(lapsed, b)
+		}
+	}
+	slices.SortFunc(lapsed, func(a, b *modelBatch) int {
+		return cmp.Or(cmp.Compare(a.lapse, b.lapse), cmp.Compare(a.id, b.id))
+	})
+	for _, b := range lapsed {
+		if b.state == state.BatchClaimed {
+			m.layDown(b)
+			returned++
+			continue
+		}
+		for _, r := range b.members {
+			if r.batch == b && r.status == airtime.Sending {
+				m.move(r, airtime.InDoubt, b)
+			}
+		}
+		b.state, b.lapse = state.BatchOpen, 0
+		doubted++
+	}
+	if list := m.suspects(); len(list) > 0 && m.now-list[0].suspect > 5*modelSettle {
+		m.clearSuspects()
+	}
+	return returned, doubted
+}
+
+// notKnown decides what follows from a provider's word that it does not know a batch.
+func (m *model) notKnown(b *modelBatch, again bool, children state.Children) state.NotKnown {
+	if b.state != state.BatchDoubt || b.known {
+		return state.KeepAsking
+	}
+	if b.missing == 0 {
+		b.missing = m.now
+	}
+	free := b.missing + modelSettle
+	if !b.refused {
+		free = max(free, b.deadline+modelGuard)
+	}
+	if m.now < free {
+		return state.KeepAsking
+	}
+	if b.refused {
+		return m.divide(b, children)
+	}
+	if again && b.doubtful() == len(b.members) {
+		b.state = state.BatchReady
+		m.ready = append(m.ready, b)
+		return state.Resend
+	}
+	return state.KeepAsking
+}
+
+// divide halves a batch that was refused as a whole, or suspects its single member.
+func (m *model) divide(b *modelBatch, children state.Children) state.NotKnown {
+	for _, r := range b.members {
+		mine := r.batch == b && r.status == airtime.InDoubt
+		if mine && (m.cancelled(r) || len(r.earlier) > 0) {
+			m.giveBack(r)
+		}
+	}
+	switch n := b.doubtful(); {
+	case n == 0:
+		if b.open() == 0 {
+			b.state = state.BatchReturned
+		}
+		return state.KeepAsking
+	case n > 1:
+		m.halve(b, (n+1)/2, children)
+		return state.Halved
+	}
+	b.suspect = m.now
+	list := m.suspects()
+	if len(list) < 3 {
+		return state.Suspect
+	}
+	for _, s := range list {
+		s.suspect = 0
+		for _, r := range s.members {
+			if r.batch == s && r.status == airtime.InDoubt {
+				m.giveBack(r)
+			}
+		}
+		if s.open() == 0 {
+			s.state = state.BatchReturned
+		}
+	}
+	m.paused = m.now + 300_000
+	return state.OurFault
+}
+
+func (m *model) halve(b *modelBatch, half int, children state.Children) {
+	first := &modelBatch{id: children[0], child: true, state: state.BatchReady}
+	second := &modelBatch{id: children[1], child: true, state: state.BatchReady}
+	for _, r := range b.members {
+		if r.batch != b || r.status != airtime.InDoubt {
+			continue
+		}
+		to := first
+		if len(first.members) == half {
+			to = second
+		}
+		to.members = append(to.members, r)
+		m.move(r, airtime.Queued, to)
+	}
+	m.batches = append(m.batches, first, second)
+	m.ready = append(m.ready, first, second)
+	b.state = state.BatchOpen
+	if b.open() == 0 {
+		b.state = state.BatchReturned
+	}
+}
+
+// cancel withdraws a name and returns how many recipients are out, and how many were too late.
+func (m *model) cancel(kind state.Kind, name string) (withdrawn, late int) {
+	m.marks[string(kind)+" "+name] = true
+	var mine []*modelRecipient
+	for _, r := range m.people {
+		if r.ref == name && kind == state.KindDisbursal ||
+			m.label[r.ref] == name && kind == state.KindCampaign {
+			mine = append(mine, r)
+		}
+	}
+	for _, r := range mine {
+		if r.status == airtime.Queued && r.batch != nil {
+			m.dissolve(r.batch)
+		}
+		if r.status == airtime.Queued {
+			m.move(r, airtime.Cancelled, nil)
+		}
+	}
+	for _, r := range mine {
+		switch r.status {
+		case airtime.Cancelled:
+			withdrawn++
+		case airtime.Rejected:
+		default:
+			late++
+		}
+	}
+	return withdrawn, late
+}
+
+// resolve takes a person's word; it reports false when the recipients are not open to it.
+func (m *model) resolve(word state.Word, list []*modelRecipient) bool {
+	for _, r := range list {
+		open := !r.status.Settled() || r.status == airtime.Unconfirmed || r.person
+		if r.batch == nil || r.status == airtime.Queued || r.status == airtime.Sending || !open {
+			return false
+		}
+	}
+	for _, r := range list {
+		if word.Paid {
+			m.move(r, airtime.Successful, r.batch)
+			r.person = true
+			continue
+		}
+		m.move(r, airtime.Failed, r.batch)
+		r.person = true
+		if !m.rejoin(r) && word.Resubmit && !m.cancelled(r) {
+			m.move(r, airtime.Queued, nil)
+		}
+	}
+	return true
+}
