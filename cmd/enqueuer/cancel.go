@@ -24,9 +24,9 @@ func newCancelCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cancel REF",
 		Short: "Withdraw what is not on the wire, now and later",
-		Long: `Withdraw what is not on the wire of a disbursal, import or campaign. The mark lasts: what comes
-later under this name is refused. A name that does not exist yet can be cancelled when a flag says
-what it is. Nothing is asked; recipients on the wire or beyond are too late and go on.`,
+		Long: `Withdraw what is not on the wire of a disbursal, import or campaign. The mark lasts:
+what comes later under this name is refused. A name that does not exist yet can be cancelled when a
+flag says what it is. Nothing is asked; recipients on the wire or beyond are too late and go on.`,
 		Example: `  enqueuer cancel rewards-2026-11-21-000917
   enqueuer cancel rewards-november --campaign`,
 		Args: cobra.ExactArgs(1),

@@ -32,9 +32,9 @@ func newImportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Import a file of disbursals",
-		Long: `Import a CSV or JSON Lines file (- is standard input, .gz is unpacked). Every row is checked
-before anything is accepted. The same file under the same reference changes nothing, however often
-it is imported: after an interruption, run the same command again.
+		Long: `Import a CSV or JSON Lines file (- is standard input, .gz is unpacked). Every row is
+checked before anything is accepted. The same file under the same reference changes nothing,
+however often it is imported: after an interruption, run the same command again.
 
 CSV columns: phone_number and amount, and optionally reference, currency, provider, campaign.`,
 		Example: `  enqueuer import rewards.csv

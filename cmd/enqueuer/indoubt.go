@@ -23,9 +23,9 @@ func newInDoubtCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "indoubt",
 		Short: "The lane for people: what nobody else can settle",
-		Long: `The lane for people: recipients that may or may not have been paid (in doubt), that are open
-beyond their provider's patience (overdue), that were paid twice (overpaid), and on request those
-of which the provider cannot tell more (unconfirmed).`,
+		Long: `The lane for people: recipients that may or may not have been paid (in doubt), that
+are open beyond their provider's patience (overdue), that were paid twice (overpaid), and on
+request those of which the provider cannot tell more (unconfirmed).`,
 		Example: `  enqueuer indoubt list
   enqueuer indoubt resolve --batch 0198… --as paid --evidence "provider's portal, 21 Nov"`,
 	}
@@ -47,8 +47,8 @@ func newInDoubtListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List what is in doubt, overdue and overpaid",
-		Long: `List what is in doubt, overdue and overpaid: since when, why, how much, and what would settle
-it. --csv writes one row per recipient, which indoubt resolve --file takes back.`,
+		Long: `List what is in doubt, overdue and overpaid: since when, why, how much, and what
+would settle it. --csv writes one row per recipient, which indoubt resolve --file takes back.`,
 		Example: `  enqueuer indoubt list
   enqueuer indoubt list --unconfirmed --import wave-7
   enqueuer indoubt list --csv >lane.csv`,

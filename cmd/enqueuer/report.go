@@ -48,9 +48,9 @@ func newReportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report REF",
 		Short: "Write every recipient of a disbursal, import or campaign",
-		Long: `Write every recipient of a disbursal, import or campaign, with full phone numbers. A file is
-written beside its name first and takes it when it is complete; only its owner may read it.`,
-		Example: `  enqueuer report wave-7 -o wave-7.csv
+		Long: `Write every recipient of a disbursal, import or campaign, with full phone numbers. A
+file is written beside its name first and takes it when it is complete; only its owner may read
+it.`, Example: `  enqueuer report wave-7 -o wave-7.csv
   enqueuer report rewards-november --campaign --format json --status failed`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os/user"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,12 +27,12 @@ func newResolveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "resolve",
 		Short: "Settle recipients by a person's word",
-		Long: `Settle recipients of the lane by a person's word, which is kept with who, when and why. --batch
-and --reference take those that are in doubt or overdue; --unconfirmed adds the unconfirmed, and
---phone names one recipient, also to correct an earlier word. --file takes the rows of indoubt list
---csv or of report. Refused (5) if a status has moved since it was listed, or while the request may
-still be on the wire. Unpaid recipients are settled as failed; only --resubmit puts them back in
-the queue.`,
+		Long: `Settle recipients of the lane by a person's word, which is kept with who, when and
+why. --batch and --reference take those that are in doubt or overdue; --unconfirmed adds the
+unconfirmed, and --phone names one recipient, also to correct an earlier word. --file takes the
+rows of indoubt list --csv or of report. Refused (5) if a status has moved since it was listed, or
+while the request may still be on the wire. Unpaid recipients are settled as failed; only
+--resubmit puts them back in the queue.`,
 		Example: `  enqueuer indoubt resolve --batch 0198… --as paid --evidence "portal shows all as sent"
   enqueuer indoubt resolve --reference r-17 --phone 0711000000 --as unpaid --resubmit \
     --evidence "ticket 4711"
@@ -115,9 +114,6 @@ func resolve(cmd *cobra.Command, a *app.App, options resolveOptions) error {
 		return cli.Exit(cli.ExitRefused, errors.New("nothing to settle: no such recipient is in "+
 			"doubt or overdue; nothing was changed"))
 	}
-	if err := p.early(ctx); err != nil {
-		return err
-	}
 	resolved, err := speak(ctx, a.Store, options, p.picked)
 	if options.json {
 		err = errors.Join(writeJSON(cmd.OutOrStdout(), map[string]int{"resolved": resolved}), err)
@@ -148,7 +144,7 @@ func speak(
 			err = fmt.Errorf("%w; %d of %s settled", err, resolved,
 				plural(len(picked), "recipient"))
 		}
-		if errors.Is(err, state.ErrMoved) {
+		if errors.Is(err, state.ErrMoved) || errors.Is(err, state.ErrEarly) {
 			err = cli.Exit(cli.ExitRefused, err)
 		}
 		if err != nil {
@@ -164,7 +160,6 @@ type picker struct {
 	options resolveOptions
 	overdue map[string]bool // Batches on the lane of the overdue.
 	picked  []state.Resolution
-	doubted map[string]bool // Batches of the picked that are in doubt.
 }
 
 // listed reports whether a recipient stands in the lane for people.
@@ -189,16 +184,6 @@ func (p *picker) named(r state.Row) bool {
 		r.Status.Settled() && r.Reason == airtime.ReasonPerson
 }
 
-func (p *picker) pick(r state.Resolution, batch string) {
-	p.picked = append(p.picked, r)
-	if r.Seen == airtime.InDoubt {
-		if p.doubted == nil {
-			p.doubted = map[string]bool{}
-		}
-		p.doubted[batch] = true
-	}
-}
-
 // batch picks from one batch.
 func (p *picker) batch(ctx context.Context) error {
 	b, err := p.store.Load(ctx, p.options.batch)
@@ -207,7 +192,7 @@ func (p *picker) batch(ctx context.Context) error {
 	}
 	for _, m := range b.Members {
 		if m.Here && p.listed(m.Status, b.ID) {
-			p.pick(m.Resolution(), b.ID)
+			p.picked = append(p.picked, m.Resolution())
 		}
 	}
 	return nil
@@ -224,25 +209,8 @@ func (p *picker) reference(ctx context.Context) error {
 	}
 	return p.store.Report(ctx, state.KindDisbursal, p.options.reference, func(r state.Row) error {
 		if phone.IsZero() && p.listed(r.Status, r.Batch) || r.Phone == phone && p.named(r) {
-			p.pick(r.Resolution(), r.Batch)
+			p.picked = append(p.picked, r.Resolution())
 		}
 		return nil
 	})
-}
-
-// early refuses while the request of a batch in doubt may still be on the wire: what is known about
-// it now may be wrong in a moment.
-func (p *picker) early(ctx context.Context) error {
-	o := p.store.Options()
-	for batch := range p.doubted {
-		b, err := p.store.Load(ctx, batch)
-		if err != nil {
-			return err
-		}
-		if left := o.SubmitTimeout + o.Guard - b.Age; left > 0 {
-			return cli.Exit(cli.ExitRefused, fmt.Errorf("batch %s may still be on the wire for %s: "+
-				"nothing was changed; try again then", batch, left.Round(time.Second)))
-		}
-	}
-	return nil
 }

@@ -70,7 +70,7 @@ func (p *picker) compare(ctx context.Context, reference string, words []word) er
 			err = fmt.Errorf("%s of %s is %s, and neither in doubt nor overdue", w.phone, reference,
 				row.Status)
 		default:
-			p.pick(row.Resolution(), row.Batch)
+			p.picked = append(p.picked, row.Resolution())
 		}
 		twice[w.phone] = true
 		if err != nil {

@@ -29,9 +29,9 @@ func newStatusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status REF",
 		Short: "Show where a disbursal, import or campaign stands",
-		Long: `Show where the recipients of a disbursal, import or campaign stand: counts and amounts per
-status. --recipients adds every recipient; in JSON they are the list "recipients_list", with the
-fields of enqueuer report.`,
+		Long: `Show where the recipients of a disbursal, import or campaign stand: counts and
+amounts per status. --recipients adds every recipient; in JSON they are the list "recipients_list",
+with the fields of enqueuer report.`,
 		Example: `  enqueuer status rewards-2026-11-21-000917
   enqueuer status rewards-november --campaign --json
   enqueuer status wave-7/1 --recipients`,

@@ -19,10 +19,10 @@ func newStreamCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "stream",
 		Short: "Take jobs from the Redis stream, until stopped",
-		Long: `Take jobs from the Redis stream {tuma}:jobs as consumer group "enqueuer", until stopped. Any
-number of processes may run. An entry is acknowledged and deleted only after the state holds it;
-what cannot be accepted goes to the stream {tuma}:rejected with the reason. /healthz, /readyz and
-/metrics are at TUMA_OPS_ADDR (default :9103).`,
+		Long: `Take jobs from the Redis stream {tuma}:jobs as consumer group "enqueuer", until
+stopped. Any number of processes may run. An entry is acknowledged and deleted only after the state
+holds it; what cannot be accepted goes to the stream {tuma}:rejected with the reason. /healthz,
+/readyz and /metrics are at TUMA_OPS_ADDR (default :9103).`,
 		Example: `  enqueuer stream
   redis-cli XADD '{tuma}:jobs' '*' job '{"reference":"r-1","recipients":[…]}'`,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -20,8 +20,8 @@ func newVerifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Recount the books",
-		Long: `Recount every disbursal against the books, while work goes on, and show what was requested and
-where it stands, per provider and currency. Exits with 3 when anything differs.`,
+		Long: `Recount every disbursal against the books, while work goes on, and show what was
+requested and where it stands, per provider and currency. Exits with 3 when anything differs.`,
 		Example: `  enqueuer verify
   enqueuer verify --json | jq .drift`,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -118,7 +119,9 @@ func stateOptions(c *config.Config) state.Options {
 	return state.Options{
 		URL: c.RedisURL.Value(), Mode: c.RedisMode, Namespace: c.Namespace,
 		AllowVolatile: c.AllowVolatile, MinReplicas: c.MinReplicas, MaxInFlight: c.MaxInFlight,
-		SubmitTimeout: c.SubmitTimeout, Guard: c.SendGuard, SettleDelay: c.SettleDelay,
+		SubmitTimeout: c.SubmitTimeout, SettleDelay: c.SettleDelay,
+		// A store takes zero for "the default".
+		Guard:        max(c.SendGuard, time.Millisecond),
 		ClaimTimeout: c.ClaimTimeout, Retention: c.Retention, StreamAge: c.StreamAge, Asks: asks,
 	}
 }

@@ -59,7 +59,7 @@ func Usagef(format string, args ...any) error { return Usage(fmt.Errorf(format, 
 // context, so that what is on the wire is finished and recorded; a second one stops at once.
 func Run(root *cobra.Command) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	// Only a signal ends the context: what the program leaves registered at its end goes with it.
 	context.AfterFunc(ctx, stop)
 	return code(root.Name(), prepare(root).ExecuteContext(ctx))
 }

@@ -117,7 +117,9 @@ func TestCancelledAreNotResubmitted(t *testing.T) {
 	t.Parallel()
 	s := open(t, nil)
 	accept(t, s, disbursal("a", 1))
-	record(t, s, answer(begin(t, s), airtime.Unknown, airtime.ReasonTimeout))
+	b := begin(t, s)
+	record(t, s, answer(b, airtime.Unknown, airtime.ReasonTimeout))
+	passed(t, s, b)
 	_, err := s.Cancel(context.Background(), state.KindDisbursal, "a")
 	require.NoError(t, err)
 	_, err = s.Resolve(context.Background(), state.Word{Resubmit: true},

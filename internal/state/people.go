@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -86,7 +87,8 @@ type Resolution struct {
 }
 
 // Resolve takes a person's word about recipients, all or none. ErrMoved is returned when one of
-// them has moved since it was listed, or is not open to a person's word.
+// them has moved since it was listed, or is not open to a person's word; ErrEarly while its request may
+// still have an effect.
 func (s *Store) Resolve(ctx context.Context, word Word, list []Resolution) (int, error) {
 	verdict := "unpaid"
 	if word.Paid {
@@ -106,8 +108,13 @@ func (s *Store) Resolve(ctx context.Context, word Word, list []Resolution) (int,
 		return 0, err
 	}
 	reply := asList(answer)
-	if reply.text(0) != "resolved" {
+	switch reply.text(0) {
+	case "resolved":
+		return reply.int(1), nil
+	case "early":
+		return 0, fmt.Errorf("recipient %s of %s: %w: try again in %s", reply.text(2),
+			reply.text(1), ErrEarly, millis(reply.int(3)).Round(time.Second))
+	default:
 		return 0, fmt.Errorf("recipient %s of %s: %w", reply.text(2), reply.text(1), ErrMoved)
 	}
-	return reply.int(1), nil
 }

@@ -17,7 +17,27 @@ func doubtful(t *testing.T, s *state.Store, n int) *state.Batch {
 	accept(t, s, disbursal("a", n))
 	b := begin(t, s)
 	record(t, s, answer(b, airtime.Unknown, airtime.ReasonTimeout))
+	passed(t, s, b)
 	return b
+}
+
+// passed puts the deadline of a batch long ago, so that people may decide.
+func passed(t *testing.T, s *state.Store, b *state.Batch) {
+	t.Helper()
+	key := s.Key("batch", b.ID)
+	require.NoError(t, s.Client().HDel(context.Background(), key, "deadline").Err())
+}
+
+func TestNobodyDecidesWhileTheRequestMayBeOnTheWire(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	accept(t, s, disbursal("a", 2))
+	record(t, s, answer(begin(t, s), airtime.Unknown, airtime.ReasonTimeout))
+	before := contents(t, s)
+	_, err := s.Resolve(context.Background(), state.Word{Resubmit: true},
+		[]state.Resolution{rows(t, s, "a")[0].Resolution()})
+	require.ErrorIs(t, err, state.ErrEarly)
+	require.Equal(t, before, contents(t, s), "nothing was changed")
 }
 
 func resolve(t *testing.T, s *state.Store, word state.Word, list ...state.Row) {
@@ -126,6 +146,7 @@ func TestPersonCannotResubmitWhoWasPaidBefore(t *testing.T) {
 	accept(t, s, disbursal("a", 1))
 	first, second := returned(t, s)
 	record(t, s, answer(second, airtime.Unknown, airtime.ReasonTimeout))
+	passed(t, s, second)
 	observe(t, s, first.ID, airtime.Successful, 0)
 	resolve(t, s, state.Word{Resubmit: true}, rows(t, s, "a")...)
 	only(t, s, "a", airtime.Successful)

@@ -131,6 +131,7 @@ func TestReplayOfEveryVerbChangesNothing(t *testing.T) {
 	withdrawal, err := s.Cancel(ctx, state.KindDisbursal, "b")
 	require.NoError(t, err)
 	require.Equal(t, state.Withdrawal{Withdrawn: 2}, withdrawal)
+	passed(t, s, b)
 	in := rows(t, s, "a")[3]
 	n, err := s.Resolve(ctx, state.Word{Resubmit: true}, []state.Resolution{in.Resolution()})
 	require.NoError(t, err, "the replay of a decision is recognised")

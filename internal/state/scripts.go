@@ -77,7 +77,8 @@ func luaTables(o Options) string {
 	for _, look := range looks {
 		fmt.Fprintf(&b, "%d, ", look.Milliseconds())
 	}
-	fmt.Fprintf(&b, "}\nlocal RETENTION = %d\n", o.Retention.Milliseconds())
+	fmt.Fprintf(&b, "}\nlocal RETENTION, GUARD = %d, %d\n", o.Retention.Milliseconds(),
+		o.Guard.Milliseconds())
 	return b.String()
 }
 

@@ -22,6 +22,8 @@ var (
 	ErrCancelled = errors.New("cancelled")
 	// ErrMoved is returned when a recipient's status changed since a person looked at it.
 	ErrMoved = errors.New("status has moved since it was listed")
+	// ErrEarly is returned when a person decides while the request may still have an effect.
+	ErrEarly = errors.New("the request may still be on the wire")
 )
 
 // MaxRecipients is the largest disbursal, and the most recipients that one Accept call takes.

@@ -51,16 +51,19 @@ end
 local first = attempt == 1
 local counts = {accepted = 0, rejected = 0, returned = 0, doubt = 0}
 
--- claim_back takes members that a Redis which forgot the sending has put elsewhere.
+-- claim_back takes members that a Redis which forgot the sending has put elsewhere, or let somebody
+-- cancel.
 local function claim_back(d, from, to)
   for pos = from, to do
     local status, place = row(d, pos)
+    if status == 'q' and place ~= id and is_batch(place) and batch(place) then
+      dissolve(batch(place))
+      status, place = row(d, pos)
+    end
     if status == 'q' then
-      if place ~= id and is_batch(place) and batch(place) then
-        dissolve(batch(place))
-        status, place = row(d, pos)
-      end
-      if status == 'q' then put(d, pos, pos, 'q', place, 's', id) end
+      put(d, pos, pos, 'q', place, 's', id)
+    elseif status == 'c' then
+      settle(d, pos, 's', id, 'silent', '', '')
     end
   end
 end
@@ -97,7 +100,7 @@ local function judge(d, from, to, v)
     return
   end
   for _, run in ipairs(runs(d, from, to)) do
-    if run[3] == 'q' and forgotten then claim_back(d, run[1], run[2]) end
+    if forgotten and (run[3] == 'q' or run[3] == 'c') then claim_back(d, run[1], run[2]) end
   end
   for _, run in ipairs(runs(d, from, to)) do
     if run[4] == id and (run[3] == 's' or run[3] == 'd') then

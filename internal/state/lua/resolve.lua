@@ -6,7 +6,8 @@
 -- ARGV[4]: evidence
 -- ARGV[5]: new id of this decision, by which a replay is recognised
 -- ARGV[6]: then three values per recipient: reference, position, status code that the person saw
--- Returns: {'resolved', count} or {'moved', reference, position, status code}: nothing was changed
+-- Returns: {'resolved', count}, or with nothing changed {'moved', reference, position, status code}
+--   or {'early', reference, position, ms until the request can have no more effect}
 
 local taken = redis.call('GET', key('decision', ARGV[5]))
 if taken then return {'resolved', tonumber(taken)} end
@@ -20,12 +21,22 @@ local function open_to_people(d, pos)
   return evidence_of(d)[pos]:match('^[^\t]*\tperson\t') ~= nil
 end
 
+-- still_out is how long a request may have an effect that nobody has seen yet.
+local function still_out(d, pos)
+  local status, place = row(d, pos)
+  local b = status == 'd' and batch(place)
+  return b and b.deadline + GUARD - now or 0
+end
+
 local named = {}
 for i = 6, #ARGV, 3 do
   local d, pos = disbursal(ARGV[i]), tonumber(ARGV[i + 1]) + 1
   local status, name = d and row(d, pos) or '?', ARGV[i] .. ' ' .. pos
   if not d or status ~= ARGV[i + 2] or named[name] or not open_to_people(d, pos) then
     return {'moved', ARGV[i], ARGV[i + 1], status}
+  end
+  if still_out(d, pos) > 0 then
+    return {'early', ARGV[i], ARGV[i + 1], still_out(d, pos)}
   end
   named[name] = true
 end

@@ -12,7 +12,6 @@ local function conclude(b)
     redis.call('ZADD', key('due'), 'NX', now + 1000, b.id)
   end
   if b.state == 'done' and was ~= 'done' then
-    redis.call('ZREM', key('overdue'), b.id)
     schedule(b, ASKS[b.provider] and LOOKS[1] or 0)
     b.looks = 0
   end
@@ -25,6 +24,7 @@ local function flush_batch(b)
   else
     redis.call('ZREM', key('doubt'), b.id)
   end
+  if b.open == 0 then redis.call('ZREM', key('overdue'), b.id) end
   if b.state == 'returned' then schedule(b, 0) end
   local fields = {}
   for name, default in pairs(BATCH_FIELDS) do

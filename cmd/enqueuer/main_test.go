@@ -1,0 +1,308 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/airtime"
+	"tuma/internal/proctest"
+	"tuma/internal/redistest"
+	"tuma/internal/state"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(proctest.Suite{M: m}, map[string]func(){"enqueuer": main})
+}
+
+// TestScripts runs the stories of testdata: each is a user with a Redis of their own. Scripts whose
+// name begins with own_ have a server of their own, which they may fill, stop and start.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata", RequireExplicitExec: true, Setup: settle,
+		Deadline: time.Now().Add(scriptLimit),
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "redis": redisCommand, "drive": drive, "observe": observe,
+			"lapse": lapse, "push": push, "drained": drained, "rejected": rejected,
+			"server": serverCommand, "many": many, "waitfor": waitFor, "age": age,
+		},
+	})
+}
+
+// scriptLimit is how long the scripts may take on a busy machine; each takes a few seconds.
+const scriptLimit = 50 * time.Second
+
+// world is what a script's commands share.
+type world struct {
+	server *redistest.Server // Nil for scripts that share one.
+	client *redis.Client
+	store  *state.Store
+	batch  *state.Batch // The last one driven.
+	ns     string
+}
+
+type worldKey struct{}
+
+func settle(env *testscript.Env) error {
+	t, ok := env.T().(testing.TB)
+	if !ok {
+		return errors.New("the scripts were not started by Run")
+	}
+	w := &world{ns: "tuma"}
+	var url string
+	if strings.Contains(env.WorkDir, "own_") {
+		w.server = redistest.Start(t)
+		url = w.server.URL()
+	} else {
+		url, w.ns = redistest.Shared(t)
+	}
+	options, err := redis.ParseURL(url)
+	require.NoError(t, err)
+	w.client = redis.NewClient(options)
+	env.Defer(func() { _ = w.client.Close() })
+	w.store, err = state.Open(context.Background(), state.Options{
+		URL: url, Namespace: w.ns, Asks: []string{"lipad"}, SubmitTimeout: time.Second,
+	})
+	require.NoError(t, err)
+	env.Defer(func() { _ = w.store.Close() })
+	env.Values[worldKey{}] = w
+	for name, value := range map[string]string{
+		"NS": w.ns, "TUMA_REDIS_URL": url, "TUMA_NAMESPACE": w.ns, "TUMA_OPS_ADDR": "127.0.0.1:0",
+		"TUMA_SUBMIT_TIMEOUT": "1s", "TUMA_SEND_GUARD": "1ms", "TUMA_SETTLE_DELAY": "1ms",
+		// Otherwise every program of the race detector sleeps for a second at its end.
+		"GORACE": "atexit_sleep_ms=0",
+	} {
+		env.Setenv(name, value)
+	}
+	return nil
+}
+
+func worldOf(ts *testscript.TestScript) *world {
+	w, ok := ts.Value(worldKey{}).(*world)
+	if !ok {
+		ts.Fatalf("the script has no world")
+	}
+	return w
+}
+
+// fullNumber finds phone numbers that are not masked.
+var fullNumber = regexp.MustCompile(`\b(254|0)[17][0-9]{8}\b`)
+
+// exits CODE PROGRAM [ARGS]: run a program, which must end with that exit code and print no full
+// phone number on standard error.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM [ARGS]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var ended *exec.ExitError
+	if errors.As(err, &ended) {
+		got = ended.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+	if found := fullNumber.FindString(ts.ReadFile("stderr")); found != "" {
+		ts.Fatalf("standard error shows the phone number %s", found)
+	}
+}
+
+// redis COMMAND [ARGS]: print what Redis answers.
+func redisCommand(ts *testscript.TestScript, _ bool, args []string) {
+	words := make([]any, len(args))
+	for i, arg := range args {
+		words[i] = arg
+	}
+	answer, err := worldOf(ts).client.Do(context.Background(), words...).Result()
+	ts.Check(err)
+	fmt.Fprintln(ts.Stdout(), answer)
+}
+
+// drive VERDICT: send the next batch, with that verdict for everybody; $BATCH is its id then.
+func drive(ts *testscript.TestScript, _ bool, args []string) {
+	w, ctx := worldOf(ts), context.Background()
+	token := uuid.Must(uuid.NewV7()).String()
+	claim, err := w.store.Claim(ctx, "lipad", token, state.MaxRecipients)
+	ts.Check(err)
+	if claim.Batch == nil {
+		ts.Fatalf("nothing to send: %s", claim.Idle)
+	}
+	w.batch = claim.Batch
+	ts.Setenv("BATCH", w.batch.ID)
+	if args[0] == "claimed" {
+		return
+	}
+	_, err = w.store.BeginSend(ctx, w.batch, token)
+	ts.Check(err)
+	answer := state.Answer{
+		Batch: w.batch, Attempt: w.batch.Attempt + 1, Accepted: airtime.Submitted,
+		NextPoll: time.Hour,
+	}
+	if len(args) > 1 { // "drive accepted soon": the first query is due at once.
+		answer.NextPoll = time.Millisecond
+	}
+	for _, verdict := range airtime.Verdicts() {
+		if verdict.String() == args[0] {
+			answer.Default.Verdict = verdict
+		}
+	}
+	if args[0] == "unconfirmed" {
+		answer.Default.Verdict, answer.Accepted = airtime.Accepted, airtime.Unconfirmed
+	}
+	if answer.Default.Verdict == airtime.Unknown {
+		answer.Default.Reason = airtime.ReasonTimeout
+	}
+	_, err = w.store.Record(ctx, answer)
+	ts.Check(err)
+}
+
+// observe STATUS [POSITION...]: the provider says where members of the last batch stand.
+func observe(ts *testscript.TestScript, _ bool, args []string) {
+	w := worldOf(ts)
+	status, err := airtime.ParseStatus(args[0])
+	ts.Check(err)
+	var facts []state.Observation
+	for i := range w.batch.Members {
+		named := len(args) == 1
+		for _, position := range args[1:] {
+			named = named || position == strconv.Itoa(i)
+		}
+		if named {
+			facts = append(facts, state.Observation{
+				Position: i, Status: status, ProviderReference: fmt.Sprint("P", i), Message: "told",
+			})
+		}
+	}
+	_, err = w.store.Observe(context.Background(), w.batch.ID, facts, true,
+		state.Rhythm{Next: time.Hour})
+	ts.Check(err)
+}
+
+// lapse: the provider's patience with the last batch is over.
+func lapse(ts *testscript.TestScript, _ bool, _ []string) {
+	w := worldOf(ts)
+	time.Sleep(5 * time.Millisecond)
+	polls, err := w.store.Due(context.Background(), 1, time.Hour)
+	ts.Check(err)
+	if len(polls) != 1 {
+		ts.Fatalf("no query is due")
+	}
+	_, err = w.store.Observe(context.Background(), polls[0].Batch, nil, true, state.Rhythm{
+		Poll: polls[0].Number, Next: time.Hour, Patience: time.Millisecond, Slow: time.Hour,
+	})
+	ts.Check(err)
+}
+
+// push FILE: put every line of a file on the jobs stream as a job.
+func push(ts *testscript.TestScript, _ bool, args []string) {
+	w := worldOf(ts)
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		err := w.client.XAdd(context.Background(), &redis.XAddArgs{
+			Stream: "{" + w.ns + "}:jobs", Values: []string{"job", strings.TrimSpace(line)},
+		}).Err()
+		ts.Check(err)
+	}
+}
+
+// drained: wait until no job is on the stream, nor read and not acknowledged.
+func drained(ts *testscript.TestScript, _ bool, _ []string) {
+	w, ctx := worldOf(ts), context.Background()
+	stream := "{" + w.ns + "}:jobs"
+	for range 1000 {
+		length, err := w.client.XLen(ctx, stream).Result()
+		if err == nil && length == 0 {
+			pending, err := w.client.XPending(ctx, stream, "enqueuer").Result()
+			ts.Check(err)
+			if pending.Count != 0 {
+				ts.Fatalf("%d deleted entries are not acknowledged", pending.Count)
+			}
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	ts.Fatalf("jobs are still on the stream")
+}
+
+// rejected: print the rejected stream, one line per job.
+func rejected(ts *testscript.TestScript, _ bool, _ []string) {
+	w := worldOf(ts)
+	entries, err := w.client.XRange(context.Background(), "{"+w.ns+"}:rejected", "-", "+").Result()
+	ts.Check(err)
+	for _, e := range entries {
+		fmt.Fprintf(ts.Stdout(), "%v: %v <- %v\n", e.Values["source"], e.Values["error"],
+			e.Values["job"])
+	}
+}
+
+// server stop|start: the script's own Redis goes away or comes back.
+func serverCommand(ts *testscript.TestScript, _ bool, args []string) {
+	switch server := worldOf(ts).server; args[0] {
+	case "stop":
+		server.Stop()
+	case "start":
+		server.Restart()
+	default:
+		ts.Fatalf("usage: server stop|start")
+	}
+}
+
+// many FILE ROWS: write a CSV file with that many recipients.
+func many(ts *testscript.TestScript, _ bool, args []string) {
+	rows, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	var b strings.Builder
+	b.WriteString("phone_number,amount\n")
+	for i := range rows {
+		fmt.Fprintf(&b, "0711%06d,10\n", i)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(b.String()), 0o600))
+}
+
+// waitfor IMPORT RECIPIENTS: wait until the state holds that many recipients of an import.
+func waitFor(ts *testscript.TestScript, _ bool, args []string) {
+	w := worldOf(ts)
+	for range 1000 {
+		sum, err := w.store.Summarize(context.Background(), state.KindImport, args[0])
+		ts.Check(err)
+		if fmt.Sprint(sum.Recipients) == args[1] {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	ts.Fatalf("import %s never had %s recipients", args[0], args[1])
+}
+
+// age: what the consumer named dead has read lies there for a minute already.
+func age(ts *testscript.TestScript, _ bool, _ []string) {
+	w, ctx := worldOf(ts), context.Background()
+	stream := "{" + w.ns + "}:jobs"
+	pending, err := w.client.XPendingExt(ctx, &redis.XPendingExtArgs{
+		Stream: stream, Group: "enqueuer", Start: "-", End: "+", Count: 10, Consumer: "dead",
+	}).Result()
+	ts.Check(err)
+	if len(pending) == 0 {
+		ts.Fatalf("the consumer has read nothing")
+	}
+	for _, entry := range pending {
+		ts.Check(w.client.Do(ctx, "XCLAIM", stream, "enqueuer", "dead", "0", entry.ID,
+			"IDLE", "60000").Err())
+	}
+}

@@ -1,0 +1,191 @@
+package app
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/oklog/run"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"tuma/internal/airtime"
+	"tuma/internal/cli"
+	"tuma/internal/config"
+	"tuma/internal/providers"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// environment is a whole configuration on an embedded Redis.
+func environment(t *testing.T, more map[string]string) map[string]string {
+	t.Helper()
+	redis := miniredis.RunT(t)
+	all := map[string]string{
+		"TUMA_REDIS_URL": "redis://" + redis.Addr(), "TUMA_ALLOW_VOLATILE": "true",
+		"LIPAD_BASE_URL": "http://127.0.0.1:1", "LIPAD_CONSUMER_KEY": "k",
+		"LIPAD_CONSUMER_SECRET": "s", "TUMA_SUBMIT_TIMEOUT": "1s", "TUMA_LOG_LEVEL": "error",
+		"TUMA_OPS_ADDR": "127.0.0.1:0",
+	}
+	for name, value := range more {
+		all[name] = value
+	}
+	return all
+}
+
+func open(t *testing.T, more map[string]string) *App {
+	t.Helper()
+	settings := environment(t, more)
+	c, err := config.Load(func(name string) string { return settings[name] }, nil)
+	require.NoError(t, err)
+	a, err := Open(context.Background(), c, zap.NewNop())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, a.Close()) })
+	return a
+}
+
+func TestConfiguredLimitsGoOverTheKnownOnes(t *testing.T) {
+	t.Parallel()
+	known := map[airtime.Currency]providers.Limit{"KES": {Min: 10_00, Max: 100_00}}
+	for _, row := range []struct {
+		configured map[airtime.Currency]config.Limit
+		want       map[airtime.Currency]providers.Limit
+	}{
+		{nil, known},
+		{map[airtime.Currency]config.Limit{"KES": {Max: 50_00}},
+			map[airtime.Currency]providers.Limit{"KES": {Min: 10_00, Max: 50_00}}},
+		{map[airtime.Currency]config.Limit{"KES": {Min: 20_00}},
+			map[airtime.Currency]providers.Limit{"KES": {Min: 20_00, Max: 100_00}}},
+		{map[airtime.Currency]config.Limit{"UGX": {Min: 1, Max: 2}},
+			map[airtime.Currency]providers.Limit{
+				"KES": {Min: 10_00, Max: 100_00}, "UGX": {Min: 1, Max: 2}}},
+	} {
+		require.Equal(t, row.want, limits(known, row.configured))
+	}
+	require.Equal(t, providers.Limit{Min: 10_00, Max: 100_00}, known["KES"], "it was changed")
+}
+
+func TestRulesKnowEveryProvider(t *testing.T) {
+	t.Parallel()
+	off := Rules(&config.Config{})
+	require.Contains(t, off.Providers, "lipad", "an inlet needs no credentials")
+	require.Equal(t, "lipad", off.DefaultProvider)
+	limited := Rules(&config.Config{
+		DefaultProvider: "sozuri",
+		Limits: map[string]map[airtime.Currency]config.Limit{
+			"lipad": {"KES": {Max: 500_00}},
+		},
+	})
+	require.Equal(t, "sozuri", limited.DefaultProvider)
+	require.Equal(t, int64(500_00), limited.Providers["lipad"].Limits["KES"].Max)
+}
+
+func TestAWorkerWithoutProvidersDoesNotStart(t *testing.T) {
+	t.Parallel()
+	a := open(t, map[string]string{
+		"LIPAD_BASE_URL": "", "LIPAD_CONSUMER_KEY": "", "LIPAD_CONSUMER_SECRET": "",
+	})
+	require.ErrorContains(t, a.AddWorker(new(run.Group)), "LIPAD_CONSUMER_KEY")
+}
+
+// get returns the status and the body.
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	answer, err := client.Do(request)
+	require.NoError(t, err)
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	return answer.StatusCode, string(body)
+}
+
+// operations runs the operations listener alone and returns its port.
+func operations(t *testing.T, a *App, addr string) string {
+	t.Helper()
+	var g run.Group
+	ctx, cancel := context.WithCancel(context.Background())
+	AddSignal(ctx, &g)
+	bound, err := a.AddOps(&g, addr, true)
+	require.NoError(t, err)
+	ended := make(chan error, 1)
+	go func() { ended <- g.Run() }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-ended)
+	})
+	return bound
+}
+
+func TestTheDashboardIsClosedBeyondLoopback(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		addr   string
+		more   map[string]string
+		status int
+	}{
+		{"127.0.0.1:0", nil, http.StatusOK},
+		{"0.0.0.0:0", nil, http.StatusForbidden},
+		{"0.0.0.0:0", map[string]string{
+			"TUMA_MONITOR_USER": "ops", "TUMA_MONITOR_PASSWORD": "right",
+		}, http.StatusUnauthorized},
+	} {
+		_, port, err := net.SplitHostPort(operations(t, open(t, row.more), row.addr))
+		require.NoError(t, err)
+		base := "http://127.0.0.1:" + port
+		status, body := get(t, base+"/monitor/")
+		require.Equal(t, row.status, status)
+		if row.status == http.StatusForbidden {
+			require.Contains(t, body, "TUMA_MONITOR_PASSWORD")
+		}
+		for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
+			status, _ = get(t, base+path)
+			require.Equal(t, http.StatusOK, status, "the rest is served in any case")
+		}
+	}
+}
+
+func TestServeStopsWithinItsBudget(t *testing.T) {
+	for name, value := range environment(t, nil) {
+		t.Setenv(name, value)
+	}
+	for name, add := range map[string]func(*App, *run.Group) error{
+		"worker": (*App).AddWorker, "poller": (*App).AddPoller,
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(context.Background())
+			ended := make(chan error, 1)
+			go func() {
+				ended <- Serve(ctx, Process{OpsAddr: ":9999", Dashboard: true, Add: add})
+			}()
+			time.Sleep(500 * time.Millisecond)
+			began := time.Now()
+			cancel()
+			select {
+			case err := <-ended:
+				require.NoError(t, err)
+			case <-time.After(time.Second + finish):
+				t.Fatal("it did not stop")
+			}
+			require.Less(t, time.Since(began), 5*time.Second, "nothing was on the wire")
+		})
+	}
+}
+
+func TestServeRefusesABadConfiguration(t *testing.T) {
+	for name, value := range environment(t, map[string]string{"TUMA_MAX_IN_FLIGHT": "many"}) {
+		t.Setenv(name, value)
+	}
+	err := Serve(context.Background(), Process{})
+	var exit *cli.ExitError
+	require.ErrorAs(t, err, &exit)
+	require.Equal(t, cli.ExitUsage, exit.Code)
+	require.ErrorContains(t, err, "TUMA_MAX_IN_FLIGHT")
+}
