@@ -7,7 +7,6 @@ import (
 	"errors"
 	"os"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
@@ -20,15 +19,8 @@ func main() { os.Exit(enqueuer()) }
 
 // enqueuer is main without the exit, so that tests can run it as a program of its own.
 func enqueuer() int {
-	redis.SetLogger(silence{})
 	return cli.Run(newRootCommand())
 }
-
-// silence drops what the Redis client logs beside the errors that it returns.
-type silence struct{}
-
-// Printf drops the line.
-func (silence) Printf(context.Context, string, ...any) {}
 
 // subcommands build the tree under the root; each lives in its own file.
 var subcommands = []func() *cobra.Command{

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -62,33 +63,34 @@ func up(cmd *cobra.Command, options upOptions, args []string) (err error) {
 			return cli.Usagef("--faults: %w", err)
 		}
 	}
-	redis, err := startRedis(cmd.Context())
+	redis, err := startRedis()
 	if err != nil {
 		return err
 	}
-	defer redis.Close()
+	defer redis.close()
 	listener, err := sandbox.Listen("127.0.0.1:0", false)
 	if err != nil {
 		return err
 	}
+	defer func() { _ = listener.Close() }() // It is closed already when the simulator has served.
 	simulator := sandbox.New(sandbox.Options{Seed: options.seed, Faults: faults})
-	a, err := openDemo(cmd.Context(), redis.Addr(), listener.Addr())
+	a, err := openDemo(cmd.Context(), redis.server.Addr(), listener.Addr())
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
 
 	var g run.Group
 	app.AddLoop(&g, func(ctx context.Context) error { return simulator.Serve(ctx, listener) })
+	addr, err := a.AddOps(&g, options.ops, true) // First: a taken address is the likely fault.
+	if err != nil {
+		return cli.Usagef("--ops: %w", err)
+	}
 	if err := a.AddWorker(&g); err != nil {
 		return err
 	}
 	if err := a.AddPoller(&g); err != nil {
 		return err
-	}
-	addr, err := a.AddOps(&g, options.ops, true)
-	if err != nil {
-		return cli.Usagef("--ops: %w", err)
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "dashboard http://%s%s   metrics http://%s/metrics   "+
 		"simulated Lipad http://%s\n\n", addr, monitor.Path, addr, listener.Addr())
@@ -105,35 +107,50 @@ func up(cmd *cobra.Command, options upOptions, args []string) (err error) {
 	return g.Run()
 }
 
-// startRedis starts the embedded Redis. Its keys expire only when its clock is pushed.
-func startRedis(ctx context.Context) (*miniredis.Miniredis, error) {
-	redis, err := miniredis.Run()
+// embedded is the demo's Redis. Its keys expire only when its clock is pushed.
+type embedded struct {
+	server *miniredis.Miniredis
+	stop   chan struct{}
+	clock  sync.WaitGroup
+}
+
+func startRedis() (*embedded, error) {
+	server, err := miniredis.Run()
 	if err != nil {
 		return nil, fmt.Errorf("start the embedded Redis: %w", err)
 	}
-	go func() {
+	e := &embedded{server: server, stop: make(chan struct{})}
+	e.clock.Go(func() {
 		ticks := time.NewTicker(time.Second)
 		defer ticks.Stop()
 		for {
 			select {
-			case <-ctx.Done():
+			case <-e.stop:
 				return
 			case <-ticks.C:
-				redis.FastForward(time.Second)
+				server.FastForward(time.Second)
 			}
 		}
-	}()
-	return redis, nil
+	})
+	return e, nil
+}
+
+func (e *embedded) close() {
+	close(e.stop)
+	e.clock.Wait()
+	e.server.Close()
 }
 
 // openDemo is app.Open with the settings of the demo: everything fast, and nothing of the caller's
-// environment, so that no real provider can be reached.
+// environment, so that no real provider can be reached. What the demo lasts is the settle delay of
+// the lost request and then the queries; a shorter delay would be beaten by the slow knowledge of
+// the hostile faults, and the request sent again although it had arrived.
 func openDemo(ctx context.Context, redis string, provider net.Addr) (*app.App, error) {
 	settings := map[string]string{
 		"TUMA_REDIS_URL": "redis://" + redis, "TUMA_ALLOW_VOLATILE": "true",
 		"LIPAD_BASE_URL": "http://" + provider.String(), "LIPAD_CONSUMER_KEY": "demo",
-		"LIPAD_CONSUMER_SECRET": "demo", "TUMA_POLL_INITIAL": "500ms", "TUMA_POLL_MAX": "2s",
-		"TUMA_SUBMIT_TIMEOUT": "2s", "TUMA_SEND_GUARD": "1s", "TUMA_SETTLE_DELAY": "2s",
+		"LIPAD_CONSUMER_SECRET": "demo", "TUMA_POLL_INITIAL": "300ms", "TUMA_POLL_MAX": "500ms",
+		"TUMA_SUBMIT_TIMEOUT": "1s", "TUMA_SEND_GUARD": "500ms", "TUMA_SETTLE_DELAY": "2s",
 		"TUMA_SWEEP_INTERVAL": "1s", "TUMA_LOG_LEVEL": "error",
 	}
 	c, err := config.Load(func(name string) string { return settings[name] }, nil)

@@ -75,6 +75,7 @@ func Open(ctx context.Context, c *config.Config, log *zap.Logger) (*App, error) 
 		Config: c, Log: log, Rules: Rules(c), Registry: prometheus.NewRegistry(),
 		client: providers.NewClient(providers.ClientOptions{Timeout: c.SubmitTimeout}),
 	}
+	state.LogTo(func(text string) { log.Debug(text) })
 	a.Entries = catalog.Build(catalogSettings(c, a.client))
 	var err error
 	if a.Store, err = state.Open(ctx, stateOptions(c)); err != nil {

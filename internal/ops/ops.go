@@ -61,15 +61,23 @@ func Listen(
 // Addr returns the address that is listened on.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// Run serves until the context ends.
+// Run serves until the context ends, and returns when what was asked before that is answered, or
+// after two seconds.
 func (s *Server) Run(ctx context.Context) error {
+	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
 		ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 		defer cancel()
-		_ = s.server.Shutdown(ctx)
+		if s.server.Shutdown(ctx) != nil {
+			_ = s.server.Close() // Whoever still waits has waited long enough.
+		}
 	})
-	defer stop()
-	if err := s.server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+	err := s.server.Serve(s.listener)
+	if !stop() {
+		<-ended // Serve returns as soon as Shutdown has begun.
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("operations listener: %w", err)
 	}
 	return nil

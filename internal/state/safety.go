@@ -86,6 +86,7 @@ func (s *Store) check(ctx context.Context) error {
 		return fmt.Errorf("%w: %s (or set TUMA_ALLOW_VOLATILE=true for tests)",
 			ErrForgetful, strings.Join(faults, "; "))
 	}
+	s.warn("")
 	if fsync == "everysec" && s.options.MinReplicas == 0 {
 		s.warn("appendfsync everysec without replicas: a crash of the machine may lose the last " +
 			"second; docs/guarantees.md says what that means")

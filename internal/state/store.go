@@ -157,6 +157,17 @@ func tune(pool *int, dial, read, idle *time.Duration) {
 	}
 }
 
+// LogTo sends what the Redis client says beside its errors (a dial that it repeats) to print; by
+// itself it writes plain lines to standard error. It holds for the whole process.
+func LogTo(print func(text string)) { redis.SetLogger(printer(print)) }
+
+type printer func(string)
+
+// Printf formats one line.
+func (p printer) Printf(_ context.Context, format string, args ...any) {
+	p(fmt.Sprintf(format, args...))
+}
+
 // withoutURL keeps a password in the URL out of the error.
 func withoutURL(err error, url string) string {
 	return strings.ReplaceAll(err.Error(), url, "the URL")

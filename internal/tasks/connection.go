@@ -67,8 +67,8 @@ func (steady) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// refusal reports whether Redis answered with an error; "nothing there" and "send me the script" are
-// none.
+// refusal reports whether Redis answered with an error; "nothing there" and "send me the script"
+// are none.
 func refusal(err error) bool {
 	var reply redis.Error
 	return errors.As(err, &reply) && !errors.Is(err, redis.Nil) &&

@@ -72,8 +72,8 @@ func (q *Queues) enqueue(ctx context.Context, queue, kind, id string, payload []
 	return err
 }
 
-// crowded reports whether at least limit tasks wait in a queue. Nobody takes them while the queue is
-// paused or all workers are down, and one trigger more would then do nothing but fill Redis.
+// crowded reports whether at least limit tasks wait in a queue. Nobody takes them while the queue
+// is paused or all workers are down, and one trigger more would then do nothing but fill Redis.
 func (q *Queues) crowded(ctx context.Context, queue string, limit int64) bool {
 	n, err := q.rdb.LLen(ctx, "asynq:{"+q.Name(queue)+"}:pending").Result()
 	return err == nil && n >= limit

@@ -12,9 +12,12 @@ import (
 	"tuma/internal/state"
 )
 
-// idleCheck is how often an idle server looks for a task. asynq waits 0.5 to 1.5 times as long; its
-// default of one second is most of a small disbursal's latency.
-const idleCheck = 10 * time.Millisecond
+// How often an idle server looks for a task. asynq waits 0.5 to 1.5 times as long; its default of one
+// second is most of a small disbursal's latency, and each look costs a script.
+const (
+	idleCheck     = 10 * time.Millisecond
+	idleCheckPoll = 100 * time.Millisecond // Status queries are seconds apart.
+)
 
 // Handler processes the tasks of one type.
 type Handler = asynq.Handler
@@ -47,10 +50,14 @@ func NewServer(o ServerOptions) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	idle := idleCheck
+	if o.Type == TypePoll {
+		idle = idleCheckPoll
+	}
 	config := asynq.Config{
 		Concurrency:              o.Concurrency,
 		Queues:                   map[string]int{QueueName(o.Redis.Namespace, o.Queue): 1},
-		TaskCheckInterval:        idleCheck,
+		TaskCheckInterval:        idle,
 		DelayedTaskCheckInterval: 5 * time.Second,
 		ShutdownTimeout:          o.ShutdownTimeout,
 		RetryDelayFunc:           retryDelay,
@@ -74,8 +81,8 @@ func quiet(log *zap.Logger) *zap.Logger {
 	return log.WithOptions(zap.IncreaseLevel(zap.WarnLevel))
 }
 
-// failure decides what uses up the attempts of a task. A disbursal:accept task is all that holds its
-// disbursals, so it waits for as long as Redis is away or full; triggers can be replaced.
+// failure decides what uses up the attempts of a task. A disbursal:accept task is all that holds
+// its disbursals, so it waits for as long as Redis is away or full; triggers can be replaced.
 func failure(kind string) func(error) bool {
 	return func(err error) bool {
 		return err != nil && (kind != TypeAccept || asynq.IsPanicError(err))

@@ -1,0 +1,144 @@
+package tasks_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/hibiken/asynq"
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/airtime"
+	"tuma/internal/intake"
+	"tuma/internal/providers"
+	"tuma/internal/providers/catalog"
+	"tuma/internal/redistest"
+	"tuma/internal/state"
+	"tuma/internal/tasks"
+)
+
+// inlet is the handler of disbursal:accept.
+func (r *rig) inlet() *tasks.Accept {
+	return &tasks.Accept{
+		Inlet: tasks.Inlet{Store: r.store, Queues: r.queues},
+		Rules: intake.Rules{
+			Providers:       map[string]providers.Capabilities{lipad: catalog.Known()[0]},
+			DefaultProvider: lipad,
+		},
+	}
+}
+
+// push enqueues a payload as a Go service does and returns its task once a server has had it.
+func (r *rig) push(t testing.TB, id, payload string) *asynq.TaskInfo {
+	t.Helper()
+	client := asynq.NewClientFromRedisClient(r.rdb)
+	queue := r.queues.Name(tasks.QueueDisbursals)
+	_, err := client.Enqueue(task(tasks.TypeAccept, payload), asynq.TaskID(id), asynq.Queue(queue),
+		asynq.Retention(patience))
+	require.NoError(t, err)
+	var info *asynq.TaskInfo
+	require.Eventually(t, func() bool {
+		info, err = r.inspector.GetTaskInfo(queue, id)
+		require.NoError(t, err)
+		return info.State == asynq.TaskStateCompleted || info.LastErr != ""
+	}, patience, 5e6)
+	return info
+}
+
+// rejected lists the rejected stream as source, error and job.
+func (r *rig) rejected(t testing.TB) []map[string]any {
+	t.Helper()
+	entries, err := r.rdb.XRange(context.Background(), "{"+r.options.Namespace+"}:rejected", "-",
+		"+").Result()
+	require.NoError(t, err)
+	var list []map[string]any
+	for _, entry := range entries {
+		list = append(list, entry.Values)
+	}
+	return list
+}
+
+func job(reference string, first, n int) string {
+	recipients := make([]string, n)
+	for i := range recipients {
+		recipients[i] = fmt.Sprintf(`{"phone_number":"%s","amount":"10"}`, phone(first+i).Digits())
+	}
+	return fmt.Sprintf(`{"reference":%q,"recipients":[%s]}`, reference,
+		strings.Join(recipients, ","))
+}
+
+func TestAcceptTakesJobsFromServicesThatSpeakAsynq(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.serve(t, tasks.QueueDisbursals, tasks.TypeAccept, r.inlet())
+	done := r.push(t, "one", job("a", 0, 3))
+	require.Equal(t, "1: 1 accepted, 0 known, 0 refused", string(done.Result))
+	done = r.push(t, "again", job("a", 0, 3))
+	require.Equal(t, "1: 0 accepted, 1 known, 0 refused", string(done.Result))
+	require.Empty(t, r.rejected(t))
+	r.worker(t) // The trigger of Accept is there already.
+	r.all(t, "a", airtime.Submitted, 3)
+}
+
+func TestAcceptKeepsWhatItRefuses(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.serve(t, tasks.QueueDisbursals, tasks.TypeAccept, r.inlet())
+	faulty := strings.Replace(job("f", 0, 2), `"amount":"10"`, `"amount":"1"`, 1)
+	done := r.push(t, "faulty", faulty)
+	require.Equal(t, asynq.TaskStateCompleted, done.State)
+	require.Contains(t, string(done.Result), "refused: recipients[0].amount")
+	require.NotContains(t, string(done.Result), phone(0).Digits())
+	require.Len(t, r.rejected(t), 1)
+	require.Equal(t, faulty, r.rejected(t)[0]["job"])
+	require.Equal(t, tasks.TypeAccept, r.rejected(t)[0]["source"])
+	require.Contains(t, r.rejected(t)[0]["error"], "recipients[0].amount")
+
+	r.push(t, "first", job("c", 0, 2))
+	both := `{"jobs":[` + job("c", 0, 1) + "," + job("new", 5, 1) + `]}`
+	done = r.push(t, "conflict", both)
+	require.Equal(t, "2: 1 accepted, 0 known, 1 refused", string(done.Result))
+	require.Len(t, r.rejected(t), 2)
+	require.Equal(t, both, r.rejected(t)[1]["job"])
+	require.Equal(t, "disbursal c: "+state.ErrConflict.Error(), r.rejected(t)[1]["error"])
+
+	_, err := r.store.Cancel(context.Background(), state.KindDisbursal, "gone")
+	require.NoError(t, err)
+	r.push(t, "cancelled", job("gone", 0, 1))
+	require.Len(t, r.rejected(t), 3)
+	require.Contains(t, r.rejected(t)[2]["error"], state.ErrCancelled.Error())
+
+	done = r.push(t, "too-many", `{"jobs":[`+job("x", 0, 600)+","+job("y", 600, 600)+`]}`)
+	require.Equal(t, asynq.TaskStateCompleted, done.State, "repeating it would not help")
+	require.Len(t, r.rejected(t), 4)
+}
+
+func TestAcceptIsRepeatedForAsLongAsRedisIsFull(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	r := newRig(t, func(o *state.Options) { o.URL = server.URL() })
+	ctx := context.Background()
+	const ballast = 32 << 20 // Beside it, connections and scripts weigh nothing.
+	require.NoError(t, r.rdb.SetRange(ctx, "ballast", ballast, "x").Err())
+	used, err := r.rdb.InfoMap(ctx, "memory").Result()
+	require.NoError(t, err)
+	var bytes int
+	_, err = fmt.Sscan(used["Memory"]["used_memory"], &bytes)
+	require.NoError(t, err)
+	require.NoError(t, r.rdb.ConfigSet(ctx, "maxmemory", fmt.Sprint(bytes*20/17)).Err())
+
+	r.serve(t, tasks.QueueDisbursals, tasks.TypeAccept, r.inlet())
+	tried := r.push(t, "full", job("a", 0, 1))
+	require.Contains(t, tried.LastErr, "maxmemory")
+	require.Zero(t, tried.Retried, "a full Redis must not use up the producer's attempts")
+	require.Empty(t, r.rejected(t))
+
+	require.NoError(t, r.rdb.ConfigSet(ctx, "maxmemory", "0").Err())
+	require.Eventually(t, func() bool {
+		info, err := r.inspector.GetTaskInfo(r.queues.Name(tasks.QueueDisbursals), "full")
+		require.NoError(t, err)
+		return info.State == asynq.TaskStateCompleted
+	}, patience, 5e7)
+	require.Equal(t, int64(1), r.statuses(t, "a")[airtime.Queued])
+}

@@ -1,0 +1,190 @@
+package tasks_test
+
+import (
+	"context"
+	"net/http"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/airtime"
+	"tuma/internal/providers"
+	"tuma/internal/providers/catalog"
+	"tuma/internal/sandbox"
+	"tuma/internal/state"
+	"tuma/internal/tasks"
+)
+
+func TestADisbursalGoesFromAcceptToSettled(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.worker(t)
+	r.poller(t)
+	r.accept(t, disbursal("d1", 0, 600))
+	r.accept(t, disbursal("d2", 600, 600))
+	r.all(t, "d1", airtime.Successful, 600)
+	r.all(t, "d2", airtime.Successful, 600)
+	r.paidOnce(t, 1200)
+
+	require.Eventually(t, func() bool {
+		return len(r.completed(t, lipad)) > 0 && len(r.completed(t, tasks.QueuePoll)) > 1
+	}, patience, 10*time.Millisecond)
+	readable := regexp.MustCompile(`^(\d+: \d+ accepted, \d+ rejected|nothing to send: \w+)$`)
+	for _, done := range r.completed(t, lipad) {
+		require.Regexp(t, `^lipad:\d+$`, done.ID)
+		require.Regexp(t, `^\{"provider":"lipad","ring":\d+\}$`, string(done.Payload))
+		require.Regexp(t, readable, string(done.Result))
+	}
+	asked := regexp.MustCompile(`^\d+: \d+ changed, \d+ settled, \d+ open$`)
+	const uuid = `[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`
+	for _, done := range r.completed(t, tasks.QueuePoll) {
+		require.Regexp(t, `^`+uuid+`:\d+$`, done.ID)
+		require.Regexp(t, `^\{"batch":"`+uuid+`","provider":"lipad","number":\d+\}$`,
+			string(done.Payload))
+		require.Regexp(t, asked, string(done.Result))
+	}
+}
+
+// picky is a provider that refuses some recipients and accepts the others, in one answer.
+type picky struct {
+	client  *providers.Client
+	base    string
+	refused map[airtime.MSISDN]bool
+	// strange adds a line about a number that was never sent.
+	strange bool
+}
+
+func (p *picky) Prepare(
+	_ context.Context, batch providers.Batch,
+) (*providers.Submission, error) {
+	read := func(providers.Response) (providers.Answer, bool) {
+		answer := providers.Answer{Verdict: airtime.Accepted}
+		for _, r := range batch.Recipients {
+			if p.refused[r.Phone] {
+				answer.Lines = append(answer.Lines, providers.Line{
+					Phone: r.Phone, Verdict: airtime.Refused, Reason: airtime.ReasonRefused,
+				})
+			}
+		}
+		if p.strange {
+			answer.Lines = append(answer.Lines, providers.Line{
+				Phone: phone(99_999_999), Verdict: airtime.Refused,
+			})
+		}
+		return answer, true
+	}
+	return p.client.NewSubmission(p.base, http.Header{}, []byte("{}"), read)
+}
+
+// entry is the catalog's row of the picky provider.
+func (p *picky) entry() catalog.Entry {
+	capabilities := catalog.Known()[0]
+	capabilities.Accepted = airtime.Successful // Nobody asks it.
+	return catalog.Entry{Capabilities: capabilities, Provider: p}
+}
+
+func TestTheResultSaysWhatBecameOfTheRecipients(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.entry = (&picky{
+		client: r.client, base: r.provider.base, strange: true,
+		refused: map[airtime.MSISDN]bool{phone(1): true, phone(500): true, phone(999): true},
+	}).entry()
+	r.worker(t)
+	r.accept(t, disbursal("d", 0, 1000))
+	r.all(t, "d", airtime.Successful, 997)
+	require.Equal(t, int64(3), r.statuses(t, "d")[airtime.Rejected])
+	require.Eventually(t, func() bool { return len(r.completed(t, lipad)) == 1 }, patience,
+		10*time.Millisecond)
+	require.Equal(t, "1000: 997 accepted, 3 rejected", string(r.completed(t, lipad)[0].Result))
+	require.InDelta(t, 1, r.count(t, "tuma_unplaced_lines_total", "provider", lipad), 0)
+	require.InDelta(t, 1, r.count(t, "tuma_submissions_total", "provider", lipad, "verdict",
+		"accepted", "reason", ""), 0)
+}
+
+func TestAnUnknownCodeIsCountedAndLeavesTheRecipientOpen(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	faults := r.simulator.Faults()
+	faults.Status.UnknownCodes = sandbox.NextRequests(2)
+	faults.Pace.OpenPolls = 0
+	require.NoError(t, r.simulator.SetFaults(faults))
+	r.accept(t, disbursal("d", 0, 4))
+	r.turn(t)
+	one := r.query(t)
+	require.Contains(t, one, "open")
+	unknown := r.count(t, "tuma_unrecognised_statuses_total", "provider", lipad)
+	require.Positive(t, unknown)
+	require.Equal(t, int64(unknown), r.statuses(t, "d")[airtime.Submitted],
+		"who has an unknown code must stay open")
+	r.query(t)
+	r.query(t)
+	r.all(t, "d", airtime.Successful, 4)
+}
+
+// query waits for the next due query and makes it; it returns the handler's result.
+func (r *rig) query(t testing.TB) string {
+	t.Helper()
+	var polls []state.Poll
+	require.Eventually(t, func() bool {
+		var err error
+		polls, err = r.store.Due(context.Background(), 1, time.Minute)
+		require.NoError(t, err)
+		return len(polls) == 1
+	}, patience, 5*time.Millisecond)
+	return r.ask(t, polls[0])
+}
+
+// ask has a query made by a server of the poll queue and returns its result.
+func (r *rig) ask(t testing.TB, p state.Poll) string {
+	t.Helper()
+	require.NoError(t, r.queues.Poll(context.Background(), p))
+	stop := r.serve(t, tasks.QueuePoll, tasks.TypePoll, r.poll())
+	defer stop()
+	var info *asynq.TaskInfo
+	require.Eventually(t, func() bool {
+		for _, done := range r.completed(t, tasks.QueuePoll) {
+			if done.ID == taskID(p) {
+				info = done
+				return true
+			}
+		}
+		return false
+	}, patience, 5*time.Millisecond)
+	return string(info.Result)
+}
+
+func taskID(p state.Poll) string { return p.Batch + ":" + strconv.Itoa(p.Number) }
+
+func TestAStaleQueryDoesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.accept(t, disbursal("d", 0, 2))
+	r.turn(t)
+	var first, second []state.Poll
+	for _, into := range []*[]state.Poll{&first, &second} {
+		require.Eventually(t, func() bool {
+			var err error
+			*into, err = r.store.Due(context.Background(), 1, time.Millisecond)
+			require.NoError(t, err)
+			return len(*into) == 1
+		}, patience, 5*time.Millisecond)
+	}
+	require.Equal(t, "superseded by query 2", r.ask(t, first[0]))
+	require.Zero(t, r.provider.queries())
+	require.Contains(t, r.ask(t, second[0]), "0 settled, 2 open")
+	require.Equal(t, 1, r.provider.queries())
+	require.Equal(t, "the batch has been forgotten",
+		r.ask(t, state.Poll{Batch: "none", Provider: lipad, Number: 1}))
+}
+
+func TestAnUnreadableTriggerIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	err := r.poll().ProcessTask(context.Background(), task(tasks.TypePoll, "not JSON"))
+	require.ErrorIs(t, err, asynq.SkipRetry)
+}

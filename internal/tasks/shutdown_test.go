@@ -1,0 +1,89 @@
+package tasks_test
+
+import (
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/airtime"
+	"tuma/internal/state"
+)
+
+func TestShutdownFinishesTheRequestOnTheWire(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *state.Options) { o.MaxInFlight = 1 })
+	entered, leave := make(chan struct{}, 10), make(chan struct{})
+	r.provider.instead(send, func(w http.ResponseWriter, q *http.Request) {
+		entered <- struct{}{}
+		<-leave
+		r.simulator.ServeHTTP(w, q)
+	})
+	stop := r.worker(t)
+	r.accept(t, disbursal("first", 0, 1000))
+	<-entered
+	r.accept(t, disbursal("second", 1000, 1000))
+	var stopped atomic.Bool
+	var stops sync.WaitGroup
+	stops.Go(func() {
+		stop()
+		stopped.Store(true)
+	})
+	time.Sleep(300 * time.Millisecond)
+	early := stopped.Load()
+	close(leave)
+	stops.Wait()
+	require.False(t, early, "it did not wait for the answer")
+	require.Equal(t, map[airtime.Status]int64{airtime.Submitted: 1000}, r.statuses(t, "first"))
+	require.Equal(t, map[airtime.Status]int64{airtime.Queued: 1000}, r.statuses(t, "second"))
+	require.Zero(t, r.channel(t).InFlight, "its slot is free again")
+	time.Sleep(200 * time.Millisecond)
+	require.Equal(t, 1, r.provider.sends())
+
+	r.worker(t)
+	r.all(t, "second", airtime.Submitted, 1000)
+	r.paidOnce(t, 2000)
+}
+
+func TestAStoppingWorkerClaimsNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.acceptSilently(t, disbursal("d", 0, 1))
+	stopping := make(chan struct{})
+	close(stopping)
+	require.NoError(t, r.submit(stopping).ProcessTask(t.Context(), task("batch:submit", "{}")))
+	require.Zero(t, r.provider.sends())
+	require.Equal(t, int64(1), r.channel(t).Pending)
+}
+
+// TestACancelledTaskFinishesItsRequest: "cancel" in the dashboard ends the trigger, never a payment
+// that is on the wire.
+func TestACancelledTaskFinishesItsRequest(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	entered, leave := make(chan struct{}, 1), make(chan struct{})
+	r.provider.instead(send, func(w http.ResponseWriter, q *http.Request) {
+		entered <- struct{}{}
+		<-leave
+		r.simulator.ServeHTTP(w, q)
+	})
+	r.worker(t)
+	r.accept(t, disbursal("d", 0, 10))
+	<-entered
+	active, err := r.inspector.ListActiveTasks(r.queues.Name(lipad))
+	require.NoError(t, err)
+	require.Len(t, active, 1)
+	require.NoError(t, r.inspector.CancelProcessing(active[0].ID))
+	require.Eventually(t, func() bool {
+		list, err := r.inspector.ListActiveTasks(r.queues.Name(lipad))
+		require.NoError(t, err)
+		return len(list) == 0
+	}, patience, time.Millisecond)
+	close(leave)
+	r.all(t, "d", airtime.Submitted, 10)
+	require.Equal(t, 1, r.provider.sends())
+	require.Zero(t, r.channel(t).InFlight)
+}

@@ -1,0 +1,156 @@
+package tasks_test
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/airtime"
+	"tuma/internal/state"
+	"tuma/internal/tasks"
+)
+
+// forget deletes every key of asynq's that belongs to the rig's database.
+func (r *rig) forget(t testing.TB) {
+	t.Helper()
+	keys, err := r.rdb.Keys(context.Background(), "asynq:*").Result()
+	require.NoError(t, err)
+	if len(keys) > 0 {
+		require.NoError(t, r.rdb.Del(context.Background(), keys...).Err())
+	}
+}
+
+func TestLostTriggersOnlyCostTime(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *state.Options) { o.MaxInFlight = 2 })
+	slow := 50 * time.Millisecond
+	r.provider.instead(send, func(w http.ResponseWriter, q *http.Request) {
+		time.Sleep(slow)
+		r.simulator.ServeHTTP(w, q)
+	})
+	// Before anybody works, in the middle of submitting, and in the middle of asking.
+	for i := range 4 {
+		r.accept(t, disbursal(string(rune('a'+i)), 1000*i, 1000))
+	}
+	r.forget(t)
+	r.worker(t)
+	require.Eventually(t, func() bool { return r.provider.sends() > 0 }, patience, time.Millisecond)
+	r.forget(t)
+	r.poller(t)
+	require.Eventually(t, func() bool { return r.provider.queries() > 0 }, patience,
+		time.Millisecond)
+	r.forget(t)
+	for i := range 4 {
+		r.all(t, string(rune('a'+i)), airtime.Successful, 1000)
+	}
+	r.paidOnce(t, 4000)
+}
+
+func TestRepeatedTriggersAreHarmless(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.accept(t, disbursal("d", 0, 50))
+	for n := range 20 {
+		r.queues.Ring(context.Background(),
+			&state.Ring{Provider: lipad, Number: int64(100 + n)}, nil,
+			&state.Ring{Provider: lipad, Number: int64(100 + n)})
+	}
+	r.worker(t)
+	r.poller(t)
+	r.all(t, "d", airtime.Successful, 50)
+	require.Equal(t, 1, r.provider.sends())
+	r.paidOnce(t, 50)
+}
+
+func TestTwoHandlersShareTheWork(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *state.Options) { o.MaxInFlight = 2 })
+	var mu sync.Mutex
+	out, most := 0, 0
+	r.provider.instead(send, func(w http.ResponseWriter, q *http.Request) {
+		mu.Lock()
+		out++
+		most = max(most, out)
+		mu.Unlock()
+		time.Sleep(20 * time.Millisecond)
+		r.simulator.ServeHTTP(w, q)
+		mu.Lock()
+		out--
+		mu.Unlock()
+	})
+	for i := range 6 {
+		r.acceptSilently(t, disbursal(string(rune('a'+i)), 1000*i, 1000))
+	}
+	var both sync.WaitGroup
+	for range 3 {
+		both.Go(func() {
+			err := r.submit(nil).ProcessTask(context.Background(), task(tasks.TypeSubmit, "{}"))
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	both.Wait()
+	require.Equal(t, 2, most, "as many requests as slots, never more")
+	require.Equal(t, 6, r.provider.sends())
+	r.paidOnce(t, 6000)
+}
+
+func TestAPausedQueueStopsItsProvider(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *state.Options) { o.MaxInFlight = 1 })
+	entered, leave := make(chan struct{}, 10), make(chan struct{})
+	r.provider.instead(send, func(w http.ResponseWriter, q *http.Request) {
+		entered <- struct{}{}
+		<-leave
+		r.simulator.ServeHTTP(w, q)
+	})
+	r.worker(t)
+	for i := range 5 {
+		r.accept(t, disbursal(string(rune('a'+i)), 1000*i, 1000))
+	}
+	<-entered
+	require.NoError(t, r.inspector.PauseQueue(r.queues.Name(lipad)))
+	close(leave)
+	require.Eventually(t, func() bool { return r.channel(t).InFlight == 0 }, patience,
+		5*time.Millisecond)
+	time.Sleep(300 * time.Millisecond)
+	require.Equal(t, 1, r.provider.sends(), "the batch on the wire was the last")
+	require.NoError(t, r.inspector.UnpauseQueue(r.queues.Name(lipad)))
+	require.Eventually(t, func() bool { return r.provider.sends() == 5 }, patience,
+		5*time.Millisecond)
+}
+
+// TestTriggersDoNotPileUp: nobody takes tasks from a paused queue, or while no worker runs, for
+// days perhaps; the sweeps and the schedule go on.
+func TestTriggersDoNotPileUp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	ctx := context.Background()
+	for n := range 100 {
+		r.queues.Ring(ctx, &state.Ring{Provider: lipad, Number: int64(n + 1)})
+	}
+	waiting, err := r.inspector.GetQueueInfo(r.queues.Name(lipad))
+	require.NoError(t, err)
+	require.Less(t, waiting.Pending, 50)
+	require.Positive(t, waiting.Pending)
+
+	// A thousand batches are due again and again, and nobody asks.
+	for i := range 30 {
+		r.acceptSilently(t, disbursal(string(rune('a'+i)), i, 1))
+		r.turn(t)
+	}
+	due := &tasks.Due{
+		Store: r.store, Queues: r.queues, Log: r.log, Redeliver: time.Millisecond,
+	}
+	loop(t, due.Run)
+	time.Sleep(3 * time.Second)
+	waiting, err = r.inspector.GetQueueInfo(r.queues.Name(tasks.QueuePoll))
+	require.NoError(t, err)
+	require.Positive(t, waiting.Pending)
+	require.LessOrEqual(t, waiting.Pending, 240)
+}
