@@ -51,7 +51,7 @@ func New(o Options) (*Handler, error) {
 		return nil, ErrOpen
 	}
 	// The dashboard panics on a bad address; a client that can be built here can be built there.
-	probe, err := state.Dial(o.Redis, nil)
+	probe, err := state.Dial(o.Redis)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ type connection state.Options
 
 // MakeRedisClient builds the client. New has checked that it can be built.
 func (c connection) MakeRedisClient() any {
-	client, err := state.Dial(state.Options(c), nil)
+	client, err := state.Dial(state.Options(c))
 	if err != nil {
 		panic(err)
 	}

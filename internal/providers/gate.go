@@ -60,13 +60,19 @@ func (g *gate) pass() error {
 		return nil
 	case g.state != gateArmed:
 		return errGateShut
-	case !g.now().Before(g.deadline):
+	case g.late(g.now()):
 		g.state = gateLate
 		return errGateLate
 	default:
 		g.state = gateOpen
 		return nil
 	}
+}
+
+// late compares both clocks: the monotonic one, which nobody sets, and that of the wall, which goes
+// on while the machine is suspended. A wall clock set forward only makes a request unsent.
+func (g *gate) late(now time.Time) bool {
+	return !now.Before(g.deadline) || !now.Round(0).Before(g.deadline.Round(0))
 }
 
 // seal shuts the gate unless bytes have left, and returns the state that is now final.

@@ -297,7 +297,7 @@ func (x *machine) record(*rapid.T) {
 	got.Ring = nil
 	x.equal(want, got, "record")
 	if a.Pause != "" && !replay {
-		x.paused = x.now + 10_000
+		x.paused = max(x.paused, x.now+10_000)
 	}
 }
 

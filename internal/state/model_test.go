@@ -234,7 +234,7 @@ func (m *model) begin(b *modelBatch, holder string, attempt int) string {
 		want = airtime.Queued
 	}
 	whole := b.count(func(r *modelRecipient) bool { return r.status == want }) == len(b.members)
-	if !whole || attempt > 1 && b.known {
+	if !whole || attempt > 1 && (b.known || m.withheld(b)) {
 		if attempt == 1 {
 			m.dissolve(b)
 		} else {
@@ -257,13 +257,14 @@ func (m *model) record(b *modelBatch, a state.Answer) state.Recorded {
 	if b.recorded == a.Attempt {
 		return b.answered
 	}
-	stale := a.Attempt < b.attempt || b.state == state.BatchReturned
+	stale := a.Attempt < b.attempt || b.state == state.BatchReturned && a.Attempt == b.attempt
 	got := state.Recorded{Stale: stale}
 	if !stale {
 		b.lapse = 0
 		if a.Default.Verdict == airtime.Refused &&
 			a.Default.Reason == airtime.ReasonBatchRefused {
-			b.refused = true
+			b.refused = b.refused || a.Attempt == 1
+			b.known = b.known || a.Attempt > 1 // The first attempt may be why.
 		}
 	}
 	for i, r := range b.members {
@@ -285,7 +286,7 @@ func (m *model) record(b *modelBatch, a state.Answer) state.Recorded {
 	m.unready(b)
 	if got.Accepted > 0 {
 		b.known = true
-		m.clearSuspects()
+		m.clearSuspects(m.now)
 	}
 	return got
 }
@@ -335,15 +336,27 @@ func (m *model) suspects() []*modelBatch {
 	return list
 }
 
-func (m *model) clearSuspects() {
+// clearSuspects rejects those that were suspected at edge or before.
+func (m *model) clearSuspects(edge int64) {
 	for _, b := range m.suspects() {
+		if b.suspect > edge {
+			continue
+		}
 		b.suspect = 0
 		for _, r := range b.members {
 			if r.batch == b && r.status == airtime.InDoubt {
 				m.move(r, airtime.Rejected, b)
+				m.rejoin(r)
 			}
 		}
 	}
+}
+
+// withheld says whether a member must not be sent again: cancelled, or seen in another batch.
+func (m *model) withheld(b *modelBatch) bool {
+	return slices.ContainsFunc(b.members, func(r *modelRecipient) bool {
+		return m.cancelled(r) || len(r.earlier) > 0
+	})
 }
 
 // layDown takes a claimed batch from its holder.
@@ -384,9 +397,7 @@ func (m *model) sweep() (returned, doubted int) {
 		b.state, b.lapse = state.BatchOpen, 0
 		doubted++
 	}
-	if list := m.suspects(); len(list) > 0 && m.now-list[0].suspect > 5*modelSettle {
-		m.clearSuspects()
-	}
+	m.clearSuspects(m.now - 5*modelSettle)
 	return returned, doubted
 }
 
@@ -408,7 +419,7 @@ func (m *model) notKnown(b *modelBatch, again bool, children state.Children) sta
 	if b.refused {
 		return m.divide(b, children)
 	}
-	if again && b.doubtful() == len(b.members) {
+	if again && b.doubtful() == len(b.members) && !m.withheld(b) {
 		b.state = state.BatchReady
 		m.ready = append(m.ready, b)
 		return state.Resend
@@ -450,7 +461,7 @@ func (m *model) divide(b *modelBatch, children state.Children) state.NotKnown {
 			s.state = state.BatchReturned
 		}
 	}
-	m.paused = m.now + 300_000
+	m.paused = max(m.paused, m.now+300_000)
 	return state.OurFault
 }
 

@@ -87,8 +87,8 @@ type Resolution struct {
 }
 
 // Resolve takes a person's word about recipients, all or none. ErrMoved is returned when one of
-// them has moved since it was listed, or is not open to a person's word; ErrEarly while its request may
-// still have an effect.
+// them has moved since it was listed, or is not open to a person's word; ErrEarly while its request
+// may still have an effect.
 func (s *Store) Resolve(ctx context.Context, word Word, list []Resolution) (int, error) {
 	verdict := "unpaid"
 	if word.Paid {

@@ -156,20 +156,23 @@ func replaySendings(t *testing.T, s *state.Store, clock *clock) {
 	sweep(t, s)
 	only(t, s, "c", airtime.InDoubt)
 	deny(t, s, b.ID, clock)
+	record(t, s, answer(begin(t, s), airtime.Accepted, ""))
+	_, err = s.Accept(context.Background(), []state.Disbursal{shifted("d", 20, 2)})
+	require.NoError(t, err)
 	b = begin(t, s)
 	record(t, s, answer(b, airtime.Refused, airtime.ReasonBatchRefused))
 	deny(t, s, b.ID, clock)
-	only(t, s, "c", airtime.Queued)
+	only(t, s, "d", airtime.Queued)
 	for range 2 {
 		b = begin(t, s)
 		require.Len(t, b.Members, 1)
 		record(t, s, answer(b, airtime.Refused, airtime.ReasonBatchRefused))
 		deny(t, s, b.ID, clock)
 	}
-	only(t, s, "c", airtime.InDoubt)
+	only(t, s, "d", airtime.InDoubt)
 	clock.pass(10 * time.Minute)
 	sweep(t, s)
-	only(t, s, "c", airtime.Rejected)
+	only(t, s, "d", airtime.Rejected)
 }
 
 // deny says for two minutes that the provider does not know a batch, and returns what followed.

@@ -18,25 +18,6 @@ const (
 	sendLimit   = 0.90
 )
 
-// greet runs on every new connection before it is used: a connection to another Redis process than
-// the last one freezes claiming, because that process may have forgotten a request on the wire.
-func (s *Store) greet(ctx context.Context, conn *redis.Conn) error {
-	info, err := conn.Info(ctx, "server").Result()
-	if err != nil && !isReply(err) {
-		return fmt.Errorf("greet redis: %w", err)
-	}
-	runID := infoField(info, "run_id")
-	if runID == "" {
-		return nil // An embedded Redis: it lives and dies with its process.
-	}
-	freeze := s.options.SubmitTimeout + s.options.Guard
-	_, err = s.run(ctx, conn, "greet", runID, freeze.Milliseconds())
-	if err != nil && !isReply(err) {
-		return err
-	}
-	return nil // An error reply (a replica, another cluster node) tells nothing about a restart.
-}
-
 func isReply(err error) bool {
 	var reply redis.Error
 	return errors.As(err, &reply)
@@ -94,9 +75,26 @@ func (s *Store) check(ctx context.Context) error {
 	return nil
 }
 
+// node is the Redis that holds the state: in a cluster the others' settings and memory say nothing.
+func (s *Store) node(ctx context.Context) (redis.Cmdable, error) {
+	cluster, ok := s.client.(*redis.ClusterClient)
+	if !ok {
+		return s.client, nil
+	}
+	node, err := cluster.MasterForKey(ctx, s.keys.state())
+	if err != nil {
+		return nil, fmt.Errorf("find the cluster node of the state: %w", err)
+	}
+	return node, nil
+}
+
 // setting reads a Redis setting. Some hosted Redis do not answer CONFIG; that cannot be trusted.
 func (s *Store) setting(ctx context.Context, name string) (string, error) {
-	values, err := s.client.ConfigGet(ctx, name).Result()
+	node, err := s.node(ctx)
+	if err != nil {
+		return "", err
+	}
+	values, err := node.ConfigGet(ctx, name).Result()
 	if err != nil {
 		return "", fmt.Errorf("%w: cannot read its setting %s: %w (set TUMA_ALLOW_VOLATILE=true "+
 			"if you know that it is safe)", ErrForgetful, name, err)
@@ -131,7 +129,11 @@ func (s *Store) memoryShare(ctx context.Context) (float64, error) {
 	if time.Now().Before(s.memory.until) {
 		return s.memory.share, nil
 	}
-	info, err := s.client.Info(ctx, "memory").Result()
+	node, err := s.node(ctx)
+	if err != nil {
+		return 0, err
+	}
+	info, err := node.Info(ctx, "memory").Result()
 	if err != nil && !isReply(err) {
 		return 0, fmt.Errorf("read redis memory: %w", err)
 	}

@@ -77,8 +77,8 @@ func luaTables(o Options) string {
 	for _, look := range looks {
 		fmt.Fprintf(&b, "%d, ", look.Milliseconds())
 	}
-	fmt.Fprintf(&b, "}\nlocal RETENTION, GUARD = %d, %d\n", o.Retention.Milliseconds(),
-		o.Guard.Milliseconds())
+	fmt.Fprintf(&b, "}\nlocal RETENTION, GUARD, FREEZE = %d, %d, %d\n", o.Retention.Milliseconds(),
+		o.Guard.Milliseconds(), (o.SubmitTimeout + o.Guard).Milliseconds())
 	return b.String()
 }
 

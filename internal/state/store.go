@@ -82,7 +82,7 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	s := &Store{options: options.withDefaults()}
 	s.keys = newKeys(s.options.Namespace)
 	s.scripts = newScripts(s.options)
-	client, err := Dial(s.options, s.greet)
+	client, err := Dial(s.options)
 	if err != nil {
 		return nil, err
 	}
@@ -104,11 +104,8 @@ func (s *Store) Close() error {
 // Options returns the settings with their defaults filled in.
 func (s *Store) Options() Options { return s.options }
 
-// Dial builds the client that all of Tuma uses, for the mode of the options. The function greet is
-// called on every new connection before it is used; it may be nil.
-func Dial(
-	o Options, greet func(context.Context, *redis.Conn) error,
-) (redis.UniversalClient, error) {
+// Dial builds the client that all of Tuma uses, for the mode of the options.
+func Dial(o Options) (redis.UniversalClient, error) {
 	o = o.withDefaults()
 	switch o.Mode {
 	case "single":
@@ -116,7 +113,7 @@ func Dial(
 		if err != nil {
 			return nil, fmt.Errorf("TUMA_REDIS_URL: %s", withoutURL(err, o.URL))
 		}
-		opt.OnConnect, opt.ContextTimeoutEnabled = greet, true
+		opt.ContextTimeoutEnabled = true
 		tune(&opt.PoolSize, &opt.DialTimeout, &opt.ReadTimeout, &opt.ConnMaxIdleTime)
 		return redis.NewClient(opt), nil
 	case "sentinel":
@@ -124,7 +121,7 @@ func Dial(
 		if err != nil {
 			return nil, fmt.Errorf("TUMA_REDIS_URL: %s", withoutURL(err, o.URL))
 		}
-		opt.OnConnect, opt.ContextTimeoutEnabled = greet, true
+		opt.ContextTimeoutEnabled = true
 		tune(&opt.PoolSize, &opt.DialTimeout, &opt.ReadTimeout, &opt.ConnMaxIdleTime)
 		return redis.NewFailoverClient(opt), nil
 	case "cluster":
@@ -132,7 +129,7 @@ func Dial(
 		if err != nil {
 			return nil, fmt.Errorf("TUMA_REDIS_URL: %s", withoutURL(err, o.URL))
 		}
-		opt.OnConnect, opt.ContextTimeoutEnabled = greet, true
+		opt.ContextTimeoutEnabled = true
 		tune(&opt.PoolSize, &opt.DialTimeout, &opt.ReadTimeout, &opt.ConnMaxIdleTime)
 		return redis.NewClusterClient(opt), nil
 	default:

@@ -46,7 +46,7 @@ func TestAFailedAcknowledgementIsRepeated(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, nil)
 		o := throughWire(t, r, firstAck())
-		client, err := state.Dial(o, nil)
+		client, err := state.Dial(o)
 		require.NoError(t, err)
 		server := asynq.NewServerFromRedisClient(client, asynq.Config{
 			Queues: map[string]int{r.queues.Name(lipad): 1}, LogLevel: asynq.FatalLevel,

@@ -17,7 +17,7 @@ import (
 // for the next task at once when Redis answers with an error (full, read-only, loading), which
 // takes a core of ours and of Redis's just when that is in trouble: such answers take their time.
 func serverConnection(options state.Options) (redis.UniversalClient, error) {
-	rdb, err := state.Dial(options, nil)
+	rdb, err := state.Dial(options)
 	if err != nil {
 		return nil, err
 	}

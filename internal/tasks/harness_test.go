@@ -147,7 +147,7 @@ func newRig(t testing.TB, change func(*state.Options)) *rig {
 
 func (r *rig) openRedis(t testing.TB) {
 	t.Helper()
-	rdb, err := state.Dial(r.options, nil)
+	rdb, err := state.Dial(r.options)
 	require.NoError(t, err)
 	r.rdb = rdb
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })

@@ -36,7 +36,7 @@ type Queues struct {
 
 // OpenQueues connects to the Redis of the state.
 func OpenQueues(options state.Options, log *zap.Logger) (*Queues, error) {
-	rdb, err := state.Dial(options, nil)
+	rdb, err := state.Dial(options)
 	if err != nil {
 		return nil, err
 	}

@@ -12,8 +12,8 @@ import (
 	"tuma/internal/state"
 )
 
-// How often an idle server looks for a task. asynq waits 0.5 to 1.5 times as long; its default of one
-// second is most of a small disbursal's latency, and each look costs a script.
+// How often an idle server looks for a task. asynq waits 0.5 to 1.5 times as long; its default of
+// one second is most of a small disbursal's latency, and each look costs a script.
 const (
 	idleCheck     = 10 * time.Millisecond
 	idleCheckPoll = 100 * time.Millisecond // Status queries are seconds apart.

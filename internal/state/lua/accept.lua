@@ -30,6 +30,7 @@ local function refusal(ref, digest, import, campaign)
   if cancelled({ref = ref, import = import, campaign = campaign}) then return 'cancelled' end
 end
 
+local evidence = redis.call('EXISTS', key('earlier')) == 1
 for i = 0, count - 1 do
   local a = 3 + i * 10
   local ref, digest, provider, currency = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
@@ -50,10 +51,15 @@ for i = 0, count - 1 do
     local books, field = books_of(page, import, campaign), provider .. ' ' .. currency .. ' '
     enter(books, field .. 'requested', n, sum)
     enter(books, field .. STATUS.q.name, n, sum)
+    if evidence then -- A Redis that forgot the disbursal may know its sending.
+      local d = disbursal(ref)
+      for pos = 1, n do rejoin(d, pos) end
+    end
   end
   words[i + 1] = word
 end
 
+flush()
 local rings = {}
 for provider in pairs(touched) do
   redis.call('SADD', key('providers'), provider)

@@ -26,6 +26,9 @@ local whole = b.known == 0 or attempt == 1
 for _, slice in ipairs(slices_of(b)) do
   for _, run in ipairs(runs(disbursal(slice[1]), slice[2], slice[3])) do
     whole = whole and run[3] == expected and run[4] == b.id
+    for pos = run[1], whole and attempt > 1 and run[2] or 0 do
+      whole = whole and not withheld(disbursal(slice[1]), pos)
+    end
   end
 end
 if not whole then

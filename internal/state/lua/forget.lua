@@ -26,6 +26,10 @@ local function forget(ref, d)
   redis.call('SET', key('digest', ref), redis.call('HGET', key('disbursal', ref), 'digest'),
     'PX', ARGV[3])
   redis.call('DEL', key('disbursal', ref))
+  for pos = 1, d.n do
+    redis.call('HDEL', key('earlier'), ref .. ' ' .. pos)
+    redis.call('SREM', key('overpaid'), ref .. ' ' .. pos)
+  end
   if d.import ~= '' then redis.call('LREM', key('importrefs', d.import), 1, ref) end
   if d.campaign ~= '' then redis.call('LREM', key('campaignrefs', d.campaign), 1, ref) end
 end

@@ -32,7 +32,11 @@ end
 
 -- A batch that has settled is looked at late; that the provider has forgotten it says nothing.
 if b.state == 'done' then
-  schedule(b, 0)
+  if asked and b.answered ~= b.polls then
+    b.answered, b.looks = b.polls, b.looks + 1
+    schedule(b, LOOKS[b.looks + 1] or 0)
+    flush()
+  end
   return {'ask', 0, 0}
 end
 if b.state ~= 'doubt' or b.known == 1 then return ask(tonumber(ARGV[3])) end
@@ -113,6 +117,15 @@ local function our_fault()
   pause(provider, 'our_fault', 300000)
 end
 
+local function repeatable()
+  if ARGV[6] ~= '1' or b.doubtful ~= b.n then return false end
+  for i = 1, b.n do
+    local d, pos = member(b, i)
+    if withheld(d, pos) then return false end
+  end
+  return true
+end
+
 local decision
 if b.refused == 1 then withhold() end
 if b.refused == 1 and b.doubtful == 0 then
@@ -129,7 +142,7 @@ elseif b.refused == 1 then
     our_fault()
     decision = 'our_fault'
   end
-elseif ARGV[6] == '1' and b.doubtful == b.n then
+elseif repeatable() then
   b.state = 'ready'
   schedule(b, 0)
   redis.call('RPUSH', key('ready', provider), b.id)

@@ -35,6 +35,7 @@ local function next_query()
     end
     return tonumber(ARGV[3])
   end
+  if ARGV[6] ~= '1' then return tonumber(ARGV[3]) end -- No answer is no look.
   b.looks = b.looks + 1
   return LOOKS[b.looks + 1] or 0
 end
@@ -47,7 +48,8 @@ if poll > 0 and poll == b.polls and poll ~= b.answered and b.state ~= 'sending' 
   if was == 'done' or b.state ~= 'done' then
     delay = next_query()
   else
-    delay = LOOKS[1] -- It settled just now, and conclude has scheduled the first look.
+    -- It settled just now, and conclude has scheduled the first look.
+    delay = b.reopened and tonumber(ARGV[3]) or LOOKS[1]
   end
   schedule(b, delay)
 elseif b.reopened then

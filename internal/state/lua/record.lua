@@ -39,7 +39,8 @@ for i = 13, #ARGV, 5 do
     reference = ARGV[i + 3], message = ARGV[i + 4]}
 end
 
-local stale = attempt < b.attempt or b.state == 'returned'
+-- Returned with this attempt not begun: this Redis has forgotten the sending.
+local stale = attempt < b.attempt or (b.state == 'returned' and attempt == b.attempt)
 -- A Redis that has forgotten the sending may have put its members elsewhere.
 local forgotten = restored or b.attempt < attempt
 if not stale then
@@ -114,11 +115,28 @@ local function judge(d, from, to, v)
   end
 end
 
+-- A later attempt may be refused because an earlier one arrived: that is known, never halved.
 if not stale and whole.verdict == 'rejected' and whole.reason == 'batch_refused' then
-  b.refused = 1
+  if first then b.refused = 1 else b.known = 1 end
 end
+-- remember keeps what is known about members whose disbursal this Redis has forgotten too; Accept
+-- applies it when the disbursal comes again.
+local function remember(slice)
+  for pos = slice[2], slice[3] do
+    local v = exceptions[slice[4] + pos - slice[2] + 1] or whole
+    local surely_not = first and (v.verdict == 'unsent'
+      or (v.verdict == 'rejected' and b.refused == 0))
+    if not surely_not then
+      local list = earlier({ref = slice[1]}, pos)
+      list[#list + 1] = {id, v.verdict == 'accepted' and accepted_code or 'd', v.reference}
+      keep_earlier({ref = slice[1]}, pos, list)
+    end
+  end
+end
+
 for _, slice in ipairs(slices_of(b)) do
   local d = disbursal(slice[1])
+  if not d and restored then remember(slice) end
   if d and not exceptional then
     judge(d, slice[2], slice[3], whole)
   elseif d then
@@ -141,7 +159,11 @@ if not stale then
     clear_suspects(provider)
   end
 end
-if ARGV[9] ~= '' then pause(provider, ARGV[9], tonumber(ARGV[10])) end
+if ARGV[9] ~= '' then
+  pause(provider, ARGV[9], tonumber(ARGV[10]))
+elseif whole.verdict == 'unknown' and not exceptional then
+  storm(provider, ARGV[7])
+end
 flush()
 return {stale and 'stale' or 'recorded', counts.accepted, counts.rejected, counts.returned,
   counts.doubt, ring(provider, tonumber(ARGV[12]))}

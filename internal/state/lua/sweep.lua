@@ -30,8 +30,7 @@ for _ = 1, redis.call('LLEN', key('held', provider)) do
   redis.call('RPUSH', key('pending', provider), redis.call('LPOP', key('held', provider)))
 end
 
-local oldest = redis.call('ZRANGE', key('suspects', provider), 0, 0, 'WITHSCORES')
-if oldest[2] and now - tonumber(oldest[2]) > tonumber(ARGV[3]) then clear_suspects(provider) end
+clear_suspects(provider, now - tonumber(ARGV[3]))
 
 flush()
 return {returned, doubted, ring(provider, slots)}

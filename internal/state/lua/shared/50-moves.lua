@@ -168,6 +168,9 @@ local function give_back(d, from, to)
   end
 end
 
+-- withheld says whether a recipient must not be sent again: cancelled, or seen in another batch.
+local function withheld(d, pos) return cancelled(d) or #earlier(d, pos) > 0 end
+
 -- dissolve gives the members of a batch back that has never begun to send.
 local function dissolve(b)
   redis.call('ZREM', key('slots', b.provider), b.id)
@@ -193,8 +196,12 @@ local function see(d, pos, b, status, reason, reference, message)
       if STATUS[status].settled then rejoin(d, pos) end
       return 1, 0
     end
+    local said = STATUS[old].settled and evidence_of(d)[pos]:match('^[^\t]*\tperson\t') ~= nil
+    if said and rank == had then
+      write_evidence(d, pos, reason, reference, message) -- Now it is the provider's word.
+    end
     if old == 'f' and rank == STATUS.a.rank then
-      write_evidence(d, pos, reason, reference, message)
+      write_evidence(d, pos, said and 'person' or reason, reference, message)
       b.reopened = true -- The provider works on a failed recipient again: keep asking.
     end
     return 0, 0

@@ -9,7 +9,7 @@ local function conclude(b)
   b.state = b.doubtful > 0 and 'doubt' or b.open > 0 and 'open' or 'done'
   if b.state ~= 'done' and b.state ~= was and ASKS[b.provider] then
     -- A member rejoined it, or was reopened, or left the doubt in which nobody asked.
-    redis.call('ZADD', key('due'), 'NX', now + 1000, b.id)
+    redis.call('ZADD', key('due'), was == 'done' and 'LT' or 'NX', now + 1000, b.id)
   end
   if b.state == 'done' and was ~= 'done' then
     schedule(b, ASKS[b.provider] and LOOKS[1] or 0)

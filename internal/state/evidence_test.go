@@ -1,0 +1,264 @@
+package state_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/airtime"
+	"tuma/internal/state"
+)
+
+var bg = context.Background()
+
+// The first attempt may be why the second was refused.
+func TestRefusalOfASecondAttemptIsNeverHalved(t *testing.T) {
+	t.Parallel()
+	s, c := timed(t, nil)
+	accept(t, s, disbursal("a", 2))
+	_, second := resent(t, s, c)
+	record(t, s, answer(second, airtime.Refused, airtime.ReasonBatchRefused))
+	require.Equal(t, state.KeepAsking, deny(t, s, second.ID, c))
+	idle(t, s, state.IdleEmpty)
+}
+
+func TestRefusalOfASecondAttemptIsNoSuspect(t *testing.T) {
+	t.Parallel()
+	s, c := timed(t, nil)
+	accept(t, s, disbursal("a", 1))
+	_, second := resent(t, s, c)
+	record(t, s, answer(second, airtime.Refused, airtime.ReasonBatchRefused))
+	require.Equal(t, state.KeepAsking, deny(t, s, second.ID, c))
+	c.pass(10 * time.Minute)
+	sweep(t, s)
+	only(t, s, "a", airtime.InDoubt)
+}
+
+func TestWhoWasPaidByAnEarlierBatchIsNotSentAgain(t *testing.T) {
+	t.Parallel()
+	s, c := timed(t, nil)
+	first := doubtful(t, s, 1)
+	c.pass(3 * time.Minute)
+	resolve(t, s, state.Word{Resubmit: true}, rows(t, s, "a")...)
+	second := begin(t, s)
+	record(t, s, answer(second, airtime.Unknown, airtime.ReasonTimeout))
+	require.Equal(t, 1, observe(t, s, first.ID, airtime.Successful, 0).Overpaid)
+	require.Equal(t, state.KeepAsking, deny(t, s, second.ID, c))
+	idle(t, s, state.IdleEmpty)
+}
+
+func TestTheCancelledAreNotSentASecondTime(t *testing.T) {
+	t.Parallel()
+	s, c := timed(t, nil)
+	b := doubtful(t, s, 1)
+	_, err := s.Cancel(bg, state.KindDisbursal, "a")
+	require.NoError(t, err)
+	require.Equal(t, state.KeepAsking, deny(t, s, b.ID, c))
+}
+
+func TestUnknownAfterAForgottenSendingStaysInDoubt(t *testing.T) {
+	t.Parallel()
+	s, c := timed(t, nil)
+	accept(t, s, disbursal("a", 2))
+	b, holder := claim(t, s, 1000)
+	before := dumps(t, s)
+	_, err := s.BeginSend(bg, b, holder)
+	require.NoError(t, err)
+	forget(t, s, before, dumps(t, s))
+	c.pass(5 * time.Minute)
+	sweep(t, s) // It lays the claim down.
+	record(t, s, answer(b, airtime.Unknown, airtime.ReasonTimeout))
+	only(t, s, "a", airtime.InDoubt)
+}
+
+// The last second was lost with Accept, Claim and BeginSend, and the job came again.
+func TestAnswerToAForgottenDisbursalIsKept(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	before := dumps(t, s)
+	accept(t, s, disbursal("a", 2))
+	b := begin(t, s)
+	forget(t, s, before, dumps(t, s))
+	record(t, s, answer(b, airtime.Accepted, ""))
+	accept(t, s, disbursal("a", 2))
+	idle(t, s, state.IdleEmpty)
+	only(t, s, "a", airtime.Submitted)
+	balanced(t, s)
+}
+
+func TestAFailedQueryIsNoLook(t *testing.T) {
+	t.Parallel()
+	s, c := timed(t, nil)
+	accept(t, s, disbursal("a", 1))
+	b := begin(t, s)
+	record(t, s, answer(b, airtime.Accepted, ""))
+	observe(t, s, b.ID, airtime.Failed, 0)
+	looks := 0
+	for range 60 {
+		c.pass(time.Hour)
+		polls, err := s.Due(bg, 10, time.Minute)
+		require.NoError(t, err)
+		for _, p := range polls {
+			looks++
+			_, err := s.Observe(bg, p.Batch, nil, false, rhythm(p.Number)) // 503
+			require.NoError(t, err)
+		}
+	}
+	require.Greater(t, looks, 2, "an outage is not a look")
+}
+
+func TestReprocessingIsAskedAboutDespiteErrors(t *testing.T) {
+	t.Parallel()
+	s, c := timed(t, nil)
+	accept(t, s, disbursal("a", 1))
+	b := begin(t, s)
+	record(t, s, answer(b, airtime.Accepted, ""))
+	observe(t, s, b.ID, airtime.Failed, 0)
+	due := func() []state.Poll {
+		polls, err := s.Due(bg, 10, time.Minute)
+		require.NoError(t, err)
+		return polls
+	}
+	c.pass(2 * time.Hour)
+	p := due()
+	require.Len(t, p, 1)
+	again := []state.Observation{{Position: 0, Status: airtime.Reprocessing}}
+	_, err := s.Observe(bg, b.ID, again, true, rhythm(p[0].Number))
+	require.NoError(t, err)
+	c.pass(time.Hour)
+	p = due()
+	require.Len(t, p, 1)
+	o, err := s.Observe(bg, b.ID, nil, false, rhythm(p[0].Number))
+	require.NoError(t, err)
+	require.Less(t, o.Next, time.Hour)
+}
+
+func TestNotKnownKeepsTheLateLooks(t *testing.T) {
+	t.Parallel()
+	s, c := timed(t, nil)
+	b := doubtful(t, s, 1)
+	c.pass(10 * time.Minute)
+	_, err := s.Due(bg, 10, time.Minute)
+	require.NoError(t, err)
+	stale, err := s.Load(bg, b.ID)
+	require.NoError(t, err)
+	c.pass(2 * time.Minute)
+	_, err = s.Due(bg, 10, time.Minute)
+	require.NoError(t, err)
+	paid := []state.Observation{{Position: 0, Status: airtime.Successful}}
+	_, err = s.Observe(bg, b.ID, paid, true, rhythm(stale.Polls+1))
+	require.NoError(t, err)
+	_, _, err = s.NotKnown(bg, stale, true, state.Children{token(), token()}, rhythm(stale.Polls))
+	require.NoError(t, err)
+	c.pass(48 * time.Hour)
+	late, err := s.Due(bg, 10, time.Minute)
+	require.NoError(t, err)
+	require.Len(t, late, 1, "the late look")
+}
+
+func TestAClearedSuspectRejoinsItsEarlierBatch(t *testing.T) {
+	t.Parallel()
+	s, c := timed(t, nil)
+	accept(t, s, disbursal("a", 1))
+	first, second := returned(t, s)
+	record(t, s, answer(second, airtime.Refused, airtime.ReasonBatchRefused))
+	require.Equal(t, state.Suspect, deny(t, s, second.ID, c))
+	observe(t, s, first.ID, airtime.Successful, 0)
+	accept(t, s, shifted("b", 10, 1))
+	record(t, s, answer(begin(t, s), airtime.Accepted, ""))
+	only(t, s, "a", airtime.Successful)
+}
+
+func TestAPauseIsNeverShortened(t *testing.T) {
+	t.Parallel()
+	s, _ := timed(t, nil)
+	require.NoError(t, s.Pause(bg, "lipad", airtime.ReasonRateLimited, 10*time.Minute))
+	require.NoError(t, s.Pause(bg, "lipad", airtime.ReasonConnect, 0))
+	require.Greater(t, idle(t, s, state.IdlePaused).Wait, 9*time.Minute)
+}
+
+func TestWhatTheProviderConfirmsIsNoLongerAPersonsWord(t *testing.T) {
+	t.Parallel()
+	s, c := timed(t, nil)
+	b := doubtful(t, s, 1)
+	c.pass(3 * time.Minute)
+	resolve(t, s, state.Word{Paid: true}, rows(t, s, "a")...)
+	observe(t, s, b.ID, airtime.Successful, 0)
+	_, err := s.Resolve(bg, state.Word{Resubmit: true},
+		[]state.Resolution{rows(t, s, "a")[0].Resolution()})
+	require.ErrorIs(t, err, state.ErrMoved)
+}
+
+func TestNobodyDecidesWithinTheGuardOfASecondAttempt(t *testing.T) {
+	t.Parallel()
+	s, c := timed(t, nil)
+	accept(t, s, disbursal("a", 1))
+	_, second := resent(t, s, c)
+	record(t, s, answer(second, airtime.Unknown, airtime.ReasonUnreadable))
+	_, err := s.Resolve(bg, state.Word{Resubmit: true},
+		[]state.Resolution{rows(t, s, "a")[0].Resolution()})
+	require.ErrorIs(t, err, state.ErrEarly)
+}
+
+func TestAFreshSuspectIsNotRejectedWithTheOldest(t *testing.T) {
+	t.Parallel()
+	s, c := timed(t, nil)
+	require.Equal(t, state.Suspect, suspects(t, s, c, 1))
+	c.pass(5*time.Minute - 90*time.Second)
+	accept(t, s, shifted("z", 300, 1))
+	b := begin(t, s)
+	record(t, s, answer(b, airtime.Refused, airtime.ReasonBatchRefused))
+	require.Equal(t, state.Suspect, deny(t, s, b.ID, c))
+	c.pass(31 * time.Second)
+	sweep(t, s)
+	only(t, s, "s0", airtime.Rejected)
+	only(t, s, "z", airtime.InDoubt)
+}
+
+func TestTheSettledLeaveTheOverdue(t *testing.T) {
+	t.Parallel()
+	s, c := timed(t, nil)
+	accept(t, s, disbursal("a", 2))
+	b := begin(t, s)
+	record(t, s, answer(b, airtime.Refused, airtime.ReasonBatchRefused))
+	c.pass(25 * time.Hour)
+	p, err := s.Due(bg, 10, time.Minute)
+	require.NoError(t, err)
+	require.Len(t, p, 1)
+	r := rhythm(p[0].Number)
+	_, err = s.Observe(bg, b.ID, nil, false, r)
+	require.NoError(t, err)
+	require.Equal(t, state.Halved, deny(t, s, b.ID, c))
+	f, err := s.Figures(bg)
+	require.NoError(t, err)
+	require.Zero(t, f.Overdue)
+}
+
+func TestAnOpenWordLeavesThePersonsReason(t *testing.T) {
+	t.Parallel()
+	s, c := timed(t, nil)
+	b := doubtful(t, s, 1)
+	c.pass(3 * time.Minute)
+	resolve(t, s, state.Word{}, rows(t, s, "a")...)
+	observe(t, s, b.ID, airtime.Processing, 0)
+	_, err := s.Resolve(bg, state.Word{Paid: true},
+		[]state.Resolution{rows(t, s, "a")[0].Resolution()})
+	require.NoError(t, err)
+}
+
+func TestTheReopenedDoNotWaitForTheLateLook(t *testing.T) {
+	t.Parallel()
+	s, c := timed(t, nil)
+	accept(t, s, disbursal("a", 1))
+	b := begin(t, s)
+	record(t, s, answer(b, airtime.Refused, airtime.ReasonRefused))
+	c.pass(10 * time.Minute)
+	observe(t, s, b.ID, airtime.Submitted, 0)
+	only(t, s, "a", airtime.Submitted)
+	c.pass(time.Minute)
+	polls, err := s.Due(bg, 10, time.Minute)
+	require.NoError(t, err)
+	require.Len(t, polls, 1)
+}
