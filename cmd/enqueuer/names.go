@@ -29,7 +29,8 @@ func (n *naming) kind() (state.Kind, error) {
 		set  bool
 		kind state.Kind
 	}{
-		{n.disbursal, state.KindDisbursal}, {n.imported, state.KindImport},
+		{n.disbursal, state.KindDisbursal},
+		{n.imported, state.KindImport},
 		{n.campaign, state.KindCampaign},
 	} {
 		if flag.set {

@@ -125,6 +125,7 @@ func TestUpStaysUntilItIsStopped(t *testing.T) {
 	var out screen
 	ended := make(chan error, 1)
 	go func() {
+		//nolint:testifylint // A failed assertion inside ends the test by its timeout.
 		_, err := execute(ctx, &out, "--faults", "{}", "--stay", file(t, "254711222333,10"))
 		ended <- err
 	}()

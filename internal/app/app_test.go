@@ -57,13 +57,20 @@ func TestConfiguredLimitsGoOverTheKnownOnes(t *testing.T) {
 		want       map[airtime.Currency]providers.Limit
 	}{
 		{nil, known},
-		{map[airtime.Currency]config.Limit{"KES": {Max: 50_00}},
-			map[airtime.Currency]providers.Limit{"KES": {Min: 10_00, Max: 50_00}}},
-		{map[airtime.Currency]config.Limit{"KES": {Min: 20_00}},
-			map[airtime.Currency]providers.Limit{"KES": {Min: 20_00, Max: 100_00}}},
-		{map[airtime.Currency]config.Limit{"UGX": {Min: 1, Max: 2}},
+		{
+			map[airtime.Currency]config.Limit{"KES": {Max: 50_00}},
+			map[airtime.Currency]providers.Limit{"KES": {Min: 10_00, Max: 50_00}},
+		},
+		{
+			map[airtime.Currency]config.Limit{"KES": {Min: 20_00}},
+			map[airtime.Currency]providers.Limit{"KES": {Min: 20_00, Max: 100_00}},
+		},
+		{
+			map[airtime.Currency]config.Limit{"UGX": {Min: 1, Max: 2}},
 			map[airtime.Currency]providers.Limit{
-				"KES": {Min: 10_00, Max: 100_00}, "UGX": {Min: 1, Max: 2}}},
+				"KES": {Min: 10_00, Max: 100_00}, "UGX": {Min: 1, Max: 2},
+			},
+		},
 	} {
 		require.Equal(t, row.want, limits(known, row.configured))
 	}
@@ -152,10 +159,12 @@ func TestTheDashboardIsClosedBeyondLoopback(t *testing.T) {
 	}
 }
 
+//nolint:paralleltest // It sets the environment.
 func TestServeStopsWithinItsBudget(t *testing.T) {
 	for name, value := range environment(t, nil) {
 		t.Setenv(name, value)
 	}
+	//nolint:paralleltest // The environment is the parent's.
 	for name, add := range map[string]func(*App, *run.Group) error{
 		"worker": (*App).AddWorker, "poller": (*App).AddPoller,
 	} {
@@ -179,6 +188,7 @@ func TestServeStopsWithinItsBudget(t *testing.T) {
 	}
 }
 
+//nolint:paralleltest // It sets the environment.
 func TestServeRefusesABadConfiguration(t *testing.T) {
 	for name, value := range environment(t, map[string]string{"TUMA_MAX_IN_FLIGHT": "many"}) {
 		t.Setenv(name, value)

@@ -27,7 +27,6 @@ type stage struct {
 	left    []state.Entry // Left by a dead consumer.
 	diary   []string
 	failing map[string]error // By step.
-	held    map[string]bool  // References that the state holds.
 }
 
 func (s *stage) note(step, what string) error {
@@ -52,7 +51,7 @@ func (s *stage) fail(step string, err error) {
 func (s *stage) OpenJobs(context.Context) error { return s.note("open", "") }
 
 func (s *stage) ReadJobs(
-	ctx context.Context, _ string, _ int, block time.Duration,
+	_ context.Context, _ string, _ int, block time.Duration,
 ) ([]state.Entry, error) {
 	s.mu.Lock()
 	entries, err := s.fresh, s.failing["read"]

@@ -187,6 +187,7 @@ func TestRunEndsAfterItsAnswers(t *testing.T) {
 	ended, answered := make(chan error, 1), make(chan string, 1)
 	go func() { ended <- listener.Run(ctx) }()
 	go func() {
+		//nolint:testifylint // A failed assertion inside ends the test by its timeout.
 		_, body := get(t, "http://"+listener.Addr()+"/slow")
 		answered <- body
 	}()

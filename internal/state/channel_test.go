@@ -74,8 +74,10 @@ func TestCancelMarkRefusesLaterAccepts(t *testing.T) {
 	got, err := s.Accept(ctx,
 		[]state.Disbursal{disbursal("r", 1), inImport, inCampaign, known, disbursal("z", 1)})
 	require.NoError(t, err)
-	require.Equal(t, []state.Outcome{state.Cancelled, state.Cancelled, state.Cancelled,
-		state.Same, state.Accepted}, got.Outcomes)
+	require.Equal(t, []state.Outcome{
+		state.Cancelled, state.Cancelled, state.Cancelled,
+		state.Same, state.Accepted,
+	}, got.Outcomes)
 	sum, err := s.Summarize(ctx, state.KindCampaign, "blue")
 	require.NoError(t, err)
 	require.True(t, sum.Cancelled)

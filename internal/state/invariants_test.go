@@ -60,8 +60,8 @@ func (x *machine) look() snapshot {
 	for id, fields := range batches {
 		got.batches[id] = fields.Val()
 	}
-	got.pending = x.cover(got, disbursals, lists["pending"].Val())
-	got.held = x.cover(got, disbursals, lists["held"].Val())
+	got.pending = x.cover(disbursals, lists["pending"].Val())
+	got.held = x.cover(disbursals, lists["held"].Val())
 	got.ready = lists["ready"].Val()
 	for _, z := range slots.Val() {
 		got.slots[fmt.Sprint(z.Member)] = z.Score
@@ -91,7 +91,7 @@ func (x *machine) unpack(got snapshot, ref, rows string) {
 
 // cover lists the recipients that entries stand for: queued, and still at the entry's place.
 func (x *machine) cover(
-	got snapshot, disbursals map[string]*redis.MapStringStringCmd, entries []string,
+	disbursals map[string]*redis.MapStringStringCmd, entries []string,
 ) []string {
 	var covered []string
 	for _, entry := range entries {

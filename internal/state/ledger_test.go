@@ -151,7 +151,7 @@ func TestVerifyFindsDrift(t *testing.T) {
 			require.True(t, single)
 			require.NoError(t, change(s, client))
 			pages := 0
-			audit, err := s.Verify(background, func(page, of int) { pages = of })
+			audit, err := s.Verify(background, func(_, of int) { pages = of })
 			require.NoError(t, err)
 			require.NotEmpty(t, audit.Drift)
 			require.Equal(t, 1, pages)

@@ -98,8 +98,10 @@ func (s *Store) Resolve(ctx context.Context, word Word, list []Resolution) (int,
 	if err != nil {
 		return 0, fmt.Errorf("resolve: %w", err)
 	}
-	args := []any{verdict, flag(word.Resubmit), clean(word.Who), clean(word.Evidence),
-		decision.String()}
+	args := []any{
+		verdict, flag(word.Resubmit), clean(word.Who), clean(word.Evidence),
+		decision.String(),
+	}
 	for _, r := range list {
 		args = append(args, r.Reference, r.Position, string(r.Seen.Code()))
 	}

@@ -114,7 +114,8 @@ func TestReplayOfEveryVerbChangesNothing(t *testing.T) {
 	mixed := answer(b, airtime.Accepted, "")
 	mixed.Verdicts = []state.Verdict{
 		{Position: 1, Verdict: airtime.Refused, Reason: airtime.ReasonRefused},
-		{Position: 2, Verdict: airtime.Unsent}, {Position: 3, Verdict: airtime.Unknown},
+		{Position: 2, Verdict: airtime.Unsent},
+		{Position: 3, Verdict: airtime.Unknown},
 	}
 	require.Equal(t, state.Recorded{Accepted: 1, Rejected: 1, Returned: 1, InDoubt: 1},
 		record(t, s, mixed))

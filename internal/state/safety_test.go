@@ -199,8 +199,10 @@ func fill(t *testing.T, s *state.Store, share float64) {
 func TestFullRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := openWith(t, state.Options{URL: server.URL(), ClaimTimeout: time.Millisecond,
-		Asks: []string{"lipad"}})
+	s := openWith(t, state.Options{
+		URL: server.URL(), ClaimTimeout: time.Millisecond,
+		Asks: []string{"lipad"},
+	})
 	ctx := context.Background()
 	for i := range 30 {
 		accept(t, s, shifted(fmt.Sprint("r", i), i*200, 200))

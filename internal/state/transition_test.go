@@ -106,7 +106,7 @@ func polled(t *testing.T, s *state.Store, id string, now, seen airtime.Status) {
 	}
 	due, err := s.Client().ZScore(context.Background(), s.Key("due", ""), id).Result()
 	require.NoError(t, err)
-	require.LessOrEqual(t, int64(due), int64(modelStart+time.Hour.Milliseconds()),
+	require.LessOrEqual(t, int64(due), modelStart+time.Hour.Milliseconds(),
 		"failed, then %s: asked again soon", seen)
 	require.Equal(t, "m", rows(t, s, fmt.Sprintf("%s-%s", now, seen))[0].Message)
 }
