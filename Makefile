@@ -8,7 +8,7 @@ GOLANGCI = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 TEST_TIMEOUT = 15m
 FUZZTIME = 20s
 
-.PHONY: help build demo test check fmt vet lint tidy fuzz clean
+.PHONY: help build demo test proof check fmt vet lint tidy fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
@@ -24,6 +24,11 @@ test: ## run all tests with the race detector (installs redis-server when run as
 	scripts/need-redis
 	scripts/need-cc
 	go test -race -timeout $(TEST_TIMEOUT) ./...
+
+proof: ## send 200,000 recipients through real processes and compare every cent with the ledger
+	scripts/need-redis
+	TUMA_E2E_RECIPIENTS=200000 go test -count=1 -timeout $(TEST_TIMEOUT) -v \
+		-run '^TestTwoHundredThousand$$' ./internal/e2e
 
 check: fmt vet lint tidy ## run every check that is no test
 

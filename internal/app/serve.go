@@ -76,6 +76,7 @@ func Serve(ctx context.Context, p Process) (err error) {
 		return cli.Usage(err)
 	}
 	a.Log.Info("serving", zap.String("ops", addr))
+	context.AfterFunc(ctx, func() { a.Log.Info("stopping: what is on the wire is finished first") })
 	err = g.Run()
 	a.Log.Info("stopped", zap.Error(err))
 	return err

@@ -130,10 +130,14 @@ func TestFiguresOfTheState(t *testing.T) {
 	disbursal := state.Disbursal{
 		Reference: "secret-reference", Campaign: "secret-campaign", Provider: "lipad",
 		Currency: "KES", Recipients: []airtime.Recipient{
-			{Phone: airtime.MSISDNFromE164("254711222333"), Amount: airtime.Money{Minor: 1050,
-				Currency: "KES"}},
-			{Phone: airtime.MSISDNFromE164("254711222444"), Amount: airtime.Money{Minor: 1000,
-				Currency: "KES"}},
+			{Phone: airtime.MSISDNFromE164("254711222333"), Amount: airtime.Money{
+				Minor:    1050,
+				Currency: "KES",
+			}},
+			{Phone: airtime.MSISDNFromE164("254711222444"), Amount: airtime.Money{
+				Minor:    1000,
+				Currency: "KES",
+			}},
 		},
 	}
 	_, err := store.Accept(t.Context(), []state.Disbursal{disbursal})

@@ -10,12 +10,12 @@ local function frozen_for()
   if not frozen_until then
     local info = redis.pcall('INFO', 'server')
     local run = type(info) == 'string' and info:match('run_id:(%w+)')
-    local v = redis.call('HMGET', KEYS[1], 'run_id', 'frozen_until')
+    local v = redis.call('HMGET', KEYS[1], 'run_id', 'frozen_until', 'longest')
     frozen_until = tonumber(v[2] or 0)
     if run and run ~= v[1] then
       redis.call('HSET', KEYS[1], 'run_id', run)
       if v[1] then
-        frozen_until = now + FREEZE
+        frozen_until = now + tonumber(v[3] or FREEZE)
         redis.call('HSET', KEYS[1], 'frozen_until', frozen_until)
       end
     end

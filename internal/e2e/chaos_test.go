@@ -1,0 +1,159 @@
+package e2e_test
+
+import (
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/proctest"
+)
+
+// fleet keeps a number of workers and pollers running while somebody kills them.
+type fleet struct {
+	w       *world
+	command []string
+	pods    []*proctest.Process
+}
+
+func (w *world) fleet(each int) *fleet {
+	w.t.Helper()
+	f := &fleet{w: w}
+	for range each {
+		f.command = append(f.command, cmdWorker, cmdPoller)
+	}
+	for _, command := range f.command {
+		f.pods = append(f.pods, w.start(command))
+	}
+	for _, p := range f.pods {
+		p.WaitOutput("serving", patience)
+	}
+	return f
+}
+
+// replace kills one pod and starts another in its place.
+func (f *fleet) replace(i int) {
+	f.pods[i].Kill()
+	f.pods[i] = f.w.start(f.command[i])
+}
+
+// forgetTasks deletes everything of asynq's, as somebody with a wrong key pattern does.
+func (w *world) forgetTasks() {
+	w.t.Helper()
+	keys, err := w.rdb.Keys(w.t.Context(), "asynq:*").Result()
+	require.NoError(w.t, err)
+	if len(keys) > 0 {
+		require.NoError(w.t, w.rdb.Del(w.t.Context(), keys...).Err())
+	}
+}
+
+// TestKilledPodsAndLostTasks kills random pods and deletes every task, again and again, while
+// recipients are on their way. The random choices differ from run to run: nothing may depend on
+// them.
+func TestKilledPodsAndLostTasks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{
+		batch: 50, faults: `{"send":{"latency":"100ms","jitter":"200ms"}}`,
+	})
+	f := w.fleet(2)
+	jobs, wanted := makeJobs("chaos", 120, 25)
+	sent := &sync.WaitGroup{}
+	sent.Go(func() {
+		for part := range 6 {
+			w.accept(jobs[part*20 : part*20+20])
+			time.Sleep(300 * time.Millisecond)
+		}
+	})
+	for round := range 10 {
+		time.Sleep(time.Duration(100+rand.IntN(300)) * time.Millisecond)
+		f.replace(rand.IntN(len(f.pods)))
+		if round%3 == 0 {
+			w.forgetTasks()
+		}
+	}
+	sent.Wait()
+	requireEnd(t, w.finished(wanted, "chaos"), len(wanted))
+}
+
+// TestTermFinishesWhatIsOnTheWire stops a worker politely while a slow request is on the wire. The
+// worker itself must store the answer: its recipients are never in doubt.
+func TestTermFinishesWhatIsOnTheWire(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{faults: `{"send":{"latency":"1500ms"}}`})
+	worker, poller := w.start(cmdWorker), w.start(cmdPoller)
+	worker.WaitOutput("serving", patience)
+	jobs, wanted := makeJobs("term", 1, 40)
+	w.accept(jobs)
+	w.awaitSends(1)
+	poller.Term() // So that nobody but the worker can have stored the answer.
+	worker.Term()
+	require.Equal(t, 0, poller.Wait(submitTimeout+10*time.Second))
+	require.Equal(t, 0, worker.Wait(submitTimeout+10*time.Second))
+	require.Contains(t, worker.Output(), `"recipients":40,"accepted":40`)
+	for _, r := range w.report("term") {
+		require.Equal(t, "submitted", r.Status)
+	}
+	w.start(cmdPoller)
+	requireEnd(t, w.finished(wanted, "term"), len(wanted))
+	require.Equal(t, 1, w.ledger().Requests["send"])
+}
+
+// TestSecondSignalStopsAtOnce does not wait for the slow request, and still nobody is paid twice.
+func TestSecondSignalStopsAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{faults: `{"send":{"latency":"1500ms"}}`})
+	worker := w.start(cmdWorker)
+	w.start(cmdPoller)
+	jobs, wanted := makeJobs("twice", 4, 10)
+	w.accept(jobs)
+	w.awaitSends(1)
+	for limit := time.Now().Add(time.Second); worker.Running() && time.Now().Before(limit); {
+		worker.Term() // The second one that arrives counts; two that are pending are one.
+		time.Sleep(glance)
+	}
+	require.Equal(t, -1, worker.Wait(time.Second), "ended by the signal, not by itself")
+	w.start(cmdWorker)
+	requireEnd(t, w.finished(wanted, "twice"), len(wanted))
+}
+
+// TestLostAnswers loses about every twentieth answer, half of them after the provider has paid.
+// From outside both look the same.
+func TestLostAnswers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{
+		batch: 10,
+		faults: `{"send":{"lost_before":{"probability":0.025,"next":2},` +
+			`"lost_after":{"probability":0.025,"next":2}}}`,
+	})
+	w.pods(2)
+	jobs, wanted := makeJobs("lost", 100, 20)
+	w.accept(jobs)
+	requireEnd(t, w.finished(wanted, "lost"), len(wanted))
+	totals := w.ledger()
+	require.GreaterOrEqual(t, totals.Lost.Before, 3)
+	require.GreaterOrEqual(t, totals.Lost.After, 3)
+	require.Zero(t, w.rdb.ZCard(t.Context(), "{tuma}:doubt").Val())
+}
+
+// TestRedisRestart kills Redis in the middle and starts it on its file. Claiming stays frozen until
+// what was on the wire has ended.
+func TestRedisRestart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{batch: 50, faults: `{"send":{"latency":"300ms"}}`})
+	w.pods(2)
+	jobs, wanted := makeJobs("restart", 80, 25)
+	w.accept(jobs)
+	for _, sends := range []int{8, 20} {
+		w.awaitSends(sends)
+		w.redis.Kill()
+		time.Sleep(500 * time.Millisecond)
+		w.redis.Restart()
+		w.await("claiming is frozen", func() bool {
+			figures, err := w.open().Figures(t.Context())
+			return err == nil && figures.Frozen > 0
+		})
+	}
+	requireEnd(t, w.finished(wanted, "restart"), len(wanted))
+}

@@ -1,0 +1,221 @@
+package e2e_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/airtime"
+	"tuma/internal/sandbox"
+)
+
+// reported is one line of `enqueuer report --format json`.
+type reported struct {
+	Reference   string `json:"reference"`
+	PhoneNumber string `json:"phone_number"`
+	Amount      string `json:"amount"`
+	Currency    string `json:"currency"`
+	Status      string `json:"status"`
+	Batch       string `json:"batch"`
+}
+
+func (r reported) who() who { return who{r.Reference, r.PhoneNumber} }
+
+// payment names money that moved at the simulated providers.
+type payment struct{ batch, phone string }
+
+// paid says whether the status means that the recipient was paid at some time.
+func (r reported) paid() bool {
+	return slices.Contains([]string{"successful", "reversed", "refunded"}, r.Status)
+}
+
+// awaitSettled waits until the books hold that many recipients and none of them is open.
+func (w *world) awaitSettled(recipients int) {
+	w.t.Helper()
+	w.await(fmt.Sprintf("%d recipients settled", recipients), func() bool {
+		open, all := w.counts()
+		return all == int64(recipients) && open == 0
+	})
+}
+
+// counts reads from the books how many recipients are open, and how many there are.
+func (w *world) counts() (open, all int64) {
+	w.t.Helper()
+	figures, err := w.open().Figures(w.t.Context())
+	if err != nil {
+		return -1, -1 // Redis is away, as some tests have it.
+	}
+	for field, figure := range figures.Book {
+		words := strings.Fields(field)
+		if len(words) != 3 || words[2] == "requested" {
+			continue
+		}
+		status, err := airtime.ParseStatus(words[2])
+		require.NoError(w.t, err)
+		all += figure
+		if !status.Settled() {
+			open += figure
+		}
+	}
+	return open, all
+}
+
+// finished waits until everything has settled and makes the check that ends every test: our report
+// against the providers' own ledger. It returns how many recipients stand in each status.
+func (w *world) finished(wanted orders, names ...string) map[string]int {
+	w.t.Helper()
+	w.awaitSettled(len(wanted))
+	return w.check(wanted, names...)
+}
+
+// check compares the reports of names, which must hold everything that was ever accepted, with the
+// orders, the ledger and the results stream.
+func (w *world) check(wanted orders, names ...string) map[string]int {
+	w.t.Helper()
+	w.must(0, "verify")
+	var rows []reported
+	for _, name := range names {
+		rows = append(rows, w.report(name)...)
+	}
+	counts := map[string]int{}
+	got := make(orders, len(rows))
+	for _, r := range rows {
+		counts[r.Status]++
+		require.Equal(w.t, "KES", r.Currency)
+		_, twice := got[r.who()] // Not NotContains: it compares with every key.
+		require.False(w.t, twice, "reported twice")
+		got[r.who()] = parseCents(w.t, r.Amount)
+	}
+	requireSame(w.t, wanted, got, "the report is not what was asked for")
+	require.Empty(w.t, w.ledgerDifference(rows), "the ledger (-) and the report (+) differ")
+	w.compareResults(rows)
+	require.Zero(w.t, w.rdb.SCard(w.t.Context(), "{tuma}:overpaid").Val(), "second effects")
+	return counts
+}
+
+// requireSame compares large maps, and shows no more of their difference than helps.
+func requireSame[V comparable](t *testing.T, want, got map[who]V, what string) {
+	t.Helper()
+	require.Empty(t, difference(want, got), what)
+}
+
+// difference is a diff of what is not in both.
+func difference[K, V comparable](want, got map[K]V) string {
+	if maps.Equal(want, got) {
+		return "" // By far the most frequent answer, and cmp takes its time with large maps.
+	}
+	missing, surplus := maps.Clone(want), maps.Clone(got)
+	maps.DeleteFunc(missing, func(k K, v V) bool { other, both := got[k]; return both && v == other })
+	maps.DeleteFunc(surplus, func(k K, v V) bool { other, both := want[k]; return both && v == other })
+	return fmt.Sprintf("%.4000s", cmp.Diff(missing, surplus, cmp.AllowUnexported(who{}, payment{})))
+}
+
+// report reads every recipient of a name.
+func (w *world) report(name string) []reported {
+	w.t.Helper()
+	path := filepath.Join(w.t.TempDir(), "report.jsonl")
+	w.must(0, "report", name, "--format", "json", "-o", path)
+	file, err := os.Open(path)
+	require.NoError(w.t, err)
+	defer func() { _ = file.Close() }()
+	return decodeLines[reported](w.t, file)
+}
+
+func decodeLines[T any](t *testing.T, from io.Reader) []T {
+	t.Helper()
+	var all []T
+	decoder := json.NewDecoder(bufio.NewReader(from))
+	for {
+		var one T
+		err := decoder.Decode(&one)
+		if err == io.EOF {
+			return all
+		}
+		require.NoError(t, err)
+		all = append(all, one)
+	}
+}
+
+// ledgerDifference is the heart of the matter: reported as paid ⇔ paid exactly once, with this
+// amount, under the batch of the report. It is empty when report and ledger agree.
+func (w *world) ledgerDifference(rows []reported) string {
+	w.t.Helper()
+	var entries []sandbox.Entry
+	w.get("/sandbox/ledger/recipients", func(body io.Reader) error {
+		entries = decodeLines[sandbox.Entry](w.t, body)
+		return nil
+	})
+	moved, claimed := map[payment]string{}, map[payment]string{}
+	var total sandbox.Cents
+	for _, e := range entries {
+		if e.TimesPaid > 0 {
+			moved[payment{e.Reference, e.PhoneNumber}] = fmt.Sprintf("%d × %s", e.TimesPaid, e.AmountPaid)
+			total += e.AmountPaid
+		}
+	}
+	var sum int64
+	for _, r := range rows {
+		if r.paid() {
+			cents := parseCents(w.t, r.Amount)
+			claimed[payment{r.Batch, r.PhoneNumber}] += "1 × " + decimal(cents)
+			sum += cents
+		}
+	}
+	if found := difference(moved, claimed); found != "" {
+		return found
+	}
+	totals := w.ledger()
+	if totals.Recipients.Twice != 0 || decimal(sum) != total.String() ||
+		decimal(sum) != totals.Totals["KES"].String() {
+		return fmt.Sprintf("%d paid twice; totals: report %s, entries %s, ledger %s",
+			totals.Recipients.Twice, decimal(sum), total, totals.Totals["KES"])
+	}
+	return ""
+}
+
+// compareResults demands one entry per recipient on the results stream, and one more per
+// correction; the last one says what the report says.
+func (w *world) compareResults(rows []reported) {
+	w.t.Helper()
+	last, firsts := map[who]string{}, map[who]int{}
+	for from := "-"; ; {
+		entries, err := w.rdb.XRangeN(w.t.Context(), "{tuma}:results", from, "+", 5000).Result()
+		require.NoError(w.t, err)
+		for _, e := range entries {
+			text := func(field string) string { s, _ := e.Values[field].(string); return s }
+			recipient := who{text("reference"), text("phone_number")}
+			if text("corrected") != "true" {
+				firsts[recipient]++
+			}
+			last[recipient] = text("status") + " " + text("amount") + " " + text("batch")
+		}
+		if len(entries) == 0 {
+			break
+		}
+		from = "(" + entries[len(entries)-1].ID
+	}
+	want, once := map[who]string{}, map[who]int{}
+	for _, r := range rows {
+		want[r.who()] = r.Status + " " + r.Amount + " " + r.Batch
+		once[r.who()] = 1
+	}
+	requireSame(w.t, once, firsts, "results that are no correction: one per recipient")
+	requireSame(w.t, want, last, "the report (-) and the last result (+) differ")
+}
+
+// requireEnd demands that everybody ended paid or unpaid at the provider, and both occurred.
+func requireEnd(t *testing.T, counts map[string]int, recipients int) {
+	t.Helper()
+	require.NotZero(t, counts["successful"])
+	require.Equal(t, recipients, counts["successful"]+counts["failed"], "%v", counts)
+}

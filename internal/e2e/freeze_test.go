@@ -1,0 +1,127 @@
+package e2e_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/proctest"
+)
+
+// outlast is longer than everything that anybody waits for a silent worker.
+const outlast = submitTimeout + sendGuard + settleDelay + time.Second
+
+// freezing is a worker that stops itself (SIGSTOP) once, at the place that E2E_FREEZE names, and
+// goes on from there when it gets SIGCONT: the places are a few instructions wide, so that no
+// signal from outside would hit them.
+var freezing = &variant{
+	name: "freezing-worker", command: cmdWorker,
+	edits: []edit{{
+		file: "internal/tasks/submit.go",
+		from: "\tasked := time.Now()\n\tleft, err := s.Store.BeginSend(",
+		to: "\tproviders.Freeze(\"before begin\")\n" +
+			"\tasked := time.Now()\n\tleft, err := s.Store.BeginSend(",
+	}, {
+		file: "internal/tasks/submit.go",
+		from: "\tanswer := submission.Send(wire)\n",
+		to:   "\tproviders.Freeze(\"after begin\")\n\tanswer := submission.Send(wire)\n",
+	}, {
+		file: "internal/tasks/submit.go",
+		from: "\ta := s.translate(b, attempt, answer)\n",
+		to: "\tproviders.Freeze(\"before record\")\n" +
+			"\ta := s.translate(b, attempt, answer)\n",
+	}, {
+		file: "internal/providers/gate.go",
+		from: "\t\tg.state = gateOpen\n\t\treturn nil\n",
+		to:   "\t\tg.state = gateOpen\n\t\tFreeze(\"before write\")\n\t\treturn nil\n",
+	}, {
+		file: "internal/providers/gate.go",
+		from: "import (\n",
+		to:   "import (\n\t\"os\"\n\t\"syscall\"\n",
+	}, {
+		file: "internal/providers/gate.go",
+		from: "// gateState says",
+		to: "var freezeOnce sync.Once\n\nfunc Freeze(place string) {\n" +
+			"\tif os.Getenv(\"E2E_FREEZE\") == place {\n" +
+			"\t\tfreezeOnce.Do(func() {\n" +
+			"\t\t\t_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)\n" +
+			// A thread may go on for a moment before the signal reaches it.
+			"\t\t\ttime.Sleep(50 * time.Millisecond)\n\t\t})\n" +
+			"\t}\n}\n\n// gateState says",
+	}},
+}
+
+// awaitFrozen waits until a process has stopped itself.
+func (w *world) awaitFrozen(p *proctest.Process) {
+	w.t.Helper()
+	w.await("the worker has frozen", func() bool {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
+		return err == nil && bytes.Contains(status, []byte("State:\tT"))
+	})
+}
+
+// TestWorkerFreezesAtTheWorstMoment freezes a worker for longer than deadline, guard and settle
+// delay, at every border of the send. Meanwhile another worker does what has to be done; then the
+// first one goes on where it was. Between "before write" and the write nothing can be checked any
+// more: there the provider's refusal of a used reference is what saves us.
+func TestWorkerFreezesAtTheWorstMoment(t *testing.T) {
+	t.Parallel()
+	for _, place := range []string{"before begin", "after begin", "before write", "before record"} {
+		t.Run(place, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, setup{batch: 20})
+			frozen := w.run(freezing.build(t), []string{"E2E_FREEZE=" + place})
+			frozen.WaitOutput("serving", patience)
+			w.start(cmdPoller)
+			jobs, wanted := makeJobs("freeze", 10, 15)
+			w.accept(jobs[:8])
+			w.awaitFrozen(frozen)
+			other := w.start(cmdWorker)
+			w.awaitSettled(8 * 15)
+			time.Sleep(outlast)
+			frozen.Cont()
+			other.Kill()
+			w.accept(jobs[8:]) // The thawed worker still works.
+			requireEnd(t, w.finished(wanted, "freeze"), len(wanted))
+			require.True(t, frozen.Running())
+		})
+	}
+}
+
+// TestWorkerFrozenFromOutside freezes a worker while it waits for the provider: for a token, which
+// is before the POST, and for the answer, which is inside of it, of a request that the provider
+// carries out and of one that it never does.
+func TestWorkerFrozenFromOutside(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct{ faults, call string }{
+		"waits for a token": {`{"auth":{"latency":"700ms"}}`, "auth"},
+		"paid":              {`{"send":{"latency":"1s"}}`, "send"},
+		"hangs unpaid":      {`{"send":{"hang_before":{"next":1},"hang_limit":"30s"}}`, "send"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, setup{batch: 20, faults: row.faults})
+			frozen := w.start(cmdWorker)
+			frozen.WaitOutput("serving", patience)
+			jobs, wanted := makeJobs("frozen", 10, 15)
+			w.accept(jobs[:8])
+			w.await("a request of the worker", func() bool {
+				return w.ledger().Requests[row.call] >= 1
+			})
+			frozen.Stop()
+			w.start(cmdPoller)
+			other := w.start(cmdWorker)
+			w.awaitSettled(8 * 15)
+			time.Sleep(outlast)
+			frozen.Cont()
+			other.Kill()
+			w.accept(jobs[8:])
+			requireEnd(t, w.finished(wanted, "frozen"), len(wanted))
+			require.True(t, frozen.Running())
+		})
+	}
+}

@@ -1,0 +1,65 @@
+package e2e_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The workers here are broken on purpose, in the ways that a later change might break ours.
+var (
+	// resending takes a lost answer for proof that nothing was sent: the recipients go back to the
+	// queue and out again under another id.
+	resending = &variant{
+		name: "resending-worker", command: cmdWorker,
+		edits: []edit{{
+			file: "internal/providers/classify.go",
+			from: "answer := Answer{Verdict: airtime.Unknown,",
+			to:   "answer := Answer{Verdict: airtime.Unsent,",
+		}},
+	}
+	// unguarded sends although BeginSend has refused. It freezes like freezing does.
+	unguarded = &variant{
+		name: "unguarded-worker", command: cmdWorker,
+		edits: append(freezing.edits[:len(freezing.edits):len(freezing.edits)], edit{
+			file: "internal/tasks/submit.go",
+			from: "left, err := s.Store.BeginSend(ctx, b, token)\n",
+			to: "left, err := s.Store.BeginSend(ctx, b, token)\n" +
+				"\tif err != nil {\n\t\tleft, err = time.Second, nil\n\t}\n",
+		}),
+	}
+)
+
+// TestTheLedgerShowsARepeatedSend runs a worker that sends again what may have arrived, and demands
+// that the comparison which ends every other test says so: a check that cannot fail proves nothing.
+func TestTheLedgerShowsARepeatedSend(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{batch: 10, faults: `{"send":{"lost_after":{"next":2}}}`})
+	w.run(resending.build(t), nil)
+	w.start(cmdPoller)
+	jobs, wanted := makeJobs("broken", 5, 10)
+	w.accept(jobs)
+	w.awaitSettled(len(wanted))
+	w.must(0, "verify") // Our own books know nothing of it.
+	require.NotEmpty(t, w.ledgerDifference(w.report("broken")))
+}
+
+// TestTheLedgerShowsALateSend lets a worker send after its batch was given to others. The ledger
+// shows it, and so do we: the second effect is in the list for people.
+func TestTheLedgerShowsALateSend(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{batch: 10, faults: `{"outcomes":{"successful":1}}`})
+	late := w.run(unguarded.build(t), []string{"E2E_FREEZE=before begin"})
+	w.start(cmdPoller)
+	jobs, wanted := makeJobs("late", 1, 10)
+	w.accept(jobs)
+	w.awaitFrozen(late)
+	w.start(cmdWorker)
+	w.awaitSettled(len(wanted))
+	late.Cont()
+	w.await("every recipient is overpaid", func() bool {
+		return w.rdb.SCard(t.Context(), "{tuma}:overpaid").Val() == 10
+	})
+	require.Contains(t, w.must(0, "verify").errors, "10 recipients with a second effect")
+	require.NotEmpty(t, w.ledgerDifference(w.report("late")))
+}

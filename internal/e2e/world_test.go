@@ -1,0 +1,241 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/proctest"
+	"tuma/internal/redistest"
+	"tuma/internal/sandbox"
+	"tuma/internal/state"
+)
+
+func TestMain(m *testing.M) { os.Exit(proctest.Suite{M: m}.Run()) }
+
+// The programs under test.
+const (
+	cmdEnqueuer = "./cmd/enqueuer"
+	cmdWorker   = "./cmd/worker"
+	cmdPoller   = "./cmd/poller"
+	cmdSandbox  = "./cmd/sandbox"
+)
+
+const (
+	// patience only bounds a broken test on a busy machine.
+	patience = 2 * time.Minute
+	// glance is the pause between two looks at something that is awaited.
+	glance = 50 * time.Millisecond
+)
+
+// Short times make a lost answer cost seconds instead of minutes. What they are relative to each
+// other is as in production.
+const (
+	submitTimeout = 2 * time.Second
+	sendGuard     = time.Second
+	settleDelay   = time.Second
+	claimTimeout  = 2 * time.Second
+)
+
+// setup is what a test's world looks like; the zero value is calm.
+type setup struct {
+	// redis changes the configuration of the server.
+	redis []redistest.Option
+	// faults is the JSON of the simulated providers' faults.
+	faults string
+	// batch is the most recipients of one request; zero leaves the provider's own.
+	batch int
+	// environment is for every process of ours, after the world's own.
+	environment []string
+}
+
+// world is a test's own Redis, providers and processes.
+type world struct {
+	t           *testing.T
+	redis       *redistest.Server
+	rdb         *redis.Client
+	store       *state.Store
+	providers   string
+	environment []string
+}
+
+// newWorld starts Redis and the simulated providers. Workers and pollers are the test's to start.
+func newWorld(t *testing.T, s setup) *world {
+	t.Helper()
+	w := &world{t: t, redis: redistest.Start(t, s.redis...)}
+	w.rdb = w.redis.Client(t)
+	address := proctest.FreeAddr(t)
+	w.providers = "http://" + address
+	arguments := []string{"providers", "--addr", address, "--seed", "7"}
+	if s.faults != "" {
+		arguments = append(arguments, "--faults", s.faults)
+	}
+	w.launch(proctest.Build(t, cmdSandbox), arguments, nil)
+	w.environment = []string{
+		"TUMA_REDIS_URL=" + w.redis.URL(), "LIPAD_BASE_URL=" + w.providers,
+		"LIPAD_CONSUMER_KEY=key", "LIPAD_CONSUMER_SECRET=secret",
+		"TUMA_SUBMIT_TIMEOUT=" + submitTimeout.String(), "TUMA_SEND_GUARD=" + sendGuard.String(),
+		"TUMA_SETTLE_DELAY=" + settleDelay.String(), "TUMA_CLAIM_TIMEOUT=" + claimTimeout.String(),
+		"TUMA_SWEEP_INTERVAL=500ms", "TUMA_POLL_INITIAL=200ms", "TUMA_POLL_MAX=2s",
+	}
+	if s.batch > 0 {
+		config := filepath.Join(t.TempDir(), "tuma.yaml")
+		text := fmt.Sprintf("batch:\n  max_recipients:\n    lipad: %d\n", s.batch)
+		require.NoError(t, os.WriteFile(config, []byte(text), 0o600))
+		w.environment = append(w.environment, "TUMA_CONFIG="+config)
+	}
+	w.environment = append(w.environment, s.environment...)
+	w.await("the simulated providers answer", func() bool {
+		answer, err := http.Get(w.providers + "/sandbox/ledger")
+		return err == nil && answer.Body.Close() == nil
+	})
+	return w
+}
+
+// open gives the test its own look at the state. A Redis that can forget has none.
+func (w *world) open() *state.Store {
+	w.t.Helper()
+	if w.store == nil {
+		// The same times as the processes have: whoever meets a restarted Redis first freezes it.
+		store, err := state.Open(w.t.Context(), state.Options{
+			URL: w.redis.URL(), SubmitTimeout: submitTimeout, Guard: sendGuard,
+			SettleDelay: settleDelay, ClaimTimeout: claimTimeout,
+		})
+		require.NoError(w.t, err)
+		w.t.Cleanup(func() { _ = store.Close() })
+		w.store = store
+	}
+	return w.store
+}
+
+// launch starts a program whose output must be free of phone numbers.
+func (w *world) launch(program string, arguments, environment []string) *proctest.Process {
+	w.t.Helper()
+	p := proctest.Start(w.t, program, arguments, environment)
+	w.t.Cleanup(func() {
+		p.Kill()
+		refuseNumbers(w.t, filepath.Base(program), p.Output())
+	})
+	return p
+}
+
+// start starts one of our commands with an operations address of its own.
+func (w *world) start(command string, arguments ...string) *proctest.Process {
+	w.t.Helper()
+	return w.run(proctest.Build(w.t, command), nil, arguments...)
+}
+
+// run is start for a program that was built otherwise or gets settings of its own.
+func (w *world) run(
+	program string, environment []string, arguments ...string,
+) *proctest.Process {
+	w.t.Helper()
+	all := append(w.environment[:len(w.environment):len(w.environment)],
+		"TUMA_OPS_ADDR="+proctest.FreeAddr(w.t))
+	return w.launch(program, arguments, append(all, environment...))
+}
+
+// pods starts that many workers and pollers and waits until they serve.
+func (w *world) pods(each int) (workers, pollers []*proctest.Process) {
+	w.t.Helper()
+	for range each {
+		workers = append(workers, w.start(cmdWorker))
+		pollers = append(pollers, w.start(cmdPoller))
+	}
+	for _, p := range append(workers[:each:each], pollers...) {
+		p.WaitOutput("serving", patience)
+	}
+	return workers, pollers
+}
+
+// said is what a command that has ended printed.
+type said struct {
+	code        int
+	out, errors string
+}
+
+// enqueuer runs one enqueuer command to its end.
+func (w *world) enqueuer(arguments ...string) said {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	var out, errors bytes.Buffer
+	command := exec.CommandContext(ctx, proctest.Build(w.t, cmdEnqueuer), arguments...)
+	command.Env, command.Stdout, command.Stderr = w.environment, &out, &errors
+	err := command.Run()
+	require.NoError(w.t, ctx.Err(), "enqueuer %s takes too long", strings.Join(arguments, " "))
+	if exited := new(exec.ExitError); err != nil {
+		require.ErrorAs(w.t, err, &exited)
+	}
+	refuseNumbers(w.t, "enqueuer", errors.String())
+	require.NotContains(w.t, errors.String(), "DATA RACE")
+	return said{command.ProcessState.ExitCode(), out.String(), errors.String()}
+}
+
+// must is enqueuer for a command that has to end with the given code.
+func (w *world) must(code int, arguments ...string) said {
+	w.t.Helper()
+	s := w.enqueuer(arguments...)
+	require.Equal(w.t, code, s.code, "enqueuer %s:\n%s\n%s",
+		strings.Join(arguments, " "), s.out, s.errors)
+	return s
+}
+
+// await waits until something is so.
+func (w *world) await(what string, so func() bool) {
+	w.t.Helper()
+	for limit := time.Now().Add(patience); !so(); time.Sleep(glance) {
+		if time.Now().After(limit) {
+			require.FailNow(w.t, "not within "+patience.String()+": "+what)
+		}
+	}
+}
+
+// ledger is what the simulated providers know of themselves.
+func (w *world) ledger() sandbox.Totals {
+	w.t.Helper()
+	var totals sandbox.Totals
+	w.get("/sandbox/ledger", func(body io.Reader) error {
+		return json.NewDecoder(body).Decode(&totals)
+	})
+	return totals
+}
+
+// awaitSends waits until the providers have that many sends in hand, answered or not.
+func (w *world) awaitSends(n int) {
+	w.t.Helper()
+	w.await(fmt.Sprintf("%d sends", n), func() bool { return w.ledger().Requests["send"] >= n })
+}
+
+func (w *world) get(path string, read func(io.Reader) error) {
+	w.t.Helper()
+	answer, err := http.Get(w.providers + path)
+	require.NoError(w.t, err)
+	defer func() { _ = answer.Body.Close() }()
+	require.NoError(w.t, read(answer.Body))
+}
+
+// number finds whole Kenyan phone numbers, in both of their forms, but not inside of ids.
+var number = regexp.MustCompile(
+	`(^|[^0-9A-Za-z-])(\+?254[17][0-9]{8}|0[17][0-9]{8})([^0-9A-Za-z-]|$)`)
+
+// refuseNumbers fails the test when a text shows a phone number.
+func refuseNumbers(t *testing.T, who, text string) {
+	t.Helper()
+	if found := number.FindString(text); found != "" {
+		t.Errorf("%s shows the phone number %q", who, strings.TrimSpace(found))
+	}
+}
