@@ -52,7 +52,8 @@ end
 b.state, b.attempt, b.deadline, b.missing = 'sending', attempt, now + timeout, 0
 if b.sent == 0 then b.sent = now end
 redis.call('ZADD', key('slots', b.provider), b.deadline + guard, b.id)
--- How long a restarted Redis freezes: whoever meets it first may have other settings than the sender.
+-- How long a restarted Redis freezes: whoever meets it first may have other settings than the
+-- sender.
 if timeout + guard > tonumber(redis.call('HGET', KEYS[1], 'longest') or 0) then
   redis.call('HSET', KEYS[1], 'longest', timeout + guard)
 end
