@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
+	"tuma/internal/redistest"
 	"tuma/internal/state"
 )
 
@@ -63,7 +64,9 @@ func TestAStoppingWorkerClaimsNothing(t *testing.T) {
 // that is on the wire.
 func TestACancelledTaskFinishesItsRequest(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
+	// A cancel reaches the tasks of that id in all databases of a server: not the shared one.
+	own := redistest.Start(t)
+	r := newRig(t, func(o *state.Options) { o.URL = own.URL() })
 	entered, leave := make(chan struct{}, 1), make(chan struct{})
 	r.provider.instead(send, func(w http.ResponseWriter, q *http.Request) {
 		entered <- struct{}{}
