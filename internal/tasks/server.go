@@ -12,12 +12,14 @@ import (
 	"tuma/internal/state"
 )
 
-// How often an idle server looks for a task. asynq waits 0.5 to 1.5 times as long; its default of
-// one second is most of a small disbursal's latency, and each look costs a script.
-const (
-	idleCheck     = 10 * time.Millisecond
-	idleCheckPoll = 100 * time.Millisecond // Status queries are seconds apart.
-)
+// idleChecks are how often an idle server looks for a task of a type. asynq waits 0.5 to 1.5 times
+// as long; its default of one second is most of a small disbursal's latency, and each look costs a
+// script.
+var idleChecks = map[string]time.Duration{
+	TypeSubmit: 10 * time.Millisecond,
+	TypeAccept: 25 * time.Millisecond,
+	TypePoll:   100 * time.Millisecond, // Status queries are seconds apart.
+}
 
 // Handler processes the tasks of one type.
 type Handler = asynq.Handler
@@ -50,14 +52,10 @@ func NewServer(o ServerOptions) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	idle := idleCheck
-	if o.Type == TypePoll {
-		idle = idleCheckPoll
-	}
 	config := asynq.Config{
 		Concurrency:              o.Concurrency,
 		Queues:                   map[string]int{QueueName(o.Redis.Namespace, o.Queue): 1},
-		TaskCheckInterval:        idle,
+		TaskCheckInterval:        idleChecks[o.Type],
 		DelayedTaskCheckInterval: 5 * time.Second,
 		ShutdownTimeout:          o.ShutdownTimeout,
 		RetryDelayFunc:           retryDelay,
