@@ -43,6 +43,15 @@ type tally struct {
 	conflictCount int
 }
 
+// refusedCode is the exit code when something was refused on the way in: 5 promises that nothing
+// was accepted.
+func (t *tally) refusedCode() int {
+	if t.accepted+t.known > 0 {
+		return cli.ExitFailed
+	}
+	return cli.ExitRefused
+}
+
 // acceptance hands a plan's disbursals to the state.
 type acceptance struct {
 	inlet    tasks.Inlet
@@ -93,7 +102,7 @@ func (a *acceptance) explain(err error) error {
 	err = fmt.Errorf("%w: %d of %s are accepted", err, a.tally.accepted+a.tally.known,
 		plural(a.total, "recipient"))
 	if errors.Is(err, state.ErrCancelled) {
-		return cli.Exit(cli.ExitRefused, err)
+		return cli.Exit(a.tally.refusedCode(), err)
 	}
 	return fmt.Errorf("%w; the same command continues", err)
 }

@@ -36,7 +36,10 @@ func newImportCommand() *cobra.Command {
 checked before anything is accepted. The same file under the same reference changes nothing,
 however often it is imported: after an interruption, run the same command again.
 
-CSV columns: phone_number and amount, and optionally reference, currency, provider, campaign.`,
+CSV columns: phone_number and amount, and optionally reference, currency, provider, campaign.
+Without a reference column, disbursal R/k of import R holds the rows (k-1)*1000+1 to k*1000; rows
+among them that differ in provider, currency or campaign, or repeat a number, make R/k.2 and so on.
+With one, a faulty row refuses all rows of its reference. R may have 115 characters.`,
 		Example: `  enqueuer import rewards.csv
   enqueuer import rewards.csv --dry-run
   enqueuer import rewards.csv.gz --reference rewards-november --rejects faulty.csv --follow
@@ -217,6 +220,10 @@ func (i *importing) conflicts() error {
 	if rest := i.tally.conflictCount - len(i.tally.conflicts); rest > 0 {
 		names += fmt.Sprintf(" and %d more", rest)
 	}
-	return cli.Exit(cli.ExitRefused, fmt.Errorf("%s refused, the reference is taken by other "+
-		"content: %s; all others are accepted", plural(i.tally.conflictCount, "disbursal"), names))
+	rest := "all others are accepted"
+	if i.tally.accepted+i.tally.known == 0 {
+		rest = "nothing was accepted"
+	}
+	return cli.Exit(i.tally.refusedCode(), fmt.Errorf("%s refused, the reference is taken by other "+
+		"content: %s; %s", plural(i.tally.conflictCount, "disbursal"), names, rest))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/user"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -74,7 +75,7 @@ func (o *resolveOptions) check() error {
 		return cli.Usagef("--as: say paid or unpaid")
 	case o.resubmit && o.as == "paid":
 		return cli.Usagef("--resubmit goes with --as unpaid: who is paid is not sent again")
-	case o.evidence == "":
+	case strings.TrimSpace(o.evidence) == "":
 		return cli.Usagef("--evidence: say how it is known; it is kept with the decision")
 	}
 	if o.phone != "" {

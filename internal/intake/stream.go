@@ -142,7 +142,7 @@ type parcel struct {
 func (s *Stream) take(ctx context.Context, entries []state.Entry) {
 	var p parcel
 	for _, entry := range entries {
-		disbursal, err := DecodeJob([]byte(entry.Job), s.Rules)
+		disbursal, err := s.decode(entry)
 		if err == nil && p.recipients+len(disbursal.Recipients) > state.MaxRecipients {
 			s.deliver(ctx, &p)
 			p = parcel{}
@@ -158,6 +158,13 @@ func (s *Stream) take(ctx context.Context, entries []state.Entry) {
 		p.recipients += len(disbursal.Recipients)
 	}
 	s.deliver(ctx, &p)
+}
+
+func (s *Stream) decode(entry state.Entry) (state.Disbursal, error) {
+	if entry.Nameless {
+		return state.Disbursal{}, Faults{`the entry has no field named "job"`}
+	}
+	return DecodeJob([]byte(entry.Job), s.Rules)
 }
 
 func refusal(job string, err error) state.Refusal {

@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -14,11 +15,13 @@ import (
 // jobsGroup is the consumer group of the jobs stream.
 const jobsGroup = "enqueuer"
 
-// Entry is one entry of the jobs stream: the producer's job, and what it was sent as if it has no
-// field named job.
+// Entry is one entry of the jobs stream.
 type Entry struct {
-	ID  string
+	ID string
+	// Job is the producer's job; of an entry without a field named job, all its fields as JSON.
 	Job string
+	// Nameless is set when the entry has no field named job.
+	Nameless bool
 }
 
 // OpenJobs makes the consumer group of the jobs stream, from its beginning.
@@ -73,11 +76,12 @@ func (s *Store) TakeOverJobs(
 func entriesOf(messages []redis.XMessage) []Entry {
 	entries := make([]Entry, len(messages))
 	for i, m := range messages {
-		job, ok := m.Values["job"].(string)
-		if !ok {
-			job = fmt.Sprintf("%v", m.Values)
+		job, named := m.Values["job"].(string)
+		if !named {
+			fields, _ := json.Marshal(m.Values) // Texts by text: it cannot fail.
+			job = string(fields)
 		}
-		entries[i] = Entry{ID: m.ID, Job: job}
+		entries[i] = Entry{ID: m.ID, Job: job, Nameless: !named}
 	}
 	return entries
 }

@@ -20,7 +20,7 @@ end
 local function flush_batch(b)
   conclude(b)
   if b.doubtful > 0 then
-    redis.call('ZADD', key('doubt'), 'NX', now, b.id)
+    redis.call('ZADD', key('doubt'), 'NX', b.sent > 0 and b.sent or now, b.id)
   else
     redis.call('ZREM', key('doubt'), b.id)
   end
