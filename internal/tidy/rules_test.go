@@ -72,7 +72,7 @@ var samples = []struct {
 	{"home of the administrator", machine, "a.sh", "ls /ro" + "ot/x\n", 1},
 	{"path of an address", machine, "a.md", "https://example.com/wo" + "rk/x\n", 0},
 	{"relative path", machine, "a.sh", "ls $d/wo" + "rk/x\n", 0},
-	{"registry", machine, "a.sh", "\nGOPROXY=https://proxy.golang" + ".org\n", 2},
+	{"registry", machine, "a.sh", "\nGOPROXY=https://proxy" + "." + "golang" + "." + "org\n", 2},
 	{"lua", luaHeader, claimLua, goodLua, 0},
 	{"lua without keys", luaHeader, claimLua, lua("-- KEYS[1]: state\n", ""), 1},
 	{"lua without returns", luaHeader, claimLua, lua("-- Returns", "-- Gives"), 1},
