@@ -12,7 +12,6 @@ import (
 
 	"tuma/internal/app"
 	"tuma/internal/cli"
-	"tuma/internal/state"
 )
 
 func main() { os.Exit(enqueuer()) }
@@ -55,18 +54,7 @@ All settings are environment variables; README.md lists them.`,
 // withApp connects, runs one command and closes. Warnings about Redis are for the processes that
 // run for long; here only errors are logged, so that what a person asked for stands alone.
 func withApp(ctx context.Context, body func(*app.App) error) (err error) {
-	c, err := app.Load()
-	if err != nil {
-		return err
-	}
-	log, err := app.NewLogger(c)
-	if err != nil {
-		return cli.Usage(err)
-	}
-	a, err := app.Open(ctx, c, log.WithOptions(zap.IncreaseLevel(zap.ErrorLevel)))
-	if errors.Is(err, state.ErrForgetful) {
-		return cli.Usage(err)
-	}
+	a, err := app.OpenFromEnvironment(ctx, zap.IncreaseLevel(zap.ErrorLevel))
 	if err != nil {
 		return err
 	}

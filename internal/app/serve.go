@@ -25,8 +25,9 @@ func Load() (*config.Config, error) {
 	return c, nil
 }
 
-// OpenFromEnvironment is Load followed by Open, with the logger that the configuration asks for.
-func OpenFromEnvironment(ctx context.Context) (*App, error) {
+// OpenFromEnvironment is Load followed by Open, with the logger that the configuration asks for,
+// changed by the options.
+func OpenFromEnvironment(ctx context.Context, options ...zap.Option) (*App, error) {
 	c, err := Load()
 	if err != nil {
 		return nil, err
@@ -35,7 +36,7 @@ func OpenFromEnvironment(ctx context.Context) (*App, error) {
 	if err != nil {
 		return nil, cli.Usage(err)
 	}
-	a, err := Open(ctx, c, log)
+	a, err := Open(ctx, c, log.WithOptions(options...))
 	if errors.Is(err, state.ErrForgetful) {
 		return nil, cli.Usage(err)
 	}
