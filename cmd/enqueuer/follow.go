@@ -13,6 +13,7 @@ import (
 	"tuma/internal/airtime"
 	"tuma/internal/app"
 	"tuma/internal/cli"
+	"tuma/internal/providers"
 	"tuma/internal/state"
 )
 
@@ -132,7 +133,7 @@ func (f *follower) verdict(now time.Time) (bool, error) {
 // has passed twice.
 func (f *follower) doubtPatience() time.Duration {
 	for _, c := range f.app.Rules.Providers {
-		if c.Queries {
+		if c.Asks == providers.AskByBatch {
 			o := f.app.Store.Options()
 			return o.SubmitTimeout + o.Guard + 2*o.SettleDelay
 		}

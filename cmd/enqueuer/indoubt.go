@@ -16,6 +16,7 @@ import (
 	"tuma/internal/app"
 	"tuma/internal/cli"
 	"tuma/internal/intake"
+	"tuma/internal/providers"
 	"tuma/internal/state"
 )
 
@@ -205,7 +206,7 @@ func unconfirmed(
 
 // settler says what would settle a case, as far as the catalog knows.
 func settler(rules intake.Rules, lane state.Lane, provider string) string {
-	asks := rules.Providers[provider].Queries
+	asks := rules.Providers[provider].Asks != providers.AskNothing
 	switch {
 	case lane == state.LaneOverpaid:
 		return "nothing here: two effects were seen; ask the provider for one back"

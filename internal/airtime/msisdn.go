@@ -103,7 +103,7 @@ func readDigits(digits []byte, text string) (_ []byte, plus bool, err error) {
 
 // kenyanMobile checks the nine national digits; given is what to show when they are wrong.
 func kenyanMobile(given, national []byte) (MSISDN, error) {
-	if kenyanNetwork(national) == noNetwork {
+	if kenyanNetwork(national) == NoNetwork {
 		return MSISDN{}, numberError(given, "is not a Kenyan mobile number")
 	}
 	var full [kenyanDigits]byte
@@ -184,11 +184,11 @@ func (m MSISDN) Format(f fmt.State, verb rune) {
 // that stores or sends a number takes Digits.
 func (m MSISDN) MarshalText() ([]byte, error) { return []byte(mask(m.digits)), nil }
 
-// Network returns the operator that a Kenyan number's prefix was first given to (safaricom, airtel,
-// telkom, equitel, other), and nothing for other countries. Numbers can be ported: it is a hint.
-func (m MSISDN) Network() string {
+// Network returns the operator that a Kenyan number's prefix was first given to, NoNetwork for other
+// countries. Numbers can be ported: it is a hint.
+func (m MSISDN) Network() Network {
 	if len(m.digits) != kenyanDigits || !strings.HasPrefix(m.digits, kenya) {
-		return ""
+		return NoNetwork
 	}
-	return networkNames[kenyanNetwork(m.digits[len(kenya):])]
+	return kenyanNetwork(m.digits[len(kenya):])
 }

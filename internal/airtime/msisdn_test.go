@@ -159,7 +159,7 @@ func TestNetwork(t *testing.T) {
 		"254100000000": "airtel", "254770000000": "telkom", "254763000000": "equitel",
 		"254747000000": "other", "254131000000": "", "255711000000": "", "": "", "254": "",
 	} {
-		require.Equal(t, want, MSISDN{digits}.Network(), digits)
+		require.Equal(t, want, MSISDN{digits}.Network().String(), digits)
 	}
 }
 

@@ -42,6 +42,13 @@ const (
 	NoReason Reason = ""
 	// ReasonRefused: the provider refused the recipient.
 	ReasonRefused Reason = "refused"
+	// ReasonNetwork: the provider does not serve the recipient's network, so another one may.
+	ReasonNetwork Reason = "network"
+	// ReasonLimit: the provider does not take an amount of this size, so another one may.
+	ReasonLimit Reason = "limit"
+	// ReasonDuplicate: the provider has seen this very request before, so an earlier sending of it
+	// arrived, and nobody knows what became of that.
+	ReasonDuplicate Reason = "duplicate"
 	// ReasonBatchRefused: the provider refused the request as a whole (Lipad 721).
 	ReasonBatchRefused Reason = "batch_refused"
 	// ReasonProvider: the provider reports the recipient as failed, reversed or refunded.
@@ -79,7 +86,7 @@ const (
 // Reasons returns every reason but NoReason, for metrics that start at zero.
 func Reasons() []Reason {
 	return []Reason{
-		ReasonRefused, ReasonBatchRefused, ReasonProvider, ReasonCredentials, ReasonBalance,
+		ReasonRefused, ReasonNetwork, ReasonLimit, ReasonDuplicate, ReasonBatchRefused, ReasonProvider, ReasonCredentials, ReasonBalance,
 		ReasonRateLimited, ReasonConnect, ReasonTimeout, ReasonServerError, ReasonUnreadable,
 		ReasonMissing, ReasonLate, ReasonSilent, ReasonCancelled, ReasonPerson, ReasonStorage,
 		ReasonOurFault,

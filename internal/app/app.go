@@ -113,7 +113,7 @@ func (a *App) names() []string { return slices.Sorted(maps.Keys(a.Entries)) }
 func stateOptions(c *config.Config) state.Options {
 	var asks []string
 	for _, known := range catalog.Known() {
-		if known.Queries {
+		if known.Asks == providers.AskByBatch {
 			asks = append(asks, known.Name)
 		}
 	}

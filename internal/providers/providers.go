@@ -6,6 +6,7 @@ package providers
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"tuma/internal/airtime"
@@ -27,11 +28,68 @@ type Provider interface {
 	Prepare(ctx context.Context, batch Batch) (*Submission, error)
 }
 
-// Querier is implemented by providers that can be asked by our own reference.
+// Querier is implemented by providers that can be asked where a batch stands.
 type Querier interface {
-	// Query asks where a batch stands. A *QueryError is returned when the answer says nothing (no
-	// connection, 5xx, unreadable): the question stays open.
-	Query(ctx context.Context, batchID string) (Standing, error)
+	// Query asks where a batch stands, or some recipients of it. A *QueryError is returned when the
+	// answer says nothing (no connection, 5xx, unreadable): the question stays open.
+	Query(ctx context.Context, question Question) (Standing, error)
+}
+
+// Question is what is to be found out about a batch.
+type Question struct {
+	// BatchID is our reference. Providers of AskByBatch are asked by it alone, in one request.
+	BatchID string
+	// Recipients are whom providers of AskByRecipient are asked about, in one request each.
+	Recipients []Asked
+}
+
+// Asked is one recipient of a Question.
+type Asked struct {
+	Phone airtime.MSISDN
+	// ProviderReference is the provider's own id of the recipient, never empty.
+	ProviderReference string
+}
+
+// CallbackReader is implemented by providers that report to us by themselves.
+type CallbackReader interface {
+	// ReadCallback reads the body of a callback, a form or JSON as its media type says or, when that
+	// says nothing, as its first byte does. ErrNotAirtime is returned for what concerns another
+	// product, any other error when the body cannot be read; no error shows a phone number.
+	ReadCallback(mediaType string, body []byte) (Callback, error)
+}
+
+// Callback is what a provider reports about one recipient. What the body leaves out is zero.
+type Callback struct {
+	// BatchID is our own reference, where the provider repeats it.
+	BatchID string
+	// ProviderReference is the provider's id of the recipient, as text whatever its type was.
+	ProviderReference string
+	Phone             airtime.MSISDN
+	Amount            airtime.Money
+	// Status is zero when the provider used a word that we do not know; Code then has it.
+	Status  airtime.Status
+	Code    string
+	Message string
+	// AuthKey is the shared key that the body carries, where the provider has one.
+	AuthKey string
+}
+
+// ErrNotAirtime is returned for a callback that concerns another product of the provider.
+var ErrNotAirtime = errors.New("the callback is not about airtime")
+
+// ValidationReader is implemented by providers that ask us before they pay.
+type ValidationReader interface {
+	// ReadValidation reads the body of such a question, a form or JSON. An error is returned when it
+	// cannot be read; it shows no phone number.
+	ReadValidation(mediaType string, body []byte) (Validation, error)
+}
+
+// Validation is a provider's question whether a payment is ours.
+type Validation struct {
+	// ID is the provider's id of the question; the same question may be asked again.
+	ID     string
+	Phone  airtime.MSISDN
+	Amount airtime.Money
 }
 
 // Answer is what one submission told us.
@@ -78,22 +136,49 @@ type StandingLine struct {
 	Message           string
 }
 
+// Asking says how a provider can be asked where recipients stand.
+type Asking uint8
+
+// The ways of asking.
+const (
+	// AskNothing: the provider answers no questions.
+	AskNothing Asking = iota
+	// AskByBatch: one question by our own reference covers the whole batch, and shows whether the
+	// provider knows it at all.
+	AskByBatch
+	// AskByRecipient: one question per recipient, by the id that the provider gave it.
+	AskByRecipient
+)
+
 // Capabilities is what is known about a provider before any request: one row of the catalog.
 type Capabilities struct {
-	Name          string
+	Name string
+	// Code is the character that stands for the provider in stored rows: it never changes, and is
+	// never given to another.
+	Code          byte
 	MaxRecipients int
 	// Limits per currency; a currency without an entry is not sent.
 	Limits map[airtime.Currency]Limit
+	// WholeUnits says that amounts must have no decimals.
+	WholeUnits bool
 	// Accepted is the status of a recipient that the provider has accepted.
 	Accepted airtime.Status
+	Asks     Asking
 	// ResendSame says that an unknown submission may be repeated with the same reference and bytes
 	// once the provider has said throughout the settle delay that it does not know the reference.
 	ResendSame bool
-	// Queries says that the provider can be asked by our own reference (Querier).
-	Queries bool
-	// Patience is how long a recipient may stay open before people are told.
+	// ResendWithin is the time from the first BeginSend within which a repetition with the same
+	// bytes must have ended, because the provider recognises it so long; zero permits none.
+	ResendWithin time.Duration
+	// Callbacks says that the provider reports each recipient by the id that it gave it.
+	Callbacks bool
+	// Patience is how long a recipient may stay open before people are told; zero where none does.
 	Patience time.Duration
 }
+
+// Climbs says that batches start small and grow with each clear answer: where the fate of a lost
+// answer cannot be asked for, one must not put a thousand people in doubt.
+func (c Capabilities) Climbs() bool { return c.Asks != AskByBatch }
 
 // Limit bounds the amount of one recipient, in minor units, both inclusive.
 type Limit struct {

@@ -70,7 +70,7 @@ func (p *Poll) ask(ctx context.Context, b *state.Batch) (string, error) {
 	asked := time.Now()
 	query, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
-	standing, err := entry.Querier.Query(query, b.ID)
+	standing, err := entry.Querier.Query(query, providers.Question{BatchID: b.ID})
 	p.Meter.queried(b.Provider, standing, err, time.Since(asked))
 	switch {
 	case err != nil:

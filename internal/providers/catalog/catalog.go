@@ -26,8 +26,10 @@ type LipadSettings struct {
 type Entry struct {
 	Capabilities providers.Capabilities
 	Provider     providers.Provider
-	// Querier is nil when the provider cannot be asked by our reference.
-	Querier providers.Querier
+	// Querier, Callbacks and Validations are nil when the provider has no such ability.
+	Querier     providers.Querier
+	Callbacks   providers.CallbackReader
+	Validations providers.ValidationReader
 }
 
 // Known returns the capabilities of every provider, on or off, in the order in which documents list
@@ -52,6 +54,9 @@ func Build(s Settings) map[string]Entry {
 
 // add finds a provider's optional abilities, once.
 func add(on map[string]Entry, c providers.Capabilities, p providers.Provider) {
-	querier, _ := p.(providers.Querier)
-	on[c.Name] = Entry{Capabilities: c, Provider: p, Querier: querier}
+	e := Entry{Capabilities: c, Provider: p}
+	e.Querier, _ = p.(providers.Querier)
+	e.Callbacks, _ = p.(providers.CallbackReader)
+	e.Validations, _ = p.(providers.ValidationReader)
+	on[c.Name] = e
 }

@@ -49,6 +49,6 @@ func TestBuildConstructsWhatIsOn(t *testing.T) {
 		require.True(t, ok, c.Name)
 		require.Equal(t, c, entry.Capabilities)
 		require.NotNil(t, entry.Provider)
-		require.Equal(t, c.Queries, entry.Querier != nil, c.Name)
+		require.Equal(t, c.Asks != providers.AskNothing, entry.Querier != nil, c.Name)
 	}
 }

@@ -68,11 +68,12 @@ func New(o Options) *Lipad {
 // against a slipped decimal point, and the caller may set others.
 func Capabilities() providers.Capabilities {
 	return providers.Capabilities{
-		Name: name, MaxRecipients: maxRecipients,
+		Name: name, Code: 'L', MaxRecipients: maxRecipients,
 		Limits: map[airtime.Currency]providers.Limit{
 			"KES": {Min: 10_00, Max: 10_000_00},
 		},
-		Accepted: airtime.Submitted, ResendSame: true, Queries: true, Patience: 24 * time.Hour,
+		Accepted: airtime.Submitted, Asks: providers.AskByBatch, ResendSame: true,
+		Patience: 24 * time.Hour,
 	}
 }
 
@@ -193,7 +194,10 @@ func readBody(batchID, secret string, r providers.Response) (answer providers.An
 // Query asks where a batch stands. An empty list and a 404 mean that Lipad does not know the
 // reference. A *QueryError is returned for everything that says nothing; a refused token is renewed
 // once first.
-func (l *Lipad) Query(ctx context.Context, batchID string) (providers.Standing, error) {
+func (l *Lipad) Query(
+	ctx context.Context, question providers.Question,
+) (providers.Standing, error) {
+	batchID := question.BatchID
 	for renewed := false; ; renewed = true {
 		tok, err := l.tokens.get(ctx)
 		if err != nil {

@@ -134,7 +134,7 @@ func TestPrepareSaysThatTheBaseURLIsWrong(t *testing.T) {
 		var refused *providers.PrepareError
 		require.ErrorAs(t, err, &refused, base)
 		require.NotContains(t, err.Error(), "pw")
-		_, err = newAt(base, client).Query(t.Context(), "x")
+		_, err = newAt(base, client).Query(t.Context(), providers.Question{BatchID: "x"})
 		require.Error(t, err)
 	}
 }
@@ -196,7 +196,7 @@ func TestStandingOfTheDocumentedList(t *testing.T) {
 	t.Parallel()
 	p := newLipad(t)
 	p.standing(200, fixture(t, "status.json"))
-	got, err := p.Query(t.Context(), batchID)
+	got, err := p.Query(t.Context(), providers.Question{BatchID: batchID})
 	require.NoError(t, err)
 	want := providers.Standing{Known: true, Lines: []providers.StandingLine{
 		{
@@ -270,7 +270,7 @@ func TestStandingOfAnswersThatAreNoList(t *testing.T) {
 	}
 	for _, c := range cases {
 		p.standing(c.status, c.body)
-		got, err := p.Query(t.Context(), batchID)
+		got, err := p.Query(t.Context(), providers.Question{BatchID: batchID})
 		require.Equal(t, c.known, got.Known, c.body)
 		require.Empty(t, got.Lines)
 		if c.reason == "" {
@@ -312,9 +312,10 @@ func TestCapabilities(t *testing.T) {
 	t.Parallel()
 	got := Capabilities()
 	want := providers.Capabilities{
-		Name: "lipad", MaxRecipients: 1000,
+		Name: "lipad", Code: 'L', MaxRecipients: 1000,
 		Limits:   map[airtime.Currency]providers.Limit{"KES": {Min: 1000, Max: 1_000_000}},
-		Accepted: airtime.Submitted, ResendSame: true, Queries: true, Patience: 24 * time.Hour,
+		Accepted: airtime.Submitted, Asks: providers.AskByBatch, ResendSame: true,
+		Patience: 24 * time.Hour,
 	}
 	require.Empty(t, cmp.Diff(want, got))
 }

@@ -124,7 +124,7 @@ func TestATokenProvenByQueriesOnlyStillPauses(t *testing.T) {
 	t.Parallel()
 	p := newLipad(t)
 	p.answer(403, "")
-	_, err := p.Query(t.Context(), batchID)
+	_, err := p.Query(t.Context(), providers.Question{BatchID: batchID})
 	require.NoError(t, err)
 	require.Equal(t, airtime.ReasonCredentials, p.send(t).Pause)
 }
@@ -161,12 +161,12 @@ func TestAQueryRenewsTheTokenOnce(t *testing.T) {
 	t.Parallel()
 	p := newLipad(t)
 	p.revoke(401, "token-2")
-	_, err := p.Query(t.Context(), batchID)
+	_, err := p.Query(t.Context(), providers.Question{BatchID: batchID})
 	require.NoError(t, err)
 	require.Len(t, p.asks, 2)
 
 	p.revoke(401)
-	_, err = p.Query(t.Context(), batchID)
+	_, err = p.Query(t.Context(), providers.Question{BatchID: batchID})
 	var nothing *providers.QueryError
 	require.ErrorAs(t, err, &nothing)
 	require.Equal(t, airtime.ReasonCredentials, nothing.Reason)
@@ -205,7 +205,7 @@ func TestWithoutATokenNothingIsPrepared(t *testing.T) {
 		if c.status == 429 {
 			require.Equal(t, 3*time.Second, refused.RetryAfter)
 		}
-		_, err = p.Query(t.Context(), batchID)
+		_, err = p.Query(t.Context(), providers.Question{BatchID: batchID})
 		var nothing *providers.QueryError
 		require.ErrorAs(t, err, &nothing)
 		require.Equal(t, c.want, nothing.Reason)
