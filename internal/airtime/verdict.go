@@ -92,3 +92,11 @@ func Reasons() []Reason {
 		ReasonOurFault,
 	}
 }
+
+// ReasonOf is the reason of a status that a provider reports.
+func ReasonOf(s Status) Reason {
+	if s == Failed || s == Reversed || s == Refunded {
+		return ReasonProvider
+	}
+	return NoReason
+}

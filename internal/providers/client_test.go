@@ -47,6 +47,7 @@ func post(t *testing.T, c *Client, target string) *Submission {
 	}
 	s, err := c.NewSubmission(target, header, []byte(`{"money":1}`), accept)
 	require.NoError(t, err)
+	require.Nil(t, s.request.GetBody, "it is what would let net/http write a request again")
 	return s
 }
 

@@ -4,14 +4,20 @@ package catalog
 
 import (
 	"tuma/internal/providers"
+	"tuma/internal/providers/africastalking"
 	"tuma/internal/providers/lipad"
+	"tuma/internal/providers/quicksms"
+	"tuma/internal/providers/sozuri"
 )
 
 // Settings are what the providers are built with. A provider whose settings are nil is off.
 type Settings struct {
 	// Client carries the requests of all providers.
-	Client *providers.Client
-	Lipad  *LipadSettings
+	Client         *providers.Client
+	Lipad          *LipadSettings
+	AfricasTalking *AfricasTalkingSettings
+	QuickSMS       *QuickSMSSettings
+	Sozuri         *SozuriSettings
 }
 
 // LipadSettings are where Lipad is and who we are there.
@@ -20,6 +26,24 @@ type LipadSettings struct {
 	BaseURL string
 	// Key and Secret are asked whenever they are needed: a mounted secret may change.
 	Key, Secret func() string
+}
+
+// AfricasTalkingSettings are where Africa's Talking is and who we are there.
+type AfricasTalkingSettings struct {
+	BaseURL, Username string
+	APIKey            func() string
+}
+
+// QuickSMSSettings are where QuickSMS is and who we are there.
+type QuickSMSSettings struct {
+	BaseURL          string
+	AppKey, AppToken func() string
+}
+
+// SozuriSettings are where Sozuri is and who we are there.
+type SozuriSettings struct {
+	BaseURL, Project string
+	APIKey           func() string
 }
 
 // Entry is one provider that is on.
@@ -37,6 +61,9 @@ type Entry struct {
 func Known() []providers.Capabilities {
 	return []providers.Capabilities{
 		lipad.Capabilities(),
+		africastalking.Capabilities(),
+		quicksms.Capabilities(),
+		sozuri.Capabilities(),
 	}
 }
 
@@ -47,6 +74,21 @@ func Build(s Settings) map[string]Entry {
 		add(on, lipad.Capabilities(), lipad.New(lipad.Options{
 			BaseURL: s.Lipad.BaseURL, ConsumerKey: s.Lipad.Key, ConsumerSecret: s.Lipad.Secret,
 			Client: s.Client,
+		}))
+	}
+	if at := s.AfricasTalking; at != nil {
+		add(on, africastalking.Capabilities(), africastalking.New(africastalking.Options{
+			BaseURL: at.BaseURL, Username: at.Username, APIKey: at.APIKey, Client: s.Client,
+		}))
+	}
+	if q := s.QuickSMS; q != nil {
+		add(on, quicksms.Capabilities(), quicksms.New(quicksms.Options{
+			BaseURL: q.BaseURL, AppKey: q.AppKey, AppToken: q.AppToken, Client: s.Client,
+		}))
+	}
+	if so := s.Sozuri; so != nil {
+		add(on, sozuri.Capabilities(), sozuri.New(sozuri.Options{
+			BaseURL: so.BaseURL, Project: so.Project, APIKey: so.APIKey, Client: s.Client,
 		}))
 	}
 	return on

@@ -166,7 +166,7 @@ func (l *Lipad) read(
 // when the body is no answer of Lipad, or when the HTTP status says that we were not let in.
 func readBody(batchID, secret string, r providers.Response) (answer providers.Answer, ok bool) {
 	var body sendAnswer
-	if err := decodeObject(r.Body, &body); err != nil || body.Code.trimmed() == "" {
+	if err := providers.DecodeObject(r.Body, &body); err != nil || body.Code.Trimmed() == "" {
 		return answer, false
 	}
 	if !sameReference(body.Reference, batchID) {
@@ -175,7 +175,7 @@ func readBody(batchID, secret string, r providers.Response) (answer providers.An
 			Message: "the answer names another reference than ours",
 		}, true
 	}
-	switch body.Code.trimmed() {
+	switch body.Code.Trimmed() {
 	case codeAccepted:
 		return providers.Answer{
 			Verdict: airtime.Accepted, Message: providers.Clean(string(body.Description), secret),
@@ -247,7 +247,7 @@ func readStanding(
 			return standing, nil
 		}
 		nothing.Err = fmt.Errorf("batch %s: HTTP %d: %w", batchID, r.Status, err)
-	case r.Status == http.StatusNotFound && first(r.Body) != '<':
+	case r.Status == http.StatusNotFound && providers.FirstByte(r.Body) != '<':
 		// A page of HTML speaks of a missing route, from a proxy or a wrong base URL. "Never
 		// seen" permits sending again, so that is not taken for it.
 		return providers.Standing{}, nil
@@ -260,7 +260,7 @@ func readStanding(
 // queryError wraps a failure to ask at all.
 func queryError(batchID string, err error) error {
 	out := &providers.QueryError{
-		Reason: transportReason(err), Err: fmt.Errorf("batch %s: %w", batchID, err),
+		Reason: providers.TransportReason(err), Err: fmt.Errorf("batch %s: %w", batchID, err),
 	}
 	if refused := (*providers.PrepareError)(nil); errors.As(err, &refused) {
 		out.Reason, out.RetryAfter = refused.Reason, refused.RetryAfter

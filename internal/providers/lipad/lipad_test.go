@@ -60,6 +60,9 @@ func TestConformance(t *testing.T) {
 			_, _ = fmt.Fprintf(w, `{"access_token":%q,"expiresIn":3600}`, testToken)
 		},
 		Accept: func(submission []byte) (int, []byte) { return 200, accepting(submission) },
+		Callback: `{"phone_number":"254711000111","amount":10,"service_status":602,` +
+			`"external_reference":"da091c64-07d6-4a7c-9a9f-e0134869166c",` +
+			`"provider_reference":"2611175","correlation_id":"GHCRODJAPX6I","message":"ok"}`,
 		Talk: func(_ []byte, said string) []byte {
 			answer, err := json.Marshal(map[string]any{
 				"response_code": 721, "response_description": said,

@@ -119,7 +119,7 @@ func (t *tokens) fetch(ctx context.Context) (*token, error) {
 	asked := t.now() // The life counts from before the request: a slow answer must not add to it.
 	response, err := t.client.Ask(ctx, request)
 	if err != nil {
-		return nil, authError(transportReason(err), "ask", err)
+		return nil, authError(providers.TransportReason(err), "ask", err)
 	}
 	if response.Status < 200 || response.Status > 299 {
 		e := authError(authReason(response.Status), "ask",
@@ -128,7 +128,8 @@ func (t *tokens) fetch(ctx context.Context) (*token, error) {
 		return nil, e
 	}
 	var answer tokenAnswer
-	if err := decodeObject(response.Body, &answer); err != nil || !headerSafe(answer.AccessToken) {
+	err = providers.DecodeObject(response.Body, &answer)
+	if err != nil || !providers.HeaderSafe(string(answer.AccessToken)) {
 		return nil, authError(airtime.ReasonUnreadable, "read",
 			errors.New("HTTP 2xx without a usable access_token"))
 	}
@@ -156,21 +157,4 @@ func authReason(status int) airtime.Reason {
 	default:
 		return airtime.ReasonUnreadable
 	}
-}
-
-func transportReason(err error) airtime.Reason {
-	if e := (*providers.TransportError)(nil); errors.As(err, &e) {
-		return e.Reason
-	}
-	return airtime.ReasonConnect
-}
-
-// headerSafe reports whether a token can be a header value as it stands.
-func headerSafe(text scalar) bool {
-	for i := range len(text) {
-		if text[i] <= ' ' || text[i] > '~' {
-			return false
-		}
-	}
-	return text != ""
 }

@@ -1,14 +1,12 @@
 package lipad
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"tuma/internal/airtime"
 	"tuma/internal/providers"
@@ -38,46 +36,17 @@ const (
 	maxCode      = 16 // Bytes kept of a code that we do not know.
 )
 
-// scalar is the text of a JSON string, number or boolean. Lipad's products mix the types of the
-// same field, and an id that looks like a number must not go through a float. Null, arrays and
-// objects are the empty text.
-type scalar string
-
-// UnmarshalJSON keeps the text of any scalar as it is.
-func (s *scalar) UnmarshalJSON(raw []byte) error {
-	switch raw[0] {
-	case '"':
-		inner := raw[1 : len(raw)-1]
-		if bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
-			*s = scalar(inner)
-			return nil
-		}
-		var text string
-		if err := json.Unmarshal(raw, &text); err != nil {
-			return err
-		}
-		*s = scalar(text)
-	case 'n', '{', '[':
-		*s = ""
-	default:
-		*s = scalar(raw)
-	}
-	return nil
-}
-
-func (s scalar) trimmed() string { return strings.TrimSpace(string(s)) }
-
 type tokenAnswer struct {
-	AccessToken  scalar `json:"access_token"`
-	ExpiresIn    scalar `json:"expiresIn"`
-	ExpiresSnake scalar `json:"expires_in"`
+	AccessToken  providers.Scalar `json:"access_token"`
+	ExpiresIn    providers.Scalar `json:"expiresIn"`
+	ExpiresSnake providers.Scalar `json:"expires_in"`
 }
 
 // life returns how long the token may be used, less a margin for the way and for a slow clock.
 func (a tokenAnswer) life() time.Duration {
-	text := a.ExpiresIn.trimmed()
+	text := a.ExpiresIn.Trimmed()
 	if text == "" {
-		text = a.ExpiresSnake.trimmed()
+		text = a.ExpiresSnake.Trimmed()
 	}
 	whole, _, _ := strings.Cut(text, ".")
 	seconds, err := strconv.ParseInt(whole, 10, 32)
@@ -89,40 +58,23 @@ func (a tokenAnswer) life() time.Duration {
 }
 
 type sendAnswer struct {
-	Reference   scalar `json:"reference"`
-	Code        scalar `json:"response_code"`
-	Description scalar `json:"response_description"`
-}
-
-// decodeObject decodes a body that must be one JSON object.
-func decodeObject(body []byte, into any) error {
-	if first(body) != '{' {
-		return errors.New("the answer is no JSON object")
-	}
-	return json.Unmarshal(body, into)
-}
-
-// first returns the first byte of a body that is not white space, or zero.
-func first(body []byte) byte {
-	body = bytes.TrimLeft(body, " \t\r\n")
-	if len(body) == 0 {
-		return 0
-	}
-	return body[0]
+	Reference   providers.Scalar `json:"reference"`
+	Code        providers.Scalar `json:"response_code"`
+	Description providers.Scalar `json:"response_description"`
 }
 
 type statusLine struct {
-	Phone     scalar `json:"phone_number"`
-	Status    scalar `json:"service_status"`
-	Reference scalar `json:"external_reference"`
-	Provider  scalar `json:"provider_reference"`
-	Message   scalar `json:"message"`
+	Phone     providers.Scalar `json:"phone_number"`
+	Status    providers.Scalar `json:"service_status"`
+	Reference providers.Scalar `json:"external_reference"`
+	Provider  providers.Scalar `json:"provider_reference"`
+	Message   providers.Scalar `json:"message"`
 }
 
 // decodeStanding reads the bare array of a status query. An error is returned when the body is
 // anything else: then it cannot be told whether the reference is known.
 func decodeStanding(body []byte, batchID, secret string) (providers.Standing, error) {
-	if first(body) != '[' {
+	if providers.FirstByte(body) != '[' {
 		return providers.Standing{}, describeOther(body, secret)
 	}
 	var lines []statusLine
@@ -156,7 +108,7 @@ func decodeStanding(body []byte, batchID, secret string) (providers.Standing, er
 // describeOther says what stands where the list should be.
 func describeOther(body []byte, secret string) error {
 	var answer sendAnswer
-	if err := decodeObject(body, &answer); err != nil {
+	if err := providers.DecodeObject(body, &answer); err != nil {
 		return errors.New("the answer is neither a list nor an object")
 	}
 	return fmt.Errorf("the answer is no list but an object with %s", answer.describe(secret))
@@ -164,7 +116,7 @@ func describeOther(body []byte, secret string) error {
 
 // describe returns the code and the text of an answer, fit to be shown.
 func (a sendAnswer) describe(secret string) string {
-	return providers.Clean("response_code "+a.Code.trimmed()+": "+string(a.Description), secret)
+	return providers.Clean("response_code "+a.Code.Trimmed()+": "+string(a.Description), secret)
 }
 
 // read turns a line into a fact; ok is false when the line belongs to another reference, names no
@@ -173,8 +125,8 @@ func (l statusLine) read(batchID, secret string) (line providers.StandingLine, o
 	if !sameReference(l.Reference, batchID) {
 		return line, false
 	}
-	phone, ok := readPhone(string(l.Phone))
-	code := l.Status.trimmed()
+	phone, ok := providers.ReadPhone(string(l.Phone))
+	code := l.Status.Trimmed()
 	if !ok || code == "" {
 		return line, false
 	}
@@ -190,33 +142,9 @@ func (l statusLine) read(batchID, secret string) (line providers.StandingLine, o
 }
 
 // sameReference reports whether an echoed reference is ours; an answer without one is taken to be.
-func sameReference(echoed scalar, batchID string) bool {
-	text := echoed.trimmed()
+func sameReference(echoed providers.Scalar, batchID string) bool {
+	text := echoed.Trimmed()
 	return text == "" || strings.EqualFold(text, batchID)
-}
-
-// readPhone reads a number as an answer may spell it: +254…, 254…, 07…, 7…, with spaces or dashes.
-// It is compared with what we sent, so nothing but the spelling is checked.
-func readPhone(text string) (airtime.MSISDN, bool) {
-	digits := make([]byte, 0, 16)
-	for i := range len(text) {
-		switch c := text[i]; {
-		case c >= '0' && c <= '9':
-			digits = append(digits, c)
-		case c == ' ' || c == '-' || c == '(' || c == ')' || (c == '+' && len(digits) == 0):
-		default:
-			return airtime.MSISDN{}, false
-		}
-	}
-	number := string(digits)
-	number = strings.TrimPrefix(number, "00")
-	if national := strings.TrimPrefix(number, "0"); len(national) == 9 {
-		number = "254" + national
-	}
-	if len(number) < 10 || len(number) > 15 || number[0] == '0' {
-		return airtime.MSISDN{}, false
-	}
-	return airtime.MSISDNFromE164(number), true
 }
 
 // appendSend writes the request of a batch. It is written by hand because the same batch must give

@@ -21,17 +21,23 @@ var garbage = []struct{ kind, body string }{
 	{"application/json", `{"foo":{"bar":[1,2,{"baz":null}]}}`},
 	{"application/json", `[[1,"two"],{}]`},
 	{"application/json", `null`},
+	{"application/json", `{}`},
+	{"application/xml", `<?xml version="1.0"?><AirtimeSendResponse/>`},
+	{"application/octet-stream", "\xff\xfe\x00{"},
+	{"text/plain", "upstream says no"},
 	{"application/json", `{"message":"ok","status":"succ`},
 }
 
 // wantOf is the verdict for an HTTP status whose body says nothing.
-func wantOf(status int) airtime.Verdict {
+func wantOf(s Suite, status int, kind, body string) airtime.Verdict {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
 		return airtime.Unsent
-	default:
-		return airtime.Unknown
 	}
+	if s.TextRefuses != nil && kind == "text/plain" && body != "" && s.TextRefuses(status) {
+		return airtime.Unsent
+	}
+	return airtime.Unknown
 }
 
 // runBadAnswer checks every HTTP status with every kind of body that says nothing, and answers that
@@ -44,7 +50,8 @@ func runBadAnswer(t *testing.T, s Suite) {
 			for status := 200; status <= 599; status++ {
 				w.set(replies(status, g.kind, g.body))
 				answer := w.send(t)
-				w.requireVerdict(t, wantOf(status), answer, status, " ", g.body)
+				want := wantOf(s, status, g.kind, g.body)
+				w.requireVerdict(t, want, answer, status, " ", g.body)
 				require.NotEmpty(t, answer.Reason)
 			}
 		})
@@ -186,12 +193,12 @@ func (w *world) quoteOther(status int) {
 	w.other.Store(&other)
 }
 
-// runQuery checks that no answer without meaning settles a question: it must be an error, and only
-// a 404 may mean that the provider does not know the batch.
+// runQuery checks that no answer without meaning settles a question: it must be an error. Only
+// where the provider is asked by our own reference may a 404 mean that it does not know the batch.
 func runQuery(t *testing.T, s Suite) {
 	w := newWorld(t, s, false)
 	if _, ok := w.provider.(providers.Querier); !ok {
-		t.Skip("this provider cannot be asked by our reference")
+		t.Skip("this provider cannot be asked")
 	}
 	w.prepare(t) // Fetches what the question needs, so that it alone fails.
 	for status := 200; status <= 599; status++ {
@@ -230,6 +237,7 @@ func (w *world) requireNothingLearnt(t *testing.T, status int, body string) {
 	standing, err := w.provider.(providers.Querier).Query(t.Context(), w.question())
 	require.Empty(t, standing.Lines)
 	if err == nil {
+		require.False(t, w.suite.AskedByRecipient, "HTTP %d %q says nothing", status, body)
 		require.True(t, status == http.StatusNotFound || standing.Known,
 			"HTTP %d %q says that the batch is not known", status, body)
 		return

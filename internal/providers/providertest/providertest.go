@@ -21,22 +21,36 @@ import (
 	"tuma/internal/providers"
 )
 
-// Suite describes an adapter to the conformance suite. All fields but Other and Batch are needed.
+// Suite describes an adapter to the conformance suite. The fields up to Secrets are needed, the
+// others where they apply.
 type Suite struct {
 	// New builds the adapter for a provider at baseURL.
 	New func(baseURL string, client *providers.Client) providers.Provider
 	// Path is the URL path of a submission.
 	Path string
-	// Other answers what is no submission (a token request, for example).
-	Other http.HandlerFunc
 	// Accept returns the answer that accepts every recipient of a submission.
 	Accept func(submission []byte) (status int, answer []byte)
 	// Talk returns an answer in the provider's own shape that refuses a submission with text.
 	Talk func(submission []byte, text string) []byte
 	// Secrets are the credentials that New and Other use; none may ever be shown.
 	Secrets []string
+
+	// Other answers what is no submission (a token request, for example).
+	Other http.HandlerFunc
 	// Batch is what is submitted; two Kenyan recipients when empty.
 	Batch providers.Batch
+	// Lines returns the answer that accepts these recipients, one line each and in this order, of a
+	// provider that answers line by line. The id in a line depends on the phone number alone.
+	Lines func(named []airtime.Recipient) (status int, answer []byte)
+	// TextRefuses reports whether a text/plain body under this HTTP status is the provider's way of
+	// saying that it looked at nothing, whatever the text. Nil means that no status is.
+	TextRefuses func(status int) bool
+	// AskedByRecipient says that questions name the provider's own ids (AskByRecipient): then no
+	// answer whatsoever may mean that a batch is not known.
+	AskedByRecipient bool
+	// Callback and Validation are samples of what a CallbackReader and a ValidationReader read: JSON
+	// objects of scalars as the provider sends them.
+	Callback, Validation string
 }
 
 // Main runs a package's tests and fails when goroutines are left over. Call it from TestMain.
@@ -58,6 +72,10 @@ func Run(t *testing.T, s Suite) {
 	t.Run("once", func(t *testing.T) { t.Parallel(); runOnce(t, s) })
 	t.Run("leaks", func(t *testing.T) { t.Parallel(); runLeaks(t, s) })
 	t.Run("query", func(t *testing.T) { t.Parallel(); runQuery(t, s) })
+	if s.Lines != nil {
+		t.Run("lines", func(t *testing.T) { t.Parallel(); runLines(t, s) })
+	}
+	t.Run("callbacks", func(t *testing.T) { t.Parallel(); runCallbacks(t, s) })
 }
 
 // TwoRecipients is a batch of two Kenyan numbers, KES 10 and KES 50.50.

@@ -1,6 +1,7 @@
 package providertest
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -223,6 +224,11 @@ func runOnce(t *testing.T, s Suite) {
 		defer w.mu.Unlock()
 		require.Len(t, w.conns, 5)
 	})
+	for _, moment := range []string{"before", "while", "after"} {
+		t.Run("a connection that ends "+moment+" the second answer", func(t *testing.T) {
+			runSecondUse(t, s, moment)
+		})
+	}
 	t.Run("a server that closes after its answer", func(t *testing.T) {
 		w := newWorld(t, s, false)
 		w.set(func(rw http.ResponseWriter, _ *http.Request, body []byte) {
@@ -235,4 +241,40 @@ func runOnce(t *testing.T, s Suite) {
 			require.Contains(t, []airtime.Verdict{airtime.Accepted, airtime.Unknown}, verdict)
 		}
 	})
+}
+
+// runSecondUse answers the first request of every connection and keeps the connection, but ends it
+// at the next. There net/http repeats a POST of its own accord, if it has an Idempotency-Key and a
+// body that can be rewound. Beside the adapter's own requests, some with that header are sent.
+func runSecondUse(t *testing.T, s Suite, moment string) {
+	w := newWorld(t, s, false)
+	w.set(func(rw http.ResponseWriter, r *http.Request, body []byte) {
+		status, answer := s.Accept(body)
+		if w.usesOf(r) == 1 {
+			reply(rw, status, "application/json", answer)
+			return
+		}
+		whole := rawAnswer(status, answer, len(answer))
+		written := map[string]int{"before": 0, "while": len(whole) / 2, "after": len(whole)}
+		end(rw, whole[:written[moment]], true)
+	})
+	for range 5 {
+		w.requireVerdict(t, airtime.Accepted, w.send(t))
+	}
+	header := http.Header{"Idempotency-Key": {s.Batch.ID}}
+	for range 5 {
+		before := w.posts()
+		submission, err := w.client.NewSubmission(
+			w.server.URL+s.Path, header.Clone(), bytes.Clone(w.bodies[0]), nil)
+		require.NoError(t, err)
+		submission.Send(t.Context())
+		require.Equal(t, before+1, w.posts(), "one Send is one request on the wire")
+	}
+}
+
+// usesOf counts the submissions that came on the connection of r.
+func (w *world) usesOf(r *http.Request) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.conns[r.RemoteAddr]
 }

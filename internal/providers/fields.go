@@ -1,0 +1,53 @@
+package providers
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/url"
+	"strings"
+)
+
+// Fields are the fields of a callback by name, whatever their type was.
+type Fields map[string]Scalar
+
+// Get returns a field without the white space around it; "None", in any case, is the empty text:
+// providers write it for what is not there.
+func (f Fields) Get(name string) string {
+	text := f[name].Trimmed()
+	if strings.EqualFold(text, "none") {
+		return ""
+	}
+	return text
+}
+
+// ReadFields reads a JSON object or a form, as the media type says or, when that says neither, as
+// the first byte does: deployments receive both. A body that begins as an object is one even when
+// it calls itself a form. An error is returned when the body is neither, or gives a field two
+// values; it repeats nothing of the body.
+func ReadFields(mediaType string, body []byte) (Fields, error) {
+	kind, _, _ := mime.ParseMediaType(mediaType)
+	isJSON := kind == "application/json" || strings.HasSuffix(kind, "+json")
+	if isJSON || FirstByte(body) == '{' {
+		var f Fields
+		if err := json.Unmarshal(body, &f); err != nil || f == nil {
+			return nil, errors.New("the body is no JSON object")
+		}
+		return f, nil
+	}
+	values, err := url.ParseQuery(strings.TrimSpace(string(body)))
+	if err != nil {
+		return nil, errors.New("the body is no form")
+	}
+	f := make(Fields, len(values))
+	for name, given := range values {
+		for _, other := range given[1:] {
+			if other != given[0] {
+				return nil, fmt.Errorf("%q: given twice", Clean(name))
+			}
+		}
+		f[name] = Scalar(given[0])
+	}
+	return f, nil
+}

@@ -1,0 +1,216 @@
+package quicksms
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"tuma/internal/airtime"
+	"tuma/internal/providers"
+)
+
+const codeQueued = "201"
+
+// phrases are what a refusal says about its reason; the first that occurs counts. QuickSMS
+// publishes no texts, so only words are here that can hardly mean anything else.
+var phrases = []struct {
+	reason airtime.Reason
+	text   string
+}{
+	{airtime.ReasonBalance, "insufficient balance"},
+	{airtime.ReasonBalance, "insufficient credit"},
+	{airtime.ReasonBalance, "insufficient funds"},
+	{airtime.ReasonBalance, "insufficient float"},
+	{airtime.ReasonBalance, "low credit"},
+	{airtime.ReasonBalance, "low balance"},
+	{airtime.ReasonNetwork, "unsupported network"},
+	{airtime.ReasonNetwork, "unsupported mobile network"},
+	{airtime.ReasonNetwork, "unsupported operator"},
+	{airtime.ReasonNetwork, "network not supported"},
+	{airtime.ReasonNetwork, "network is not supported"},
+	{airtime.ReasonLimit, "maximum"},
+	{airtime.ReasonLimit, "minimum"},
+	{airtime.ReasonLimit, "allowed limit"},
+}
+
+// reasonOf finds the reason in a text, or returns otherwise.
+func reasonOf(text string, otherwise airtime.Reason) airtime.Reason {
+	text = strings.ToLower(text)
+	for _, p := range phrases {
+		if strings.Contains(text, p.text) {
+			return p.reason
+		}
+	}
+	return otherwise
+}
+
+type sendAnswer struct {
+	Code    providers.Scalar `json:"code"`
+	Message providers.Scalar `json:"message"`
+	// Results is a list of lines; what else it may be is not for us to guess.
+	Results   json.RawMessage `json:"results"`
+	RequestID json.RawMessage `json:"request_id"`
+}
+
+type resultLine struct {
+	Recipient providers.Scalar `json:"recipient"`
+	Code      providers.Scalar `json:"code"`
+	Message   providers.Scalar `json:"message"`
+	RequestID json.RawMessage  `json:"request_id"`
+}
+
+// read is the reader of a submission's answer: its lines where it has any, whatever the HTTP status
+// and the totals say, else the error that stands for the whole request.
+func read(r providers.Response, secrets ...string) (providers.Answer, bool) {
+	var body sendAnswer
+	if err := providers.DecodeObject(r.Body, &body); err != nil {
+		return refusedWhole(r, r.Status, plainText(r.Body), secrets)
+	}
+	if !providers.EmptyList(body.Results) {
+		return readLines(body, r, secrets), true
+	}
+	message, code := string(body.Message), body.Code.Trimmed()
+	if id, clear := providers.ReadID(body.RequestID); id != "" || !clear || code != "" && ambiguous(code) {
+		return unclear(r, "code "+code+": "+message, secrets), true
+	}
+	return refusedWhole(r, effective(r.Status, code), message, secrets)
+}
+
+// unclear is the answer that may have come after an effect, whatever its HTTP status means
+// elsewhere.
+func unclear(r providers.Response, message string, secrets []string) providers.Answer {
+	answer := providers.Classify(r.Outcome())
+	if answer.Verdict != airtime.Unknown {
+		answer = providers.Answer{Verdict: airtime.Unknown, Reason: airtime.ReasonUnreadable}
+	}
+	answer.Message = providers.Clean(message, secrets...)
+	return answer
+}
+
+// effective is the HTTP status that counts: that of the answer, or the refusal of our credentials
+// that its body carries under a 2xx.
+func effective(status int, code string) int {
+	success := status >= 200 && status <= 299
+	switch {
+	case success && code == "401":
+		return http.StatusUnauthorized
+	case success && code == "403":
+		return http.StatusForbidden
+	default:
+		return status
+	}
+}
+
+// refusedWhole decides what an error without lines means: a 4xx with a message comes before any
+// recipient is looked at. ok is false when there is no message.
+func refusedWhole(
+	r providers.Response, status int, message string, secrets []string,
+) (answer providers.Answer, ok bool) {
+	switch {
+	case strings.TrimSpace(message) == "":
+		return answer, false
+	case claimsEffect(message):
+		return unclear(r, message, secrets), true
+	}
+	answer = providers.Classify(providers.Outcome{
+		Progress: providers.Answered, Status: status, RetryAfter: r.RetryAfter,
+	})
+	answer.Message = providers.Clean(message, secrets...)
+	if answer.Verdict == airtime.Unknown && providers.TurnedAway(status) {
+		answer.Verdict, answer.Reason = airtime.Unsent, airtime.ReasonOurFault
+		if reasonOf(message, airtime.NoReason) == airtime.ReasonBalance {
+			answer.Reason = airtime.ReasonBalance
+		}
+		answer.Pause = answer.Reason
+	}
+	return answer, true
+}
+
+// claimsEffect reports whether a text speaks of airtime that is on its way, whatever came with it:
+// "queued for disbursal", "Total:1 Success:1 Failed:0".
+func claimsEffect(message string) bool {
+	message = strings.ReplaceAll(strings.ToLower(message), "unsuccess", "")
+	return strings.Contains(message, "queued") || strings.Contains(message, "success")
+}
+
+// plainText returns a body that is text for people, or nothing when it is a page, JSON or bytes.
+func plainText(body []byte) string {
+	unprintable := func(r rune) bool { return !unicode.IsPrint(r) && !unicode.IsSpace(r) }
+	switch providers.FirstByte(body) {
+	case 0, '<', '{', '[', '"':
+		return ""
+	}
+	if json.Valid(body) || !utf8.Valid(body) || bytes.ContainsFunc(body, unprintable) {
+		return ""
+	}
+	return string(body)
+}
+
+// readLines reads the lines of an answer. Whom they leave out is unknown: the totals of the message
+// are known to be wrong.
+func readLines(body sendAnswer, r providers.Response, secrets []string) providers.Answer {
+	answer := providers.Answer{
+		Verdict: airtime.Unknown, Reason: airtime.ReasonMissing,
+		Message: providers.Clean("left out of the answer: "+string(body.Message), secrets...),
+	}
+	var raw []json.RawMessage
+	if err := json.Unmarshal(body.Results, &raw); err != nil {
+		answer.Reason, answer.Message = airtime.ReasonUnreadable, "the results are no list"
+		return answer
+	}
+	lines := providers.NewLines(len(raw))
+	for _, element := range raw {
+		var result resultLine
+		if err := json.Unmarshal(element, &result); err != nil {
+			continue // No object, so nobody's line.
+		}
+		if line, ok := result.read(secrets); ok {
+			lines.Add(line)
+		}
+	}
+	lines.Into(&answer, r)
+	return answer
+}
+
+// read turns a line into a fact; ok is false when it names no phone number.
+func (l resultLine) read(secrets []string) (line providers.Line, ok bool) {
+	phone, ok := providers.ReadPhone(string(l.Recipient))
+	if !ok {
+		return line, false
+	}
+	id, clear := providers.ReadID(l.RequestID)
+	code := l.Code.Trimmed()
+	line = providers.Line{
+		Phone: phone, ProviderReference: id,
+		Message: providers.Clean(string(l.Message), secrets...),
+	}
+	switch {
+	case code == codeQueued && id != "":
+		line.Verdict = airtime.Accepted
+	case id != "" || !clear || ambiguous(code) || claimsEffect(string(l.Message)):
+		line.Verdict, line.Reason = airtime.Unknown, airtime.ReasonUnreadable
+	default:
+		line.Verdict, line.Reason = airtime.Refused, reasonOf(line.Message, airtime.ReasonRefused)
+		if line.Reason == airtime.ReasonBalance { // Our account's fault: the recipient stays queued.
+			line.Verdict = airtime.Unsent
+		}
+	}
+	return line, true
+}
+
+// ambiguous reports whether a code leaves open that the recipient was taken. The codes of failures
+// are not published: those of the 2xx kind may be another word for taken, those of 5xx and 4090
+// (the platform's internal error) may come in the middle of the work, and no code says nothing.
+func ambiguous(code string) bool {
+	if code == "" || strings.Trim(code, "0123456789") != "" {
+		return true
+	}
+	switch code {
+	case "408", "409", "425", "4090":
+		return true
+	}
+	return len(code) == 3 && (code[0] == '2' || code[0] == '5')
+}
