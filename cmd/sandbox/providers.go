@@ -17,6 +17,7 @@ type providersOptions struct {
 	addr        string
 	faults      string
 	seed        uint64
+	callbacks   string
 	allowRemote bool
 }
 
@@ -25,14 +26,18 @@ func newProvidersCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "providers",
 		Short: "Serve the simulated providers until stopped",
-		Long: `Serve the simulated providers on one address until SIGINT or SIGTERM.
+		Long: `Serve the simulated providers on one address until SIGINT or SIGTERM: Lipad, Africa's
+Talking, QuickSMS and Sozuri. They take any credentials.
 
 The first line on standard output sets the variables of a Tuma that is to use them. The ledger is
 at /sandbox/ledger, /sandbox/ledger/recipients and /sandbox/ledger/phones; /sandbox/faults shows
-the faults (GET), replaces them (PUT) and changes some (PATCH); POST /sandbox/reset starts afresh.`,
+the faults (GET), replaces them (PUT) and changes some (PATCH); ?provider=NAME narrows all of these
+to one provider. POST /sandbox/reset starts afresh. With --callbacks they report how recipients
+ended, as a poller's callback listener expects it.`,
 		Example: `  sandbox providers
   sandbox providers --faults '{"send":{"lost_after":0.05,"latency":"200ms"},"repeat":"replay"}'
-  sandbox providers --faults hostile --seed 7`,
+  sandbox providers --faults hostile --seed 7
+  sandbox providers --callbacks "http://127.0.0.1:8081/callbacks/$TUMA_CALLBACK_TOKEN"`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return serveProviders(cmd, options) },
 	}
@@ -41,8 +46,10 @@ the faults (GET), replaces them (PUT) and changes some (PATCH); POST /sandbox/re
 	flags.StringVar(&options.faults, "faults", "",
 		"a JSON file, JSON itself, or the word hostile (default: no faults)")
 	flags.Uint64Var(&options.seed, "seed", 0, "seed of every draw; the same seed, the same fates")
+	flags.StringVar(&options.callbacks, "callbacks", "",
+		"URL under which callbacks are posted (default: no callbacks)")
 	flags.BoolVar(&options.allowRemote, "allow-remote", false,
-		"listen on an address that other machines reach")
+		"listen on an address that other machines reach, and post callbacks to other machines")
 	return cmd
 }
 
@@ -51,6 +58,14 @@ func serveProviders(cmd *cobra.Command, options providersOptions) error {
 	if err != nil {
 		return cli.Usagef("--faults: %w", err)
 	}
+	if options.callbacks != "" {
+		switch err := sandbox.CheckCallbacks(options.callbacks, options.allowRemote); {
+		case errors.Is(err, sandbox.ErrNotLoopback):
+			return cli.Usagef("--callbacks: %w; add --allow-remote if it is meant", err)
+		case err != nil:
+			return cli.Usagef("--callbacks: %w", err)
+		}
+	}
 	listener, err := sandbox.Listen(options.addr, options.allowRemote)
 	if errors.Is(err, sandbox.ErrNotLoopback) {
 		return cli.Usagef("--addr: %w; add --allow-remote if it is meant", err)
@@ -58,11 +73,22 @@ func serveProviders(cmd *cobra.Command, options providersOptions) error {
 	if err != nil {
 		return err
 	}
-	base := "http://" + listener.Addr().String()
-	fmt.Fprintf(cmd.OutOrStdout(), "export LIPAD_BASE_URL=%s LIPAD_CONSUMER_KEY=sandbox "+
-		"LIPAD_CONSUMER_SECRET=sandbox # simulated providers on %s\n", base, base)
-	simulator := sandbox.New(sandbox.Options{Seed: options.seed, Faults: faults})
+	fmt.Fprintln(cmd.OutOrStdout(), exports("http://"+listener.Addr().String()))
+	simulator := sandbox.New(sandbox.Options{
+		Seed: options.seed, Faults: faults, Callbacks: options.callbacks,
+	})
 	return simulator.Serve(cmd.Context(), listener)
+}
+
+// exports is the line for a shell that sets the variables of all four providers.
+func exports(base string) string {
+	return "export LIPAD_BASE_URL=" + base +
+		" LIPAD_CONSUMER_KEY=sandbox LIPAD_CONSUMER_SECRET=sandbox" +
+		" AFRICASTALKING_BASE_URL=" + base +
+		" AFRICASTALKING_USERNAME=sandbox AFRICASTALKING_API_KEY=sandbox" +
+		" QUICKSMS_BASE_URL=" + base + " QUICKSMS_APP_KEY=sandbox QUICKSMS_APP_TOKEN=sandbox" +
+		" SOZURI_BASE_URL=" + base + " SOZURI_PROJECT=sandbox SOZURI_API_KEY=sandbox" +
+		" # simulated providers on " + base
 }
 
 // readFaults reads the flag: nothing, the word hostile, JSON itself, or the name of a JSON file.

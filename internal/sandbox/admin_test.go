@@ -33,7 +33,7 @@ func TestLedgerOverHTTP(t *testing.T) {
 		"batches": {"accepted": 3, "refused": 1, "repeated": 1},
 		"requests": {"auth": 1, "send": 5, "status": 4},
 		"lost": {"before": 0, "after": 1}, "faults": {"send.lost_after": 1}
-	}`, c.do("GET", "/sandbox/ledger", "").body)
+	}`, c.do("GET", "/sandbox/ledger?provider=lipad", "").body)
 
 	got := c.do("GET", "/sandbox/ledger/recipients", "")
 	require.Equal(t, "application/jsonl; charset=utf-8", got.header.Get("Content-Type"))
@@ -48,7 +48,8 @@ func TestLedgerOverHTTP(t *testing.T) {
 		line("b", "254715550605", "2", "20.00", "605")+
 		line("d", "254722000000", "1", "10.00", "600"), got.body)
 
-	require.Equal(t, `{"phone_number":"254711000000","references":["a","b"],"times_paid":3,`+
+	require.Equal(t, `{"provider":"lipad","phone_number":"254711000000",`+
+		`"references":["a","b"],"times_paid":3,`+
 		`"amount_paid":"30.00"}`,
 		strings.Split(c.do("GET", "/sandbox/ledger/phones", "").body, "\n")[0])
 }
@@ -62,7 +63,7 @@ func TestEntryCanBeReadBack(t *testing.T) {
 	body := c.do("GET", "/sandbox/ledger/recipients", "").body
 	require.NoError(t, json.Unmarshal([]byte(body), &e))
 	require.Equal(t, Entry{
-		Provider: Provider, Reference: "r", PhoneNumber: "254711000000", Currency: Currency,
+		Provider: Lipad, Reference: "r", PhoneNumber: "254711000000", Currency: Currency,
 		Amount: 5, TimesPaid: 1, AmountPaid: 5, Status: 600,
 	}, e)
 	require.ErrorContains(t, json.Unmarshal([]byte(`{"amount":"1,50"}`), &e), "want a decimal")

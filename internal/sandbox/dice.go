@@ -13,6 +13,8 @@ const (
 	saltMember
 	saltToken
 	saltDelay
+	saltCallback
+	saltValidation
 )
 
 // hashText is FNV-1a, begun with the seed.

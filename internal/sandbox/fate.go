@@ -21,7 +21,7 @@ const (
 //	5550602  succeeds              5550603  fails, unpaid
 //	5550605  succeeds, then 605    5550606  succeeds, then 606
 //	5550600, 5550601, 5550604, 5550607, 5550699  show that code for ever, unpaid
-//	5550721  makes the whole request 721
+//	5550721  makes the whole request 721; at the other providers it is refused alone
 //
 // Four fixed digits before the code keep load tests on a million numbers in sequence clear of them
 // wherever the last six digits are the ones that count up.
@@ -48,6 +48,15 @@ type fate struct {
 
 // pays says whether this fate moves money: it does when the recipient is, at any moment, 602.
 func (f fate) pays() bool { return f.end == codeSuccessful }
+
+// simple is the fate at a provider that knows only success and failure.
+func (f fate) simple() fate {
+	f.late = 0
+	if f.end == codeReversed || f.end == codeRefunded {
+		f.end = codeFailed
+	}
+	return f
+}
 
 // draw decides the fate of a phone number; h is the hash of seed and reference.
 func (f *Faults) draw(h, phone uint64) fate {

@@ -83,7 +83,13 @@ func TestValidateReportsEveryField(t *testing.T) {
 		HTTPAccepted: 302, HTTPRefused: 500, ExpiresIn: 1, TokenLife: -1,
 		Outcomes: Weights{-1, math.NaN(), math.Inf(1), -1},
 		Jam:      2, Reprocess: -1.5, LateReversal: 0.6, LateRefund: 0.6,
-		Pace: Pace{"x", -1, -1, -1, -1, -1, -1},
+		Pace:         Pace{"x", -1, -1, -1, -1, -1, -1},
+		RepeatWindow: -1, QueryShape: "x", UnknownID: "x", Balance: "KES 5",
+		MissingLines: Sometimes(2),
+		Callbacks: CallbackFaults{
+			Duplicate: Sometimes(2), Lose: Sometimes(2), Early: Sometimes(2), Form: Sometimes(2),
+			Delay: -1, Jitter: Duration(time.Hour),
+		},
 	}
 	var want []string
 	for _, call := range []string{"auth.", "send.", "status."} {
@@ -101,7 +107,9 @@ func TestValidateReportsEveryField(t *testing.T) {
 		"http_refused", "jam", "reprocess", "late_reversal and late_refund together",
 		"outcomes.successful", "outcomes.failed", "outcomes.reversed", "outcomes.refunded",
 		"pace.by", "pace.open_polls", "pace.detour_polls", "pace.late_polls", "pace.open_for",
-		"pace.detour_for", "pace.late_for")
+		"pace.detour_for", "pace.late_for", "repeat_window", "query_shape", "unknown_id", "balance",
+		"missing_lines", "callbacks.duplicate", "callbacks.lose", "callbacks.early",
+		"callbacks.form", "callbacks.delay", "callbacks.jitter")
 	var got []string
 	for line := range strings.SplitSeq(f.Validate().Error(), "\n") {
 		name, _, _ := strings.Cut(line, ": ")

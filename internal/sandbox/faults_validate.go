@@ -39,6 +39,11 @@ const (
 	partialList  = "partial"
 	unknownCodes = "unknown_codes"
 	reorder      = "reorder"
+	missingLines = "missing_lines"
+	duplicate    = "duplicate"
+	lose         = "lose"
+	early        = "early"
+	asForm       = "form"
 )
 
 // before lists the faults that prevent processing, in the order in which they are drawn.
@@ -144,7 +149,24 @@ func (f *Faults) Validate() error {
 	p.probability("late_reversal and late_refund together", f.LateReversal+f.LateRefund)
 	p.weights(f.Outcomes)
 	p.pace(f.Pace)
+	p.duration("repeat_window", f.RepeatWindow, durationMax)
+	p.oneOf("query_shape", f.QueryShape, QueryStatus, QueryData)
+	p.oneOf("unknown_id", f.UnknownID, UnknownIDNotFound, UnknownIDText, UnknownIDError)
+	if _, err := parseCents(f.Balance); f.Balance != "" && err != nil {
+		p.addf("balance: want a decimal with at most two decimals, or nothing, not %q", f.Balance)
+	}
+	p.chance(missingLines, f.MissingLines)
+	p.callbacks(f.Callbacks)
 	return errors.Join(p...)
+}
+
+func (p *problems) callbacks(c CallbackFaults) {
+	p.chance("callbacks."+duplicate, c.Duplicate)
+	p.chance("callbacks."+lose, c.Lose)
+	p.chance("callbacks."+early, c.Early)
+	p.chance("callbacks."+asForm, c.Form)
+	p.duration("callbacks.delay", c.Delay, delayMax)
+	p.duration("callbacks.jitter", c.Jitter, delayMax)
 }
 
 func (p *problems) weights(w Weights) {

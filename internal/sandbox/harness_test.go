@@ -45,6 +45,7 @@ func newClient(t testing.TB, o Options) *client {
 	sim := New(o)
 	server := httptest.NewServer(sim)
 	t.Cleanup(server.Close)
+	t.Cleanup(sim.Close)
 	c := &client{t: t, sim: sim, base: server.URL, http: &http.Client{
 		// One connection a request: net/http would repeat a GET on a reused one by itself.
 		Transport: &http.Transport{DisableKeepAlives: true},
@@ -59,12 +60,18 @@ func newClient(t testing.TB, o Options) *client {
 
 func (c *client) do(method, path, body string) reply {
 	c.t.Helper()
+	return c.ask(method, path, body, "Content-Type: application/json", "x-access-token: "+c.token)
+}
+
+// ask makes a request with headers such as "Accept: application/json".
+func (c *client) ask(method, path, body string, headers ...string) reply {
+	c.t.Helper()
 	request, err := http.NewRequest(method, c.base+path, strings.NewReader(body))
 	require.NoError(c.t, err)
-	if method != http.MethodGet {
-		request.Header.Set("Content-Type", "application/json")
+	for _, header := range headers {
+		name, value, _ := strings.Cut(header, ": ")
+		request.Header.Set(name, value)
 	}
-	request.Header.Set("x-access-token", c.token)
 	response, err := c.http.Do(request)
 	if err != nil {
 		return reply{err: err}
@@ -121,6 +128,40 @@ func (c *client) list(reference string) []map[string]any {
 	var lines []map[string]any
 	require.NoError(c.t, json.Unmarshal([]byte(got.body), &lines), got.body)
 	return lines
+}
+
+// changeOne changes the switches of one provider.
+func (c *client) changeOne(provider string, change func(*Faults)) {
+	c.t.Helper()
+	f, err := c.sim.ProviderFaults(provider)
+	require.NoError(c.t, err)
+	change(&f)
+	require.NoError(c.t, c.sim.SetProviderFaults(provider, f))
+}
+
+// totals are those of one provider.
+func (c *client) totals(provider string) Totals {
+	c.t.Helper()
+	ledger, err := c.sim.ProviderLedger(provider)
+	require.NoError(c.t, err)
+	return ledger.Totals()
+}
+
+// entries are the ledger's, each as "reference phone times×".
+func (c *client) entries() (all []string) {
+	for e := range c.sim.Ledger().Entries() {
+		all = append(all, fmt.Sprintf("%s %s %d×%s", e.Reference, e.PhoneNumber, e.TimesPaid,
+			e.AmountPaid))
+	}
+	return all
+}
+
+// decode reads JSON into a generic value.
+func decode[T any](t testing.TB, body string) T {
+	t.Helper()
+	var value T
+	require.NoError(t, json.Unmarshal([]byte(body), &value), body)
+	return value
 }
 
 func (c *client) change(change func(*Faults)) {

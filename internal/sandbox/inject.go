@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -20,18 +21,27 @@ const redirectedQuery = "redirected=1"
 // answer is what a call says before any fault spoils it.
 type answer struct {
 	status int
+	kind   string // the content type; "" is JSON as Lipad labels it
 	body   []byte
+}
+
+// labelled returns the content type.
+func (a answer) labelled() string {
+	if a.kind == "" {
+		return "application/json; charset=utf-8"
+	}
+	return a.kind
 }
 
 // buffers are shared by request bodies and answers: an answer for 1,000 recipients is 200 kB.
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// process carries out one call; it writes the JSON of its answer into out.
+// process carries out one call: it writes the body of its answer into out and returns the status.
 type process func(r *http.Request, body []byte, rd *round, out *bytes.Buffer) int
 
 // answering wraps a call with its faults. The body is read first in any case, as only then does
 // net/http notice that a client goes away.
-func (s *Simulator) answering(c call, carryOut process) http.HandlerFunc {
+func (s *Simulator) answering(a *account, c call, carryOut process) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, out := borrow(), borrow()
 		defer buffers.Put(body)
@@ -40,14 +50,14 @@ func (s *Simulator) answering(c call, carryOut process) http.HandlerFunc {
 			refuseBody(w, err)
 			return
 		}
-		rd := s.board.next(c, r.URL.RawQuery == redirectedQuery)
+		rd := a.board.next(c, strings.HasSuffix(r.URL.RawQuery, redirectedQuery))
 		s.spend(rd.delay)
 		if rd.before != "" {
 			s.unprocessed(w, r, &rd)
 			return
 		}
 		status := carryOut(r, body.Bytes(), &rd, out)
-		s.reply(w, r, &rd, answer{status: status, body: out.Bytes()})
+		s.reply(w, r, &rd, answer{status, rd.kind, out.Bytes()})
 	}
 }
 
@@ -61,10 +71,10 @@ func borrow() *bytes.Buffer {
 func refuseBody(w http.ResponseWriter, err error) {
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		writeJSON(w, answer{http.StatusRequestEntityTooLarge, []byte(`{"error":"body too large"}`)})
+		refuse(w, http.StatusRequestEntityTooLarge, `{"error":"body too large"}`)
 		return
 	}
-	writeJSON(w, answer{http.StatusBadRequest, []byte(`{"error":"body could not be read"}`)})
+	refuse(w, http.StatusBadRequest, `{"error":"body could not be read"}`)
 }
 
 // spend waits without looking at the client: a request in the provider's hands goes on when the
@@ -105,9 +115,12 @@ func (s *Simulator) unprocessed(w http.ResponseWriter, r *http.Request, rd *roun
 	case tooMany:
 		seconds := math.Ceil(time.Duration(rd.common.RetryAfter).Seconds())
 		w.Header().Set("Retry-After", strconv.Itoa(int(seconds)))
-		writeJSON(w, answer{http.StatusTooManyRequests, []byte(`{"error":"too many requests"}`)})
+		refuse(w, http.StatusTooManyRequests, `{"error":"too many requests"}`)
 	case redirect:
 		target := r.URL.EscapedPath() + "?" + redirectedQuery
+		if r.URL.RawQuery != "" {
+			target = r.URL.EscapedPath() + "?" + r.URL.RawQuery + "&" + redirectedQuery
+		}
 		http.Redirect(w, r, target, http.StatusTemporaryRedirect)
 	}
 }
@@ -122,16 +135,21 @@ func (s *Simulator) reply(w http.ResponseWriter, r *http.Request, rd *round, a a
 	case errorAfter:
 		serverError(w, rd)
 	case brokenJSON:
-		writeJSON(w, answer{a.status, a.body[:len(a.body)/2]})
+		write(w, answer{a.status, a.kind, a.body[:len(a.body)/2]})
 	case cutBody:
 		cut(w, a)
 	default:
-		writeJSON(w, a)
+		write(w, a)
 	}
 }
 
-func writeJSON(w http.ResponseWriter, a answer) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+// refuse answers JSON to what is not carried out.
+func refuse(w http.ResponseWriter, status int, body string) {
+	write(w, answer{status: status, body: []byte(body)})
+}
+
+func write(w http.ResponseWriter, a answer) {
+	w.Header().Set("Content-Type", a.labelled())
 	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 	w.WriteHeader(a.status)
 	// The client may be gone by now; there is nobody else to tell.
@@ -148,7 +166,7 @@ func serverError(w http.ResponseWriter, rd *round) {
 
 // cut announces the whole body, sends half of it and closes.
 func cut(w http.ResponseWriter, a answer) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Content-Type", a.labelled())
 	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 	w.WriteHeader(a.status)
 	_, _ = w.Write(a.body[:len(a.body)/2])

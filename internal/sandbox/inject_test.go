@@ -274,9 +274,9 @@ func TestChancesRepeatWithTheSeed(t *testing.T) {
 func TestLatencyOutlivesTheClient(t *testing.T) {
 	t.Parallel()
 	f := calm()
-	f.Send.Latency = Duration(100 * time.Millisecond)
+	f.Send.Latency = Duration(500 * time.Millisecond)
 	c := newClient(t, Options{Faults: f})
-	c.http.Timeout = 10 * time.Millisecond
+	c.http.Timeout = 100 * time.Millisecond // enough to send, even on a busy machine
 	require.Error(t, c.send("r", "254711000000").err)
 	require.Equal(t, http.StatusOK, c.slowly().do("GET", "/sandbox/ledger", "").status)
 	require.Eventually(t, func() bool { return c.paid()["254711000000"] == 1 },

@@ -1,9 +1,12 @@
 package sandbox
 
 import (
+	"cmp"
 	"iter"
+	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,73 +19,149 @@ type recipient struct {
 	fate   fate
 }
 
-// batch is one accepted reference. Its recipients are replaced, never changed, so that a reader
-// may keep the slice.
+// batch is one accepted request. Its recipients are replaced, never changed, so that a reader may
+// keep the slice.
 type batch struct {
 	reference  string
 	hash       uint64
 	accepted   time.Time
 	polls      int // processed status queries that knew the reference
 	recipients []recipient
+
+	// first is the number of the first recipient at a provider with ids of its own; the others
+	// count on from it. 0 is none.
+	first uint64
+	// asked counts, where recipients have ids, the queries for each of them.
+	asked []atomic.Uint32
+	// doubled says that a phone number is in it more than once.
+	doubled bool
+	// again are the later requests that were paid under the same reference.
+	again []*batch
 }
 
-// Ledger is the record of the money. It books each (reference, phone number): one phone number may
-// rightly be paid under several references, while a second payment under one reference is wrong.
-// It is safe for concurrent use.
-type Ledger struct {
-	board *switchboard
-	now   func() time.Time
-
+// book is one provider's record of the money. It books each (reference, phone number): one phone
+// number may rightly be paid under several references, while a second payment under one reference
+// is wrong.
+type book struct {
 	mu       sync.Mutex
-	batches  map[string]*batch
+	batches  map[string]*batch // by reference; the first of each
 	order    []*batch
 	refused  int
 	repeated int
+	numbered uint64               // the next recipient's number
+	taken    int                  // requests that got a name for want of a key
+	seen     map[string]time.Time // keys of requests that were carried out
 }
 
-func newLedger(board *switchboard, now func() time.Time) *Ledger {
-	return &Ledger{board: board, now: now, batches: map[string]*batch{}}
+func newBook(firstNumber uint64) *book {
+	return &book{
+		batches: map[string]*batch{}, numbered: firstNumber, seen: map[string]time.Time{},
+	}
 }
 
-func (l *Ledger) reset() {
+// reset forgets everything but the numbers given out, as a client may still hold some.
+func (l *book) reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.batches, l.order = map[string]*batch{}, nil
-	l.refused, l.repeated = 0, 0
+	l.refused, l.repeated, l.taken = 0, 0, 0
+	clear(l.seen)
 }
 
-func (l *Ledger) refuse() {
+func (l *book) refuse() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.refused++
 }
 
-// accept books a request, in which every fate is drawn already, and moves its money. It returns
-// false when the reference was used and repeated references are rejected.
-func (l *Ledger) accept(b *batch, repeat string) bool {
+// move books the money that the fates of a request move.
+func (b *batch) move() {
 	for i := range b.recipients {
 		if r := &b.recipients[i]; r.fate.pays() {
 			r.paid, r.moved = 1, r.amount
 		}
 	}
+}
+
+// Outcomes of accept.
+type outcome int
+
+const (
+	carriedOut outcome = iota + 1 // booked, and the money moved
+	replayed                      // the reference was used; the same answer again, nothing moved
+	rejected                      // the reference was used; refused
+)
+
+// accept books a request, in which every fate is drawn already, as the switch repeat says.
+func (l *book) accept(b *batch, repeat string) outcome {
+	b.move()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	first, used := l.batches[b.reference]
 	if !used {
 		l.batches[b.reference] = b
 		l.order = append(l.order, b)
-		return true
+		return carriedOut
 	}
 	l.repeated++
 	switch repeat {
 	case RepeatPay:
 		first.recipients = payAgain(first.recipients, b.recipients)
+		return carriedOut
 	case RepeatReplay:
+		return replayed
 	default:
+		l.refused++
+		return rejected
+	}
+}
+
+// enter books a request at a provider with ids of its own: it numbers the recipients, and adds what
+// was paid under the same reference before.
+func (l *book) enter(b *batch) {
+	b.move()
+	b.asked = make([]atomic.Uint32, len(b.recipients))
+	b.doubled = repeats(b.recipients)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b.first = l.numbered
+	l.numbered += uint64(len(b.recipients))
+	l.order = append(l.order, b)
+	first, used := l.batches[b.reference]
+	if !used {
+		l.batches[b.reference] = b
+		return
+	}
+	l.repeated++
+	first.again = append(first.again, b)
+}
+
+// name returns a reference for a request that brought none, such as "request-1".
+func (l *book) name() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.taken++
+	return "request-" + strconv.Itoa(l.taken)
+}
+
+// claim takes a key for a request. It returns false when the key was claimed within the window.
+func (l *book) claim(key string, now time.Time, window time.Duration) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if before, found := l.seen[key]; found && now.Sub(before) < window {
+		l.repeated++
 		l.refused++
 		return false
 	}
+	l.seen[key] = now
 	return true
+}
+
+// unclaim frees the key of a request of which nothing was carried out.
+func (l *book) unclaim(key string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.seen, key)
 }
 
 // payAgain adds the payments of a repeated request, whose recipients and amounts may differ from
@@ -107,7 +186,7 @@ func payAgain(first, again []recipient) []recipient {
 
 // poll counts a status query and returns the reference as it is. It returns false when the
 // reference is unknown, or younger than slow and so not known yet.
-func (l *Ledger) poll(reference string, now time.Time, slow time.Duration) (batch, bool) {
+func (l *book) poll(reference string, now time.Time, slow time.Duration) (batch, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b, found := l.batches[reference]
@@ -118,42 +197,50 @@ func (l *Ledger) poll(reference string, now time.Time, slow time.Duration) (batc
 	return *b, true
 }
 
-// each yields copies of all batches in the order of their acceptance.
-func (l *Ledger) each() iter.Seq[batch] {
+// ask counts a query for one recipient and returns its request and its place there. It returns
+// false when the number was not given out, or its request is younger than slow.
+func (l *book) ask(number uint64, now time.Time, slow time.Duration) (batch, int, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at, exact := slices.BinarySearchFunc(l.order, number, func(b *batch, n uint64) int {
+		return cmp.Compare(b.first, n)
+	})
+	if !exact {
+		at-- // the request that began before it
+	}
+	if at < 0 {
+		return batch{}, 0, false
+	}
+	b := l.order[at]
+	place := int(number - b.first)
+	if place >= len(b.recipients) || now.Sub(b.accepted) < slow {
+		return batch{}, 0, false
+	}
+	b.asked[place].Add(1)
+	return *b, place, true
+}
+
+// each yields copies of the first requests of all references, in the order of their acceptance.
+func (l *book) each() iter.Seq[batch] {
 	return func(yield func(batch) bool) {
 		l.mu.Lock()
 		order := l.order
 		l.mu.Unlock()
 		for _, b := range order {
 			l.mu.Lock()
-			one := *b
+			one, first := *b, l.batches[b.reference] == b
 			l.mu.Unlock()
-			if !yield(one) {
+			if first && !yield(one) {
 				return
 			}
 		}
 	}
 }
 
-// Cents is an amount in hundredths of the currency.
-type Cents int64
-
-// String writes the amount with two decimals, such as "10.50".
-func (c Cents) String() string {
-	text := strconv.AppendInt(nil, int64(c/100), 10)
-	return string(append(text, '.', byte('0'+c/10%10), byte('0'+c%10)))
-}
-
-// MarshalText writes the amount as String does.
-func (c Cents) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
-
-// UnmarshalText reads what MarshalText writes. An error is returned when the text is not a decimal
-// with at most two decimals.
-func (c *Cents) UnmarshalText(text []byte) error {
-	value, err := parseCents(string(text))
-	if err != nil {
-		return err
+// pollsOf counts the status queries that have shown one recipient.
+func (b *batch) pollsOf(place int) int {
+	if b.asked == nil {
+		return b.polls
 	}
-	*c = value
-	return nil
+	return int(b.asked[place].Load())
 }

@@ -7,27 +7,36 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// Entry is one (reference, phone number) of an accepted request.
+// Ledger is the record of the money of one provider or of all. It is safe for concurrent use.
+type Ledger struct{ accounts []*account }
+
+// Entry is one (reference, phone number) of accepted requests.
 type Entry struct {
-	Provider    string `json:"provider"`
-	Reference   string `json:"reference"`
+	Provider  string `json:"provider"`
+	Reference string `json:"reference"`
+	// RequestID is the provider's own id of the recipient, the first one when there are several;
+	// Lipad has none.
+	RequestID   string `json:"request_id,omitempty"`
 	PhoneNumber string `json:"phone_number"`
 	Currency    string `json:"currency"`
 	// Amount was asked for; AmountPaid moved, over all times.
 	Amount     Cents `json:"amount"`
 	TimesPaid  int   `json:"times_paid"`
 	AmountPaid Cents `json:"amount_paid"`
-	// Status is the code that the last status query showed, or 600 before the first; when the pace
-	// is by time, the code that a query would show now.
+	// Status is, in Lipad's codes, what the last status query showed, or 600 before the first; when
+	// the pace is by time, what a query would show now.
 	Status int `json:"status"`
 }
 
-// PhoneTotal is what one phone number received under all references.
+// PhoneTotal is what one phone number received from one provider under all references.
 type PhoneTotal struct {
+	Provider    string   `json:"provider"`
 	PhoneNumber string   `json:"phone_number"`
 	References  []string `json:"references"`
+	RequestIDs  []string `json:"request_ids,omitempty"` // beside the references
 	TimesPaid   int      `json:"times_paid"`
 	AmountPaid  Cents    `json:"amount_paid"`
 }
@@ -46,8 +55,28 @@ type RecipientCounts struct {
 // BatchCounts count requests that were carried out, whether or not their answer arrived.
 type BatchCounts struct {
 	Accepted int `json:"accepted"` // references taken
-	Refused  int `json:"refused"`  // answers with 721
+	Refused  int `json:"refused"`  // requests refused whole
 	Repeated int `json:"repeated"` // sends of a reference that was taken
+}
+
+// CallbackCounts count what the provider posted to us.
+type CallbackCounts struct {
+	Sent       int `json:"sent"`       // posts, the second ones and the repeated ones too
+	Unanswered int `json:"unanswered"` // posts of these that were not answered with 2xx
+	Lost       int `json:"lost"`       // callbacks never sent
+	Duplicated int `json:"duplicated"` // callbacks sent twice
+	// Asked counts validations, Denied those that were not answered with "Validated".
+	Asked  int `json:"validations_asked"`
+	Denied int `json:"validations_denied"`
+}
+
+func (c *CallbackCounts) add(o CallbackCounts) {
+	c.Sent += o.Sent
+	c.Unanswered += o.Unanswered
+	c.Lost += o.Lost
+	c.Duplicated += o.Duplicated
+	c.Asked += o.Asked
+	c.Denied += o.Denied
 }
 
 // LostCounts count requests whose answer the client cannot have understood.
@@ -56,8 +85,12 @@ type LostCounts struct {
 	After  int `json:"after"`  // although they were processed
 }
 
-// Totals are the whole ledger in one view.
+// allProviders is the name of the sum.
+const allProviders = "all"
+
+// Totals are a whole ledger in one view.
 type Totals struct {
+	// Provider is the name, or "all".
 	Provider   string          `json:"provider"`
 	Recipients RecipientCounts `json:"recipients"`
 	// Totals is the money that moved, by currency; Returned the part that visibly came back.
@@ -70,42 +103,29 @@ type Totals struct {
 	Lost     LostCounts     `json:"lost"`
 	// Faults count what was injected, as "send.lost_after".
 	Faults map[string]int `json:"faults"`
+	// Callbacks are left out when there was none.
+	Callbacks CallbackCounts `json:"callbacks,omitzero"`
+	// Providers are the parts of the sum, by name.
+	Providers map[string]Totals `json:"providers,omitempty"`
 }
 
-// Entries yields all recipients of accepted requests, in the order of acceptance. Requests that are
-// accepted while it runs may be left out.
+// Entries yields all recipients of accepted requests, by provider and in the order of acceptance.
+// Requests that are accepted while it runs may be left out.
 func (l *Ledger) Entries() iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
-		for b, r := range l.recipients() {
-			if !yield(Entry{
-				Provider:    Provider,
-				Reference:   b.reference,
-				PhoneNumber: strconv.FormatUint(r.phone, 10),
-				Currency:    Currency,
-				Amount:      r.amount,
-				TimesPaid:   int(r.paid),
-				AmountPaid:  r.moved,
-				Status:      r.status,
-			}) {
-				return
-			}
-		}
-	}
-}
-
-// seen is a recipient with its visible status.
-type seen struct {
-	recipient
-	status int
-}
-
-func (l *Ledger) recipients() iter.Seq2[batch, seen] {
-	return func(yield func(batch, seen) bool) {
-		pace, now := l.board.current().Pace, l.now()
-		for b := range l.each() {
-			c := pace.clock(b.polls, now.Sub(b.accepted))
-			for _, r := range b.recipients {
-				if !yield(b, seen{r, r.fate.visible(c, b.hash, r.phone)}) {
+		for _, a := range l.accounts {
+			for b, r := range a.recipients() {
+				if !yield(Entry{
+					Provider:    a.name,
+					Reference:   b.reference,
+					RequestID:   a.requestID(r.number),
+					PhoneNumber: strconv.FormatUint(r.phone, 10),
+					Currency:    Currency,
+					Amount:      r.amount,
+					TimesPaid:   int(r.paid),
+					AmountPaid:  r.moved,
+					Status:      r.status,
+				}) {
 					return
 				}
 			}
@@ -113,32 +133,168 @@ func (l *Ledger) recipients() iter.Seq2[batch, seen] {
 	}
 }
 
-// Phones returns what each phone number received, in the order of the numbers.
-func (l *Ledger) Phones() []PhoneTotal {
-	totals := map[uint64]*PhoneTotal{}
-	for b, r := range l.recipients() {
-		one := totals[r.phone]
-		if one == nil {
-			one = &PhoneTotal{PhoneNumber: strconv.FormatUint(r.phone, 10)}
-			totals[r.phone] = one
+// seen is a recipient with its visible status, and its number where the provider has ids.
+type seen struct {
+	recipient
+	number uint64
+	status int
+}
+
+// recipients yields each (reference, phone number) once: payments under one reference are added up,
+// whether they came in one request or in several.
+func (a *account) recipients() iter.Seq2[batch, seen] {
+	return func(yield func(batch, seen) bool) {
+		w := watcher{a.board.current().Pace, a.now()}
+		for b := range a.book.each() {
+			if len(b.again) > 0 || b.doubled {
+				for _, r := range w.merged(&b) {
+					if !yield(b, r) {
+						return
+					}
+				}
+				continue
+			}
+			for place := range b.recipients {
+				if !yield(b, w.see(&b, place)) {
+					return
+				}
+			}
 		}
-		one.References = append(one.References, b.reference)
-		one.TimesPaid += int(r.paid)
-		one.AmountPaid += r.moved
 	}
-	all := make([]PhoneTotal, 0, len(totals))
-	for _, phone := range slices.SortedFunc(maps.Keys(totals), cmp.Compare[uint64]) {
-		all = append(all, *totals[phone])
+}
+
+// watcher looks at recipients at one moment.
+type watcher struct {
+	pace Pace
+	now  time.Time
+}
+
+func (w watcher) see(b *batch, place int) seen {
+	r := b.recipients[place]
+	c := w.pace.clock(b.pollsOf(place), w.now.Sub(b.accepted))
+	s := seen{recipient: r, status: r.fate.visible(c, b.hash, r.phone)}
+	if b.first > 0 {
+		s.number = b.first + uint64(place)
+	}
+	return s
+}
+
+// merged adds up what a reference paid to each phone number. What was asked for, and what shows, is
+// that of the first.
+func (w watcher) merged(b *batch) []seen {
+	var all []seen
+	places := map[uint64]int{}
+	for _, one := range append([]*batch{b}, b.again...) {
+		for place := range one.recipients {
+			r := w.see(one, place)
+			if at, found := places[r.phone]; found {
+				all[at].paid += r.paid
+				all[at].moved += r.moved
+				continue
+			}
+			places[r.phone] = len(all)
+			all = append(all, r)
+		}
 	}
 	return all
 }
 
-// Totals counts the whole ledger.
+// Phones returns what each phone number received, in the order of the numbers, and of the providers
+// for one number.
+func (l *Ledger) Phones() []PhoneTotal {
+	type key struct {
+		phone    uint64
+		provider int
+	}
+	totals := map[key]*PhoneTotal{}
+	for i, a := range l.accounts {
+		for b, r := range a.recipients() {
+			one := totals[key{r.phone, i}]
+			if one == nil {
+				one = &PhoneTotal{Provider: a.name, PhoneNumber: strconv.FormatUint(r.phone, 10)}
+				totals[key{r.phone, i}] = one
+			}
+			one.References = append(one.References, b.reference)
+			if r.number > 0 {
+				one.RequestIDs = append(one.RequestIDs, a.requestID(r.number))
+			}
+			one.TimesPaid += int(r.paid)
+			one.AmountPaid += r.moved
+		}
+	}
+	order := slices.SortedFunc(maps.Keys(totals), func(x, y key) int {
+		return cmp.Or(cmp.Compare(x.phone, y.phone), cmp.Compare(x.provider, y.provider))
+	})
+	all := make([]PhoneTotal, len(order))
+	for i, k := range order {
+		all[i] = *totals[k]
+	}
+	return all
+}
+
+// Totals counts the whole ledger. That of all providers holds their parts.
 func (l *Ledger) Totals() Totals {
-	t := Totals{Provider: Provider, Statuses: map[int]int{}}
+	if len(l.accounts) == 1 {
+		t, _ := l.accounts[0].totals()
+		return t
+	}
+	sum := newTotals(allProviders)
+	sum.Providers = map[string]Totals{}
+	phones := map[uint64]struct{}{}
+	for _, a := range l.accounts {
+		t, theirs := a.totals()
+		sum.add(t)
+		sum.Providers[a.name] = t
+		if len(phones) == 0 {
+			phones = theirs // most often the only ones
+		} else {
+			maps.Copy(phones, theirs)
+		}
+	}
+	sum.Recipients.PhoneNumbers = len(phones)
+	return sum
+}
+
+func newTotals(provider string) Totals {
+	return Totals{
+		Provider: provider, Statuses: map[int]int{}, Requests: map[string]int{},
+		Totals: map[string]Cents{Currency: 0}, Returned: map[string]Cents{Currency: 0},
+		Faults: map[string]int{},
+	}
+}
+
+// add adds the totals of a provider, but for its phone numbers, which others may have too.
+func (t *Totals) add(o Totals) {
+	t.Recipients.Accepted += o.Recipients.Accepted
+	t.Recipients.Paid += o.Recipients.Paid
+	t.Recipients.Twice += o.Recipients.Twice
+	t.Recipients.Unpaid += o.Recipients.Unpaid
+	t.Recipients.Returned += o.Recipients.Returned
+	t.Batches.Accepted += o.Batches.Accepted
+	t.Batches.Refused += o.Batches.Refused
+	t.Batches.Repeated += o.Batches.Repeated
+	t.Lost.Before += o.Lost.Before
+	t.Lost.After += o.Lost.After
+	t.Callbacks.add(o.Callbacks)
+	addUp(t.Totals, o.Totals)
+	addUp(t.Returned, o.Returned)
+	addUp(t.Statuses, o.Statuses)
+	addUp(t.Requests, o.Requests)
+	addUp(t.Faults, o.Faults)
+}
+
+func addUp[K comparable, N int | Cents](sum, part map[K]N) {
+	for key, n := range part {
+		sum[key] += n
+	}
+}
+
+// totals counts the provider's ledger and returns the different phone numbers, too.
+func (a *account) totals() (Totals, map[uint64]struct{}) {
+	t := newTotals(a.name)
 	phones := map[uint64]struct{}{}
 	var moved, returned Cents
-	for _, r := range l.recipients() {
+	for _, r := range a.recipients() {
 		phones[r.phone] = struct{}{}
 		t.Statuses[r.status]++
 		t.Recipients.add(r)
@@ -148,18 +304,13 @@ func (l *Ledger) Totals() Totals {
 		}
 	}
 	t.Recipients.PhoneNumbers = len(phones)
-	t.Totals = map[string]Cents{Currency: moved}
-	t.Returned = map[string]Cents{Currency: returned}
-	requests, injected := l.board.counts()
-	t.Requests = map[string]int{}
-	for c, n := range requests {
-		t.Requests[call(c).String()] = n
-	}
-	t.Faults, t.Lost = injected, countLost(injected)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	t.Batches = BatchCounts{Accepted: len(l.order), Refused: l.refused, Repeated: l.repeated}
-	return t
+	t.Totals[Currency], t.Returned[Currency] = moved, returned
+	a.board.count(&t)
+	t.Lost = countLost(t.Faults)
+	a.book.mu.Lock()
+	defer a.book.mu.Unlock()
+	t.Batches = BatchCounts{len(a.book.batches), a.book.refused, a.book.repeated}
+	return t, phones
 }
 
 func (r seen) returned() bool {

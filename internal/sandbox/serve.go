@@ -35,12 +35,14 @@ func Listen(addr string, allowRemote bool) (net.Listener, error) {
 	return listener, nil
 }
 
-// Serve answers on the listener until ctx ends, then finishes the requests it has and closes. It
-// may be called again afterwards, with another listener: the ledger and the faults stay, as with a
-// provider that was down for a while. An error is returned when the listener fails, or when
-// requests did not finish within five seconds.
+// Serve answers on the listener until ctx ends, then finishes the requests it has and closes. No
+// callback is sent after it. It may be called again afterwards, with another listener: ledgers,
+// faults and callbacks that are due stay, as with a provider that was down for a while. An error is
+// returned when the listener fails, or when requests did not finish within five seconds.
 func (s *Simulator) Serve(ctx context.Context, listener net.Listener) error {
 	s.open()
+	s.post.open()
+	defer s.post.close()
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
@@ -50,6 +52,7 @@ func (s *Simulator) Serve(ctx context.Context, listener net.Listener) error {
 	case <-ctx.Done():
 	}
 	s.release()
+	s.post.close() // First, as sends may be waiting for callbacks.
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownMax)
 	defer cancel()
 	if err := server.Shutdown(bounded); err != nil {

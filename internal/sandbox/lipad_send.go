@@ -48,19 +48,24 @@ func borrowRequest() *sendRequest {
 
 // send answers POST /v1/gw/airtime/send. One bad field refuses the whole request and leaves its
 // reference unused.
-func (s *Simulator) send(r *http.Request, body []byte, rd *round, out *bytes.Buffer) int {
-	if !s.authorised(r, rd, out) {
+func (l lipad) send(r *http.Request, body []byte, rd *round, out *bytes.Buffer) int {
+	if !l.authorised(r, rd, out) {
 		return http.StatusUnauthorized
 	}
 	request := borrowRequest()
 	defer requests.Put(request)
-	b, err := s.read(r, body, request, rd)
+	b, err := l.read(r, body, request, rd)
 	if err != nil {
-		s.ledger.refuse()
+		l.book.refuse()
 		return refusal(out, rd, request.Reference, err.Error())
 	}
-	if !s.ledger.accept(b, rd.faults.Repeat) {
+	told := *b // A repeated request may change what the book holds while callbacks are written.
+	switch l.book.accept(b, rd.faults.Repeat) {
+	case rejected:
 		return refusal(out, rd, request.Reference, "reference already used")
+	case carriedOut:
+		l.announce(&told, &rd.faults)
+	case replayed:
 	}
 	respond(out, rd, request.Reference, responseAccepted,
 		"Airtime request has been accepted for processing")
@@ -96,7 +101,7 @@ func isJSON(r *http.Request) bool {
 
 // read turns a request into a batch with every fate drawn. An error that names the field is
 // returned when anything is not as the page has it.
-func (s *Simulator) read(
+func (l lipad) read(
 	r *http.Request, body []byte, request *sendRequest, rd *round,
 ) (*batch, error) {
 	if rd.faults.RefuseAll {
@@ -118,8 +123,8 @@ func (s *Simulator) read(
 	}
 	b := &batch{
 		reference:  request.Reference,
-		hash:       hashText(s.seed, request.Reference),
-		accepted:   s.now(),
+		hash:       hashText(l.seed, request.Reference),
+		accepted:   l.now(),
 		recipients: make([]recipient, len(request.Recipients)),
 	}
 	for i, one := range request.Recipients {
@@ -147,8 +152,7 @@ func readRecipient(one sendRecipient, f *Faults) (recipient, error) {
 	if err != nil {
 		return recipient{}, fmt.Errorf("phone_number: %w", err)
 	}
-	refused := f.RefuseSuffix != "" && strings.HasSuffix(one.PhoneNumber, f.RefuseSuffix)
-	if refused || f.MagicNumbers && magicCode(phone) == magicRefuse {
+	if f.bars(phone) || f.magicallyRefused(phone) {
 		return recipient{}, errors.New("phone_number: is not accepted")
 	}
 	amount, err := parseCents(one.Amount)
@@ -159,6 +163,16 @@ func readRecipient(one sendRecipient, f *Faults) (recipient, error) {
 		return recipient{}, errors.New("amount: is out of range")
 	}
 	return recipient{phone: phone, amount: amount}, nil
+}
+
+// bars says whether a phone number has the suffix that is refused.
+func (f *Faults) bars(phone uint64) bool {
+	return f.RefuseSuffix != "" &&
+		strings.HasSuffix(strconv.FormatUint(phone, 10), f.RefuseSuffix)
+}
+
+func (f *Faults) magicallyRefused(phone uint64) bool {
+	return f.MagicNumbers && magicCode(phone) == magicRefuse
 }
 
 // parsePhone reads 254 and nine more digits, without a plus sign.
@@ -174,41 +188,22 @@ func parsePhone(text string) (uint64, error) {
 	return phone, nil
 }
 
-// parseCents reads a decimal such as "10" or "10.50" exactly.
-func parseCents(text string) (Cents, error) {
-	wrong := errors.New("want a decimal string with at most two decimals")
-	whole, part, pointed := strings.Cut(text, ".")
-	if whole == "" || len(whole) > 12 || pointed && (part == "" || len(part) > 2) {
-		return 0, wrong
-	}
-	var value Cents
-	for i := range len(whole) + 2 {
-		digit := byte('0')
-		switch {
-		case i < len(whole):
-			digit = whole[i]
-		case i-len(whole) < len(part):
-			digit = part[i-len(whole)]
-		}
-		if digit < '0' || digit > '9' {
-			return 0, wrong
-		}
-		value = value*10 + Cents(digit-'0')
-	}
-	return value, nil
-}
-
 // findRepeated refuses a phone number that is twice in one request. The page does not speak of it,
 // but callbacks are told apart by reference and phone number only, so the second could never be
 // told from the first.
 func findRepeated(recipients []recipient) error {
+	if repeats(recipients) {
+		return errors.New("recipients: a phone_number is repeated")
+	}
+	return nil
+}
+
+// repeats says whether a phone number is there more than once.
+func repeats(recipients []recipient) bool {
 	phones := make([]uint64, len(recipients))
 	for i, r := range recipients {
 		phones[i] = r.phone
 	}
 	slices.Sort(phones)
-	if len(slices.Compact(phones)) < len(recipients) {
-		return errors.New("recipients: a phone_number is repeated")
-	}
-	return nil
+	return len(slices.Compact(phones)) < len(recipients)
 }

@@ -22,19 +22,19 @@ var messages = map[int]string{
 }
 
 // status answers GET /v1/gw/airtime/{reference}/status: a bare list of what the callbacks say.
-func (s *Simulator) status(r *http.Request, _ []byte, rd *round, out *bytes.Buffer) int {
-	if !s.authorised(r, rd, out) {
+func (l lipad) status(r *http.Request, _ []byte, rd *round, out *bytes.Buffer) int {
+	if !l.authorised(r, rd, out) {
 		return http.StatusUnauthorized
 	}
-	reference, now := r.PathValue("reference"), s.now()
-	b, known := s.ledger.poll(reference, now, time.Duration(rd.faults.SlowKnowledge))
+	reference, now := r.PathValue("reference"), l.now()
+	b, known := l.book.poll(reference, now, time.Duration(rd.faults.SlowKnowledge))
 	if !known {
 		return unknownReference(out, rd, reference)
 	}
 	c := rd.faults.Pace.clock(b.polls, now.Sub(b.accepted))
-	l := lister{round: rd, batch: &b, clock: c, quoted: quote(reference)}
+	all := lister{round: rd, batch: &b, clock: c, quoted: quote(reference)}
 	out.Grow(len(b.recipients) * 240)
-	out.Write(l.list(out.AvailableBuffer()))
+	out.Write(all.list(out.AvailableBuffer()))
 	return http.StatusOK
 }
 
@@ -67,7 +67,12 @@ func (l *lister) list(dst []byte) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = l.line(dst, l.batch.recipients[at], l.chosen(at))
+		r := l.batch.recipients[at]
+		code := r.fate.visible(l.clock, l.batch.hash, r.phone)
+		if l.round.unknownCodes && l.round.chosen(at, len(l.batch.recipients)) {
+			code = codeUndocumented
+		}
+		dst = l.line(dst, r, code)
 	}
 	return append(dst, ']')
 }
@@ -76,7 +81,7 @@ func (l *lister) list(dst []byte) []byte {
 func (l *lister) order() []int {
 	places := make([]int, 0, len(l.batch.recipients))
 	for at := range l.batch.recipients {
-		if !l.round.partial || !l.chosen(at) {
+		if !l.round.partial || !l.round.chosen(at, len(l.batch.recipients)) {
 			places = append(places, at)
 		}
 	}
@@ -89,19 +94,8 @@ func (l *lister) order() []int {
 	return places
 }
 
-// chosen says whether a fault about some recipients strikes this one: about half of them, and
-// always one.
-func (l *lister) chosen(at int) bool {
-	struck := mix(mix(l.round.draw, saltMember), uint64(at))&1 == 1
-	return struck || at == int(l.round.draw%uint64(len(l.batch.recipients)))
-}
-
-// line appends one recipient. With unknown codes on, the chosen ones get theirs.
-func (l *lister) line(dst []byte, r recipient, chosen bool) []byte {
-	code := r.fate.visible(l.clock, l.batch.hash, r.phone)
-	if l.round.unknownCodes && chosen {
-		code = codeUndocumented
-	}
+// line appends one recipient with the code that it shows.
+func (l *lister) line(dst []byte, r recipient, code int) []byte {
 	wrong := l.round.wrongTypes
 	h := mix(mix(l.batch.hash, r.phone), saltIdentifier)
 	dst = append(dst, `{"phone_number":`...)
@@ -140,19 +134,6 @@ func quoted(dst []byte, asText bool, scalar func([]byte) []byte) []byte {
 	return append(scalar(append(dst, '"')), '"')
 }
 
-// appendNumber writes an amount the way JSON encoders write numbers: 10, 10.5, 10.05.
-func appendNumber(dst []byte, c Cents) []byte {
-	dst = strconv.AppendInt(dst, int64(c/100), 10)
-	if c%100 == 0 {
-		return dst
-	}
-	dst = append(dst, '.', byte('0'+c/10%10))
-	if c%10 == 0 {
-		return dst
-	}
-	return append(dst, byte('0'+c%10))
-}
-
 // appendLetters writes a correlation id in the style of the page's samples.
 func appendLetters(dst []byte, h uint64) []byte {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
@@ -161,4 +142,10 @@ func appendLetters(dst []byte, h uint64) []byte {
 		h /= 32
 	}
 	return dst
+}
+
+// letter is the callback about one recipient: one object as in the list of a status query.
+func (l lipad) letter(n *notice) letter {
+	one := lister{round: &round{}, batch: n.batch, quoted: quote(n.batch.reference)}
+	return letter{path: "/lipad", body: one.line(nil, n.recipient(), n.code)}
 }

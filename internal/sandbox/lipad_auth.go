@@ -2,12 +2,17 @@ package sandbox
 
 import (
 	"bytes"
-	"crypto/subtle"
 	"fmt"
 	"net/http"
 	"sync"
 	"time"
 )
+
+// lipad answers as Lipad's page says.
+type lipad struct {
+	*account
+	tokens *tokens
+}
 
 // tokensMax bounds the tokens kept: clients that authenticate before every call would fill the
 // memory of a long run. The oldest is forgotten first.
@@ -65,13 +70,13 @@ type authRequest struct {
 }
 
 // auth answers POST /v1/auth with a token.
-func (s *Simulator) auth(r *http.Request, body []byte, rd *round, out *bytes.Buffer) int {
+func (l lipad) auth(r *http.Request, body []byte, rd *round, out *bytes.Buffer) int {
 	var request authRequest
 	if !isJSON(r) || decodeStrict(body, &request) != nil {
 		out.WriteString(`{"error":"want a JSON object with consumer_key and consumer_secret"}`)
 		return http.StatusBadRequest
 	}
-	if !s.known(request) {
+	if !l.knows(request.ConsumerKey, request.ConsumerSecret, &rd.faults) {
 		out.WriteString(`{"error":"invalid consumer key or secret"}`)
 		return http.StatusUnauthorized
 	}
@@ -84,29 +89,17 @@ func (s *Simulator) auth(r *http.Request, body []byte, rd *round, out *bytes.Buf
 	if rd.wrongTypes {
 		format = `{"access_token":"%s","expiresIn":"%d"}`
 	}
-	fmt.Fprintf(out, format, s.tokens.issue(s.now(), life), seconds)
+	fmt.Fprintf(out, format, l.tokens.issue(l.now(), life), seconds)
 	return http.StatusOK
 }
 
-func (s *Simulator) known(request authRequest) bool {
-	if request.ConsumerKey == "" || request.ConsumerSecret == "" {
-		return false
-	}
-	if len(s.credentials) == 0 {
-		return true
-	}
-	secret, found := s.credentials[request.ConsumerKey]
-	same := subtle.ConstantTimeCompare([]byte(secret), []byte(request.ConsumerSecret)) == 1
-	return found && same
-}
-
 // authorised checks x-access-token, and writes the 401 when it is not good any more.
-func (s *Simulator) authorised(r *http.Request, rd *round, out *bytes.Buffer) bool {
-	token, now := r.Header.Get("X-Access-Token"), s.now()
+func (l lipad) authorised(r *http.Request, rd *round, out *bytes.Buffer) bool {
+	token, now := r.Header.Get("X-Access-Token"), l.now()
 	if rd.expireToken {
-		s.tokens.expire(token, now)
+		l.tokens.expire(token, now)
 	}
-	if s.tokens.valid(token, now) {
+	if l.tokens.valid(token, now) {
 		return true
 	}
 	out.WriteString(`{"error":"invalid or expired access token"}`)

@@ -1,0 +1,148 @@
+package sandbox
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// quickSMS answers as the page of QuickSMS says. It has no key, no query and no callback: what
+// became of a recipient shows in the ledger only.
+type quickSMS struct{ *account }
+
+// Codes of results. The page has only 201; the others are those of the platform's messages.
+const (
+	quickQueued    = 201
+	quickBadNumber = 1003
+	quickPoor      = 1004
+	quickBadAmount = 422
+)
+
+// Messages of results.
+const (
+	quickSaysQueued = "queued for disbursal"
+	quickSaysNumber = "Invalid mobile number"
+	quickSaysAmount = "Amount must be a whole number from 10 to 10000"
+	quickSaysPoor   = "Insufficient credit balance"
+)
+
+// quickCodes are the codes of refusals.
+var quickCodes = map[string]int{
+	quickSaysNumber: quickBadNumber, quickSaysAmount: quickBadAmount, quickSaysPoor: quickPoor,
+}
+
+// quickRecipient is one recipient of a request, read leniently: a bad one is refused alone.
+type quickRecipient struct {
+	Recipient json.RawMessage `json:"recipient"`
+	Amount    json.RawMessage `json:"amount"`
+}
+
+type quickAnswer struct {
+	Code    any           `json:"code"`
+	Message string        `json:"message"`
+	Results []quickResult `json:"results"`
+}
+
+type quickResult struct {
+	Recipient string          `json:"recipient"`
+	Amount    json.RawMessage `json:"amount"`
+	Code      any             `json:"code"`
+	Discount  json.Number     `json:"discount,omitempty"`
+	Message   string          `json:"message"`
+	RequestID any             `json:"request_id,omitempty"`
+}
+
+// send answers POST /api/v3/airtime/send.
+func (q quickSMS) send(r *http.Request, body []byte, rd *round, out *bytes.Buffer) int {
+	rd.kind = "application/json"
+	if !q.knows(r.Header.Get("App-Key"), r.Header.Get("App-Token"), &rd.faults) {
+		return quickRefusal(out, http.StatusUnauthorized, "Invalid App-Key or App-Token")
+	}
+	var request struct {
+		Recipients []quickRecipient `json:"recipients"`
+	}
+	if !isJSON(r) || json.Unmarshal(body, &request) != nil {
+		q.book.refuse()
+		return quickRefusal(out, http.StatusBadRequest, "want a JSON object with recipients")
+	}
+	if n := len(request.Recipients); n < 1 || n > recipientsMax {
+		q.book.refuse()
+		return quickRefusal(out, http.StatusBadRequest,
+			fmt.Sprintf("recipients: want 1 to %d, not %d", recipientsMax, n))
+	}
+	orders := make([]order, len(request.Recipients))
+	for i, one := range request.Recipients {
+		orders[i] = one.read(&rd.faults)
+	}
+	accepted := q.settle(q.book.name(), orders, &rd.faults, quickSaysPoor)
+	said := quickAnswer{
+		Code: mistyped(rd, http.StatusOK),
+		Message: fmt.Sprintf("Total:%d Success:%d Failed:%d", len(orders), accepted,
+			len(orders)-accepted),
+		Results: []quickResult{},
+	}
+	for i, o := range orders {
+		if !rd.missingLines || !rd.chosen(i, len(orders)) {
+			said.Results = append(said.Results, q.result(request.Recipients[i], o, rd))
+		}
+	}
+	return writeOut(out, http.StatusOK, said)
+}
+
+func quickRefusal(out *bytes.Buffer, status int, why string) int {
+	return writeOut(out, status, map[string]string{"message": why})
+}
+
+// writeOut writes JSON; what the answers hold always marshals.
+func writeOut(out *bytes.Buffer, status int, value any) int {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return http.StatusInternalServerError
+	}
+	out.Write(text)
+	return status
+}
+
+// mistyped is a number, or text if the answer is to be mistyped.
+func mistyped(rd *round, n int) any {
+	if rd.wrongTypes {
+		return strconv.Itoa(n)
+	}
+	return n
+}
+
+// read takes whole shillings as a JSON number, and phone numbers of 12 digits.
+func (one quickRecipient) read(f *Faults) order {
+	text, isText := textOf(one.Recipient)
+	phone, err := parsePhone(text)
+	if err != nil || !isText || f.bars(phone) || f.magicallyRefused(phone) {
+		return order{refusal: quickSaysNumber}
+	}
+	o := order{phone: phone}
+	text, isText = textOf(one.Amount)
+	if o.amount, err = parseCents(text); err != nil || isText || strings.Contains(text, ".") ||
+		o.amount < atLeast || o.amount > atMost {
+		o.refusal = quickSaysAmount
+	}
+	return o
+}
+
+func (q quickSMS) result(asked quickRecipient, o order, rd *round) quickResult {
+	recipient, _ := textOf(asked.Recipient)
+	result := quickResult{Recipient: recipient, Amount: asked.Amount}
+	if len(asked.Amount) == 0 {
+		result.Amount = json.RawMessage("null")
+	}
+	if o.number == 0 {
+		result.Code, result.Message = mistyped(rd, quickCodes[o.refusal]), o.refusal
+		return result
+	}
+	result.Code, result.Message = mistyped(rd, quickQueued), quickSaysQueued
+	// The page's 0.4 for KES 100; its unit is anybody's guess.
+	result.Discount = json.Number(appendNumber(nil, o.amount*4/1000))
+	result.RequestID = mistyped(rd, int(o.number))
+	return result
+}
