@@ -75,6 +75,10 @@ type Config struct {
 	Limits map[string]map[airtime.Currency]Limit
 	// BatchMax replaces the most recipients of one request, by provider.
 	BatchMax map[string]int
+	// Routing chooses the providers of those who name none.
+	Routing Routing
+	// Rates bound the requests to a provider, by its name; one without an entry has no bound here.
+	Rates map[string]Rate
 	// MinReplicas is how many replicas must hold a BeginSend before anything is sent.
 	MinReplicas int
 
@@ -118,6 +122,8 @@ type Sozuri struct {
 	BaseURL string
 	Project string
 	APIKey  Secret
+	// CallbackKey is the authKey that Sozuri's callbacks carry, where one is set there.
+	CallbackKey Secret
 }
 
 // FromEnvironment loads the configuration of this process.

@@ -38,7 +38,7 @@ func Load(getenv func(string) string, environ []string) (*Config, error) {
 			l.readValue(s)
 		}
 	}
-	l.file.apply(l.config, &l.problems)
+	l.file.apply(l.config)
 	l.checkPolling()
 	l.checkProviders()
 	l.checkMonitor()

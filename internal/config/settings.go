@@ -186,6 +186,10 @@ func providerSettings() []setting {
 			name: "SOZURI_API_KEY", check: oneLine,
 			secret: func(c *Config) *Secret { return &c.Sozuri.APIKey },
 		},
+		{
+			name: "SOZURI_CALLBACK_KEY", check: oneLine,
+			secret: func(c *Config) *Secret { return &c.Sozuri.CallbackKey },
+		},
 	}
 }
 

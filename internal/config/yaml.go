@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,8 +17,8 @@ import (
 	"tuma/internal/airtime"
 )
 
-// maxYAML bounds the configuration file, in bytes.
-const maxYAML = 1 << 20
+// maxYAML bounds the configuration file, in bytes: room for 200,000 ported numbers.
+const maxYAML = 8 << 20
 
 // scalar is a plain value in the file and where it stands there.
 type scalar struct {
@@ -34,6 +35,8 @@ type yamlFile struct {
 	batch    map[string]scalar
 	resend   *scalar
 	replicas *scalar
+	routing  Routing
+	rates    map[string]Rate
 	problems *Problems
 }
 
@@ -49,7 +52,8 @@ var pollingKeys = map[string]string{
 func readYAML(path string, problems *Problems) *yamlFile {
 	f := &yamlFile{
 		path: path, scalars: map[string]scalar{}, batch: map[string]scalar{},
-		limits: map[string]map[string]map[string]scalar{}, problems: problems,
+		limits: map[string]map[string]map[string]scalar{}, rates: map[string]Rate{},
+		problems: problems,
 	}
 	if path == "" {
 		return f
@@ -93,12 +97,23 @@ func parseYAML(path string) (*yaml.Node, error) {
 	return document.Content[0], nil
 }
 
+// numberText is what could be a phone number among the keys: some are, and some are misplaced.
+var numberText = regexp.MustCompile(`\d[\d ()-]{5,}\d`)
+
+func hideNumbers(text string) string { return numberText.ReplaceAllString(text, "…") }
+
 func (f *yamlFile) where(node *yaml.Node, path string) string {
-	return fmt.Sprintf("%s line %d: %s", f.path, node.Line, path)
+	return fmt.Sprintf("%s line %d: %s", f.path, node.Line, hideNumbers(path))
+}
+
+// report adds a problem with a plain value.
+func (f *yamlFile) report(s scalar, err error) {
+	*f.problems = append(*f.problems, fmt.Sprintf("%s=%q: %s", s.where, s.value, err))
 }
 
 func (f *yamlFile) problem(node *yaml.Node, path, format string, values ...any) {
-	*f.problems = append(*f.problems, f.where(node, path)+": "+fmt.Sprintf(format, values...))
+	text := hideNumbers(fmt.Sprintf(format, values...))
+	*f.problems = append(*f.problems, f.where(node, path)+": "+text)
 }
 
 // fields calls read with every key of a mapping, once.
@@ -137,6 +152,7 @@ func (f *yamlFile) top(key, path string, node *yaml.Node) {
 	sections := map[string]func(key, path string, node *yaml.Node){
 		"limits": f.limitsOf, "polling": f.polling, "batch": f.batchField,
 		"state": f.stateField, "lipad": f.lipadField, "callbacks": f.callbacksField,
+		"routing": f.routingField, "rates": f.rate,
 	}
 	if read, section := sections[key]; section {
 		f.fields(node, path+".", read)
@@ -214,13 +230,24 @@ func (f *yamlFile) callbacksField(key, path string, node *yaml.Node) {
 		f.unknown(node, path)
 		return
 	}
+	f.list(node, path, "providers", func(value scalar, item *yaml.Node) {
+		if f.provider(item, path, value.value) {
+			f.lists = append(f.lists, value)
+		}
+	})
+}
+
+// list calls read with every plain value of a list; things says what it is a list of.
+func (f *yamlFile) list(
+	node *yaml.Node, path, things string, read func(value scalar, item *yaml.Node),
+) {
 	if node.Kind != yaml.SequenceNode {
-		f.problem(node, path, "must be a list of providers")
+		f.problem(node, path, "must be a list of %s", things)
 		return
 	}
 	for _, item := range node.Content {
-		if value, ok := f.plain(item, path); ok && f.provider(item, path, value.value) {
-			f.lists = append(f.lists, value)
+		if value, ok := f.plain(item, path); ok {
+			read(value, item)
 		}
 	}
 }
@@ -259,21 +286,18 @@ func (f *yamlFile) limitsOf(provider, path string, node *yaml.Node) {
 }
 
 // apply stores what the file says beyond the variables.
-func (f *yamlFile) apply(c *Config, problems *Problems) {
-	report := func(s scalar, err error) {
-		*problems = append(*problems, fmt.Sprintf("%s=%q: %s", s.where, s.value, err))
-	}
+func (f *yamlFile) apply(c *Config) {
 	c.Lipad.ResendSameReference = true
 	if f.resend != nil {
 		parse := boolean(func(c *Config) *bool { return &c.Lipad.ResendSameReference })
 		if err := parse(c, f.resend.value); err != nil {
-			report(*f.resend, err)
+			f.report(*f.resend, err)
 		}
 	}
 	if f.replicas != nil {
 		parse := whole(func(c *Config) *int { return &c.MinReplicas }, 0, 10)
 		if err := parse(c, f.replicas.value); err != nil {
-			report(*f.replicas, err)
+			f.report(*f.replicas, err)
 		}
 	}
 	for _, trusted := range f.lists {
@@ -284,14 +308,15 @@ func (f *yamlFile) apply(c *Config, problems *Problems) {
 		size := 0
 		parse := whole(func(*Config) *int { return &size }, 1, 1000)
 		if err := parse(c, f.batch[provider].value); err != nil {
-			report(f.batch[provider], err)
+			f.report(f.batch[provider], err)
 		}
 		c.BatchMax[provider] = size
 	}
-	f.applyLimits(c, report)
+	f.applyLimits(c)
+	c.Routing, c.Rates = f.routing, f.rates
 }
 
-func (f *yamlFile) applyLimits(c *Config, report func(scalar, error)) {
+func (f *yamlFile) applyLimits(c *Config) {
 	c.Limits = map[string]map[airtime.Currency]Limit{}
 	for _, provider := range slices.Sorted(maps.Keys(f.limits)) {
 		c.Limits[provider] = map[airtime.Currency]Limit{}
@@ -305,12 +330,12 @@ func (f *yamlFile) applyLimits(c *Config, report func(scalar, error)) {
 				}
 				money, err := airtime.ParseAmount(given.value, airtime.Currency(name))
 				if err != nil {
-					report(given, err)
+					f.report(given, err)
 				}
 				*minor = money.Minor
 			}
 			if limit.Max > 0 && limit.Min > limit.Max {
-				report(bounds["max"], errors.New("must not be below min"))
+				f.report(bounds["max"], errors.New("must not be below min"))
 			}
 			c.Limits[provider][airtime.Currency(name)] = limit
 		}
@@ -335,7 +360,7 @@ func (f *yamlFile) describe(c *Config) []string {
 				boundText(limit.Min, currency), boundText(limit.Max, currency)))
 		}
 	}
-	return shown
+	return append(append(shown, c.Routing.describe()...), describeRates(c.Rates)...)
 }
 
 func boundText(minor int64, currency airtime.Currency) string {

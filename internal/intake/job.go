@@ -45,7 +45,7 @@ func (j Job) check(rules Rules, prefix string, faults *Faults) state.Disbursal {
 	if err := checkCampaign(j.Campaign); err != nil {
 		faults.add(prefix+"campaign", "%s", err)
 	}
-	way := rules.road(j.Provider, j.Currency, prefix, faults)
+	way := rules.road(j.Provider, j.Currency, j.Campaign, prefix, faults)
 	switch count := len(j.Recipients) + j.surplus; {
 	case j.broken.has(jobRecipients):
 	case count == 0:
@@ -64,15 +64,18 @@ func (j Job) check(rules Rules, prefix string, faults *Faults) state.Disbursal {
 		if !r.broken.has(recipientAmount) {
 			recipients[i].Amount = way.amount(r.Amount, "", &own)
 		}
+		rules.checkOffer(&way, recipients[i], &own)
 		for _, fault := range own {
 			faults.append(recipientPath(prefix, i) + "." + fault)
 		}
 	}
 	addRepeats(recipients, prefix, faults)
-	return state.Disbursal{
-		Reference: j.Reference, Given: j.Provider, Provider: way.provider, Currency: way.currency,
-		Campaign: j.Campaign, Recipients: recipients,
+	disbursal := state.Disbursal{
+		Reference: j.Reference, Given: j.Provider, Currency: way.currency, Campaign: j.Campaign,
+		Recipients: recipients,
 	}
+	rules.assign(&disbursal, way)
+	return disbursal
 }
 
 // addRepeats reports numbers that occur twice.

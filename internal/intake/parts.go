@@ -26,7 +26,7 @@ type occurrenceKey struct {
 func (s *scan) eachPart(name string, rows []row, yield func(state.Disbursal) error) error {
 	index := map[partKey]int{}
 	occurrences := map[occurrenceKey]uint32{}
-	var parts []state.Disbursal
+	var parts []part
 	for _, r := range rows {
 		if r.group == noGroup {
 			continue
@@ -41,17 +41,14 @@ func (s *scan) eachPart(name string, rows []row, yield func(state.Disbursal) err
 		if !known {
 			at = len(parts)
 			index[key] = at
-			parts = append(parts, s.disbursal(partName(name, at), r.group))
+			parts = append(parts, s.part(partName(name, at), r.group))
 		}
 		if r.minor > 0 {
 			parts[at].Recipients = append(parts[at].Recipients, r.recipient(parts[at].Currency))
 		}
 	}
 	for _, part := range parts {
-		if len(part.Recipients) == 0 {
-			continue
-		}
-		if err := yield(part); err != nil {
+		if err := s.deliver(part, yield); err != nil {
 			return err
 		}
 	}
@@ -87,28 +84,41 @@ func (s *scan) eachReferenced(yield func(state.Disbursal) error) error {
 	}
 	for g, reference := range s.references {
 		members := order[starts[g]:starts[g+1]]
-		if len(members) == 0 {
-			continue
-		}
-		disbursal := s.disbursal(reference.name, reference.way)
-		disbursal.Recipients = make([]airtime.Recipient, len(members))
+		part := s.part(reference.name, reference.way)
+		part.Recipients = make([]airtime.Recipient, len(members))
 		for i, member := range members {
-			disbursal.Recipients[i] = s.rows[member].recipient(disbursal.Currency)
+			part.Recipients[i] = s.rows[member].recipient(part.Currency)
 		}
-		if err := yield(disbursal); err != nil {
+		if err := s.deliver(part, yield); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// disbursal starts a disbursal of a combination, still without recipients.
-func (s *scan) disbursal(name string, index uint32) state.Disbursal {
+// part is a disbursal that is being put together.
+type part struct {
+	state.Disbursal
+	way uint32
+}
+
+// part starts a disbursal of a combination, still without recipients.
+func (s *scan) part(name string, index uint32) part {
 	way := &s.ways[index]
-	return state.Disbursal{
-		Reference: name, Given: way.combination.provider, Provider: way.road.provider,
-		Currency: way.road.currency, Campaign: way.campaign,
+	return part{state.Disbursal{
+		Reference: name, Given: way.given.provider, Currency: way.currency,
+		Campaign: way.given.campaign,
+	}, index}
+}
+
+// deliver yields a part that has recipients. Where they go is asked anew rather than kept with each
+// row: it has no say in what a part is called, nor in who is in it.
+func (s *scan) deliver(p part, yield func(state.Disbursal) error) error {
+	if len(p.Recipients) == 0 {
+		return nil
 	}
+	s.rules.assign(&p.Disbursal, s.ways[p.way].road)
+	return yield(p.Disbursal)
 }
 
 func (r row) recipient(currency airtime.Currency) airtime.Recipient {

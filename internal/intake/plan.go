@@ -166,14 +166,25 @@ func (p *Plan) fill(ctx context.Context) error {
 	return p.Disbursals(func(d state.Disbursal) error {
 		p.Count++
 		p.Recipients += int64(len(d.Recipients))
-		total := p.Totals[Road{d.Provider, d.Currency}]
-		for _, r := range d.Recipients {
-			total.Recipients++
-			total.Minor += r.Amount.Minor
-		}
-		p.Totals[Road{d.Provider, d.Currency}] = total
+		p.addTotals(d)
 		return nil
 	})
+}
+
+// addTotals books the money of a disbursal on the roads that it takes.
+func (p *Plan) addTotals(d state.Disbursal) {
+	road := Road{d.Provider, d.Currency}
+	total := p.Totals[road]
+	for i, r := range d.Recipients {
+		if d.Providers != nil && d.Providers[i] != road.Provider {
+			p.Totals[road] = total
+			road.Provider = d.Providers[i]
+			total = p.Totals[road]
+		}
+		total.Recipients++
+		total.Minor += r.Amount.Minor
+	}
+	p.Totals[road] = total
 }
 
 // settle makes sure that the file can be read twice: pipes are copied first.

@@ -25,10 +25,14 @@ const defaultCurrency airtime.Currency = "KES"
 type Rules struct {
 	// Providers are the providers that are on, by name.
 	Providers map[string]providers.Capabilities
-	// DefaultProvider takes the jobs that name no provider.
+	// DefaultProvider takes the recipients that name no provider and that no rule matches.
 	DefaultProvider string
 	// DefaultCurrency is the currency of jobs that name none; empty means KES.
 	DefaultCurrency airtime.Currency
+	// Routing are the rules for recipients that name no provider; the first that matches counts.
+	Routing []Rule
+	// Ported are the networks of numbers that changed theirs, by E.164 digits.
+	Ported map[string]airtime.Network
 }
 
 // Faults is every fault of one job or row: "recipients[3].amount: below the minimum of KES 10". It
@@ -64,18 +68,19 @@ func (f Faults) err() error {
 	return f
 }
 
-// road is where the recipients of one disbursal go: the provider, its limits for the currency, and
-// the currency.
+// road is where the recipients of one disbursal go: all to the provider that the offer is of, or
+// each where the rules send it.
 type road struct {
-	provider string
+	offer
 	currency airtime.Currency
-	limit    providers.Limit
-	limited  bool // The provider takes the currency, so limit holds.
+	routed   bool     // The rules decide for each recipient; the offer is of nobody.
+	choices  []choice // The rules that are left to decide.
 }
 
-// road finds the provider and currency for what a job or row names; empty names mean the defaults.
-func (r Rules) road(provider, currency, path string, faults *Faults) road {
-	way := road{provider: provider, currency: airtime.Currency(currency)}
+// road finds the provider and currency for what a job or row names; empty names mean the rules and
+// the defaults.
+func (r Rules) road(provider, currency, campaign, path string, faults *Faults) road {
+	way := road{currency: airtime.Currency(currency)}
 	if currency == "" {
 		way.currency = r.currency()
 	}
@@ -83,23 +88,28 @@ func (r Rules) road(provider, currency, path string, faults *Faults) road {
 		faults.add(path+"currency", "%s is not a known currency", shown(currency))
 		way.currency = ""
 	}
-	if provider == "" {
-		way.provider = r.DefaultProvider
+	if provider == "" && len(r.Routing) > 0 {
+		way.routed, way.choices = true, r.choices(way.currency, campaign)
+		return way
 	}
-	capabilities, on := r.Providers[way.provider]
+	if provider == "" {
+		provider = r.DefaultProvider
+	}
+	way.offer = r.offer(provider, way.currency)
 	switch {
-	case way.provider == "":
+	case provider == "":
 		faults.add(path+"provider", "missing, and no default provider is configured")
-	case !on:
-		faults.add(path+"provider", "%s is not configured here; known: %s",
-			shown(way.provider), strings.Join(slices.Sorted(maps.Keys(r.Providers)), ", "))
-	case way.currency != "":
-		way.limit, way.limited = capabilities.Limits[way.currency]
-		if !way.limited {
-			faults.add(path+"currency", "%s does not take %s", way.provider, way.currency)
-		}
+	case !way.on:
+		faults.add(path+"provider", "%s", r.notConfigured(provider))
+	case way.currency != "" && !way.limited:
+		faults.add(path+"currency", "%s does not take %s", provider, way.currency)
 	}
 	return way
+}
+
+func (r Rules) notConfigured(provider string) string {
+	return fmt.Sprintf("%s is not configured here; known: %s",
+		shown(provider), strings.Join(slices.Sorted(maps.Keys(r.Providers)), ", "))
 }
 
 func (r Rules) currency() airtime.Currency {
@@ -110,7 +120,7 @@ func (r Rules) currency() airtime.Currency {
 }
 
 // phone reads a number and checks it against the currency.
-func (w road) phone(text, path string, faults *Faults) airtime.MSISDN {
+func (w *road) phone(text, path string, faults *Faults) airtime.MSISDN {
 	if text == "" {
 		faults.add(path+"phone_number", "missing")
 		return airtime.MSISDN{}
@@ -127,8 +137,8 @@ func (w road) phone(text, path string, faults *Faults) airtime.MSISDN {
 	return phone
 }
 
-// amount reads an amount and checks it against the provider's limits.
-func (w road) amount(text, path string, faults *Faults) airtime.Money {
+// amount reads an amount of the currency.
+func (w *road) amount(text, path string, faults *Faults) airtime.Money {
 	if text == "" {
 		faults.add(path+"amount", "missing")
 		return airtime.Money{}
@@ -137,16 +147,42 @@ func (w road) amount(text, path string, faults *Faults) airtime.Money {
 		return airtime.Money{} // Without a currency nobody knows how many decimals are right.
 	}
 	money, err := airtime.ParseAmount(text, w.currency)
-	switch {
-	case err != nil:
+	if err != nil {
 		faults.add(path+"amount", "%s", err)
-	case !w.limited:
-	case money.Minor < w.limit.Min:
-		faults.add(path+"amount", "below the minimum of %s", short(w.limit.Min, w.currency))
-	case money.Minor > w.limit.Max:
-		faults.add(path+"amount", "above the maximum of %s", short(w.limit.Max, w.currency))
 	}
 	return money
+}
+
+// checkOffer adds a fault when no provider takes the recipient. What could not be read of the
+// recipient or the road is zero, and has been reported.
+func (r Rules) checkOffer(way *road, to airtime.Recipient, faults *Faults) {
+	switch {
+	case to.Amount.Minor == 0:
+	case way.routed && !to.Phone.IsZero():
+		if offer := r.route(way.choices, to); !offer.takes(to.Amount.Minor) {
+			r.addRefusal(offer, to.Amount, faults)
+		}
+	case way.limited && !way.takes(to.Amount.Minor):
+		r.addRefusal(way.offer, to.Amount, faults)
+	}
+}
+
+// addRefusal says why an offer does not cover an amount.
+func (r Rules) addRefusal(o offer, amount airtime.Money, faults *Faults) {
+	switch {
+	case o.provider == "":
+		faults.add("provider", "no rule matches, and no default provider is configured")
+	case !o.on:
+		faults.add("provider", "%s", r.notConfigured(o.provider))
+	case !o.limited:
+		faults.add("amount", "%s does not take %s", o.provider, amount.Currency)
+	case amount.Minor < o.limit.Min:
+		faults.add("amount", "below the minimum of %s", short(o.limit.Min, amount.Currency))
+	case amount.Minor > o.limit.Max:
+		faults.add("amount", "above the maximum of %s", short(o.limit.Max, amount.Currency))
+	default:
+		faults.add("amount", "%s takes whole %s only", o.provider, amount.Currency)
+	}
 }
 
 func short(minor int64, currency airtime.Currency) string {

@@ -33,7 +33,7 @@ type combination struct {
 
 // way is a combination with the road it means.
 type way struct {
-	combination
+	given combination
 	road
 	faults Faults
 }
@@ -158,6 +158,7 @@ func (s *scan) row(format *format, line []byte, number int) Faults {
 	index, way := s.way(text[rowProvider], text[rowCurrency], text[rowCampaign], &faults)
 	phone := way.phone(text[rowPhone], "", &faults)
 	amount := way.amount(text[rowAmount], "", &faults)
+	s.rules.checkOffer(&way.road, airtime.Recipient{Phone: phone, Amount: amount}, &faults)
 	kept := row{phone: number64(phone), line: uint32(number), group: index}
 	reference := text[rowReference]
 	switch {
@@ -201,8 +202,8 @@ func (s *scan) way(provider, currency, campaign string, faults *Faults) (uint32,
 		*faults = append(*faults, s.ways[index].faults...)
 		return index, &s.ways[index]
 	}
-	fresh := way{combination: key}
-	fresh.road = s.rules.road(provider, currency, "", &fresh.faults)
+	fresh := way{given: key}
+	fresh.road = s.rules.road(provider, currency, campaign, "", &fresh.faults)
 	err := checkCampaign(campaign)
 	if err != nil {
 		fresh.faults.add("campaign", "%s", err)
@@ -212,15 +213,15 @@ func (s *scan) way(provider, currency, campaign string, faults *Faults) (uint32,
 		return noGroup, &fresh // Not worth the memory.
 	}
 	// The texts are parts of whole lines, which would stay in memory with them.
-	fresh.campaign = strings.Clone(campaign)
-	fresh.combination.provider = strings.Clone(provider)
-	fresh.combination.currency = strings.Clone(currency)
+	fresh.given.campaign = strings.Clone(campaign)
+	fresh.given.provider = strings.Clone(provider)
+	fresh.given.currency = strings.Clone(currency)
 	// Named again, so that the road does not hold on to the line either; faults are known.
 	fresh.road = s.rules.road(
-		fresh.combination.provider, fresh.combination.currency, "", new(Faults))
+		fresh.given.provider, fresh.given.currency, fresh.given.campaign, "", new(Faults))
 	index = uint32(len(s.ways))
 	s.ways = append(s.ways, fresh)
-	s.byWay[fresh.combination] = index
+	s.byWay[fresh.given] = index
 	return index, &s.ways[index]
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tuma/internal/airtime"
 	"tuma/internal/state"
 )
 
@@ -35,6 +36,13 @@ var (
 	flightDesc  = describe("in_flight_batches", "Batches claimed or on the wire.", "provider")
 	pausedDesc  = describe("channel_paused_seconds", "How long a channel stays paused.", "provider",
 		"reason")
+	probingDesc = describe("channel_probing",
+		"1 while one request at a time finds out whether a paused channel works again.", "provider")
+	largestDesc = describe("batch_recipients_limit",
+		"Most recipients of a request while sizes climb after an unknown.", "provider")
+	keptDesc     = describe("kept_callbacks", "Callbacks that fit nobody yet or wait to be confirmed.")
+	droppedDesc  = describe("dropped_callbacks", "Kept callbacks that were given up, for ever.")
+	unplacedDesc = describe("unplaced_callbacks", "Bodies kept for people that nobody could read.")
 	dueDesc      = describe("due_batches", "Batches on the schedule of status queries.")
 	doubtDesc    = describe("in_doubt_batches", "Batches with recipients in doubt.")
 	overdueDesc  = describe("overdue_batches", "Batches open beyond the provider's patience.")
@@ -75,8 +83,22 @@ func (f Figures) Collect(to chan<- prometheus.Metric) {
 		gauge(readyDesc, float64(c.Ready), c.Provider)
 		gauge(heldDesc, float64(c.Held), c.Provider)
 		gauge(flightDesc, float64(c.InFlight), c.Provider)
-		gauge(pausedDesc, c.Paused.Seconds(), c.Provider, string(c.PauseReason))
+		reason, probing := airtime.NoReason, 0.0
+		if c.Paused > 0 {
+			reason = c.PauseReason
+		}
+		if c.Probing {
+			probing = 1
+		}
+		gauge(pausedDesc, c.Paused.Seconds(), c.Provider, string(reason))
+		gauge(probingDesc, probing, c.Provider)
+		if c.Largest > 0 {
+			gauge(largestDesc, float64(c.Largest), c.Provider)
+		}
 	}
+	gauge(keptDesc, float64(figures.Kept))
+	gauge(droppedDesc, float64(figures.Dropped))
+	gauge(unplacedDesc, float64(figures.Unplaced))
 	gauge(dueDesc, float64(figures.Due))
 	gauge(doubtDesc, float64(figures.Doubt))
 	gauge(overdueDesc, float64(figures.Overdue))

@@ -4,14 +4,13 @@ package ops
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"net"
 	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"tuma/internal/listen"
 )
 
 // readyTimeout bounds a readiness check, so that a silent Redis answers "not ready" and not
@@ -29,21 +28,11 @@ type Checks interface {
 	Warning() string
 }
 
-// Server is the operations listener of a process.
-type Server struct {
-	listener net.Listener
-	server   *http.Server
-}
-
-// Listen opens the listener, so that a taken address is an error at the start. More routes may be
-// given by path prefix.
+// Listen opens the operations listener, so that a taken address is an error at the start. More
+// routes may be given by path prefix.
 func Listen(
 	addr string, registry *prometheus.Registry, checks Checks, more map[string]http.Handler,
-) (*Server, error) {
-	listener, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("TUMA_OPS_ADDR: %w", err)
-	}
+) (*listen.Server, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]string{"status": "alive"})
@@ -55,32 +44,9 @@ func Listen(
 	for prefix, handler := range more {
 		mux.Handle(prefix, handler)
 	}
-	return &Server{listener, &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}, nil
-}
-
-// Addr returns the address that is listened on.
-func (s *Server) Addr() string { return s.listener.Addr().String() }
-
-// Run serves until the context ends, and returns when what was asked before that is answered, or
-// after two seconds.
-func (s *Server) Run(ctx context.Context) error {
-	ended := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(ended)
-		ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
-		defer cancel()
-		if s.server.Shutdown(ctx) != nil {
-			_ = s.server.Close() // Whoever still waits has waited long enough.
-		}
+	return listen.Open(listen.Options{
+		Setting: "TUMA_OPS_ADDR", Addr: addr, Handler: mux, Stop: shutdownTimeout,
 	})
-	err := s.server.Serve(s.listener)
-	if !stop() {
-		<-ended // Serve returns as soon as Shutdown has begun.
-	}
-	if !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("operations listener: %w", err)
-	}
-	return nil
 }
 
 func ready(w http.ResponseWriter, r *http.Request, checks Checks) {

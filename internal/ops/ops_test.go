@@ -27,7 +27,9 @@ func serve(t *testing.T) (*redistest.Server, *state.Store, string) {
 	t.Helper()
 	server := redistest.Start(t)
 	store, err := state.Open(context.Background(), state.Options{
-		URL: server.URL(), Asks: []string{"lipad"},
+		URL: server.URL(), Providers: []state.Provider{
+			{Name: "lipad", Code: 'L', Asks: state.AskByBatch},
+		},
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })

@@ -1,0 +1,132 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/time/rate"
+
+	"tuma/internal/config"
+)
+
+const (
+	// requestsPerSecond and requestsBurst are what one producer may ask.
+	requestsPerSecond = 200
+	requestsBurst     = 400
+	// requestsInHand is how many requests are worked on at once; it bounds memory.
+	requestsInHand = 64
+	// turnLimit is how long a request waits for its turn.
+	turnLimit = time.Second
+)
+
+// tokens knows the producers by their tokens. The text is asked for every time, so that a replaced
+// secret holds at once, and read only when it has changed.
+type tokens struct {
+	text func() string
+	log  *zap.Logger
+
+	mu    sync.Mutex // Guards what follows.
+	last  string
+	known []credential
+}
+
+// credential is a producer's token: its digest, so that comparing shows not even its length.
+type credential struct {
+	sum      [sha256.Size]byte
+	producer string
+}
+
+// producer finds the producer of an Authorization header, in the same time whichever it is.
+func (t *tokens) producer(header string) (producer string, known bool) {
+	scheme, token, _ := strings.Cut(header, " ")
+	sum := sha256.Sum256([]byte(strings.TrimSpace(token)))
+	for _, c := range t.current() {
+		if subtle.ConstantTimeCompare(c.sum[:], sum[:]) == 1 {
+			producer, known = c.producer, true
+		}
+	}
+	return producer, known && strings.EqualFold(scheme, "Bearer")
+}
+
+// current returns the credentials that hold now. While the text cannot be read, those of the last
+// one that could.
+func (t *tokens) current() []credential {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	text := t.text()
+	if text == t.last {
+		return t.known
+	}
+	t.last = text
+	producers, err := config.ParseTokens(text)
+	if err != nil {
+		t.log.Error("TUMA_HTTP_TOKENS has changed and cannot be read; the former tokens hold",
+			zap.Error(err))
+		return t.known
+	}
+	t.known = nil
+	for token, producer := range producers {
+		t.known = append(t.known, credential{sha256.Sum256([]byte(token)), producer})
+	}
+	return t.known
+}
+
+// stranger reports whether a request comes from a web page, or by a host name that is not this
+// machine's: a page that somebody opens here could otherwise send money by an image's address.
+func stranger(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site") // What a person typed into a browser says none.
+	fromPage := site != "" && site != "none" || r.Header.Get("Origin") != ""
+	here := config.Loopback(r.Host) ||
+		config.Loopback(net.JoinHostPort(strings.Trim(r.Host, "[]"), "0"))
+	return fromPage || !here
+}
+
+// limits bound what producers ask: each one's rate, and everybody's requests in hand.
+type limits struct {
+	perSecond rate.Limit
+	burst     int
+	turns     chan struct{} // Holds one value per request in hand.
+
+	mu        sync.Mutex // Guards producers.
+	producers map[string]*rate.Limiter
+}
+
+func newLimits() *limits {
+	return &limits{
+		perSecond: requestsPerSecond, burst: requestsBurst,
+		turns: make(chan struct{}, requestsInHand), producers: map[string]*rate.Limiter{},
+	}
+}
+
+// allow charges a producer for one request, and reports whether it may have it.
+func (l *limits) allow(producer string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	limiter := l.producers[producer]
+	if limiter == nil {
+		limiter = rate.NewLimiter(l.perSecond, l.burst)
+		l.producers[producer] = limiter
+	}
+	return limiter.Allow()
+}
+
+// enter waits for a turn, though not long. Whoever got one calls leave.
+func (l *limits) enter(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, turnLimit)
+	defer cancel()
+	select {
+	case l.turns <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (l *limits) leave() { <-l.turns }

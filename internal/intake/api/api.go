@@ -1,0 +1,219 @@
+// Package api is the HTTP inlet, for services that would rather not speak Redis: producers post
+// jobs and ask where they stand. A job is answered only after the state holds it, and the same job
+// may be posted again without a second effect. openapi.yaml describes the routes.
+package api
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"tuma/internal/intake"
+	"tuma/internal/state"
+)
+
+const (
+	// maxBody bounds a request's body, in bytes: a job of 1,000 recipients has about 70,000.
+	maxBody = 1 << 20
+	// storeLimit bounds what one request asks of the state, so that a silent Redis is answered for.
+	storeLimit = 10 * time.Second
+)
+
+// State is what producers are shown of the state.
+type State interface {
+	Summarize(ctx context.Context, kind state.Kind, name string) (state.Summary, error)
+	Report(ctx context.Context, kind state.Kind, name string, fn func(state.Row) error) error
+	Ready(ctx context.Context) error
+}
+
+var _ State = (*state.Store)(nil)
+
+// StatusWriter writes a summary and its recipients as JSON. rows calls its argument for each
+// recipient. Nothing may be taken for complete that was written before an error.
+type StatusWriter func(
+	w io.Writer, sum state.Summary, rows func(each func(state.Row) error) error,
+) error
+
+// Options are what the inlet works with.
+type Options struct {
+	State State
+	// Accept takes disbursals of together at most state.MaxRecipients recipients.
+	Accept func(context.Context, []state.Disbursal) ([]state.Outcome, error)
+	Rules  intake.Rules
+	Status StatusWriter
+	// Tokens returns the producer=token pairs that hold now. Nil lets in whoever reaches the
+	// listener, which must be on loopback then.
+	Tokens   func() string
+	Registry prometheus.Registerer
+	Log      *zap.Logger
+}
+
+// API answers the requests of producers.
+type API struct {
+	options Options
+	tokens  *tokens // Nil when everybody on this machine may ask.
+	limits  *limits
+	meter   *meter
+	mux     *http.ServeMux
+}
+
+var _ http.Handler = (*API)(nil)
+
+// route is one line of the table that drives the mux, the metrics and the test of openapi.yaml.
+type route struct {
+	method, path string
+	// answers is every status that the route answers.
+	answers []int
+	// open routes are for everybody and cost nothing.
+	open  bool
+	serve func(*request) answer
+}
+
+func (r route) pattern() string { return r.method + " " + r.path }
+
+// request is an HTTP request and who sent it. Without tokens the producer is empty.
+type request struct {
+	*http.Request
+	producer string
+}
+
+const disbursalsPath = "/v1/disbursals"
+
+// routes is the table.
+func (a *API) routes() []route {
+	and := func(own ...int) []int { // With what every route that is not open may answer.
+		return slices.Sorted(slices.Values(append(own, http.StatusUnauthorized,
+			http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable)))
+	}
+	const (
+		ok, accepted = http.StatusOK, http.StatusAccepted
+		bad, missing = http.StatusBadRequest, http.StatusNotFound
+		conflict     = http.StatusConflict
+		large        = http.StatusRequestEntityTooLarge
+		otherType    = http.StatusUnsupportedMediaType
+		faulty       = http.StatusUnprocessableEntity
+	)
+	return []route{
+		{
+			method: "POST", path: disbursalsPath, serve: a.postDisbursal,
+			answers: and(ok, accepted, bad, conflict, large, otherType, faulty),
+		},
+		{
+			method: "GET", path: disbursalsPath + "/{reference...}", serve: a.getDisbursal,
+			answers: and(ok, missing),
+		},
+		{method: "GET", path: "/airtime/{$}", serve: a.getService, answers: and(ok)},
+		{
+			method: "GET", path: sendPath, serve: a.sendAirtime,
+			answers: and(ok, bad, conflict),
+		},
+		{
+			method: "POST", path: sendPath, serve: a.sendAirtime,
+			answers: and(ok, bad, conflict, large),
+		},
+		{
+			method: "GET", path: "/openapi.yaml", serve: getDescription, open: true,
+			answers: []int{ok},
+		},
+	}
+}
+
+// New builds the inlet and registers its metrics.
+func New(o Options) *API {
+	a := &API{options: o, limits: newLimits(), mux: http.NewServeMux()}
+	if o.Tokens != nil {
+		a.tokens = &tokens{text: o.Tokens, log: o.Log}
+	}
+	routes := a.routes()
+	a.meter = newMeter(o.Registry, routes)
+	for _, route := range routes {
+		a.mux.HandleFunc(route.pattern(), func(w http.ResponseWriter, r *http.Request) {
+			began := time.Now()
+			defer func() { a.meter.took(route, time.Since(began)) }()
+			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+			a.handle(w, r, route)
+		})
+	}
+	return a
+}
+
+// ServeHTTP answers one request.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodHead {
+		// The mux would take it for a GET, and the one of airtime disburses.
+		w.Header().Set("Allow", "GET, POST")
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		a.meter.answered(noRoute, http.StatusMethodNotAllowed)
+		return
+	}
+	keepReference(r.URL)
+	if handler, pattern := a.mux.Handler(r); pattern == "" {
+		refusal := &statusWriter{ResponseWriter: w}
+		handler.ServeHTTP(refusal, r) // No such route, or not with that method.
+		a.meter.answered(noRoute, refusal.status)
+		return
+	}
+	a.mux.ServeHTTP(w, r)
+}
+
+// keepReference escapes whatever the mux would tidy up in the reference at the end of a path:
+// "a//b" and "a/b" are two disbursals.
+func keepReference(u *url.URL) {
+	rest, found := strings.CutPrefix(u.EscapedPath(), disbursalsPath+"/")
+	if !found {
+		return
+	}
+	if reference, err := url.PathUnescape(rest); err == nil {
+		escaped := strings.ReplaceAll(url.PathEscape(reference), ".", "%2E")
+		u.RawPath = disbursalsPath + "/" + escaped
+	}
+}
+
+// handle lets a request in, or says why not, and answers it.
+func (a *API) handle(w http.ResponseWriter, r *http.Request, route route) {
+	if route.open {
+		a.send(w, route, "", route.serve(&request{Request: r}))
+		return
+	}
+	producer, refusal := a.admit(r)
+	if refusal != nil {
+		a.send(w, route, producer, *refusal)
+		return
+	}
+	if !a.limits.enter(r.Context()) {
+		a.send(w, route, producer, busy())
+		return
+	}
+	defer a.limits.leave()
+	a.send(w, route, producer, route.serve(&request{r, producer}))
+}
+
+// admit finds out who asks. It returns the answer when they may not, or not now.
+func (a *API) admit(r *http.Request) (producer string, refusal *answer) {
+	if a.tokens == nil && stranger(r) {
+		no := failure(http.StatusForbidden, "without TUMA_HTTP_TOKENS only programs on this machine "+
+			"may ask, at a loopback address: no web page, no other host name")
+		return "", &no
+	}
+	if a.tokens != nil {
+		var known bool
+		if producer, known = a.tokens.producer(r.Header.Get("Authorization")); !known {
+			no := failure(http.StatusUnauthorized,
+				"unknown or missing token: send Authorization: Bearer and one of TUMA_HTTP_TOKENS")
+			return "", &no
+		}
+	}
+	if !a.limits.allow(producer) {
+		no := failure(http.StatusTooManyRequests, "too many requests: send them more slowly")
+		no.retry = time.Second
+		return producer, &no
+	}
+	return producer, nil
+}

@@ -1,0 +1,184 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+
+	"tuma/internal/intake"
+	"tuma/internal/state"
+)
+
+// maxReference is the longest reference that the state is given; intake.CheckReference has it too.
+const maxReference = 128
+
+// keptAs is how a producer's reference is kept. Producers have no slash in their names, so none can
+// reach the references of another.
+func keptAs(producer, reference string) string {
+	if producer == "" {
+		return reference
+	}
+	return producer + "/" + reference
+}
+
+// lengthFault says that a reference is too long with the producer in front of it, if it is.
+func lengthFault(producer, reference string) (string, bool) {
+	room := maxReference - len(keptAs(producer, ""))
+	if len(reference) <= room {
+		return "", false
+	}
+	fault := fmt.Sprintf("reference: longer than %d characters", room)
+	if producer != "" {
+		fault += fmt.Sprintf(", since it is kept as %s in at most %d",
+			keptAs(producer, "…"), maxReference)
+	}
+	return fault, true
+}
+
+// disbursalView is the body of the answer to a job that is held.
+type disbursalView struct {
+	Reference string `json:"reference"`
+	Status    string `json:"status"`
+}
+
+// postDisbursal takes a job.
+func (a *API) postDisbursal(r *request) answer {
+	if problem := checkMedia(r.Header); problem != "" {
+		return failure(http.StatusUnsupportedMediaType, problem)
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return unreadable(err)
+	}
+	disbursal, faults := a.decode(r, body)
+	if len(faults) > 0 {
+		return answer{status: http.StatusUnprocessableEntity, body: errorsView{faults}}
+	}
+	return a.hold(r, disbursal)
+}
+
+// checkMedia says what is wrong with the media type or the encoding of a body. None is fine.
+func checkMedia(header http.Header) string {
+	if encoding := header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return "send the job without Content-Encoding"
+	}
+	given := header.Get("Content-Type")
+	media, _, err := mime.ParseMediaType(given)
+	if given == "" || err == nil && (media == "application/json" ||
+		strings.HasSuffix(media, "+json")) {
+		return ""
+	}
+	return "send the job with Content-Type: application/json"
+}
+
+// decode reads the job. Its reference may stand in the header instead, or in both alike.
+func (a *API) decode(r *request, body []byte) (state.Disbursal, intake.Faults) {
+	var own intake.Faults
+	keys := slices.Compact(slices.Clone(r.Header.Values("Idempotency-Key")))
+	if len(keys) > 1 {
+		own = append(own, "Idempotency-Key: given twice")
+	}
+	key := strings.Join(keys, "")
+	disbursal, err := intake.DecodeJobNamed(body, key, a.options.Rules)
+	faults := faultsOf(err)
+	reference := disbursal.Reference
+	if err != nil {
+		if reference = writtenReference(body); reference == "" {
+			reference = key
+		}
+	}
+	if len(keys) == 1 && key != "" && key != reference {
+		own = append(own, "reference: is not the Idempotency-Key; give one of them, or both alike")
+	}
+	if fault, long := lengthFault(r.producer, reference); long {
+		faults = withoutReference(faults)
+		own = append(own, fault)
+	}
+	return disbursal, append(own, faults...)
+}
+
+// writtenReference is the reference of a job that has faults, as far as it can be made out.
+func writtenReference(body []byte) (reference string) {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(body, &fields) != nil || json.Unmarshal(fields["reference"], &reference) != nil {
+		return ""
+	}
+	return reference
+}
+
+// withoutReference drops what was said about a reference of which something better can be said.
+func withoutReference(faults intake.Faults) intake.Faults {
+	return slices.DeleteFunc(faults, func(fault string) bool {
+		return strings.HasPrefix(fault, "reference: ")
+	})
+}
+
+func faultsOf(err error) intake.Faults {
+	var faults intake.Faults
+	if err != nil && !errors.As(err, &faults) {
+		faults = intake.Faults{err.Error()}
+	}
+	return faults
+}
+
+// hold hands a disbursal to the state: 202 when it is new, 200 when it is known.
+func (a *API) hold(r *request, disbursal state.Disbursal) answer {
+	own := disbursal.Reference
+	disbursal.Reference = keptAs(r.producer, own)
+	// A client that goes away changes nothing: what has begun is finished, and the workers told.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), storeLimit)
+	defer cancel()
+	outcomes, err := a.options.Accept(ctx, []state.Disbursal{disbursal})
+	if err != nil {
+		return unavailable(err)
+	}
+	switch outcome := outcomes[0]; outcome {
+	case state.Accepted:
+		return answer{status: http.StatusAccepted, body: disbursalView{own, outcome.String()}}
+	case state.Same:
+		return answer{
+			status: http.StatusOK, body: disbursalView{own, state.Accepted.String()},
+		}
+	case state.Conflict:
+		return failure(http.StatusConflict, state.ErrConflict.Error())
+	case state.Cancelled:
+		return failure(http.StatusConflict,
+			"cancelled: what comes under this reference or campaign is refused")
+	}
+	return unavailable(fmt.Errorf("unexpected outcome %s", outcomes[0]))
+}
+
+// getDisbursal shows where a disbursal of the producer stands, with every recipient.
+func (a *API) getDisbursal(r *request) answer {
+	own := r.PathValue("reference")
+	kept := keptAs(r.producer, own)
+	ctx, cancel := context.WithTimeout(r.Context(), storeLimit)
+	defer cancel()
+	sum, err := a.options.State.Summarize(ctx, state.KindDisbursal, kept)
+	if errors.Is(err, state.ErrNotFound) {
+		return failure(http.StatusNotFound, "there is no disbursal of this reference, or it settled "+
+			"longer ago than TUMA_RETENTION")
+	}
+	if err != nil {
+		return unavailable(err)
+	}
+	sum.Reference = own
+	rows := func(each func(state.Row) error) error {
+		ctx, cancel := context.WithTimeout(r.Context(), storeLimit)
+		defer cancel()
+		return a.options.State.Report(ctx, state.KindDisbursal, kept, func(row state.Row) error {
+			row.Reference = own
+			return each(row)
+		})
+	}
+	return answer{
+		status: http.StatusOK, media: "application/json",
+		write: func(w io.Writer) error { return a.options.Status(w, sum, rows) },
+	}
+}

@@ -1,0 +1,165 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"tuma/internal/airtime"
+	"tuma/internal/intake"
+	"tuma/internal/proctest"
+	"tuma/internal/providers"
+	"tuma/internal/state"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(proctest.Suite{M: m}) }
+
+// inlet is an API on a state of its own.
+type inlet struct {
+	*API
+	store *state.Store
+	redis *miniredis.Miniredis // Nil on a real Redis.
+	logs  *observer.ObservedLogs
+	reg   *prometheus.Registry
+}
+
+// Two producers, the second with a token that is being replaced.
+const twoProducers = "shop=shop-token,bank=bank-old,bank=bank-new"
+
+func rules() intake.Rules {
+	limits := map[airtime.Currency]providers.Limit{"KES": {Min: 10_00, Max: 1000_00}}
+	return intake.Rules{
+		Providers: map[string]providers.Capabilities{
+			"lipad":          {Name: "lipad", Limits: limits},
+			"africastalking": {Name: "africastalking", Limits: limits},
+		},
+		DefaultProvider: "lipad",
+	}
+}
+
+// embedded is an inlet on an embedded Redis, with options changed.
+func embedded(t *testing.T, change ...func(*Options)) *inlet {
+	t.Helper()
+	redis := miniredis.RunT(t)
+	i := on(t, "redis://"+redis.Addr(), "tuma", change...)
+	i.redis = redis
+	return i
+}
+
+func on(t *testing.T, url, namespace string, change ...func(*Options)) *inlet {
+	t.Helper()
+	store, err := state.Open(context.Background(), state.Options{
+		URL: url, Namespace: namespace, AllowVolatile: true,
+		Providers: []state.Provider{{Name: "lipad", Code: 'L'}, {Name: "africastalking", Code: 'A'}},
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = store.Close() })
+	core, logs := observer.New(zapcore.DebugLevel)
+	i := &inlet{store: store, logs: logs, reg: prometheus.NewRegistry()}
+	options := Options{
+		State: store, Rules: rules(), Status: plainStatus, Registry: i.reg, Log: zap.New(core),
+		Tokens: func() string { return twoProducers },
+		Accept: func(ctx context.Context, d []state.Disbursal) ([]state.Outcome, error) {
+			accepted, err := store.Accept(ctx, d)
+			return accepted.Outcomes, err
+		},
+	}
+	for _, c := range change {
+		c(&options)
+	}
+	i.API = New(options)
+	return i
+}
+
+// plainStatus writes a list of "reference phone status" per recipient, after the summary's.
+func plainStatus(
+	w io.Writer, sum state.Summary, rows func(each func(state.Row) error) error,
+) error {
+	lines := []string{fmt.Sprintf("%s %d", sum.Reference, sum.Recipients)}
+	err := rows(func(r state.Row) error {
+		lines = append(lines, fmt.Sprintf("%s %s %s", r.Reference, r.Phone.Digits(), r.Status))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(w).Encode(lines)
+}
+
+func withoutTokens(o *Options) { o.Tokens = nil }
+
+// request is one of the producer shop; headers are name, value, … and an empty value removes.
+func (i *inlet) request(
+	method, target string, body io.Reader, headers ...string,
+) *http.Request {
+	request := httptest.NewRequest(method, target, body)
+	request.Host = "127.0.0.1:8080"
+	request.Header.Set("Authorization", "Bearer shop-token")
+	for n := 0; n+1 < len(headers); n += 2 {
+		request.Header.Del(headers[n])
+		if headers[n+1] != "" {
+			request.Header.Set(headers[n], headers[n+1])
+		}
+	}
+	return request
+}
+
+func (i *inlet) ask(method, target, body string, headers ...string) *httptest.ResponseRecorder {
+	recorder := httptest.NewRecorder()
+	i.ServeHTTP(recorder, i.request(method, target, strings.NewReader(body), headers...))
+	return recorder
+}
+
+func (i *inlet) post(body string, headers ...string) *httptest.ResponseRecorder {
+	return i.ask(http.MethodPost, disbursalsPath, body, headers...)
+}
+
+// job is a job of one recipient.
+func job(reference, amount string) string {
+	return fmt.Sprintf(
+		`{"reference":%q,"recipients":[{"phone_number":"0711000001","amount":%q}]}`,
+		reference, amount)
+}
+
+// errorsOf are the faults of an answer.
+func errorsOf(t *testing.T, r *httptest.ResponseRecorder) []string {
+	t.Helper()
+	var view errorsView
+	require.NoError(t, json.Unmarshal(r.Body.Bytes(), &view), r.Body.String())
+	return view.Errors
+}
+
+// booked counts what the books hold of recipients requested.
+func (i *inlet) booked(t *testing.T) (recipients int64) {
+	t.Helper()
+	figures, err := i.store.Figures(context.Background())
+	require.NoError(t, err)
+	for field, n := range figures.Book {
+		if strings.HasSuffix(field, " requested") {
+			recipients += n
+		}
+	}
+	return recipients
+}
+
+// logged is everything that was logged, fields and all.
+func (i *inlet) logged() string {
+	var text strings.Builder
+	for _, entry := range i.logs.All() {
+		fmt.Fprintln(&text, entry.Message, entry.ContextMap())
+	}
+	return text.String()
+}

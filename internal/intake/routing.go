@@ -1,0 +1,184 @@
+package intake
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"tuma/internal/airtime"
+	"tuma/internal/providers"
+	"tuma/internal/state"
+)
+
+// Rule says which providers take the recipients that meet all its conditions. A condition that is
+// empty holds for everyone.
+type Rule struct {
+	Name       string
+	Networks   []airtime.Network
+	Currencies []airtime.Currency
+	// Min and Max bound the amount, both inclusive, in minor units of each currency; a currency
+	// that is not in them has no bound.
+	Min, Max map[airtime.Currency]int64
+	// Campaigns are names, or beginnings of names with an asterisk behind them.
+	Campaigns []string
+	// Providers are at least one: the first that takes a recipient gets it, the others are for
+	// failover.
+	Providers []string
+	// MovePaused sends what is queued to the next provider once the channel has been paused for
+	// MoveAfter.
+	MovePaused bool
+	MoveAfter  time.Duration
+	// MoveRefused sends what was refused for its network or a limit to the next provider.
+	MoveRefused bool
+}
+
+// names reports whether the campaign is one of the rule's.
+func (r *Rule) names(campaign string) bool {
+	return len(r.Campaigns) == 0 || slices.ContainsFunc(r.Campaigns, func(pattern string) bool {
+		beginning, open := strings.CutSuffix(pattern, "*")
+		return campaign == pattern || open && strings.HasPrefix(campaign, beginning)
+	})
+}
+
+// offer is what a provider takes in one currency. The zero offer takes nothing.
+type offer struct {
+	provider string
+	on       bool // The provider is known.
+	limited  bool // It takes the currency, so limit and unit hold.
+	limit    providers.Limit
+	unit     int64 // Amounts are multiples of it, in minor units; zero where any will do.
+}
+
+// offer returns what a provider takes in a currency.
+func (r Rules) offer(provider string, currency airtime.Currency) offer {
+	o := offer{provider: provider}
+	var capabilities providers.Capabilities
+	if capabilities, o.on = r.Providers[provider]; !o.on {
+		return o
+	}
+	o.limit, o.limited = capabilities.Limits[currency]
+	if capabilities.WholeUnits {
+		o.unit = 1
+		decimals, _ := currency.Decimals() // A currency that is not known is not limited either.
+		for range decimals {
+			o.unit *= 10
+		}
+	}
+	return o
+}
+
+// takes reports whether the provider takes the amount, in minor units.
+func (o offer) takes(minor int64) bool {
+	return o.limited && minor >= o.limit.Min && minor <= o.limit.Max &&
+		(o.unit == 0 || minor%o.unit == 0)
+}
+
+// choice is a rule of which the currency and the campaign hold; what is left are the conditions
+// that tell their recipients apart.
+type choice struct {
+	rule     *Rule
+	networks uint64 // One bit each; zero for all of them.
+	min, max int64
+}
+
+// choices returns the rules that are left for a currency and a campaign, in their order.
+func (r Rules) choices(currency airtime.Currency, campaign string) []choice {
+	var left []choice
+	for i := range r.Routing {
+		rule := &r.Routing[i]
+		if len(rule.Currencies) > 0 && !slices.Contains(rule.Currencies, currency) ||
+			!rule.names(campaign) {
+			continue
+		}
+		c := choice{rule: rule, min: rule.Min[currency], max: airtime.MaxMinor}
+		if most, bounded := rule.Max[currency]; bounded {
+			c.max = most
+		}
+		for _, network := range rule.Networks {
+			c.networks |= 1 << network
+		}
+		left = append(left, c)
+	}
+	return left
+}
+
+// pick returns the first rule that the recipient meets, nil when there is none.
+func (r Rules) pick(choices []choice, to airtime.Recipient) *Rule {
+	network, ported := r.Ported[to.Phone.Digits()]
+	if !ported {
+		network = to.Phone.Network()
+	}
+	for i := range choices {
+		c := &choices[i]
+		if (c.networks == 0 || c.networks&(1<<network) != 0) &&
+			to.Amount.Minor >= c.min && to.Amount.Minor <= c.max {
+			return c.rule
+		}
+	}
+	return nil
+}
+
+// route returns the offer of the provider that the recipient goes to. It does not cover the amount
+// when no provider of the matching rule takes it: then it is the first one's.
+func (r Rules) route(choices []choice, to airtime.Recipient) offer {
+	currency := to.Amount.Currency
+	rule := r.pick(choices, to)
+	if rule == nil {
+		return r.offer(r.DefaultProvider, currency)
+	}
+	for _, provider := range rule.Providers {
+		if o := r.offer(provider, currency); o.takes(to.Amount.Minor) {
+			return o
+		}
+	}
+	return r.offer(rule.Providers[0], currency)
+}
+
+// assign sets the providers of a disbursal on its road.
+func (r Rules) assign(d *state.Disbursal, way road) {
+	if !way.routed {
+		d.Provider = way.provider
+		return
+	}
+	for i, to := range d.Recipients {
+		provider := r.route(way.choices, to).provider
+		switch {
+		case i == 0:
+			d.Provider = provider
+		case d.Providers != nil:
+			d.Providers[i] = provider
+		case provider != d.Provider:
+			d.Providers = make([]string, len(d.Recipients))
+			for before := range i {
+				d.Providers[before] = d.Provider
+			}
+			d.Providers[i] = provider
+		}
+	}
+}
+
+// Next returns the provider that comes behind another one in the rule that matches the recipient
+// now, and that takes its currency and amount, with that rule. It returns false when there is none,
+// also when the rule does not hold the other provider: the rules have changed since. It is not for
+// recipients whose producer named a provider: those stay there.
+func (r Rules) Next(campaign string, to airtime.Recipient, after string) (string, Rule, bool) {
+	rule := r.pick(r.choices(to.Amount.Currency, campaign), to)
+	if rule == nil {
+		return "", Rule{}, false
+	}
+	at := slices.Index(rule.Providers, after)
+	if at < 0 {
+		return "", Rule{}, false
+	}
+	for _, provider := range rule.Providers[at+1:] {
+		if r.offer(provider, to.Amount.Currency).takes(to.Amount.Minor) {
+			return provider, *rule, true
+		}
+	}
+	return "", Rule{}, false
+}
+
+// Moves reports whether any rule moves what is queued at a paused channel.
+func (r Rules) Moves() bool {
+	return slices.ContainsFunc(r.Routing, func(rule Rule) bool { return rule.MovePaused })
+}
