@@ -43,13 +43,13 @@ func (s *Store) Accept(ctx context.Context, disbursals []Disbursal) (Acceptance,
 	if err := s.room(ctx, acceptLimit); err != nil {
 		return Acceptance{}, err
 	}
-	args := make([]any, 0, 2+10*len(disbursals))
+	args := make([]any, 0, 2+11*len(disbursals))
 	args = append(args, s.options.MaxInFlight, len(disbursals))
 	total := 0
 	for i := range disbursals {
 		total += len(disbursals[i].Recipients)
 		var err error
-		if args, err = appendDisbursal(args, &disbursals[i]); err != nil {
+		if args, err = s.appendDisbursal(args, &disbursals[i]); err != nil {
 			return Acceptance{}, err
 		}
 	}
@@ -61,20 +61,18 @@ func (s *Store) Accept(ctx context.Context, disbursals []Disbursal) (Acceptance,
 	if err != nil {
 		return Acceptance{}, err
 	}
-	words, rings := asList(answer).list(0), asList(answer).list(1)
-	result := Acceptance{Outcomes: make([]Outcome, len(words))}
+	words := asList(answer).list(0)
+	result := Acceptance{
+		Outcomes: make([]Outcome, len(words)), Rings: ringsOf(asList(answer).list(1)),
+	}
 	for i := range words {
 		result.Outcomes[i] = outcomeWords[words.text(i)]
-	}
-	for i := 0; i < len(rings); i += 2 {
-		result.Rings = append(result.Rings,
-			Ring{Provider: rings.text(i), Number: int64(rings.int(i + 1))})
 	}
 	return result, nil
 }
 
 // appendDisbursal writes one disbursal as accept.lua reads it.
-func appendDisbursal(args []any, d *Disbursal) ([]any, error) {
+func (s *Store) appendDisbursal(args []any, d *Disbursal) ([]any, error) {
 	if len(d.Recipients) == 0 || len(d.Recipients) > MaxRecipients {
 		return nil, fmt.Errorf("disbursal %s: %d recipients, want 1 to %d",
 			d.Reference, len(d.Recipients), MaxRecipients)
@@ -83,21 +81,44 @@ func appendDisbursal(args []any, d *Disbursal) ([]any, error) {
 	if !known {
 		return nil, fmt.Errorf("disbursal %s: unknown currency %q", d.Reference, d.Currency)
 	}
-	content, sum := contentOf(d)
-	return append(args, d.Reference, digest(d, content), d.Provider, string(d.Currency), decimals,
-		len(d.Recipients), sum, d.Import, d.Campaign, content), nil
+	codes, err := s.codesOf(d)
+	if err != nil {
+		return nil, fmt.Errorf("disbursal %s: %w", d.Reference, err)
+	}
+	content, codes, sum := contentOf(d, codes)
+	return append(args, d.Reference, digest(d, content), d.Given, string(d.Currency), decimals,
+		len(d.Recipients), sum, d.Import, d.Campaign, content, string(codes)), nil
+}
+
+// codesOf spells the providers of a disbursal: one code if all recipients go to one, else one each.
+func (s *Store) codesOf(d *Disbursal) ([]byte, error) {
+	names := d.Providers
+	if names == nil {
+		names = []string{d.Provider}
+	} else if len(names) != len(d.Recipients) {
+		return nil, fmt.Errorf("%d providers for %d recipients", len(names), len(d.Recipients))
+	}
+	codes := make([]byte, len(names))
+	for i, name := range names {
+		code, known := s.code[name]
+		if !known {
+			return nil, fmt.Errorf("unknown provider %q", name)
+		}
+		codes[i] = code
+	}
+	return codes, nil
 }
 
 // contentOf writes the recipients as "phone amount" lines sorted by phone number, so that the same
-// recipients in another order are the same content, and returns their sum in minor units.
-func contentOf(d *Disbursal) (string, int64) {
+// recipients in another order are the same content, and returns their sum in minor units and the
+// codes in the order of the lines.
+func contentOf(d *Disbursal, codes []byte) (string, []byte, int64) {
+	recipients := d.Recipients
 	byPhone := func(a, b airtime.Recipient) int {
 		return strings.Compare(a.Phone.Digits(), b.Phone.Digits())
 	}
-	recipients := d.Recipients
 	if !slices.IsSortedFunc(recipients, byPhone) {
-		recipients = slices.Clone(recipients)
-		slices.SortFunc(recipients, byPhone)
+		recipients, codes = sortedBoth(recipients, codes, byPhone)
 	}
 	var sum int64
 	lines := make([]byte, 0, 20*len(recipients))
@@ -110,7 +131,28 @@ func contentOf(d *Disbursal) (string, int64) {
 		lines = strconv.AppendInt(lines, r.Amount.Minor, 10)
 		sum += r.Amount.Minor
 	}
-	return string(lines), sum
+	return string(lines), codes, sum
+}
+
+// sortedBoth sorts copies of the recipients and, where each has one, of their codes.
+func sortedBoth(
+	recipients []airtime.Recipient, codes []byte, compare func(a, b airtime.Recipient) int,
+) ([]airtime.Recipient, []byte) {
+	if len(codes) == 1 {
+		recipients = slices.Clone(recipients)
+		slices.SortFunc(recipients, compare)
+		return recipients, codes
+	}
+	order := make([]int, len(recipients))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return compare(recipients[a], recipients[b]) })
+	sorted, sortedCodes := make([]airtime.Recipient, len(order)), make([]byte, len(order))
+	for to, from := range order {
+		sorted[to], sortedCodes[to] = recipients[from], codes[from]
+	}
+	return sorted, sortedCodes
 }
 
 // digest identifies the content of a disbursal: recipients, currency, provider as given. It is 128

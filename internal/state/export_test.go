@@ -16,7 +16,10 @@ func (s *Store) Edited(edit ScriptEdit) *Store {
 	for _, name := range luaNames("lua/shared") {
 		preamble += mustRead(name) + "\n"
 	}
-	edited := &Store{options: s.options, keys: s.keys, client: s.client, scripts: scripts{}}
+	edited := &Store{
+		options: s.options, keys: s.keys, client: s.client, scripts: scripts{},
+		code: s.code, name: s.name,
+	}
 	for _, name := range luaNames("lua") {
 		verb := strings.TrimSuffix(strings.TrimPrefix(name, "lua/"), ".lua")
 		edited.scripts[verb] = redis.NewScript(edit(verb, preamble+mustRead(name)))
@@ -28,7 +31,10 @@ func (s *Store) Edited(edit ScriptEdit) *Store {
 func (s *Store) In(namespace string) *Store {
 	o := s.options
 	o.Namespace = namespace
-	return &Store{options: o, keys: newKeys(namespace), client: s.client, scripts: s.scripts}
+	return &Store{
+		options: o, keys: newKeys(namespace), client: s.client, scripts: s.scripts,
+		code: s.code, name: s.name,
+	}
 }
 
 // Client is the store's own client.

@@ -3,6 +3,8 @@ package state
 import (
 	"context"
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +23,12 @@ type Channel struct {
 	// Paused is how long the channel stays paused, and PauseReason why.
 	Paused      time.Duration
 	PauseReason airtime.Reason
+	// Since is when the pause began, zero when the channel is neither paused nor probed.
+	Since time.Time
+	// Probing says that one request at a time finds out whether the provider works again.
+	Probing bool
+	// Largest is the most recipients that a batch may have while sizes climb; zero without bound.
+	Largest int
 }
 
 // Figures is what operators watch.
@@ -33,6 +41,9 @@ type Figures struct {
 	Due, Doubt, Overdue, Overpaid int64
 	// Jobs and Rejected are the lengths of these streams.
 	Jobs, Rejected int64
+	// Kept counts callbacks that fit nobody yet, Dropped those that were given up, Unplaced bodies
+	// that nobody could read.
+	Kept, Dropped, Unplaced int64
 	// Frozen is how long claiming stays frozen after Redis was restarted.
 	Frozen time.Duration
 }
@@ -53,7 +64,9 @@ func (s *Store) Figures(ctx context.Context) (Figures, error) {
 	overpaid := pipe.SCard(ctx, s.keys.plain("overpaid"))
 	jobs := pipe.XLen(ctx, s.keys.jobs())
 	rejected := pipe.XLen(ctx, s.keys.rejected())
-	state := pipe.HMGet(ctx, s.keys.state(), "frozen_until")
+	kept := pipe.HLen(ctx, s.keys.plain("kept"))
+	unplaced := pipe.XLen(ctx, s.keys.plain("unplaced"))
+	state := pipe.HMGet(ctx, s.keys.state(), "frozen_until", "callbacks_dropped")
 	if _, err := pipe.Exec(ctx); err != nil {
 		return f, fmt.Errorf("read figures: %w", err)
 	}
@@ -65,15 +78,38 @@ func (s *Store) Figures(ctx context.Context) (Figures, error) {
 	}
 	f.Due, f.Doubt, f.Overdue, f.Overpaid = due.Val(), doubt.Val(), overdue.Val(), overpaid.Val()
 	f.Jobs, f.Rejected = jobs.Val(), rejected.Val()
+	f.Kept, f.Unplaced = kept.Val(), unplaced.Val()
+	f.Dropped = whole(state.Val()[1])
 	f.Frozen = untilMillis(now, state.Val()[0])
-	for _, provider := range providers.Val() {
-		channel, err := s.channel(ctx, now, provider)
-		if err != nil {
-			return f, err
-		}
-		f.Channels = append(f.Channels, channel)
+	f.Channels, err = s.channels(ctx, now, providers.Val())
+	return f, err
+}
+
+// Channels reads the roads to all providers that ever got a disbursal, by name.
+func (s *Store) Channels(ctx context.Context) ([]Channel, error) {
+	now, err := s.client.Time(ctx).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read channels: %w", err)
 	}
-	return f, nil
+	providers, err := s.client.SMembers(ctx, s.keys.plain("providers")).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read channels: %w", err)
+	}
+	return s.channels(ctx, now, providers)
+}
+
+func (s *Store) channels(
+	ctx context.Context, now time.Time, providers []string,
+) ([]Channel, error) {
+	slices.Sort(providers)
+	channels := make([]Channel, len(providers))
+	for i, provider := range providers {
+		var err error
+		if channels[i], err = s.channel(ctx, now, provider); err != nil {
+			return nil, err
+		}
+	}
+	return channels, nil
 }
 
 func (s *Store) channel(ctx context.Context, now time.Time, provider string) (Channel, error) {
@@ -82,7 +118,8 @@ func (s *Store) channel(ctx context.Context, now time.Time, provider string) (Ch
 	ready := pipe.LLen(ctx, s.keys.named("ready", provider))
 	held := pipe.LLen(ctx, s.keys.named("held", provider))
 	slots := pipe.ZCard(ctx, s.keys.slots(provider))
-	record := pipe.HMGet(ctx, s.keys.channel(provider), "paused_until", "pause_reason")
+	record := pipe.HMGet(ctx, s.keys.channel(provider), "paused_until", "pause_reason",
+		"paused_since", "probing", "climb")
 	if _, err := pipe.Exec(ctx); err != nil {
 		return Channel{}, fmt.Errorf("read channel %s: %w", provider, err)
 	}
@@ -90,10 +127,24 @@ func (s *Store) channel(ctx context.Context, now time.Time, provider string) (Ch
 		Provider: provider, Pending: pending.Val(), Ready: ready.Val(), Held: held.Val(),
 		InFlight: slots.Val(), Paused: untilMillis(now, record.Val()[0]),
 	}
-	if reason, ok := record.Val()[1].(string); ok && c.Paused > 0 {
-		c.PauseReason = airtime.Reason(reason)
+	if since := whole(record.Val()[2]); since > 0 {
+		c.Since = time.UnixMilli(since).UTC()
+		reason, _ := record.Val()[1].(string)
+		c.PauseReason, c.Probing = airtime.Reason(reason), whole(record.Val()[3]) == 1
+	}
+	for _, p := range s.options.Providers {
+		if p.Name == provider && p.Climbs {
+			c.Largest = int(math.Pow10(int(whole(record.Val()[4]))))
+		}
 	}
 	return c, nil
+}
+
+// whole reads a stored whole number; zero when there is none.
+func whole(stored any) int64 {
+	text, _ := stored.(string)
+	n, _ := strconv.ParseInt(text, 10, 64)
+	return n
 }
 
 // untilMillis is the time left until a stored instant; zero when it has passed or is not set.

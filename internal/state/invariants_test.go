@@ -16,13 +16,17 @@ import (
 type snapshot struct {
 	statuses map[string]airtime.Status // By recipient.
 	places   map[string]string         // Its batch; empty when it is in none.
+	at       map[string]string         // Its provider.
+	history  map[string][]string       // The providers that it went on from.
 	// pending and held list the recipients that valid entries cover, once per entry.
 	pending, held []string
 	batches       map[string]map[string]string
 	slots, due    map[string]float64
-	ready         []string
+	ready         map[string][]string // By provider.
 	overpaid      []string
-	doubt         map[string]string // Batches in doubt per phone number.
+	doubt         map[string]map[string]string // Batches in doubt per provider and number.
+	book          map[string]string
+	channels      map[string]map[string]string
 	results       map[string][]modelResult
 }
 
@@ -30,18 +34,20 @@ type snapshot struct {
 func (x *machine) look() snapshot {
 	got := snapshot{
 		statuses: map[string]airtime.Status{}, places: map[string]string{},
+		at: map[string]string{}, history: map[string][]string{},
 		batches: map[string]map[string]string{}, slots: map[string]float64{},
 		due: map[string]float64{}, results: map[string][]modelResult{},
+		ready: map[string][]string{}, doubt: map[string]map[string]string{},
+		channels: map[string]map[string]string{},
 	}
 	pipe := x.store.Client().Pipeline()
-	lists := map[string]*redis.StringSliceCmd{}
-	for _, kind := range []string{"pending", "held", "ready"} {
-		lists[kind] = pipe.LRange(background, x.store.Key(kind, x.provider), 0, -1)
+	roads := map[string]*roadReads{}
+	for _, provider := range x.providers {
+		roads[provider] = x.readRoad(pipe, provider)
 	}
-	slots := pipe.ZRangeWithScores(background, x.store.Key("slots", x.provider), 0, -1)
 	due := pipe.ZRangeWithScores(background, x.store.Key("due", ""), 0, -1)
 	overpaid := pipe.SMembers(background, x.store.Key("overpaid", ""))
-	doubt := pipe.HGetAll(background, x.store.Key("doubtphones", x.provider))
+	book := pipe.HGetAll(background, x.store.Key("book", ""))
 	results := pipe.XRange(background, x.store.Key("results", ""), "-", "+")
 	disbursals := map[string]*redis.MapStringStringCmd{}
 	for ref := range x.refs {
@@ -56,42 +62,76 @@ func (x *machine) look() snapshot {
 
 	for ref, fields := range disbursals {
 		x.unpack(got, ref, fields.Val()["rows"])
+		for line := range strings.Lines(fields.Val()["history"]) {
+			words := strings.Split(line, "\t")
+			position, err := strconv.Atoi(words[0])
+			x.must(err)
+			name := fmt.Sprintf("%s %d", ref, position-1)
+			got.history[name] = append(got.history[name], words[2])
+		}
 	}
 	for id, fields := range batches {
 		got.batches[id] = fields.Val()
 	}
-	got.pending = x.cover(disbursals, lists["pending"].Val())
-	got.held = x.cover(disbursals, lists["held"].Val())
-	got.ready = lists["ready"].Val()
-	for _, z := range slots.Val() {
-		got.slots[fmt.Sprint(z.Member)] = z.Score
+	for provider, reads := range roads {
+		code := modelProviders[slices.IndexFunc(modelProviders, func(p state.Provider) bool {
+			return p.Name == provider
+		})].Code
+		pending, held := reads.lists["pending"].Val(), reads.lists["held"].Val()
+		got.pending = append(got.pending, x.cover(disbursals, code, pending)...)
+		got.held = append(got.held, x.cover(disbursals, code, held)...)
+		got.ready[provider] = reads.lists["ready"].Val()
+		got.doubt[provider], got.channels[provider] = reads.doubt.Val(), reads.channel.Val()
+		for _, z := range reads.slots.Val() {
+			got.slots[fmt.Sprint(z.Member)] = z.Score
+		}
 	}
 	for _, z := range due.Val() {
 		got.due[fmt.Sprint(z.Member)] = z.Score
 	}
-	got.overpaid, got.doubt = overpaid.Val(), doubt.Val()
+	got.overpaid, got.book = overpaid.Val(), book.Val()
 	for _, entry := range results.Val() {
 		x.published(got, entry)
 	}
 	return got
 }
 
+// roadReads are the reads of a snapshot that are about one provider.
+type roadReads struct {
+	lists          map[string]*redis.StringSliceCmd
+	slots          *redis.ZSliceCmd
+	doubt, channel *redis.MapStringStringCmd
+}
+
+func (x *machine) readRoad(pipe redis.Pipeliner, provider string) *roadReads {
+	reads := &roadReads{lists: map[string]*redis.StringSliceCmd{}}
+	for _, kind := range []string{"pending", "held", "ready"} {
+		reads.lists[kind] = pipe.LRange(background, x.store.Key(kind, provider), 0, -1)
+	}
+	reads.slots = pipe.ZRangeWithScores(background, x.store.Key("slots", provider), 0, -1)
+	reads.doubt = pipe.HGetAll(background, x.store.Key("doubtphones", provider))
+	reads.channel = pipe.HGetAll(background, x.store.Key("channel", provider))
+	return reads
+}
+
 func (x *machine) unpack(got snapshot, ref, rows string) {
 	for i := range x.refs[ref] {
-		row := rows[i*37 : (i+1)*37]
+		row := rows[i*38 : (i+1)*38]
 		status, err := airtime.StatusFromCode(row[0])
 		x.must(err)
 		name := fmt.Sprintf("%s %d", ref, i)
 		got.statuses[name], got.places[name] = status, ""
-		if row[1] != '+' {
-			got.places[name] = row[1:]
+		got.at[name] = map[byte]string{'L': "lipad", 'Q': "quicksms"}[row[1]]
+		if row[2] != '+' {
+			got.places[name] = row[2:]
 		}
 	}
 }
 
-// cover lists the recipients that entries stand for: queued, and still at the entry's place.
+// cover lists the recipients that a provider's entries stand for: queued there, and still at the
+// entry's place.
 func (x *machine) cover(
-	disbursals map[string]*redis.MapStringStringCmd, entries []string,
+	disbursals map[string]*redis.MapStringStringCmd, code byte, entries []string,
 ) []string {
 	var covered []string
 	for _, entry := range entries {
@@ -102,7 +142,7 @@ func (x *machine) cover(
 		x.must(err)
 		rows := disbursals[words[0]].Val()["rows"]
 		for i := from - 1; i < to; i++ {
-			if rows[i*37:(i+1)*37] == "q"+words[3] {
+			if rows[i*38:(i+1)*38] == "q"+string(code)+words[3] {
 				covered = append(covered, fmt.Sprintf("%s %d", words[0], i))
 			}
 		}
@@ -130,6 +170,8 @@ func (x *machine) check() {
 	x.checkBatches()
 	x.checkPending()
 	x.checkDoubt()
+	x.checkBooks()
+	x.checkRoads()
 	if x.honest {
 		x.checkHonesty()
 	}
@@ -146,8 +188,11 @@ func (x *machine) checkRecipients(before snapshot) {
 		if r.batch != nil {
 			place = r.batch.id
 		}
-		x.equal([]string{r.status.String(), place},
-			[]string{x.seen.statuses[name].String(), x.seen.places[name]}, name)
+		x.equal([]string{r.status.String(), place, r.provider},
+			[]string{x.seen.statuses[name].String(), x.seen.places[name], x.seen.at[name]}, name)
+		if !slices.Equal(r.history, x.seen.history[name]) {
+			x.t.Fatalf("history of %s: %v, want %v", name, x.seen.history[name], r.history)
+		}
 		if fmt.Sprint(r.results) != fmt.Sprint(x.seen.results[name]) {
 			x.t.Fatalf("results of %s: %v, want %v", name, x.seen.results[name], r.results)
 		}
@@ -187,16 +232,58 @@ func (x *machine) checkBatches() {
 		}
 		_, due := x.seen.due[b.id]
 		asked := b.state == state.BatchOpen || b.state == state.BatchDoubt && b.suspect == 0
-		if x.asks && asked && !due {
+		if x.of(b).asks && asked && !due {
 			x.t.Fatalf("batch %s (%s) is never asked about", b.id, b.state)
 		}
 	}
-	var ready []string
-	for _, b := range x.ready {
-		ready = append(ready, b.id)
+	for provider, road := range x.roads {
+		var ready []string
+		for _, b := range road.ready {
+			ready = append(ready, b.id)
+		}
+		if !slices.Equal(ready, x.seen.ready[provider]) {
+			x.t.Fatalf("ready: %v, want %v", x.seen.ready[provider], ready)
+		}
 	}
-	if !slices.Equal(ready, x.seen.ready) {
-		x.t.Fatalf("ready: %v, want %v", x.seen.ready, ready)
+}
+
+// checkBooks counts everybody per provider and status.
+func (x *machine) checkBooks() {
+	want := map[string]int64{}
+	for _, r := range x.people {
+		for _, word := range []string{"requested", r.status.String()} {
+			want[r.provider+" KES "+word]++
+			want[r.provider+" KES "+word+" minor"] += r.amount
+		}
+	}
+	got := map[string]int64{}
+	for field, figure := range x.seen.book {
+		n, err := strconv.ParseInt(figure, 10, 64)
+		x.must(err)
+		if n != 0 {
+			got[field] = n
+		}
+	}
+	x.equal(want, got, "book")
+}
+
+// checkRoads compares what each channel remembers.
+func (x *machine) checkRoads() {
+	for provider, road := range x.roads {
+		got := x.seen.channels[provider]
+		number := func(field string) int64 {
+			n, err := strconv.ParseFloat("0"+got[field], 64)
+			x.must(err)
+			return int64(n)
+		}
+		var probing int64
+		if road.probing {
+			probing = 1
+		}
+		x.equal([]int64{road.paused, road.since, probing, int64(road.strikes), int64(road.climb)},
+			[]int64{number("paused_until"), number("paused_since"), number("probing"),
+				number("strikes"), number("climb")},
+			"paused, since, probing, strikes and climb of "+provider)
 	}
 }
 
@@ -219,11 +306,14 @@ func (x *machine) checkPending() {
 }
 
 func (x *machine) checkDoubt() {
-	want := map[string]string{}
+	want := map[string]map[string]string{}
+	for _, provider := range x.providers {
+		want[provider] = map[string]string{}
+	}
 	for _, r := range x.people {
 		if r.status == airtime.InDoubt {
-			n, _ := strconv.Atoi(want[r.phone])
-			want[r.phone] = strconv.Itoa(n + 1)
+			n, _ := strconv.Atoi(want[r.provider][r.phone])
+			want[r.provider][r.phone] = strconv.Itoa(n + 1)
 		}
 	}
 	if fmt.Sprint(want) != fmt.Sprint(x.seen.doubt) {

@@ -17,9 +17,15 @@ package state
 //	{ns}:held:<provider>       LIST    pending entries whose number is in doubt there
 //	{ns}:ready:<provider>      LIST    batches to be sent as they are
 //	{ns}:slots:<provider>      ZSET    batch -> when its claim or sending lapses (ms)
-//	{ns}:channel:<provider>    HASH    rings, rung, strikes, paused_until, pause_reason
+//	{ns}:channel:<provider>    HASH    see lua/shared/60-channels.lua
 //	{ns}:suspects:<provider>   ZSET    single recipients refused without a reason -> since (ms)
 //	{ns}:doubtphones:<prov.>   HASH    phone number -> batches in which it is in doubt
+//	{ns}:out:<provider>        HASH    phone number -> who with it is on the way there
+//	{ns}:ids:<provider>:<day>  HASH    the provider's id -> whom it names             9 days
+//	{ns}:validated:<day>       HASH    payments that we have vouched for              2 days
+//	{ns}:kept                  HASH    callbacks that fit nobody yet, or are not confirmed
+//	{ns}:keptdue               ZSET    the same -> when they are tried next (ms)
+//	{ns}:unplaced              STREAM  bodies that nobody could read                  1,000 entries
 //	{ns}:due                   ZSET    batch -> when it is asked about next (ms)
 //	{ns}:doubt                 ZSET    batch with members in doubt -> since (ms)
 //	{ns}:overdue               ZSET    batch open beyond the provider's patience -> since (ms)

@@ -118,7 +118,7 @@ func TestVerifyFindsDrift(t *testing.T) {
 		"a row lost": func(s *state.Store, c *redis.Client) error {
 			name := s.Key("disbursal", "a")
 			rows := c.HGet(background, name, "rows").Val()
-			return c.HSet(background, name, "rows", rows[37:]).Err()
+			return c.HSet(background, name, "rows", rows[38:]).Err()
 		},
 		"an amount changed": func(s *state.Store, c *redis.Client) error {
 			name := s.Key("disbursal", "a")

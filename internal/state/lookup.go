@@ -141,7 +141,8 @@ func (s *Store) reportChunk(ctx context.Context, refs []string, fn func(Row) err
 	pipe := s.client.Pipeline()
 	reads := make([]*redis.SliceCmd, len(refs))
 	for i, ref := range refs {
-		reads[i] = pipe.HMGet(ctx, s.keys.disbursal(ref), "head", "content", "rows", "evidence")
+		reads[i] = pipe.HMGet(ctx, s.keys.disbursal(ref), "head", "content", "rows", "evidence",
+			"history")
 	}
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return 0, fmt.Errorf("report: %w", err)
@@ -149,7 +150,7 @@ func (s *Store) reportChunk(ctx context.Context, refs []string, fn func(Row) err
 	found := 0
 	why := map[string]airtime.Reason{}
 	for i, read := range reads {
-		rows, err := rowsOf(refs[i], read.Val())
+		rows, err := s.rowsOf(refs[i], read.Val())
 		if err != nil {
 			return found, fmt.Errorf("report %s: %w", refs[i], err)
 		}
@@ -183,11 +184,11 @@ func (s *Store) whyInDoubt(
 	return known[batch], nil
 }
 
-// rowWidth is the length of a recipient's row: status code and place.
-const rowWidth = 37
+// rowWidth is the length of a recipient's row: status code, provider code and place.
+const rowWidth = 38
 
-// rowsOf reads a stored disbursal: head, content, rows, evidence.
-func rowsOf(ref string, fields []any) ([]Row, error) {
+// rowsOf reads a stored disbursal: head, content, rows, evidence, history.
+func (s *Store) rowsOf(ref string, fields []any) ([]Row, error) {
 	head, _ := fields[0].(string)
 	content, _ := fields[1].(string)
 	places, _ := fields[2].(string)
@@ -208,7 +209,7 @@ func rowsOf(ref string, fields []any) ([]Row, error) {
 	for i, line := range lines {
 		r := &rows[i]
 		*r = Row{
-			Reference: ref, Campaign: h[8], Provider: h[0], position: i,
+			Reference: ref, Campaign: h[8], position: i,
 			At: time.UnixMilli(accepted).UTC(),
 		}
 		recipient, err := parseLine(line, airtime.Currency(h[1]))
@@ -220,14 +221,37 @@ func rowsOf(ref string, fields []any) ([]Row, error) {
 		if r.Status, err = airtime.StatusFromCode(place[0]); err != nil {
 			return nil, err
 		}
-		if place[1] != '+' {
-			r.Batch = place[1:]
+		r.Provider = s.name[place[1]]
+		if place[2] != '+' {
+			r.Batch = place[2:]
 		}
 		var told string
 		told, evidence, _ = strings.Cut(evidence, "\n")
 		r.tell(told)
 	}
-	return rows, nil
+	history, _ := fields[4].(string)
+	return rows, recall(rows, history)
+}
+
+// recall adds the refusals that were failed over: position, at, provider, batch, reason, message.
+func recall(rows []Row, history string) error {
+	for line := range strings.Lines(history) {
+		parts := strings.SplitN(strings.TrimSuffix(line, "\n"), "\t", 6)
+		if len(parts) != 6 {
+			return errors.New("stored history is damaged")
+		}
+		position, err := strconv.Atoi(parts[0])
+		ms, atErr := strconv.ParseInt(parts[1], 10, 64)
+		if err := errors.Join(err, atErr); err != nil || position < 1 || position > len(rows) {
+			return fmt.Errorf("stored history: %w", err)
+		}
+		r := &rows[position-1]
+		r.History = append(r.History, PastRefusal{
+			At: time.UnixMilli(ms).UTC(), Provider: parts[2], Batch: parts[3],
+			Reason: airtime.Reason(parts[4]), Message: parts[5],
+		})
+	}
+	return nil
 }
 
 // tell reads a line of evidence: at, reason, provider reference, message.

@@ -42,16 +42,16 @@ func (s *sending) String() string { return fmt.Sprintf("%s:%d", s.batch.ID, s.at
 // machine drives a store and the model with the same verbs and compares them.
 type machine struct {
 	*model
-	t        *rapid.T
-	store    *state.Store
-	echo     *echo
-	provider string
-	honest   bool // Whether the provider, and people, tell the truth.
-	flights  []*flight
-	sendings []*sending
-	made     int
-	returns  bool // Whether the verb under way may return recipients that were sent.
-	seen     snapshot
+	t         *rapid.T
+	store     *state.Store
+	echo      *echo
+	providers []string
+	honest    bool // Whether the providers, and people, tell the truth.
+	flights   []*flight
+	sendings  []*sending
+	made      int
+	returns   bool // Whether the verb under way may return recipients that were sent.
+	seen      snapshot
 }
 
 var background = context.Background()
@@ -81,22 +81,29 @@ func (x *machine) chance(label string, percent int) bool {
 
 // accept sends something new, or something known again: as it was, or with other content.
 func (x *machine) accept(*rapid.T) {
-	d := state.Disbursal{Provider: x.provider, Currency: "KES"}
+	d := state.Disbursal{Provider: draw(x, "provider", x.providers), Currency: "KES"}
 	known := len(x.refs) > 0 && x.chance("known", 20)
 	if known {
 		d.Reference = draw(x, "reference", slices.Sorted(maps.Keys(x.refs)))
-		d.Campaign = x.label[d.Reference]
+		d.Campaign, d.Given = x.label[d.Reference], x.given[d.Reference]
 	} else {
 		x.made++
 		d.Reference = fmt.Sprintf("r%d", x.made)
 		d.Campaign = draw(x, "campaign", []string{"", "blue", "red"})
+		if x.chance("named", 25) {
+			d.Given = d.Provider
+		}
 	}
+	split := d.Given == "" && x.chance("split", 40)
 	for i := range modelPhones {
 		if x.chance("in", 60) || known && len(d.Recipients) == 0 && i == modelPhones-1 {
 			d.Recipients = append(d.Recipients, airtime.Recipient{
 				Phone:  airtime.MSISDNFromE164(fmt.Sprintf("25470000000%d", i)),
 				Amount: airtime.Money{Minor: int64(100 + i), Currency: "KES"},
 			})
+			if split {
+				d.Providers = append(d.Providers, draw(x, "provider", x.providers))
+			}
 		}
 	}
 	if len(d.Recipients) == 0 {
@@ -121,14 +128,19 @@ func (x *machine) accept(*rapid.T) {
 		x.take(d, content)
 	}
 	x.equal([]state.Outcome{want}, got.Outcomes, "accept")
+	x.rung(got.Rings)
 }
 
 func (x *machine) take(d state.Disbursal, content string) {
 	x.content[d.Reference], x.label[d.Reference] = content, d.Campaign
+	x.given[d.Reference] = d.Given
 	for i, r := range d.Recipients {
 		recipient := &modelRecipient{
 			ref: d.Reference, position: i, phone: r.Phone.Digits(), status: airtime.Queued,
-			paidBy: map[*modelBatch]bool{},
+			provider: d.Provider, amount: r.Amount.Minor, paidBy: map[*modelBatch]bool{},
+		}
+		if d.Providers != nil {
+			recipient.provider = d.Providers[i]
 		}
 		x.people = append(x.people, recipient)
 		x.refs[d.Reference] = append(x.refs[d.Reference], recipient)
@@ -138,64 +150,105 @@ func (x *machine) take(d state.Disbursal, content string) {
 // claim draws a batch. Which pending recipients it gets is the store's choice; the model says
 // whether each was its to take.
 func (x *machine) claim(*rapid.T) {
+	x.claimAt(draw(x, "provider", x.providers))
+}
+
+// claimAt draws a batch of one provider; nil when there is none.
+func (x *machine) claimAt(provider string) *flight {
 	holder, limit := token(), draw(x, "limit", []int{1, 3, 5})
-	got, err := x.store.Claim(background, x.provider, holder, limit)
+	got, err := x.store.Claim(background, provider, holder, limit)
 	x.must(err)
-	out := 0
-	for _, b := range x.batches {
-		if b.lapse > 0 {
-			out++
+	defer func() {
+		if got.Ring != nil {
+			x.rung([]state.Ring{*got.Ring})
+		}
+	}()
+	why, wait := x.idle(provider)
+	if why != "" {
+		x.equal([]any{why, wait}, []any{got.Idle, got.Wait.Milliseconds()}, "claim")
+		return nil
+	}
+	road := x.roads[provider]
+	if got.Batch == nil {
+		x.nothing(road, got)
+		return nil
+	}
+	b := x.drawn(road, got.Batch, holder, road.most(limit))
+	b.state, b.holder, b.lapse = state.BatchClaimed, holder, x.now+modelClaim
+	road.charge(x.now)
+	f := &flight{got.Batch, holder, b}
+	x.flights = append(x.flights, f)
+	return f
+}
+
+// send lets one worker claim, begin and record without a break, after the wait that it is told.
+func (x *machine) send(*rapid.T) {
+	provider := draw(x, "provider", x.providers)
+	if _, wait := x.idle(provider); wait > 0 && x.chance("waits", 60) {
+		x.now += wait
+		setClock(x.t, x.store, x.now)
+	}
+	x.goOn(x.claimAt(provider))
+}
+
+// goOn lets the worker of a claim begin, and mostly record.
+func (x *machine) goOn(f *flight) {
+	if f == nil {
+		return
+	}
+	x.step()
+	if x.beginWith(f) {
+		x.step()
+		if x.chance("answered", 65) {
+			x.recordOf(x.sendings[len(x.sendings)-1])
 		}
 	}
-	switch {
-	case x.paused > x.now:
-		x.equal(state.IdlePaused, got.Idle, "claim")
-		return
-	case out >= modelSlots:
-		x.equal(state.IdleBusy, got.Idle, "claim")
-		return
-	case got.Batch == nil:
-		x.nothing(got)
-		return
+}
+
+// rung checks that nobody is called to a road where nothing can be claimed now.
+func (x *machine) rung(rings []state.Ring) {
+	for _, r := range rings {
+		if why, _ := x.idle(r.Provider); why != "" {
+			x.t.Fatalf("rang for %s, which is %s", r.Provider, why)
+		}
 	}
-	b := x.drawn(got.Batch, holder, limit)
-	b.state, b.holder, b.lapse = state.BatchClaimed, holder, x.now+modelClaim
-	x.flights = append(x.flights, &flight{got.Batch, holder, b})
 }
 
 // nothing checks that a claim found nothing because there was nothing.
-func (x *machine) nothing(got state.Claim) {
+func (x *machine) nothing(road *modelRoad, got state.Claim) {
 	x.equal(state.IdleEmpty, got.Idle, "claim")
-	if len(x.ready) > 0 {
-		x.t.Fatalf("claim found nothing, but batch %s is ready", x.ready[0].id)
+	if len(road.ready) > 0 {
+		x.t.Fatalf("claim found nothing, but batch %s is ready", road.ready[0].id)
 	}
 	if got.Ring != nil {
 		return // It looked at many who must wait, and rings for the rest.
 	}
 	for _, r := range x.people {
-		if r.status == airtime.Queued && r.batch == nil && !x.blocked(r.phone) &&
-			!slices.Contains(x.seen.held, r.name()) {
+		if r.status == airtime.Queued && r.batch == nil && r.provider == road.name &&
+			!x.blocked(road.name, r.phone) && !slices.Contains(x.seen.held, r.name()) {
 			x.t.Fatalf("claim found nothing, but %s is pending", r.name())
 		}
 	}
 }
 
-func (x *machine) blocked(phone string) bool {
+func (x *machine) blocked(provider, phone string) bool {
 	return slices.ContainsFunc(x.people, func(r *modelRecipient) bool {
-		return r.phone == phone && r.status == airtime.InDoubt
+		return r.phone == phone && r.status == airtime.InDoubt && r.provider == provider
 	})
 }
 
 // drawn returns the model of the batch that a claim answered.
-func (x *machine) drawn(b *state.Batch, holder string, limit int) *modelBatch {
-	if len(x.ready) > 0 {
-		first := x.ready[0]
+func (x *machine) drawn(
+	road *modelRoad, b *state.Batch, holder string, limit int,
+) *modelBatch {
+	if len(road.ready) > 0 {
+		first := road.ready[0]
 		x.equal(first.id, b.ID, "ready batch")
-		x.ready = x.ready[1:]
+		road.ready = road.ready[1:]
 		return first
 	}
 	x.equal(holder, b.ID, "id of a new batch")
-	fresh := &modelBatch{id: b.ID}
+	fresh := &modelBatch{id: b.ID, provider: road.name}
 	phones := map[string]bool{}
 	for _, member := range b.Members {
 		i := slices.IndexFunc(x.people, func(r *modelRecipient) bool {
@@ -203,8 +256,8 @@ func (x *machine) drawn(b *state.Batch, holder string, limit int) *modelBatch {
 		})
 		r := x.people[i]
 		if r.status != airtime.Queued || r.batch != nil || x.cancelled(r) ||
-			x.blocked(r.phone) || phones[r.phone] {
-			x.t.Fatalf("%s (%s) must not be claimed", r.name(), r.status)
+			r.provider != road.name || x.blocked(road.name, r.phone) || phones[r.phone] {
+			x.t.Fatalf("%s (%s at %s) must not be claimed", r.name(), r.status, r.provider)
 		}
 		phones[r.phone] = true
 		fresh.members = append(fresh.members, r)
@@ -221,7 +274,11 @@ func (r *modelRecipient) name() string { return fmt.Sprintf("%s %d", r.ref, r.po
 
 // begin lets any worker try, also those whose claim has lapsed.
 func (x *machine) begin(*rapid.T) {
-	f := draw(x, "flight", x.latest(x.flights))
+	x.beginWith(draw(x, "flight", x.latest(x.flights)))
+}
+
+// beginWith reports whether a request leaves.
+func (x *machine) beginWith(f *flight) bool {
 	attempt := f.batch.Attempt + 1
 	again := f.model.state == state.BatchSending && f.model.attempt == attempt
 	want := x.model.begin(f.model, f.holder, attempt)
@@ -239,7 +296,9 @@ func (x *machine) begin(*rapid.T) {
 	x.equal(want, got, "begin")
 	if got == "go" && !again {
 		x.arrive(f, attempt)
+		return true
 	}
+	return false
 }
 
 // latest prefers what is young: most of the old is settled.
@@ -268,13 +327,16 @@ func (x *machine) arrive(f *flight, attempt int) {
 
 // record reports any attempt, also twice, late, or after the next one was begun.
 func (x *machine) record(*rapid.T) {
-	s := draw(x, "sending", x.sendings[max(0, len(x.sendings)-6):])
+	x.recordOf(draw(x, "sending", x.sendings[max(0, len(x.sendings)-6):]))
+}
+
+func (x *machine) recordOf(s *sending) {
 	a := state.Answer{
 		Batch: s.batch, Attempt: s.attempt, NextPoll: 10 * time.Second,
 		Accepted: draw(x, "accepted as", []airtime.Status{airtime.Submitted, airtime.Unconfirmed}),
 		Default:  x.verdict(s, -1),
 	}
-	if x.asks {
+	if x.of(s.model).asks {
 		a.Accepted = airtime.Submitted
 	} else {
 		a.NextPoll = 0
@@ -283,6 +345,9 @@ func (x *machine) record(*rapid.T) {
 		for i := range s.batch.Members {
 			v := x.verdict(s, i)
 			v.Position = i
+			if len(x.providers) > 1 && x.chance("next", 60) {
+				v.Next = x.other(s.model.provider)
+			}
 			a.Verdicts = append(a.Verdicts, v)
 		}
 	}
@@ -290,22 +355,25 @@ func (x *machine) record(*rapid.T) {
 		a.Pause, a.PauseFor = airtime.ReasonBalance, 10*time.Second
 	}
 	x.returns = s.attempt == 1 && s.model.attempt == 1
-	replay := s.model.recorded == s.attempt
 	want := x.model.record(s.model, a)
 	got, err := x.store.Record(background, a)
 	x.must(err)
-	got.Ring = nil
+	x.rung(got.Rings)
+	got.Rings = nil
 	x.equal(want, got, "record")
-	if a.Pause != "" && !replay {
-		x.paused = max(x.paused, x.now+10_000)
-	}
+}
+
+// other is the other of two providers.
+func (x *machine) other(provider string) string {
+	return x.providers[1-slices.Index(x.providers, provider)]
 }
 
 // verdict draws a verdict about a member, or about all. An honest provider's is true.
 func (x *machine) verdict(s *sending, member int) state.Verdict {
 	if !x.honest {
 		v := state.Verdict{Verdict: draw(x, "verdict", airtime.Verdicts())}
-		if v.Verdict == airtime.Refused && member < 0 && x.asks && x.chance("whole", 75) {
+		if v.Verdict == airtime.Refused && member < 0 && x.of(s.model).asks &&
+			x.chance("whole", 75) {
 			v.Reason = airtime.ReasonBatchRefused
 		}
 		return v
@@ -413,7 +481,7 @@ func (x *machine) denyLong(*rapid.T) {
 	}
 	x.deny(b)
 	x.step()
-	x.claim(x.t)
+	x.goOn(x.claimAt(b.provider))
 }
 
 // handOver lets a worker lay a batch down that another takes up.
@@ -427,7 +495,7 @@ func (x *machine) handOver(*rapid.T) {
 	}
 	x.must(x.store.Release(background, f.batch, f.holder, "", 0))
 	x.step()
-	x.claim(x.t)
+	x.goOn(x.claimAt(f.model.provider))
 }
 
 // step compares in the middle of an action.
@@ -448,9 +516,12 @@ func (x *machine) deny(b *modelBatch) {
 	}
 	x.returns = b.refused
 	want := x.model.notKnown(b, again, children)
-	handle := &state.Batch{ID: b.id, Provider: x.provider}
-	got, _, err := x.store.NotKnown(background, handle, again, children, rhythm)
+	handle := &state.Batch{ID: b.id, Provider: b.provider}
+	got, ring, err := x.store.NotKnown(background, handle, again, children, rhythm)
 	x.must(err)
+	if ring != nil {
+		x.rung([]state.Ring{*ring})
+	}
 	if !x.echo.on.Load() { // A repeated decision is answered with: go on asking.
 		x.equal(want, got, "not known")
 	}
@@ -458,9 +529,13 @@ func (x *machine) deny(b *modelBatch) {
 
 // sweep mends what stopped workers left.
 func (x *machine) sweep(*rapid.T) {
-	returned, doubted := x.model.sweep()
-	got, err := x.store.Sweep(background, x.provider)
+	provider := draw(x, "provider", x.providers)
+	returned, doubted := x.model.sweep(provider)
+	got, err := x.store.Sweep(background, provider)
 	x.must(err)
+	if got.Ring != nil {
+		x.rung([]state.Ring{*got.Ring})
+	}
 	if !x.echo.on.Load() {
 		x.equal([]int{returned, doubted}, []int{got.Returned, got.InDoubt}, "sweep")
 	}
@@ -535,6 +610,73 @@ func (x *machine) resolve(*rapid.T) {
 	}
 }
 
+// strand lists who waits at a paused provider and may go elsewhere.
+func (x *machine) strand(*rapid.T) {
+	road := x.roads[draw(x, "provider", x.providers)]
+	got, err := x.store.Stranded(background, road.name, 0, 1000)
+	x.must(err)
+	var want, names []string
+	road.stranded, road.onward = nil, nil
+	for _, r := range x.people {
+		waits := slices.Contains(x.seen.pending, r.name()) && r.provider == road.name
+		if waits && x.given[r.ref] == "" && road.paused > x.now {
+			want = append(want, r.name())
+		}
+	}
+	for _, s := range got.List {
+		i := slices.IndexFunc(x.people, func(r *modelRecipient) bool {
+			return r.ref == s.Reference && r.phone == s.Phone.Digits()
+		})
+		names = append(names, x.people[i].name())
+		road.stranded = append(road.stranded, x.people[i])
+		road.onward = append(road.onward, state.Onward{Stranded: s})
+	}
+	slices.Sort(want)
+	slices.Sort(names)
+	x.equal(want, names, "stranded")
+	if road.paused > x.now {
+		x.equal(x.now-road.since, got.Paused.Milliseconds(), "length of the pause")
+	}
+}
+
+// reroute moves some who were listed a while ago.
+func (x *machine) reroute(*rapid.T) {
+	if len(x.providers) == 1 {
+		x.t.Skip("there is nowhere to go")
+	}
+	road := x.roads[draw(x, "provider", x.providers)]
+	if x.chance("afresh", 70) {
+		x.strand(x.t)
+	}
+	if len(road.onward) == 0 {
+		x.t.Skip("nobody is stranded")
+	}
+	from := draw(x, "from", []int{0, len(road.onward) / 2})
+	list, next := slices.Clone(road.onward[from:]), x.other(road.name)
+	for i := range list {
+		list[i].Provider = next
+	}
+	want := x.model.reroute(road.name, road.stranded[from:], next)
+	got, rings, err := x.store.Reroute(background, road.name, list)
+	x.must(err)
+	x.rung(rings)
+	if !x.echo.on.Load() { // A repeated move finds that nobody waits any more.
+		x.equal(want, got, "moved")
+	}
+}
+
+// pause stops a road, as for a balance that is too low.
+func (x *machine) pause(*rapid.T) {
+	if !x.chance("really", 50) {
+		x.t.Skip("no reason")
+	}
+	road := x.roads[draw(x, "provider", x.providers)]
+	wish := draw(x, "wish", []int64{0, 20_000})
+	road.pause(x.now, wish)
+	length := time.Duration(wish) * time.Millisecond
+	x.must(x.store.Pause(background, road.name, airtime.ReasonBalance, length))
+}
+
 // tick lets time pass.
 func (x *machine) tick(*rapid.T) {
 	x.now += draw(x, "ms", []int64{1, 900, 5_000, 16_000, 61_000, 95_000, 310_000})
@@ -549,6 +691,8 @@ func (x *machine) actions() map[string]func(*rapid.T) {
 		"release": x.release, "cancel": x.cancel, "resolve": x.resolve, "tick": x.tick,
 		"claim again": x.claim, "begin again": x.begin, "record again": x.record,
 		"deny long": x.denyLong, "deny longer": x.denyLong, "hand over": x.handOver,
+		"strand": x.strand, "reroute": x.reroute, "reroute again": x.reroute, "pause": x.pause,
+		"send": x.send, "send again": x.send, "send more": x.send,
 	}
 	verbs := map[string]func(*rapid.T){"": func(*rapid.T) { x.check() }}
 	for name, verb := range list {

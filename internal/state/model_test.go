@@ -2,6 +2,7 @@ package state_test
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"tuma/internal/airtime"
@@ -32,6 +33,9 @@ type modelFact struct {
 type modelRecipient struct {
 	ref      string
 	position int
+	provider string
+	amount   int64    // In minor units.
+	history  []string // The providers that it went on from.
 	phone    string
 	status   airtime.Status
 	batch    *modelBatch // Where it is; nil while pending, and after a withdrawal.
@@ -43,6 +47,7 @@ type modelRecipient struct {
 
 type modelBatch struct {
 	id, holder        string
+	provider          string
 	child             bool
 	state             state.BatchState
 	attempt, recorded int
@@ -57,23 +62,29 @@ type modelBatch struct {
 
 type model struct {
 	now     int64
-	asks    bool
+	roads   map[string]*modelRoad
 	people  []*modelRecipient
 	refs    map[string][]*modelRecipient
 	label   map[string]string // Campaigns, by reference.
 	content map[string]string
-	marks   map[string]bool // "campaign c", "disbursal r"
+	given   map[string]string // Providers as producers named them, by reference.
+	marks   map[string]bool   // "campaign c", "disbursal r"
 	batches []*modelBatch
-	ready   []*modelBatch
-	paused  int64
 }
 
-func newModel(now int64, asks bool) *model {
-	return &model{
-		now: now, asks: asks, refs: map[string][]*modelRecipient{}, label: map[string]string{},
-		content: map[string]string{}, marks: map[string]bool{},
+func newModel(now int64, providers []string) *model {
+	m := &model{
+		now: now, roads: map[string]*modelRoad{}, refs: map[string][]*modelRecipient{},
+		label: map[string]string{}, content: map[string]string{}, given: map[string]string{},
+		marks: map[string]bool{},
 	}
+	for _, name := range providers {
+		m.roads[name] = newModelRoad(name)
+	}
+	return m
 }
+
+func (m *model) of(b *modelBatch) *modelRoad { return m.roads[b.provider] }
 
 func (m *model) cancelled(r *modelRecipient) bool {
 	return m.marks["disbursal "+r.ref] || m.marks["campaign "+m.label[r.ref]]
@@ -88,6 +99,9 @@ func (m *model) move(r *modelRecipient, to airtime.Status, where *modelBatch) {
 		r.person = false
 	}
 	r.status, r.batch = to, where
+	if where != nil {
+		r.provider = where.provider
+	}
 }
 
 // live reports whether an effect stands or may still come to stand.
@@ -133,8 +147,18 @@ func (m *model) giveBack(r *modelRecipient) {
 	m.rejoin(r)
 }
 
+// handOn queues a recipient that its provider surely does not pay at the next one.
+func (m *model) handOn(r *modelRecipient, next string) {
+	r.history = append(r.history, r.provider)
+	if !m.cancelled(r) {
+		r.provider = next
+	}
+	m.giveBack(r)
+}
+
 func (m *model) unready(b *modelBatch) {
-	m.ready = slices.DeleteFunc(m.ready, func(o *modelBatch) bool { return o == b })
+	road := m.of(b)
+	road.ready = slices.DeleteFunc(road.ready, func(o *modelBatch) bool { return o == b })
 }
 
 // dissolve gives back what a batch holds that has not begun to send.
@@ -267,6 +291,7 @@ func (m *model) record(b *modelBatch, a state.Answer) state.Recorded {
 			b.known = b.known || a.Attempt > 1 // The first attempt may be why.
 		}
 	}
+	handed := 0
 	for i, r := range b.members {
 		v := a.Default
 		if at := slices.IndexFunc(a.Verdicts, func(v state.Verdict) bool {
@@ -274,7 +299,9 @@ func (m *model) record(b *modelBatch, a state.Answer) state.Recorded {
 		}); at >= 0 {
 			v = a.Verdicts[at]
 		}
+		was := len(r.history)
 		m.judge(b, r, a, v, stale, &got)
+		handed += len(r.history) - was
 	}
 	if stale {
 		return got
@@ -286,8 +313,9 @@ func (m *model) record(b *modelBatch, a state.Answer) state.Recorded {
 	m.unready(b)
 	if got.Accepted > 0 {
 		b.known = true
-		m.clearSuspects(m.now)
+		m.clearSuspects(b.provider, m.now)
 	}
+	m.of(b).heard(m.now, a, got.Accepted+got.Rejected+handed, got.InDoubt)
 	return got
 }
 
@@ -309,6 +337,9 @@ func (m *model) judge(
 	case v.Verdict == airtime.Accepted:
 		got.Accepted++
 		m.move(r, a.Accepted, b)
+	case v.Verdict == airtime.Refused && a.Attempt == 1 && v.Next != "":
+		got.Returned++
+		m.handOn(r, v.Next)
 	case v.Verdict == airtime.Refused && a.Attempt == 1 && !b.refused:
 		got.Rejected++
 		m.move(r, airtime.Rejected, b)
@@ -322,11 +353,11 @@ func (m *model) judge(
 	}
 }
 
-// suspects lists them, oldest first.
-func (m *model) suspects() []*modelBatch {
+// suspects lists those of a provider, oldest first.
+func (m *model) suspects(provider string) []*modelBatch {
 	var list []*modelBatch
 	for _, b := range m.batches {
-		if b.suspect > 0 {
+		if b.suspect > 0 && b.provider == provider {
 			list = append(list, b)
 		}
 	}
@@ -336,9 +367,9 @@ func (m *model) suspects() []*modelBatch {
 	return list
 }
 
-// clearSuspects rejects those that were suspected at edge or before.
-func (m *model) clearSuspects(edge int64) {
-	for _, b := range m.suspects() {
+// clearSuspects rejects those of a provider that were suspected at edge or before.
+func (m *model) clearSuspects(provider string, edge int64) {
+	for _, b := range m.suspects(provider) {
 		if b.suspect > edge {
 			continue
 		}
@@ -365,18 +396,22 @@ func (m *model) layDown(b *modelBatch) {
 	case b.attempt > 0:
 		b.state = state.BatchDoubt
 	case b.child:
-		b.state = state.BatchReady
-		m.ready = append(m.ready, b)
+		m.makeReady(b)
 	default:
 		m.dissolve(b)
 	}
 	b.lapse = 0
 }
 
-func (m *model) sweep() (returned, doubted int) {
+func (m *model) makeReady(b *modelBatch) {
+	b.state = state.BatchReady
+	m.of(b).ready = append(m.of(b).ready, b)
+}
+
+func (m *model) sweep(provider string) (returned, doubted int) {
 	var lapsed []*modelBatch
 	for _, b := range m.batches {
-		if b.lapse > 0 && b.lapse <= m.now {
+		if b.lapse > 0 && b.lapse <= m.now && b.provider == provider {
 			lapsed = append(lapsed, b)
 		}
 	}
@@ -395,9 +430,10 @@ func (m *model) sweep() (returned, doubted int) {
 			}
 		}
 		b.state, b.lapse = state.BatchOpen, 0
+		m.of(b).climb = 0
 		doubted++
 	}
-	m.clearSuspects(m.now - 5*modelSettle)
+	m.clearSuspects(provider, m.now-5*modelSettle)
 	return returned, doubted
 }
 
@@ -420,8 +456,7 @@ func (m *model) notKnown(b *modelBatch, again bool, children state.Children) sta
 		return m.divide(b, children)
 	}
 	if again && b.doubtful() == len(b.members) && !m.withheld(b) {
-		b.state = state.BatchReady
-		m.ready = append(m.ready, b)
+		m.makeReady(b)
 		return state.Resend
 	}
 	return state.KeepAsking
@@ -446,7 +481,7 @@ func (m *model) divide(b *modelBatch, children state.Children) state.NotKnown {
 		return state.Halved
 	}
 	b.suspect = m.now
-	list := m.suspects()
+	list := m.suspects(b.provider)
 	if len(list) < 3 {
 		return state.Suspect
 	}
@@ -461,13 +496,13 @@ func (m *model) divide(b *modelBatch, children state.Children) state.NotKnown {
 			s.state = state.BatchReturned
 		}
 	}
-	m.paused = max(m.paused, m.now+300_000)
+	m.of(b).pause(m.now, 300_000)
 	return state.OurFault
 }
 
 func (m *model) halve(b *modelBatch, half int, children state.Children) {
-	first := &modelBatch{id: children[0], child: true, state: state.BatchReady}
-	second := &modelBatch{id: children[1], child: true, state: state.BatchReady}
+	first := &modelBatch{id: children[0], provider: b.provider, child: true}
+	second := &modelBatch{id: children[1], provider: b.provider, child: true}
 	for _, r := range b.members {
 		if r.batch != b || r.status != airtime.InDoubt {
 			continue
@@ -480,11 +515,53 @@ func (m *model) halve(b *modelBatch, half int, children state.Children) {
 		m.move(r, airtime.Queued, to)
 	}
 	m.batches = append(m.batches, first, second)
-	m.ready = append(m.ready, first, second)
+	m.makeReady(first)
+	m.makeReady(second)
 	b.state = state.BatchOpen
 	if b.open() == 0 {
 		b.state = state.BatchReturned
 	}
+}
+
+// out counts the batches that hold a slot at a provider.
+func (m *model) out(provider string) int {
+	n := 0
+	for _, b := range m.batches {
+		if b.lapse > 0 && b.provider == provider {
+			n++
+		}
+	}
+	return n
+}
+
+// idle says why there is no claim at a provider, and how long to wait; empty when there may be one.
+func (m *model) idle(provider string) (state.Idle, int64) {
+	road := m.roads[provider]
+	left, bound := road.tokensLeft(m.now)
+	switch out := m.out(provider); {
+	case road.paused > m.now:
+		return state.IdlePaused, road.paused - m.now
+	case out >= modelSlots:
+		return state.IdleBusy, 0
+	case road.probing && out > 0:
+		return state.IdleProbing, 0
+	case bound && left < 1:
+		return state.IdleRate, int64(math.Ceil((1 - left) * 1000 / road.rate.PerSecond))
+	}
+	return "", 0
+}
+
+// reroute moves who still waits at a paused provider, and counts who did.
+func (m *model) reroute(provider string, list []*modelRecipient, next string) int {
+	moved := 0
+	for _, r := range list {
+		waits := r.status == airtime.Queued && r.batch == nil && r.provider == provider
+		if waits && m.roads[provider].paused > m.now {
+			m.handOn(r, next)
+			moved++
+		}
+	}
+	return moved
 }
 
 // cancel withdraws a name and returns how many recipients are out, and how many were too late.

@@ -40,7 +40,7 @@ func TestNobodyDecidesWhileTheRequestMayBeOnTheWire(t *testing.T) {
 	require.Equal(t, before, contents(t, s), "nothing was changed")
 }
 
-func resolve(t *testing.T, s *state.Store, word state.Word, list ...state.Row) {
+func resolve(t testing.TB, s *state.Store, word state.Word, list ...state.Row) {
 	t.Helper()
 	word.Who, word.Evidence = "Wanjiru", "statement of 21 November"
 	var named []state.Resolution

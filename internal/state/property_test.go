@@ -22,7 +22,9 @@ func property(t testing.TB, edit state.ScriptEdit) func(*rapid.T) {
 	return propertyOf(open(t, modelOptions), edit)
 }
 
-func modelOptions(o *state.Options) { o.MaxInFlight = modelSlots }
+func modelOptions(o *state.Options) {
+	o.MaxInFlight, o.Providers = modelSlots, modelProviders
+}
 
 // propertyOf is a property of one store.
 func propertyOf(root *state.Store, edit state.ScriptEdit) func(*rapid.T) {
@@ -32,10 +34,12 @@ func propertyOf(root *state.Store, edit state.ScriptEdit) func(*rapid.T) {
 	return func(rt *rapid.T) {
 		x := &machine{
 			t: rt, echo: hook, store: root.In(fmt.Sprintf("model%d", namespaces.Add(1))),
-			provider: rapid.SampledFrom([]string{"lipad", "quicksms"}).Draw(rt, "provider"),
-			honest:   rapid.Bool().Draw(rt, "honest"),
+			providers: rapid.SampledFrom([][]string{
+				{"lipad"}, {"quicksms"}, {"lipad", "quicksms"}, {"lipad", "quicksms"},
+			}).Draw(rt, "providers"),
+			honest: rapid.Bool().Draw(rt, "honest"),
 		}
-		x.model = newModel(modelStart, x.provider == "lipad")
+		x.model = newModel(modelStart, x.providers)
 		setClock(rt, x.store, x.now)
 		rt.Repeat(x.actions())
 	}
@@ -58,7 +62,7 @@ const miniredisRuns = 8
 func TestRandomVerbsOnTheEmbeddedRedis(t *testing.T) {
 	t.Parallel()
 	o := state.Options{
-		URL: "redis://" + miniredis.RunT(t).Addr(), AllowVolatile: true, Asks: []string{"lipad"},
+		URL: "redis://" + miniredis.RunT(t).Addr(), AllowVolatile: true,
 	}
 	modelOptions(&o)
 	run, runs := propertyOf(openWith(t, o), nil), 0

@@ -42,7 +42,7 @@ func contents(t testing.TB, s *state.Store) map[string]string {
 		case "zset":
 			list[name] = fmt.Sprint(s.Client().ZRangeWithScores(ctx, name, 0, -1).Val())
 		case "set":
-			list[name] = fmt.Sprint(s.Client().SMembers(ctx, name).Val())
+			list[name] = fmt.Sprint(slices.Sorted(slices.Values(s.Client().SMembers(ctx, name).Val())))
 		case "stream":
 			list[name] = fmt.Sprint(s.Client().XRange(ctx, name, "-", "+").Val())
 		default:

@@ -23,7 +23,7 @@ func TestRoadFromAcceptToSettled(t *testing.T) {
 		t.Parallel()
 		s, err := state.Open(context.Background(), state.Options{
 			URL: "redis://" + miniredis.RunT(t).Addr(), AllowVolatile: true,
-			Asks: []string{"lipad"},
+			Providers: testProviders,
 		})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, s.Close()) })

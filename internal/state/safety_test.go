@@ -20,14 +20,14 @@ func TestRestartedRedisFreezesClaiming(t *testing.T) {
 	server := redistest.Start(t)
 	s := openWith(t, state.Options{
 		URL: server.URL(), SubmitTimeout: 400 * time.Millisecond, Guard: 400 * time.Millisecond,
-		ClaimTimeout: 10 * time.Millisecond, Asks: []string{"lipad"},
+		ClaimTimeout: 10 * time.Millisecond, Providers: testProviders,
 	})
 	accept(t, s, disbursal("a", 1), shifted("b", 1, 1))
 	sent, holder := claim(t, s, 1)
 	_, err := s.BeginSend(context.Background(), sent, holder)
 	require.NoError(t, err)
 	claim(t, s, 1)
-	other := openWith(t, state.Options{URL: server.URL(), Asks: []string{"lipad"}})
+	other := openWith(t, state.Options{URL: server.URL(), Providers: testProviders})
 	server.Restart()
 
 	frozen := idle(t, other, state.IdleFrozen)
@@ -203,7 +203,7 @@ func TestFullRedis(t *testing.T) {
 	server := redistest.Start(t)
 	s := openWith(t, state.Options{
 		URL: server.URL(), ClaimTimeout: time.Millisecond,
-		Asks: []string{"lipad"},
+		Providers: testProviders,
 	})
 	ctx := context.Background()
 	for i := range 30 {
@@ -237,7 +237,7 @@ func TestFullRedis(t *testing.T) {
 func TestFullRedisThatWasRestartedTakesRecords(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := openWith(t, state.Options{URL: server.URL(), Asks: []string{"lipad"}})
+	s := openWith(t, state.Options{URL: server.URL(), Providers: testProviders})
 	accept(t, s, disbursal("a", 1000))
 	b := begin(t, s)
 	server.Stop()
@@ -257,7 +257,7 @@ func TestFullRedisThatWasRestartedTakesRecords(t *testing.T) {
 func TestScriptFlush(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := openWith(t, state.Options{URL: server.URL(), MinReplicas: 0})
+	s := openWith(t, state.Options{URL: server.URL(), Providers: testProviders})
 	flush := func() {
 		require.NoError(t, server.Client(t).ScriptFlush(context.Background()).Err())
 	}

@@ -69,9 +69,9 @@ func luaTables(o Options) string {
 		fmt.Fprintf(&b, "  %c = {name = '%s', rank = %d, settled = %t},\n",
 			s.Code(), s, s.Rank(), s.Settled())
 	}
-	b.WriteString("}\nlocal ASKS = {")
-	for _, provider := range o.Asks {
-		fmt.Fprintf(&b, "['%s'] = true, ", provider)
+	b.WriteString("}\nlocal PROVIDERS = {\n")
+	for _, p := range o.Providers {
+		fmt.Fprintf(&b, "  ['%s'] = {%s},\n", p.Name, p.lua())
 	}
 	b.WriteString("}\nlocal LOOKS = {")
 	for _, look := range looks {

@@ -30,6 +30,15 @@ func (s *Store) Claim(ctx context.Context, provider, token string, limit int) (C
 	return Claim{Batch: batch, Ring: ringOf(provider, r.int(1))}, err
 }
 
+// ringsOf reads a list of providers and ring numbers.
+func ringsOf(r reply) []Ring {
+	var rings []Ring
+	for i := 0; i < len(r); i += 2 {
+		rings = append(rings, Ring{Provider: r.text(i), Number: int64(r.int(i + 1))})
+	}
+	return rings
+}
+
 func ringOf(provider string, number int) *Ring {
 	if number == 0 {
 		return nil
@@ -112,14 +121,14 @@ func (s *Store) Release(
 // Record stores what a sending came to. It is repeated by the caller until it succeeds: it carries
 // the batch's content, so that even a Redis which forgot the batch takes it.
 func (s *Store) Record(ctx context.Context, a Answer) (Recorded, error) {
-	args := make([]any, 0, 12+5*len(a.Verdicts))
+	args := make([]any, 0, 12+6*len(a.Verdicts))
 	args = append(args, a.Batch.ID, a.Attempt, a.Batch.Provider, slicesText(a.Batch),
 		string(a.Accepted.Code()), a.Default.Verdict.String(), string(a.Default.Reason),
 		clean(a.Default.Message), string(a.Pause), a.PauseFor.Milliseconds(),
 		a.NextPoll.Milliseconds(), s.options.MaxInFlight)
 	for _, v := range a.Verdicts {
 		args = append(args, v.Position, v.Verdict.String(), string(v.Reason),
-			clean(v.ProviderReference), clean(v.Message))
+			clean(v.ProviderReference), clean(v.Message), v.Next)
 	}
 	answer, err := s.run(ctx, s.client, "record", args...)
 	if err != nil {
@@ -128,7 +137,31 @@ func (s *Store) Record(ctx context.Context, a Answer) (Recorded, error) {
 	r := asList(answer)
 	return Recorded{
 		Stale: r.text(0) == "stale", Accepted: r.int(1), Rejected: r.int(2), Returned: r.int(3),
-		InDoubt: r.int(4), Ring: ringOf(a.Batch.Provider, r.int(5)),
+		InDoubt: r.int(4), Rings: ringsOf(r.list(5)),
+	}, nil
+}
+
+// Resending is what was decided about sending a batch in doubt again with the same bytes.
+type Resending struct {
+	// Ready is true when the batch waits to be claimed. Otherwise Wait is how long until that can
+	// be; zero when its provider would not recognise it any more, or nothing permits it.
+	Ready bool
+	Wait  time.Duration
+	Ring  *Ring
+}
+
+// Resend makes a batch in doubt ready to be sent again with the same bytes, if its provider still
+// recognises it by its key. While its first request may be on the wire the batch waits, and is
+// scheduled for the moment when it may be sent.
+func (s *Store) Resend(ctx context.Context, b *Batch) (Resending, error) {
+	answer, err := s.run(ctx, s.client, "resend", b.ID, b.Polls,
+		s.options.SubmitTimeout.Milliseconds(), s.options.MaxInFlight)
+	if err != nil {
+		return Resending{}, err
+	}
+	r := asList(answer)
+	return Resending{
+		Ready: r.int(0) == 1, Wait: millis(r.int(1)), Ring: ringOf(b.Provider, r.int(2)),
 	}, nil
 }
 
@@ -192,14 +225,17 @@ func describe(r reply) (*Batch, error) {
 	return b, nil
 }
 
-// membersOf reads one slice: reference, currency, first position, content lines, status codes.
+// membersOf reads one slice: reference, currency, first position, content lines, status codes,
+// campaign, 1 if it was routed, and the provider's ids, one per line, where it is asked by them.
 func membersOf(slice reply) ([]Member, error) {
 	currency, first := airtime.Currency(slice.text(1)), slice.int(2)-1
-	lines, codes := slice.text(3), slice.text(4)
+	lines, codes, ids := slice.text(3), slice.text(4), slice.text(7)
 	members := make([]Member, len(codes))
 	for i := range members {
 		m := &members[i]
 		m.Reference, m.position = slice.text(0), first+i
+		m.Campaign, m.Routed = slice.text(5), slice.int(6) == 1
+		m.ProviderReference, ids, _ = strings.Cut(ids, "\n")
 		if codes[i] != '-' {
 			status, err := airtime.StatusFromCode(codes[i])
 			if err != nil {

@@ -36,8 +36,8 @@ type Options struct {
 	Retention time.Duration
 	// StreamAge is how long results and rejections are kept.
 	StreamAge time.Duration
-	// Asks lists the providers that can be asked by our reference.
-	Asks []string
+	// Providers are all that Tuma knows, on or off here.
+	Providers []Provider
 }
 
 func (o Options) withDefaults() Options {
@@ -72,6 +72,8 @@ type Store struct {
 	keys    keys
 	client  redis.UniversalClient
 	scripts scripts
+	code    map[string]byte
+	name    map[byte]string
 	warning atomic.Pointer[string]
 	memory  memoryGauge
 }
@@ -80,6 +82,10 @@ type Store struct {
 // the setting to change, when it may lose what it has confirmed and AllowVolatile is not set.
 func Open(ctx context.Context, options Options) (*Store, error) {
 	s := &Store{options: options.withDefaults()}
+	if err := s.options.checkProviders(); err != nil {
+		return nil, err
+	}
+	s.code, s.name = s.options.codes()
 	s.keys = newKeys(s.options.Namespace)
 	s.scripts = newScripts(s.options)
 	client, err := Dial(s.options)

@@ -31,11 +31,26 @@ func TestMain(m *testing.M) {
 	os.Exit(proctest.Suite{M: m}.Run())
 }
 
+// testProviders are what production has, and one more whose rate is bounded.
+var testProviders = []state.Provider{
+	{Name: "lipad", Code: 'L', Asks: state.AskByBatch, Patience: 24 * time.Hour},
+	{Name: "quicksms", Code: 'Q', Climbs: true},
+	{
+		Name: "africastalking", Code: 'A', Asks: state.AskByRecipient, Callbacks: true, Climbs: true,
+		ResendWithin: 4 * time.Minute, Patience: 24 * time.Hour,
+	},
+	{Name: "sozuri", Code: 'S', Callbacks: true, Climbs: true, Patience: 72 * time.Hour},
+	{
+		Name: "metered", Code: 'M', Asks: state.AskByBatch,
+		Rate: state.Rate{PerSecond: 2, Burst: 3},
+	},
+}
+
 // open opens a store in a namespace of its own on the shared Redis.
 func open(t testing.TB, change func(*state.Options)) *state.Store {
 	t.Helper()
 	url, namespace := redistest.Shared(t)
-	o := state.Options{URL: url, Namespace: namespace, Asks: []string{"lipad"}}
+	o := state.Options{URL: url, Namespace: namespace, Providers: testProviders}
 	if change != nil {
 		change(&o)
 	}
@@ -125,7 +140,7 @@ func record(t testing.TB, s *state.Store, a state.Answer) state.Recorded {
 	t.Helper()
 	recorded, err := s.Record(context.Background(), a)
 	require.NoError(t, err)
-	recorded.Ring = nil
+	recorded.Rings = nil
 	return recorded
 }
 

@@ -35,10 +35,12 @@ type Disbursal struct {
 	Reference string
 	// Given is the provider as the producer wrote it, empty when routing chose.
 	Given string
-	// Provider is the provider it goes to.
+	// Provider is the provider it goes to, or the first recipient's where Providers tells them apart.
 	Provider string
-	Currency airtime.Currency
-	Campaign string
+	// Providers are those of each recipient, parallel to Recipients; nil when all go to Provider.
+	Providers []string
+	Currency  airtime.Currency
+	Campaign  string
 	// Import is the reference of the import it came with, if any.
 	Import     string
 	Recipients []airtime.Recipient
@@ -72,6 +74,12 @@ type Member struct {
 	Status    airtime.Status
 	// Here is false when the recipient is no longer in this batch (returned, cancelled, split off).
 	Here bool
+	// Campaign is its disbursal's. Routed is true when the producer named no provider, so that the
+	// recipient may go to another.
+	Campaign string
+	Routed   bool
+	// ProviderReference is the provider's id of the recipient, where it is asked by it.
+	ProviderReference string
 	// position is the recipient's index in its disbursal, sorted by phone number.
 	position int
 }
@@ -131,9 +139,9 @@ func (b *Batch) Recipients() []airtime.Recipient {
 type Claim struct {
 	// Batch is nil when there is nothing to send now.
 	Batch *Batch
-	// Idle says why there is no batch: empty, busy, paused or frozen.
+	// Idle says why there is no batch.
 	Idle Idle
-	// Wait is how long a pause or freeze lasts.
+	// Wait is how long a pause, a freeze or the wait for the rate lasts.
 	Wait time.Duration
 	// Ring is not nil when there is work and room for another worker.
 	Ring *Ring
@@ -148,6 +156,10 @@ const (
 	IdleBusy   Idle = "busy"
 	IdlePaused Idle = "paused"
 	IdleFrozen Idle = "frozen"
+	// IdleProbing: one request is out to see whether a channel that was paused works again.
+	IdleProbing Idle = "probing"
+	// IdleRate: the provider's rate is used up; Wait says for how long.
+	IdleRate Idle = "rate"
 )
 
 // Verdict is an answer about one member.
@@ -158,6 +170,8 @@ type Verdict struct {
 	Reason            airtime.Reason
 	ProviderReference string
 	Message           string
+	// Next is the provider that takes the recipient if it is refused, empty for none.
+	Next string
 }
 
 // Answer is what one sending of a batch came to.
@@ -173,7 +187,8 @@ type Answer struct {
 	// Pause is the reason to pause the channel, or NoReason; PauseFor is the provider's own wish.
 	Pause    airtime.Reason
 	PauseFor time.Duration
-	// NextPoll is the delay until the first status query; zero when the provider cannot be asked.
+	// NextPoll is the delay until the batch is looked at first: a status query or, where the provider
+	// cannot be asked, the end of its patience. Zero is never.
 	NextPoll time.Duration
 }
 
@@ -185,7 +200,8 @@ type Recorded struct {
 	Rejected int
 	Returned int
 	InDoubt  int
-	Ring     *Ring
+	// Rings ask for a trigger each.
+	Rings []Ring
 }
 
 // Observation is a fact about one member of a batch.
@@ -278,8 +294,20 @@ type Row struct {
 	Batch             string
 	Message           string
 	At                time.Time
+	// History lists the providers that the recipient went to before, oldest first.
+	History []PastRefusal
 	// position is the recipient's index in its disbursal, sorted by phone number.
 	position int
+}
+
+// PastRefusal is why a recipient went on from one provider to the next.
+type PastRefusal struct {
+	At       time.Time
+	Provider string
+	// Batch is empty when the recipient was still queued there.
+	Batch   string
+	Reason  airtime.Reason
+	Message string
 }
 
 // Manifest is what an import declares before its first disbursal.

@@ -3,8 +3,9 @@
 -- KEYS[1]: {namespace}:state
 -- ARGV[1]: requests that may be on the wire per provider
 -- ARGV[2]: number of disbursals
--- ARGV[3]: then per disbursal ten values: reference, digest, provider, currency, decimals,
---   recipients, sum, import, campaign, content
+-- ARGV[3]: then per disbursal eleven values: reference, digest, provider as given, currency,
+--   decimals, recipients, sum, import, campaign, content, and the codes of the providers that they
+--   go to: one for all, or one for each
 -- Returns: {one word per disbursal: accepted, same, conflict, cancelled}, {provider, ring, ...}
 
 local slots, count = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -30,43 +31,59 @@ local function refusal(ref, digest, import, campaign)
   if cancelled({ref = ref, import = import, campaign = campaign}) then return 'cancelled' end
 end
 
+-- by_provider lists the stretches of recipients that go to one provider: {from, to, code, sum}.
+local function by_provider(codes, n, sum, content)
+  if #codes == 1 then return {{1, n, codes, sum}} end
+  local list, pos = {}, 0
+  for amount in content:gmatch('%d+ (%d+)') do
+    pos = pos + 1
+    local last, code = list[#list], codes:sub(pos, pos)
+    if last and last[3] == code then
+      last[2], last[4] = pos, last[4] + tonumber(amount)
+    else
+      list[#list + 1] = {pos, pos, code, tonumber(amount)}
+    end
+  end
+  return list
+end
+
+-- write stores a new disbursal and queues its recipients.
+local function write(ref, digest, given, currency, decimals, n, sum, import, campaign, content,
+  codes)
+  local page, rows = page_for(tonumber(n)), {}
+  local books = books_of(page, import, campaign)
+  for i, stretch in ipairs(by_provider(codes, tonumber(n), tonumber(sum), content)) do
+    local provider, count = NAMES[stretch[3]], stretch[2] - stretch[1] + 1
+    local place, field = pending_place(provider), provider .. ' ' .. currency .. ' '
+    touched[provider] = true
+    rows[i] = ('q' .. stretch[3] .. place):rep(count)
+    push_pending({ref = ref}, stretch[1], stretch[2], place)
+    enter(books, field .. 'requested', count, stretch[4])
+    enter(books, field .. STATUS.q.name, count, stretch[4])
+  end
+  redis.call('HSET', key('disbursal', ref), 'digest', digest, 'head', table.concat({given,
+    currency, decimals, page, string.format('%.0f', now), n, sum, import, campaign}, '\t'),
+    'content', content, 'rows', table.concat(rows), 'open', n)
+  redis.call('RPUSH', key('page', page), ref)
+  if import ~= '' then redis.call('RPUSH', key('importrefs', import), ref) end
+  if campaign ~= '' then redis.call('RPUSH', key('campaignrefs', campaign), ref) end
+end
+
 local evidence = redis.call('EXISTS', key('earlier')) == 1
 for i = 0, count - 1 do
-  local a = 3 + i * 10
-  local ref, digest, provider, currency = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
-  local decimals, n, sum = ARGV[a + 4], tonumber(ARGV[a + 5]), tonumber(ARGV[a + 6])
-  local import, campaign, content = ARGV[a + 7], ARGV[a + 8], ARGV[a + 9]
-  local word = refusal(ref, digest, import, campaign)
+  local a = 3 + i * 11
+  local ref = ARGV[a]
+  local word = refusal(ref, ARGV[a + 1], ARGV[a + 7], ARGV[a + 8])
   if not word then
     word = 'accepted'
-    touched[provider] = true
-    local page, place = page_for(n), pending_place()
-    redis.call('HSET', key('disbursal', ref), 'digest', digest, 'head', table.concat({provider,
-      currency, decimals, page, string.format('%.0f', now), ARGV[a + 5], ARGV[a + 6], import,
-      campaign}, '\t'), 'content', content, 'rows', ('q' .. place):rep(n), 'open', n)
-    redis.call('RPUSH', key('page', page), ref)
-    if import ~= '' then redis.call('RPUSH', key('importrefs', import), ref) end
-    if campaign ~= '' then redis.call('RPUSH', key('campaignrefs', campaign), ref) end
-    push_pending({ref = ref, provider = provider}, 1, n, place)
-    local books, field = books_of(page, import, campaign), provider .. ' ' .. currency .. ' '
-    enter(books, field .. 'requested', n, sum)
-    enter(books, field .. STATUS.q.name, n, sum)
+    write(unpack(ARGV, a, a + 10))
     if evidence then -- A Redis that forgot the disbursal may know its sending.
       local d = disbursal(ref)
-      for pos = 1, n do rejoin(d, pos) end
+      for pos = 1, d.n do rejoin(d, pos) end
     end
   end
   words[i + 1] = word
 end
 
 flush()
-local rings = {}
-for provider in pairs(touched) do
-  redis.call('SADD', key('providers'), provider)
-  local number = ring(provider, slots)
-  if number > 0 then
-    rings[#rings + 1] = provider
-    rings[#rings + 1] = number
-  end
-end
-return {words, rings}
+return {words, rings(touched, slots)}

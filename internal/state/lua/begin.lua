@@ -23,6 +23,9 @@ end
 -- one member shows an effect, the provider knows the batch and is asked instead.
 local expected = attempt == 1 and 'q' or 'd'
 local whole = b.known == 0 or attempt == 1
+local window = traits(b.provider).resend
+local late = attempt > 1 and window > 0 and now + timeout > b.sent + window
+whole = whole and not late
 for _, slice in ipairs(slices_of(b)) do
   for _, run in ipairs(runs(disbursal(slice[1]), slice[2], slice[3])) do
     whole = whole and run[3] == expected and run[4] == b.id
@@ -40,7 +43,7 @@ if not whole then
     schedule(b, 1000)
   end
   flush()
-  return {'refused', 'known'}
+  return {'refused', late and 'late' or 'known'}
 end
 
 for _, slice in ipairs(slices_of(b)) do

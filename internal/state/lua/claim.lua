@@ -16,8 +16,11 @@ local function idle(why, wait)
   return {'idle', why, math.max(0, wait), ring(provider, slots)}
 end
 
+local tokens = tokens_left(provider)
+
 local function hand_out(b)
   b.state, b.holder = 'claimed', token
+  charge(provider, tokens)
   redis.call('ZADD', out, now + patience, b.id)
   flush()
   return {'batch', ring(provider, slots), describe(b)}
@@ -35,6 +38,10 @@ if batch(token) then return idle('busy', 0) end -- A late replay: the claim has 
 if frozen_for() > 0 then return idle('frozen', frozen_for()) end
 if paused_for(provider) > 0 then return idle('paused', paused_for(provider)) end
 if redis.call('ZCARD', out) >= slots then return idle('busy', 0) end
+if probing(provider) and redis.call('ZCARD', out) > 0 then return idle('probing', 0) end
+if tokens and tokens < 1 then
+  return idle('rate', math.ceil((1 - tokens) * 1000 / traits(provider).rate))
+end
 
 -- Batches that are ready as they are go first: halves of a refused batch, and resends.
 local id = redis.call('LPOP', key('ready', provider))
@@ -44,6 +51,7 @@ while id do
   id = redis.call('LPOP', key('ready', provider))
 end
 
+most = largest(provider, most)
 local doubt = redis.call('EXISTS', key('doubtphones', provider)) == 1
 local taken, count, phones = {}, 0, nil
 local back = {}
@@ -105,7 +113,7 @@ local function draw(d, from, to, place)
 end
 
 local looked = 0
-while count < most and looked < 2 * most do
+while count < most and looked < 2 * most + 100 do
   local entry = redis.call('LPOP', key('pending', provider))
   if not entry then break end
   looked = looked + 1

@@ -15,11 +15,11 @@ local function forget(ref, d)
   content_of(d)
   local gone = {key('forgotten')}
   local held = {key('pagebook', page)}
-  local field = d.provider .. ' ' .. d.currency .. ' '
-  enter(gone, field .. 'requested', d.n, d.sum)
-  enter(held, field .. 'requested', -d.n, -d.sum)
   for _, run in ipairs(runs(d, 1, d.n)) do
+    local field = run[5] .. ' ' .. d.currency .. ' '
     local n, sum = run[2] - run[1] + 1, sum_of(d, run[1], run[2])
+    enter(gone, field .. 'requested', n, sum)
+    enter(held, field .. 'requested', -n, -sum)
     enter(gone, field .. STATUS[run[3]].name, n, sum)
     enter(held, field .. STATUS[run[3]].name, -n, -sum)
   end

@@ -33,8 +33,8 @@ end
 -- A batch that has settled is looked at late; that the provider has forgotten it says nothing.
 if b.state == 'done' then
   if asked and b.answered ~= b.polls then
-    b.answered, b.looks = b.polls, b.looks + 1
-    schedule(b, LOOKS[b.looks + 1] or 0)
+    b.answered = b.polls
+    schedule(b, late_look(b))
     flush()
   end
   return {'ask', 0, 0}
@@ -117,15 +117,6 @@ local function our_fault()
   pause(provider, 'our_fault', 300000)
 end
 
-local function repeatable()
-  if ARGV[6] ~= '1' or b.doubtful ~= b.n then return false end
-  for i = 1, b.n do
-    local d, pos = member(b, i)
-    if withheld(d, pos) then return false end
-  end
-  return true
-end
-
 local decision
 if b.refused == 1 then withhold() end
 if b.refused == 1 and b.doubtful == 0 then
@@ -142,10 +133,8 @@ elseif b.refused == 1 then
     our_fault()
     decision = 'our_fault'
   end
-elseif repeatable() then
-  b.state = 'ready'
-  schedule(b, 0)
-  redis.call('RPUSH', key('ready', provider), b.id)
+elseif ARGV[6] == '1' and repeatable(b) then
+  make_ready(b)
   decision = 'resend'
 else
   return ask(tonumber(ARGV[3]))

@@ -36,8 +36,7 @@ local function next_query()
     return tonumber(ARGV[3])
   end
   if ARGV[6] ~= '1' then return tonumber(ARGV[3]) end -- No answer is no look.
-  b.looks = b.looks + 1
-  return LOOKS[b.looks + 1] or 0
+  return late_look(b)
 end
 
 local delay = 0
@@ -49,7 +48,7 @@ if poll > 0 and poll == b.polls and poll ~= b.answered and b.state ~= 'sending' 
     delay = next_query()
   else
     -- It settled just now, and conclude has scheduled the first look.
-    delay = b.reopened and tonumber(ARGV[3]) or LOOKS[1]
+    delay = b.reopened and tonumber(ARGV[3]) or traits(b.provider).looks and LOOKS[1] or 0
   end
   schedule(b, delay)
 elseif b.reopened then

@@ -12,8 +12,9 @@
 -- ARGV[10]: ms that the provider asked us to wait, or 0
 -- ARGV[11]: ms until the first status query; 0 if the provider cannot be asked
 -- ARGV[12]: requests that may be on the wire
--- ARGV[13]: then per exception five values: position, verdict, reason, reference, message
--- Returns: {'recorded' or 'stale', accepted, rejected, returned, in doubt, ring}
+-- ARGV[13]: then per exception six values: position, verdict, reason, reference, message, and the
+--   provider that takes the recipient should it be rejected, or ''
+-- Returns: {'recorded' or 'stale', accepted, rejected, returned, in doubt, {provider, ring, ...}}
 
 local id, attempt, provider = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 unlock()
@@ -27,16 +28,16 @@ end
 if b.recorded == attempt then
   local replay = {'recorded'}
   for figure in b.result:gmatch('%d+') do replay[#replay + 1] = tonumber(figure) end
-  replay[6] = ring(provider, tonumber(ARGV[12]))
+  replay[6] = rings({[provider] = true}, tonumber(ARGV[12]))
   return replay
 end
 
 local accepted_code = ARGV[5]
-local whole = {verdict = ARGV[6], reason = ARGV[7], reference = '', message = ARGV[8]}
+local whole = {verdict = ARGV[6], reason = ARGV[7], reference = '', message = ARGV[8], next = ''}
 local exceptions, exceptional = {}, #ARGV >= 13
-for i = 13, #ARGV, 5 do
+for i = 13, #ARGV, 6 do
   exceptions[tonumber(ARGV[i]) + 1] = {verdict = ARGV[i + 1], reason = ARGV[i + 2],
-    reference = ARGV[i + 3], message = ARGV[i + 4]}
+    reference = ARGV[i + 3], message = ARGV[i + 4], next = ARGV[i + 5]}
 end
 
 -- Returned with this attempt not begun: this Redis has forgotten the sending.
@@ -51,6 +52,7 @@ end
 -- Only while a batch has had one sending does "not sent" say that nothing was.
 local first = attempt == 1
 local counts = {accepted = 0, rejected = 0, returned = 0, doubt = 0}
+local touched, handed = {[provider] = true}, 0
 
 -- claim_back takes members that a Redis which forgot the sending has put elsewhere, or let somebody
 -- cancel.
@@ -80,6 +82,11 @@ local function judge_run(d, from, to, status, v)
     else
       put(d, from, to, status, id, accepted_code, id)
     end
+  elseif v.verdict == 'rejected' and v.next ~= '' and first then
+    counts.returned, handed = counts.returned + n, handed + n
+    touched[v.next] = true
+    for pos = from, to do note_id(d, pos, provider, id, v.reference) end
+    hand_on(d, from, to, v.next, v.reason, v.message)
   elseif v.verdict == 'rejected' and first and b.refused == 0 then
     counts.rejected = counts.rejected + n
     for pos = from, to do settle(d, pos, 'x', id, v.reason, v.reference, v.message) end
@@ -89,7 +96,12 @@ local function judge_run(d, from, to, status, v)
     give_back(d, from, to)
   else
     counts.doubt = counts.doubt + n
+    if v.reason == 'duplicate' then b.known = 1 end -- An earlier sending arrived.
     if status ~= 'd' then put(d, from, to, status, id, 'd', id) end
+    for pos = from, v.reference ~= '' and to or 0 do
+      write_evidence(d, pos, v.reason, v.reference, v.message) -- It can be asked about by that id.
+      note_id(d, pos, provider, id, v.reference)
+    end
   end
 end
 
@@ -119,6 +131,7 @@ end
 if not stale and whole.verdict == 'rejected' and whole.reason == 'batch_refused' then
   if first then b.refused = 1 else b.known = 1 end
 end
+
 -- remember keeps what is known about members whose disbursal this Redis has forgotten too; Accept
 -- applies it when the disbursal comes again.
 local function remember(slice)
@@ -146,24 +159,46 @@ for _, slice in ipairs(slices_of(b)) do
   end
 end
 
+-- What came too early is tried again now that we know whom the provider's ids name.
+if redis.call('EXISTS', key('keptdue')) == 1 then
+  for _, v in pairs(exceptions) do
+    if v.reference ~= '' then
+      redis.call('ZADD', key('keptdue'), 'XX', now, provider .. ' ' .. v.reference)
+    end
+  end
+end
+
 if not stale then
   local gone = counts.returned == b.n
   b.state, b.recorded = gone and 'returned' or 'open', attempt
   b.why = counts.doubt > 0 and whole.reason or ''
   b.result = table.concat({counts.accepted, counts.rejected, counts.returned, counts.doubt}, ' ')
   redis.call('LREM', key('ready', provider), 0, id)
-  schedule(b, tonumber(ARGV[11]))
+  if counts.doubt == b.n and b.known == 0 and traits(provider).resend > 0 then
+    schedule(b, math.max(1, b.deadline + GUARD - now)) -- The moment when it may be repeated.
+  else
+    schedule(b, tonumber(ARGV[11]))
+  end
   if counts.accepted > 0 then
     b.known = 1
-    redis.call('HSET', key('channel', provider), 'strikes', 0)
     clear_suspects(provider)
   end
 end
-if ARGV[9] ~= '' then
+local judged = counts.accepted + counts.rejected + handed
+if stale then
+  -- What an older attempt met is old news about the channel.
+elseif ARGV[9] ~= '' then
   pause(provider, ARGV[9], tonumber(ARGV[10]))
 elseif whole.verdict == 'unknown' and not exceptional then
   storm(provider, ARGV[7])
+elseif judged > 0 then
+  resume(provider)
+end
+if counts.doubt > 0 then
+  fall(provider)
+elseif judged > 0 then
+  climb(provider, judged)
 end
 flush()
 return {stale and 'stale' or 'recorded', counts.accepted, counts.rejected, counts.returned,
-  counts.doubt, ring(provider, tonumber(ARGV[12]))}
+  counts.doubt, rings(touched, tonumber(ARGV[12]))}

@@ -44,15 +44,16 @@ end
 local status, count = ARGV[1] == 'paid' and 'S' or 'f', 0
 for i = 6, #ARGV, 3 do
   local d, pos = disbursal(ARGV[i]), tonumber(ARGV[i + 1]) + 1
-  local old, place = row(d, pos)
+  local old, place, provider = row(d, pos)
   settle(d, pos, status, place, 'person', '', ARGV[4])
+  if traits(provider).callbacks then note_decision(provider, content_of(d).phone[pos]) end
   redis.call('XADD', key('decisions'), '*', 'reference', d.ref, 'position', pos - 1,
     'batch', place, 'was', STATUS[old].name, 'word', ARGV[1], 'who', ARGV[3],
-    'evidence', ARGV[4], 'resubmitted', ARGV[2], 'at', at_text)
+    'evidence', ARGV[4], 'resubmitted', ARGV[2], 'at', at_text())
   -- Who was paid by an earlier batch, or is cancelled, must not be sent again.
   local paid = status == 'f' and rejoin(d, pos)
   if status == 'f' and ARGV[2] == '1' and not paid and not cancelled(d) then
-    local again = pending_place()
+    local again = pending_place(provider)
     put(d, pos, pos, status, place, 'q', again)
     publish(d, pos, 'q', again, true, 'person', '', ARGV[4])
     push_pending(d, pos, pos, again)

@@ -47,15 +47,18 @@ end
 
 local function recount(d, counted)
   content_of(d)
-  local field, open, sum = d.provider .. ' ' .. d.currency .. ' ', 0, 0
-  add(counted, field .. 'requested', d.n)
-  add(counted, field .. 'requested minor', d.sum)
+  local open, sum = 0, 0
   for _, run in ipairs(runs(d, 1, d.n)) do
     local status, n, money = STATUS[run[3]], run[2] - run[1] + 1, 0
     if not status then
       drift[#drift + 1] = d.ref .. ': a recipient has no status'
+    elseif not run[5] then
+      drift[#drift + 1] = d.ref .. ': a recipient has no provider'
     else
+      local field = run[5] .. ' ' .. d.currency .. ' '
       for i = run[1], run[2] do money = money + (d.amount[i] or 0) end
+      add(counted, field .. 'requested', n)
+      add(counted, field .. 'requested minor', money)
       add(counted, field .. status.name, n)
       add(counted, field .. status.name .. ' minor', money)
       if not status.settled then open = open + n end

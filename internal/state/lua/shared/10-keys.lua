@@ -1,22 +1,24 @@
 -- prelude.lua: what every verb shares. It is put in front of each script when the script is built,
--- behind the status table (STATUS, by code: name, rank, settled), which Go writes from its own
--- data.
+-- behind the tables that Go writes from its own data: STATUS (by code: name, rank, settled) and
+-- PROVIDERS (by name: code, asks, looks, resend, callbacks, climbs, patience, rate, burst).
 --
 -- KEYS[1] is always {namespace}:state. All keys share its hash tag, so one key routes a script; a
 -- verb finds out which disbursals and batches it touches only while it runs, and names them here.
 --
 -- Two kinds of record carry the state:
---   disbursal:<reference>  HASH digest, head, content, rows, evidence, open
---       head      provider, currency, decimals, page, accepted (ms), recipients, sum, import,
---                 campaign; tab separated, never changes
+--   disbursal:<reference>  HASH digest, head, content, rows, evidence, history, open
+--       head      provider as given, currency, decimals, page, accepted (ms), recipients, sum,
+--                 import, campaign; tab separated, never changes
 --       content   one line "phone amount" per recipient, in minor units, never changes
---       rows      WIDTH characters per recipient: status code and place
+--       rows      WIDTH characters per recipient: status code, provider code and place
 --       evidence  one line per recipient: at, reason, provider reference, message; tab separated
+--       history   one line per refusal that was failed over: position, at, provider, batch, reason,
+--                 message; tab separated
 --   batch:<id>  HASH, see BATCH_FIELDS
--- The place is where a recipient is: the id of its batch, or '+' and the number of its pending
--- entry.
+-- The place is where a recipient is: the id of its batch, or '+', the provider's code and the
+-- number of its pending entry.
 
-local WIDTH = 37
+local WIDTH = 38
 local prefix = KEYS[1]:sub(1, -6)
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -25,6 +27,11 @@ local function key(kind, name)
   if name then return prefix .. kind .. ':' .. name end
   return prefix .. kind
 end
+
+-- traits are what Go says about a provider; one that is not configured anywhere has none.
+local NAMES, NO_TRAITS = {}, {code = '?', resend = 0, patience = 0, rate = 0, burst = 0}
+for name, t in pairs(PROVIDERS) do NAMES[t.code] = name end
+local function traits(provider) return PROVIDERS[provider] or NO_TRAITS end
 
 -- unlock is the first write of the verbs that must run on a full Redis: a script that has written
 -- is not refused for memory, and a ZREM is never refused.
@@ -51,7 +58,11 @@ local function rfc3339(ms)
     math.floor(rest % 3600 / 60), rest % 60, ms % 1000)
 end
 
-local at_text = rfc3339(now)
+local text_of_now
+local function at_text()
+  text_of_now = text_of_now or rfc3339(now)
+  return text_of_now
+end
 
 local function decimal(minor, decimals)
   if decimals == 0 then return string.format('%d', minor) end

@@ -10,13 +10,13 @@ local function disbursal(ref)
     disbursals[ref] = false
     return false
   end
-  local provider, currency, decimals, page, at, n, sum, import, campaign = v[1]:match(
+  local given, currency, decimals, page, at, n, sum, import, campaign = v[1]:match(
     '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$')
   d = {
-    ref = ref, provider = provider, currency = currency, decimals = tonumber(decimals),
+    ref = ref, given = given, currency = currency, decimals = tonumber(decimals),
     page = page, at = tonumber(at), n = tonumber(n), sum = tonumber(sum), import = import,
     campaign = campaign, rows = v[2], open = tonumber(v[3]),
-    group = table.concat({provider, currency, page, import, campaign}, '\t'),
+    group = table.concat({currency, page, import, campaign}, '\t'),
   }
   disbursals[ref] = d
   return d
@@ -73,19 +73,32 @@ local function write_evidence(d, pos, reason, reference, message)
   d.told = true
 end
 
+-- remember_refusal keeps that a provider refused a recipient which goes to another now.
+local function remember_refusal(d, pos, provider, id, reason, message)
+  d.history = d.history or redis.call('HGET', key('disbursal', d.ref), 'history') or ''
+  d.history = d.history .. pos .. '\t' .. string.format('%.0f', now) .. '\t' .. provider .. '\t'
+    .. id .. '\t' .. reason .. '\t' .. message .. '\n'
+  d.recalled = true
+end
+
 local function explode(d)
   if d.cells then return end
   d.cells = {}
   for i = 1, d.n do d.cells[i] = d.rows:sub((i - 1) * WIDTH + 1, i * WIDTH) end
 end
 
+-- row returns status, place and provider of a recipient.
 local function row(d, pos)
   local cell = d.cells and d.cells[pos] or d.rows:sub((pos - 1) * WIDTH + 1, pos * WIDTH)
-  return cell:sub(1, 1), cell:sub(2)
+  return cell:sub(1, 1), cell:sub(3), NAMES[cell:sub(2, 2)]
 end
 
--- runs lists the stretches of equal rows: {from, to, status, place}. Whole batches move together,
--- so that mostly there is one, found by one comparison.
+local function run_of(from, to, cell)
+  return {from, to, cell:sub(1, 1), cell:sub(3), NAMES[cell:sub(2, 2)]}
+end
+
+-- runs lists the stretches of equal rows: {from, to, status, place, provider}. Whole batches move
+-- together, so that mostly there is one, found by one comparison.
 local function runs(d, from, to)
   local list = {}
   if not d.cells then
@@ -93,7 +106,7 @@ local function runs(d, from, to)
     local segment = d.rows
     if from ~= 1 or to ~= d.n then segment = segment:sub((from - 1) * WIDTH + 1, to * WIDTH) end
     if segment == first:rep(to - from + 1) then
-      list[1] = {from, to, first:sub(1, 1), first:sub(2)}
+      list[1] = run_of(from, to, first)
       return list
     end
     explode(d)
@@ -101,7 +114,7 @@ local function runs(d, from, to)
   local start, cells = from, d.cells
   for i = from + 1, to + 1 do
     if i > to or cells[i] ~= cells[start] then
-      list[#list + 1] = {start, i - 1, cells[start]:sub(1, 1), cells[start]:sub(2)}
+      list[#list + 1] = run_of(start, i - 1, cells[start])
       start = i
     end
   end

@@ -10,10 +10,13 @@
 --   polls: queries handed out    answered: the last of them that set the schedule
 --   looks: queries after settling
 --   known: 1 if the provider knows it    missing: not known since (ms)    refused: 1 if as a whole
+--   hinted: last callback about it that brought its query forward (ms)
+--   later: when it would have been looked at without the hint (ms), -1 for never
 local BATCH_FIELDS = {
   provider = '', state = '', attempt = '0', holder = '', slices = '', n = '0', parent = '',
   open = '0', doubtful = '0', sent = '0', deadline = '0', recorded = '0', result = '',
   polls = '0', answered = '0', looks = '0', known = '0', missing = '0', refused = '0', why = '',
+  hinted = '0', later = '0',
 }
 
 local batches = {}
@@ -76,3 +79,16 @@ local function member(b, index)
 end
 
 local function is_batch(place) return place:sub(1, 1) ~= '+' end
+
+-- provider_at says whose a place is; a batch that has expired does not know any more.
+local function provider_at(place, otherwise)
+  if not is_batch(place) then return NAMES[place:sub(2, 2)] end
+  local b = batch(place)
+  return b and b.provider or otherwise
+end
+
+-- pending_place is a new place in the queue of a provider.
+local function pending_place(provider)
+  return '+' .. traits(provider).code
+    .. string.format('%034d', redis.call('HINCRBY', KEYS[1], 'places', 1))
+end

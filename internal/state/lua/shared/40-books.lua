@@ -2,16 +2,18 @@
 
 local moves = {}
 
-local function move(d, from, to, count, sum)
+-- move books recipients from one provider and status to another.
+local function move(d, before, from, after, to, count, sum)
   local group = moves[d.group]
   if not group then
     group = {}
     moves[d.group] = group
   end
-  local m = group[from .. to]
+  local change = before .. ' ' .. from .. ' ' .. after .. ' ' .. to
+  local m = group[change]
   if not m then
     m = {0, 0}
-    group[from .. to] = m
+    group[change] = m
   end
   m[1], m[2] = m[1] + count, m[2] + sum
 end
@@ -32,19 +34,23 @@ local function enter(books, field, count, sum)
 end
 
 local function flush_moves()
-  for group, pairs_moved in pairs(moves) do
-    local provider, currency, page, import, campaign =
-      group:match('^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$')
+  for group, changes in pairs(moves) do
+    local currency, page, import, campaign = group:match('^([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$')
     local books, deltas = books_of(page, import, campaign), {}
-    for pair, m in pairs(pairs_moved) do
-      local from, to = pair:sub(1, 1), pair:sub(2, 2)
-      deltas[from] = deltas[from] or {0, 0}
-      deltas[to] = deltas[to] or {0, 0}
-      deltas[from][1], deltas[from][2] = deltas[from][1] - m[1], deltas[from][2] - m[2]
-      deltas[to][1], deltas[to][2] = deltas[to][1] + m[1], deltas[to][2] + m[2]
+    local function add(provider, word, count, sum)
+      local field = provider .. ' ' .. currency .. ' ' .. word
+      local delta = deltas[field] or {0, 0}
+      deltas[field] = {delta[1] + count, delta[2] + sum}
     end
-    for code, delta in pairs(deltas) do
-      enter(books, provider .. ' ' .. currency .. ' ' .. STATUS[code].name, delta[1], delta[2])
+    for change, m in pairs(changes) do
+      local before, from, after, to = change:match('^(%S+) (%S) (%S+) (%S)$')
+      add(before, STATUS[from].name, -m[1], -m[2])
+      add(after, STATUS[to].name, m[1], m[2])
+      if before ~= after then
+        add(before, 'requested', -m[1], -m[2])
+        add(after, 'requested', m[1], m[2])
+      end
     end
+    for field, delta in pairs(deltas) do enter(books, field, delta[1], delta[2]) end
   end
 end

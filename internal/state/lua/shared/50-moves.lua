@@ -1,8 +1,8 @@
 -- Moving recipients -------------------------------------------------------------------------------
 
-local function mark_doubt(d, from, to, step)
+local function mark_doubt(d, provider, from, to, step)
   content_of(d)
-  local phones = key('doubtphones', d.provider)
+  local phones = key('doubtphones', provider)
   for i = from, to do
     if redis.call('HINCRBY', phones, d.phone[i], step) <= 0 then
       redis.call('HDEL', phones, d.phone[i])
@@ -19,39 +19,42 @@ local function count_in(place, status, count)
 end
 
 -- put moves the recipients from..to of a disbursal, which all stand at (old, left), to (status,
--- place). The books, the open counts and the numbers in doubt follow. It is the only writer of
--- rows.
+-- place). The books, the open counts, the numbers in doubt and the whereabouts follow. It is the
+-- only writer of rows.
 local function put(d, from, to, old, left, status, place)
   local count = to - from + 1
+  local _, _, before = row(d, from)
+  local after = provider_at(place, before)
+  local cell = status .. traits(after).code .. place
   if d.cells or count < d.n / 8 then
     explode(d)
-    local cell = status .. place
     for i = from, to do d.cells[i] = cell end
   else
-    d.rows = d.rows:sub(1, (from - 1) * WIDTH) .. (status .. place):rep(count)
-      .. d.rows:sub(to * WIDTH + 1)
+    d.rows = d.rows:sub(1, (from - 1) * WIDTH) .. cell:rep(count) .. d.rows:sub(to * WIDTH + 1)
   end
   d.dirty = true
   count_in(left, old, -count)
   count_in(place, status, count)
-  if old == status then return end
-  move(d, old, status, count, sum_of(d, from, to))
+  if old == status and before == after then return end
+  move(d, before, old, after, status, count, sum_of(d, from, to))
   if STATUS[old].settled ~= STATUS[status].settled then
     d.open = d.open + (STATUS[status].settled and -count or count)
   end
-  if status == 'd' then mark_doubt(d, from, to, 1) end
-  if old == 'd' then mark_doubt(d, from, to, -1) end
+  if status == 'd' then mark_doubt(d, after, from, to, 1) end
+  if old == 'd' then mark_doubt(d, before, from, to, -1) end
+  follow_out(d, from, to, before, old, after, status)
 end
 
 -- publish appends the result of one recipient that settled or was corrected.
 local function publish(d, pos, status, place, corrected, reason, reference, message)
   content_of(d)
+  local _, _, provider = row(d, pos)
   redis.call('XADD', key('results'), '*', 'reference', d.ref, 'phone_number', d.phone[pos],
     'amount', decimal(d.amount[pos], d.decimals), 'currency', d.currency,
-    'provider', d.provider, 'status', STATUS[status].name, 'reason', reason,
+    'provider', provider, 'status', STATUS[status].name, 'reason', reason,
     'provider_reference', reference, 'batch', is_batch(place) and place or '',
     'message', message, 'campaign', d.campaign,
-    'corrected', corrected and 'true' or 'false', 'at', at_text)
+    'corrected', corrected and 'true' or 'false', 'at', at_text())
 end
 
 -- settle moves one recipient and publishes it if that settles or corrects it.
@@ -61,6 +64,7 @@ local function settle(d, pos, status, place, reason, reference, message)
   if STATUS[status].settled or reference ~= '' or message ~= '' then
     write_evidence(d, pos, reason, reference, message)
   end
+  note_id(d, pos, provider_at(place), place, reference)
   if old ~= status and (STATUS[status].settled or STATUS[old].settled) then
     publish(d, pos, status, place, STATUS[old].settled, reason, reference, message)
   end
@@ -82,18 +86,15 @@ end
 
 local function cancel_run(d, from, to)
   for pos = from, to do
-    local _, left = row(d, pos)
-    settle(d, pos, 'c', is_batch(left) and string.format('+%035d', 0) or left, 'cancelled', '', '')
+    local _, left, provider = row(d, pos)
+    local place = is_batch(left) and '+' .. traits(provider).code .. string.format('%034d', 0)
+    settle(d, pos, 'c', place or left, 'cancelled', '', '')
   end
 end
 
 local function push_pending(d, from, to, place, head)
-  redis.call(head and 'LPUSH' or 'RPUSH', key('pending', d.provider),
+  redis.call(head and 'LPUSH' or 'RPUSH', key('pending', provider_at(place)),
     d.ref .. ' ' .. from .. ' ' .. to .. ' ' .. place)
-end
-
-local function pending_place()
-  return string.format('+%035d', redis.call('HINCRBY', KEYS[1], 'places', 1))
 end
 
 -- EARLIER keeps what is learned about a recipient in a batch that it has left: field "reference
@@ -151,21 +152,36 @@ local function rejoin(d, pos)
   return true
 end
 
--- give_back returns a run of recipients that surely were not sent: to pending, or to where an
--- earlier batch shows them, or out, if they have been cancelled meanwhile.
-local function give_back(d, from, to)
+-- queue_at returns a run of recipients that surely were not sent to the queue of a provider, or to
+-- where an earlier batch shows them, or out, if they have been cancelled meanwhile.
+local function queue_at(d, from, to, provider, head)
   if cancelled(d) then
     cancel_run(d, from, to)
   else
-    local place = pending_place()
+    local place = pending_place(provider)
     for _, run in ipairs(runs(d, from, to)) do
       put(d, run[1], run[2], run[3], run[4], 'q', place)
     end
-    push_pending(d, from, to, place, true)
+    push_pending(d, from, to, place, head)
   end
   if redis.call('EXISTS', key('earlier')) == 1 then
     for pos = from, to do rejoin(d, pos) end
   end
+end
+
+-- give_back returns a run to the head of the queue that it came from.
+local function give_back(d, from, to)
+  local _, _, provider = row(d, from)
+  queue_at(d, from, to, provider, true)
+end
+
+-- hand_on moves a run that one provider surely does not pay to the queue of the next.
+local function hand_on(d, from, to, next, reason, message)
+  local _, place, provider = row(d, from)
+  for pos = from, to do
+    remember_refusal(d, pos, provider, is_batch(place) and place or '', reason, message)
+  end
+  queue_at(d, from, to, next, false)
 end
 
 -- withheld says whether a recipient must not be sent again: cancelled, or seen in another batch.

@@ -27,12 +27,98 @@ local function paused_for(provider)
   return tonumber(redis.call('HGET', key('channel', provider), 'paused_until') or 0) - now
 end
 
+-- A channel is the road to one provider for all pods: HASH channel:<provider>
+--   rings, rung           triggers given out, and when the last one was (ms)
+--   strikes               pauses and unclear answers that no clear answer came between
+--   paused_until          ms
+--   pause_reason, paused_since    while it is paused or probed
+--   probing               1 until one clear answer has come after a pause: one request of one
+--                         recipient at a time
+--   climb                 batches hold at most 10^climb recipients, where an unknown cannot be asked
+--                         about
+--   tokens, charged       what the provider's rate leaves, and when that was counted (ms)
+local function of_channel(provider, field)
+  return tonumber(redis.call('HGET', key('channel', provider), field) or 0)
+end
+
+local function probing(provider) return of_channel(provider, 'probing') == 1 end
+
+-- pause stops Claim for a provider: for the time the provider asked for, or longer with each pause
+-- that no clear answer came between, from one second to five minutes. What follows is a probe. While
+-- it is paused only a longer wish counts: the others are about requests from before.
+local function pause(provider, reason, wish)
+  local channel, left = key('channel', provider), paused_for(provider)
+  local strikes = of_channel(provider, 'strikes') + 1
+  local length = wish
+  if wish == 0 and left <= 0 then length = math.min(300000, 1000 * 2 ^ math.min(strikes - 1, 9)) end
+  if length <= left then return left end
+  redis.call('HSETNX', channel, 'paused_since', now)
+  redis.call('HSET', channel, 'paused_until', string.format('%.0f', now + length),
+    'pause_reason', reason, 'probing', 1, 'strikes', strikes)
+  return length
+end
+
+-- resume ends probing after a clear answer: the provider works. While the channel is paused such an
+-- answer is about an earlier request, and says nothing about the reason of the pause.
+local function resume(provider)
+  if paused_for(provider) > 0 then return end
+  redis.call('HSET', key('channel', provider), 'strikes', 0)
+  redis.call('HDEL', key('channel', provider), 'probing', 'paused_since')
+end
+
+-- storm counts sendings without a clear answer; the third in a row, and each one that was a probe,
+-- pauses the channel, so that an outage at the provider does not put the whole queue in doubt.
+local function storm(provider, reason)
+  if of_channel(provider, 'strikes') >= 2 or probing(provider) then
+    pause(provider, reason, 0)
+  else
+    redis.call('HINCRBY', key('channel', provider), 'strikes', 1)
+  end
+end
+
+-- climb lets batches grow after a clear answer about n recipients, and fall makes them start again
+-- after an unknown.
+local function climb(provider, n)
+  local level = of_channel(provider, 'climb')
+  if traits(provider).climbs and n >= 10 ^ level and level < 3 then
+    redis.call('HSET', key('channel', provider), 'climb', level + 1)
+  end
+end
+
+local function fall(provider)
+  if traits(provider).climbs then redis.call('HDEL', key('channel', provider), 'climb') end
+end
+
+-- largest is the most recipients that a batch may have now.
+local function largest(provider, most)
+  if probing(provider) then return 1 end
+  if traits(provider).climbs then most = math.min(most, 10 ^ of_channel(provider, 'climb')) end
+  return most
+end
+
+-- tokens_left is how many requests the provider's rate permits now; nil where it has none.
+local function tokens_left(provider)
+  local t = traits(provider)
+  if t.rate == 0 then return nil end
+  local v = redis.call('HMGET', key('channel', provider), 'tokens', 'charged')
+  local since = math.max(0, now - tonumber(v[2] or now))
+  return math.min(t.burst, tonumber(v[1] or t.burst) + since * t.rate / 1000)
+end
+
+local function charge(provider, tokens)
+  if tokens then
+    redis.call('HSET', key('channel', provider), 'tokens', string.format('%.3f', tokens - 1),
+      'charged', string.format('%.0f', now))
+  end
+end
+
 -- ring answers the number of a new trigger for a provider's workers, or 0: there is work, a free
 -- slot, and no trigger under way (after two seconds it counts as lost).
 local function ring(provider, slots)
   if redis.call('LLEN', key('pending', provider)) == 0
     and redis.call('LLEN', key('ready', provider)) == 0 then return 0 end
-  if redis.call('ZCARD', key('slots', provider)) >= slots then return 0 end
+  local out, tokens = redis.call('ZCARD', key('slots', provider)), tokens_left(provider)
+  if out >= slots or (out > 0 and probing(provider)) or (tokens or 1) < 1 then return 0 end
   if paused_for(provider) > 0 or frozen_for() > 0 then return 0 end
   local rung = tonumber(redis.call('HGET', key('channel', provider), 'rung') or 0)
   if now - rung < 2000 then return 0 end
@@ -40,26 +126,18 @@ local function ring(provider, slots)
   return redis.call('HINCRBY', key('channel', provider), 'rings', 1)
 end
 
--- pause stops Claim for a provider: for the time the provider asked for, or longer with each pause
--- that no acceptance came between, from one second to five minutes.
-local function pause(provider, reason, wish)
-  local channel = key('channel', provider)
-  local strikes = redis.call('HINCRBY', channel, 'strikes', 1)
-  local length = wish > 0 and wish or math.min(300000, 1000 * 2 ^ math.min(strikes - 1, 9))
-  if length <= paused_for(provider) then return paused_for(provider) end -- Never shortened.
-  redis.call('HSET', channel, 'paused_until', now + length, 'pause_reason', reason)
-  return length
-end
-
--- storm counts sendings without a clear answer; from the third in a row on they pause the channel,
--- so that an outage at the provider does not put the whole queue in doubt.
-local function storm(provider, reason)
-  local channel = key('channel', provider)
-  if tonumber(redis.call('HGET', channel, 'strikes') or 0) >= 2 then
-    pause(provider, reason, 0)
-  else
-    redis.call('HINCRBY', channel, 'strikes', 1)
+-- rings answers {provider, ring, ...} for the providers whose queues have grown.
+local function rings(touched, slots)
+  local list = {}
+  for provider in pairs(touched) do
+    redis.call('SADD', key('providers'), provider)
+    local number = ring(provider, slots)
+    if number > 0 then
+      list[#list + 1] = provider
+      list[#list + 1] = number
+    end
   end
+  return list
 end
 
 -- suspects are single recipients that the provider refused without saying why. One acceptance shows
@@ -89,4 +167,42 @@ local function schedule(b, delay)
   else
     redis.call('ZREM', key('due'), b.id)
   end
+end
+
+-- late_look takes note of a query about a settled batch and returns the delay of the next one, 0 for
+-- none. One that a callback brought leaves the looks where they were.
+local function late_look(b)
+  if b.later ~= 0 then
+    local later = b.later > 0 and math.max(1, b.later - now) or 0
+    b.later = 0
+    return later
+  end
+  b.looks = b.looks + 1
+  return LOOKS[b.looks + 1] or 0
+end
+
+-- first_query is the delay of the first question about a batch; where nobody can be asked, of the
+-- moment when people are told. 0 is never.
+local function first_query(b)
+  local t = traits(b.provider)
+  if t.asks or t.resend > 0 then return 1000 end
+  if t.patience == 0 then return 0 end
+  return math.max(1000, t.patience - (now - (b.sent > 0 and b.sent or now)))
+end
+
+-- repeatable says whether a batch may be sent again as it is: everybody in it is in doubt, and
+-- nobody must be withheld.
+local function repeatable(b)
+  if b.known == 1 or b.doubtful ~= b.n then return false end
+  for i = 1, b.n do
+    local d, pos = member(b, i)
+    if not d or withheld(d, pos) then return false end
+  end
+  return true
+end
+
+local function make_ready(b)
+  b.state = 'ready'
+  schedule(b, 0)
+  redis.call('RPUSH', key('ready', b.provider), b.id)
 end

@@ -24,6 +24,7 @@ local function fall_silent(b)
     end
   end
   b.state, b.why = 'open', 'silent'
-  schedule(b, ASKS[b.provider] and 1000 or 0)
+  fall(b.provider)
+  schedule(b, first_query(b))
   redis.call('ZREM', key('slots', b.provider), b.id)
 end

@@ -7,12 +7,12 @@ local function conclude(b)
   if was ~= 'open' and was ~= 'doubt' and was ~= 'done' and b.open == 0 then return end
   if was == 'ready' or was == 'claimed' or was == 'sending' then return end
   b.state = b.doubtful > 0 and 'doubt' or b.open > 0 and 'open' or 'done'
-  if b.state ~= 'done' and b.state ~= was and ASKS[b.provider] then
+  if b.state ~= 'done' and b.state ~= was and first_query(b) > 0 then
     -- A member rejoined it, or was reopened, or left the doubt in which nobody asked.
-    redis.call('ZADD', key('due'), was == 'done' and 'LT' or 'NX', now + 1000, b.id)
+    redis.call('ZADD', key('due'), was == 'done' and 'LT' or 'NX', now + first_query(b), b.id)
   end
   if b.state == 'done' and was ~= 'done' then
-    schedule(b, ASKS[b.provider] and LOOKS[1] or 0)
+    schedule(b, traits(b.provider).looks and LOOKS[1] or 0)
     b.looks = 0
   end
 end
@@ -57,6 +57,9 @@ local function flush()
         redis.call('HSET', key('disbursal', d.ref), 'settled', now)
       end
     end
+    if d and d.recalled then
+      redis.call('HSET', key('disbursal', d.ref), 'history', d.history)
+    end
     if d and d.told then
       redis.call('HSET', key('disbursal', d.ref), 'evidence', table.concat(d.evidence, '\n'))
     end
@@ -67,19 +70,30 @@ local function flush()
   flush_moves()
 end
 
+-- ids_of lists the provider's ids of a slice, one per line, where it is asked by them.
+local function ids_of(b, d, slice)
+  if traits(b.provider).asks ~= 'recipient' or b.attempt == 0 then return '' end
+  local ids, evidence = {}, evidence_of(d)
+  for pos = slice[2], slice[3] do
+    ids[#ids + 1] = evidence[pos]:match('^[^\t]*\t[^\t]*\t([^\t]*)') or ''
+  end
+  return table.concat(ids, '\n')
+end
+
 -- describe is what callers learn about a batch.
 local function describe(b)
   local slices = {}
   for _, slice in ipairs(slices_of(b)) do
     local d, codes = disbursal(slice[1]), {}
     if not d then -- Forgotten since: the positions of the others stay.
-      slices[#slices + 1] = {slice[1], '', slice[2], '', ('-'):rep(slice[3] - slice[2] + 1)}
+      slices[#slices + 1] = {slice[1], '', slice[2], '', ('-'):rep(slice[3] - slice[2] + 1), '', 0,
+        ''}
     else
       for _, run in ipairs(runs(d, slice[2], slice[3])) do
         codes[#codes + 1] = (run[4] == b.id and run[3] or '-'):rep(run[2] - run[1] + 1)
       end
       slices[#slices + 1] = {d.ref, d.currency, slice[2], lines_of(d, slice[2], slice[3]),
-        table.concat(codes)}
+        table.concat(codes), d.campaign, d.given == '' and 1 or 0, ids_of(b, d, slice)}
     end
   end
   return {b.id, b.provider, b.state, b.attempt, b.polls, b.parent, b.refused, b.open,

@@ -1,0 +1,194 @@
+package state
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"tuma/internal/airtime"
+)
+
+const (
+	// hintGap is the least time between two queries that callbacks bring forward for one batch.
+	hintGap = 3 * time.Second
+	// keptRetry is after how long a callback that fits nothing is tried again at first.
+	keptRetry = time.Second
+	// maxKept is how many callbacks are kept; then those that were tried most go, and are counted.
+	maxKept = 20000
+)
+
+// Hint says that something happened to a batch: its query is brought forward, one query in a few
+// seconds however many hints come. It reports whether the state has the batch.
+func (s *Store) Hint(ctx context.Context, batch string) (bool, error) {
+	answer, err := s.run(ctx, s.client, "hint", batch, hintGap.Milliseconds())
+	if err != nil {
+		return false, err
+	}
+	found, _ := answer.(int64)
+	return found == 1, nil
+}
+
+// Callback is what a provider reported about one recipient by itself.
+type Callback struct {
+	Provider string
+	// ProviderReference is the provider's id of the recipient; Phone and Amount may be zero.
+	ProviderReference string
+	Phone             airtime.MSISDN
+	Amount            airtime.Money
+	// Status is zero for a word that we do not know.
+	Status  airtime.Status
+	Reason  airtime.Reason
+	Message string
+	// kept is the name of its record if it was kept before.
+	kept string
+}
+
+// Placed is what became of a callback.
+type Placed string
+
+// The words of Placed.
+const (
+	// CallbackApplied: the recipient's status moved.
+	CallbackApplied Placed = "applied"
+	// CallbackUnchanged: the recipient stands where it stood: a duplicate, or older news.
+	CallbackUnchanged Placed = "unchanged"
+	// CallbackKept: it fits no recipient yet, or is to be confirmed first.
+	CallbackKept Placed = "kept"
+	// CallbackDropped: it has fitted nobody for more than a week.
+	CallbackDropped Placed = "dropped"
+)
+
+// Placement is what became of a callback and of its recipient.
+type Placement struct {
+	Placed Placed
+	Batch  string
+	// OtherAmount is true when the callback names another amount than was sent.
+	OtherAmount bool
+	// Overpaid counts second effects found by this call.
+	Overpaid int
+}
+
+// Apply applies a callback to the recipient that it means, or keeps it until it fits one: found by
+// the provider's id, or else by phone number and amount if exactly this one recipient of the number
+// is on its way there and in doubt. ErrFull is returned when it had to be kept and Redis is close
+// to its maxmemory.
+func (s *Store) Apply(ctx context.Context, c Callback) (Placement, error) {
+	return s.callback(ctx, c, true)
+}
+
+// Keep stores a callback that is not believed before a query has confirmed it. ErrFull is returned
+// when Redis is close to its maxmemory.
+func (s *Store) Keep(ctx context.Context, c Callback) (Placement, error) {
+	return s.callback(ctx, c, false)
+}
+
+func (s *Store) callback(ctx context.Context, c Callback, apply bool) (Placement, error) {
+	code, minor := "", ""
+	if c.Status.Valid() {
+		code = string(c.Status.Code())
+	}
+	if c.Amount.Currency != "" {
+		minor = strconv.FormatInt(c.Amount.Minor, 10)
+	}
+	room := s.room(ctx, acceptLimit)
+	answer, err := s.run(ctx, s.client, "callback", c.Provider, clean(c.ProviderReference),
+		c.Phone.Digits(), minor, string(c.Amount.Currency), code, string(c.Reason),
+		clean(c.Message), flag(apply), flag(room == nil), c.kept, keptRetry.Milliseconds(), maxKept)
+	if err != nil {
+		return Placement{}, err
+	}
+	r := asList(answer)
+	if r.text(0) == "full" {
+		return Placement{}, room
+	}
+	return Placement{
+		Placed: Placed(r.text(0)), Batch: r.text(1), OtherAmount: r.int(2) == 1,
+		Overpaid: r.int(3),
+	}, nil
+}
+
+// Kept is a callback that is tried again.
+type Kept struct {
+	Callback
+	Age time.Duration
+}
+
+// Kept hands out callbacks that are to be tried again. One that is not passed to Apply again within
+// the lease is handed out again.
+func (s *Store) Kept(ctx context.Context, limit int, lease time.Duration) ([]Kept, error) {
+	answer, err := s.run(ctx, s.client, "kept", limit, lease.Milliseconds())
+	if err != nil {
+		return nil, err
+	}
+	var list []Kept
+	for _, item := range asList(answer) {
+		r := asList(item)
+		k := Kept{Age: millis(r.int(1)), Callback: Callback{
+			kept: r.text(0), Provider: r.text(2), ProviderReference: r.text(3),
+			Phone:  airtime.MSISDNFromE164(r.text(4)),
+			Reason: airtime.Reason(r.text(8)), Message: r.text(9),
+		}}
+		if r.text(5) != "" {
+			minor, err := strconv.ParseInt(r.text(5), 10, 64)
+			if err != nil {
+				return list, fmt.Errorf("kept callback: %w", err)
+			}
+			k.Amount = airtime.Money{Minor: minor, Currency: airtime.Currency(r.text(6))}
+		}
+		if text := r.text(7); text != "" {
+			if k.Status, err = airtime.StatusFromCode(text[0]); err != nil {
+				return list, fmt.Errorf("kept callback: %w", err)
+			}
+		}
+		list = append(list, k)
+	}
+	return list, nil
+}
+
+// Validation is a provider's question whether a payment is ours.
+type Validation struct {
+	Provider string
+	// ID is the provider's id of the question: asked again, it is answered as before.
+	ID     string
+	Phone  airtime.MSISDN
+	Amount airtime.Money
+}
+
+// Validate reports whether a payment is to somebody whom we have on the wire at that provider with
+// this amount: once per recipient and attempt.
+func (s *Store) Validate(ctx context.Context, v Validation) (bool, error) {
+	answer, err := s.run(ctx, s.client, "validate", v.Provider, clean(v.ID), v.Phone.Digits(),
+		v.Amount.Minor, string(v.Amount.Currency))
+	if err != nil {
+		return false, err
+	}
+	ours, _ := answer.(int64)
+	return ours == 1, nil
+}
+
+// maxUnplaced is how many bodies that nobody could read are kept for people.
+const maxUnplaced = 1000
+
+// maxUnplacedBody is how much of such a body is kept, in bytes.
+const maxUnplacedBody = 4096
+
+// Unplaced keeps what a provider sent and nobody could read, for people: the latest maxUnplaced of
+// them, on the stream {namespace}:unplaced.
+func (s *Store) Unplaced(ctx context.Context, provider, why string, body []byte) error {
+	if err := s.room(ctx, acceptLimit); err != nil {
+		return err
+	}
+	err := s.client.XAdd(ctx, &redis.XAddArgs{
+		Stream: s.keys.plain("unplaced"), MaxLen: maxUnplaced, Approx: true,
+		Values: []any{
+			"provider", provider, "why", why, "body", string(body[:min(len(body), maxUnplacedBody)]),
+		},
+	}).Err()
+	if err != nil {
+		return fmt.Errorf("keep a callback: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,477 @@
+package state_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/airtime"
+	"tuma/internal/state"
+)
+
+func TestCallbacksByID(t *testing.T) {
+	t.Parallel()
+	tell(t, map[string]story{
+		"the recipient of that id":         appliedByID,
+		"after settling, and days later":   appliedAfterSettling,
+		"duplicates and older news":        appliedOnce,
+		"an id that came with a doubt":     appliedToADoubt,
+		"another amount is flagged":        otherAmount,
+		"the id of another provider":       idOfAnotherProvider,
+		"a word that we do not know":       unknownWord,
+		"a person's word is corrected":     correctedPerson,
+		"after the provider's ids expired": expiredID,
+	})
+}
+
+func TestCallbacksByPhone(t *testing.T) {
+	t.Parallel()
+	tell(t, map[string]story{
+		"the only one in doubt":            appliedByPhone,
+		"and by its id from then on":       learntByPhone,
+		"not with another amount":          phoneWithOtherAmount,
+		"not who is not in doubt":          phoneNotInDoubt,
+		"not with a second one on the way": phoneOutTwice,
+		"nor one that a person settled":    phoneSettledByPerson,
+		"nor after a person's word alone":  phoneAfterPerson,
+		"nor once it was sent again":       phoneAfterResubmission,
+		"nor by what was kept before":      phoneBeforeSending,
+		"but with a second one queued":     phoneQueuedToo,
+		"and when the second has settled":  phoneAloneAgain,
+	})
+}
+
+func TestKeptCallbacks(t *testing.T) {
+	t.Parallel()
+	tell(t, map[string]story{
+		"before the answer with its id":    keptUntilRecord,
+		"before the answer was lost":       keptUntilDoubt,
+		"to be confirmed first":            keptUntilConfirmed,
+		"handed out once per lease":        keptLease,
+		"the better word counts":           keptBetterWord,
+		"seldom when old, then given up":   keptTooLong,
+		"for a recipient that is sent on":  keptWhileReturned,
+		"what is believed later is gone":   keptIsGone,
+		"unknown words leave nothing kept": keptUnknownWord,
+	})
+}
+
+// apply applies a callback and wants it to be placed so.
+func (g *stage) apply(c state.Callback, want state.Placed) state.Placement {
+	got, err := g.s.Apply(background, c)
+	require.NoError(g.t, err)
+	require.Equal(g.t, want, got.Placed)
+	return got
+}
+
+// said is a callback about the id that a provider gave.
+func said(id string, status airtime.Status) state.Callback {
+	return state.Callback{
+		Provider: talking, ProviderReference: id, Status: status, Reason: airtime.ReasonProvider,
+		Message: "m",
+	}
+}
+
+// saidOf is a callback with an id that we do not know, about the first number and ten shillings.
+func saidOf(id string, status airtime.Status) state.Callback {
+	c := said(id, status)
+	r := disbursal("any", 1).Recipients[0]
+	c.Phone, c.Amount = r.Phone, r.Amount
+	return c
+}
+
+// kept takes the callbacks that are due, and leaves them for a minute.
+func (g *stage) kept() []state.Kept {
+	list, err := g.s.Kept(background, 10, time.Minute)
+	require.NoError(g.t, err)
+	return list
+}
+
+// retry applies the only callback that is due again.
+func (g *stage) retry(want state.Placed) state.Placement {
+	list := g.kept()
+	require.Len(g.t, list, 1)
+	return g.apply(list[0].Callback, want)
+}
+
+// open brings a recipient of a new disbursal to submitted, and returns its batch and its id.
+func (g *stage) open(ref string) (*state.Batch, string) {
+	g.accept(someone(ref, talking))
+	b := g.begin(talking)
+	return b, g.taken(b)[0]
+}
+
+func appliedByID(g *stage) {
+	g.accept(someone("first", talking))
+	g.taken(g.begin(talking)) // So that batches may have ten.
+	g.accept(through(shifted("a", 1, 3), talking))
+	b := g.begin(talking)
+	ids := g.taken(b)
+	got := g.apply(said(ids[1], airtime.Successful), state.CallbackApplied)
+	require.Equal(g.t, state.Placement{Placed: state.CallbackApplied, Batch: b.ID}, got)
+	list := rows(g.t, g.s, "a")
+	require.Equal(g.t, []any{airtime.Successful, ids[1], "m", airtime.ReasonProvider},
+		[]any{list[1].Status, list[1].ProviderReference, list[1].Message, list[1].Reason})
+	require.Equal(g.t, airtime.Submitted, list[0].Status)
+	require.Equal(g.t, airtime.Submitted, list[2].Status)
+	require.Len(g.t, results(g.t, g.s), 1)
+}
+
+func appliedAfterSettling(g *stage) {
+	_, id := g.open("a")
+	g.c.pass(3 * 24 * time.Hour)
+	g.apply(said(id, airtime.Successful), state.CallbackApplied)
+	g.c.pass(5 * 24 * time.Hour)
+	g.apply(said(id, airtime.Reversed), state.CallbackApplied)
+	require.Equal(g.t, []string{"successful", "reversed corrected"},
+		results(g.t, g.s)["a 254700000000"])
+}
+
+func appliedOnce(g *stage) {
+	_, id := g.open("a")
+	g.apply(said(id, airtime.Successful), state.CallbackApplied)
+	for _, status := range []airtime.Status{
+		airtime.Successful, airtime.Processing, airtime.Submitted, airtime.Failed,
+	} {
+		g.apply(said(id, status), state.CallbackUnchanged)
+	}
+	g.stands("a", talking, airtime.Successful)
+	require.Equal(g.t, []string{"successful"}, results(g.t, g.s)["a 254700000000"])
+	require.Zero(g.t, g.figures().Kept)
+}
+
+// The provider named an id, but not what became of it: so it can be asked about, and reports.
+func appliedToADoubt(g *stage) {
+	g.accept(someone("a", talking))
+	b := g.begin(talking)
+	g.each(b, state.Verdict{Verdict: airtime.Unknown, ProviderReference: "x"})
+	g.accept(someone("b", sozuri), someone("c", talking))
+	loaded, err := g.s.Load(background, b.ID)
+	require.NoError(g.t, err)
+	require.Equal(g.t, "x", loaded.Members[0].ProviderReference)
+	g.apply(said("x", airtime.Successful), state.CallbackApplied)
+	g.stands("a", talking, airtime.Successful)
+}
+
+func otherAmount(g *stage) {
+	_, id := g.open("a")
+	c := said(id, airtime.Successful)
+	c.Amount = airtime.Money{Minor: 999, Currency: "KES"}
+	require.True(g.t, g.apply(c, state.CallbackApplied).OtherAmount)
+	g.stands("a", talking, airtime.Successful)
+	c.Amount.Minor = 1000
+	require.False(g.t, g.apply(c, state.CallbackUnchanged).OtherAmount)
+}
+
+func idOfAnotherProvider(g *stage) {
+	_, id := g.open("a")
+	c := said(id, airtime.Successful)
+	c.Provider = sozuri
+	g.apply(c, state.CallbackKept)
+	g.stands("a", talking, airtime.Submitted)
+}
+
+func unknownWord(g *stage) {
+	_, id := g.open("a")
+	g.apply(said(id, 0), state.CallbackUnchanged)
+	g.apply(said("nobody", 0), state.CallbackUnchanged)
+	g.stands("a", talking, airtime.Submitted)
+	require.Zero(g.t, g.figures().Kept)
+	require.Empty(g.t, results(g.t, g.s))
+}
+
+func correctedPerson(g *stage) {
+	_, id := g.open("a")
+	resolve(g.t, g.s, state.Word{Evidence: "e"}, g.row("a"))
+	g.stands("a", talking, airtime.Failed)
+	g.apply(said(id, airtime.Successful), state.CallbackApplied)
+	require.Equal(g.t, []string{"failed", "successful corrected"},
+		results(g.t, g.s)["a 254700000000"])
+}
+
+func expiredID(g *stage) {
+	_, id := g.open("a")
+	g.c.pass(10 * 24 * time.Hour)
+	g.apply(said(id, airtime.Successful), state.CallbackKept)
+}
+
+func appliedByPhone(g *stage) {
+	b := g.lost(someone("a", talking))
+	got := g.apply(saidOf("x", airtime.Successful), state.CallbackApplied)
+	require.Equal(g.t, state.Placement{Placed: state.CallbackApplied, Batch: b.ID}, got)
+	require.Equal(g.t, "x", g.row("a").ProviderReference)
+	require.Zero(g.t, g.figures().Doubt)
+}
+
+func learntByPhone(g *stage) {
+	g.lost(someone("a", talking))
+	g.apply(saidOf("x", airtime.Submitted), state.CallbackApplied)
+	g.lost(someone("b", talking))
+	g.apply(saidOf("x", airtime.Successful), state.CallbackApplied)
+	g.stands("a", talking, airtime.Successful)
+	g.stands("b", talking, airtime.InDoubt)
+	g.apply(saidOf("y", airtime.Failed), state.CallbackApplied)
+	g.stands("b", talking, airtime.Failed)
+	g.apply(saidOf("x", airtime.Successful), state.CallbackUnchanged)
+}
+
+func phoneWithOtherAmount(g *stage) {
+	g.lost(someone("a", talking))
+	c := saidOf("x", airtime.Successful)
+	c.Amount.Minor++
+	g.apply(c, state.CallbackKept)
+	c.Amount = airtime.Money{Minor: 1000, Currency: "UGX"}
+	g.apply(c, state.CallbackKept)
+	c = saidOf("x", airtime.Successful)
+	c.Amount = airtime.Money{}
+	g.apply(c, state.CallbackKept)
+	c = saidOf("y", airtime.Successful)
+	c.Provider = sozuri
+	g.apply(c, state.CallbackKept)
+	g.stands("a", talking, airtime.InDoubt)
+}
+
+func phoneNotInDoubt(g *stage) {
+	g.apply(saidOf("x", airtime.Successful), state.CallbackKept)
+	g.accept(someone("a", talking))
+	g.apply(saidOf("x", airtime.Successful), state.CallbackKept)
+	b := g.begin(talking)
+	g.apply(saidOf("x", airtime.Successful), state.CallbackKept)
+	g.taken(b)
+	g.apply(saidOf("x", airtime.Successful), state.CallbackKept)
+	g.stands("a", talking, airtime.Submitted)
+	require.Equal(g.t, int64(1), g.figures().Kept, "it is one callback")
+}
+
+func phoneOutTwice(g *stage) {
+	g.accept(someone("b", talking))
+	other := g.begin(talking)
+	g.lost(someone("a", talking))
+	g.apply(saidOf("x", airtime.Successful), state.CallbackKept)
+	g.record(other, airtime.Unknown, airtime.ReasonTimeout)
+	g.apply(saidOf("x", airtime.Successful), state.CallbackKept)
+	g.record(other, airtime.Unknown, airtime.ReasonTimeout)
+	g.stands("a", talking, airtime.InDoubt)
+	g.stands("b", talking, airtime.InDoubt)
+	// A number with another amount may be meant as well: amounts are sometimes reported wrongly.
+	require.Equal(g.t, int64(2), g.sum(talking, "in_doubt"))
+}
+
+func phoneSettledByPerson(g *stage) {
+	g.accept(someone("b", talking))
+	other := g.begin(talking)
+	g.lost(someone("a", talking))
+	g.record(other, airtime.Unknown, airtime.ReasonTimeout)
+	g.c.pass(2 * time.Minute)
+	resolve(g.t, g.s, state.Word{Paid: true, Evidence: "e"}, g.row("b"))
+	g.apply(saidOf("x", airtime.Failed), state.CallbackKept)
+	g.stands("a", talking, airtime.InDoubt)
+}
+
+func phoneAfterPerson(g *stage) {
+	g.lost(someone("a", talking))
+	g.c.pass(2 * time.Minute)
+	resolve(g.t, g.s, state.Word{Paid: true, Evidence: "e"}, g.row("a"))
+	g.apply(saidOf("x", airtime.Failed), state.CallbackKept)
+	g.stands("a", talking, airtime.Successful)
+	g.lost(someone("b", talking)) // What was kept may be about either.
+	g.apply(saidOf("y", airtime.Failed), state.CallbackKept)
+	g.stands("b", talking, airtime.InDoubt)
+	g.c.pass(9*24*time.Hour + time.Minute) // Nothing comes so late.
+	g.apply(saidOf("z", airtime.Failed), state.CallbackApplied)
+	require.Empty(g.t, g.out())
+}
+
+// A person has seen that the first sending failed, and it is sent again: what the provider says
+// about the first, late or once more, must not be taken for the second.
+func phoneAfterResubmission(g *stage) {
+	g.lost(someone("a", talking))
+	g.c.pass(2 * time.Minute)
+	resolve(g.t, g.s, state.Word{Resubmit: true}, g.row("a"))
+	b := g.begin(talking)
+	g.record(b, airtime.Unknown, airtime.ReasonTimeout)
+	g.apply(saidOf("x", airtime.Failed), state.CallbackKept)
+	g.stands("a", talking, airtime.InDoubt)
+}
+
+// What was kept before a sending cannot be about it.
+func phoneBeforeSending(g *stage) {
+	g.apply(saidOf("x", airtime.Failed), state.CallbackKept)
+	g.c.pass(time.Second)
+	g.lost(someone("a", talking))
+	g.retry(state.CallbackKept)
+	g.stands("a", talking, airtime.InDoubt)
+	g.apply(saidOf("y", airtime.Successful), state.CallbackApplied)
+}
+
+// out is the index of the first number at Africa's Talking.
+func (g *stage) out() string {
+	all, err := g.s.Client().HGetAll(background, g.s.Key("out", talking)).Result()
+	require.NoError(g.t, err)
+	return all["254700000000"]
+}
+
+func phoneQueuedToo(g *stage) {
+	g.lost(someone("a", talking))
+	g.accept(someone("b", talking), someone("c", sozuri))
+	g.apply(saidOf("x", airtime.Successful), state.CallbackApplied)
+	g.stands("a", talking, airtime.Successful)
+	g.stands("b", talking, airtime.Queued)
+}
+
+func phoneAloneAgain(g *stage) {
+	_, id := g.open("b")
+	g.lost(someone("a", talking))
+	g.apply(saidOf("x", airtime.Successful), state.CallbackKept)
+	g.apply(said(id, airtime.Successful), state.CallbackApplied)
+	require.Equal(g.t, "a 1\n", g.out())
+	g.apply(saidOf("x", airtime.Successful), state.CallbackApplied)
+	g.stands("a", talking, airtime.Successful)
+	require.Empty(g.t, g.out())
+}
+
+func keptUntilRecord(g *stage) {
+	g.accept(someone("a", talking))
+	b := g.begin(talking)
+	id := fmt.Sprintf("id-%s-0", b.ID)
+	g.apply(said(id, airtime.Successful), state.CallbackKept)
+	require.Equal(g.t, int64(1), g.figures().Kept)
+	require.Empty(g.t, g.kept(), "a second is left to the answer")
+	g.taken(b)
+	g.retry(state.CallbackApplied)
+	g.stands("a", talking, airtime.Successful)
+	require.Zero(g.t, g.figures().Kept)
+	g.c.pass(24 * time.Hour)
+	require.Empty(g.t, g.kept())
+	require.Equal(g.t, []string{"successful"}, results(g.t, g.s)["a 254700000000"])
+}
+
+func keptUntilDoubt(g *stage) {
+	g.accept(someone("a", talking))
+	b := g.begin(talking)
+	g.apply(saidOf("x", airtime.Failed), state.CallbackKept)
+	g.c.pass(time.Second)
+	g.retry(state.CallbackKept)
+	g.record(b, airtime.Unknown, airtime.ReasonTimeout)
+	g.c.pass(time.Second)
+	g.retry(state.CallbackApplied)
+	g.stands("a", talking, airtime.Failed)
+	require.Zero(g.t, g.figures().Kept)
+}
+
+func keptUntilConfirmed(g *stage) {
+	_, id := g.open("a")
+	got, err := g.s.Keep(background, said(id, airtime.Successful))
+	require.NoError(g.t, err)
+	require.Equal(g.t, state.CallbackKept, got.Placed)
+	g.stands("a", talking, airtime.Submitted)
+	g.c.pass(5 * time.Second)
+	list := g.kept()
+	require.Len(g.t, list, 1)
+	k := list[0]
+	require.Equal(g.t, []any{5 * time.Second, talking, id, airtime.Successful, "m"},
+		[]any{k.Age, k.Provider, k.ProviderReference, k.Status, k.Message})
+	g.apply(k.Callback, state.CallbackApplied)
+	g.stands("a", talking, airtime.Successful)
+	require.Zero(g.t, g.figures().Kept)
+}
+
+func keptLease(g *stage) {
+	g.apply(saidOf("x", airtime.Successful), state.CallbackKept)
+	g.c.pass(time.Second)
+	k := g.kept()
+	require.Len(g.t, k, 1)
+	require.Equal(g.t, saidOf("x", airtime.Successful).Amount, k[0].Amount)
+	require.Equal(g.t, "254700000000", k[0].Phone.Digits())
+	require.Empty(g.t, g.kept())
+	g.c.pass(time.Minute)
+	require.Len(g.t, g.kept(), 1, "whoever had it has died")
+}
+
+func keptBetterWord(g *stage) {
+	for _, status := range []airtime.Status{
+		airtime.Submitted, airtime.Successful, airtime.Processing, airtime.Failed,
+	} {
+		g.apply(said("x", status), state.CallbackKept)
+	}
+	require.Equal(g.t, int64(1), g.figures().Kept)
+	g.c.pass(time.Second)
+	require.Equal(g.t, airtime.Successful, g.kept()[0].Status)
+}
+
+func keptTooLong(g *stage) {
+	g.apply(said("x", airtime.Successful), state.CallbackKept)
+	g.c.pass(8 * time.Hour)
+	g.retry(state.CallbackKept)
+	g.c.pass(2*time.Hour - time.Second)
+	require.Empty(g.t, g.kept(), "after a quarter of its age")
+	g.c.pass(time.Second)
+	g.retry(state.CallbackKept)
+	g.c.pass(9*24*time.Hour - 10*time.Hour)
+	g.retry(state.CallbackKept)
+	g.c.pass(3 * 24 * time.Hour)
+	require.Zero(g.t, g.figures().Dropped)
+	g.retry(state.CallbackDropped)
+	f := g.figures()
+	require.Equal(g.t, []int64{0, 1}, []int64{f.Kept, f.Dropped})
+	g.c.pass(24 * time.Hour)
+	require.Empty(g.t, g.kept())
+}
+
+// The first batch came back, and its recipient was sent in another: what is told about the first
+// is a second effect.
+func keptWhileReturned(g *stage) {
+	first := g.handed("a")
+	second := g.begin(lipad)
+	g.record(second, airtime.Accepted, "")
+	got := g.apply(said("refused-1", airtime.Successful), state.CallbackUnchanged)
+	require.Equal(g.t, []any{first.ID, 1}, []any{got.Batch, got.Overpaid})
+	g.stands("a", lipad, airtime.Submitted)
+	require.Equal(g.t, int64(1), g.figures().Overpaid)
+}
+
+func keptIsGone(g *stage) {
+	g.accept(someone("a", talking))
+	b := g.begin(talking)
+	id := fmt.Sprintf("id-%s-0", b.ID)
+	g.apply(said(id, airtime.Successful), state.CallbackKept)
+	g.taken(b)
+	list := g.kept()
+	require.Len(g.t, list, 1)
+	g.apply(said(id, airtime.Successful), state.CallbackApplied) // The provider repeats it.
+	g.apply(list[0].Callback, state.CallbackUnchanged)
+	require.Zero(g.t, g.figures().Kept)
+	require.Equal(g.t, []string{"successful"}, results(g.t, g.s)["a 254700000000"])
+}
+
+func keptUnknownWord(g *stage) {
+	got, err := g.s.Keep(background, said("x", 0))
+	require.NoError(g.t, err)
+	require.Equal(g.t, state.CallbackUnchanged, got.Placed)
+	require.Zero(g.t, g.figures().Kept)
+}
+
+// TestKeptCallbacksAreLimited lowers the limit to three in the script.
+func TestKeptCallbacksAreLimited(t *testing.T) {
+	t.Parallel()
+	g := set(t, func(_, text string) string {
+		return strings.Replace(text, "tonumber(ARGV[13])", "3", 1)
+	})
+	g.c.pass(0)
+	for i := range 3 {
+		g.apply(said(fmt.Sprint("x", i), airtime.Successful), state.CallbackKept)
+	}
+	g.c.pass(time.Hour)
+	for _, k := range g.kept() { // Now they wait longer than what is new.
+		g.apply(k.Callback, state.CallbackKept)
+	}
+	require.Zero(t, g.figures().Dropped)
+	g.apply(said("new", airtime.Successful), state.CallbackKept)
+	f := g.figures()
+	require.Equal(t, []int64{3, 1}, []int64{f.Kept, f.Dropped})
+	g.c.pass(time.Second)
+	require.Equal(t, "new", g.kept()[0].ProviderReference)
+}

@@ -1,0 +1,279 @@
+package state_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/airtime"
+	"tuma/internal/redistest"
+	"tuma/internal/state"
+)
+
+func TestHints(t *testing.T) {
+	t.Parallel()
+	tell(t, map[string]story{
+		"one query however many come":         oneQueryForManyHints,
+		"the late looks are left":             hintsLeaveTheLooks,
+		"a forgetful provider is one look":    hintsAndNotKnown,
+		"nothing while the request is out":    hintsWhileSending,
+		"after the late looks":                hintAfterTheLooks,
+		"an earlier query is not put off":     hintsPutNothingOff,
+		"nothing about what was never a task": hintsAboutNobody,
+	})
+}
+
+func TestValidations(t *testing.T) {
+	t.Parallel()
+	tell(t, map[string]story{
+		"only what is on the wire or open":     validatesWhatIsOut,
+		"once per recipient and attempt":       validatesOnce,
+		"the same question, the same answer":   validatesAlike,
+		"two with the same number and amount":  validatesTwo,
+		"a repeated question takes no other's": validatesNobodyElse,
+	})
+}
+
+func (g *stage) hint(id string) bool {
+	found, err := g.s.Hint(background, id)
+	require.NoError(g.t, err)
+	return found
+}
+
+// submitted brings a disbursal to submitted at Lipad, next asked about in ten minutes.
+func (g *stage) submitted() *state.Batch {
+	g.accept(someone("a", lipad))
+	b := g.begin(lipad)
+	a := answer(b, airtime.Accepted, "")
+	a.NextPoll = 10 * time.Minute
+	record(g.t, g.s, a)
+	return b
+}
+
+// look answers the only query that is due: nothing new.
+func (g *stage) look() state.Observed {
+	polls := g.due()
+	require.Len(g.t, polls, 1)
+	got, err := g.s.Observe(background, polls[0].Batch, nil, true, rhythm(polls[0].Number))
+	require.NoError(g.t, err)
+	return got
+}
+
+func oneQueryForManyHints(g *stage) {
+	b := g.submitted()
+	queries := 0
+	for range 100 { // Ten seconds.
+		require.True(g.t, g.hint(b.ID))
+		g.c.pass(100 * time.Millisecond)
+		for range g.due() {
+			queries++
+		}
+	}
+	require.Equal(g.t, 4, queries)
+	g.c.pass(3 * time.Second)
+	require.LessOrEqual(g.t, len(g.due()), 1)
+}
+
+func hintsPutNothingOff(g *stage) {
+	b := g.submitted()
+	g.c.pass(10*time.Minute - time.Millisecond)
+	g.hint(b.ID)
+	g.hint(b.ID)
+	g.c.pass(time.Millisecond)
+	require.Len(g.t, g.due(), 1)
+}
+
+func hintsLeaveTheLooks(g *stage) {
+	b := g.submitted()
+	g.observe(b, airtime.Successful)
+	g.c.pass(30 * time.Minute)
+	g.hint(b.ID)
+	g.hint(b.ID)
+	g.c.pass(time.Millisecond)
+	require.Equal(g.t, 30*time.Minute-time.Millisecond, g.look().Next, "the first look stays")
+	g.c.pass(30 * time.Minute)
+	require.Equal(g.t, 23*time.Hour, g.look().Next)
+	g.hint(b.ID)
+	g.c.pass(3 * time.Second)
+	require.Equal(g.t, 23*time.Hour-3*time.Second, g.look().Next)
+	g.c.pass(23 * time.Hour)
+	require.Zero(g.t, g.look().Next)
+	g.c.pass(48 * time.Hour)
+	require.Empty(g.t, g.due())
+}
+
+func hintsAndNotKnown(g *stage) {
+	b := g.submitted()
+	g.observe(b, airtime.Successful)
+	g.c.pass(30 * time.Minute)
+	g.hint(b.ID)
+	g.c.pass(time.Millisecond)
+	polls := g.due()
+	require.Len(g.t, polls, 1)
+	_, _, err := g.s.NotKnown(background, b, true, state.Children{}, rhythm(polls[0].Number))
+	require.NoError(g.t, err)
+	g.c.pass(30 * time.Minute)
+	require.Equal(g.t, 23*time.Hour, g.look().Next, "the first look was left")
+}
+
+func hintsWhileSending(g *stage) {
+	g.accept(someone("a", lipad))
+	b := g.begin(lipad)
+	require.True(g.t, g.hint(b.ID))
+	g.c.pass(time.Minute)
+	require.Empty(g.t, g.due())
+}
+
+func hintAfterTheLooks(g *stage) {
+	b := g.submitted()
+	g.observe(b, airtime.Successful)
+	g.c.pass(time.Hour)
+	g.look()
+	g.c.pass(23 * time.Hour)
+	g.look()
+	g.c.pass(24 * time.Hour)
+	g.hint(b.ID)
+	g.c.pass(time.Second)
+	require.Zero(g.t, g.look().Next)
+	g.c.pass(48 * time.Hour)
+	require.Empty(g.t, g.due())
+}
+
+func hintsAboutNobody(g *stage) {
+	require.False(g.t, g.hint("none"))
+	g.accept(someone("a", lipad))
+	b, _ := g.claim(lipad, 1)
+	require.False(g.t, g.hint(b.ID), "nothing was sent")
+	g.c.pass(time.Minute)
+	require.Empty(g.t, g.due())
+}
+
+// ours asks whether a payment of ten shillings to the first number is ours.
+func (g *stage) ours(provider, id string) bool {
+	return g.oursOf(disbursal("any", 1).Recipients[0], provider, id)
+}
+
+func (g *stage) oursOf(r airtime.Recipient, provider, id string) bool {
+	ours, err := g.s.Validate(background, state.Validation{
+		Provider: provider, ID: id, Phone: r.Phone, Amount: r.Amount,
+	})
+	require.NoError(g.t, err)
+	return ours
+}
+
+func validatesWhatIsOut(g *stage) {
+	require.False(g.t, g.ours(talking, "v0"))
+	g.accept(someone("a", talking))
+	require.False(g.t, g.ours(talking, "v1"), "queued")
+	b, holder := g.claim(talking, 1)
+	require.False(g.t, g.ours(talking, "v2"), "claimed")
+	_, err := g.s.BeginSend(background, b, holder)
+	require.NoError(g.t, err)
+	require.False(g.t, g.ours(sozuri, "v3"), "at another provider")
+	dear := disbursal("any", 1).Recipients[0]
+	dear.Amount.Minor++
+	require.False(g.t, g.oursOf(dear, talking, "v4"), "another amount")
+	foreign := disbursal("any", 1).Recipients[0]
+	foreign.Amount.Currency = "UGX"
+	require.False(g.t, g.oursOf(foreign, talking, "v5"), "another currency")
+	require.False(g.t, g.oursOf(disbursal("any", 2).Recipients[1], talking, "v6"), "somebody else")
+	require.True(g.t, g.ours(talking, "v7"))
+	g.each(b, state.Verdict{Verdict: airtime.Refused, Reason: airtime.ReasonRefused})
+	require.False(g.t, g.ours(talking, "v8"), "refused")
+	_, id := g.open("b")
+	require.True(g.t, g.ours(talking, "v9"), "open")
+	g.apply(said(id, airtime.Successful), state.CallbackApplied)
+	require.False(g.t, g.ours(talking, "v10"), "paid already")
+	g.lost(someone("c", talking))
+	require.True(g.t, g.ours(talking, "v11"), "in doubt")
+}
+
+func validatesOnce(g *stage) {
+	b := g.lost(someone("a", talking))
+	require.True(g.t, g.ours(talking, "v1"))
+	require.False(g.t, g.ours(talking, "v2"))
+	g.c.pass(90 * time.Second)
+	g.resend(b, true)
+	require.Equal(g.t, b.ID, g.begin(talking).ID)
+	require.True(g.t, g.ours(talking, "v3"), "the second attempt")
+	require.False(g.t, g.ours(talking, "v4"))
+}
+
+func validatesAlike(g *stage) {
+	_, id := g.open("a")
+	for range 3 {
+		require.True(g.t, g.ours(talking, "v1"))
+	}
+	g.c.pass(24 * time.Hour) // Into the next day.
+	require.True(g.t, g.ours(talking, "v1"))
+	require.False(g.t, g.ours(talking, "v2"))
+	g.apply(said(id, airtime.Successful), state.CallbackApplied)
+	require.True(g.t, g.ours(talking, "v1"), "as before")
+	other := disbursal("any", 2).Recipients[1]
+	require.False(g.t, g.oursOf(other, talking, "v1"), "another question under the same id")
+}
+
+func validatesTwo(g *stage) {
+	g.open("a")
+	g.open("b")
+	require.True(g.t, g.ours(talking, "v1"))
+	require.True(g.t, g.ours(talking, "v2"))
+	require.True(g.t, g.ours(talking, "v1"))
+	require.True(g.t, g.ours(talking, "v2"))
+	require.False(g.t, g.ours(talking, "v3"))
+}
+
+func validatesNobodyElse(g *stage) {
+	g.accept(someone("b", talking))
+	other := g.begin(talking)
+	b := g.lost(someone("a", talking))
+	g.record(other, airtime.Accepted, "")
+	require.True(g.t, g.ours(talking, "v1"))
+	require.True(g.t, g.ours(talking, "v2"))
+	g.c.pass(90 * time.Second)
+	g.resend(b, true)
+	g.begin(talking)
+	require.True(g.t, g.ours(talking, "v1"))
+	require.True(g.t, g.ours(talking, "v2"))
+	require.True(g.t, g.ours(talking, "v3"), "the second attempt of the first")
+	require.False(g.t, g.ours(talking, "v4"))
+}
+
+// A full Redis keeps no more callbacks, but applies them.
+func TestFullRedisAppliesCallbacks(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := openWith(t, state.Options{URL: server.URL(), Providers: testProviders})
+	g := &stage{t: t, s: s}
+	accept(t, s, shifted("bulk", 100, 1000))
+	_, id := g.open("a")
+	_, err := s.Keep(background, said("early", airtime.Successful))
+	require.NoError(t, err)
+	fill(t, s, 0.85)
+	_, err = s.Apply(background, said("nobody", airtime.Successful))
+	require.ErrorIs(t, err, state.ErrFull)
+	_, err = s.Keep(background, said(id, airtime.Successful))
+	require.ErrorIs(t, err, state.ErrFull)
+	require.ErrorIs(t, s.Unplaced(background, talking, "w", []byte("b")), state.ErrFull)
+	require.Len(t, g.kept(), 1, "what was kept is tried again")
+	fill(t, s, 1.25)
+	g.apply(said(id, airtime.Successful), state.CallbackApplied)
+	g.stands("a", talking, airtime.Successful)
+	require.Equal(t, int64(1), g.figures().Kept)
+	_, err = s.Hint(background, g.row("a").Batch)
+	require.NoError(t, err)
+	balanced(t, s)
+}
+
+func TestUnplacedBodiesAreKeptForPeople(t *testing.T) {
+	t.Parallel()
+	g := set(t, nil)
+	require.NoError(t, g.s.Unplaced(background, talking, "no JSON", make([]byte, 10_000)))
+	require.Equal(t, int64(1), g.figures().Unplaced)
+	list, err := g.s.Client().XRange(background, g.s.Key("unplaced", ""), "-", "+").Result()
+	require.NoError(t, err)
+	require.Equal(t, []any{talking, "no JSON", 4096}, []any{
+		list[0].Values["provider"], list[0].Values["why"], len(list[0].Values["body"].(string)),
+	})
+}

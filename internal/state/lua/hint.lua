@@ -1,0 +1,21 @@
+-- hint: a callback says that something happened to a batch: bring its query forward. However many
+-- callbacks come, there is one query per gap. Runs on a full Redis.
+-- KEYS[1]: {namespace}:state
+-- ARGV[1]: batch
+-- ARGV[2]: ms between two queries that callbacks bring forward
+-- Returns: 1 if there is such a batch, else 0
+
+unlock()
+local b = batch(ARGV[1])
+if not b or b.attempt == 0 then return 0 end
+if b.state ~= 'open' and b.state ~= 'doubt' and b.state ~= 'done' then
+  return 1 -- Its sending has not ended; Record sets its first query.
+end
+local at = math.max(now, b.hinted + tonumber(ARGV[2]))
+local due = tonumber(redis.call('ZSCORE', key('due'), b.id) or 0)
+if due > 0 and due <= at then return 1 end
+if b.state == 'done' and b.later == 0 then b.later = due > 0 and due or -1 end
+b.hinted = at
+schedule(b, math.max(1, at - now))
+flush()
+return 1

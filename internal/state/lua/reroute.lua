@@ -1,0 +1,31 @@
+-- reroute: move recipients that wait in the queue of a paused provider to the queues of others. Who
+-- has been claimed or cancelled meanwhile stays.
+-- KEYS[1]: {namespace}:state
+-- ARGV[1]: provider
+-- ARGV[2]: requests that may be on the wire
+-- ARGV[3]: then three values per recipient: reference, position, next provider
+-- Returns: {moved, {provider, ring, ...}}
+
+local provider, moved, touched = ARGV[1], 0, {}
+local reason = redis.call('HGET', key('channel', provider), 'pause_reason') or ''
+if paused_for(provider) <= 0 then return {0, {}} end
+local first = 3
+while ARGV[first] do
+  local ref, from, next = ARGV[first], tonumber(ARGV[first + 1]), ARGV[first + 2]
+  local to = from
+  while ARGV[first + 3] == ref and tonumber(ARGV[first + 4]) == to + 1
+    and ARGV[first + 5] == next do
+    first, to = first + 3, to + 1
+  end
+  local d = disbursal(ref)
+  for _, run in ipairs(d and runs(d, from, to) or {}) do
+    if run[3] == 'q' and run[5] == provider and not is_batch(run[4]) then
+      hand_on(d, run[1], run[2], next, reason, 'the channel is paused')
+      moved = moved + run[2] - run[1] + 1
+      touched[next] = true
+    end
+  end
+  first = first + 3
+end
+flush()
+return {moved, rings(touched, tonumber(ARGV[2]))}

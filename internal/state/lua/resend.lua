@@ -1,0 +1,25 @@
+-- resend: make a batch in doubt ready to be sent again as it is, if its provider still recognises
+-- it by its key; else set when it is looked at next.
+-- KEYS[1]: {namespace}:state
+-- ARGV[1]: batch
+-- ARGV[2]: number of the query that brought us here
+-- ARGV[3]: ms that a request may take
+-- ARGV[4]: requests that may be on the wire
+-- Returns: {1 if it is ready, ms to wait until it may be, ring}
+
+unlock()
+local b = batch(ARGV[1])
+if not b or tonumber(ARGV[2]) ~= b.polls then return {0, 0, 0} end
+local window = traits(b.provider).resend
+local free = b.deadline + GUARD
+local ends = b.sent + window - tonumber(ARGV[3]) -- The last moment at which it may begin.
+if b.state ~= 'doubt' or b.attempt == 0 or free > ends or now > ends or not repeatable(b) then
+  return {0, 0, 0}
+end
+if now < free then
+  schedule(b, free - now)
+  return {0, free - now, 0}
+end
+make_ready(b)
+flush()
+return {1, 0, ring(b.provider, tonumber(ARGV[4]))}

@@ -1,0 +1,95 @@
+-- Whereabouts -------------------------------------------------------------------------------------
+
+-- Providers that report by callback name a recipient by their own id or by phone number. These find
+-- who is meant:
+--   out:<provider>        HASH  phone -> lines "reference position", while the recipient is on its
+--                               way there
+--   ids:<provider>:<day>  HASH  the provider's id -> "reference position batch", by the day when
+--                               the id was learnt; a day is kept for DAYS days
+--   decided:<provider>    HASH  phone -> when a person last decided about it (ms); kept as long
+local DAYS, DAY = 9, 86400000
+
+local OUT = {s = true, d = true, a = true, p = true, j = true, r = true}
+
+local function today() return math.floor(now / DAY) end
+
+-- note_out books who is on the way to a provider (add) or no more.
+local function note_out(d, provider, from, to, add)
+  content_of(d)
+  local out = key('out', provider)
+  for pos = from, to do
+    local line = d.ref .. ' ' .. pos .. '\n'
+    local list = redis.call('HGET', out, d.phone[pos]) or ''
+    local at, last = list:find(line, 1, true)
+    if add and not at then
+      redis.call('HSET', out, d.phone[pos], list .. line)
+    elseif at and not add then
+      list = list:sub(1, at - 1) .. list:sub(last + 1)
+      if list == '' then
+        redis.call('HDEL', out, d.phone[pos])
+      else
+        redis.call('HSET', out, d.phone[pos], list)
+      end
+    end
+  end
+end
+
+-- follow_out keeps the index while recipients move.
+local function follow_out(d, from, to, before, old, after, status)
+  local was = OUT[old] and traits(before).callbacks
+  local is = OUT[status] and traits(after).callbacks
+  if was and not (is and before == after) then note_out(d, before, from, to, false) end
+  if is and not (was and before == after) then note_out(d, after, from, to, true) end
+end
+
+local expiring = {}
+
+-- note_id remembers whom a provider's id names.
+local function note_id(d, pos, provider, place, id)
+  if id == '' or not traits(provider).callbacks or not is_batch(place) then return end
+  local ids = key('ids', provider .. ':' .. today())
+  redis.call('HSET', ids, id, d.ref .. ' ' .. pos .. ' ' .. place)
+  if not expiring[ids] then
+    redis.call('PEXPIRE', ids, DAYS * DAY)
+    expiring[ids] = true
+  end
+end
+
+-- by_id finds the disbursal, position and batch that a provider's id names.
+local function by_id(provider, id)
+  for day = today(), today() - DAYS, -1 do
+    local found = redis.call('HGET', key('ids', provider .. ':' .. day), id)
+    if found then
+      local ref, pos, place = found:match('^(%S+) (%d+) (%S+)$')
+      return disbursal(ref), tonumber(pos), batch(place)
+    end
+  end
+end
+
+-- note_decision remembers that a person decided about a number: a callback may still come about that
+-- sending, and must not be taken for one about the next.
+local function note_decision(provider, phone)
+  local decided = key('decided', provider)
+  redis.call('HSET', decided, phone, string.format('%.0f', now))
+  redis.call('PEXPIRE', decided, DAYS * DAY)
+end
+
+local function decided_lately(provider, phone)
+  local at = redis.call('HGET', key('decided', provider), phone)
+  return at and now - tonumber(at) < DAYS * DAY
+end
+
+-- people_out lists who with that number is on the way to a provider: {disbursal, position, status,
+-- place}.
+local function people_out(provider, phone)
+  local list = {}
+  for ref, pos in (redis.call('HGET', key('out', provider), phone) or '')
+    :gmatch('(%S+) (%d+)\n') do
+    local d = disbursal(ref)
+    if d then
+      local status, place = row(d, tonumber(pos))
+      list[#list + 1] = {d, tonumber(pos), status, place}
+    end
+  end
+  return list
+end

@@ -1,0 +1,119 @@
+package state_test
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"tuma/internal/airtime"
+	"tuma/internal/state"
+)
+
+// modelProviders are what the random verbs run against: one that is asked about batches, and one
+// whose batches climb and whose rate is bounded.
+var modelProviders = []state.Provider{
+	{Name: "lipad", Code: 'L', Asks: state.AskByBatch},
+	{Name: "quicksms", Code: 'Q', Climbs: true, Rate: state.Rate{PerSecond: 3, Burst: 5}},
+}
+
+// modelRoad is a channel in plain Go.
+type modelRoad struct {
+	name     string
+	asks     bool
+	climbs   bool
+	rate     state.Rate
+	ready    []*modelBatch
+	paused   int64
+	since    int64 // When the pause began; zero when it is neither paused nor probed.
+	probing  bool
+	strikes  int
+	climb    int
+	tokens   float64
+	charged  int64
+	stranded []*modelRecipient // Whom Stranded listed last.
+	onward   []state.Onward
+}
+
+func newModelRoad(name string) *modelRoad {
+	p := modelProviders[slices.IndexFunc(modelProviders, func(p state.Provider) bool {
+		return p.Name == name
+	})]
+	return &modelRoad{
+		name: name, asks: p.Asks != "", climbs: p.Climbs, rate: p.Rate,
+		tokens: float64(p.Rate.Burst),
+	}
+}
+
+// pause stops claims for the time that was wished for, or longer with each strike. While they are
+// stopped only a longer wish counts.
+func (r *modelRoad) pause(now, wish int64) {
+	length := wish
+	if wish == 0 && r.paused <= now {
+		length = min(300_000, int64(1000)<<min(r.strikes, 9))
+	}
+	if now+length <= r.paused || length == 0 {
+		return
+	}
+	if r.since == 0 {
+		r.since = now
+	}
+	r.strikes++
+	r.paused, r.probing = now+length, true
+}
+
+// heard draws the conclusions from the answer to the latest attempt of a batch: about how many
+// recipients it was clear, and how many it left in doubt.
+func (r *modelRoad) heard(now int64, a state.Answer, clear, doubt int) {
+	switch {
+	case a.Pause != "":
+		r.pause(now, a.PauseFor.Milliseconds())
+	case a.Default.Verdict == airtime.Unknown && len(a.Verdicts) == 0:
+		if r.strikes >= 2 || r.probing {
+			r.pause(now, 0)
+		} else {
+			r.strikes++
+		}
+	case clear > 0 && r.paused <= now:
+		r.strikes, r.probing, r.since = 0, false, 0
+	}
+	size := []int{1, 10, 100, 1000}[r.climb]
+	if doubt > 0 {
+		r.climb = 0
+	} else if r.climbs && clear >= size && r.climb < 3 {
+		r.climb++
+	}
+}
+
+// most is how many recipients a batch may have.
+func (r *modelRoad) most(limit int) int {
+	if r.probing {
+		return 1
+	}
+	if r.climbs {
+		return min(limit, []int{1, 10, 100, 1000}[r.climb])
+	}
+	return limit
+}
+
+// tokensLeft is how many requests the rate permits now; false where there is no rate.
+func (r *modelRoad) tokensLeft(now int64) (float64, bool) {
+	since := float64(0)
+	if r.charged > 0 {
+		since = float64(now - r.charged)
+	}
+	left := min(float64(r.rate.Burst), r.tokens+since*r.rate.PerSecond/1000)
+	return left, r.rate.PerSecond > 0
+}
+
+// charge takes a token, and rounds as the state stores it.
+func (r *modelRoad) charge(now int64) {
+	left, bound := r.tokensLeft(now)
+	if !bound {
+		return
+	}
+	rounded, err := strconv.ParseFloat(fmt.Sprintf("%.3f", left-1), 64)
+	if err != nil {
+		panic(err)
+	}
+	r.tokens, r.charged = rounded, now
+}

@@ -1,0 +1,77 @@
+package state
+
+import (
+	"fmt"
+	"time"
+)
+
+// Asking says how a provider can be asked where recipients stand; empty means not at all.
+type Asking string
+
+// The ways of asking.
+const (
+	// AskByBatch: by our own reference. A batch that has settled is looked at again later too.
+	AskByBatch Asking = "batch"
+	// AskByRecipient: by the ids that the provider gave its recipients.
+	AskByRecipient Asking = "recipient"
+)
+
+// Provider is what the state must know of a provider.
+type Provider struct {
+	Name string
+	// Code stands for the provider in stored rows. It never changes, and no other has it.
+	Code byte
+	Asks Asking
+	// ResendWithin is the time from the first BeginSend within which a repetition must have ended;
+	// zero permits none without the provider's word that it does not know the batch.
+	ResendWithin time.Duration
+	// Callbacks says that the provider reports recipients by ids of its own, so that they must be
+	// found by them.
+	Callbacks bool
+	// Climbs says that batches start with one recipient and grow with each clear answer.
+	Climbs bool
+	// Patience is how long a recipient may stay open before people are told; zero is for ever.
+	Patience time.Duration
+	// Rate bounds the requests to the provider; its zero value does not.
+	Rate Rate
+}
+
+// Rate is how many requests a provider takes from all workers together.
+type Rate struct {
+	// PerSecond is the steady rate, Burst how many may go at once after a rest.
+	PerSecond float64
+	Burst     int
+}
+
+// lua writes the fields as the scripts read them.
+func (p Provider) lua() string {
+	text := fmt.Sprintf("code = '%c', resend = %d, patience = %d, rate = %g, burst = %d", p.Code,
+		p.ResendWithin.Milliseconds(), p.Patience.Milliseconds(), p.Rate.PerSecond, p.Rate.Burst)
+	if p.Asks != "" {
+		text += fmt.Sprintf(", asks = '%s', looks = %t", p.Asks, p.Asks == AskByBatch)
+	}
+	return text + fmt.Sprintf(", callbacks = %t, climbs = %t", p.Callbacks, p.Climbs)
+}
+
+// codes maps the providers to their codes, and back.
+func (o Options) codes() (code map[string]byte, name map[byte]string) {
+	code, name = map[string]byte{}, map[byte]string{}
+	for _, p := range o.Providers {
+		code[p.Name], name[p.Code] = p.Code, p.Name
+	}
+	return code, name
+}
+
+// checkProviders refuses providers that could not be told apart in stored rows.
+func (o Options) checkProviders() error {
+	code, name := o.codes()
+	if len(code) != len(o.Providers) || len(name) != len(o.Providers) {
+		return fmt.Errorf("state: two providers share a name or a code")
+	}
+	for c, n := range name {
+		if c <= ' ' || c > '~' || c == '\'' || c == '\\' || n == "" {
+			return fmt.Errorf("state: provider %q has no usable code", n)
+		}
+	}
+	return nil
+}

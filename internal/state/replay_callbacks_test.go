@@ -1,0 +1,80 @@
+package state_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/airtime"
+	"tuma/internal/state"
+)
+
+// TestReplaysOfWhatCallbacksAndRoutingDo calls each of these verbs twice, as go-redis does when a
+// reply is lost: the second call changes nothing.
+func TestReplaysOfWhatCallbacksAndRoutingDo(t *testing.T) {
+	t.Parallel()
+	g := set(t, nil)
+	h := &twice{t: t, store: g.s, calls: map[string]int{}}
+	g.s.Client().AddHook(h)
+	g.tell(func(g *stage) {
+		h.on = true
+		replayRouting(g)
+		replayCallbacks(g)
+		h.on = false
+	})
+	require.GreaterOrEqual(t, len(h.calls), 10, "verbs that were repeated")
+}
+
+// took accepts disbursals; the reply to the first call was lost.
+func (g *stage) took(list ...state.Disbursal) {
+	got, err := g.s.Accept(background, list)
+	require.NoError(g.t, err)
+	for _, outcome := range got.Outcomes {
+		require.Equal(g.t, state.Same, outcome)
+	}
+}
+
+func replayRouting(g *stage) {
+	g.took(split("a"), named(shifted("b", 10, 1), metered))
+	b := g.begin(metered)
+	require.Equal(g.t, state.Recorded{Returned: 1}, g.each(b, onward(quicksms)))
+	require.Len(g.t, g.row("b").History, 1)
+	require.NoError(g.t, g.s.Pause(background, quicksms, airtime.ReasonBalance, time.Minute))
+	list := g.stranded(quicksms).List
+	require.Len(g.t, list, 2, "who was named stays")
+	require.Zero(g.t, g.reroute(quicksms, list, talking), "the first call moved them")
+	require.Equal(g.t, int64(2), g.sum(talking, "queued"))
+	require.Len(g.t, rows(g.t, g.s, "a")[1].History, 1)
+	g.c.pass(time.Minute)
+	require.Len(g.t, g.begin(quicksms).Members, 1)
+	require.Equal(g.t, state.IdleProbing, g.idle(quicksms, state.IdleProbing).Idle)
+}
+
+func replayCallbacks(g *stage) {
+	b := g.begin(talking)
+	r := b.Members[0].Recipient
+	c := state.Callback{
+		Provider: talking, ProviderReference: "x", Phone: r.Phone, Amount: r.Amount,
+		Status: airtime.Submitted,
+	}
+	require.True(g.t, g.oursOf(r, talking, "v1"))
+	require.False(g.t, g.oursOf(r, talking, "v2"))
+	g.apply(c, state.CallbackKept)
+	g.record(b, airtime.Unknown, airtime.ReasonTimeout)
+	g.c.pass(time.Second)
+	require.Empty(g.t, g.kept(), "the first call handed it out")
+	g.c.pass(89 * time.Second)
+	require.Empty(g.t, g.due(), "the first call handed it out")
+	g.resend(b, false) // The first call made it ready.
+	again := g.begin(talking)
+	require.Equal(g.t, []any{b.ID, 1}, []any{again.ID, again.Attempt})
+	g.record(again, airtime.Unknown, airtime.ReasonDuplicate)
+	g.apply(c, state.CallbackUnchanged) // The first call applied it.
+	require.Equal(g.t, airtime.Submitted, rows(g.t, g.s, "a")[1].Status)
+	require.True(g.t, g.hint(b.ID))
+	c.Status = airtime.Successful
+	g.apply(c, state.CallbackUnchanged)
+	require.Equal(g.t, []string{"successful"}, results(g.t, g.s)["a 254700000001"])
+	require.True(g.t, g.hint(b.ID))
+}

@@ -1,0 +1,425 @@
+package state_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/airtime"
+	"tuma/internal/state"
+)
+
+func TestDisbursalsOverSeveralProviders(t *testing.T) {
+	t.Parallel()
+	tell(t, map[string]story{
+		"each recipient goes to its own":      splitDisbursal,
+		"a forgotten one stays booked by row": forgottenSplit,
+		"routing is no content":               routedElsewhere,
+	})
+}
+
+func TestHandingOn(t *testing.T) {
+	t.Parallel()
+	tell(t, map[string]story{
+		"a refusal is history":                       refusalIsHistory,
+		"two refusals":                               refusedTwice,
+		"only on the first sending":                  refusedOnTheSecondSending,
+		"the cancelled do not go on":                 cancelledOnTheWay,
+		"with a number in doubt at the next":         heldAtTheNext,
+		"a late acceptance while queued":             acceptedWhileQueuedElsewhere,
+		"a late acceptance while claimed":            acceptedWhileClaimedElsewhere,
+		"a late acceptance while sending":            acceptedWhileSendingElsewhere,
+		"a late acceptance, and the next refuses":    acceptedAndRefusedElsewhere,
+		"a late acceptance by the id of a refusal":   acceptedByTheIDOfARefusal,
+		"some members go on and others do not":       partlyHandedOn,
+		"a late answer to a sending that went quiet": handedOnAfterSilence,
+	})
+}
+
+func TestRerouting(t *testing.T) {
+	t.Parallel()
+	tell(t, map[string]story{
+		"who was routed moves":              strandedMove,
+		"who was named stays":               namedStay,
+		"who was claimed meanwhile stays":   claimedStay,
+		"who was cancelled meanwhile stays": cancelledStay,
+		"nobody moves from an open channel": openChannelsKeepTheirs,
+		"long queues are read in parts":     strandedInParts,
+	})
+}
+
+// split is a disbursal of four whose second and fourth number go to another provider. Its
+// recipients are not in order.
+func split(ref string) state.Disbursal {
+	d := disbursal(ref, 4)
+	d.Providers = []string{lipad, quicksms, lipad, quicksms}
+	slices.Reverse(d.Recipients)
+	slices.Reverse(d.Providers)
+	return d
+}
+
+func splitDisbursal(g *stage) {
+	require.ElementsMatch(g.t, []string{lipad, quicksms}, ringing(g.accept(split("a"))))
+	for i, r := range rows(g.t, g.s, "a") {
+		require.Equal(g.t, []string{lipad, quicksms}[i%2], r.Provider, "%s", r.Phone)
+	}
+	require.Equal(g.t, []int64{2, 2},
+		[]int64{g.sum(lipad, "requested"), g.sum(quicksms, "requested")})
+	require.Equal(g.t, int64(1100+1300), g.sum(quicksms, "requested minor"))
+	b := g.begin(lipad)
+	require.Len(g.t, b.Members, 2)
+	require.Equal(g.t, "254700000002", b.Members[1].Phone.Digits())
+	g.record(b, airtime.Accepted, "")
+	require.Equal(g.t, "254700000001", g.begin(quicksms).Members[0].Phone.Digits())
+	require.Equal(g.t, map[airtime.Status]int64{
+		airtime.Submitted: 2, airtime.Sending: 1, airtime.Queued: 1,
+	}, statuses(g.t, g.s, "a"))
+	require.Equal(g.t, int64(1), g.sum(quicksms, "sending"))
+}
+
+func ringing(rings []state.Ring) []string {
+	var names []string
+	for _, r := range rings {
+		names = append(names, r.Provider)
+	}
+	return names
+}
+
+func forgottenSplit(g *stage) {
+	g.accept(split("a"), shifted("b", 10, 1))
+	for _, provider := range []string{lipad, quicksms, quicksms} {
+		b := g.begin(provider)
+		g.record(b, airtime.Accepted, "")
+		for i, m := range b.Members {
+			if m.Reference == "a" {
+				observe(g.t, g.s, b.ID, airtime.Successful, i)
+			}
+		}
+	}
+	only(g.t, g.s, "a", airtime.Successful)
+	before := g.figures().Book
+	g.c.pass(91 * 24 * time.Hour)
+	n, err := g.s.Forget(background, 10)
+	require.NoError(g.t, err)
+	require.Equal(g.t, 1, n)
+	require.Equal(g.t, before, g.figures().Book)
+}
+
+func routedElsewhere(g *stage) {
+	g.accept(split("a"))
+	got, err := g.s.Accept(background, []state.Disbursal{disbursal("a", 4)})
+	require.NoError(g.t, err)
+	require.Equal(g.t, []state.Outcome{state.Same}, got.Outcomes)
+	require.Equal(g.t, quicksms, rows(g.t, g.s, "a")[1].Provider)
+}
+
+func TestAcceptRefusesUnclearProviders(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	few, unknown := split("a"), split("b")
+	few.Providers = few.Providers[1:]
+	unknown.Providers[2] = "nobody"
+	for want, d := range map[string]state.Disbursal{
+		"disbursal a: 3 providers for 4 recipients": few,
+		`disbursal b: unknown provider "nobody"`:    unknown,
+		`disbursal c: unknown provider "nobody"`:    someone("c", "nobody"),
+	} {
+		_, err := s.Accept(background, []state.Disbursal{d})
+		require.EqualError(t, err, want)
+	}
+	require.Zero(t, balanced(t, s).Recipients)
+}
+
+// onward is a refusal that says nothing about the next provider.
+func onward(next string) state.Verdict {
+	return state.Verdict{
+		Verdict: airtime.Refused, Reason: airtime.ReasonNetwork, Message: "m", Next: next,
+		ProviderReference: "refused-1",
+	}
+}
+
+// handed lets the only recipient of a disbursal go on from Africa's Talking to Lipad.
+func (g *stage) handed(ref string) *state.Batch {
+	g.accept(someone(ref, talking))
+	b := g.begin(talking)
+	require.Equal(g.t, state.Recorded{Returned: 1}, g.each(b, onward(lipad)))
+	g.stands(ref, lipad, airtime.Queued)
+	return b
+}
+
+func refusalIsHistory(g *stage) {
+	first := g.handed("a")
+	require.Empty(g.t, results(g.t, g.s))
+	require.Equal(g.t, []state.PastRefusal{{
+		At: time.UnixMilli(modelStart).UTC(), Provider: talking, Batch: first.ID,
+		Reason: airtime.ReasonNetwork, Message: "m",
+	}}, g.row("a").History)
+	require.Equal(g.t, []int64{0, 1, 1}, []int64{
+		g.sum(talking, "requested"), g.sum(lipad, "requested"), g.sum(lipad, "queued"),
+	})
+	require.Equal(g.t, []int64{0, 1000}, []int64{
+		g.sum(talking, "requested minor"), g.sum(lipad, "requested minor"),
+	})
+	g.idle(talking, state.IdleEmpty)
+	require.Equal(g.t, state.Recorded{Returned: 1}, g.each(first, onward(lipad)), "a replay")
+	second := g.begin(lipad)
+	require.Equal(g.t, 1, len(second.Members))
+	g.idle(lipad, state.IdleEmpty)
+	g.record(second, airtime.Accepted, "")
+	g.observe(second, airtime.Successful)
+	require.Equal(g.t, []string{"successful"}, results(g.t, g.s)["a 254700000000"])
+	last, err := g.s.Client().XRevRangeN(background, g.s.Key("results", ""), "+", "-", 1).Result()
+	require.NoError(g.t, err)
+	require.Equal(g.t, lipad, last[0].Values["provider"])
+	require.Len(g.t, g.row("a").History, 1)
+}
+
+func refusedTwice(g *stage) {
+	g.handed("a")
+	b := g.begin(lipad)
+	require.Equal(g.t, 1, g.each(b, onward(quicksms)).Returned)
+	require.Len(g.t, g.row("a").History, 2)
+	b = g.begin(quicksms)
+	require.Equal(g.t, 1, g.each(b, onward("")).Rejected)
+	g.stands("a", quicksms, airtime.Rejected)
+	require.Equal(g.t, []string{"rejected"}, results(g.t, g.s)["a 254700000000"])
+}
+
+func refusedOnTheSecondSending(g *stage) {
+	b := g.lost(someone("a", talking))
+	g.c.pass(90 * time.Second)
+	g.resend(b, true)
+	again := g.begin(talking)
+	require.Equal(g.t, 2, again.Attempt+1)
+	require.Equal(g.t, state.Recorded{InDoubt: 1}, g.each(again, onward(lipad)))
+	g.stands("a", talking, airtime.InDoubt)
+	require.Empty(g.t, g.row("a").History)
+	g.idle(lipad, state.IdleEmpty)
+}
+
+func cancelledOnTheWay(g *stage) {
+	g.accept(someone("a", talking))
+	b := g.begin(talking)
+	_, err := g.s.Cancel(background, state.KindDisbursal, "a")
+	require.NoError(g.t, err)
+	g.each(b, onward(lipad))
+	require.Equal(g.t, airtime.Cancelled, g.row("a").Status)
+	g.idle(lipad, state.IdleEmpty)
+	require.Equal(g.t, []string{"cancelled"}, results(g.t, g.s)["a 254700000000"])
+}
+
+func heldAtTheNext(g *stage) {
+	doubtful := g.lost(someone("first", lipad))
+	g.handed("a")
+	g.idle(lipad, state.IdleEmpty)
+	g.observe(doubtful, airtime.Successful)
+	sweep(g.t, g.s)
+	require.Equal(g.t, "a", g.begin(lipad).Members[0].Reference)
+}
+
+func acceptedWhileQueuedElsewhere(g *stage) {
+	first := g.handed("a")
+	require.Zero(g.t, g.observe(first, airtime.Successful).Overpaid)
+	g.stands("a", talking, airtime.Successful)
+	require.Equal(g.t, first.ID, g.row("a").Batch)
+	require.Equal(g.t, []int64{1, 0}, []int64{
+		g.sum(talking, "requested"), g.sum(lipad, "requested"),
+	})
+	g.idle(lipad, state.IdleEmpty)
+}
+
+func acceptedWhileClaimedElsewhere(g *stage) {
+	first := g.handed("a")
+	g.accept(shifted("b", 5, 1))
+	second, holder := g.claim(lipad, 1000)
+	require.Len(g.t, second.Members, 2)
+	require.Zero(g.t, g.observe(first, airtime.Submitted).Overpaid)
+	g.stands("a", talking, airtime.Submitted)
+	g.refused(second, holder, "moved")
+	g.stands("b", lipad, airtime.Queued)
+	require.Equal(g.t, "b", g.begin(lipad).Members[0].Reference)
+}
+
+func acceptedWhileSendingElsewhere(g *stage) {
+	first := g.handed("a")
+	second := g.begin(lipad)
+	require.Equal(g.t, 1, g.observe(first, airtime.Successful).Overpaid)
+	require.Zero(g.t, g.observe(first, airtime.Successful).Overpaid, "found already")
+	g.record(second, airtime.Accepted, "")
+	g.observe(second, airtime.Successful)
+	g.stands("a", lipad, airtime.Successful)
+	require.Equal(g.t, int64(1), balanced(g.t, g.s).Overpaid)
+	require.Equal(g.t, []int64{0, 1}, []int64{
+		g.sum(talking, "requested"), g.sum(lipad, "requested"),
+	})
+}
+
+func acceptedAndRefusedElsewhere(g *stage) {
+	first := g.handed("a")
+	second := g.begin(lipad)
+	require.Equal(g.t, 1, g.observe(first, airtime.Successful).Overpaid)
+	require.Equal(g.t, 1, g.each(second, onward(quicksms)).Returned)
+	g.stands("a", talking, airtime.Successful)
+	require.Zero(g.t, balanced(g.t, g.s).Overpaid)
+	g.idle(quicksms, state.IdleEmpty)
+	require.Equal(g.t, []string{"successful"}, results(g.t, g.s)["a 254700000000"])
+}
+
+func acceptedByTheIDOfARefusal(g *stage) {
+	first := g.handed("a")
+	got := g.apply(state.Callback{
+		Provider: talking, ProviderReference: "refused-1", Status: airtime.Successful,
+	}, state.CallbackApplied)
+	require.Equal(g.t, first.ID, got.Batch)
+	g.stands("a", talking, airtime.Successful)
+	g.idle(lipad, state.IdleEmpty)
+}
+
+func partlyHandedOn(g *stage) {
+	g.accept(disbursal("a", 4))
+	b := g.begin(lipad)
+	got := g.each(b, state.Verdict{Verdict: airtime.Accepted}, onward(quicksms), onward(""),
+		onward(talking))
+	require.Equal(g.t, state.Recorded{Accepted: 1, Returned: 2, Rejected: 1}, got)
+	list := rows(g.t, g.s, "a")
+	for i, want := range []string{lipad, quicksms, lipad, talking} {
+		require.Equal(g.t, want, list[i].Provider)
+		require.Equal(g.t, want != lipad, len(list[i].History) == 1)
+	}
+	loaded, err := g.s.Load(background, b.ID)
+	require.NoError(g.t, err)
+	require.Equal(g.t, []bool{true, false, true, false}, []bool{
+		loaded.Members[0].Here, loaded.Members[1].Here, loaded.Members[2].Here,
+		loaded.Members[3].Here,
+	})
+}
+
+// Its sender was taken for dead, and reports the refusal in the end: still of the only sending.
+func handedOnAfterSilence(g *stage) {
+	g.accept(someone("a", talking))
+	b := g.begin(talking)
+	g.c.pass(2 * time.Minute)
+	_, err := g.s.Sweep(background, talking)
+	require.NoError(g.t, err)
+	g.stands("a", talking, airtime.InDoubt)
+	require.Equal(g.t, 1, g.each(b, onward(lipad)).Returned)
+	g.stands("a", lipad, airtime.Queued)
+	require.Zero(g.t, g.figures().Doubt)
+	require.Len(g.t, g.begin(lipad).Members, 1)
+}
+
+// stranded lists who may leave a provider's queue.
+func (g *stage) stranded(provider string) state.Strandings {
+	got, err := g.s.Stranded(background, provider, 0, 100)
+	require.NoError(g.t, err)
+	return got
+}
+
+// reroute moves the listed to the next provider.
+func (g *stage) reroute(provider string, list []state.Stranded, next string) int {
+	var onward []state.Onward
+	for _, s := range list {
+		onward = append(onward, state.Onward{Stranded: s, Provider: next})
+	}
+	moved, _, err := g.s.Reroute(background, provider, onward)
+	require.NoError(g.t, err)
+	return moved
+}
+
+func strandedMove(g *stage) {
+	d := disbursal("a", 3)
+	d.Campaign = "blue"
+	g.accept(d)
+	g.pause(lipad, time.Minute)
+	g.c.pass(10 * time.Second)
+	got := g.stranded(lipad)
+	require.Equal(g.t, []any{1, 10 * time.Second, airtime.ReasonBalance},
+		[]any{got.Looked, got.Paused, got.Reason})
+	require.Len(g.t, got.List, 3)
+	require.Equal(g.t, []any{"a", "blue", "254700000001", int64(1100)}, []any{
+		got.List[1].Reference, got.List[1].Campaign, got.List[1].Phone.Digits(),
+		got.List[1].Amount.Minor,
+	})
+	require.Equal(g.t, 2, g.reroute(lipad, got.List[1:], quicksms))
+	require.Zero(g.t, g.reroute(lipad, got.List[1:], talking), "they have moved")
+	list := rows(g.t, g.s, "a")
+	require.Equal(g.t, []string{lipad, quicksms, quicksms},
+		[]string{list[0].Provider, list[1].Provider, list[2].Provider})
+	require.Equal(g.t, []state.PastRefusal{{
+		At: time.UnixMilli(g.c.ms).UTC(), Provider: lipad, Reason: airtime.ReasonBalance,
+		Message: "the channel is paused",
+	}}, list[2].History)
+	require.Equal(g.t, int64(2), g.sum(quicksms, "requested"))
+	g.c.pass(time.Minute)
+	g.record(g.begin(lipad), airtime.Accepted, "") // The probe is the one that stayed.
+	g.idle(lipad, state.IdleEmpty)
+	require.Equal(g.t, "254700000001", g.begin(quicksms).Members[0].Phone.Digits())
+}
+
+func namedStay(g *stage) {
+	g.accept(named(disbursal("a", 2), lipad), shifted("b", 5, 1))
+	g.pause(lipad, time.Minute)
+	got := g.stranded(lipad)
+	require.Equal(g.t, 2, got.Looked)
+	require.Len(g.t, got.List, 1)
+	require.Equal(g.t, "b", got.List[0].Reference)
+}
+
+func claimedStay(g *stage) {
+	g.accept(disbursal("a", 1), shifted("b", 5, 1))
+	g.pause(lipad, time.Minute)
+	list := g.stranded(lipad).List
+	require.Len(g.t, list, 2)
+	g.c.pass(time.Minute)
+	probe, holder := g.claim(lipad, 1000)
+	g.pause(lipad, time.Minute)
+	require.Len(g.t, g.stranded(lipad).List, 1)
+	require.Equal(g.t, 1, g.reroute(lipad, list, quicksms))
+	g.stands("a", lipad, airtime.Queued)
+	g.stands("b", quicksms, airtime.Queued)
+	_, err := g.s.BeginSend(background, probe, holder)
+	require.NoError(g.t, err)
+	g.stands("a", lipad, airtime.Sending)
+	require.Zero(g.t, g.reroute(lipad, list, quicksms), "it is on the wire")
+}
+
+func cancelledStay(g *stage) {
+	g.accept(disbursal("a", 1))
+	g.pause(lipad, time.Minute)
+	list := g.stranded(lipad).List
+	_, err := g.s.Cancel(background, state.KindDisbursal, "a")
+	require.NoError(g.t, err)
+	require.Empty(g.t, g.stranded(lipad).List)
+	require.Zero(g.t, g.reroute(lipad, list, quicksms))
+	g.stands("a", lipad, airtime.Cancelled)
+	g.idle(quicksms, state.IdleEmpty)
+}
+
+func openChannelsKeepTheirs(g *stage) {
+	g.accept(disbursal("a", 1))
+	require.Equal(g.t, state.Strandings{}, g.stranded(lipad))
+	g.pause(lipad, time.Minute)
+	list := g.stranded(lipad).List
+	g.c.pass(time.Minute)
+	require.Zero(g.t, g.reroute(lipad, list, quicksms))
+	g.stands("a", lipad, airtime.Queued)
+}
+
+func strandedInParts(g *stage) {
+	for i := range 5 {
+		g.accept(shifted(string(rune('a'+i)), i, 1))
+	}
+	g.pause(lipad, time.Minute)
+	var seen []string
+	for from, looked := 0, 2; looked == 2; from += looked {
+		got, err := g.s.Stranded(background, lipad, from, 2)
+		require.NoError(g.t, err)
+		looked = got.Looked
+		for _, s := range got.List {
+			seen = append(seen, s.Reference)
+		}
+	}
+	require.Equal(g.t, []string{"a", "b", "c", "d", "e"}, seen)
+}
