@@ -111,20 +111,31 @@ func (a *App) Inlet() tasks.Inlet { return tasks.Inlet{Store: a.Store, Queues: a
 func (a *App) names() []string { return slices.Sorted(maps.Keys(a.Entries)) }
 
 func stateOptions(c *config.Config) state.Options {
-	var asks []string
-	for _, known := range catalog.Known() {
-		if known.Asks == providers.AskByBatch {
-			asks = append(asks, known.Name)
-		}
-	}
 	return state.Options{
 		URL: c.RedisURL.Value(), Mode: c.RedisMode, Namespace: c.Namespace,
 		AllowVolatile: c.AllowVolatile, MinReplicas: c.MinReplicas, MaxInFlight: c.MaxInFlight,
 		SubmitTimeout: c.SubmitTimeout, SettleDelay: c.SettleDelay,
 		// A store takes zero for "the default".
 		Guard:        max(c.SendGuard, time.Millisecond),
-		ClaimTimeout: c.ClaimTimeout, Retention: c.Retention, StreamAge: c.StreamAge, Asks: asks,
+		ClaimTimeout: c.ClaimTimeout, Retention: c.Retention, StreamAge: c.StreamAge,
+		Providers: StateProviders(c.Rates),
 	}
+}
+
+// StateProviders says what the state must know of each provider that Tuma knows.
+func StateProviders(rates map[string]config.Rate) []state.Provider {
+	asks := map[providers.Asking]state.Asking{
+		providers.AskByBatch: state.AskByBatch, providers.AskByRecipient: state.AskByRecipient,
+	}
+	var list []state.Provider
+	for _, known := range catalog.Known() {
+		list = append(list, state.Provider{
+			Name: known.Name, Code: known.Code, Asks: asks[known.Asks],
+			ResendWithin: known.ResendWithin, Callbacks: known.Callbacks, Climbs: known.Climbs(),
+			Patience: known.Patience, Rate: state.Rate(rates[known.Name]),
+		})
+	}
+	return list
 }
 
 func catalogSettings(c *config.Config, client *providers.Client) catalog.Settings {
@@ -135,6 +146,21 @@ func catalogSettings(c *config.Config, client *providers.Client) catalog.Setting
 			Secret: c.Lipad.ConsumerSecret.Value,
 		}
 	}
+	if at := c.AfricasTalking; at.On {
+		settings.AfricasTalking = &catalog.AfricasTalkingSettings{
+			BaseURL: at.BaseURL, Username: at.Username, APIKey: at.APIKey.Value,
+		}
+	}
+	if q := c.QuickSMS; q.On {
+		settings.QuickSMS = &catalog.QuickSMSSettings{
+			BaseURL: q.BaseURL, AppKey: q.AppKey.Value, AppToken: q.AppToken.Value,
+		}
+	}
+	if so := c.Sozuri; so.On {
+		settings.Sozuri = &catalog.SozuriSettings{
+			BaseURL: so.BaseURL, Project: so.Project, APIKey: so.APIKey.Value,
+		}
+	}
 	return settings
 }
 
@@ -143,6 +169,10 @@ func catalogSettings(c *config.Config, client *providers.Client) catalog.Setting
 func Rules(c *config.Config) intake.Rules {
 	r := intake.Rules{
 		Providers: map[string]providers.Capabilities{}, DefaultProvider: c.DefaultProvider,
+		Ported: c.Routing.Ported,
+	}
+	for _, rule := range c.Routing.Rules {
+		r.Routing = append(r.Routing, intake.Rule(rule))
 	}
 	for _, known := range catalog.Known() {
 		if r.DefaultProvider == "" {

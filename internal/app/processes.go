@@ -9,6 +9,9 @@ import (
 	"github.com/oklog/run"
 	"go.uber.org/zap"
 
+	"tuma/internal/callback"
+	"tuma/internal/config"
+	"tuma/internal/listen"
 	"tuma/internal/tasks"
 )
 
@@ -46,7 +49,7 @@ func (a *App) AddWorker(g *run.Group) error {
 		err := a.addServer(g, name, tasks.TypeSubmit, a.Config.MaxInFlight, &tasks.Submit{
 			Store: a.Store, Queues: a.Queues, Entry: a.Entries[name], Backoff: a.backoff(),
 			Meter: a.meter, Log: a.Log, Stopping: stopping,
-			MaxRecipients: a.Config.BatchMax[name],
+			MaxRecipients: a.Config.BatchMax[name], Failover: a.failover(),
 		})
 		if err != nil {
 			return err
@@ -58,15 +61,26 @@ func (a *App) AddWorker(g *run.Group) error {
 		return err
 	}
 	a.AddSweeper(g)
+	rerouter := &tasks.Rerouter{
+		Store: a.Store, Queues: a.Queues, Failover: a.failover(),
+		Interval: a.Config.SweepInterval, Log: a.Log,
+	}
+	AddLoop(g, rerouter.Run)
 	// No handler claims another batch once the group ends.
 	g.Add(func() error { <-stopping; return nil }, func(error) { close(stopping) })
 	return nil
 }
 
-// AddPoller adds what a poller runs: the query server, the loop that hands queries out, a sweeper.
+func (a *App) failover() tasks.Failover {
+	return tasks.Failover{Rules: a.Rules, Entries: a.Entries}
+}
+
+// AddPoller adds what a poller runs: the query server, the loop that hands queries out, the callback
+// listener, a sweeper.
 func (a *App) AddPoller(g *run.Group) error {
 	poll := &tasks.Poll{
-		Store: a.Store, Queues: a.Queues, Entries: a.Entries, Backoff: a.backoff(),
+		Store: a.Store, Queues: a.Queues, Entries: a.Entries, Known: a.Rules.Providers,
+		Backoff: a.backoff(),
 		Timeout: a.Config.SubmitTimeout, ResendSame: a.Config.Lipad.ResendSameReference,
 		Meter: a.meter, Log: a.Log,
 	}
@@ -80,6 +94,37 @@ func (a *App) AddPoller(g *run.Group) error {
 	}
 	AddLoop(g, due.Run)
 	a.AddSweeper(g)
+	return a.addCallbacks(g)
+}
+
+// callbackStop is how long a callback in hand may take when the process stops.
+const callbackStop = finish / 2
+
+// addCallbacks adds the listener for callbacks, if there is a token, and the loop that tries kept
+// callbacks again.
+func (a *App) addCallbacks(g *run.Group) error {
+	receiver := callback.New(callback.Options{
+		Store: a.Store, Entries: a.Entries, Token: a.Config.CallbackToken.Value,
+		AuthKeys: map[string]func() string{
+			config.ProviderSozuri: a.Config.Sozuri.CallbackKey.Value,
+		},
+		Trusted: a.Config.TrustCallbacks, QueryTimeout: a.Config.SubmitTimeout,
+		Meter: callback.NewMeter(a.Registry, a.names()), Log: a.Log,
+	})
+	AddLoop(g, receiver.Run)
+	if !a.Config.CallbackToken.IsSet() {
+		a.Log.Info("no callbacks: TUMA_CALLBACK_TOKEN is not set")
+		return nil
+	}
+	server, err := listen.Open(listen.Options{
+		Setting: "TUMA_CALLBACK_ADDR", Addr: a.Config.CallbackAddr, Handler: receiver.Handler(),
+		Timeout: 10 * time.Second, Stop: callbackStop,
+	})
+	if err != nil {
+		return err
+	}
+	a.Log.Info("taking callbacks", zap.String("addr", server.Addr()))
+	AddLoop(g, server.Run)
 	return nil
 }
 

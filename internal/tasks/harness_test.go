@@ -126,7 +126,9 @@ func quick(o *state.Options) {
 func newRig(t testing.TB, change func(*state.Options)) *rig {
 	t.Helper()
 	url, namespace := redistest.Shared(t)
-	o := state.Options{URL: url, Namespace: namespace, Asks: []string{lipad}}
+	o := state.Options{URL: url, Namespace: namespace, Providers: []state.Provider{
+		{Name: lipad, Code: 'L', Asks: state.AskByBatch},
+	}}
 	quick(&o)
 	if change != nil {
 		change(&o)
@@ -203,6 +205,7 @@ func (r *rig) submit(stopping <-chan struct{}) *tasks.Submit {
 func (r *rig) poll() *tasks.Poll {
 	return &tasks.Poll{
 		Store: r.store, Queues: r.queues, Entries: map[string]catalog.Entry{lipad: r.entry},
+		Known:   map[string]providers.Capabilities{lipad: r.entry.Capabilities},
 		Backoff: r.backoff, Timeout: r.options.SubmitTimeout, ResendSame: true, Meter: r.meter,
 		Log: r.log,
 	}

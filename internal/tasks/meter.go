@@ -13,6 +13,7 @@ import (
 // Meter counts what workers and pollers do with providers. All reasons start at zero.
 type Meter struct {
 	submissions   *prometheus.CounterVec
+	verdicts      *prometheus.CounterVec
 	submitSeconds *prometheus.HistogramVec
 	queries       *prometheus.CounterVec
 	querySeconds  *prometheus.HistogramVec
@@ -37,7 +38,11 @@ func NewMeter(registry prometheus.Registerer, names []string) *Meter {
 	}
 	m := &Meter{
 		submissions: counter("tuma_submissions_total",
-			"Requests sent to a provider, by verdict and reason.", "provider", "verdict", "reason"),
+			"Requests sent to a provider, by the verdict with the most evidence of an effect, and its "+
+				"reason.", "provider", "verdict", "reason"),
+		verdicts: counter("tuma_verdicts_total",
+			"What answers to requests meant for their recipients, each counted.",
+			"provider", "verdict", "reason"),
 		submitSeconds: seconds("tuma_submission_seconds", "Time from begin send to the answer."),
 		queries: counter("tuma_queries_total",
 			"Status queries, by outcome: known, unknown, or the reason of a failure.",
@@ -58,9 +63,9 @@ func NewMeter(registry prometheus.Registerer, names []string) *Meter {
 
 func (m *Meter) startAtZero(name string) {
 	for _, verdict := range airtime.Verdicts() {
-		m.submissions.WithLabelValues(name, verdict.String(), "")
-		for _, reason := range airtime.Reasons() {
+		for _, reason := range append(airtime.Reasons(), airtime.NoReason) {
 			m.submissions.WithLabelValues(name, verdict.String(), string(reason))
+			m.verdicts.WithLabelValues(name, verdict.String(), string(reason))
 		}
 	}
 	m.queries.WithLabelValues(name, "known")
@@ -75,8 +80,29 @@ func (m *Meter) startAtZero(name string) {
 	m.settledTotal.WithLabelValues(name)
 }
 
-func (m *Meter) submitted(provider string, a providers.Answer, took time.Duration) {
-	m.submissions.WithLabelValues(provider, a.Verdict.String(), string(a.Reason)).Inc()
+// overall is the verdict and reason of an answer as a whole: that of the recipient with the most
+// evidence of an effect.
+func overall(a providers.Answer, recipients int) (airtime.Verdict, airtime.Reason) {
+	verdict, reason := a.Verdict, a.Reason
+	for i, line := range a.Lines {
+		first := i == 0 && len(a.Lines) >= recipients // The default stands for nobody.
+		if first || providers.Evidence(line.Verdict) > providers.Evidence(verdict) {
+			verdict, reason = line.Verdict, line.Reason
+		}
+	}
+	return verdict, reason
+}
+
+func (m *Meter) submitted(
+	provider string, a providers.Answer, recipients int, took time.Duration,
+) {
+	verdict, reason := overall(a, recipients)
+	m.submissions.WithLabelValues(provider, verdict.String(), string(reason)).Inc()
+	for _, line := range a.Lines {
+		m.verdicts.WithLabelValues(provider, line.Verdict.String(), string(line.Reason)).Inc()
+	}
+	rest := max(0, recipients-len(a.Lines))
+	m.verdicts.WithLabelValues(provider, a.Verdict.String(), string(a.Reason)).Add(float64(rest))
 	m.submitSeconds.WithLabelValues(provider).Observe(took.Seconds())
 }
 

@@ -22,6 +22,8 @@ type Poll struct {
 	Store   *state.Store
 	Queues  *Queues
 	Entries map[string]catalog.Entry
+	// Known are all providers, on or off here.
+	Known   map[string]providers.Capabilities
 	Backoff Backoff
 	Timeout time.Duration
 	// ResendSame permits a second sending with the same reference where the provider allows it.
@@ -57,20 +59,36 @@ func (p *Poll) ProcessTask(ctx context.Context, t *asynq.Task) error {
 
 // ask makes the query and stores the answer; the text is for the dashboard.
 func (p *Poll) ask(ctx context.Context, b *state.Batch) (string, error) {
-	entry := p.Entries[b.Provider]
+	entry, known := p.Entries[b.Provider], p.Known[b.Provider]
 	rhythm := state.Rhythm{
 		Poll: b.Polls, Next: p.Backoff.Delay(b.Polls + 1), Slow: p.Backoff.Max,
-		Patience: entry.Capabilities.Patience,
+		Patience: known.Patience,
 	}
-	if entry.Querier == nil {
-		rhythm.Patience = 24 * time.Hour
+	if b.State == state.BatchDoubt && known.ResendWithin > 0 {
+		resending, err := p.Store.Resend(ctx, b)
+		if err != nil || resending.Ready || resending.Wait > 0 {
+			p.Queues.Ring(ctx, resending.Ring)
+			return resendText(resending), err
+		}
+	}
+	question := questionOf(b, known.Asks)
+	switch {
+	case known.Asks != providers.AskNothing && entry.Querier == nil:
 		_, err := p.Store.Observe(ctx, b.ID, nil, false, rhythm)
-		return b.Provider + " is not configured here, or cannot be asked", err
+		return b.Provider + " is not configured here", err
+	case known.Asks != providers.AskByBatch && len(question.Recipients) == 0:
+		// Nobody can be asked about: the batch is only looked at so that people are told in time.
+		rhythm.Next = max(time.Minute, known.Patience-b.Age+time.Second)
+		rhythm.Slow = max(rhythm.Slow, seldom)
+		_, err := p.Store.Observe(ctx, b.ID, nil, false, rhythm)
+		return "nobody can be asked about: a callback or a person decides", err
+	case known.Asks == providers.AskByRecipient:
+		rhythm.Next = p.Backoff.Delay(1 + b.Polls*len(question.Recipients)/max(b.Open, 1))
 	}
 	asked := time.Now()
 	query, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
-	standing, err := entry.Querier.Query(query, providers.Question{BatchID: b.ID})
+	standing, err := entry.Querier.Query(query, question)
 	p.Meter.queried(b.Provider, standing, err, time.Since(asked))
 	switch {
 	case err != nil:
@@ -83,11 +101,50 @@ func (p *Poll) ask(ctx context.Context, b *state.Batch) (string, error) {
 		}
 		observed, stored := p.Store.Observe(ctx, b.ID, nil, false, rhythm)
 		return fmt.Sprintf("no answer, next query in %s", observed.Next.Round(time.Second)), stored
-	case !standing.Known:
+	case !standing.Known && known.Asks == providers.AskByBatch:
 		return p.notKnown(ctx, b, entry, rhythm)
 	default:
 		return p.observe(ctx, b, standing, rhythm)
 	}
+}
+
+// seldom is the rhythm of looking at what only people can settle.
+const seldom = 24 * time.Hour
+
+// askedAtOnce is how many recipients one query asks about, where each is a request of its own.
+const askedAtOnce = 200
+
+// questionOf asks about a batch; where each recipient is asked about by the provider's id, about as
+// many open ones as one query takes, the next ones next time.
+func questionOf(b *state.Batch, asks providers.Asking) providers.Question {
+	question := providers.Question{BatchID: b.ID}
+	if asks != providers.AskByRecipient {
+		return question
+	}
+	var open []providers.Asked
+	for _, m := range b.Members {
+		if m.Here && !m.Status.Settled() && m.ProviderReference != "" {
+			open = append(open, providers.Asked{
+				Phone: m.Phone, ProviderReference: m.ProviderReference,
+			})
+		}
+	}
+	if len(open) <= askedAtOnce {
+		question.Recipients = open
+		return question
+	}
+	for i := range askedAtOnce {
+		question.Recipients = append(question.Recipients,
+			open[(max(b.Polls-1, 0)*askedAtOnce+i)%len(open)])
+	}
+	return question
+}
+
+func resendText(r state.Resending) string {
+	if r.Ready {
+		return "in doubt: sent again, while the provider recognises it"
+	}
+	return "in doubt: may be sent again in " + r.Wait.Round(time.Second).String()
 }
 
 func (p *Poll) notKnown(
@@ -136,7 +193,7 @@ func (p *Poll) observe(
 			p.Meter.unrecognised(b.Provider)
 		default:
 			facts = append(facts, state.Observation{
-				Position: position, Status: line.Status, Reason: reasonOf(line.Status),
+				Position: position, Status: line.Status, Reason: airtime.ReasonOf(line.Status),
 				ProviderReference: line.ProviderReference, Message: line.Message,
 			})
 		}
@@ -152,12 +209,4 @@ func (p *Poll) observe(
 	p.Meter.settled(b.Provider, observed.Settled)
 	return fmt.Sprintf("%d: %d changed, %d settled, %d open", len(b.Members), observed.Changed,
 		observed.Settled, observed.Open), nil
-}
-
-// reasonOf is the reason of a status that the provider reports.
-func reasonOf(s airtime.Status) airtime.Reason {
-	if s == airtime.Failed || s == airtime.Reversed || s == airtime.Refunded {
-		return airtime.ReasonProvider
-	}
-	return airtime.NoReason
 }

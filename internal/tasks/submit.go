@@ -36,6 +36,7 @@ type Submit struct {
 	Stopping <-chan struct{}
 	// MaxRecipients caps batches below the provider's own maximum; zero leaves it.
 	MaxRecipients int
+	Failover      Failover
 }
 
 var _ asynq.Handler = (*Submit)(nil)
@@ -81,6 +82,10 @@ func (s *Submit) work(ctx context.Context, until time.Time, sum *tally) (state.I
 			return "", err
 		}
 		s.Queues.Ring(ctx, claim.Ring)
+		if claim.Idle == state.IdleRate && time.Now().Add(claim.Wait).Before(until) {
+			s.rest(claim.Wait)
+			continue
+		}
 		if claim.Batch == nil {
 			return claim.Idle, nil
 		}
@@ -112,6 +117,14 @@ func (s *Submit) limit() int {
 		limit = min(limit, s.MaxRecipients)
 	}
 	return limit
+}
+
+// rest waits until the provider's rate leaves room, or the process stops.
+func (s *Submit) rest(wait time.Duration) {
+	select {
+	case <-s.Stopping:
+	case <-time.After(wait):
+	}
 }
 
 func (s *Submit) stopping() bool {
@@ -159,7 +172,7 @@ func (s *Submit) send(
 	wire, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	answer := submission.Send(wire)
-	s.Meter.submitted(s.Entry.Capabilities.Name, answer, time.Since(asked))
+	s.Meter.submitted(s.Entry.Capabilities.Name, answer, len(b.Members), time.Since(asked))
 	return s.record(ctx, b, attempt, answer)
 }
 
@@ -208,12 +221,19 @@ func (s *Submit) record(
 	if err != nil {
 		return recorded, err
 	}
-	s.Queues.Ring(ctx, recorded.Ring)
+	for i := range recorded.Rings {
+		s.Queues.Ring(ctx, &recorded.Rings[i])
+	}
+	_, reason := overall(answer, len(b.Members))
+	message := answer.Message
+	if len(answer.Lines) >= len(b.Members) {
+		message = "" // It is about those whom the lines leave out.
+	}
 	s.Log.Info("batch recorded", zap.String("batch", b.ID), zap.Int("attempt", attempt),
 		zap.String("provider", b.Provider), zap.Int("recipients", len(b.Members)),
 		zap.Int("accepted", recorded.Accepted), zap.Int("rejected", recorded.Rejected),
 		zap.Int("returned", recorded.Returned), zap.Int("in_doubt", recorded.InDoubt),
-		zap.String("reason", string(answer.Reason)), zap.String("message", answer.Message),
+		zap.String("reason", string(reason)), zap.String("message", message),
 		zap.Bool("stale", recorded.Stale))
 	return recorded, nil
 }
@@ -227,8 +247,17 @@ func (s *Submit) translate(b *state.Batch, attempt int, answer providers.Answer)
 		},
 		Pause: answer.Pause, PauseFor: answer.RetryAfter,
 	}
+	a.NextPoll = s.Entry.Capabilities.Patience
 	if s.Entry.Querier != nil {
 		a.NextPoll = s.Backoff.Delay(1)
+	}
+	if whole := a.Default; whole.Verdict == airtime.Refused && len(answer.Lines) == 0 {
+		for i := range b.Members { // Only those that another provider takes are an exception.
+			whole.Position = i
+			if whole.Next = s.Failover.refused(&b.Members[i], b.Provider, whole.Reason); whole.Next != "" {
+				a.Verdicts = append(a.Verdicts, whole)
+			}
+		}
 	}
 	positions := positionsOf(b)
 	for _, line := range answer.Lines {
@@ -237,10 +266,14 @@ func (s *Submit) translate(b *state.Batch, attempt int, answer providers.Answer)
 			s.Meter.unplaced(b.Provider, 1)
 			continue
 		}
-		a.Verdicts = append(a.Verdicts, state.Verdict{
+		verdict := state.Verdict{
 			Position: position, Verdict: line.Verdict, Reason: line.Reason,
 			ProviderReference: line.ProviderReference, Message: line.Message,
-		})
+		}
+		if line.Verdict == airtime.Refused {
+			verdict.Next = s.Failover.refused(&b.Members[position], b.Provider, line.Reason)
+		}
+		a.Verdicts = append(a.Verdicts, verdict)
 	}
 	return a
 }

@@ -73,7 +73,8 @@ func read(r providers.Response, secrets ...string) (providers.Answer, bool) {
 		return readLines(body, r, secrets), true
 	}
 	message, code := string(body.Message), body.Code.Trimmed()
-	if id, clear := providers.ReadID(body.RequestID); id != "" || !clear || code != "" && ambiguous(code) {
+	id, clear := providers.ReadID(body.RequestID)
+	if id != "" || !clear || code != "" && ambiguous(code) {
 		return unclear(r, "code "+code+": "+message, secrets), true
 	}
 	return refusedWhole(r, effective(r.Status, code), message, secrets)

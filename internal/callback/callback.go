@@ -1,0 +1,322 @@
+// Package callback takes what providers report by themselves. Nothing here decides on a provider's
+// word alone: a callback brings a query forward or is confirmed by one, where the provider can be
+// asked at all; and it is stored before it is answered, because some are never sent again.
+package callback
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"tuma/internal/airtime"
+	"tuma/internal/providers"
+	"tuma/internal/providers/catalog"
+	"tuma/internal/state"
+)
+
+const (
+	// maxBody bounds a callback: they hold one recipient each.
+	maxBody = 64 << 10
+	// storeTimeout bounds what the state takes.
+	storeTimeout = 5 * time.Second
+	// validateTimeout bounds the answer to a provider that is waiting to pay.
+	validateTimeout = 2 * time.Second
+)
+
+// Store is the state as callbacks need it.
+type Store interface {
+	Hint(ctx context.Context, batch string) (bool, error)
+	Apply(ctx context.Context, c state.Callback) (state.Placement, error)
+	Keep(ctx context.Context, c state.Callback) (state.Placement, error)
+	Kept(ctx context.Context, limit int, lease time.Duration) ([]state.Kept, error)
+	Validate(ctx context.Context, v state.Validation) (bool, error)
+	Unplaced(ctx context.Context, provider, why string, body []byte) error
+	Load(ctx context.Context, id string) (*state.Batch, error)
+	Observe(
+		ctx context.Context, batch string, facts []state.Observation, known bool, r state.Rhythm,
+	) (state.Observed, error)
+}
+
+var _ Store = (*state.Store)(nil)
+
+// Options are the settings of a Receiver.
+type Options struct {
+	Store   Store
+	Entries map[string]catalog.Entry
+	// Token returns the secret in the path; it is asked each time, since it may be rotated.
+	Token func() string
+	// AuthKeys return the key that a provider's callbacks carry in their body, by provider.
+	AuthKeys map[string]func() string
+	// Trusted are the providers whose word is taken without a query.
+	Trusted []string
+	// QueryTimeout bounds one confirming query.
+	QueryTimeout time.Duration
+	Meter        *Meter
+	Log          *zap.Logger
+}
+
+// Receiver takes callbacks over HTTP, and tries those again that could not be applied at once.
+type Receiver struct{ o Options }
+
+// New returns a receiver.
+func New(o Options) *Receiver { return &Receiver{o} }
+
+// routes are the addresses that providers are given, behind the token.
+var routes = []struct {
+	path, provider string
+	serve          func(*Receiver, http.ResponseWriter, *call)
+}{
+	{"lipad", "lipad", (*Receiver).report},
+	{"africastalking/status", "africastalking", (*Receiver).report},
+	{"africastalking/validation", "africastalking", (*Receiver).validate},
+	{"sozuri", "sozuri", (*Receiver).report},
+}
+
+// Handler serves POST /callbacks/{token}/…. A wrong token is not found, like everything else.
+func (r *Receiver) Handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, route := range routes {
+		entry, on := r.o.Entries[route.provider]
+		if !on {
+			continue
+		}
+		mux.HandleFunc("POST /callbacks/{token}/"+route.path,
+			func(w http.ResponseWriter, request *http.Request) {
+				if !same(request.PathValue("token"), r.o.Token()) {
+					r.o.Meter.took(route.provider, unauthorised)
+					http.NotFound(w, request)
+					return
+				}
+				c, ok := r.read(w, request, entry)
+				if ok {
+					route.serve(r, w, c)
+				}
+			})
+	}
+	return mux
+}
+
+// same compares two secrets in a time that tells nothing about them, their lengths included.
+func same(a, b string) bool {
+	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
+	return subtle.ConstantTimeCompare(x[:], y[:]) == 1 && b != ""
+}
+
+// call is one callback that has been received.
+type call struct {
+	entry catalog.Entry
+	name  string
+	media string
+	body  []byte
+}
+
+func (r *Receiver) read(
+	w http.ResponseWriter, request *http.Request, entry catalog.Entry,
+) (*call, bool) {
+	name := entry.Capabilities.Name
+	body, err := io.ReadAll(http.MaxBytesReader(w, request.Body, maxBody))
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		r.o.Meter.took(name, unreadable)
+		http.Error(w, "the body is larger than 64 KiB", http.StatusRequestEntityTooLarge)
+		return nil, false
+	}
+	if err != nil { // The provider has gone, or is too slow: it has no answer and knows it.
+		r.o.Meter.took(name, unreadable)
+		return nil, false
+	}
+	return &call{entry, name, request.Header.Get("Content-Type"), body}, true
+}
+
+// report takes what a provider says about one recipient.
+func (r *Receiver) report(w http.ResponseWriter, c *call) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	said, err := c.entry.Callbacks.ReadCallback(c.media, c.body)
+	switch key := r.o.AuthKeys[c.name]; {
+	case errors.Is(err, providers.ErrNotAirtime):
+		r.o.Meter.took(c.name, ignored)
+		ok(w)
+		return
+	case err != nil:
+		r.unreadable(ctx, w, c, err)
+		return
+	case key != nil && key() != "" && !same(said.AuthKey, key()):
+		r.o.Meter.took(c.name, unauthorised)
+		r.o.Log.Warn("callback without the key that the provider was given",
+			zap.String("provider", c.name))
+		http.Error(w, "wrong authKey", http.StatusForbidden)
+		return
+	}
+	what, err := r.take(ctx, c, said)
+	if err != nil {
+		r.o.Meter.took(c.name, refused)
+		r.o.Log.Warn("callback not stored; the provider is asked to send it again",
+			zap.String("provider", c.name), zap.Error(err))
+		notStored(w)
+		return
+	}
+	r.o.Meter.took(c.name, what)
+	ok(w)
+}
+
+func ok(w http.ResponseWriter) { _, _ = io.WriteString(w, "OK") }
+
+// notStored has the provider send its callback again.
+func notStored(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "10")
+	http.Error(w, "not stored", http.StatusServiceUnavailable)
+}
+
+// unreadable keeps a body that says nothing, for people, and refuses it.
+func (r *Receiver) unreadable(ctx context.Context, w http.ResponseWriter, c *call, cause error) {
+	r.o.Meter.took(c.name, unreadable)
+	err := r.o.Store.Unplaced(ctx, c.name, cause.Error(), c.body)
+	r.o.Log.Warn("callback not understood", zap.String("provider", c.name),
+		zap.NamedError("cause", cause), zap.Bool("kept", err == nil))
+	if err != nil {
+		notStored(w)
+		return
+	}
+	http.Error(w, cause.Error(), http.StatusBadRequest)
+}
+
+// take stores a callback. The word is what became of it.
+func (r *Receiver) take(ctx context.Context, c *call, said providers.Callback) (string, error) {
+	if !said.Status.Valid() {
+		r.o.Log.Warn("callback with a word that is not known; the recipient stays open",
+			zap.String("provider", c.name), zap.String("word", said.Code))
+	}
+	trusted := slices.Contains(r.o.Trusted, c.name)
+	if c.entry.Capabilities.Asks == providers.AskByBatch {
+		return r.ofBatch(ctx, c, said, trusted)
+	}
+	store := r.o.Store.Apply
+	if c.entry.Capabilities.Asks == providers.AskByRecipient && !trusted {
+		store = r.o.Store.Keep // Until a query has confirmed it.
+	}
+	placed, err := store(ctx, callbackOf(c.name, said))
+	if err != nil {
+		return "", err
+	}
+	r.note(c.name, placed)
+	return string(placed.Placed), nil
+}
+
+// ofBatch takes a callback that names our own reference: the batch's query is brought forward and
+// decides, unless the provider's word is trusted.
+func (r *Receiver) ofBatch(
+	ctx context.Context, c *call, said providers.Callback, trusted bool,
+) (string, error) {
+	if trusted && said.Status.Valid() {
+		return r.observe(ctx, c, said)
+	}
+	known, err := r.o.Store.Hint(ctx, said.BatchID)
+	if err != nil || known {
+		return hinted, err
+	}
+	return unplaced, r.o.Store.Unplaced(ctx, c.name, "no such batch", c.body)
+}
+
+// observe applies a trusted callback to the recipient of the batch that it names.
+func (r *Receiver) observe(ctx context.Context, c *call, said providers.Callback) (string, error) {
+	b, err := r.o.Store.Load(ctx, said.BatchID)
+	if errors.Is(err, state.ErrNotFound) {
+		return unplaced, r.o.Store.Unplaced(ctx, c.name, "no such batch", c.body)
+	}
+	if err != nil {
+		return "", err
+	}
+	at := slices.IndexFunc(b.Members, func(m state.Member) bool { return m.Phone == said.Phone })
+	if at < 0 {
+		return unplaced, r.o.Store.Unplaced(ctx, c.name, "nobody of that number in the batch", c.body)
+	}
+	observed, err := r.o.Store.Observe(ctx, b.ID, []state.Observation{{
+		Position: at, Status: said.Status, Reason: airtime.ReasonOf(said.Status),
+		ProviderReference: said.ProviderReference, Message: said.Message,
+	}}, true, state.Rhythm{Next: time.Second})
+	if err != nil {
+		return "", err
+	}
+	placement := state.Placement{
+		Placed: state.CallbackUnchanged, Batch: b.ID, Overpaid: observed.Overpaid,
+		OtherAmount: said.Amount.Currency != "" && said.Amount != b.Members[at].Amount,
+	}
+	if observed.Changed > 0 {
+		placement.Placed = state.CallbackApplied
+	}
+	r.note(c.name, placement)
+	return string(placement.Placed), nil
+}
+
+func callbackOf(provider string, said providers.Callback) state.Callback {
+	return state.Callback{
+		Provider: provider, ProviderReference: said.ProviderReference, Phone: said.Phone,
+		Amount: said.Amount, Status: said.Status, Reason: airtime.ReasonOf(said.Status),
+		Message: said.Message,
+	}
+}
+
+// note says what people should know about a callback that was placed.
+func (r *Receiver) note(provider string, p state.Placement) {
+	if p.OtherAmount {
+		r.o.Meter.otherAmount(provider)
+		r.o.Log.Warn("callback names another amount than was sent", zap.String("provider", provider),
+			zap.String("batch", p.Batch))
+	}
+	if p.Overpaid > 0 {
+		r.o.Log.Error("second effect seen: see enqueuer indoubt list",
+			zap.String("provider", provider), zap.String("batch", p.Batch))
+	}
+	if p.Placed == state.CallbackDropped {
+		r.o.Log.Warn("callback given up: it fits nobody", zap.String("provider", provider))
+	}
+}
+
+// validate answers a provider that is about to pay. When in doubt the answer is no: nobody is paid
+// whom we did not ask to be paid.
+func (r *Receiver) validate(w http.ResponseWriter, c *call) {
+	ctx, cancel := context.WithTimeout(context.Background(), validateTimeout)
+	defer cancel()
+	question, err := c.entry.Validations.ReadValidation(c.media, c.body)
+	if err != nil {
+		r.o.Meter.validated(c.name, validationUnreadable)
+		_ = r.o.Store.Unplaced(ctx, c.name, err.Error(), c.body) // The answer is the same.
+		verdict(w, http.StatusBadRequest, false)
+		return
+	}
+	ours, err := r.o.Store.Validate(ctx, state.Validation{
+		Provider: c.name, ID: question.ID, Phone: question.Phone, Amount: question.Amount,
+	})
+	switch {
+	case err != nil:
+		r.o.Meter.validated(c.name, validationUnavailable)
+		r.o.Log.Error("payment not vouched for: the state could not be asked",
+			zap.String("provider", c.name), zap.Error(err))
+	case !ours:
+		r.o.Meter.validated(c.name, validationRefused)
+		r.o.Log.Warn("payment not vouched for: nobody with this number and amount is on the wire",
+			zap.String("provider", c.name), zap.Stringer("phone", question.Phone),
+			zap.String("question", question.ID))
+	default:
+		r.o.Meter.validated(c.name, validationGiven)
+	}
+	verdict(w, http.StatusOK, err == nil && ours)
+}
+
+func verdict(w http.ResponseWriter, status int, ours bool) {
+	word := "Failed"
+	if ours {
+		word = "Validated"
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"status": word}) // The client has gone if so.
+}

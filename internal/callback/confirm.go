@@ -1,0 +1,104 @@
+package callback
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"tuma/internal/airtime"
+	"tuma/internal/providers"
+	"tuma/internal/state"
+)
+
+const (
+	// pace is the rhythm of looking for callbacks to be tried again.
+	pace = 200 * time.Millisecond
+	// keptAtOnce is how many are taken in hand at once, and questionsAtOnce how many of them are
+	// asked about at the same time.
+	keptAtOnce      = 100
+	questionsAtOnce = 8
+	// insist is how long a callback that says more than the provider's own answer is believed to be
+	// ahead of it. After that the answer counts, and the ordinary queries go on.
+	insist = 10 * time.Minute
+)
+
+// Run tries callbacks again that fitted nobody or wait to be confirmed, until the context ends.
+func (r *Receiver) Run(ctx context.Context) error {
+	ticks := time.NewTicker(pace)
+	defer ticks.Stop()
+	for {
+		if err := r.round(ctx); err != nil && ctx.Err() == nil {
+			r.o.Log.Warn("kept callbacks not looked at; tried again", zap.Error(err))
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticks.C:
+		}
+	}
+}
+
+func (r *Receiver) round(ctx context.Context) error {
+	kept, err := r.o.Store.Kept(ctx, keptAtOnce, 2*r.o.QueryTimeout)
+	if err != nil {
+		return err
+	}
+	var all errgroup.Group
+	all.SetLimit(questionsAtOnce)
+	for _, k := range kept {
+		all.Go(func() error {
+			placed, err := r.retry(ctx, k)
+			if err != nil {
+				return err
+			}
+			if placed.Placed != state.CallbackKept {
+				r.o.Meter.took(k.Provider, string(placed.Placed))
+			}
+			r.note(k.Provider, placed)
+			return nil
+		})
+	}
+	return all.Wait()
+}
+
+// retry applies one kept callback: what the provider answers when it is asked about the id, or the
+// callback itself where that cannot be asked or is trusted.
+func (r *Receiver) retry(ctx context.Context, k state.Kept) (state.Placement, error) {
+	entry, on := r.o.Entries[k.Provider]
+	switch {
+	case !on:
+		return r.o.Store.Keep(ctx, k.Callback) // Another process may know the provider.
+	case entry.Capabilities.Asks != providers.AskByRecipient || slices.Contains(r.o.Trusted, k.Provider):
+		return r.o.Store.Apply(ctx, k.Callback)
+	}
+	line, found := r.ask(ctx, entry.Querier, k)
+	ahead := found && k.Status.Settled() && !line.Status.Settled() && k.Age < insist
+	if !found || !line.Status.Valid() || ahead {
+		return r.o.Store.Keep(ctx, k.Callback)
+	}
+	confirmed := k.Callback
+	confirmed.Status, confirmed.Reason = line.Status, airtime.ReasonOf(line.Status)
+	if line.Message != "" {
+		confirmed.Message = line.Message
+	}
+	return r.o.Store.Apply(ctx, confirmed)
+}
+
+// ask asks the provider about the id that a callback names.
+func (r *Receiver) ask(
+	ctx context.Context, querier providers.Querier, k state.Kept,
+) (providers.StandingLine, bool) {
+	ctx, cancel := context.WithTimeout(ctx, r.o.QueryTimeout)
+	defer cancel()
+	standing, err := querier.Query(ctx, providers.Question{Recipients: []providers.Asked{
+		{Phone: k.Phone, ProviderReference: k.ProviderReference},
+	}})
+	r.o.Meter.asked(k.Provider, err == nil && len(standing.Lines) > 0)
+	if err != nil || len(standing.Lines) == 0 {
+		return providers.StandingLine{}, false
+	}
+	return standing.Lines[0], true
+}

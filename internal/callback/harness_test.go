@@ -1,0 +1,334 @@
+package callback_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"tuma/internal/airtime"
+	"tuma/internal/callback"
+	"tuma/internal/proctest"
+	"tuma/internal/providers"
+	"tuma/internal/providers/catalog"
+	"tuma/internal/redistest"
+	"tuma/internal/state"
+	"tuma/internal/tasks"
+)
+
+// TestMain runs more tests at once than there are cores: they mostly wait.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "12"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(proctest.Suite{M: m})
+}
+
+const (
+	lipad  = "lipad"
+	at     = "africastalking"
+	sozuri = "sozuri"
+
+	// The two routes of Africa's Talking; the others are named after their provider.
+	atStatus     = "africastalking/status"
+	atValidation = "africastalking/validation"
+
+	// Secrets that must be seen nowhere.
+	token  = "t0ken-of-the-path"
+	apiKey = "k3y-at-the-provider"
+
+	// patience is how long a test waits for what should take a moment.
+	patience = 20 * time.Second
+)
+
+// world is a poller's callbacks in one process: a namespace on a real Redis, the real adapters, and
+// providers that answer as documented.
+type world struct {
+	options  state.Options
+	store    *state.Store
+	rdb      redis.UniversalClient
+	queues   *tasks.Queues
+	vendor   *vendor
+	entries  map[string]catalog.Entry
+	settings callback.Options
+	handler  http.Handler
+	registry *prometheus.Registry
+	meter    *tasks.Meter
+	log      *zap.Logger
+	logs     *observer.ObservedLogs
+	token    atomic.Pointer[string]
+}
+
+// newWorld builds a world on the shared Redis.
+func newWorld(t *testing.T, change func(*callback.Options)) *world {
+	t.Helper()
+	redisURL, namespace := redistest.Shared(t)
+	return newWorldAt(t, redisURL, namespace, change)
+}
+
+func newWorldAt(
+	t *testing.T, redisURL, namespace string, change func(*callback.Options),
+) *world {
+	t.Helper()
+	w := &world{options: state.Options{
+		URL: redisURL, Namespace: namespace, Providers: stateProviders(),
+		SubmitTimeout: 2 * time.Second, Guard: 200 * time.Millisecond,
+	}}
+	core, logs := observer.New(zap.DebugLevel)
+	w.log, w.logs = zap.New(core), logs
+	w.store = w.openStore(t)
+	rdb, err := state.Dial(w.options)
+	require.NoError(t, err)
+	w.rdb = rdb
+	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
+	w.queues, err = tasks.OpenQueues(w.options, w.log)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.queues.Close()) })
+	w.vendor = newVendor(t)
+	client := providers.NewClient(providers.ClientOptions{Timeout: w.options.SubmitTimeout})
+	t.Cleanup(client.Close)
+	w.entries = entriesAt(w.vendor.base, client)
+	w.registry = prometheus.NewRegistry()
+	w.meter = tasks.NewMeter(w.registry, []string{lipad, at, sozuri})
+	first := token
+	w.token.Store(&first)
+	w.settings = callback.Options{
+		Store: w.store, Entries: w.entries, QueryTimeout: time.Second, Log: w.log,
+		Token: func() string { return *w.token.Load() },
+		Meter: callback.NewMeter(w.registry, []string{lipad, at, sozuri}),
+	}
+	if change != nil {
+		change(&w.settings)
+	}
+	w.handler = callback.New(w.settings).Handler()
+	t.Cleanup(func() { w.leaksNothing(t) })
+	return w
+}
+
+// stateProviders are the traits of all providers, as programs give them to the state.
+func stateProviders() []state.Provider {
+	asks := map[providers.Asking]state.Asking{
+		providers.AskByBatch: state.AskByBatch, providers.AskByRecipient: state.AskByRecipient,
+	}
+	var list []state.Provider
+	for _, known := range catalog.Known() {
+		list = append(list, state.Provider{
+			Name: known.Name, Code: known.Code, Asks: asks[known.Asks],
+			ResendWithin: known.ResendWithin, Callbacks: known.Callbacks, Patience: known.Patience,
+		}) // Batches do not climb: a test sends everybody at once.
+	}
+	return list
+}
+
+// entriesAt builds the real adapters for one base URL.
+func entriesAt(base string, client *providers.Client) map[string]catalog.Entry {
+	secret := func() string { return apiKey }
+	return catalog.Build(catalog.Settings{
+		Client:         client,
+		Lipad:          &catalog.LipadSettings{BaseURL: base, Key: secret, Secret: secret},
+		AfricasTalking: &catalog.AfricasTalkingSettings{BaseURL: base, Username: "u", APIKey: secret},
+		Sozuri:         &catalog.SozuriSettings{BaseURL: base, Project: "p", APIKey: secret},
+	})
+}
+
+func (w *world) openStore(t *testing.T) *state.Store {
+	t.Helper()
+	store, err := state.Open(context.Background(), w.options)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	return store
+}
+
+// run starts the loop that tries kept callbacks again; stop ends it as a process does.
+func (w *world) run(t *testing.T, o callback.Options) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	receiver := callback.New(o)
+	done.Go(func() { _ = receiver.Run(ctx) })
+	stop = sync.OnceFunc(func() {
+		cancel()
+		done.Wait()
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+// phonePattern finds a full phone number.
+const phonePattern = `\b(254|0)7\d{8}\b`
+
+// leaksNothing looks for phone numbers and secrets in every log line and metric.
+func (w *world) leaksNothing(t *testing.T) {
+	t.Helper()
+	var shown strings.Builder
+	for _, entry := range w.logs.All() {
+		fmt.Fprintln(&shown, entry.Message, entry.ContextMap())
+	}
+	families, err := w.registry.Gather()
+	require.NoError(t, err)
+	for _, family := range families {
+		fmt.Fprintln(&shown, family)
+	}
+	require.NotRegexp(t, phonePattern, shown.String(), "a phone number was shown")
+	for _, secret := range []string{token, apiKey} {
+		require.NotContains(t, shown.String(), secret, "a secret was shown")
+	}
+}
+
+// post sends a callback and returns the answer.
+func (w *world) post(path, mediaType, body string) *httptest.ResponseRecorder {
+	request := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+	request.Header.Set("Content-Type", mediaType)
+	recorder := httptest.NewRecorder()
+	w.handler.ServeHTTP(recorder, request)
+	return recorder
+}
+
+const (
+	asJSON = "application/json"
+	asForm = "application/x-www-form-urlencoded"
+)
+
+// tell posts a JSON callback that must be taken.
+func (w *world) tell(t *testing.T, route, body string) {
+	t.Helper()
+	answer := w.post("/callbacks/"+token+"/"+route, asJSON, body)
+	require.Equal(t, http.StatusOK, answer.Code, answer.Body)
+	require.Equal(t, "OK", answer.Body.String())
+}
+
+func phone(i int) airtime.MSISDN {
+	return airtime.MSISDNFromE164(fmt.Sprintf("2547%08d", i))
+}
+
+// disbursal makes one of n recipients of KES 10 whose phone numbers begin at the first-th.
+func disbursal(provider, reference string, first, n int) state.Disbursal {
+	d := state.Disbursal{Reference: reference, Provider: provider, Currency: "KES"}
+	for i := range n {
+		d.Recipients = append(d.Recipients, airtime.Recipient{
+			Phone: phone(first + i), Amount: airtime.Money{Minor: 10_00, Currency: "KES"},
+		})
+	}
+	return d
+}
+
+func (w *world) accept(t *testing.T, d state.Disbursal) {
+	t.Helper()
+	inlet := tasks.Inlet{Store: w.store, Queues: w.queues}
+	outcomes, err := inlet.Accept(context.Background(), []state.Disbursal{d})
+	require.NoError(t, err)
+	require.Equal(t, []state.Outcome{state.Accepted}, outcomes)
+}
+
+// send runs one turn of a provider's worker in the test's own goroutine.
+func (w *world) send(t *testing.T, provider string) {
+	t.Helper()
+	submit := &tasks.Submit{
+		Store: w.store, Queues: w.queues, Entry: w.entries[provider], Meter: w.meter, Log: w.log,
+		Backoff: tasks.Backoff{Initial: time.Hour, Max: time.Hour, Multiplier: 1},
+	}
+	err := submit.ProcessTask(context.Background(), asynq.NewTask(tasks.TypeSubmit, []byte("{}")))
+	require.NoError(t, err)
+}
+
+// query makes the queries that are due and returns how many those were.
+func (w *world) query(t *testing.T) int {
+	t.Helper()
+	ctx := context.Background()
+	poll := &tasks.Poll{
+		Store: w.store, Queues: w.queues, Entries: w.entries, Timeout: time.Second, Meter: w.meter,
+		Known:   map[string]providers.Capabilities{lipad: w.entries[lipad].Capabilities},
+		Backoff: tasks.Backoff{Initial: time.Hour, Max: time.Hour, Multiplier: 1}, Log: w.log,
+	}
+	due, err := w.store.Due(ctx, 100, time.Minute)
+	require.NoError(t, err)
+	for _, p := range due {
+		payload := fmt.Sprintf(`{"batch":%q,"provider":%q,"number":%d}`, p.Batch, p.Provider, p.Number)
+		err := poll.ProcessTask(ctx, asynq.NewTask(tasks.TypePoll, []byte(payload)))
+		require.NoError(t, err)
+	}
+	return len(due)
+}
+
+// rows reads the recipients of a disbursal.
+func (w *world) rows(t *testing.T, reference string) []state.Row {
+	t.Helper()
+	var rows []state.Row
+	err := w.store.Report(context.Background(), state.KindDisbursal, reference,
+		func(r state.Row) error {
+			rows = append(rows, r)
+			return nil
+		})
+	require.NoError(t, err)
+	return rows
+}
+
+// is wants all recipients of a disbursal to have one status.
+func (w *world) is(t *testing.T, reference string, status airtime.Status) {
+	t.Helper()
+	for _, row := range w.rows(t, reference) {
+		require.Equal(t, status, row.Status, "%s of %s", row.Phone, reference)
+	}
+}
+
+// becomes waits until all recipients of a disbursal have one status.
+func (w *world) becomes(t *testing.T, reference string, status airtime.Status) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		for _, row := range w.rows(t, reference) {
+			if row.Status != status {
+				return false
+			}
+		}
+		return true
+	}, patience, 10*time.Millisecond, "%s: not all became %s", reference, status)
+}
+
+func (w *world) figures(t *testing.T) state.Figures {
+	t.Helper()
+	figures, err := w.store.Figures(context.Background())
+	require.NoError(t, err)
+	return figures
+}
+
+// balanced recounts the books.
+func (w *world) balanced(t *testing.T) {
+	t.Helper()
+	audit, err := w.store.Verify(context.Background(), nil)
+	require.NoError(t, err)
+	require.Empty(t, audit.Drift)
+}
+
+// count returns the value of a counter whose labels have these values, in the order of their names.
+func (w *world) count(t *testing.T, name string, values ...string) int {
+	t.Helper()
+	families, err := w.registry.Gather()
+	require.NoError(t, err)
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			var have []string
+			for _, pair := range metric.GetLabel() {
+				have = append(have, pair.GetValue())
+			}
+			if family.GetName() == name && strings.Join(have, " ") == strings.Join(values, " ") {
+				return int(metric.GetCounter().GetValue())
+			}
+		}
+	}
+	t.Fatalf("no metric %s%v", name, values)
+	return 0
+}

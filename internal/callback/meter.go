@@ -1,0 +1,89 @@
+package callback
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tuma/internal/state"
+)
+
+// What becomes of a callback, beside the words of state.Placed.
+const (
+	hinted       = "hinted"       // It brought a query forward, which decides.
+	ignored      = "ignored"      // It concerns another product.
+	unreadable   = "unreadable"   // Its body says nothing; kept for people.
+	unplaced     = "unplaced"     // It names a batch that is not ours; kept for people.
+	unauthorised = "unauthorised" // Its token or key is wrong.
+	refused      = "refused"      // It could not be stored.
+)
+
+// What a provider is told that asks before it pays.
+const (
+	validationGiven       = "validated"
+	validationRefused     = "refused"
+	validationUnreadable  = "unreadable"
+	validationUnavailable = "unavailable"
+)
+
+// Meter counts callbacks. All words start at zero.
+type Meter struct {
+	callbacks     *prometheus.CounterVec
+	validations   *prometheus.CounterVec
+	confirmations *prometheus.CounterVec
+	amounts       *prometheus.CounterVec
+}
+
+// NewMeter registers the metrics for the providers that are on.
+func NewMeter(registry prometheus.Registerer, names []string) *Meter {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help},
+			append([]string{"provider"}, labels...))
+		registry.MustRegister(c)
+		return c
+	}
+	m := &Meter{
+		callbacks: counter("tuma_callbacks_total",
+			"Callbacks received or tried again, by what became of them.", "result"),
+		validations: counter("tuma_validations_total",
+			"Questions of providers before they pay, by the answer.", "answer"),
+		confirmations: counter("tuma_callback_queries_total",
+			"Queries that confirm callbacks, by whether they were answered.", "answered"),
+		amounts: counter("tuma_callback_amount_mismatches_total",
+			"Callbacks that name another amount than was sent."),
+	}
+	for _, name := range names {
+		for _, word := range []string{
+			hinted, ignored, unreadable, unplaced, unauthorised, refused,
+			string(state.CallbackApplied), string(state.CallbackUnchanged),
+			string(state.CallbackKept), string(state.CallbackDropped),
+		} {
+			m.callbacks.WithLabelValues(name, word)
+		}
+		for _, answer := range []string{
+			validationGiven, validationRefused, validationUnreadable, validationUnavailable,
+		} {
+			m.validations.WithLabelValues(name, answer)
+		}
+		m.confirmations.WithLabelValues(name, "true")
+		m.confirmations.WithLabelValues(name, "false")
+		m.amounts.WithLabelValues(name)
+	}
+	return m
+}
+
+func (m *Meter) took(provider, what string) {
+	m.callbacks.WithLabelValues(provider, what).Inc()
+}
+
+func (m *Meter) validated(provider, answer string) {
+	m.validations.WithLabelValues(provider, answer).Inc()
+}
+
+func (m *Meter) asked(provider string, answered bool) {
+	word := "false"
+	if answered {
+		word = "true"
+	}
+	m.confirmations.WithLabelValues(provider, word).Inc()
+}
+
+func (m *Meter) otherAmount(provider string) { m.amounts.WithLabelValues(provider).Inc() }

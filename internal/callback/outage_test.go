@@ -1,0 +1,204 @@
+package callback_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/airtime"
+	"tuma/internal/redistest"
+)
+
+// notStored wants the answer that has a provider send it again.
+func notStored(t *testing.T, answer *httptest.ResponseRecorder) {
+	t.Helper()
+	require.Equal(t, http.StatusServiceUnavailable, answer.Code, answer.Body)
+	require.NotEmpty(t, answer.Header().Get("Retry-After"))
+}
+
+// TestWithoutRedisNothingIsTakenAndNobodyVouchedFor, and when it is back everything is as it was.
+func TestWithoutRedisNothingIsTakenAndNobodyVouchedFor(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	w := newWorldAt(t, server.URL(), "ns", nil)
+	w.accept(t, disbursal(at, "d", 1, 1))
+	w.send(t, at)
+	ours := atQuestion("ATXid_1", phone(1).Digits(), `"10.00"`)
+	server.Stop()
+	var all sync.WaitGroup // The client of Redis insists for seconds before it gives up.
+	post := func(route, body string) func() *httptest.ResponseRecorder {
+		var answer *httptest.ResponseRecorder
+		all.Go(func() { answer = w.post("/callbacks/"+token+"/"+route, asJSON, body) })
+		return func() *httptest.ResponseRecorder { return answer }
+	}
+	var refused, failed []func() *httptest.ResponseRecorder
+	for route, row := range documented {
+		if route == atValidation {
+			failed = append(failed, post(route, row.body), post(route, ours))
+			continue
+		}
+		refused = append(refused, post(route, row.body), post(route, "no object"))
+	}
+	all.Wait()
+	for _, answer := range refused {
+		notStored(t, answer())
+	}
+	for _, answer := range failed {
+		require.Equal(t, http.StatusOK, answer().Code)
+		require.JSONEq(t, `{"status":"Failed"}`, answer().Body.String(), "ours or not, who knows")
+	}
+	for _, provider := range []string{lipad, at, sozuri} {
+		require.Equal(t, 1, w.count(t, "tuma_callbacks_total", provider, "refused"))
+	}
+	require.Equal(t, 2, w.count(t, "tuma_validations_total", "unavailable", at))
+
+	server.Restart()
+	require.Eventually(t, func() bool {
+		answer := w.post("/callbacks/"+token+"/"+atValidation, asJSON, ours)
+		return answer.Body.String() == `{"status":"Validated"}`+"\n"
+	}, patience, 20*time.Millisecond)
+	w.tell(t, atStatus, documented[atStatus].body)
+}
+
+// TestAFrozenRedisDelaysNoValidation: the provider is waiting to pay.
+func TestAFrozenRedisDelaysNoValidation(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	w := newWorldAt(t, server.URL(), "ns", nil)
+	server.Pause()
+	began := time.Now()
+	answer := w.post("/callbacks/"+token+"/"+atValidation, asJSON,
+		documented[atValidation].body)
+	require.Less(t, time.Since(began), 4*time.Second)
+	server.Resume()
+	require.Equal(t, http.StatusOK, answer.Code)
+	require.JSONEq(t, `{"status":"Failed"}`, answer.Body.String())
+}
+
+// fill sets the memory limit so that a share of it is in use, and waits until the store knows it.
+func (w *world) fill(t *testing.T, share float64) {
+	t.Helper()
+	ctx := context.Background()
+	info, err := w.rdb.Info(ctx, "memory").Result()
+	require.NoError(t, err)
+	var used float64
+	for line := range strings.Lines(info) {
+		if text, found := strings.CutPrefix(line, "used_memory:"); found {
+			_, err := fmt.Sscan(text, &used)
+			require.NoError(t, err)
+		}
+	}
+	limit := fmt.Sprint(int64(used / share))
+	require.NoError(t, w.rdb.ConfigSet(ctx, "maxmemory", limit).Err())
+	time.Sleep(600 * time.Millisecond)
+}
+
+// TestAFullRedisKeepsNothingNewAndLosesNothing: what would have to be kept is refused, and what
+// moves somebody on goes through.
+func TestAFullRedisKeepsNothingNewAndLosesNothing(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	w := newWorldAt(t, server.URL(), "ns", nil)
+	w.accept(t, disbursal(sozuri, "s", 1, 1))
+	w.send(t, sozuri)
+	w.accept(t, disbursal(lipad, "l", 10, 1))
+	w.send(t, lipad)
+	w.accept(t, disbursal(at, "a", 20, 1))
+	w.send(t, at)
+	for _, share := range []float64{0.85, 1.25} {
+		w.fill(t, share)
+		for _, route := range []string{atStatus, sozuri, lipad} {
+			notStored(t, w.post("/callbacks/"+token+"/"+route, asJSON, documented[route].body))
+			notStored(t, w.post("/callbacks/"+token+"/"+route, asJSON, "no object"))
+		}
+	}
+	figures := w.figures(t)
+	require.Zero(t, figures.Kept+figures.Unplaced)
+
+	w.tell(t, sozuri, sozuriBody(sozText(0), phone(1).Digits(), "KES 10.00", "success"))
+	w.is(t, "s", airtime.Successful)
+	batch := w.rows(t, "l")[0].Batch
+	w.tell(t, lipad, lipadBody(batch, phone(10).Digits(), "602"))
+	w.queried(t)
+	question := atQuestion("ATXid_1", phone(20).Digits(), "10")
+	answer := w.post("/callbacks/"+token+"/"+atValidation, asJSON, question)
+	require.JSONEq(t, `{"status":"Validated"}`, answer.Body.String())
+	w.balanced(t)
+}
+
+// TestAPollerThatDiesAfterStoringLosesNothing: another one confirms what it has stored, be it
+// before it was taken in hand or in the middle of that.
+func TestAPollerThatDiesAfterStoringLosesNothing(t *testing.T) {
+	t.Parallel()
+	for _, inHand := range []bool{false, true} {
+		t.Run(fmt.Sprint("in hand ", inHand), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, nil)
+			w.accept(t, disbursal(at, "d", 1, 2))
+			w.send(t, at)
+			w.vendor.say(atID(0), "Success")
+			w.vendor.say(atID(1), "Success")
+			for i := range 2 {
+				w.tell(t, atStatus,
+					atBody(atID(i), phone(1+i).Digits(), "Success"))
+			}
+			if inHand {
+				kept, err := w.store.Kept(context.Background(), 10, 300*time.Millisecond)
+				require.NoError(t, err)
+				require.Len(t, kept, 2)
+			}
+			other := w.settings
+			other.Store = w.openStore(t)
+			w.run(t, other)
+			w.becomes(t, "d", airtime.Successful)
+			require.Zero(t, w.figures(t).Kept)
+		})
+	}
+}
+
+// TestTwoPollersShareTheQuestions: each kept callback is taken in hand by one of them.
+func TestTwoPollersShareTheQuestions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	const n = 50
+	w.accept(t, disbursal(at, "d", 1, n))
+	w.send(t, at)
+	for range 2 {
+		other := w.settings
+		other.Store = w.openStore(t)
+		w.run(t, other)
+	}
+	for i := range n {
+		w.vendor.say(atID(i), "Success")
+		w.tell(t, atStatus, atBody(atID(i), phone(1+i).Digits(), "Success"))
+	}
+	w.becomes(t, "d", airtime.Successful)
+	require.Equal(t, n, w.vendor.asked(), "one question for each")
+	w.settledOnce(t, "d", n)
+	w.balanced(t)
+}
+
+// settledOnce wants one result for each of the n recipients of a disbursal.
+func (w *world) settledOnce(t *testing.T, reference string, n int) {
+	t.Helper()
+	results, err := w.rdb.XRange(context.Background(), "{"+w.options.Namespace+"}:results", "-",
+		"+").Result()
+	require.NoError(t, err)
+	times := map[any]int{}
+	for _, result := range results {
+		if result.Values["reference"] == reference {
+			times[result.Values["phone_number"]]++
+		}
+	}
+	require.Len(t, times, n)
+	for number, count := range times {
+		require.Equal(t, 1, count, "%s settled more than once", number)
+	}
+}

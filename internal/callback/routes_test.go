@@ -1,0 +1,265 @@
+package callback_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	gotoken "go/token"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/callback"
+)
+
+// documented are the routes with a body as the provider's page has it, and the answer to it when
+// nothing is on the wire.
+var documented = map[string]struct{ body, provider, answer string }{
+	"lipad": {
+		lipadBody("da091c64-07d6-4a7c-9a9f-e0134869166c", "254711000111", "602"), lipad, "OK",
+	},
+	atStatus: {atBody(atID(7), "254711000111", "Success"), at, "OK"},
+	atValidation: {
+		atQuestion("ATXid_1", "254711000111", "500.00"), at, `{"status":"Failed"}` + "\n",
+	},
+	"sozuri": {sozuriBody("5015342", "254711000111", "KES 1000.00", "success"), sozuri, "OK"},
+}
+
+// formOf spells a JSON object as a form.
+func formOf(t *testing.T, body string) string {
+	t.Helper()
+	var fields map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal([]byte(body), &fields))
+	form := url.Values{}
+	for name, value := range fields {
+		form.Set(name, strings.Trim(string(value), `"`))
+	}
+	return form.Encode()
+}
+
+func TestDocumentedBodiesAreTakenAsJSONAndAsForms(t *testing.T) {
+	t.Parallel()
+	for route, row := range documented {
+		for mediaType, body := range map[string]string{
+			asJSON: row.body, asForm: formOf(t, row.body), "": row.body,
+			asForm + "; charset=UTF-8": formOf(t, row.body), "text/plain": row.body,
+		} {
+			t.Run(route+" as "+mediaType, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, nil)
+				answer := w.post("/callbacks/"+token+"/"+route, mediaType, body)
+				require.Equal(t, http.StatusOK, answer.Code)
+				require.Equal(t, row.answer, answer.Body.String())
+				require.Zero(t, w.count(t, "tuma_callbacks_total", row.provider, "unreadable"))
+				if route == "lipad" {
+					require.EqualValues(t, 1, w.figures(t).Unplaced, "the batch is not ours")
+				}
+			})
+		}
+	}
+}
+
+func TestAWrongTokenIsLikeAnUnknownPath(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	unknown := w.post("/callbacks/"+token+"/nobody", asJSON, "{}")
+	require.Equal(t, http.StatusNotFound, unknown.Code)
+	for route, row := range documented {
+		for _, wrong := range []string{
+			"x", token[:1], token[:len(token)-1], token + "x", "x" + token, strings.ToUpper(token),
+			token + "%20", "%00", strings.Repeat(token, 2),
+		} {
+			answer := w.post("/callbacks/"+wrong+"/"+route, asJSON, row.body)
+			require.Equal(t, unknown.Code, answer.Code, "%s: %s", route, wrong)
+			require.Equal(t, unknown.Body.String(), answer.Body.String())
+			require.Equal(t, unknown.Header(), answer.Header())
+		}
+		require.Positive(t, w.count(t, "tuma_callbacks_total", row.provider, "unauthorised"))
+	}
+	figures := w.figures(t)
+	require.Zero(t, figures.Kept+figures.Unplaced, "a stranger has nothing stored")
+}
+
+// TestWithoutATokenNothingIsFound: an empty secret is no secret.
+func TestWithoutATokenNothingIsFound(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *callback.Options) { o.Token = func() string { return "" } })
+	for _, path := range []string{"/callbacks/%20/lipad", "/callbacks/x/lipad"} {
+		answer := w.post(path, asJSON, documented["lipad"].body)
+		require.Equal(t, http.StatusNotFound, answer.Code, path)
+	}
+	request := httptest.NewRequest(http.MethodPost, "/callbacks//lipad", strings.NewReader("{}"))
+	request.SetPathValue("token", "")
+	answer := httptest.NewRecorder()
+	w.handler.ServeHTTP(answer, request)
+	require.NotEqual(t, http.StatusOK, answer.Code)
+}
+
+// TestSecretsAreComparedInConstantTime: a clock would show it only now and then, so it is read in
+// the source: secrets are handed to one comparison, and that is the constant one.
+func TestSecretsAreComparedInConstantTime(t *testing.T) {
+	t.Parallel()
+	file, err := parser.ParseFile(gotoken.NewFileSet(), "callback.go", nil, parser.SkipObjectResolution)
+	require.NoError(t, err)
+	compared, constant := 0, false
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncDecl:
+			if n.Name.Name == "same" {
+				constant = mentions(n.Body, "ConstantTimeCompare")
+			}
+		case *ast.BinaryExpr:
+			if n.Op == gotoken.EQL || n.Op == gotoken.NEQ {
+				empty, _ := n.Y.(*ast.BasicLit)
+				require.True(t, empty != nil && empty.Value == `""` || !mentions(n, "Token", "AuthKey"),
+					"a secret is compared by %s", n.Op)
+			}
+		case *ast.CallExpr:
+			if name, ok := n.Fun.(*ast.Ident); ok && name.Name == "same" {
+				compared++
+			}
+		}
+		return true
+	})
+	require.True(t, constant)
+	require.Equal(t, 2, compared, "the token and the key in the body")
+}
+
+// mentions reports whether one of the names occurs below a node.
+func mentions(below ast.Node, names ...string) bool {
+	found := false
+	ast.Inspect(below, func(n ast.Node) bool {
+		if ident, ok := n.(*ast.Ident); ok {
+			for _, name := range names {
+				found = found || ident.Name == name
+			}
+		}
+		return true
+	})
+	return found
+}
+
+func TestARotatedTokenCountsAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	body := documented[atStatus].body
+	next := "another-" + token
+	w.token.Store(&next)
+	require.Equal(t, http.StatusNotFound,
+		w.post("/callbacks/"+token+"/"+atStatus, asJSON, body).Code)
+	require.Equal(t, http.StatusOK,
+		w.post("/callbacks/"+next+"/"+atStatus, asJSON, body).Code)
+}
+
+func TestAProviderThatIsOffIsNotFound(t *testing.T) {
+	t.Parallel()
+	for route, row := range documented {
+		t.Run(route, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, func(o *callback.Options) { delete(o.Entries, row.provider) })
+			answer := w.post("/callbacks/"+token+"/"+route, asJSON, row.body)
+			require.Equal(t, http.StatusNotFound, answer.Code)
+			for other, there := range documented {
+				if there.provider != row.provider {
+					answer := w.post("/callbacks/"+token+"/"+other, asJSON, there.body)
+					require.Equal(t, http.StatusOK, answer.Code, other)
+				}
+			}
+		})
+	}
+}
+
+// TestWhatNobodyCanReadIsKept, in full and for people only.
+func TestWhatNobodyCanReadIsKept(t *testing.T) {
+	t.Parallel()
+	for route, row := range documented {
+		for name, body := range map[string]string{
+			"empty": "", "no object": "[]", "cut": row.body[:len(row.body)/2], "html": "<html>",
+			"without fields": `{"phoneNumber":"+254711000111","number":"254711000111"}`,
+			"a number alone": "254711000111",
+		} {
+			t.Run(route+" "+name, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, nil)
+				answer := w.post("/callbacks/"+token+"/"+route, asJSON, body)
+				require.Equal(t, http.StatusBadRequest, answer.Code)
+				require.NotContains(t, answer.Body.String(), "254711000111")
+				kept, err := w.rdb.XRange(context.Background(),
+					"{"+w.options.Namespace+"}:unplaced", "-", "+").Result()
+				require.NoError(t, err)
+				require.Len(t, kept, 1)
+				require.Equal(t, row.provider, kept[0].Values["provider"])
+				require.Equal(t, body, kept[0].Values["body"])
+				require.NotEmpty(t, kept[0].Values["why"])
+				if route == atValidation {
+					require.JSONEq(t, `{"status":"Failed"}`, answer.Body.String())
+					require.Equal(t, 1, w.count(t, "tuma_validations_total", "unreadable", at))
+				} else {
+					require.Equal(t, 1, w.count(t, "tuma_callbacks_total", row.provider, "unreadable"))
+				}
+			})
+		}
+	}
+}
+
+func TestBodiesAreLimited(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	path := "/callbacks/" + token + "/sozuri"
+	body := sozuriBody("1", phone(1).Digits(), "KES 10", "success")
+	const most = 64 << 10
+	full := strings.Repeat(" ", most-len(body)) + body
+	require.Equal(t, http.StatusOK, w.post(path, asJSON, full).Code)
+	answer := w.post(path, asJSON, " "+full)
+	require.Equal(t, http.StatusRequestEntityTooLarge, answer.Code)
+	require.EqualValues(t, 1, w.figures(t).Kept, "the one that fitted")
+	require.Zero(t, w.figures(t).Unplaced)
+}
+
+func TestOtherMethodsAndPathsAreNotServed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	for _, path := range []string{"/", "/callbacks", "/callbacks/" + token, "/metrics"} {
+		require.Equal(t, http.StatusNotFound, w.post(path, asJSON, "{}").Code, path)
+	}
+	request := httptest.NewRequest(http.MethodGet, "/callbacks/"+token+"/lipad", http.NoBody)
+	answer := httptest.NewRecorder()
+	w.handler.ServeHTTP(answer, request)
+	require.Equal(t, http.StatusMethodNotAllowed, answer.Code)
+}
+
+// TestEveryResultStartsAtZero, so that an alert on its growth sees the first one.
+func TestEveryResultStartsAtZero(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	for _, provider := range []string{lipad, at, sozuri} {
+		for _, word := range []string{
+			"hinted", "ignored", "unreadable", "unplaced", "unauthorised", "refused", "applied",
+			"unchanged", "kept", "dropped",
+		} {
+			require.Zero(t, w.count(t, "tuma_callbacks_total", provider, word))
+		}
+		for _, word := range []string{"validated", "refused", "unreadable", "unavailable"} {
+			require.Zero(t, w.count(t, "tuma_validations_total", word, provider))
+		}
+		for _, word := range []string{"true", "false"} {
+			require.Zero(t, w.count(t, "tuma_callback_queries_total", word, provider))
+		}
+		require.Zero(t, w.count(t, "tuma_callback_amount_mismatches_total", provider))
+	}
+}
+
+// TestTheLeakDetectorSees what it is there for.
+func TestTheLeakDetectorSees(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "254700•••001", fmt.Sprint(phone(1)))
+	require.Regexp(t, phonePattern, phone(1).Digits())
+	require.Regexp(t, phonePattern, "0711000111")
+	require.NotRegexp(t, phonePattern, fmt.Sprint(phone(1)))
+}

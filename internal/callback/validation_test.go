@@ -1,0 +1,160 @@
+package callback_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/airtime"
+	"tuma/internal/callback"
+	"tuma/internal/state"
+)
+
+// vouched asks the validation callback and returns whether the payment is ours.
+func (w *world) vouched(t *testing.T, id, number, amount string) bool {
+	t.Helper()
+	body := atQuestion(id, number, amount)
+	answer := w.post("/callbacks/"+token+"/"+atValidation, asJSON, body)
+	require.Equal(t, http.StatusOK, answer.Code, answer.Body)
+	require.Equal(t, asJSON, answer.Header().Get("Content-Type"))
+	word, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	require.Contains(t, []string{`{"status":"Validated"}`, `{"status":"Failed"}`},
+		string(word[:len(word)-1]))
+	return string(word) == `{"status":"Validated"}`+"\n"
+}
+
+// TestOnlyWhoIsOnTheWireIsVouchedFor, with the amount, and once.
+func TestOnlyWhoIsOnTheWireIsVouchedFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.accept(t, disbursal(lipad, "elsewhere", 5, 1))
+	w.send(t, lipad)
+	w.accept(t, disbursal(at, "d", 0, 2))
+	first, second := phone(0).Digits(), phone(1).Digits()
+	require.False(t, w.vouched(t, "q1", first, "10"), "its sending has not begun")
+	asked := false
+	w.vendor.before = func([]string) bool {
+		require.False(t, w.vouched(t, "q2", first, "10.01"), "another amount")
+		require.False(t, w.vouched(t, "q2", first, "9.99"))
+		require.False(t, w.vouched(t, "q3", phone(9).Digits(), "10"), "nobody's number")
+		require.False(t, w.vouched(t, "q4", phone(5).Digits(), "10"), "on the wire elsewhere")
+		require.True(t, w.vouched(t, "q5", first, "10"))
+		require.True(t, w.vouched(t, "q5", first, `"10.00"`), "the same question again")
+		require.False(t, w.vouched(t, "q5", first, "20"), "the same id about something else")
+		require.False(t, w.vouched(t, "q6", first, "10"), "a second payment")
+		asked = true
+		return true
+	}
+	w.send(t, at)
+	require.True(t, asked)
+	require.True(t, w.vouched(t, "q7", second, "10.00"), "accepted, and not settled")
+	require.False(t, w.vouched(t, "q8", second, "10.00"))
+	require.True(t, w.vouched(t, "q5", first, "10"), "the same question is answered as before")
+	require.Equal(t, 4, w.count(t, "tuma_validations_total", "validated", at))
+	require.Equal(t, 8, w.count(t, "tuma_validations_total", "refused", at))
+}
+
+func TestWhoIsSettledOrRefusedIsNotVouchedFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *callback.Options) { o.Trusted = []string{at} })
+	w.accept(t, disbursal(at, "d", 0, 2))
+	w.send(t, at)
+	w.tell(t, atStatus, atBody(atID(0), phone(0).Digits(), "Success"))
+	require.False(t, w.vouched(t, "q1", phone(0).Digits(), "10"))
+	require.True(t, w.vouched(t, "q2", phone(1).Digits(), "10"))
+}
+
+// TestEachAttemptIsVouchedForOnce: the second sending of a batch is a payment of its own to ask
+// about, for the provider may have kept the first from being paid.
+func TestEachAttemptIsVouchedForOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.accept(t, disbursal(at, "d", 0, 1))
+	times := 0
+	w.vendor.before = func([]string) bool {
+		times++
+		id := fmt.Sprint("q", times)
+		require.True(t, w.vouched(t, id, phone(0).Digits(), "10"), id)
+		require.False(t, w.vouched(t, id+"x", phone(0).Digits(), "10"), id)
+		return times > 1
+	}
+	w.send(t, at)
+	w.is(t, "d", airtime.InDoubt)
+	require.Eventually(t, func() bool {
+		b, err := w.store.Load(t.Context(), w.rows(t, "d")[0].Batch)
+		require.NoError(t, err)
+		again, err := w.store.Resend(t.Context(), b)
+		require.NoError(t, err)
+		return again.Ready
+	}, patience, 50*time.Millisecond)
+	w.send(t, at)
+	require.Equal(t, 2, times)
+	w.is(t, "d", airtime.Submitted)
+}
+
+// TestTwoOfOneNumberAreVouchedForTwice: both are ours.
+func TestTwoOfOneNumberAreVouchedForTwice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	for i := range 2 {
+		w.accept(t, disbursal(at, fmt.Sprint("d", i), 0, 1))
+		w.send(t, at)
+	}
+	require.True(t, w.vouched(t, "q1", phone(0).Digits(), "10"))
+	require.True(t, w.vouched(t, "q2", phone(0).Digits(), "10"))
+	require.False(t, w.vouched(t, "q3", phone(0).Digits(), "10"))
+}
+
+func TestValidationsAreTakenAsForms(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.accept(t, disbursal(at, "d", 0, 1))
+	w.send(t, at)
+	form := url.Values{
+		"transactionId": {"ATXid_1"}, "phoneNumber": {"+" + phone(0).Digits()},
+		"currencyCode": {"KES"}, "amount": {"10.00"},
+	}
+	answer := w.post("/callbacks/"+token+"/"+atValidation, asForm, form.Encode())
+	require.JSONEq(t, `{"status":"Validated"}`, answer.Body.String())
+}
+
+// TestValidationsAreAnsweredAtOnce: the provider waits with each of them. It is not parallel, and
+// the best of three rounds counts: other tests take the processors, too.
+func TestValidationsAreAnsweredAtOnce(t *testing.T) { //nolint:paralleltest // See above.
+	w := newWorld(t, nil)
+	const n, rounds = 200, 3
+	w.accept(t, disbursal(at, "d", 0, state.MaxRecipients))
+	w.send(t, at)
+	best := time.Hour
+	for round := range rounds {
+		median := percentiles(t, n, func(i int) {
+			number := phone(round*n + i).Digits()
+			require.True(t, w.vouched(t, fmt.Sprint("q", round, ".", i), number, "10"))
+		})
+		if best = min(best, median); best < 5*time.Millisecond {
+			return
+		}
+	}
+	require.Less(t, best, 50*time.Millisecond, "the median")
+}
+
+// percentiles measures n calls one after the other and returns the median.
+func percentiles(t *testing.T, n int, call func(int)) time.Duration {
+	t.Helper()
+	took := make([]time.Duration, n)
+	for i := range n {
+		began := time.Now()
+		call(i)
+		took[i] = time.Since(began)
+	}
+	slices.Sort(took)
+	t.Logf("p50 %s, p99 %s", took[n/2], took[n*99/100])
+	return took[n/2]
+}

@@ -1,0 +1,133 @@
+package tasks
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"tuma/internal/airtime"
+	"tuma/internal/intake"
+	"tuma/internal/providers/catalog"
+	"tuma/internal/state"
+)
+
+// Failover finds the next provider for recipients that one provider surely does not pay.
+type Failover struct {
+	Rules intake.Rules
+	// Entries are the providers that are on: nobody is moved to one that this deployment cannot
+	// reach.
+	Entries map[string]catalog.Entry
+}
+
+// refused returns the provider that takes a refused recipient, empty for none. Only a refusal for
+// the network or the size of the amount says nothing about other providers.
+func (f Failover) refused(m *state.Member, provider string, reason airtime.Reason) string {
+	if !m.Routed || reason != airtime.ReasonNetwork && reason != airtime.ReasonLimit {
+		return ""
+	}
+	for {
+		next, rule, found := f.Rules.Next(m.Campaign, m.Recipient, provider)
+		if !found || !rule.MoveRefused {
+			return ""
+		}
+		if _, on := f.Entries[next]; on {
+			return next
+		}
+		provider = next
+	}
+}
+
+// stranded returns the provider that takes a recipient which waits for a paused one, empty for
+// none.
+func (f Failover) stranded(
+	s state.Stranded, provider string, paused map[string]bool, since time.Duration,
+) string {
+	for {
+		next, rule, found := f.Rules.Next(s.Campaign, s.Recipient, provider)
+		if !found || !rule.MovePaused || since < rule.MoveAfter {
+			return ""
+		}
+		if _, on := f.Entries[next]; on && !paused[next] {
+			return next
+		}
+		provider = next
+	}
+}
+
+// Rerouter is the loop that moves recipients from paused channels to others, where a rule says so.
+type Rerouter struct {
+	Store    *state.Store
+	Queues   *Queues
+	Failover Failover
+	Interval time.Duration
+	Log      *zap.Logger
+}
+
+// reroutePage is how many entries of a queue are looked at in one step.
+const reroutePage = 200
+
+// Run moves recipients until the context ends.
+func (r *Rerouter) Run(ctx context.Context) error {
+	if !r.Failover.Rules.Moves() {
+		<-ctx.Done()
+		return nil
+	}
+	every(ctx, r.Interval, func() {
+		if err := r.all(ctx); err != nil && ctx.Err() == nil {
+			r.Log.Warn("recipients at paused channels not moved; tried again", zap.Error(err))
+		}
+	})
+	return nil
+}
+
+func (r *Rerouter) all(ctx context.Context) error {
+	channels, err := r.Store.Channels(ctx)
+	if err != nil {
+		return err
+	}
+	paused := map[string]bool{}
+	for _, c := range channels {
+		paused[c.Provider] = c.Paused > 0
+	}
+	for _, c := range channels {
+		if !paused[c.Provider] {
+			continue
+		}
+		if err := r.channel(ctx, c.Provider, paused); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// channel walks the queue of one paused provider.
+func (r *Rerouter) channel(ctx context.Context, provider string, paused map[string]bool) error {
+	total := 0
+	for from, looked := 0, reroutePage; looked == reroutePage && ctx.Err() == nil; from += looked {
+		found, err := r.Store.Stranded(ctx, provider, from, reroutePage)
+		if err != nil {
+			return err
+		}
+		looked = found.Looked
+		var onward []state.Onward
+		for _, s := range found.List {
+			if next := r.Failover.stranded(s, provider, paused, found.Paused); next != "" {
+				onward = append(onward, state.Onward{Stranded: s, Provider: next})
+			}
+		}
+		moved, rings, err := r.Store.Reroute(ctx, provider, onward)
+		if err != nil {
+			return err
+		}
+		for i := range rings {
+			r.Queues.Ring(ctx, &rings[i])
+		}
+		total += moved
+	}
+	if total > 0 {
+		r.Log.Info("moved to other providers while the channel is paused",
+			zap.String("provider", provider), zap.Int("recipients", total))
+	}
+	return nil
+}

@@ -1,0 +1,297 @@
+package tasks_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/airtime"
+	"tuma/internal/intake"
+	"tuma/internal/providers"
+	"tuma/internal/providers/catalog"
+	"tuma/internal/sandbox"
+	"tuma/internal/state"
+	"tuma/internal/tasks"
+)
+
+const (
+	talking  = "africastalking"
+	sozuri   = "sozuri"
+	quicksms = "quicksms"
+
+	// Where their submissions and questions arrive.
+	talkingSend = "/version1/airtime/send"
+	talkingFind = "/query/transaction/find"
+	sozuriSend  = "/api/v1/airtime/topup"
+)
+
+// fleet is a rig with all providers on, all of them real adapters to the simulator.
+type fleet struct {
+	*rig
+	entries map[string]catalog.Entry
+	rules   intake.Rules
+	mu      sync.Mutex
+	seen    []arrival
+	// answer is asked before the simulator; true means that it has answered.
+	answer func(http.ResponseWriter, arrival) bool
+}
+
+// arrival is one request at a provider.
+type arrival struct {
+	at        time.Time
+	path, key string
+	body      []byte
+	// phones are the recipients, in the order of the request.
+	phones []string
+}
+
+// newFleet builds a fleet on the shared Redis.
+func newFleet(t *testing.T, change func(*state.Options)) *fleet {
+	t.Helper()
+	f := &fleet{}
+	f.rig = newRig(t, func(o *state.Options) {
+		o.Providers = traits()
+		if change != nil {
+			change(o)
+		}
+	})
+	text := func() string { return "test" }
+	f.entries = catalog.Build(catalog.Settings{
+		Client: f.client,
+		Lipad:  &catalog.LipadSettings{BaseURL: f.provider.base, Key: text, Secret: text},
+		AfricasTalking: &catalog.AfricasTalkingSettings{
+			BaseURL: f.provider.base, Username: "test", APIKey: text,
+		},
+		QuickSMS: &catalog.QuickSMSSettings{BaseURL: f.provider.base, AppKey: text, AppToken: text},
+		Sozuri:   &catalog.SozuriSettings{BaseURL: f.provider.base, Project: "test", APIKey: text},
+	})
+	f.rules.Providers = map[string]providers.Capabilities{}
+	for _, known := range catalog.Known() {
+		f.rules.Providers[known.Name] = known
+	}
+	watch := f.watch
+	f.provider.answer.Store(&watch)
+	return f
+}
+
+// traits are what the state knows of all providers, as programs tell it.
+func traits() []state.Provider {
+	asks := map[providers.Asking]state.Asking{
+		providers.AskByBatch: state.AskByBatch, providers.AskByRecipient: state.AskByRecipient,
+	}
+	var list []state.Provider
+	for _, known := range catalog.Known() {
+		list = append(list, state.Provider{
+			Name: known.Name, Code: known.Code, Asks: asks[known.Asks],
+			ResendWithin: known.ResendWithin, Callbacks: known.Callbacks, Climbs: known.Climbs(),
+			Patience: known.Patience,
+		})
+	}
+	return list
+}
+
+// steady takes the climbing of batch sizes away, for tests of something else.
+func steady(o *state.Options) {
+	for i := range o.Providers {
+		o.Providers[i].Climbs = false
+	}
+}
+
+// watch notes what arrives and lets the test answer.
+func (f *fleet) watch(w http.ResponseWriter, r *http.Request) bool {
+	body, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	a := arrival{
+		at: time.Now(), path: r.URL.Path, key: r.Header.Get("Idempotency-Key"), body: body,
+	}
+	form, _ := url.ParseQuery(string(body))
+	var list []struct {
+		PhoneNumber, Number string
+	}
+	_ = json.Unmarshal([]byte(form.Get("recipients")), &list)
+	for _, one := range list {
+		a.phones = append(a.phones, one.PhoneNumber+one.Number)
+	}
+	if r.URL.Path == talkingFind {
+		a.key = r.URL.Query().Get("transactionId")
+	}
+	f.mu.Lock()
+	f.seen = append(f.seen, a)
+	answer := f.answer
+	f.mu.Unlock()
+	return answer != nil && answer(w, a)
+}
+
+// answering has the test answer instead of the simulator; the function may decline.
+func (f *fleet) answering(answer func(http.ResponseWriter, arrival) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answer = answer
+}
+
+// at lists what has arrived at a path.
+func (f *fleet) at(path string) []arrival {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var list []arrival
+	for _, a := range f.seen {
+		if a.path == path {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
+// sizes are the numbers of recipients in the requests that arrived at a path.
+func (f *fleet) sizes(path string) []int {
+	var list []int
+	for _, a := range f.at(path) {
+		list = append(list, len(a.phones))
+	}
+	return list
+}
+
+// carryOut has the simulator carry a request out, and throws its answer away.
+func (f *fleet) carryOut(a arrival) {
+	r := httptest.NewRequest(http.MethodPost, a.path, bytes.NewReader(a.body))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Idempotency-Key", a.key)
+	r.Header.Set("apiKey", "test")
+	r.Header.Set("Authorization", "Bearer test")
+	f.simulator.ServeHTTP(httptest.NewRecorder(), r)
+}
+
+// submitTo is the handler of one provider's queue.
+func (f *fleet) submitTo(provider string, stopping <-chan struct{}) *tasks.Submit {
+	submit := f.submit(stopping)
+	submit.Entry = f.entries[provider]
+	submit.Failover = tasks.Failover{Rules: f.rules, Entries: f.entries}
+	return submit
+}
+
+// turnAt runs a provider's submit handler once.
+func (f *fleet) turnAt(t *testing.T, provider string) {
+	t.Helper()
+	err := f.submitTo(provider, nil).ProcessTask(context.Background(),
+		task(tasks.TypeSubmit, "{}"))
+	require.NoError(t, err)
+}
+
+// workers starts the queues of some providers and a sweeper for them.
+func (f *fleet) workers(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		f.serve(t, name, tasks.TypeSubmit, f.submitTo(name, nil))
+	}
+	sweeper := &tasks.Sweeper{
+		Store: f.store, Queues: f.queues, Providers: names, Interval: 50 * time.Millisecond,
+		Log: f.log,
+	}
+	loop(t, sweeper.Run)
+}
+
+// asking is the handler of queries for the whole fleet.
+func (f *fleet) asking() *tasks.Poll {
+	poll := f.poll()
+	poll.Entries, poll.Known = f.entries, f.rules.Providers
+	return poll
+}
+
+// pollers starts the query queue and the loop that hands queries out.
+func (f *fleet) pollers(t *testing.T) {
+	t.Helper()
+	f.serve(t, tasks.QueuePoll, tasks.TypePoll, f.asking())
+	due := &tasks.Due{
+		Store: f.store, Queues: f.queues, Log: f.log, Redeliver: 2 * time.Second,
+	}
+	loop(t, due.Run)
+}
+
+// road is a disbursal at a provider, routed there or named by its producer.
+func road(provider, reference string, first, n int, routed bool) state.Disbursal {
+	d := disbursal(reference, first, n)
+	d.Provider, d.Given = provider, provider
+	if routed {
+		d.Given = ""
+	}
+	return d
+}
+
+// faulty changes the switches of one provider's simulator.
+func (f *fleet) faulty(t *testing.T, provider string, change func(*sandbox.Faults)) {
+	t.Helper()
+	faults, err := f.simulator.ProviderFaults(provider)
+	require.NoError(t, err)
+	change(&faults)
+	require.NoError(t, f.simulator.SetProviderFaults(provider, faults))
+}
+
+// rows reads the recipients of a disbursal.
+func (r *rig) rows(t *testing.T, reference string) []state.Row {
+	t.Helper()
+	var rows []state.Row
+	err := r.store.Report(context.Background(), state.KindDisbursal, reference,
+		func(row state.Row) error {
+			rows = append(rows, row)
+			return nil
+		})
+	require.NoError(t, err)
+	return rows
+}
+
+// balanced recounts the books.
+func (r *rig) balanced(t *testing.T) {
+	t.Helper()
+	audit, err := r.store.Verify(context.Background(), nil)
+	require.NoError(t, err)
+	require.Empty(t, audit.Drift)
+}
+
+// channelOf reads the channel of a provider.
+func (r *rig) channelOf(t *testing.T, provider string) state.Channel {
+	t.Helper()
+	channels, err := r.store.Channels(context.Background())
+	require.NoError(t, err)
+	for _, c := range channels {
+		if c.Provider == provider {
+			return c
+		}
+	}
+	return state.Channel{}
+}
+
+// due waits for a number of queries to fall due, one after the other, and makes them.
+func (f *fleet) due(t *testing.T, n int) {
+	t.Helper()
+	poll := f.asking()
+	for range n {
+		var polls []state.Poll
+		require.Eventually(t, func() bool {
+			var err error
+			polls, err = f.store.Due(context.Background(), 1, time.Minute)
+			require.NoError(t, err)
+			return len(polls) == 1
+		}, patience, 5*time.Millisecond)
+		payload, err := json.Marshal(map[string]any{
+			"batch": polls[0].Batch, "provider": polls[0].Provider, "number": polls[0].Number,
+		})
+		require.NoError(t, err)
+		err = poll.ProcessTask(context.Background(), task(tasks.TypePoll, string(payload)))
+		require.NoError(t, err)
+	}
+}
+
+// inDoubt is the number of recipients of a disbursal that are in doubt.
+func (r *rig) inDoubt(t *testing.T, reference string) int64 {
+	t.Helper()
+	return r.statuses(t, reference)[airtime.InDoubt]
+}

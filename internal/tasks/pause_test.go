@@ -1,0 +1,230 @@
+package tasks_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/airtime"
+	"tuma/internal/intake"
+	"tuma/internal/sandbox"
+	"tuma/internal/state"
+	"tuma/internal/tasks"
+)
+
+// TestAPausedChannelResumesByItself once the credentials are good again: it is probed with one
+// recipient, the others follow, and the other providers never notice.
+func TestAPausedChannelResumesByItself(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, steady)
+	f.faulty(t, talking, func(s *sandbox.Faults) { s.RefuseCredentials = true })
+	f.workers(t, lipad, talking, sozuri)
+	f.accept(t, road(talking, "waits", 0, 50, false))
+	require.Eventually(t, func() bool { return f.channelOf(t, talking).Paused > 0 }, patience,
+		time.Millisecond)
+	require.Equal(t, airtime.ReasonCredentials, f.channelOf(t, talking).PauseReason)
+	require.Equal(t, map[airtime.Status]int64{airtime.Queued: 50}, f.statuses(t, "waits"))
+
+	f.accept(t, road(lipad, "flows", 100, 50, false))
+	f.accept(t, road(sozuri, "flows-too", 200, 50, false))
+	f.all(t, "flows", airtime.Submitted, 50)
+	f.all(t, "flows-too", airtime.Submitted, 50)
+	require.True(t, f.channelOf(t, talking).Probing, "it still waits")
+	require.Zero(t, f.channelOf(t, lipad).Paused+f.channelOf(t, sozuri).Paused)
+
+	f.faulty(t, talking, func(s *sandbox.Faults) { s.RefuseCredentials = false })
+	refused := len(f.at(talkingSend))
+	f.all(t, "waits", airtime.Submitted, 50)
+	sizes := f.sizes(talkingSend)
+	require.Equal(t, 50, sizes[0])
+	for _, size := range sizes[1:refused] {
+		require.Equal(t, 1, size, "no probe is of more than one")
+	}
+	require.Equal(t, []int{1, 49}, sizes[refused:], "one that shows that it works, then the others")
+	require.False(t, f.channelOf(t, talking).Probing)
+	f.paidOnce(t, 150)
+}
+
+// TestAnEmptyAccountPausesAndTheNextPaymentGoesOn when money is there again.
+func TestAnEmptyAccountPausesAndTheNextPaymentGoesOn(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, steady)
+	f.faulty(t, sozuri, func(s *sandbox.Faults) { s.Balance = "40.00" })
+	f.workers(t, sozuri)
+	f.accept(t, road(sozuri, "d", 0, 5, false))
+	require.Eventually(t, func() bool { return f.channelOf(t, sozuri).Paused > 0 }, patience,
+		time.Millisecond)
+	require.Equal(t, airtime.ReasonBalance, f.channelOf(t, sozuri).PauseReason)
+	require.Equal(t, map[airtime.Status]int64{airtime.Queued: 5}, f.statuses(t, "d"))
+	f.faulty(t, sozuri, func(s *sandbox.Faults) { s.Balance = "" })
+	f.all(t, "d", airtime.Submitted, 5)
+	f.paidOnce(t, 5)
+}
+
+// moveAfter is how long a channel must be paused in these tests.
+const moveAfter = 600 * time.Millisecond
+
+// onPause is the rule of these tests.
+func onPause(names ...string) []intake.Rule {
+	return []intake.Rule{{
+		Name: "kenya", Providers: names, MovePaused: true, MoveAfter: moveAfter,
+	}}
+}
+
+// reroute starts the loop that moves recipients from paused channels.
+func (f *fleet) reroute(t *testing.T) {
+	t.Helper()
+	rerouter := &tasks.Rerouter{
+		Store: f.store, Queues: f.queues, Interval: 20 * time.Millisecond, Log: f.log,
+		Failover: tasks.Failover{Rules: f.rules, Entries: f.entries},
+	}
+	loop(t, rerouter.Run)
+}
+
+// pause pauses a channel for longer than a test takes.
+func (f *fleet) pause(t *testing.T, provider string) {
+	t.Helper()
+	err := f.store.Pause(context.Background(), provider, airtime.ReasonBalance, time.Hour)
+	require.NoError(t, err)
+}
+
+// TestWhoWaitsForAPausedChannelMoves once the pause has lasted, and is paid by the next provider.
+// Whoever was asked for by name stays.
+func TestWhoWaitsForAPausedChannelMoves(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, steady)
+	f.rules.Routing = onPause(talking, sozuri)
+	f.workers(t, talking, sozuri)
+	f.pause(t, talking)
+	paused := time.Now()
+	f.reroute(t)
+	const n = 3 * 200 // Three pages of the queue.
+	for i := range n {
+		f.acceptSilently(t, road(talking, fmt.Sprint("d", i), i, 1, true))
+	}
+	f.accept(t, road(talking, "named", n, 10, false))
+	require.Eventually(t, func() bool { return len(f.at(sozuriSend)) > 0 }, patience,
+		time.Millisecond)
+	require.GreaterOrEqual(t, time.Since(paused), moveAfter)
+	for i := range n {
+		f.all(t, fmt.Sprint("d", i), airtime.Submitted, 1)
+	}
+	row := f.rows(t, "d0")[0]
+	require.Equal(t, sozuri, row.Provider)
+	require.Len(t, row.History, 1)
+	require.Equal(t, talking, row.History[0].Provider)
+	require.Equal(t, airtime.ReasonBalance, row.History[0].Reason)
+	require.Empty(t, row.History[0].Batch, "it was never sent there")
+	require.Equal(t, map[airtime.Status]int64{airtime.Queued: 10}, f.statuses(t, "named"))
+	require.Empty(t, f.at(talkingSend))
+	f.paidOnce(t, n)
+}
+
+// TestWhoDoesNotMove is every condition of a move, broken one by one.
+func TestWhoDoesNotMove(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*testing.T, *fleet){
+		"the rule holds": func(_ *testing.T, f *fleet) {
+			f.rules.Routing[0].MovePaused = false
+			f.rules.Routing = append(f.rules.Routing, onPause(lipad, sozuri)...)
+		},
+		"not long enough": func(_ *testing.T, f *fleet) { f.rules.Routing[0].MoveAfter = time.Hour },
+		"the next one is paused too": func(t *testing.T, f *fleet) {
+			f.acceptSilently(t, road(sozuri, "s", 900, 1, false))
+			f.pause(t, sozuri)
+		},
+		"the next one is off": func(_ *testing.T, f *fleet) { delete(f.entries, sozuri) },
+		"no next one":         func(_ *testing.T, f *fleet) { f.rules.Routing = onPause(sozuri, talking) },
+		"the next one does not take the amount": func(_ *testing.T, f *fleet) {
+			f.rules.Providers[sozuri] = tight(f.rules.Providers[sozuri])
+		},
+		"another campaign": func(_ *testing.T, f *fleet) {
+			f.rules.Routing[0].Campaigns = []string{"rewards-*"}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t, steady)
+			f.rules.Routing = onPause(talking, sozuri)
+			change(t, f)
+			f.acceptSilently(t, road(talking, "d", 0, 20, true))
+			f.pause(t, talking)
+			f.reroute(t)
+			time.Sleep(moveAfter + 400*time.Millisecond)
+			for _, row := range f.rows(t, "d") {
+				require.Equal(t, talking, row.Provider)
+				require.Empty(t, row.History)
+			}
+			f.balanced(t)
+		})
+	}
+}
+
+// TestAPausedOneIsPassedOver: the first provider behind it that works takes the recipients.
+func TestAPausedOneIsPassedOver(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, steady)
+	f.rules.Routing = onPause(talking, sozuri, quicksms)
+	f.acceptSilently(t, road(sozuri, "s", 900, 1, false))
+	f.acceptSilently(t, road(talking, "d", 0, 20, true))
+	f.pause(t, talking)
+	f.pause(t, sozuri)
+	f.workers(t, talking, sozuri, quicksms)
+	f.reroute(t)
+	f.all(t, "d", airtime.Unconfirmed, 20)
+	require.Equal(t, quicksms, f.rows(t, "d")[0].Provider)
+	require.Empty(t, f.at(sozuriSend))
+	f.paidOnce(t, 20)
+}
+
+// TestWhoIsClaimedStays: a worker has it in hand, and may be about to send it.
+func TestWhoIsClaimedStays(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, func(o *state.Options) {
+		steady(o)
+		o.ClaimTimeout = time.Hour
+	})
+	f.rules.Routing = onPause(talking, sozuri)
+	f.acceptSilently(t, road(talking, "claimed", 0, 10, true))
+	token, err := uuid.NewV7()
+	require.NoError(t, err)
+	claim, err := f.store.Claim(context.Background(), talking, token.String(), 5)
+	require.NoError(t, err)
+	require.Len(t, claim.Batch.Members, 5)
+	f.acceptSilently(t, road(talking, "waits", 20, 5, true))
+	f.pause(t, talking)
+	f.workers(t, sozuri)
+	f.reroute(t)
+	f.all(t, "waits", airtime.Submitted, 5)
+	require.Eventually(t, func() bool {
+		return f.statuses(t, "claimed")[airtime.Submitted] == 5
+	}, patience, 10*time.Millisecond, "the other half")
+	require.Equal(t, int64(5), f.statuses(t, "claimed")[airtime.Queued])
+	left, err := f.store.BeginSend(context.Background(), claim.Batch, token.String())
+	require.NoError(t, err, "the claim still holds")
+	require.Positive(t, left)
+	f.balanced(t)
+}
+
+// TestAChannelThatIsProbedInVainCountsAsPaused: the time of the pause is that of all of it.
+func TestAChannelThatIsProbedInVainCountsAsPaused(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, steady)
+	f.rules.Routing = onPause(talking, sozuri)
+	f.rules.Routing[0].MoveAfter = 1500 * time.Millisecond // Longer than the first pause.
+	f.faulty(t, talking, func(s *sandbox.Faults) { s.RefuseCredentials = true })
+	f.workers(t, talking, sozuri)
+	f.reroute(t)
+	f.accept(t, road(talking, "d", 0, 20, true))
+	require.Eventually(t, func() bool {
+		return f.statuses(t, "d")[airtime.Submitted] == 20
+	}, patience, 10*time.Millisecond)
+	for _, row := range f.rows(t, "d") {
+		require.Equal(t, sozuri, row.Provider)
+	}
+	f.paidOnce(t, 20)
+}
