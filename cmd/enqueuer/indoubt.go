@@ -15,7 +15,6 @@ import (
 	"tuma/internal/airtime"
 	"tuma/internal/app"
 	"tuma/internal/cli"
-	"tuma/internal/intake"
 	"tuma/internal/providers"
 	"tuma/internal/state"
 )
@@ -165,7 +164,7 @@ func lane(ctx context.Context, a *app.App) ([]laneCase, error) {
 	for i, c := range found {
 		cases[i] = laneCase{
 			Lane: c.Lane, Since: c.Since, Batch: c.Batch.ID, Provider: c.Batch.Provider, Why: c.Why,
-			Settle: settler(a.Rules, c.Lane, c.Batch.Provider),
+			Settle: settler(a.Rules.Providers[c.Batch.Provider], c),
 		}
 		for _, m := range c.Concerned() {
 			cases[i].add(m)
@@ -204,18 +203,25 @@ func unconfirmed(
 	return cases, err
 }
 
-// settler says what would settle a case, as far as the catalog knows.
-func settler(rules intake.Rules, lane state.Lane, provider string) string {
-	asks := rules.Providers[provider].Asks != providers.AskNothing
+// settler says what would settle a case, as far as the catalog knows the provider.
+func settler(p providers.Capabilities, c state.Case) string {
+	left := p.ResendWithin - c.Batch.Age
 	switch {
-	case lane == state.LaneOverpaid:
+	case c.Lane == state.LaneOverpaid:
 		return "nothing here: two effects were seen; ask the provider for one back"
-	case lane == state.LaneInDoubt && asks:
+	case c.Lane == state.LaneInDoubt && p.Asks == providers.AskByBatch:
 		return "query by reference, repeated until known; or a person"
-	case lane == state.LaneOverdue && asks:
+	case c.Lane == state.LaneInDoubt && left > 0 && c.Why != airtime.ReasonDuplicate:
+		return "sent again with the same key if that ends within " + seconds(left) +
+			"; a callback about this number and amount; or a person"
+	case c.Lane == state.LaneInDoubt && p.Callbacks:
+		return "a callback about this number and amount, while it is the only one out; or a person"
+	case c.Lane == state.LaneOverdue && p.Asks != providers.AskNothing:
 		return "the provider, still asked now and then; or a person"
+	case c.Lane == state.LaneOverdue && p.Callbacks:
+		return "a late callback; or a person"
 	default:
-		return "a person"
+		return "a person: the provider cannot tell"
 	}
 }
 

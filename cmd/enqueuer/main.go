@@ -25,6 +25,7 @@ func enqueuer() int {
 var subcommands = []func() *cobra.Command{
 	newImportCommand,
 	newStreamCommand,
+	newServeCommand,
 	newStatusCommand,
 	newReportCommand,
 	newCancelCommand,

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
+	"tuma/internal/app"
 	"tuma/internal/proctest"
 	"tuma/internal/redistest"
 	"tuma/internal/state"
@@ -74,7 +75,7 @@ func settle(env *testscript.Env) error {
 	w.client = redis.NewClient(options)
 	env.Defer(func() { _ = w.client.Close() })
 	w.store, err = state.Open(context.Background(), state.Options{
-		URL: url, Namespace: w.ns, Asks: []string{"lipad"}, SubmitTimeout: time.Second,
+		URL: url, Namespace: w.ns, Providers: app.StateProviders(nil), SubmitTimeout: time.Second,
 	})
 	require.NoError(t, err)
 	env.Defer(func() { _ = w.store.Close() })

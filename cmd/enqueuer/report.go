@@ -152,7 +152,8 @@ func (w *rowWriter) flush() error {
 	return nil
 }
 
-// writeObject writes a row as one JSON object with the columns of a report, in their order.
+// writeObject writes a row as one JSON object with the columns of a report, in their order, and the
+// history of a recipient that was failed over.
 func writeObject(w *bufio.Writer, r state.Row) error {
 	for i, cell := range cells(r) {
 		value, err := json.Marshal(cell)
@@ -166,6 +167,13 @@ func writeObject(w *bufio.Writer, r state.Row) error {
 		// bufio keeps the first error until flush.
 		_, _ = w.WriteString(separator + reportColumns[i] + `":`)
 		_, _ = w.Write(value)
+	}
+	if len(r.History) > 0 {
+		history, err := json.Marshal(pastOf(r))
+		if err != nil {
+			return fmt.Errorf("write JSON: %w", err)
+		}
+		_, _ = w.WriteString(`,"history":` + string(history))
 	}
 	return w.WriteByte('}')
 }

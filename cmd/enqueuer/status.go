@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +13,7 @@ import (
 
 	"tuma/internal/airtime"
 	"tuma/internal/app"
+	"tuma/internal/cli"
 	"tuma/internal/state"
 )
 
@@ -27,16 +26,26 @@ type statusOptions struct {
 func newStatusCommand() *cobra.Command {
 	var options statusOptions
 	cmd := &cobra.Command{
-		Use:   "status REF",
-		Short: "Show where a disbursal, import or campaign stands",
+		Use:   "status [REF]",
+		Short: "Show where a disbursal, import or campaign stands, or the roads to the providers",
 		Long: `Show where the recipients of a disbursal, import or campaign stand: counts and
 amounts per status. --recipients adds every recipient; in JSON they are the list "recipients_list",
-with the fields of enqueuer report.`,
-		Example: `  enqueuer status rewards-2026-11-21-000917
+with the fields of enqueuer report. Without REF, show the channels to the providers: what waits
+there, what is on the wire, and which are paused since when and why.`,
+		Example: `  enqueuer status
+  enqueuer status rewards-2026-11-21-000917
   enqueuer status rewards-november --campaign --json
   enqueuer status wave-7/1 --recipients`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				if options.recipients || options.naming != (naming{}) {
+					return cli.Usagef("name the disbursal, import or campaign")
+				}
+				return withApp(cmd.Context(), func(a *app.App) error {
+					return channels(cmd, a.Store, options.json)
+				})
+			}
 			return withApp(cmd.Context(), func(a *app.App) error {
 				return status(cmd, a.Store, options, args[0])
 			})
@@ -163,22 +172,12 @@ func statusJSON(
 	if !recipients {
 		return writeJSON(w, viewOf(sum))
 	}
-	head, err := json.Marshal(viewOf(sum))
-	if err != nil {
-		return fmt.Errorf("write JSON: %w", err)
-	}
-	out := newRowWriter(w)
-	out.text(string(bytes.TrimSuffix(head, []byte("}"))) + `,"recipients_list":[`)
-	separator := ""
-	if sum.Recipients > 0 {
-		err = s.Report(ctx, sum.Kind, sum.Reference, func(r state.Row) error {
-			out.text(separator)
-			separator = ","
-			return out.object(r)
-		})
-	}
-	out.text("]}\n")
-	return errors.Join(err, out.flush())
+	return writeStatus(w, sum, func(each func(state.Row) error) error {
+		if sum.Recipients == 0 {
+			return nil
+		}
+		return s.Report(ctx, sum.Kind, sum.Reference, each)
+	})
 }
 
 // printSummary shows counts and amounts per status.
@@ -238,8 +237,8 @@ func listRecipients(ctx context.Context, w io.Writer, s *state.Store, sum state.
 	}
 	fresh()
 	err := s.Report(ctx, sum.Kind, sum.Reference, func(r state.Row) error {
-		t.add(r.Reference, r.Phone.Digits(), r.Amount.String(), r.Provider, r.Status.String(),
-			string(r.Reason), r.At.Format(atLayout))
+		t.add(r.Reference, r.Phone.Digits(), r.Amount.String(), r.Provider+before(r),
+			r.Status.String(), string(r.Reason), r.At.Format(atLayout))
 		if len(t.rows) == listedAtOnce {
 			t.write(w)
 			fresh()

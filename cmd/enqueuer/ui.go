@@ -157,9 +157,13 @@ func roadblocks(f state.Figures) []string {
 			" more: Redis was restarted, and a request may be on the wire")
 	}
 	for _, c := range f.Channels {
-		if c.Paused > 0 {
+		switch {
+		case c.Paused > 0:
 			lines = append(lines, fmt.Sprintf("%s is paused for %s more: %s", c.Provider,
 				seconds(c.Paused), orUnknown(c.PauseReason)))
+		case c.Probing:
+			lines = append(lines, fmt.Sprintf("%s was paused: %s; one recipient at a time is sent "+
+				"until it works again", c.Provider, orUnknown(c.PauseReason)))
 		}
 		if c.Held > 0 {
 			lines = append(lines, fmt.Sprintf("%s: %s held back, because the number is in doubt "+

@@ -27,6 +27,11 @@ import (
 //go:embed sample.csv
 var sample []byte
 
+// rules are the demo's routing.
+//
+//go:embed rules.yaml
+var rules []byte
+
 // demo is the main job end to end: import, follow, and compare with the providers' ledger.
 type demo struct {
 	app       *app.App
@@ -133,7 +138,7 @@ func (d demo) table(summary state.Summary) {
 	_ = w.Flush() // Standard output is gone if this fails; the exit code still tells.
 }
 
-// compare holds our books against themselves and against the provider's ledger.
+// compare holds our books against themselves and against the providers' ledgers.
 func (d demo) compare(ctx context.Context, summary state.Summary) error {
 	audit, err := d.app.Store.Verify(ctx, nil)
 	if err != nil {
@@ -146,22 +151,32 @@ func (d demo) compare(ctx context.Context, summary state.Summary) error {
 	ledger := d.simulator.Ledger().Totals()
 	least, most := paid(summary)
 	theirs := ledger.Totals[sandbox.Currency]
-	fmt.Fprintf(d.out, "provider's ledger: %d paid once, %d paid twice, %s %s; %d requests or "+
+	fmt.Fprintf(d.out, "providers' ledgers: %d paid once, %d paid twice, %s %s; %d requests or "+
 		"answers were lost on the way\n", ledger.Recipients.Paid-ledger.Recipients.Twice,
 		ledger.Recipients.Twice, sandbox.Currency, theirs,
 		ledger.Lost.Before+ledger.Lost.After)
+	for _, name := range sandbox.Providers() {
+		one, err := d.simulator.ProviderLedger(name)
+		if err != nil {
+			return err
+		}
+		t := one.Totals()
+		fmt.Fprintf(d.out, "  %-15s %4d paid in %d requests\n", name, t.Recipients.Paid,
+			t.Batches.Accepted)
+	}
 	if moved := int64(theirs); ledger.Recipients.Twice > 0 || moved < least || moved > most {
-		return fmt.Errorf("the provider's ledger says %s %s and %d paid twice, our books %s",
+		return fmt.Errorf("the providers' ledgers say %s %s and %d paid twice, our books %s to %s",
 			sandbox.Currency, theirs, ledger.Recipients.Twice,
-			airtime.FormatMinor(most, sandbox.Currency))
+			airtime.FormatMinor(least, sandbox.Currency), airtime.FormatMinor(most, sandbox.Currency))
 	}
 	return nil
 }
 
-// paid bounds what moved, in minor units: all that is successful did, and what is reversed or
-// refunded may or may not have moved before.
+// paid bounds what moved, in minor units: all that is successful did; what is reversed or refunded
+// may have moved before, and what is unconfirmed may have or not.
 func paid(summary state.Summary) (least, most int64) {
 	least = summary.Statuses[airtime.Successful].Amounts[sandbox.Currency]
 	return least, least + summary.Statuses[airtime.Reversed].Amounts[sandbox.Currency] +
-		summary.Statuses[airtime.Refunded].Amounts[sandbox.Currency]
+		summary.Statuses[airtime.Refunded].Amounts[sandbox.Currency] +
+		summary.Statuses[airtime.Unconfirmed].Amounts[sandbox.Currency]
 }

@@ -36,8 +36,9 @@ func newUpCommand() *cobra.Command {
 		Short: "Run everything in one process and disburse FILE to simulated phones",
 		Long: `Run everything in one process: an embedded Redis, the simulated providers, a worker, a
 poller and the dashboard. FILE (CSV or JSON Lines; a shipped sample by default) is imported and
-followed until every recipient has settled; then a table, the books and the providers' ledger are
-shown. No money moves, and nothing is left behind.`,
+followed until every recipient has settled; then a table, the books and the providers' ledgers are
+shown. Safaricom numbers go through Lipad, Airtel through Africa's Talking, Telkom through Sozuri,
+Equitel through QuickSMS. No money moves, and nothing is left behind.`,
 		Example: `  sandbox up
   sandbox up --stay rewards.csv
   sandbox up --faults hostile --seed 7`,
@@ -48,7 +49,9 @@ shown. No money moves, and nothing is left behind.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&options.faults, "faults", "",
-		"a JSON file, JSON itself, or the word hostile (default: one lost answer)")
+		"of the simulated Lipad: a JSON file, JSON itself, or the word hostile (default: one "+
+			"request and one answer are lost); the others stay calm, since they could not settle "+
+			"a lost answer without people")
 	flags.Uint64Var(&options.seed, "seed", 1, "seed of every draw; the same seed, the same fates")
 	flags.BoolVar(&options.stay, "stay", false, "keep serving when all have settled")
 	flags.StringVar(&options.ops, "ops", "127.0.0.1:9102", "address of the dashboard and metrics")
@@ -73,8 +76,17 @@ func up(cmd *cobra.Command, options upOptions, args []string) (err error) {
 		return err
 	}
 	defer func() { _ = listener.Close() }() // It is closed already when the simulator has served.
-	simulator := sandbox.New(sandbox.Options{Seed: options.seed, Faults: faults})
-	a, err := openDemo(cmd.Context(), redis.server.Addr(), listener.Addr())
+	callbacks, err := freeAddr()
+	if err != nil {
+		return err
+	}
+	simulator := sandbox.New(sandbox.Options{
+		Seed: options.seed, Callbacks: "http://" + callbacks + "/callbacks/" + demoToken,
+	})
+	if err := simulator.SetProviderFaults(sandbox.Lipad, faults); err != nil {
+		return err
+	}
+	a, err := openDemo(cmd.Context(), redis.server.Addr(), listener.Addr(), callbacks)
 	if err != nil {
 		return err
 	}
@@ -93,7 +105,7 @@ func up(cmd *cobra.Command, options upOptions, args []string) (err error) {
 		return err
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "dashboard http://%s%s   metrics http://%s/metrics   "+
-		"simulated Lipad http://%s\n\n", addr, monitor.Path, addr, listener.Addr())
+		"simulated providers http://%s\n\n", addr, monitor.Path, addr, listener.Addr())
 	d := demo{app: a, simulator: simulator, out: cmd.OutOrStdout()}
 	ctx, cancel := context.WithCancel(cmd.Context())
 	g.Add(func() error {
@@ -145,15 +157,27 @@ func (e *embedded) close() {
 // environment, so that no real provider can be reached. What the demo lasts is the settle delay of
 // the lost request and then the queries; a shorter delay would be beaten by the slow knowledge of
 // the hostile faults, and the request sent again although it had arrived.
-func openDemo(ctx context.Context, redis string, provider net.Addr) (*app.App, error) {
+func openDemo(
+	ctx context.Context, redis string, provider net.Addr, callbacks string,
+) (*app.App, error) {
+	rules, done, err := inFolder("rules.yaml", rules)
+	if err != nil {
+		return nil, err
+	}
+	base := "http://" + provider.String()
 	settings := map[string]string{
-		"TUMA_REDIS_URL": "redis://" + redis, "TUMA_ALLOW_VOLATILE": "true",
-		"LIPAD_BASE_URL": "http://" + provider.String(), "LIPAD_CONSUMER_KEY": "demo",
-		"LIPAD_CONSUMER_SECRET": "demo", "TUMA_POLL_INITIAL": "300ms", "TUMA_POLL_MAX": "500ms",
-		"TUMA_SUBMIT_TIMEOUT": "1s", "TUMA_SEND_GUARD": "500ms", "TUMA_SETTLE_DELAY": "2s",
-		"TUMA_SWEEP_INTERVAL": "1s", "TUMA_LOG_LEVEL": "error",
+		"TUMA_REDIS_URL": "redis://" + redis, "TUMA_ALLOW_VOLATILE": "true", "TUMA_CONFIG": rules,
+		"LIPAD_BASE_URL": base, "LIPAD_CONSUMER_KEY": "demo", "LIPAD_CONSUMER_SECRET": "demo",
+		"AFRICASTALKING_BASE_URL": base, "AFRICASTALKING_USERNAME": "demo",
+		"AFRICASTALKING_API_KEY": "demo", "QUICKSMS_BASE_URL": base, "QUICKSMS_APP_KEY": "demo",
+		"QUICKSMS_APP_TOKEN": "demo", "SOZURI_BASE_URL": base, "SOZURI_PROJECT": "demo",
+		"SOZURI_API_KEY": "demo", "TUMA_CALLBACK_ADDR": callbacks, "TUMA_CALLBACK_TOKEN": demoToken,
+		"TUMA_POLL_INITIAL": "300ms", "TUMA_POLL_MAX": "500ms", "TUMA_SUBMIT_TIMEOUT": "1s",
+		"TUMA_SEND_GUARD": "500ms", "TUMA_SETTLE_DELAY": "2s", "TUMA_SWEEP_INTERVAL": "1s",
+		"TUMA_LOG_LEVEL": "error",
 	}
 	c, err := config.Load(func(name string) string { return settings[name] }, nil)
+	err = errors.Join(err, done())
 	if err != nil {
 		return nil, err
 	}
@@ -180,13 +204,30 @@ func input(args []string) (path string, done func() error, err error) {
 	if len(args) == 1 {
 		return args[0], func() error { return nil }, nil
 	}
-	folder, err := os.MkdirTemp("", "tuma-sample-")
+	return inFolder("sample.csv", sample)
+}
+
+// inFolder writes a file into a temporary folder of its own.
+func inFolder(name string, text []byte) (path string, done func() error, err error) {
+	folder, err := os.MkdirTemp("", "tuma-demo-")
 	if err != nil {
-		return "", nil, fmt.Errorf("write the sample: %w", err)
+		return "", nil, fmt.Errorf("write %s: %w", name, err)
 	}
-	path = filepath.Join(folder, "sample.csv")
-	if err := os.WriteFile(path, sample, 0o600); err != nil {
-		return "", nil, fmt.Errorf("write the sample: %w", err)
+	path = filepath.Join(folder, name)
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		return "", nil, errors.Join(fmt.Errorf("write %s: %w", name, err), os.RemoveAll(folder))
 	}
 	return path, func() error { return os.RemoveAll(folder) }, nil
+}
+
+// demoToken is in the addresses that the simulated providers report to.
+const demoToken = "demo"
+
+// freeAddr finds an address for the callbacks: the simulator must know it before anybody listens.
+func freeAddr() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find an address for callbacks: %w", err)
+	}
+	return listener.Addr().String(), listener.Close()
 }

@@ -91,7 +91,7 @@ func TestUpDisbursesTheSample(t *testing.T) {
 				`(?m)^ +successful +2[34]\d\d +[\d.]+$`,
 				`(?m)^ +total +2500 +[\d.]+$`,
 				`books: balanced, 2500 recipients recounted`,
-				`provider's ledger: 2[34]\d\d paid once, 0 paid twice, KES [\d.]+;`,
+				`providers' ledgers: 2[34]\d\d paid once, 0 paid twice, KES [\d.]+;`,
 			} {
 				require.Regexp(t, line, out.String())
 			}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tuma/internal/airtime"
+	"tuma/internal/state"
+)
+
+// channelView is the JSON of one road to a provider.
+type channelView struct {
+	Provider string `json:"provider"`
+	// Queued counts recipients, by the books; InFlight counts requests.
+	Queued   int64 `json:"queued"`
+	InFlight int64 `json:"in_flight"`
+	InDoubt  int64 `json:"in_doubt"`
+	// State is open, paused or probing.
+	State  string         `json:"state"`
+	Reason airtime.Reason `json:"reason,omitempty"`
+	Since  *time.Time     `json:"since,omitempty"`
+	// Seconds is how long a pause lasts before the next probe.
+	Seconds float64 `json:"seconds,omitempty"`
+	// Largest is the most recipients of a request while sizes climb.
+	Largest int `json:"largest,omitempty"`
+}
+
+func viewOfChannel(f state.Figures, c state.Channel) channelView {
+	view := channelView{
+		Provider: c.Provider, InFlight: c.InFlight, State: "open", Largest: c.Largest,
+		Reason: c.PauseReason,
+	}
+	switch {
+	case c.Paused > 0:
+		view.State, view.Seconds = "paused", c.Paused.Seconds()
+	case c.Probing:
+		view.State = "probing"
+	}
+	if !c.Since.IsZero() {
+		view.Since = &c.Since
+	}
+	for field, figure := range f.Book {
+		words := strings.Fields(field)
+		if len(words) != 3 || words[0] != c.Provider {
+			continue
+		}
+		switch words[2] {
+		case airtime.Queued.String():
+			view.Queued += figure
+		case airtime.InDoubt.String():
+			view.InDoubt += figure
+		}
+	}
+	return view
+}
+
+// channels shows the roads to all providers that ever got a disbursal.
+func channels(cmd *cobra.Command, s *state.Store, asJSON bool) error {
+	figures, err := s.Figures(cmd.Context())
+	if err != nil {
+		return err
+	}
+	views := make([]channelView, len(figures.Channels))
+	for i, c := range figures.Channels {
+		views[i] = viewOfChannel(figures, c)
+	}
+	out := cmd.OutOrStdout()
+	if asJSON {
+		return writeJSON(out, map[string][]channelView{"channels": views})
+	}
+	if len(views) == 0 {
+		fmt.Fprintln(out, "no provider has got a disbursal yet")
+		return nil
+	}
+	t := newTable("provider", "#queued", "#in flight", "#in doubt", "channel", "since", "why")
+	for _, v := range views {
+		word, since := v.State, ""
+		if v.State == "paused" {
+			word += ", probe in " + seconds(time.Duration(v.Seconds*float64(time.Second)))
+		}
+		if v.Since != nil {
+			since = v.Since.Format(time.RFC3339)
+		}
+		t.add(v.Provider, number(v.Queued), number(v.InFlight), number(v.InDoubt), word, since,
+			string(v.Reason))
+	}
+	t.write(out)
+	return nil
+}
+
+// pastView is the JSON of one provider that a recipient went to before.
+type pastView struct {
+	At       string         `json:"at"`
+	Provider string         `json:"provider"`
+	Batch    string         `json:"batch,omitempty"`
+	Reason   airtime.Reason `json:"reason"`
+	Message  string         `json:"message,omitempty"`
+}
+
+func pastOf(r state.Row) []pastView {
+	views := make([]pastView, len(r.History))
+	for i, past := range r.History {
+		views[i] = pastView{
+			past.At.Format(atLayout), past.Provider, past.Batch, past.Reason, past.Message,
+		}
+	}
+	return views
+}
+
+// before says in a table where a recipient was before: " (before: sozuri, network)".
+func before(r state.Row) string {
+	if len(r.History) == 0 {
+		return ""
+	}
+	var parts []string
+	for _, past := range r.History {
+		parts = append(parts, past.Provider+", "+orUnknown(past.Reason))
+	}
+	return " (before: " + strings.Join(parts, "; ") + ")"
+}
