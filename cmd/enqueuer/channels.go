@@ -18,7 +18,7 @@ type channelView struct {
 	Queued   int64 `json:"queued"`
 	InFlight int64 `json:"in_flight"`
 	InDoubt  int64 `json:"in_doubt"`
-	// State is open, paused or probing.
+	// State is open, paused, probing, or unserved: no worker takes what is queued.
 	State  string         `json:"state"`
 	Reason airtime.Reason `json:"reason,omitempty"`
 	Since  *time.Time     `json:"since,omitempty"`
@@ -38,6 +38,8 @@ func viewOfChannel(f state.Figures, c state.Channel) channelView {
 		view.State, view.Seconds = "paused", c.Paused.Seconds()
 	case c.Probing:
 		view.State = "probing"
+	case c.Unserved():
+		view.State = "unserved"
 	}
 	if !c.Since.IsZero() {
 		view.Since = &c.Since

@@ -165,6 +165,10 @@ func roadblocks(f state.Figures) []string {
 			lines = append(lines, fmt.Sprintf("%s was paused: %s; one recipient at a time is sent "+
 				"until it works again", c.Provider, orUnknown(c.PauseReason)))
 		}
+		if c.Unserved() {
+			lines = append(lines, fmt.Sprintf("%s: no worker takes what is queued there; are its "+
+				"credentials set on the workers?", c.Provider))
+		}
 		if c.Held > 0 {
 			lines = append(lines, fmt.Sprintf("%s: %s held back, because the number is in doubt "+
 				"there", c.Provider, plural(c.Held, "recipient")))

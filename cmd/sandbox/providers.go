@@ -30,10 +30,11 @@ func newProvidersCommand() *cobra.Command {
 Talking, QuickSMS and Sozuri. They take any credentials.
 
 The first line on standard output sets the variables of a Tuma that is to use them. The ledger is
-at /sandbox/ledger, /sandbox/ledger/recipients and /sandbox/ledger/phones; /sandbox/faults shows
-the faults (GET), replaces them (PUT) and changes some (PATCH); ?provider=NAME narrows all of these
-to one provider. POST /sandbox/reset starts afresh. With --callbacks they report how recipients
-ended, as a poller's callback listener expects it.`,
+at /sandbox/ledger, /sandbox/ledger/recipients and /sandbox/ledger/phones; /sandbox/ledger/lost
+lists the recipients of whom an answer was lost; /sandbox/faults shows the faults (GET), replaces
+them (PUT) and changes some (PATCH); ?provider=NAME narrows all of these to one provider. POST
+/sandbox/reset starts afresh. With --callbacks they report how recipients ended, as a poller's
+callback listener expects it.`,
 		Example: `  sandbox providers
   sandbox providers --faults '{"send":{"lost_after":0.05,"latency":"200ms"},"repeat":"replay"}'
   sandbox providers --faults hostile --seed 7

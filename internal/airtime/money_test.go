@@ -151,26 +151,3 @@ func TestCallingCodesAreRealAndUsedOnce(t *testing.T) {
 		}
 	}
 }
-
-func FuzzParseAmount(f *testing.F) {
-	seeds := []string{"10", "10.50", "0.01", "1e3", "-1", "10.505", "", ".", "9999999999999"}
-	for _, seed := range seeds {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		for _, currency := range []Currency{"KES", "UGX", "TND"} {
-			money, err := ParseAmount(text, currency)
-			if err != nil {
-				require.Zero(t, money)
-				continue
-			}
-			require.Positive(t, money.Minor)
-			require.LessOrEqual(t, money.Minor, MaxMinor)
-			for _, written := range []string{money.Decimal(), money.Short()} {
-				again, err := ParseAmount(written, currency)
-				require.NoError(t, err)
-				require.Equal(t, money, again)
-			}
-		}
-	})
-}

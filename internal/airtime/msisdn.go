@@ -184,8 +184,8 @@ func (m MSISDN) Format(f fmt.State, verb rune) {
 // that stores or sends a number takes Digits.
 func (m MSISDN) MarshalText() ([]byte, error) { return []byte(mask(m.digits)), nil }
 
-// Network returns the operator that a Kenyan number's prefix was first given to, NoNetwork for other
-// countries. Numbers can be ported: it is a hint.
+// Network returns the operator that a Kenyan number's prefix was first given to, NoNetwork for
+// other countries. Numbers can be ported: it is a hint.
 func (m MSISDN) Network() Network {
 	if len(m.digits) != kenyanDigits || !strings.HasPrefix(m.digits, kenya) {
 		return NoNetwork

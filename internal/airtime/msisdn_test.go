@@ -177,28 +177,6 @@ func TestKenyanParsingAllocatesOnlyTheNumber(t *testing.T) { //nolint:parallelte
 	require.LessOrEqual(t, allocations, 1.0)
 }
 
-func FuzzParseMSISDN(f *testing.F) {
-	for _, seed := range []string{
-		"0711000000", "+254711000000", "711000000", "+254 (0) 712345678", "00254711000000",
-		"0202345678", "+255713123456", "FLOWERS0712345678", "(0711) 000-000", "", "+", "()",
-	} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		number, err := ParseMSISDN(text)
-		if err != nil {
-			require.True(t, number.IsZero())
-			return
-		}
-		digits := number.Digits()
-		require.Regexp(t, `^[1-9][0-9]{6,14}$`, digits)
-		again, err := ParseMSISDN("+" + digits)
-		require.NoError(t, err)
-		require.Equal(t, number, again)
-		require.NotContains(t, fmt.Sprint(number), digits)
-	})
-}
-
 func BenchmarkParseMSISDN(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {

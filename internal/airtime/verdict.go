@@ -86,8 +86,8 @@ const (
 // Reasons returns every reason but NoReason, for metrics that start at zero.
 func Reasons() []Reason {
 	return []Reason{
-		ReasonRefused, ReasonNetwork, ReasonLimit, ReasonDuplicate, ReasonBatchRefused, ReasonProvider, ReasonCredentials, ReasonBalance,
-		ReasonRateLimited, ReasonConnect, ReasonTimeout, ReasonServerError, ReasonUnreadable,
+		ReasonRefused, ReasonNetwork, ReasonLimit, ReasonDuplicate, ReasonBatchRefused,
+		ReasonProvider, ReasonCredentials, ReasonBalance, ReasonRateLimited, ReasonConnect, ReasonTimeout, ReasonServerError, ReasonUnreadable,
 		ReasonMissing, ReasonLate, ReasonSilent, ReasonCancelled, ReasonPerson, ReasonStorage,
 		ReasonOurFault,
 	}

@@ -75,12 +75,12 @@ func (a *App) failover() tasks.Failover {
 	return tasks.Failover{Rules: a.Rules, Entries: a.Entries}
 }
 
-// AddPoller adds what a poller runs: the query server, the loop that hands queries out, the callback
-// listener, a sweeper.
+// AddPoller adds what a poller runs: the query server, the loop that hands queries out, the
+// callback listener, a sweeper.
 func (a *App) AddPoller(g *run.Group) error {
 	poll := &tasks.Poll{
 		Store: a.Store, Queues: a.Queues, Entries: a.Entries, Known: a.Rules.Providers,
-		Backoff: a.backoff(),
+		Backoff: a.backoff(), Many: make(chan struct{}, max(1, a.Config.Concurrency/2)),
 		Timeout: a.Config.SubmitTimeout, ResendSame: a.Config.Lipad.ResendSameReference,
 		Meter: a.meter, Log: a.Log,
 	}

@@ -88,11 +88,16 @@ func (r *Receiver) Handler() http.Handler {
 		if !on {
 			continue
 		}
-		mux.HandleFunc("POST /callbacks/{token}/"+route.path,
+		mux.HandleFunc("/callbacks/{token}/"+route.path,
 			func(w http.ResponseWriter, request *http.Request) {
-				if !same(request.PathValue("token"), r.o.Token()) {
+				switch {
+				case !same(request.PathValue("token"), r.o.Token()):
 					r.o.Meter.took(route.provider, unauthorised)
 					http.NotFound(w, request)
+					return
+				case request.Method != http.MethodPost:
+					w.Header().Set("Allow", http.MethodPost)
+					http.Error(w, "callbacks are posted", http.StatusMethodNotAllowed)
 					return
 				}
 				c, ok := r.read(w, request, entry)
@@ -193,6 +198,9 @@ func (r *Receiver) take(ctx context.Context, c *call, said providers.Callback) (
 	if !said.Status.Valid() {
 		r.o.Log.Warn("callback with a word that is not known; the recipient stays open",
 			zap.String("provider", c.name), zap.String("word", said.Code))
+		if c.entry.Capabilities.Asks == providers.AskNothing { // Nobody will say it again.
+			return unplaced, r.o.Store.Unplaced(ctx, c.name, "unknown word "+said.Code, c.body)
+		}
 	}
 	trusted := slices.Contains(r.o.Trusted, c.name)
 	if c.entry.Capabilities.Asks == providers.AskByBatch {
@@ -270,6 +278,11 @@ func (r *Receiver) note(provider string, p state.Placement) {
 		r.o.Meter.otherAmount(provider)
 		r.o.Log.Warn("callback names another amount than was sent", zap.String("provider", provider),
 			zap.String("batch", p.Batch))
+	}
+	if p.OtherNumber {
+		r.o.Meter.otherNumber(provider)
+		r.o.Log.Error("callback names the id of somebody with another number; kept, not applied",
+			zap.String("provider", provider))
 	}
 	if p.Overpaid > 0 {
 		r.o.Log.Error("second effect seen: see enqueuer indoubt list",

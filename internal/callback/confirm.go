@@ -30,7 +30,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 	ticks := time.NewTicker(pace)
 	defer ticks.Stop()
 	for {
-		if err := r.round(ctx); err != nil && ctx.Err() == nil {
+		if err := r.Round(ctx); err != nil && ctx.Err() == nil {
 			r.o.Log.Warn("kept callbacks not looked at; tried again", zap.Error(err))
 		}
 		select {
@@ -41,7 +41,8 @@ func (r *Receiver) Run(ctx context.Context) error {
 	}
 }
 
-func (r *Receiver) round(ctx context.Context) error {
+// Round tries each kept callback once that is to be tried by now.
+func (r *Receiver) Round(ctx context.Context) error {
 	kept, err := r.o.Store.Kept(ctx, keptAtOnce, 2*r.o.QueryTimeout)
 	if err != nil {
 		return err
@@ -71,7 +72,8 @@ func (r *Receiver) retry(ctx context.Context, k state.Kept) (state.Placement, er
 	switch {
 	case !on:
 		return r.o.Store.Keep(ctx, k.Callback) // Another process may know the provider.
-	case entry.Capabilities.Asks != providers.AskByRecipient || slices.Contains(r.o.Trusted, k.Provider):
+	case entry.Capabilities.Asks != providers.AskByRecipient,
+		slices.Contains(r.o.Trusted, k.Provider):
 		return r.o.Store.Apply(ctx, k.Callback)
 	}
 	line, found := r.ask(ctx, entry.Querier, k)

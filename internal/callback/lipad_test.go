@@ -188,3 +188,23 @@ func TestLipadsCallbackBeforeTheAnswer(t *testing.T) {
 		})
 	}
 }
+
+// TestACallbackDuringAQueryBringsAnother: the answer on its way may be older than the news.
+func TestACallbackDuringAQueryBringsAnother(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.accept(t, disbursal(lipad, "d", 0, 1))
+	w.send(t, lipad)
+	batch := w.rows(t, "d")[0].Batch
+	w.vendor.say(phone(0).Digits(), "601")
+	w.tell(t, lipad, lipadBody(batch, phone(0).Digits(), "601"))
+	w.vendor.set(func(v *vendor) {
+		v.during = func() { w.tell(t, lipad, lipadBody(batch, phone(0).Digits(), "602")) }
+	})
+	w.queried(t)
+	w.is(t, "d", airtime.Processing)
+	w.vendor.set(func(v *vendor) { v.during = nil })
+	w.vendor.say(phone(0).Digits(), "602")
+	w.queried(t)
+	w.is(t, "d", airtime.Successful)
+}

@@ -30,6 +30,7 @@ type Meter struct {
 	validations   *prometheus.CounterVec
 	confirmations *prometheus.CounterVec
 	amounts       *prometheus.CounterVec
+	numbers       *prometheus.CounterVec
 }
 
 // NewMeter registers the metrics for the providers that are on.
@@ -49,6 +50,8 @@ func NewMeter(registry prometheus.Registerer, names []string) *Meter {
 			"Queries that confirm callbacks, by whether they were answered.", "answered"),
 		amounts: counter("tuma_callback_amount_mismatches_total",
 			"Callbacks that name another amount than was sent."),
+		numbers: counter("tuma_callback_number_mismatches_total",
+			"Callbacks whose id belongs to somebody of another number; they are kept."),
 	}
 	for _, name := range names {
 		for _, word := range []string{
@@ -66,6 +69,7 @@ func NewMeter(registry prometheus.Registerer, names []string) *Meter {
 		m.confirmations.WithLabelValues(name, "true")
 		m.confirmations.WithLabelValues(name, "false")
 		m.amounts.WithLabelValues(name)
+		m.numbers.WithLabelValues(name)
 	}
 	return m
 }
@@ -87,3 +91,5 @@ func (m *Meter) asked(provider string, answered bool) {
 }
 
 func (m *Meter) otherAmount(provider string) { m.amounts.WithLabelValues(provider).Inc() }
+
+func (m *Meter) otherNumber(provider string) { m.numbers.WithLabelValues(provider).Inc() }

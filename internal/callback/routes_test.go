@@ -105,7 +105,7 @@ func TestWithoutATokenNothingIsFound(t *testing.T) {
 // the source: secrets are handed to one comparison, and that is the constant one.
 func TestSecretsAreComparedInConstantTime(t *testing.T) {
 	t.Parallel()
-	file, err := parser.ParseFile(gotoken.NewFileSet(), "callback.go", nil, parser.SkipObjectResolution)
+	file, err := parser.ParseFile(gotoken.NewFileSet(), "callback.go", nil, 0)
 	require.NoError(t, err)
 	compared, constant := 0, false
 	ast.Inspect(file, func(n ast.Node) bool {
@@ -252,6 +252,7 @@ func TestEveryResultStartsAtZero(t *testing.T) {
 			require.Zero(t, w.count(t, "tuma_callback_queries_total", word, provider))
 		}
 		require.Zero(t, w.count(t, "tuma_callback_amount_mismatches_total", provider))
+		require.Zero(t, w.count(t, "tuma_callback_number_mismatches_total", provider))
 	}
 }
 

@@ -1,6 +1,7 @@
 package callback_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"tuma/internal/airtime"
 	"tuma/internal/callback"
 	"tuma/internal/redistest"
+	"tuma/internal/state"
 )
 
 // TestSozurisCallbackIsAppliedAtOnce: it is never repeated, and there is nobody to ask.
@@ -31,7 +33,10 @@ func TestSozurisCallbackIsAppliedAtOnce(t *testing.T) {
 	require.Equal(t, airtime.ReasonProvider, rows[1].Reason)
 	require.Equal(t, airtime.Submitted, rows[2].Status)
 	require.Equal(t, 2, w.count(t, "tuma_callbacks_total", sozuri, "applied"))
-	require.Equal(t, 3, w.count(t, "tuma_callbacks_total", sozuri, "unchanged"))
+	require.Equal(t, 2, w.count(t, "tuma_callbacks_total", sozuri, "unchanged"))
+	require.Equal(t, 1, w.count(t, "tuma_callbacks_total", sozuri, "unplaced"),
+		"nobody will explain that word, so people are shown it")
+	require.EqualValues(t, 1, w.figures(t).Unplaced)
 	require.Zero(t, w.figures(t).Kept)
 	w.balanced(t)
 }
@@ -153,6 +158,43 @@ func TestAnEarlyCallbackOfSozuriIsNeverLost(t *testing.T) {
 	require.Zero(t, w.figures(t).Kept)
 	w.settledOnce(t, "d", n)
 	w.balanced(t)
+}
+
+// TestABetterWordOutlivesTheRetryOfAnOlderOne: it comes while the older one is in hand.
+func TestABetterWordOutlivesTheRetryOfAnOlderOne(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	var inHand []state.Kept
+	w.vendor.before = func([]string) bool {
+		w.tell(t, sozuri, sozuriBody(sozText(0), phone(0).Digits(), "KES 10", "failed"))
+		require.Eventually(t, func() bool {
+			var err error
+			inHand, err = w.store.Kept(context.Background(), 10, time.Minute)
+			require.NoError(t, err)
+			return len(inHand) == 1
+		}, patience, 20*time.Millisecond)
+		w.tell(t, sozuri, sozuriBody(sozText(0), phone(0).Digits(), "KES 10", "success"))
+		return true
+	}
+	w.accept(t, disbursal(sozuri, "d", 0, 1))
+	w.send(t, sozuri)
+	_, err := w.store.Apply(context.Background(), inHand[0].Callback)
+	require.NoError(t, err)
+	w.run(t, w.settings)
+	w.becomes(t, "d", airtime.Successful)
+	w.balanced(t)
+}
+
+// TestAnIDWithAnotherNumberIsNotApplied: it is kept, and people are told.
+func TestAnIDWithAnotherNumberIsNotApplied(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.accept(t, disbursal(sozuri, "d", 0, 2))
+	w.send(t, sozuri)
+	w.tell(t, sozuri, sozuriBody(sozText(0), phone(1).Digits(), "KES 10.00", "success"))
+	w.is(t, "d", airtime.Submitted)
+	require.Equal(t, 1, w.count(t, "tuma_callback_number_mismatches_total", sozuri))
+	require.EqualValues(t, 1, w.figures(t).Kept)
 }
 
 // TestSozurisCallbackSettlesWhoseAnswerWasLost, with an id or without one.

@@ -23,6 +23,8 @@ type vendor struct {
 	words map[string]string
 	// before is called with the ids of a request before it is answered; a false answer loses it.
 	before func(ids []string) bool
+	// during is called while a query about a batch is answered, if it is set.
+	during func()
 	down   bool
 }
 
@@ -134,6 +136,9 @@ func (v *vendor) lipadStatus(w http.ResponseWriter, r *http.Request) {
 	var lines []string
 	for number, code := range v.words {
 		lines = append(lines, lipadBody(r.PathValue("reference"), number, code))
+	}
+	if v.during != nil {
+		v.during()
 	}
 	_, _ = io.WriteString(w, "["+strings.Join(lines, ",")+"]")
 }

@@ -1,7 +1,6 @@
 package intake
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -341,27 +340,6 @@ func TestJobFromValues(t *testing.T) {
 	require.Equal(t, []airtime.Recipient{kes("254711222333", 1000)}, got.Recipients)
 	_, err = Job{}.Disbursal(testRules())
 	require.EqualError(t, err, "reference: missing; recipients: missing: a job holds at least one")
-}
-
-func FuzzDecodeJob(f *testing.F) {
-	for _, row := range jobFaults {
-		f.Add(row.text)
-	}
-	f.Add(job(good, `,"currency":"KES","provider":"lipad","campaign":"c"`))
-	f.Add(`{"jobs":[` + job(good, "") + `]}`)
-	rules := testRules()
-	f.Fuzz(func(t *testing.T, text string) {
-		disbursal, err := DecodeJob([]byte(text), rules)
-		if err != nil {
-			var faults Faults
-			require.True(t, errors.As(err, &faults) && len(faults) > 0)
-			return
-		}
-		requireSound(t, disbursal, rules)
-		jobs, err := DecodeJobs([]byte(text), rules)
-		require.NoError(t, err)
-		require.Empty(t, cmp.Diff([]state.Disbursal{disbursal}, jobs))
-	})
 }
 
 // requireSound checks what every disbursal that leaves the package promises.

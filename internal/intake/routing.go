@@ -178,7 +178,13 @@ func (r Rules) Next(campaign string, to airtime.Recipient, after string) (string
 	return "", Rule{}, false
 }
 
-// Moves reports whether any rule moves what is queued at a paused channel.
-func (r Rules) Moves() bool {
-	return slices.ContainsFunc(r.Routing, func(rule Rule) bool { return rule.MovePaused })
+// MovesAfter returns after how long a pause the first rule moves what is queued at a channel, and
+// whether any rule does.
+func (r Rules) MovesAfter() (least time.Duration, any bool) {
+	for _, rule := range r.Routing {
+		if rule.MovePaused && (!any || rule.MoveAfter < least) {
+			least, any = rule.MoveAfter, true
+		}
+	}
+	return least, any
 }

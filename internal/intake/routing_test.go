@@ -469,11 +469,14 @@ func TestNext(t *testing.T) {
 	}
 }
 
-func TestMoves(t *testing.T) {
+func TestMovesAfter(t *testing.T) {
 	t.Parallel()
-	require.False(t, routedRules().Moves())
-	require.False(t, routedRules(Rule{MoveRefused: true}).Moves())
-	require.True(t, routedRules(Rule{}, Rule{MovePaused: true}).Moves())
+	_, any := routedRules(Rule{MoveRefused: true, MoveAfter: 1}).MovesAfter()
+	require.False(t, any)
+	least, any := routedRules(Rule{}, Rule{MovePaused: true, MoveAfter: 3},
+		Rule{MovePaused: true, MoveAfter: 2}).MovesAfter()
+	require.True(t, any)
+	require.Equal(t, time.Duration(2), least)
 }
 
 // takes says by the capabilities alone whether a provider takes an amount.

@@ -229,9 +229,10 @@ func shown(text string) string {
 	var out strings.Builder
 	runes, digits := 0, 0
 	for _, c := range text {
-		if c >= '0' && c <= '9' {
+		switch {
+		case unicode.IsDigit(c):
 			digits++
-		} else if c != ' ' && c != '-' {
+		case unicode.IsLetter(c): // Everything else may stand within a number.
 			digits = 0
 		}
 		if runes == longest || digits > digitsMax {

@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 
@@ -460,42 +459,6 @@ func TestOpenFile(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "x", string(data))
 	require.NoError(t, file.Close())
-}
-
-func FuzzScan(f *testing.F) {
-	for _, seed := range []string{
-		"phone_number,amount\n0711000000,10\n0711000000,10\n",
-		"\ufeffreference,phone_number,amount,reason\r\na,\"0711 000 000\",10,\"x\"\"\"\r\n,,,\r\n",
-		"phone_number,amount,provider,currency,campaign\n0711000000,10,sozuri,KES,c\n1,2\n\"",
-		`{"phone_number":"0711000000","amount":10}` + "\n{}\n",
-		`{"reference":"a","recipients":[` + good + `]}` + "\n" + `{"recipients":[]}` + "\n",
-		"\x1f\x8b", "", "[", "{",
-	} {
-		f.Add(seed, false)
-		f.Add(seed, true)
-	}
-	rules := testRules()
-	f.Fuzz(func(t *testing.T, text string, repeats bool) {
-		plan, err := scanText(t, text, Options{Reference: "R", AllowRepeats: repeats})
-		if err != nil {
-			return
-		}
-		references := map[string]bool{}
-		require.NoError(t, plan.Disbursals(func(d state.Disbursal) error {
-			requireSound(t, d, rules)
-			require.False(t, references[d.Reference])
-			references[d.Reference] = true
-			return nil
-		}))
-		var out bytes.Buffer
-		require.NoError(t, plan.WriteRejects(t.Context(), &out))
-		require.Equal(t, plan.Refused() == 0, out.Len() == 0)
-		if !slices.Contains([]byte(text), '{') && plan.Refused() > 0 {
-			again, err := scanText(t, out.String(), Options{Reference: "R", AllowRepeats: repeats})
-			require.NoError(t, err)
-			require.Equal(t, plan.Refused(), again.Rows)
-		}
-	})
 }
 
 // bigFile has n good rows.

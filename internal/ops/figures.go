@@ -38,6 +38,8 @@ var (
 		"reason")
 	probingDesc = describe("channel_probing",
 		"1 while one request at a time finds out whether a paused channel works again.", "provider")
+	unservedDesc = describe("channel_unserved", "1 while work waits and no worker takes it.",
+		"provider")
 	largestDesc = describe("batch_recipients_limit",
 		"Most recipients of a request while sizes climb after an unknown.", "provider")
 	keptDesc     = describe("kept_callbacks", "Callbacks that fit nobody yet or wait to be confirmed.")
@@ -83,15 +85,13 @@ func (f Figures) Collect(to chan<- prometheus.Metric) {
 		gauge(readyDesc, float64(c.Ready), c.Provider)
 		gauge(heldDesc, float64(c.Held), c.Provider)
 		gauge(flightDesc, float64(c.InFlight), c.Provider)
-		reason, probing := airtime.NoReason, 0.0
+		reason := airtime.NoReason
 		if c.Paused > 0 {
 			reason = c.PauseReason
 		}
-		if c.Probing {
-			probing = 1
-		}
 		gauge(pausedDesc, c.Paused.Seconds(), c.Provider, string(reason))
-		gauge(probingDesc, probing, c.Provider)
+		gauge(probingDesc, flag(c.Probing), c.Provider)
+		gauge(unservedDesc, flag(c.Unserved()), c.Provider)
 		if c.Largest > 0 {
 			gauge(largestDesc, float64(c.Largest), c.Provider)
 		}
@@ -106,4 +106,11 @@ func (f Figures) Collect(to chan<- prometheus.Metric) {
 	gauge(jobsDesc, float64(figures.Jobs))
 	gauge(rejectedDesc, float64(figures.Rejected))
 	gauge(frozenDesc, figures.Frozen.Round(time.Millisecond).Seconds())
+}
+
+func flag(set bool) float64 {
+	if set {
+		return 1
+	}
+	return 0
 }

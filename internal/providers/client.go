@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tuma/internal/airtime"
+	"tuma/internal/effect"
 )
 
 // The client's bounds.
@@ -211,9 +212,16 @@ func (c *Client) Ask(ctx context.Context, r *http.Request) (Response, error) {
 	defer cancel()
 	connected := false
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected = true }}
-	response, err := c.questions.RoundTrip(r.WithContext(httptrace.WithClientTrace(ctx, trace)))
+	var response Response
+	err := effect.Do(ctx, "question", func() error {
+		answer, err := c.questions.RoundTrip(r.WithContext(httptrace.WithClientTrace(ctx, trace)))
+		if err == nil {
+			response = c.readResponse(answer)
+		}
+		return err
+	})
 	if err == nil {
-		return c.readResponse(response), nil
+		return response, nil
 	}
 	reason := airtime.ReasonConnect
 	switch {

@@ -1,7 +1,6 @@
 package providers
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
@@ -25,13 +24,16 @@ func (f Fields) Get(name string) string {
 // ReadFields reads a JSON object or a form, as the media type says or, when that says neither, as
 // the first byte does: deployments receive both. A body that begins as an object is one even when
 // it calls itself a form. An error is returned when the body is neither, or gives a field two
-// values; it repeats nothing of the body.
+// values; it repeats nothing of the body but that field's name.
 func ReadFields(mediaType string, body []byte) (Fields, error) {
 	kind, _, _ := mime.ParseMediaType(mediaType)
 	isJSON := kind == "application/json" || strings.HasSuffix(kind, "+json")
 	if isJSON || FirstByte(body) == '{' {
 		var f Fields
-		if err := json.Unmarshal(body, &f); err != nil || f == nil {
+		switch err := Decode(body, &f); {
+		case errors.Is(err, errRepeated):
+			return nil, err
+		case err != nil || f == nil:
 			return nil, errors.New("the body is no JSON object")
 		}
 		return f, nil

@@ -124,6 +124,9 @@ type Standing struct {
 	// Unplaced counts lines that could not be read, that name no phone number or that belong to
 	// another reference than the one asked for.
 	Unplaced int
+	// RetryAfter is how long the provider asked us to wait with the rest of the question; zero when
+	// it answered all of it or did not say.
+	RetryAfter time.Duration
 }
 
 // StandingLine is where one recipient stands at the provider.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"tuma/internal/airtime"
@@ -40,12 +41,73 @@ func (s *Scalar) UnmarshalJSON(raw []byte) error {
 // Trimmed returns the text without the white space around it.
 func (s Scalar) Trimmed() string { return strings.TrimSpace(string(s)) }
 
-// DecodeObject decodes a body that must be one JSON object. An error is returned for anything else.
+// DecodeObject is Decode for a body that must be one JSON object. An error is returned for anything
+// else.
 func DecodeObject(body []byte, into any) error {
 	if FirstByte(body) != '{' {
 		return errors.New("the answer is no JSON object")
 	}
-	return json.Unmarshal(body, into)
+	return Decode(body, into)
+}
+
+var errRepeated = errors.New("a field is given twice")
+
+// Decode is json.Unmarshal for what comes from a provider. An error is returned also when an object
+// in it gives a field twice, in whatever case: encoding/json would take the last of the two for the
+// same field, and an answer that says two things about a payment says nothing.
+func Decode(body []byte, into any) error {
+	err := json.Unmarshal(body, into)
+	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
+		return err
+	}
+	if repeats(body) {
+		return errRepeated
+	}
+	return err
+}
+
+// repeats reports whether an object in valid JSON has two fields that encoding/json holds for the
+// same one.
+func repeats(body []byte) bool {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	// The names of each object that is open; nil for a list.
+	open := []map[string]bool{nil}
+	isName := false // The next token is a name, or the end of its object.
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			return false // The end.
+		}
+		names := open[len(open)-1]
+		name, _ := token.(string)
+		switch name = strings.Map(folded, name); {
+		case token == json.Delim('{'):
+			open = append(open, map[string]bool{})
+		case token == json.Delim('['):
+			open = append(open, nil)
+		case token == json.Delim('}') || token == json.Delim(']'):
+			open = open[:len(open)-1]
+		case isName && names[name]:
+			return true
+		case isName:
+			names[name] = true
+			isName = false
+			continue
+		}
+		isName = open[len(open)-1] != nil
+	}
+}
+
+// folded is what encoding/json makes of the letters of a name before it compares it with others.
+func folded(r rune) rune {
+	for {
+		next := unicode.SimpleFold(r)
+		if next <= r {
+			return next
+		}
+		r = next
+	}
 }
 
 // FirstByte returns the first byte of a body that is not white space, or zero.

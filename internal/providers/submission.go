@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tuma/internal/airtime"
+	"tuma/internal/effect"
 )
 
 // Submission is one request, ready to be written to the wire exactly once. Printing it in any way
@@ -81,7 +82,12 @@ func (s *Submission) Send(ctx context.Context) Answer {
 			Message: "this submission was sent before; nothing was written again",
 		}
 	}
-	outcome, response, err := s.client.submit(ctx, s.request)
+	var outcome Outcome
+	var response Response
+	err := effect.Do(ctx, "submission", func() (err error) {
+		outcome, response, err = s.client.submit(ctx, s.request)
+		return err
+	})
 	if err != nil {
 		answer := Classify(outcome)
 		answer.Message = err.Error()

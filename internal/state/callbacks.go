@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"tuma/internal/airtime"
+	"tuma/internal/effect"
 )
 
 const (
@@ -42,8 +43,8 @@ type Callback struct {
 	Status  airtime.Status
 	Reason  airtime.Reason
 	Message string
-	// kept is the name of its record if it was kept before.
-	kept string
+	// kept is the name of its record if it was kept before, and keptCode the status code there.
+	kept, keptCode string
 }
 
 // Placed is what became of a callback.
@@ -65,8 +66,9 @@ const (
 type Placement struct {
 	Placed Placed
 	Batch  string
-	// OtherAmount is true when the callback names another amount than was sent.
-	OtherAmount bool
+	// OtherAmount is true when the callback names another amount than was sent, OtherNumber when its
+	// id belongs to somebody of another number: then it is kept, for people.
+	OtherAmount, OtherNumber bool
 	// Overpaid counts second effects found by this call.
 	Overpaid int
 }
@@ -96,7 +98,8 @@ func (s *Store) callback(ctx context.Context, c Callback, apply bool) (Placement
 	room := s.room(ctx, acceptLimit)
 	answer, err := s.run(ctx, s.client, "callback", c.Provider, clean(c.ProviderReference),
 		c.Phone.Digits(), minor, string(c.Amount.Currency), code, string(c.Reason),
-		clean(c.Message), flag(apply), flag(room == nil), c.kept, keptRetry.Milliseconds(), maxKept)
+		clean(c.Message), flag(apply), flag(room == nil), c.kept, keptRetry.Milliseconds(), maxKept,
+		c.keptCode)
 	if err != nil {
 		return Placement{}, err
 	}
@@ -106,7 +109,7 @@ func (s *Store) callback(ctx context.Context, c Callback, apply bool) (Placement
 	}
 	return Placement{
 		Placed: Placed(r.text(0)), Batch: r.text(1), OtherAmount: r.int(2) == 1,
-		Overpaid: r.int(3),
+		OtherNumber: r.int(2) == 2, Overpaid: r.int(3),
 	}, nil
 }
 
@@ -139,6 +142,7 @@ func (s *Store) Kept(ctx context.Context, limit int, lease time.Duration) ([]Kep
 			k.Amount = airtime.Money{Minor: minor, Currency: airtime.Currency(r.text(6))}
 		}
 		if text := r.text(7); text != "" {
+			k.keptCode = text
 			if k.Status, err = airtime.StatusFromCode(text[0]); err != nil {
 				return list, fmt.Errorf("kept callback: %w", err)
 			}
@@ -181,12 +185,15 @@ func (s *Store) Unplaced(ctx context.Context, provider, why string, body []byte)
 	if err := s.room(ctx, acceptLimit); err != nil {
 		return err
 	}
-	err := s.client.XAdd(ctx, &redis.XAddArgs{
-		Stream: s.keys.plain("unplaced"), MaxLen: maxUnplaced, Approx: true,
-		Values: []any{
-			"provider", provider, "why", why, "body", string(body[:min(len(body), maxUnplacedBody)]),
-		},
-	}).Err()
+	err := effect.Do(ctx, "keep unplaced", func() error {
+		return s.client.XAdd(ctx, &redis.XAddArgs{
+			Stream: s.keys.plain("unplaced"), MaxLen: maxUnplaced, Approx: true,
+			Values: []any{
+				"provider", provider, "why", why,
+				"body", string(body[:min(len(body), maxUnplacedBody)]),
+			},
+		}).Err()
+	})
 	if err != nil {
 		return fmt.Errorf("keep a callback: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
@@ -19,7 +20,10 @@ func TestCallbacksByID(t *testing.T) {
 		"after settling, and days later":   appliedAfterSettling,
 		"duplicates and older news":        appliedOnce,
 		"an id that came with a doubt":     appliedToADoubt,
+		"an id that came late":             learntByALateAnswer,
 		"another amount is flagged":        otherAmount,
+		"another number is not applied":    otherNumber,
+		"work on one that failed":          reopenedByCallback,
 		"the id of another provider":       idOfAnotherProvider,
 		"a word that we do not know":       unknownWord,
 		"a person's word is corrected":     correctedPerson,
@@ -36,9 +40,14 @@ func TestCallbacksByPhone(t *testing.T) {
 		"not who is not in doubt":          phoneNotInDoubt,
 		"not with a second one on the way": phoneOutTwice,
 		"nor one that a person settled":    phoneSettledByPerson,
-		"nor after a person's word alone":  phoneAfterPerson,
+		"but alone with a person's word":   phoneAfterPerson,
+		"said more than once":              phoneDecidedAgain,
+		"nor after two persons' words":     phoneAfterTwoDecisions,
+		"nor with one who was decided":     phoneDecidedLongAgo,
 		"nor once it was sent again":       phoneAfterResubmission,
 		"nor by what was kept before":      phoneBeforeSending,
+		"nor by a duplicate of it":         phoneDuplicateOfKept,
+		"references that end alike":        phoneOfWholeLines,
 		"but with a second one queued":     phoneQueuedToo,
 		"and when the second has settled":  phoneAloneAgain,
 	})
@@ -52,10 +61,14 @@ func TestKeptCallbacks(t *testing.T) {
 		"to be confirmed first":            keptUntilConfirmed,
 		"handed out once per lease":        keptLease,
 		"the better word counts":           keptBetterWord,
+		"also when it comes meanwhile":     keptBetterWordMeanwhile,
+		"but not when a query says less":   keptUntilLessIsConfirmed,
+		"and not a worse word that comes":  keptWorseWordMeanwhile,
 		"seldom when old, then given up":   keptTooLong,
 		"for a recipient that is sent on":  keptWhileReturned,
 		"what is believed later is gone":   keptIsGone,
 		"unknown words leave nothing kept": keptUnknownWord,
+		"as many as there is room for":     keptFull,
 	})
 }
 
@@ -156,6 +169,22 @@ func appliedToADoubt(g *stage) {
 	g.stands("a", talking, airtime.Successful)
 }
 
+// The sender was taken for dead, a person let the recipient be sent again, and then the answer
+// came: the provider's news about the first payment must find it.
+func learntByALateAnswer(g *stage) {
+	g.accept(someone("a", talking))
+	first := g.begin(talking)
+	g.c.pass(2 * time.Minute)
+	g.sweep(talking)
+	resolve(g.t, g.s, state.Word{Resubmit: true}, g.row("a"))
+	g.begin(talking)
+	g.each(first, state.Verdict{Verdict: airtime.Accepted, ProviderReference: "x"})
+	require.Equal(g.t, int64(1), g.figures().Overpaid)
+	require.Equal(g.t, first.ID, g.apply(said("x", airtime.Failed), state.CallbackUnchanged).Batch)
+	require.Zero(g.t, g.figures().Overpaid)
+	g.stands("a", talking, airtime.Sending)
+}
+
 func otherAmount(g *stage) {
 	_, id := g.open("a")
 	c := said(id, airtime.Successful)
@@ -164,6 +193,42 @@ func otherAmount(g *stage) {
 	g.stands("a", talking, airtime.Successful)
 	c.Amount.Minor = 1000
 	require.False(g.t, g.apply(c, state.CallbackUnchanged).OtherAmount)
+}
+
+func otherNumber(g *stage) {
+	_, id := g.open("a")
+	c := saidOf(id, airtime.Successful)
+	c.Phone = disbursal("any", 2).Recipients[1].Phone
+	want := state.Placement{Placed: state.CallbackKept, OtherNumber: true}
+	require.Equal(g.t, want, g.apply(c, state.CallbackKept))
+	g.stands("a", talking, airtime.Submitted)
+	require.Empty(g.t, results(g.t, g.s))
+	g.c.pass(time.Second)
+	require.Equal(g.t, want, g.retry(state.CallbackKept))
+	require.Equal(g.t, int64(1), g.figures().Kept)
+	g.apply(saidOf(id, airtime.Successful), state.CallbackApplied)
+}
+
+// Where it can be asked about, the batch of a failed recipient that is worked on again is.
+func reopenedByCallback(g *stage) {
+	for i, provider := range []string{talking, sozuri} {
+		g.accept(through(shifted(provider, i, 1), provider))
+		c := said(g.taken(g.begin(provider))[0], airtime.Failed)
+		c.Provider = provider
+		g.apply(c, state.CallbackApplied)
+		g.c.pass(100 * time.Hour)
+		require.Empty(g.t, g.due())
+		c.Status = airtime.Processing
+		g.apply(c, state.CallbackUnchanged)
+		g.stands(provider, provider, airtime.Failed)
+		g.c.pass(100 * time.Hour)
+		polls := g.due()
+		require.Equal(g.t, provider == talking, len(polls) == 1, provider)
+		for _, p := range polls {
+			_, err := g.s.Observe(background, p.Batch, nil, true, rhythm(p.Number))
+			require.NoError(g.t, err)
+		}
+	}
 }
 
 func idOfAnotherProvider(g *stage) {
@@ -271,17 +336,59 @@ func phoneSettledByPerson(g *stage) {
 	g.stands("a", talking, airtime.InDoubt)
 }
 
-func phoneAfterPerson(g *stage) {
-	g.lost(someone("a", talking))
+// decided lets a person decide about the only recipient of a disbursal, when nothing can happen to
+// its request any more.
+func (g *stage) decided(ref string, word state.Word) {
 	g.c.pass(2 * time.Minute)
-	resolve(g.t, g.s, state.Word{Paid: true, Evidence: "e"}, g.row("a"))
-	g.apply(saidOf("x", airtime.Failed), state.CallbackKept)
+	resolve(g.t, g.s, word, g.row(ref))
+}
+
+func phoneAfterPerson(g *stage) {
+	b := g.lost(someone("a", talking))
+	g.decided("a", state.Word{})
+	g.stands("a", talking, airtime.Failed)
+	c := saidOf("x", airtime.Successful)
+	c.Amount.Minor++
+	g.apply(c, state.CallbackKept)
+	c.Amount.Minor--
+	got := g.apply(c, state.CallbackApplied)
+	require.Equal(g.t, state.Placement{Placed: state.CallbackApplied, Batch: b.ID}, got)
+	require.Equal(g.t, []string{"failed", "successful corrected"},
+		results(g.t, g.s)["a 254700000000"])
+	require.Equal(g.t, "x", g.row("a").ProviderReference)
+	require.Zero(g.t, g.figures().Kept)
+}
+
+// What a person decided twice is one sending still, and less evidence does not correct it.
+func phoneDecidedAgain(g *stage) {
+	g.lost(someone("a", talking))
+	g.decided("a", state.Word{})
+	g.c.pass(25 * time.Hour)
+	g.decided("a", state.Word{Paid: true})
+	g.apply(saidOf("x", airtime.Failed), state.CallbackUnchanged)
 	g.stands("a", talking, airtime.Successful)
-	g.lost(someone("b", talking)) // What was kept may be about either.
-	g.apply(saidOf("y", airtime.Failed), state.CallbackKept)
+}
+
+func phoneAfterTwoDecisions(g *stage) {
+	for _, ref := range []string{"a", "b"} {
+		g.lost(someone(ref, talking))
+		g.decided(ref, state.Word{})
+	}
+	g.apply(saidOf("x", airtime.Successful), state.CallbackKept)
+	g.stands("a", talking, airtime.Failed)
+	g.stands("b", talking, airtime.Failed)
+}
+
+func phoneDecidedLongAgo(g *stage) {
+	g.lost(someone("a", talking))
+	g.decided("a", state.Word{Paid: true})
+	g.c.pass(8 * 24 * time.Hour)
+	g.lost(someone("b", talking)) // A callback may be about either.
+	g.apply(saidOf("x", airtime.Failed), state.CallbackKept)
 	g.stands("b", talking, airtime.InDoubt)
-	g.c.pass(9*24*time.Hour + time.Minute) // Nothing comes so late.
-	g.apply(saidOf("z", airtime.Failed), state.CallbackApplied)
+	g.c.pass(2 * 24 * time.Hour) // Nothing comes so late about the first.
+	g.apply(saidOf("y", airtime.Failed), state.CallbackApplied)
+	g.stands("b", talking, airtime.Failed)
 	require.Empty(g.t, g.out())
 }
 
@@ -305,6 +412,33 @@ func phoneBeforeSending(g *stage) {
 	g.retry(state.CallbackKept)
 	g.stands("a", talking, airtime.InDoubt)
 	g.apply(saidOf("y", airtime.Successful), state.CallbackApplied)
+}
+
+// Said once more after the sending, it is still what was said before.
+func phoneDuplicateOfKept(g *stage) {
+	g.apply(saidOf("x", airtime.Failed), state.CallbackKept)
+	g.c.pass(time.Second)
+	g.lost(someone("a", talking))
+	g.c.pass(time.Second)
+	g.apply(saidOf("x", airtime.Failed), state.CallbackKept)
+	g.c.pass(time.Second)
+	g.retry(state.CallbackKept)
+	g.stands("a", talking, airtime.InDoubt)
+	g.apply(saidOf("y", airtime.Successful), state.CallbackApplied)
+}
+
+func phoneOfWholeLines(g *stage) {
+	for _, refs := range [][2]string{{"15", "5"}, {"shop/r-1", "r-1"}, {"6", "16"}} {
+		_, first := g.open(refs[0])
+		_, second := g.open(refs[1])
+		require.Equal(g.t, refs[0]+" 1\n"+refs[1]+" 1\n", g.out())
+		require.True(g.t, g.ours(talking, "v1 "+refs[0]))
+		require.True(g.t, g.ours(talking, "v2 "+refs[0]))
+		g.apply(said(second, airtime.Successful), state.CallbackApplied)
+		require.Equal(g.t, refs[0]+" 1\n", g.out())
+		g.apply(said(first, airtime.Successful), state.CallbackApplied)
+		require.Empty(g.t, g.out())
+	}
 }
 
 // out is the index of the first number at Africa's Talking.
@@ -402,6 +536,52 @@ func keptBetterWord(g *stage) {
 	require.Equal(g.t, airtime.Successful, g.kept()[0].Status)
 }
 
+// A poller has the first word in hand when the better one comes.
+func keptBetterWordMeanwhile(g *stage) {
+	g.accept(someone("a", talking))
+	b := g.begin(talking)
+	id := fmt.Sprintf("id-%s-0", b.ID)
+	g.apply(said(id, airtime.Failed), state.CallbackKept)
+	g.c.pass(time.Second)
+	list := g.kept()
+	require.Len(g.t, list, 1)
+	g.apply(said(id, airtime.Successful), state.CallbackKept)
+	g.taken(b)
+	g.apply(list[0].Callback, state.CallbackApplied)
+	g.stands("a", talking, airtime.Failed)
+	g.retry(state.CallbackApplied)
+	g.stands("a", talking, airtime.Successful)
+	require.Zero(g.t, g.figures().Kept)
+}
+
+// The provider answers that there is less than it has reported: its answer counts, once.
+func keptUntilLessIsConfirmed(g *stage) {
+	for _, status := range []airtime.Status{airtime.Processing, 0} {
+		_, id := g.open(fmt.Sprint("r", status))
+		_, err := g.s.Keep(background, said(id, airtime.Successful))
+		require.NoError(g.t, err)
+		list := g.kept()
+		require.Len(g.t, list, 1)
+		list[0].Status = status
+		_, err = g.s.Apply(background, list[0].Callback)
+		require.NoError(g.t, err)
+		require.Zero(g.t, g.figures().Kept)
+		g.c.pass(time.Hour)
+		require.Empty(g.t, g.kept())
+	}
+}
+
+func keptWorseWordMeanwhile(g *stage) {
+	_, id := g.open("a")
+	_, err := g.s.Keep(background, said(id, airtime.Successful))
+	require.NoError(g.t, err)
+	require.Len(g.t, g.kept(), 1)
+	g.apply(said(id, airtime.Processing), state.CallbackApplied)
+	g.retry(state.CallbackApplied)
+	g.stands("a", talking, airtime.Successful)
+	require.Zero(g.t, g.figures().Kept)
+}
+
 func keptTooLong(g *stage) {
 	g.apply(said("x", airtime.Successful), state.CallbackKept)
 	g.c.pass(8 * time.Hour)
@@ -457,7 +637,10 @@ func keptUnknownWord(g *stage) {
 // TestKeptCallbacksAreLimited lowers the limit to three in the script.
 func TestKeptCallbacksAreLimited(t *testing.T) {
 	t.Parallel()
-	g := set(t, func(_, text string) string {
+	g := set(t, func(verb, text string) string {
+		if verb != "callback" {
+			return text
+		}
 		return strings.Replace(text, "tonumber(ARGV[13])", "3", 1)
 	})
 	g.c.pass(0)
@@ -474,4 +657,41 @@ func TestKeptCallbacksAreLimited(t *testing.T) {
 	require.Equal(t, []int64{3, 1}, []int64{f.Kept, f.Dropped})
 	g.c.pass(time.Second)
 	require.Equal(t, "new", g.kept()[0].ProviderReference)
+}
+
+// full keeps as many callbacks of Africa's Talking as may be kept, and one of Sozuri that has
+// waited longest.
+func (g *stage) full() {
+	kept, due := map[string]string{}, []redis.Z{{
+		Member: sozuri + " old", Score: float64(g.c.ms - 1),
+	}}
+	c := "\t" + strings.Join([]string{"x", "", "", "KES", "S", "", ""}, "\t")
+	kept[sozuri+" old"] = fmt.Sprint(g.c.ms) + "\t" + sozuri + c
+	for i := range 19_999 {
+		name := fmt.Sprint(talking, " ", i)
+		kept[name] = fmt.Sprint(g.c.ms) + "\t" + talking + c
+		due = append(due, redis.Z{Member: name, Score: float64(g.c.ms - 10 - int64(i))})
+	}
+	require.NoError(g.t, g.s.Client().HSet(background, g.s.Key("kept", ""), kept).Err())
+	require.NoError(g.t, g.s.Client().ZAdd(background, g.s.Key("keptdue", ""), due...).Err())
+}
+
+// A full store of kept callbacks gives up what can be asked about first, and never the new one.
+func keptFull(g *stage) {
+	g.full()
+	for _, provider := range []string{sozuri, talking} {
+		c := said("new", airtime.Successful)
+		c.Provider = provider
+		g.apply(c, state.CallbackKept)
+		for _, name := range []string{sozuri + " old", provider + " new"} {
+			there, err := g.s.Client().HExists(background, g.s.Key("kept", ""), name).Result()
+			require.NoError(g.t, err)
+			require.True(g.t, there, name)
+		}
+	}
+	f := g.figures()
+	require.Equal(g.t, []int64{20_000, 2}, []int64{f.Kept, f.Dropped})
+	n, err := g.s.Client().ZCard(background, g.s.Key("keptdue", "")).Result()
+	require.NoError(g.t, err)
+	require.Equal(g.t, int64(20_000), n)
 }

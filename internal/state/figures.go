@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,12 +22,27 @@ type Channel struct {
 	// Paused is how long the channel stays paused, and PauseReason why.
 	Paused      time.Duration
 	PauseReason airtime.Reason
-	// Since is when the pause began, zero when the channel is neither paused nor probed.
-	Since time.Time
+	// Since is when the pause began, zero when the channel is neither paused nor probed, and
+	// PausedFor how long ago that was by Redis's clock.
+	Since     time.Time
+	PausedFor time.Duration
+	// Waiting is how long triggers have waited for a worker to ask for work there.
+	Waiting time.Duration
 	// Probing says that one request at a time finds out whether the provider works again.
 	Probing bool
 	// Largest is the most recipients that a batch may have while sizes climb; zero without bound.
 	Largest int
+}
+
+// unservedAfter is after how long with work and without anybody asking for it a channel counts as
+// unserved: every sweep rings for it.
+const unservedAfter = time.Minute
+
+// Unserved reports whether work waits there and no worker has the provider's credentials, or none
+// runs at all. While requests are out nobody is rung for, and need not ask.
+func (c Channel) Unserved() bool {
+	waits := c.Pending+c.Ready > 0 && c.Paused == 0 && c.InFlight == 0
+	return waits && c.Waiting > unservedAfter
 }
 
 // Figures is what operators watch.
@@ -57,7 +71,6 @@ func (s *Store) Figures(ctx context.Context) (Figures, error) {
 	}
 	pipe := s.client.Pipeline()
 	book := pipe.HGetAll(ctx, s.keys.book())
-	providers := pipe.SMembers(ctx, s.keys.plain("providers"))
 	due := pipe.ZCard(ctx, s.keys.plain("due"))
 	doubt := pipe.ZCard(ctx, s.keys.plain("doubt"))
 	overdue := pipe.ZCard(ctx, s.keys.plain("overdue"))
@@ -81,63 +94,36 @@ func (s *Store) Figures(ctx context.Context) (Figures, error) {
 	f.Kept, f.Unplaced = kept.Val(), unplaced.Val()
 	f.Dropped = whole(state.Val()[1])
 	f.Frozen = untilMillis(now, state.Val()[0])
-	f.Channels, err = s.channels(ctx, now, providers.Val())
+	f.Channels, err = s.Channels(ctx)
 	return f, err
 }
 
 // Channels reads the roads to all providers that ever got a disbursal, by name.
 func (s *Store) Channels(ctx context.Context) ([]Channel, error) {
-	now, err := s.client.Time(ctx).Result()
+	answer, err := s.run(ctx, s.client, "channels")
 	if err != nil {
-		return nil, fmt.Errorf("read channels: %w", err)
+		return nil, err
 	}
-	providers, err := s.client.SMembers(ctx, s.keys.plain("providers")).Result()
-	if err != nil {
-		return nil, fmt.Errorf("read channels: %w", err)
-	}
-	return s.channels(ctx, now, providers)
-}
-
-func (s *Store) channels(
-	ctx context.Context, now time.Time, providers []string,
-) ([]Channel, error) {
-	slices.Sort(providers)
-	channels := make([]Channel, len(providers))
-	for i, provider := range providers {
-		var err error
-		if channels[i], err = s.channel(ctx, now, provider); err != nil {
-			return nil, err
+	channels := make([]Channel, len(asList(answer)))
+	for i, item := range asList(answer) {
+		r := asList(item)
+		c := Channel{
+			Provider: r.text(0), Pending: int64(r.int(1)), Ready: int64(r.int(2)),
+			Held: int64(r.int(3)), InFlight: int64(r.int(4)), Paused: millis(r.int(5)),
+			PauseReason: airtime.Reason(r.text(6)), PausedFor: millis(r.int(7)),
+			Probing: r.int(8) == 1, Waiting: millis(r.int(10)),
 		}
+		if began := r.int(11); began > 0 {
+			c.Since = time.UnixMilli(int64(began)).UTC()
+		}
+		for _, p := range s.options.Providers {
+			if p.Name == c.Provider && p.Climbs {
+				c.Largest = int(math.Pow10(r.int(9)))
+			}
+		}
+		channels[i] = c
 	}
 	return channels, nil
-}
-
-func (s *Store) channel(ctx context.Context, now time.Time, provider string) (Channel, error) {
-	pipe := s.client.Pipeline()
-	pending := pipe.LLen(ctx, s.keys.pending(provider))
-	ready := pipe.LLen(ctx, s.keys.named("ready", provider))
-	held := pipe.LLen(ctx, s.keys.named("held", provider))
-	slots := pipe.ZCard(ctx, s.keys.slots(provider))
-	record := pipe.HMGet(ctx, s.keys.channel(provider), "paused_until", "pause_reason",
-		"paused_since", "probing", "climb")
-	if _, err := pipe.Exec(ctx); err != nil {
-		return Channel{}, fmt.Errorf("read channel %s: %w", provider, err)
-	}
-	c := Channel{
-		Provider: provider, Pending: pending.Val(), Ready: ready.Val(), Held: held.Val(),
-		InFlight: slots.Val(), Paused: untilMillis(now, record.Val()[0]),
-	}
-	if since := whole(record.Val()[2]); since > 0 {
-		c.Since = time.UnixMilli(since).UTC()
-		reason, _ := record.Val()[1].(string)
-		c.PauseReason, c.Probing = airtime.Reason(reason), whole(record.Val()[3]) == 1
-	}
-	for _, p := range s.options.Providers {
-		if p.Name == provider && p.Climbs {
-			c.Largest = int(math.Pow10(int(whole(record.Val()[4]))))
-		}
-	}
-	return c, nil
 }
 
 // whole reads a stored whole number; zero when there is none.

@@ -14,13 +14,18 @@ import (
 func TestHints(t *testing.T) {
 	t.Parallel()
 	tell(t, map[string]story{
-		"one query however many come":         oneQueryForManyHints,
-		"the late looks are left":             hintsLeaveTheLooks,
-		"a forgetful provider is one look":    hintsAndNotKnown,
-		"nothing while the request is out":    hintsWhileSending,
-		"after the late looks":                hintAfterTheLooks,
-		"an earlier query is not put off":     hintsPutNothingOff,
-		"nothing about what was never a task": hintsAboutNobody,
+		"one query however many come":          oneQueryForManyHints,
+		"the late looks are left":              hintsLeaveTheLooks,
+		"a forgetful provider is one look":     hintsAndNotKnown,
+		"nothing while the request is out":     hintsWhileSending,
+		"after the late looks":                 hintAfterTheLooks,
+		"an earlier query is not put off":      hintsPutNothingOff,
+		"nothing about what was never a task":  hintsAboutNobody,
+		"about a batch that was halved":        hintAboutAHalved,
+		"about a batch that came back":         hintAboutAReturned,
+		"its query is repeated until answered": hintNotAnswered,
+		"the provider knows nothing after all": hintNotKnown,
+		"a repeated answer leaves a new hint":  hintAfterNotKnown,
 	})
 }
 
@@ -31,6 +36,7 @@ func TestValidations(t *testing.T) {
 		"once per recipient and attempt":       validatesOnce,
 		"the same question, the same answer":   validatesAlike,
 		"two with the same number and amount":  validatesTwo,
+		"not days after the sending":           validatesNotForEver,
 		"a repeated question takes no other's": validatesNobodyElse,
 	})
 }
@@ -149,6 +155,110 @@ func hintsAboutNobody(g *stage) {
 	require.Empty(g.t, g.due())
 }
 
+// dueFor wants a batch's query, and nobody else's, to be due now.
+func (g *stage) dueFor(b *state.Batch) state.Poll {
+	polls := g.due()
+	require.Len(g.t, polls, 1)
+	require.Equal(g.t, b.ID, polls[0].Batch)
+	return polls[0]
+}
+
+// hinted brings a batch's query forward, and hands it out.
+func (g *stage) hinted(b *state.Batch) state.Poll {
+	require.True(g.t, g.hint(b.ID))
+	g.c.pass(time.Millisecond)
+	return g.dueFor(b)
+}
+
+// rests wants a batch to be off the schedule.
+func (g *stage) rests(b *state.Batch) {
+	g.c.pass(48 * time.Hour)
+	for _, p := range g.due() {
+		require.NotEqual(g.t, b.ID, p.Batch)
+	}
+}
+
+// A batch was refused as a whole and halved, and then the provider pays it nevertheless.
+func hintAboutAHalved(g *stage) {
+	g.accept(disbursal("a", 2))
+	b := g.begin(lipad)
+	g.record(b, airtime.Refused, airtime.ReasonBatchRefused)
+	require.Equal(g.t, state.Halved, deny(g.t, g.s, b.ID, g.c))
+	for range 2 {
+		g.record(g.begin(lipad), airtime.Accepted, "")
+	}
+	p := g.hinted(b)
+	got, err := g.s.Observe(background, b.ID, facts(b, airtime.Successful), true,
+		rhythm(p.Number))
+	require.NoError(g.t, err)
+	require.Equal(g.t, []any{2, time.Duration(0)}, []any{got.Overpaid, got.Next})
+	require.Equal(g.t, int64(2), g.figures().Overpaid)
+	only(g.t, g.s, "a", airtime.Submitted)
+	g.rests(b)
+}
+
+// returned lets the only batch of a new disbursal come back unsent.
+func (g *stage) returned() *state.Batch {
+	g.accept(someone("a", lipad))
+	b := g.begin(lipad)
+	require.Equal(g.t, 1, g.record(b, airtime.Unsent, airtime.ReasonRateLimited).Returned)
+	return b
+}
+
+func hintAboutAReturned(g *stage) {
+	b := g.returned()
+	g.rests(b)
+	p := g.hinted(b)
+	got, err := g.s.Observe(background, b.ID, facts(b, airtime.Successful), true,
+		rhythm(p.Number))
+	require.NoError(g.t, err)
+	require.Zero(g.t, got.Overpaid)
+	require.Equal(g.t, b.ID, g.row("a").Batch)
+	g.stands("a", lipad, airtime.Successful)
+	g.idle(lipad, state.IdleEmpty)
+	g.rests(b)
+}
+
+func hintNotAnswered(g *stage) {
+	b := g.returned()
+	for range 3 {
+		p := g.hinted(b)
+		got, err := g.s.Observe(background, b.ID, nil, false, rhythm(p.Number))
+		require.NoError(g.t, err)
+		require.Equal(g.t, rhythm(0).Next, got.Next)
+		g.c.pass(got.Next)
+		p = g.dueFor(b)
+		_, err = g.s.Observe(background, b.ID, nil, true, rhythm(p.Number))
+		require.NoError(g.t, err)
+		g.rests(b)
+	}
+}
+
+// notKnown brings the answer of a query that the provider does not know the batch.
+func (g *stage) notKnown(b *state.Batch, p state.Poll) {
+	got, _, err := g.s.NotKnown(background, b, true, state.Children{token(), token()},
+		rhythm(p.Number))
+	require.NoError(g.t, err)
+	require.Equal(g.t, state.KeepAsking, got)
+}
+
+func hintNotKnown(g *stage) {
+	b := g.returned()
+	g.notKnown(b, g.hinted(b))
+	g.rests(b)
+	g.stands("a", lipad, airtime.Queued)
+}
+
+func hintAfterNotKnown(g *stage) {
+	b := g.returned()
+	p := g.hinted(b)
+	g.notKnown(b, p)
+	g.hint(b.ID)
+	g.notKnown(b, p) // The trigger runs twice.
+	g.c.pass(3 * time.Second)
+	g.dueFor(b)
+}
+
 // ours asks whether a payment of ten shillings to the first number is ours.
 func (g *stage) ours(provider, id string) bool {
 	return g.oursOf(disbursal("any", 1).Recipients[0], provider, id)
@@ -224,6 +334,18 @@ func validatesTwo(g *stage) {
 	require.False(g.t, g.ours(talking, "v3"))
 }
 
+func validatesNotForEver(g *stage) {
+	g.open("a")
+	require.True(g.t, g.ours(talking, "v1"))
+	g.c.pass(24*time.Hour - time.Millisecond)
+	require.False(g.t, g.ours(talking, "v2"))
+	g.open("b")
+	g.c.pass(24*time.Hour - time.Millisecond)
+	require.True(g.t, g.ours(talking, "v3"))
+	g.c.pass(48 * time.Hour) // Who was validated has been forgotten.
+	require.False(g.t, g.ours(talking, "v4"))
+}
+
 func validatesNobodyElse(g *stage) {
 	g.accept(someone("b", talking))
 	other := g.begin(talking)
@@ -269,6 +391,7 @@ func TestFullRedisAppliesCallbacks(t *testing.T) {
 func TestUnplacedBodiesAreKeptForPeople(t *testing.T) {
 	t.Parallel()
 	g := set(t, nil)
+	g.c.pass(0)
 	require.NoError(t, g.s.Unplaced(background, talking, "no JSON", make([]byte, 10_000)))
 	require.Equal(t, int64(1), g.figures().Unplaced)
 	list, err := g.s.Client().XRange(background, g.s.Key("unplaced", ""), "-", "+").Result()

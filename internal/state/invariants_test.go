@@ -231,6 +231,9 @@ func (x *machine) checkBatches() {
 				b.lapse)
 		}
 		_, due := x.seen.due[b.id]
+		if b.state == state.BatchReturned && due && !b.hinted {
+			x.t.Fatalf("batch %s is asked about, but nobody is in it", b.id)
+		}
 		asked := b.state == state.BatchOpen || b.state == state.BatchDoubt && b.suspect == 0
 		if x.of(b).asks && asked && !due {
 			x.t.Fatalf("batch %s (%s) is never asked about", b.id, b.state)
@@ -280,10 +283,14 @@ func (x *machine) checkRoads() {
 		if road.probing {
 			probing = 1
 		}
-		x.equal([]int64{road.paused, road.since, probing, int64(road.strikes), int64(road.climb)},
-			[]int64{number("paused_until"), number("paused_since"), number("probing"),
-				number("strikes"), number("climb")},
-			"paused, since, probing, strikes and climb of "+provider)
+		want := []int64{road.paused, road.since, probing, int64(road.strikes), int64(road.climb)}
+		var stored []int64
+		for _, field := range []string{
+			"paused_until", "paused_since", "probing", "strikes", "climb",
+		} {
+			stored = append(stored, number(field))
+		}
+		x.equal(want, stored, "paused, since, probing, strikes and climb of "+provider)
 	}
 }
 

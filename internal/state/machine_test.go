@@ -462,6 +462,31 @@ func (x *machine) due(*rapid.T) {
 	}
 }
 
+// hint says that something happened to a batch: it is asked about within a minute, wherever its
+// recipients are now.
+func (x *machine) hint(*rapid.T) {
+	b := draw(x, "batch", x.batches[max(0, len(x.batches)-8):])
+	if !x.of(b).asks {
+		x.t.Skip("its provider cannot be asked")
+	}
+	found, err := x.store.Hint(background, b.id)
+	x.must(err)
+	x.equal(b.attempt > 0, found, "hint")
+	switch b.state {
+	case state.BatchReady, state.BatchClaimed, state.BatchSending:
+		return
+	}
+	if !found {
+		return
+	}
+	b.hinted = true
+	due, err := x.store.Client().ZScore(background, x.store.Key("due", ""), b.id).Result()
+	x.must(err)
+	if int64(due) > x.now+60_000 {
+		x.t.Fatalf("batch %s (%s) is due in %.0f ms", b.id, b.state, due-float64(x.now))
+	}
+}
+
 // notKnown brings a provider's word that it does not know a batch.
 func (x *machine) notKnown(*rapid.T) {
 	x.deny(draw(x, "batch", x.batches[max(0, len(x.batches)-8):]))
@@ -613,7 +638,7 @@ func (x *machine) resolve(*rapid.T) {
 // strand lists who waits at a paused provider and may go elsewhere.
 func (x *machine) strand(*rapid.T) {
 	road := x.roads[draw(x, "provider", x.providers)]
-	got, err := x.store.Stranded(background, road.name, 0, 1000)
+	got, _, err := x.store.Stranded(background, road.name, 0, 1000)
 	x.must(err)
 	var want, names []string
 	road.stranded, road.onward = nil, nil
@@ -623,7 +648,7 @@ func (x *machine) strand(*rapid.T) {
 			want = append(want, r.name())
 		}
 	}
-	for _, s := range got.List {
+	for _, s := range got {
 		i := slices.IndexFunc(x.people, func(r *modelRecipient) bool {
 			return r.ref == s.Reference && r.phone == s.Phone.Digits()
 		})
@@ -634,9 +659,6 @@ func (x *machine) strand(*rapid.T) {
 	slices.Sort(want)
 	slices.Sort(names)
 	x.equal(want, names, "stranded")
-	if road.paused > x.now {
-		x.equal(x.now-road.since, got.Paused.Milliseconds(), "length of the pause")
-	}
 }
 
 // reroute moves some who were listed a while ago.
@@ -692,7 +714,7 @@ func (x *machine) actions() map[string]func(*rapid.T) {
 		"claim again": x.claim, "begin again": x.begin, "record again": x.record,
 		"deny long": x.denyLong, "deny longer": x.denyLong, "hand over": x.handOver,
 		"strand": x.strand, "reroute": x.reroute, "reroute again": x.reroute, "pause": x.pause,
-		"send": x.send, "send again": x.send, "send more": x.send,
+		"send": x.send, "send again": x.send, "send more": x.send, "hint": x.hint,
 	}
 	verbs := map[string]func(*rapid.T){"": func(*rapid.T) { x.check() }}
 	for name, verb := range list {

@@ -62,12 +62,17 @@ func (r *modelRoad) pause(now, wish int64) {
 }
 
 // heard draws the conclusions from the answer to the latest attempt of a batch: about how many
-// recipients it was clear, and how many it left in doubt.
-func (r *modelRoad) heard(now int64, a state.Answer, clear, doubt int) {
+// recipients it was clear, how many came back, and of how many in doubt it said nothing.
+func (r *modelRoad) heard(now int64, a state.Answer, got state.Recorded, handed, unclear int) {
+	clear, doubt, returned := got.Accepted+got.Rejected+handed, got.InDoubt, got.Returned
 	switch {
 	case a.Pause != "":
 		r.pause(now, a.PauseFor.Milliseconds())
-	case a.Default.Verdict == airtime.Unknown && len(a.Verdicts) == 0:
+	case a.Default.Reason == airtime.ReasonDuplicate:
+		if r.paused <= now {
+			r.strikes, r.probing, r.since = 0, false, 0
+		}
+	case unclear > 0 && clear+returned == 0:
 		if r.strikes >= 2 || r.probing {
 			r.pause(now, 0)
 		} else {
@@ -77,7 +82,7 @@ func (r *modelRoad) heard(now int64, a state.Answer, clear, doubt int) {
 		r.strikes, r.probing, r.since = 0, false, 0
 	}
 	size := []int{1, 10, 100, 1000}[r.climb]
-	if doubt > 0 {
+	if doubt > 0 && a.Default.Reason != airtime.ReasonDuplicate {
 		r.climb = 0
 	} else if r.climbs && clear >= size && r.climb < 3 {
 		r.climb++

@@ -58,6 +58,7 @@ type modelBatch struct {
 	missing, suspect  int64
 	refused, known    bool
 	held              bool // Whether an honest provider really has it.
+	hinted            bool // Whether a callback ever was about it.
 }
 
 type model struct {
@@ -180,8 +181,8 @@ func (m *model) see(b *modelBatch, r *modelRecipient, status airtime.Status) {
 			if merged.Settled() {
 				m.rejoin(r)
 			}
-		} else if r.status == airtime.Failed && status.Rank() == airtime.Submitted.Rank() {
-			r.person = false // The provider works on it again: its word counts now.
+		} else if status.Rank() == r.status.Rank() {
+			r.person = false // The provider confirms it: now it is its word.
 		}
 		return
 	}
@@ -291,7 +292,7 @@ func (m *model) record(b *modelBatch, a state.Answer) state.Recorded {
 			b.known = b.known || a.Attempt > 1 // The first attempt may be why.
 		}
 	}
-	handed := 0
+	handed, unclear := 0, 0
 	for i, r := range b.members {
 		v := a.Default
 		if at := slices.IndexFunc(a.Verdicts, func(v state.Verdict) bool {
@@ -299,9 +300,12 @@ func (m *model) record(b *modelBatch, a state.Answer) state.Recorded {
 		}); at >= 0 {
 			v = a.Verdicts[at]
 		}
-		was := len(r.history)
+		was, doubt := len(r.history), got.InDoubt
 		m.judge(b, r, a, v, stale, &got)
 		handed += len(r.history) - was
+		if v.Verdict == airtime.Unknown {
+			unclear += got.InDoubt - doubt
+		}
 	}
 	if stale {
 		return got
@@ -315,7 +319,7 @@ func (m *model) record(b *modelBatch, a state.Answer) state.Recorded {
 		b.known = true
 		m.clearSuspects(b.provider, m.now)
 	}
-	m.of(b).heard(m.now, a, got.Accepted+got.Rejected+handed, got.InDoubt)
+	m.of(b).heard(m.now, a, got, handed, unclear)
 	return got
 }
 
@@ -337,7 +341,8 @@ func (m *model) judge(
 	case v.Verdict == airtime.Accepted:
 		got.Accepted++
 		m.move(r, a.Accepted, b)
-	case v.Verdict == airtime.Refused && a.Attempt == 1 && v.Next != "":
+	case v.Verdict == airtime.Refused && a.Attempt == 1 && v.Next != "" &&
+		!slices.Contains(r.history, v.Next):
 		got.Returned++
 		m.handOn(r, v.Next)
 	case v.Verdict == airtime.Refused && a.Attempt == 1 && !b.refused:
@@ -556,7 +561,8 @@ func (m *model) reroute(provider string, list []*modelRecipient, next string) in
 	moved := 0
 	for _, r := range list {
 		waits := r.status == airtime.Queued && r.batch == nil && r.provider == provider
-		if waits && m.roads[provider].paused > m.now {
+		been := slices.Contains(r.history, next)
+		if waits && !been && m.roads[provider].paused > m.now {
 			m.handOn(r, next)
 			moved++
 		}

@@ -1,6 +1,7 @@
 package state_test
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,12 +13,27 @@ var storyMutations = map[string]struct {
 	noticedBy story
 }{
 	"a refusal goes on from a second sending": {
-		mutation{"record", "v.next ~= '' and first then", "v.next ~= '' then"},
+		mutation{"record", "v.next ~= '' and first and not", "v.next ~= '' and not"},
 		refusedOnTheSecondSending,
+	},
+	"reroute takes who is claimed": {
+		mutation{"reroute", "and not is_batch(run[4]) then", "then"}, claimedStay,
 	},
 	"the id of a refusal is not learnt": {
 		mutation{"record", "for pos = from, to do note_id(d, pos, provider, id, v.reference) end", ""},
 		acceptedByTheIDOfARefusal,
+	},
+	"the id of an earlier sending is not learnt": {
+		mutation{"", "  note_id(d, pos, b.provider, b.id, reference)\n", ""}, learntByALateAnswer,
+	},
+	"an earlier request ends the pause": {
+		mutation{"", "if paused_for(provider) > 0 then return end", ""}, pausedWhileOthersAreOut,
+	},
+	"begin does not look at the holder": {
+		mutation{"begin", "or b.holder ~= token or", "or"}, onlyTheHolderBegins,
+	},
+	"an earlier attempt is news": {
+		mutation{"record", "if stale then\n  -- ", "if false then\n  -- "}, oldNews,
 	},
 	"the id of a doubt is not learnt": {
 		mutation{"record", "note_id(d, pos, provider, id, v.reference)\n    end\n  end", "end\n  end"},
@@ -28,13 +44,17 @@ var storyMutations = map[string]struct {
 		forgottenSplit,
 	},
 	"all recipients go to the first provider": {
-		mutation{"accept", "code = list[#list], codes:sub(pos, pos)",
-			"code = list[#list], codes:sub(1, 1)"},
+		mutation{
+			"accept", "code = list[#list], codes:sub(pos, pos)",
+			"code = list[#list], codes:sub(1, 1)",
+		},
 		splitDisbursal,
 	},
 	"a replay is charged": {
-		mutation{"claim", "'holder') == token then\n",
-			"'holder') == token then\n charge(provider, tokens)\n"},
+		mutation{
+			"claim", "'holder') == token then\n",
+			"'holder') == token then\n charge(provider, tokens)\n",
+		},
 		replayedClaim,
 	},
 	"tokens are saved without end": {
@@ -71,31 +91,46 @@ var storyMutations = map[string]struct {
 		mutation{"", "if not d or withheld(d, pos) then return false end", ""}, resendsNoCancelled,
 	},
 	"a doubt is not scheduled for its resend": {
-		mutation{"record", "schedule(b, math.max(1, b.deadline + GUARD - now))",
-			"schedule(b, tonumber(ARGV[11]))"},
+		mutation{
+			"record", "schedule(b, math.max(1, b.deadline + GUARD - now))",
+			"schedule(b, tonumber(ARGV[11]))",
+		},
 		resendsInTime,
 	},
 	"a number that is out twice is matched": {
-		mutation{"callback", "if #list ~= 1 or", "if #list == 0 or"},
+		mutation{"callback", "if #out + #decided ~= 1 then", "if #out == 0 or #decided > 0 then"},
 		phoneOutTwice,
 	},
 	"a person's decision is no doubt": {
-		mutation{"callback", "if #list ~= 1 or decided_lately(provider, phone) then",
-			"if #list ~= 1 then"},
+		mutation{"callback", "if #out + #decided ~= 1 then", "if #out ~= 1 then"},
 		phoneSettledByPerson,
 	},
+	"a person's word is final": {
+		mutation{"callback", "if #out + #decided ~= 1 then", "if #out ~= 1 or #decided > 0 then"},
+		phoneAfterPerson,
+	},
+	"the first of two decisions is meant": {
+		mutation{"callback", "if #out + #decided ~= 1 then", "if #out + #decided == 0 then"},
+		phoneAfterTwoDecisions,
+	},
+	"a decision is taken for two": {
+		mutation{"", "if not seen[line] then list", "if true then list"}, phoneDecidedAgain,
+	},
 	"a decision is not noted": {
-		mutation{"resolve", "if traits(provider).callbacks then note_decision", "if false then note_decision"},
+		mutation{
+			"resolve", "if traits(provider).callbacks then note_decision",
+			"if false then note_decision",
+		},
 		phoneAfterResubmission,
 	},
 	"a decision counts for ever": {
-		mutation{"", "return at and now - tonumber(at) < DAYS * DAY", "return at"}, phoneAfterPerson,
+		mutation{"", "DAYS, -1 do\n    local text", "99, -1 do\n    local text"}, phoneDecidedLongAgo,
 	},
 	"what was kept before is matched": {
-		mutation{"callback", " and b.sent <= told()", ""}, phoneBeforeSending,
+		mutation{"callback", " and b.sent <= told then", " then"}, phoneBeforeSending,
 	},
-	"a person's word is overwritten": {
-		mutation{"callback", "local b = status == 'd' and batch", "local b = batch"},
+	"who is not in doubt is matched": {
+		mutation{"callback", "b = out[1][3] == 'd' and batch", "b = batch"},
 		phoneNotInDoubt,
 	},
 	"the amount is not looked at": {
@@ -133,7 +168,10 @@ var storyMutations = map[string]struct {
 		keptLease,
 	},
 	"a worse word replaces what is kept": {
-		mutation{"callback", "if old and STATUS[old].rank > STATUS[code].rank then", "if false then"},
+		mutation{
+			"callback", "if not kept_code or STATUS[kept_code].rank <= STATUS[code].rank then",
+			"if true then",
+		},
 		keptBetterWord,
 	},
 	"kept ones are dropped early": {
@@ -144,7 +182,7 @@ var storyMutations = map[string]struct {
 		keptTooLong,
 	},
 	"what is to be confirmed is applied": {
-		mutation{"callback", "if ARGV[9] ~= '1' then return keep() end", ""}, keptUntilConfirmed,
+		mutation{"callback", "if ARGV[9] ~= '1' then return keep(0) end", ""}, keptUntilConfirmed,
 	},
 	"an unknown word is kept": {
 		mutation{"callback", "if code == '' then", "if code == '' and ARGV[9] == '1' then"},
@@ -160,7 +198,7 @@ var storyMutations = map[string]struct {
 		mutation{"hint", "b.later = due > 0 and due or -1", "b.later = 0"}, hintsLeaveTheLooks,
 	},
 	"a hint schedules what is out": {
-		mutation{"hint", "if b.state ~= 'open' and", "if false and"}, hintsWhileSending,
+		mutation{"hint", "or b.state == 'sending' then", "then"}, hintsWhileSending,
 	},
 	"a payment is validated twice": {
 		mutation{"validate", "if not asked(field) then", "if true then"}, validatesOnce,
@@ -172,8 +210,181 @@ var storyMutations = map[string]struct {
 	"a repeated question is refused": {
 		mutation{"validate", "if asked(question) then return 1 end", ""}, validatesAlike,
 	},
+	"a payment is validated again after days": {
+		mutation{"validate", "now - b.sent < DAY and", ""}, validatesNotForEver,
+	},
 	"any amount is validated": {
 		mutation{"validate", "d.amount[pos] == tonumber(ARGV[4]) and", ""}, validatesWhatIsOut,
+	},
+}
+
+// mendMutations take mends out again, each of which was a fault that somebody found.
+var mendMutations = map[string]struct {
+	mutation
+	noticedBy story
+}{
+	"a restored batch was sent just now": {
+		mutation{"record", "local began = now - tonumber(ARGV[13])", "local began = now"},
+		restoredAfterTheWindow,
+	},
+	"a restored batch was sent never": {
+		mutation{"record", "if b.sent == 0 then b.sent = began -", "if false then b.sent = began -"},
+		restoredFromAClaim,
+	},
+	"a restored repetition was the first": {
+		mutation{"record", "(attempt > 1 and traits(provider).resend or 0)", "0"},
+		restoredRepetition,
+	},
+	"a restored repetition has forgotten the first": {
+		mutation{"record", "if b.sent == 0 then b.sent = began -", "if true then b.sent = began -"},
+		restoredSecondSending,
+	},
+	"a restored batch has no guard": {
+		mutation{"record", "b.deadline = math.max(b.deadline, began + tonumber(ARGV[14]))", ""},
+		restoredWithinTheGuard,
+	},
+	"a restored batch is not known at once": {
+		mutation{"record", "b.deadline = math.max(b.deadline, began + tonumber(ARGV[14]))", ""},
+		restoredAndNotKnown,
+	},
+	"the end of a line is a line": {
+		mutation{"", "list:find('\\n' .. line, 1, true)", "list:find(line, 1, true)"},
+		phoneOfWholeLines,
+	},
+	"unclear lines are no storm": {
+		mutation{
+			"record", "if v.verdict == 'unknown' then unclear",
+			"if v.verdict == 'unknown' and not exceptional then unclear",
+		},
+		stormOfLines,
+	},
+	"a storm of lines has no reason": {
+		mutation{"record", "storm(provider, why)", "storm(provider, ARGV[7])"}, stormOfLines,
+	},
+	"a refused repetition is unclear": {
+		mutation{"record", "if v.verdict == 'unknown' then unclear", "if true then unclear"},
+		refusedRepetitions,
+	},
+	"a recognised repetition is unclear": {
+		mutation{"record", "elseif whole.reason == 'duplicate' then", "elseif false then"},
+		recognisedRepetitions,
+	},
+	"a recognised repetition falls": {
+		mutation{"record", "counts.doubt > 0 and whole.reason ~= 'duplicate'", "counts.doubt > 0"},
+		recognisedRepetitions,
+	},
+	"a hint forgets what came back": {
+		mutation{"hint", "if b.state == 'ready' or", "if b.state == 'returned' or"},
+		hintAboutAReturned,
+	},
+	"what came back leaves the schedule": {
+		mutation{"", "b.state == 'returned' and b.saved.state ~= 'returned'", "b.state == 'returned'"},
+		hintAboutAHalved,
+	},
+	"what came back stays on the schedule": {
+		mutation{"observe", "if b.state == 'returned' then", "if false then"}, hintAboutAHalved,
+	},
+	"no answer about what came back is one": {
+		mutation{"observe", "delay = ARGV[6] ~= '1' and tonumber(ARGV[3]) or 0", "delay = 0"},
+		hintNotAnswered,
+	},
+	"what came back and is not known stays": {
+		mutation{"notknown", "b.state == 'done' or b.state == 'returned' then", "b.state == 'done' then"},
+		hintNotKnown,
+	},
+	"a repeated answer takes a hint away": {
+		mutation{"notknown", "if asked and b.answered ~= b.polls then", "if asked then"},
+		hintAfterNotKnown,
+	},
+	"a duplicate is told when it comes": {
+		mutation{"callback", "kept and tonumber(kept:match('^%d+')) or now", "now"},
+		phoneDuplicateOfKept,
+	},
+	"a duplicate makes it younger": {
+		mutation{
+			"callback", "name, string.format('%.0f', told)", "name, string.format('%.0f', now)",
+		},
+		phoneDuplicateOfKept,
+	},
+	"a better word is dropped": {
+		mutation{"callback", "STATUS[kept_code].rank > handed.rank then", "false then"},
+		keptBetterWordMeanwhile,
+	},
+	"a better word is dropped by a worse one": {
+		mutation{"callback", "and STATUS[ARGV[14]] or STATUS[code]", "and STATUS[ARGV[14]] or nil"},
+		keptWorseWordMeanwhile,
+	},
+	"what is confirmed as less stays for ever": {
+		mutation{"callback", "retried and STATUS[ARGV[14]] or STATUS[code]", "STATUS[code] or STATUS.q"},
+		keptUntilLessIsConfirmed,
+	},
+	"the id of another number is believed": {
+		mutation{"callback", "~= phone then return nil, nil, nil, true end", "== '' then return end"},
+		otherNumber,
+	},
+	"another number is not flagged": {
+		mutation{"callback", "keep(stranger and 2 or 0)", "keep(0)"}, otherNumber,
+	},
+	"the new one is given up": {
+		mutation{"callback", "if victim ~= name then", "if true then"}, keptFull,
+	},
+	"what cannot be asked about is given up": {
+		mutation{"callback", "if traits(victim:match('^%S+')).asks then return", "if true then return"},
+		keptFull,
+	},
+	"parts are of so many entries": {
+		mutation{"stranded", "while at < #entries and listed < most do", "while at < #entries do"},
+		strandedByRecipients,
+	},
+	"who has left is read again": {
+		mutation{"stranded", "redis.call('LTRIM', key('pending', provider), stale, -1)", ""},
+		strandedHead,
+	},
+	"the next part begins too late": {
+		mutation{"stranded", "from + at - (from == 0 and stale or 0)", "from + at"}, strandedHead,
+	},
+	"who still waits is lost": {
+		mutation{"stranded", "if not live and stale == at - 1 then", "if not live then"},
+		strandedBetween,
+	},
+	"a part in between loses the head": {
+		mutation{"stranded", "if from == 0 and stale > 0 then", "if stale > 0 then"}, strandedBetween,
+	},
+	"who was refused goes back": {
+		mutation{"record", "and first and not was_at(d, from, v.next) then", "and first then"},
+		neverHandedBack,
+	},
+	"who was refused is rerouted back": {
+		mutation{"reroute", "if pos > to or was_at(d, pos, next) then", "if pos > to then"},
+		neverReroutedBack,
+	},
+	"tokens wait for the clock before": {
+		mutation{"", "if charged > now then", "if false then"}, chargedInTheFuture,
+	},
+	"what is worked on again is not asked about": {
+		mutation{"callback", "if b.reopened and traits", "if false and traits"}, reopenedByCallback,
+	},
+	"who cannot be asked is asked": {
+		mutation{"callback", "if b.reopened and traits(provider).asks then", "if b.reopened then"},
+		reopenedByCallback,
+	},
+	"who is asked by recipient is looked at late": {
+		mutation{"", "traits(b.provider).looks and LOOKS[b.looks + 1] or 0", "LOOKS[b.looks + 1] or 0"},
+		reopenedByCallback,
+	},
+	"a worker that asks in vain does not serve": {
+		mutation{"claim", "redis.call('HDEL', key('channel', provider), 'waiting')", ""},
+		servedInVain,
+	},
+	"each trigger has the time of all": {
+		mutation{
+			"", "'HSETNX', key('channel', provider), 'waiting'",
+			"'HSET', key('channel', provider), 'waiting'",
+		},
+		unservedThoughRung,
+	},
+	"a pause began when it is looked at": {
+		mutation{"channels", "since > 0 and now - since or 0", "0"}, channelsAtOnce,
 	},
 }
 
@@ -181,7 +392,10 @@ var storyMutations = map[string]struct {
 // about the line to notice.
 func TestStoriesNoticeEveryBreak(t *testing.T) {
 	t.Parallel()
-	for name, m := range storyMutations {
+	all := maps.Clone(storyMutations)
+	maps.Copy(all, mendMutations)
+	require.Len(t, all, len(storyMutations)+len(mendMutations), "two have one name")
+	for name, m := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			broken := 0
@@ -190,6 +404,60 @@ func TestStoriesNoticeEveryBreak(t *testing.T) {
 			require.NotEmpty(t, complaint, "nobody noticed")
 			require.NotContains(t, complaint, "compiling script", "the break is no Lua")
 			t.Log(complaint)
+		})
+	}
+}
+
+// talkMutations are breaks that the random verbs around callbacks must notice: the second machine
+// is as good as the first.
+var talkMutations = map[string]struct {
+	mutation
+	seed int
+}{
+	"a number that is out twice is matched": {
+		mutation{"callback", "if #out + #decided ~= 1 then", "if #out == 0 or #decided > 0 then"}, 9,
+	},
+	"a person's decision is no doubt": {
+		mutation{"callback", "if #out + #decided ~= 1 then", "if #out ~= 1 then"}, 12,
+	},
+	"a person's word is final": {
+		mutation{"callback", "if #out + #decided ~= 1 then", "if #out ~= 1 or #decided > 0 then"}, 12,
+	},
+	"a decision is not noted": {
+		mutation{
+			"resolve", "if traits(provider).callbacks then note_decision",
+			"if false then note_decision",
+		}, 12,
+	},
+	"a resend outside the window pays twice": {
+		mutation{"begin", "whole = whole and not late", "whole = whole and true"}, 221,
+	},
+	"a later attempt is believed": {
+		mutation{"record", "local first = attempt == 1", "local first = true"}, 795,
+	},
+	"ids are not learnt": {
+		mutation{"", "  note_id(d, pos, provider_at(place), place, reference)\n", ""}, 1,
+	},
+	"a payment is validated twice": {
+		mutation{"validate", "if not asked(field) then", "if true then"}, 10,
+	},
+}
+
+func TestRandomCallbacksNoticeEveryBreak(t *testing.T) {
+	t.Parallel()
+	for name, m := range talkMutations {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			broken := 0
+			run := talkingProperty(t, m.edit(&broken))
+			require.Positive(t, broken, "the line to break is gone: update the mutation")
+			for i := range runsPerMutation {
+				if what := notice(run, m.seed+i); what != "" {
+					t.Logf("%s: seed %d: %s", name, m.seed+i, what)
+					return
+				}
+			}
+			t.Fatalf("nobody noticed")
 		})
 	}
 }

@@ -23,6 +23,9 @@ func TestProbing(t *testing.T) {
 		"answers to earlier requests end no pause":   pausedWhileOthersAreOut,
 		"answers to earlier attempts mean nothing":   oldNews,
 		"three unclear answers in a row are a storm": storm,
+		"also of answers that are unclear by lines":  stormOfLines,
+		"refused repetitions are no storm":           refusedRepetitions,
+		"nor are those that were recognised":         recognisedRepetitions,
 	})
 }
 
@@ -34,6 +37,7 @@ func TestRates(t *testing.T) {
 		"an idle claim is not charged":    idleClaims,
 		"a long rest saves no more":       longRest,
 		"nobody is called to no avail":    noRingWithoutTokens,
+		"a clock that was set back":       chargedInTheFuture,
 	})
 }
 
@@ -161,7 +165,7 @@ func pausedWhileOthersAreOut(g *stage) {
 	c := g.channel(lipad)
 	require.Equal(g.t, []any{true, airtime.ReasonBalance}, []any{c.Probing, c.PauseReason})
 	require.Equal(g.t, time.Minute, g.idle(lipad, state.IdlePaused).Wait)
-	require.NotEmpty(g.t, g.stranded(lipad).Reason)
+	require.NotEmpty(g.t, g.channel(lipad).PauseReason)
 	g.c.pass(time.Minute)
 	require.Len(g.t, g.begin(lipad).Members, 1)
 }
@@ -196,6 +200,62 @@ func storm(g *stage) {
 		}
 	}
 	require.Equal(g.t, 4*time.Second, g.idle(lipad, state.IdlePaused).Wait)
+}
+
+// unclear sends one recipient, and the provider writes that nothing is known of it.
+func (g *stage) unclear(provider string) {
+	b, holder := g.claim(provider, 1)
+	_, err := g.s.BeginSend(background, b, holder)
+	require.NoError(g.t, err)
+	line := state.Verdict{Verdict: airtime.Unknown, Reason: airtime.ReasonMissing}
+	require.Equal(g.t, 1, g.each(b, line).InDoubt)
+}
+
+func stormOfLines(g *stage) {
+	for i, provider := range []string{quicksms, talking, lipad} {
+		g.accept(through(shifted(provider, 10*i, 10), provider))
+		for range 3 {
+			require.Zero(g.t, g.channel(provider).Paused)
+			g.unclear(provider)
+		}
+		require.Equal(g.t, airtime.ReasonMissing, g.channel(provider).PauseReason)
+		require.Equal(g.t, 4*time.Second, g.idle(provider, state.IdlePaused).Wait)
+		g.c.pass(4 * time.Second)
+		g.unclear(provider) // The probe.
+		require.Equal(g.t, 8*time.Second, g.idle(provider, state.IdlePaused).Wait)
+		require.Equal(g.t, int64(4), g.sum(provider, "in_doubt"))
+	}
+}
+
+// A provider that refuses is at work, whatever that says about the sending before.
+func refusedRepetitions(g *stage) {
+	first := g.lost(someone("a", talking))
+	g.lost(through(shifted("b", 1, 1), talking))
+	g.c.pass(90 * time.Second)
+	g.resend(first, true)
+	g.each(g.begin(talking), state.Verdict{Verdict: airtime.Refused})
+	require.Zero(g.t, g.channel(talking).Paused)
+	g.stands("a", talking, airtime.InDoubt)
+}
+
+// A provider that recognises a request answers clearly, though it says nothing of the first one.
+func recognisedRepetitions(g *stage) {
+	for i := range 2 {
+		first := g.lost(through(shifted(fmt.Sprint("a", i), 2*i, 1), talking))
+		other := through(shifted(fmt.Sprint("b", i), 2*i+1, 1), talking)
+		if i == 0 {
+			g.accept(other)
+			g.record(g.begin(talking), airtime.Accepted, "")
+		} else {
+			g.lost(other) // The second unclear answer in a row.
+		}
+		largest := g.channel(talking).Largest
+		g.c.pass(90 * time.Second)
+		g.resend(first, true)
+		g.record(g.begin(talking), airtime.Unknown, airtime.ReasonDuplicate)
+		require.Equal(g.t, largest, g.channel(talking).Largest)
+		require.Zero(g.t, g.channel(talking).Paused)
+	}
 }
 
 func burstThenSteady(g *stage) {
@@ -277,6 +337,20 @@ func noRingWithoutTokens(g *stage) {
 	require.LessOrEqual(g.t, g.idle(metered, state.IdleRate).Wait, 2*time.Millisecond)
 	g.c.pass(time.Millisecond)
 	require.NotNil(g.t, g.sweep(metered).Ring)
+	g.claim(metered, 1)
+}
+
+// Another Redis has taken over, and its clock is behind.
+func chargedInTheFuture(g *stage) {
+	for i := range 4 {
+		g.accept(through(shifted(fmt.Sprint("r", i), i, 1), metered))
+	}
+	for range 3 {
+		g.claim(metered, 1)
+	}
+	g.c.pass(-time.Hour)
+	require.Equal(g.t, 500*time.Millisecond, g.idle(metered, state.IdleRate).Wait)
+	g.c.pass(500 * time.Millisecond)
 	g.claim(metered, 1)
 }
 

@@ -41,7 +41,7 @@ func replayRouting(g *stage) {
 	require.Equal(g.t, state.Recorded{Returned: 1}, g.each(b, onward(quicksms)))
 	require.Len(g.t, g.row("b").History, 1)
 	require.NoError(g.t, g.s.Pause(background, quicksms, airtime.ReasonBalance, time.Minute))
-	list := g.stranded(quicksms).List
+	list := g.stranded(quicksms)
 	require.Len(g.t, list, 2, "who was named stays")
 	require.Zero(g.t, g.reroute(quicksms, list, talking), "the first call moved them")
 	require.Equal(g.t, int64(2), g.sum(talking, "queued"))

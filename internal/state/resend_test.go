@@ -25,12 +25,14 @@ func TestResending(t *testing.T) {
 		"after silence":                           resendsAfterSilence,
 		"a duplicate is known":                    duplicateIsKnown,
 		"a duplicate line is known":               duplicateLineIsKnown,
+		"a duplicate is a clear answer":           duplicateResumes,
 		"refused or unsent the second time":       doubtRemains,
 		"only whole batches":                      resendsNoPart,
 		"not the cancelled":                       resendsNoCancelled,
 		"not who was reported meanwhile":          resendsNoReported,
 		"not for an old query":                    resendsForTheLastQuery,
 		"not at other providers":                  resendsNowhereElse,
+		"not by who has laid it down":             onlyTheHolderBegins,
 	})
 }
 
@@ -151,6 +153,20 @@ func duplicateIsKnown(g *stage) {
 	g.stands("a", talking, airtime.Successful)
 }
 
+// The provider works, and nothing new is in doubt: neither a storm nor a reason for small batches.
+func duplicateResumes(g *stage) {
+	g.accept(someone("a", talking))
+	g.record(g.begin(talking), airtime.Accepted, "")
+	b := g.lost(someone("b", talking))
+	g.c.pass(90 * time.Second)
+	g.pause(talking, time.Second)
+	g.c.pass(time.Second)
+	g.resend(b, true)
+	g.record(g.begin(talking), airtime.Unknown, airtime.ReasonDuplicate)
+	c := g.channel(talking)
+	require.Equal(g.t, []any{false, time.Duration(0)}, []any{c.Probing, c.Paused})
+}
+
 func duplicateLineIsKnown(g *stage) {
 	g.accept(someone("a", talking))
 	b := g.begin(talking)
@@ -219,4 +235,18 @@ func resendsNowhereElse(g *stage) {
 		g.c.pass(90 * time.Second)
 		require.Equal(g.t, state.Resending{}, g.resend(b, false))
 	}
+}
+
+func onlyTheHolderBegins(g *stage) {
+	b := g.lost(someone("a", talking))
+	g.c.pass(90 * time.Second)
+	g.resend(b, true)
+	slow, slowHolder := g.claim(talking, 1)
+	require.NoError(g.t, g.s.Release(background, slow, slowHolder, "", 0))
+	g.resend(b, true)
+	quick, holder := g.claim(talking, 1)
+	require.Equal(g.t, slow.ID, quick.ID)
+	g.refused(slow, slowHolder, "moved")
+	_, err := g.s.BeginSend(background, quick, holder)
+	require.NoError(g.t, err)
 }

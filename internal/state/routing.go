@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"tuma/internal/airtime"
 )
@@ -19,45 +18,32 @@ type Stranded struct {
 	position int
 }
 
-// Strandings is what Stranded found.
-type Strandings struct {
-	// Looked counts the entries of the queue that were looked at; fewer than asked for means that
-	// the queue has ended, or that the channel is not paused.
-	Looked int
-	// Paused is how long the channel has been paused or probed without a clear answer, Reason why.
-	Paused time.Duration
-	Reason airtime.Reason
-	List   []Stranded
-}
-
-// Stranded lists who waits in the queue of a paused provider, from an entry on.
+// Stranded lists who waits in the queue of a paused provider, about as many as asked for, and where
+// to go on in the queue: from 0 at the start, -1 at its end, and when the channel is not paused.
 func (s *Store) Stranded(
-	ctx context.Context, provider string, from, entries int,
-) (Strandings, error) {
-	answer, err := s.run(ctx, s.client, "stranded", provider, from, entries)
+	ctx context.Context, provider string, from, recipients int,
+) (list []Stranded, next int, err error) {
+	answer, err := s.run(ctx, s.client, "stranded", provider, from, recipients)
 	if err != nil {
-		return Strandings{}, err
+		return nil, -1, err
 	}
 	r := asList(answer)
-	found := Strandings{
-		Looked: r.int(0), Paused: millis(r.int(1)), Reason: airtime.Reason(r.text(2)),
-	}
-	for _, item := range r.list(3) {
+	for _, item := range r.list(1) {
 		stretch := asList(item)
 		position := stretch.int(1)
 		for line := range strings.SplitSeq(stretch.text(4), "\n") {
 			recipient, err := parseLine(line, airtime.Currency(stretch.text(2)))
 			if err != nil {
-				return found, fmt.Errorf("stranded: %w", err)
+				return nil, -1, fmt.Errorf("stranded: %w", err)
 			}
-			found.List = append(found.List, Stranded{
+			list = append(list, Stranded{
 				Recipient: recipient, Reference: stretch.text(0), Campaign: stretch.text(3),
 				position: position,
 			})
 			position++
 		}
 	}
-	return found, nil
+	return list, r.int(0), nil
 }
 
 // Onward names a stranded recipient and the provider that takes it.
@@ -79,6 +65,9 @@ func (s *Store) Reroute(ctx context.Context, provider string, list []Onward) (in
 		list = list[len(chunk):]
 		args := []any{provider, s.options.MaxInFlight}
 		for _, o := range chunk {
+			if _, known := s.code[o.Provider]; !known {
+				return moved, rings, fmt.Errorf("reroute: unknown provider %q", o.Provider)
+			}
 			args = append(args, o.Reference, o.position, o.Provider)
 		}
 		answer, err := s.run(ctx, s.client, "reroute", args...)

@@ -1,13 +1,17 @@
 package state_test
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
+	"tuma/internal/redistest"
 	"tuma/internal/state"
 )
 
@@ -35,6 +39,7 @@ func TestHandingOn(t *testing.T) {
 		"a late acceptance by the id of a refusal":   acceptedByTheIDOfARefusal,
 		"some members go on and others do not":       partlyHandedOn,
 		"a late answer to a sending that went quiet": handedOnAfterSilence,
+		"nobody goes back":                           neverHandedBack,
 	})
 }
 
@@ -47,6 +52,10 @@ func TestRerouting(t *testing.T) {
 		"who was cancelled meanwhile stays": cancelledStay,
 		"nobody moves from an open channel": openChannelsKeepTheirs,
 		"long queues are read in parts":     strandedInParts,
+		"parts are of so many recipients":   strandedByRecipients,
+		"who has left is not read again":    strandedHead,
+		"only at the head of the queue":     strandedBetween,
+		"nobody goes back":                  neverReroutedBack,
 	})
 }
 
@@ -165,7 +174,7 @@ func refusalIsHistory(g *stage) {
 	g.idle(talking, state.IdleEmpty)
 	require.Equal(g.t, state.Recorded{Returned: 1}, g.each(first, onward(lipad)), "a replay")
 	second := g.begin(lipad)
-	require.Equal(g.t, 1, len(second.Members))
+	require.Len(g.t, second.Members, 1)
 	g.idle(lipad, state.IdleEmpty)
 	g.record(second, airtime.Accepted, "")
 	g.observe(second, airtime.Successful)
@@ -179,7 +188,11 @@ func refusalIsHistory(g *stage) {
 func refusedTwice(g *stage) {
 	g.handed("a")
 	b := g.begin(lipad)
-	require.Equal(g.t, 1, g.each(b, onward(quicksms)).Returned)
+	a := answer(b, airtime.Unknown, airtime.ReasonUnreadable)
+	a.Verdicts = []state.Verdict{onward(quicksms)}
+	got, err := g.s.Record(background, a)
+	require.NoError(g.t, err)
+	require.Equal(g.t, []string{quicksms}, ringing(got.Rings))
 	require.Len(g.t, g.row("a").History, 2)
 	b = g.begin(quicksms)
 	require.Equal(g.t, 1, g.each(b, onward("")).Rejected)
@@ -311,8 +324,8 @@ func handedOnAfterSilence(g *stage) {
 }
 
 // stranded lists who may leave a provider's queue.
-func (g *stage) stranded(provider string) state.Strandings {
-	got, err := g.s.Stranded(background, provider, 0, 100)
+func (g *stage) stranded(provider string) []state.Stranded {
+	got, _, err := g.s.Stranded(background, provider, 0, 100)
 	require.NoError(g.t, err)
 	return got
 }
@@ -335,15 +348,17 @@ func strandedMove(g *stage) {
 	g.pause(lipad, time.Minute)
 	g.c.pass(10 * time.Second)
 	got := g.stranded(lipad)
-	require.Equal(g.t, []any{1, 10 * time.Second, airtime.ReasonBalance},
-		[]any{got.Looked, got.Paused, got.Reason})
-	require.Len(g.t, got.List, 3)
+	channels, err := g.s.Channels(background)
+	require.NoError(g.t, err)
+	require.Equal(g.t, []any{10 * time.Second, airtime.ReasonBalance},
+		[]any{channels[0].PausedFor, channels[0].PauseReason})
+	require.Len(g.t, got, 3)
 	require.Equal(g.t, []any{"a", "blue", "254700000001", int64(1100)}, []any{
-		got.List[1].Reference, got.List[1].Campaign, got.List[1].Phone.Digits(),
-		got.List[1].Amount.Minor,
+		got[1].Reference, got[1].Campaign, got[1].Phone.Digits(),
+		got[1].Amount.Minor,
 	})
-	require.Equal(g.t, 2, g.reroute(lipad, got.List[1:], quicksms))
-	require.Zero(g.t, g.reroute(lipad, got.List[1:], talking), "they have moved")
+	require.Equal(g.t, 2, g.reroute(lipad, got[1:], quicksms))
+	require.Zero(g.t, g.reroute(lipad, got[1:], talking), "they have moved")
 	list := rows(g.t, g.s, "a")
 	require.Equal(g.t, []string{lipad, quicksms, quicksms},
 		[]string{list[0].Provider, list[1].Provider, list[2].Provider})
@@ -362,20 +377,19 @@ func namedStay(g *stage) {
 	g.accept(named(disbursal("a", 2), lipad), shifted("b", 5, 1))
 	g.pause(lipad, time.Minute)
 	got := g.stranded(lipad)
-	require.Equal(g.t, 2, got.Looked)
-	require.Len(g.t, got.List, 1)
-	require.Equal(g.t, "b", got.List[0].Reference)
+	require.Len(g.t, got, 1)
+	require.Equal(g.t, "b", got[0].Reference)
 }
 
 func claimedStay(g *stage) {
 	g.accept(disbursal("a", 1), shifted("b", 5, 1))
 	g.pause(lipad, time.Minute)
-	list := g.stranded(lipad).List
+	list := g.stranded(lipad)
 	require.Len(g.t, list, 2)
 	g.c.pass(time.Minute)
 	probe, holder := g.claim(lipad, 1000)
 	g.pause(lipad, time.Minute)
-	require.Len(g.t, g.stranded(lipad).List, 1)
+	require.Len(g.t, g.stranded(lipad), 1)
 	require.Equal(g.t, 1, g.reroute(lipad, list, quicksms))
 	g.stands("a", lipad, airtime.Queued)
 	g.stands("b", quicksms, airtime.Queued)
@@ -388,10 +402,10 @@ func claimedStay(g *stage) {
 func cancelledStay(g *stage) {
 	g.accept(disbursal("a", 1))
 	g.pause(lipad, time.Minute)
-	list := g.stranded(lipad).List
+	list := g.stranded(lipad)
 	_, err := g.s.Cancel(background, state.KindDisbursal, "a")
 	require.NoError(g.t, err)
-	require.Empty(g.t, g.stranded(lipad).List)
+	require.Empty(g.t, g.stranded(lipad))
 	require.Zero(g.t, g.reroute(lipad, list, quicksms))
 	g.stands("a", lipad, airtime.Cancelled)
 	g.idle(quicksms, state.IdleEmpty)
@@ -399,9 +413,9 @@ func cancelledStay(g *stage) {
 
 func openChannelsKeepTheirs(g *stage) {
 	g.accept(disbursal("a", 1))
-	require.Equal(g.t, state.Strandings{}, g.stranded(lipad))
+	require.Empty(g.t, g.stranded(lipad))
 	g.pause(lipad, time.Minute)
-	list := g.stranded(lipad).List
+	list := g.stranded(lipad)
 	g.c.pass(time.Minute)
 	require.Zero(g.t, g.reroute(lipad, list, quicksms))
 	g.stands("a", lipad, airtime.Queued)
@@ -413,13 +427,207 @@ func strandedInParts(g *stage) {
 	}
 	g.pause(lipad, time.Minute)
 	var seen []string
-	for from, looked := 0, 2; looked == 2; from += looked {
-		got, err := g.s.Stranded(background, lipad, from, 2)
+	for next := 0; next >= 0; {
+		got, after, err := g.s.Stranded(background, lipad, next, 2)
 		require.NoError(g.t, err)
-		looked = got.Looked
-		for _, s := range got.List {
+		next = after
+		for _, s := range got {
 			seen = append(seen, s.Reference)
 		}
 	}
 	require.Equal(g.t, []string{"a", "b", "c", "d", "e"}, seen)
+}
+
+// places reads a queue in parts of so many recipients, and returns where each part but the first
+// began and how many it listed.
+func (g *stage) places(provider string, recipients int) (next, listed []int) {
+	for from := 0; from >= 0; {
+		list, after, err := g.s.Stranded(background, provider, from, recipients)
+		require.NoError(g.t, err)
+		from = after
+		next, listed = append(next, after), append(listed, len(list))
+	}
+	return next, listed
+}
+
+func strandedByRecipients(g *stage) {
+	for i := range 3 {
+		g.accept(shifted(string(rune('a'+i)), 10*i, 10))
+	}
+	g.pause(lipad, time.Minute)
+	for _, want := range []struct {
+		recipients   int
+		next, listed []int
+	}{
+		{1, []int{1, 2, 3, -1}, []int{10, 10, 10, 0}},
+		{10, []int{1, 2, -1}, []int{10, 10, 10}},
+		{15, []int{2, -1}, []int{20, 10}},
+		{31, []int{-1}, []int{30}},
+	} {
+		next, listed := g.places(lipad, want.recipients)
+		require.Equal(g.t, [][]int{want.next, want.listed}, [][]int{next, listed})
+	}
+}
+
+// queue lists the references of a provider's pending entries, also of those that stand for nobody.
+func (g *stage) queue(provider string) string {
+	list, err := g.s.Client().LRange(background, g.s.Key("pending", provider), 0, -1).Result()
+	require.NoError(g.t, err)
+	var refs strings.Builder
+	for _, entry := range list {
+		refs.WriteString(strings.Fields(entry)[0])
+	}
+	return refs.String()
+}
+
+// strand queues five recipients at Lipad, pauses it, and moves some of them to QuickSMS.
+func (g *stage) strand(moved ...int) {
+	for i := range 5 {
+		g.accept(shifted(string(rune('a'+i)), i, 1))
+	}
+	g.pause(lipad, time.Minute)
+	list := g.stranded(lipad)
+	for _, i := range moved {
+		require.Equal(g.t, 1, g.reroute(lipad, list[i:i+1], quicksms))
+	}
+	require.Equal(g.t, "abcde", g.queue(lipad))
+}
+
+func strandedHead(g *stage) {
+	g.strand(0, 1)
+	next, listed := g.places(lipad, 4)
+	require.Equal(g.t, [][]int{{2, -1}, {2, 1}}, [][]int{next, listed})
+	require.Equal(g.t, "cde", g.queue(lipad))
+	require.Equal(g.t, 3, g.reroute(lipad, g.stranded(lipad), quicksms))
+	require.Empty(g.t, g.stranded(lipad))
+	require.Empty(g.t, g.queue(lipad))
+}
+
+func strandedBetween(g *stage) {
+	g.strand(1, 3)
+	for range 2 {
+		require.Len(g.t, g.stranded(lipad), 3)
+		require.Equal(g.t, "abcde", g.queue(lipad))
+	}
+	list, next, err := g.s.Stranded(background, lipad, 1, 2)
+	require.NoError(g.t, err)
+	require.Equal(g.t, []int{1, 3}, []int{len(list), next})
+	require.Equal(g.t, "abcde", g.queue(lipad), "it is not read from the head")
+	g.c.pass(time.Minute)
+	g.record(g.begin(lipad), airtime.Accepted, "")
+	require.Len(g.t, g.begin(lipad).Members, 2)
+}
+
+// Africa's Talking refused it, Lipad refuses it, and other rules would send it back.
+func neverHandedBack(g *stage) {
+	g.handed("a")
+	require.Equal(g.t, state.Recorded{Rejected: 1}, g.each(g.begin(lipad), onward(talking)))
+	g.stands("a", lipad, airtime.Rejected)
+	require.Len(g.t, g.row("a").History, 1)
+	require.Equal(g.t, []string{"rejected"}, results(g.t, g.s)["a 254700000000"])
+	g.idle(talking, state.IdleEmpty)
+}
+
+// The second of three was refused by Africa's Talking, and came back from the same batch as the
+// others: they may go there.
+func neverReroutedBack(g *stage) {
+	d := through(disbursal("a", 3), metered)
+	d.Providers = []string{metered, talking, metered}
+	g.accept(d)
+	g.each(g.begin(talking), onward(metered))
+	b := g.begin(metered)
+	require.Len(g.t, b.Members, 3)
+	g.record(b, airtime.Unsent, airtime.ReasonConnect)
+	g.pause(metered, time.Minute)
+	require.Equal(g.t, 2, g.reroute(metered, g.stranded(metered), talking))
+	list := rows(g.t, g.s, "a")
+	require.Equal(g.t, []string{talking, metered, talking},
+		[]string{list[0].Provider, list[1].Provider, list[2].Provider})
+	require.Equal(g.t, 1, g.reroute(metered, g.stranded(metered), lipad))
+	require.Len(g.t, rows(g.t, g.s, "a")[1].History, 2)
+}
+
+// Who does not know a provider cannot queue anybody there.
+func TestNobodyGoesOnToAnUnknownProvider(t *testing.T) {
+	t.Parallel()
+	g := set(t, nil)
+	g.tell(func(g *stage) {
+		g.accept(someone("a", talking), shifted("b", 5, 1))
+		b := g.begin(talking)
+		a := answer(b, airtime.Unknown, airtime.ReasonUnreadable)
+		a.Verdicts = []state.Verdict{onward("nobody")}
+		_, err := g.s.Record(background, a)
+		require.EqualError(t, err, `record: unknown provider "nobody"`)
+		g.stands("a", talking, airtime.Sending)
+		g.pause(lipad, time.Minute)
+		moved, rings, err := g.s.Reroute(background, lipad,
+			[]state.Onward{{Stranded: g.stranded(lipad)[0], Provider: "nobody"}})
+		require.EqualError(t, err, `reroute: unknown provider "nobody"`)
+		require.Zero(t, moved)
+		require.Empty(t, rings)
+		g.stands("b", lipad, airtime.Queued)
+	})
+}
+
+// TestHandingOnTakesTimeInProportion hands 250 recipients on, and 1,000, in a Redis of its own. Were
+// their history searched or copied for each of them, that would take far more than four times as
+// long.
+func TestHandingOnTakesTimeInProportion(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := openWith(t, state.Options{URL: server.URL(), Providers: testProviders})
+	spent := map[int]float64{}
+	for round := range 3 {
+		for _, n := range []int{250, 1000} {
+			took := handOn(t, s.In(fmt.Sprint("n", n, "r", round)), n)
+			if round == 0 || took < spent[n] {
+				spent[n] = took
+			}
+		}
+	}
+	require.Less(t, spent[1000], 7.5*spent[250])
+}
+
+// handOn lets all recipients of a disbursal be refused twice and rerouted once, and returns how
+// many seconds of its processor Redis took for the calls that handed them on.
+func handOn(t *testing.T, s *state.Store, n int) float64 {
+	t.Helper()
+	accept(t, s, disbursal("a", n))
+	spent := 0.0
+	g := &stage{t: t, s: s}
+	for _, hop := range [][2]string{{lipad, metered}, {metered, quicksms}} {
+		b := g.begin(hop[0])
+		a := answer(b, airtime.Unknown, airtime.ReasonUnreadable)
+		for i := range n {
+			v := onward(hop[1])
+			v.Position, v.Message = i, strings.Repeat("m", 200)
+			a.Verdicts = append(a.Verdicts, v)
+		}
+		began := processor(t, s)
+		require.Equal(t, state.Recorded{Returned: n}, record(t, s, a))
+		spent += processor(t, s) - began
+	}
+	g.pause(quicksms, time.Minute)
+	list, _, err := s.Stranded(background, quicksms, 0, n)
+	require.NoError(t, err)
+	began := processor(t, s)
+	require.Equal(t, n, g.reroute(quicksms, list, talking))
+	return spent + processor(t, s) - began
+}
+
+// processor is how many seconds of a processor Redis has used.
+func processor(t *testing.T, s *state.Store) float64 {
+	t.Helper()
+	text, err := s.Client().Info(background, "cpu").Result()
+	require.NoError(t, err)
+	total := 0.0
+	for line := range strings.Lines(text) {
+		name, figure, _ := strings.Cut(strings.TrimSpace(line), ":")
+		if name == "used_cpu_user" || name == "used_cpu_sys" {
+			seconds, err := strconv.ParseFloat(figure, 64)
+			require.NoError(t, err)
+			total += seconds
+		}
+	}
+	return total
 }

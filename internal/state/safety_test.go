@@ -56,7 +56,7 @@ func TestFirstStartIsNotFrozen(t *testing.T) {
 }
 
 // forget takes Redis back to before a batch was claimed, as a crash that loses a second does.
-func forget(t *testing.T, s *state.Store, before, now map[string]string) {
+func forget(t testing.TB, s *state.Store, before, now map[string]string) {
 	t.Helper()
 	ctx := context.Background()
 	for name := range now {
@@ -69,7 +69,7 @@ func forget(t *testing.T, s *state.Store, before, now map[string]string) {
 	}
 }
 
-func dumps(t *testing.T, s *state.Store) map[string]string {
+func dumps(t testing.TB, s *state.Store) map[string]string {
 	t.Helper()
 	ctx, list := context.Background(), map[string]string{}
 	names, err := s.Client().Keys(ctx, s.Key("", "")+"*").Result()

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"tuma/internal/airtime"
+	"tuma/internal/effect"
 )
 
 //go:embed lua
@@ -24,18 +25,25 @@ var looks = []time.Duration{time.Hour, 23 * time.Hour}
 // scripts holds one script per verb, by the name of its file.
 type scripts map[string]*redis.Script
 
-// newScripts puts the tables that Go owns and the shared Lua in front of every verb.
 func newScripts(o Options) scripts {
+	built := scripts{}
+	for verb, text := range scriptTexts(o) {
+		built[verb] = redis.NewScript(text)
+	}
+	return built
+}
+
+// scriptTexts puts the tables that Go owns and the shared Lua in front of every verb.
+func scriptTexts(o Options) map[string]string {
 	preamble := luaTables(o)
 	for _, name := range luaNames("lua/shared") {
 		preamble += mustRead(name) + "\n"
 	}
-	built := scripts{}
+	texts := map[string]string{}
 	for _, name := range luaNames("lua") {
-		verb := strings.TrimSuffix(path.Base(name), ".lua")
-		built[verb] = redis.NewScript(preamble + mustRead(name))
+		texts[strings.TrimSuffix(path.Base(name), ".lua")] = preamble + mustRead(name)
 	}
-	return built
+	return texts
 }
 
 func luaNames(dir string) []string {
@@ -87,7 +95,11 @@ type runner = redis.Scripter
 
 // run runs a verb. Scripts that Redis has lost (SCRIPT FLUSH, failover) are sent again.
 func (s *Store) run(ctx context.Context, on runner, verb string, args ...any) (any, error) {
-	reply, err := s.scripts[verb].Run(ctx, on, []string{s.keys.state()}, args...).Result()
+	var reply any
+	err := effect.Do(ctx, verb, func() (err error) {
+		reply, err = s.scripts[verb].Run(ctx, on, []string{s.keys.state()}, args...).Result()
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", verb, readable(err))
 	}

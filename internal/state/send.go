@@ -121,12 +121,16 @@ func (s *Store) Release(
 // Record stores what a sending came to. It is repeated by the caller until it succeeds: it carries
 // the batch's content, so that even a Redis which forgot the batch takes it.
 func (s *Store) Record(ctx context.Context, a Answer) (Recorded, error) {
-	args := make([]any, 0, 12+6*len(a.Verdicts))
+	args := make([]any, 0, 14+6*len(a.Verdicts))
 	args = append(args, a.Batch.ID, a.Attempt, a.Batch.Provider, slicesText(a.Batch),
 		string(a.Accepted.Code()), a.Default.Verdict.String(), string(a.Default.Reason),
 		clean(a.Default.Message), string(a.Pause), a.PauseFor.Milliseconds(),
-		a.NextPoll.Milliseconds(), s.options.MaxInFlight)
+		a.NextPoll.Milliseconds(), s.options.MaxInFlight, a.Since.Milliseconds(),
+		s.options.SubmitTimeout.Milliseconds())
 	for _, v := range a.Verdicts {
+		if _, known := s.code[v.Next]; v.Next != "" && !known {
+			return Recorded{}, fmt.Errorf("record: unknown provider %q", v.Next)
+		}
 		args = append(args, v.Position, v.Verdict.String(), string(v.Reason),
 			clean(v.ProviderReference), clean(v.Message), v.Next)
 	}

@@ -167,6 +167,12 @@ func (g *stage) lost(d state.Disbursal) *state.Batch {
 	return b
 }
 
+// forgets lets Redis forget what happened since the dumps were taken, but for the time.
+func (g *stage) forgets(before map[string]string) {
+	forget(g.t, g.s, before, dumps(g.t, g.s))
+	g.c.pass(0)
+}
+
 func (g *stage) pause(provider string, length time.Duration) {
 	require.NoError(g.t, g.s.Pause(background, provider, airtime.ReasonBalance, length))
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"tuma/internal/effect"
 )
 
 // jobsGroup is the consumer group of the jobs stream.
@@ -41,10 +43,14 @@ func (s *Store) ReadJobs(
 	if err := s.room(ctx, acceptLimit); err != nil {
 		return nil, err
 	}
-	streams, err := s.client.XReadGroup(ctx, &redis.XReadGroupArgs{
-		Group: jobsGroup, Consumer: consumer, Streams: []string{s.keys.jobs(), ">"},
-		Count: int64(count), Block: block,
-	}).Result()
+	var streams []redis.XStream
+	err := effect.Do(ctx, "read jobs", func() (err error) {
+		streams, err = s.client.XReadGroup(ctx, &redis.XReadGroupArgs{
+			Group: jobsGroup, Consumer: consumer, Streams: []string{s.keys.jobs(), ">"},
+			Count: int64(count), Block: block,
+		}).Result()
+		return err
+	})
 	if errors.Is(err, redis.Nil) {
 		return nil, nil
 	}
@@ -63,10 +69,15 @@ func (s *Store) ReadJobs(
 func (s *Store) TakeOverJobs(
 	ctx context.Context, consumer string, count int, idle time.Duration, start string,
 ) ([]Entry, string, error) {
-	messages, next, err := s.client.XAutoClaim(ctx, &redis.XAutoClaimArgs{
-		Stream: s.keys.jobs(), Group: jobsGroup, Consumer: consumer, MinIdle: idle, Start: start,
-		Count: int64(count),
-	}).Result()
+	var messages []redis.XMessage
+	var next string
+	err := effect.Do(ctx, "take over jobs", func() (err error) {
+		messages, next, err = s.client.XAutoClaim(ctx, &redis.XAutoClaimArgs{
+			Stream: s.keys.jobs(), Group: jobsGroup, Consumer: consumer, MinIdle: idle,
+			Start: start, Count: int64(count),
+		}).Result()
+		return err
+	})
 	if err != nil {
 		return nil, "", fmt.Errorf("take over jobs: %w", err)
 	}
@@ -91,10 +102,14 @@ func (s *Store) AckJobs(ctx context.Context, ids []string) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	pipe := s.client.TxPipeline()
-	pipe.XAck(ctx, s.keys.jobs(), jobsGroup, ids...)
-	pipe.XDel(ctx, s.keys.jobs(), ids...)
-	if _, err := pipe.Exec(ctx); err != nil {
+	err := effect.Do(ctx, "acknowledge jobs", func() error {
+		pipe := s.client.TxPipeline()
+		pipe.XAck(ctx, s.keys.jobs(), jobsGroup, ids...)
+		pipe.XDel(ctx, s.keys.jobs(), ids...)
+		_, err := pipe.Exec(ctx)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("acknowledge jobs: %w", err)
 	}
 	return nil
@@ -118,7 +133,11 @@ func (s *Store) Reject(ctx context.Context, refusals ...Refusal) error {
 			"at", time.Now().UTC().Format(time.RFC3339Nano),
 		}})
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
+	err := effect.Do(ctx, "reject jobs", func() error {
+		_, err := pipe.Exec(ctx)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("keep rejected jobs: %w", readable(err))
 	}
 	return nil
@@ -138,7 +157,11 @@ func (s *Store) TrimStreams(ctx context.Context) (int64, error) {
 		if err != nil {
 			return trimmed, err
 		}
-		n, err := s.client.XTrimMinID(ctx, stream, floor).Result()
+		var n int64
+		err = effect.Do(ctx, "trim stream", func() (err error) {
+			n, err = s.client.XTrimMinID(ctx, stream, floor).Result()
+			return err
+		})
 		if err != nil {
 			return trimmed, fmt.Errorf("trim streams: %w", err)
 		}

@@ -178,6 +178,9 @@ type Verdict struct {
 type Answer struct {
 	Batch   *Batch
 	Attempt int
+	// Since is the time since BeginSend was asked. A state that has forgotten the sending is told how
+	// long ago it was: what may follow depends on it.
+	Since time.Duration
 	// Default is the verdict of every member that Verdicts does not name.
 	Default Verdict
 	// Verdicts are the exceptions.

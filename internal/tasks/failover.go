@@ -64,24 +64,25 @@ type Rerouter struct {
 	Log      *zap.Logger
 }
 
-// reroutePage is how many entries of a queue are looked at in one step.
-const reroutePage = 200
+// reroutePage is about how many recipients are looked at in one step.
+const reroutePage = 2000
 
 // Run moves recipients until the context ends.
 func (r *Rerouter) Run(ctx context.Context) error {
-	if !r.Failover.Rules.Moves() {
+	if _, any := r.Failover.Rules.MovesAfter(); !any {
 		<-ctx.Done()
 		return nil
 	}
 	every(ctx, r.Interval, func() {
-		if err := r.all(ctx); err != nil && ctx.Err() == nil {
+		if err := r.Once(ctx); err != nil && ctx.Err() == nil {
 			r.Log.Warn("recipients at paused channels not moved; tried again", zap.Error(err))
 		}
 	})
 	return nil
 }
 
-func (r *Rerouter) all(ctx context.Context) error {
+// Once walks the queues of all paused channels.
+func (r *Rerouter) Once(ctx context.Context) error {
 	channels, err := r.Store.Channels(ctx)
 	if err != nil {
 		return err
@@ -90,11 +91,13 @@ func (r *Rerouter) all(ctx context.Context) error {
 	for _, c := range channels {
 		paused[c.Provider] = c.Paused > 0
 	}
+	least, _ := r.Failover.Rules.MovesAfter()
 	for _, c := range channels {
-		if !paused[c.Provider] {
+		// Both times are Redis's own, so no pod's clock plays a part.
+		if !paused[c.Provider] || c.PausedFor < least {
 			continue
 		}
-		if err := r.channel(ctx, c.Provider, paused); err != nil {
+		if err := r.channel(ctx, c, paused); err != nil {
 			return err
 		}
 	}
@@ -102,21 +105,23 @@ func (r *Rerouter) all(ctx context.Context) error {
 }
 
 // channel walks the queue of one paused provider.
-func (r *Rerouter) channel(ctx context.Context, provider string, paused map[string]bool) error {
+func (r *Rerouter) channel(
+	ctx context.Context, c state.Channel, paused map[string]bool,
+) error {
 	total := 0
-	for from, looked := 0, reroutePage; looked == reroutePage && ctx.Err() == nil; from += looked {
-		found, err := r.Store.Stranded(ctx, provider, from, reroutePage)
+	for next := 0; next >= 0 && ctx.Err() == nil; {
+		list, after, err := r.Store.Stranded(ctx, c.Provider, next, reroutePage)
 		if err != nil {
 			return err
 		}
-		looked = found.Looked
+		next = after
 		var onward []state.Onward
-		for _, s := range found.List {
-			if next := r.Failover.stranded(s, provider, paused, found.Paused); next != "" {
-				onward = append(onward, state.Onward{Stranded: s, Provider: next})
+		for _, s := range list {
+			if to := r.Failover.stranded(s, c.Provider, paused, c.PausedFor); to != "" {
+				onward = append(onward, state.Onward{Stranded: s, Provider: to})
 			}
 		}
-		moved, rings, err := r.Store.Reroute(ctx, provider, onward)
+		moved, rings, err := r.Store.Reroute(ctx, c.Provider, onward)
 		if err != nil {
 			return err
 		}
@@ -127,7 +132,7 @@ func (r *Rerouter) channel(ctx context.Context, provider string, paused map[stri
 	}
 	if total > 0 {
 		r.Log.Info("moved to other providers while the channel is paused",
-			zap.String("provider", provider), zap.Int("recipients", total))
+			zap.String("provider", c.Provider), zap.Int("recipients", total))
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package tasks_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -16,6 +15,7 @@ import (
 	"tuma/internal/providers"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
+	"tuma/internal/tasks"
 )
 
 // moves is the rule of these tests: from the first provider to the next ones.
@@ -55,7 +55,9 @@ func TestARefusalThatSaysNothingOfOthersGoesToTheNextProvider(t *testing.T) {
 	f := newFleet(t, steady)
 	f.rules.Routing = moves(talking, sozuri)
 	f.faulty(t, talking, func(s *sandbox.Faults) { s.RefuseSuffix = "7" })
-	f.workers(t, talking, sozuri)
+	for _, name := range []string{talking, sozuri} { // Without a sweeper.
+		f.serve(t, name, tasks.TypeSubmit, f.submitTo(name, nil))
+	}
 	f.accept(t, road(talking, "d", 0, 30, true))
 	require.Eventually(t, func() bool {
 		return f.statuses(t, "d")[airtime.Submitted] == 30
@@ -119,7 +121,7 @@ func TestWhoIsRejectedAndWhoMovesOn(t *testing.T) {
 			if row.change != nil {
 				row.change(f)
 			}
-			f.answering(refusing(row.why))
+			f.answering(refusing(row.why + " of " + phone(0).Digits()))
 			f.acceptSilently(t, road(talking, "d", 0, 2, !row.named))
 			f.turnAt(t, talking)
 			if row.moves {
@@ -215,7 +217,8 @@ func TestAChainOfRefusalsEnds(t *testing.T) {
 			return talkingLine(w, a, "Failed", "None", "NotSupported")
 		case sozuriSend:
 			w.WriteHeader(http.StatusBadRequest)
-			_, _ = io.WriteString(w, `{"status":"failed","errorMessage":"unsupported mobile network"}`)
+			_, _ = fmt.Fprintf(w, `{"status":"failed",`+
+				`"errorMessage":"unsupported mobile network of %s"}`, phone(0).Digits())
 			return true
 		}
 		_, _ = fmt.Fprintf(w, `{"code":200,"message":"Total:1","results":[{"recipient":%q,`+
@@ -234,6 +237,24 @@ func TestAChainOfRefusalsEnds(t *testing.T) {
 	require.Len(t, f.seen, 3, "one request at each")
 	f.mu.Unlock()
 	f.balanced(t)
+}
+
+// TestAProviderThatIsOffIsPassedOver by a refusal, too: the one behind it takes the recipient.
+func TestAProviderThatIsOffIsPassedOver(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, steady)
+	f.rules.Routing = moves(talking, sozuri, quicksms)
+	delete(f.entries, sozuri)
+	f.answering(refusing("UserNotFound"))
+	f.acceptSilently(t, road(talking, "d", 0, 2, true))
+	f.turnAt(t, talking)
+	f.turnAt(t, quicksms)
+	for _, row := range f.rows(t, "d") {
+		require.Equal(t, airtime.Unconfirmed, row.Status)
+		require.Equal(t, quicksms, row.Provider)
+		require.Len(t, row.History, 1)
+	}
+	f.paidOnce(t, 2)
 }
 
 // TestACancelledRecipientIsNotMoved: the mark counts on every road back to a queue.

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -64,7 +66,7 @@ func newFleet(t *testing.T, change func(*state.Options)) *fleet {
 			change(o)
 		}
 	})
-	text := func() string { return "test" }
+	text := func() string { return fleetSecret }
 	f.entries = catalog.Build(catalog.Settings{
 		Client: f.client,
 		Lipad:  &catalog.LipadSettings{BaseURL: f.provider.base, Key: text, Secret: text},
@@ -80,7 +82,27 @@ func newFleet(t *testing.T, change func(*state.Options)) *fleet {
 	}
 	watch := f.watch
 	f.provider.answer.Store(&watch)
+	t.Cleanup(func() { f.leaksNothing(t) })
 	return f
+}
+
+// fleetSecret is the credential at all providers.
+const fleetSecret = "s3cret-of-the-fleet"
+
+// leaksNothing looks for phone numbers and secrets in every log line and metric.
+func (f *fleet) leaksNothing(t *testing.T) {
+	t.Helper()
+	var shown strings.Builder
+	for _, entry := range f.logs.All() {
+		fmt.Fprintln(&shown, entry.Message, entry.ContextMap())
+	}
+	families, err := f.registry.Gather()
+	require.NoError(t, err)
+	for _, family := range families {
+		fmt.Fprintln(&shown, family)
+	}
+	require.NotRegexp(t, `\b(254|0)7\d{8}\b`, shown.String(), "a phone number was shown")
+	require.NotContains(t, shown.String(), fleetSecret, "a secret was shown")
 }
 
 // traits are what the state knows of all providers, as programs tell it.
@@ -165,8 +187,8 @@ func (f *fleet) carryOut(a arrival) {
 	r := httptest.NewRequest(http.MethodPost, a.path, bytes.NewReader(a.body))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Idempotency-Key", a.key)
-	r.Header.Set("apiKey", "test")
-	r.Header.Set("Authorization", "Bearer test")
+	r.Header.Set("apiKey", fleetSecret)
+	r.Header.Set("Authorization", "Bearer "+fleetSecret)
 	f.simulator.ServeHTTP(httptest.NewRecorder(), r)
 }
 

@@ -30,21 +30,24 @@ const (
 
 // Run hands out queries until the context ends.
 func (d *Due) Run(ctx context.Context) error {
-	every(ctx, duePace, func() {
-		if d.Queues.crowded(ctx, QueuePoll, dueWaiting) {
-			return
-		}
-		polls, err := d.Store.Due(ctx, dueBatch, d.Redeliver)
-		for _, p := range polls {
-			if err == nil {
-				err = d.Queues.Poll(ctx, p)
-			}
-		}
-		if err != nil && ctx.Err() == nil {
-			d.Log.Warn("status queries not handed out; they are due again later", zap.Error(err))
-		}
-	})
+	every(ctx, duePace, func() { d.Once(ctx) })
 	return nil
+}
+
+// Once hands out the queries of one beat, unless too many wait already.
+func (d *Due) Once(ctx context.Context) {
+	if d.Queues.crowded(ctx, QueuePoll, dueWaiting) {
+		return
+	}
+	polls, err := d.Store.Due(ctx, dueBatch, d.Redeliver)
+	for _, p := range polls {
+		if err == nil {
+			err = d.Queues.Poll(ctx, p)
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		d.Log.Warn("status queries not handed out; they are due again later", zap.Error(err))
+	}
 }
 
 // Sweeper is the loop that mends what stopped processes left behind. Every worker and poller runs
@@ -67,15 +70,20 @@ const forgetPages = 5
 func (s *Sweeper) Run(ctx context.Context) error {
 	var kept time.Time
 	every(ctx, s.Interval, func() {
-		for _, provider := range s.Providers {
-			s.sweep(ctx, provider)
-		}
+		s.Once(ctx)
 		if time.Since(kept) > upkeep {
 			kept = time.Now()
 			s.upkeep(ctx)
 		}
 	})
 	return nil
+}
+
+// Once sweeps each provider once.
+func (s *Sweeper) Once(ctx context.Context) {
+	for _, provider := range s.Providers {
+		s.sweep(ctx, provider)
+	}
 }
 
 func (s *Sweeper) sweep(ctx context.Context, provider string) {

@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/hibiken/asynq"
 	"go.uber.org/zap"
 
@@ -26,8 +26,12 @@ type Poll struct {
 	Known   map[string]providers.Capabilities
 	Backoff Backoff
 	Timeout time.Duration
+	// Many bounds how many handlers may be busy with questions of many requests, so that a slow
+	// provider that is asked recipient by recipient leaves handlers for the others. Nil is no bound.
+	Many chan struct{}
 	// ResendSame permits a second sending with the same reference where the provider allows it.
 	ResendSame bool
+	IDs        IDs
 	Meter      *Meter
 	Log        *zap.Logger
 }
@@ -77,13 +81,27 @@ func (p *Poll) ask(ctx context.Context, b *state.Batch) (string, error) {
 		_, err := p.Store.Observe(ctx, b.ID, nil, false, rhythm)
 		return b.Provider + " is not configured here", err
 	case known.Asks != providers.AskByBatch && len(question.Recipients) == 0:
-		// Nobody can be asked about: the batch is only looked at so that people are told in time.
+		// Nobody can be asked about: the batch is only looked at so that people are told in time, and,
+		// where ids can be asked about, because a callback may have brought one.
 		rhythm.Next = max(time.Minute, known.Patience-b.Age+time.Second)
+		if known.Asks == providers.AskByRecipient {
+			rhythm.Next = min(rhythm.Next, p.Backoff.Max)
+		}
 		rhythm.Slow = max(rhythm.Slow, seldom)
 		_, err := p.Store.Observe(ctx, b.ID, nil, false, rhythm)
 		return "nobody can be asked about: a callback or a person decides", err
 	case known.Asks == providers.AskByRecipient:
 		rhythm.Next = p.Backoff.Delay(1 + b.Polls*len(question.Recipients)/max(b.Open, 1))
+	}
+	if known.Asks == providers.AskByRecipient && p.Many != nil {
+		select {
+		case p.Many <- struct{}{}:
+			defer func() { <-p.Many }()
+		default:
+			rhythm.Next = p.Backoff.Delay(1)
+			_, err := p.Store.Observe(ctx, b.ID, nil, false, rhythm)
+			return "other questions of many requests are under way: asked soon", err
+		}
 	}
 	asked := time.Now()
 	query, cancel := context.WithTimeout(ctx, p.Timeout)
@@ -104,6 +122,7 @@ func (p *Poll) ask(ctx context.Context, b *state.Batch) (string, error) {
 	case !standing.Known && known.Asks == providers.AskByBatch:
 		return p.notKnown(ctx, b, entry, rhythm)
 	default:
+		rhythm.Next = max(rhythm.Next, standing.RetryAfter)
 		return p.observe(ctx, b, standing, rhythm)
 	}
 }
@@ -115,7 +134,8 @@ const seldom = 24 * time.Hour
 const askedAtOnce = 200
 
 // questionOf asks about a batch; where each recipient is asked about by the provider's id, about as
-// many open ones as one query takes, the next ones next time.
+// many open ones as one query takes, the next ones next time. Their order changes from query to
+// query: a slow provider does not get to the last of them.
 func questionOf(b *state.Batch, asks providers.Asking) providers.Question {
 	question := providers.Question{BatchID: b.ID}
 	if asks != providers.AskByRecipient {
@@ -129,14 +149,15 @@ func questionOf(b *state.Batch, asks providers.Asking) providers.Question {
 			})
 		}
 	}
-	if len(open) <= askedAtOnce {
-		question.Recipients = open
-		return question
-	}
-	for i := range askedAtOnce {
+	for i := range min(len(open), askedAtOnce) {
 		question.Recipients = append(question.Recipients,
 			open[(max(b.Polls-1, 0)*askedAtOnce+i)%len(open)])
 	}
+	order := rand.New(rand.NewPCG(uint64(b.Polls), uint64(len(open)))) //nolint:gosec // No secret.
+	order.Shuffle(len(question.Recipients), func(i, j int) {
+		r := question.Recipients
+		r[i], r[j] = r[j], r[i]
+	})
 	return question
 }
 
@@ -150,7 +171,7 @@ func resendText(r state.Resending) string {
 func (p *Poll) notKnown(
 	ctx context.Context, b *state.Batch, entry catalog.Entry, rhythm state.Rhythm,
 ) (string, error) {
-	children, err := newChildren()
+	children, err := p.newChildren()
 	if err != nil {
 		return "", err
 	}
@@ -167,14 +188,11 @@ func (p *Poll) notKnown(
 	return "not known to the provider: " + string(decision), nil
 }
 
-func newChildren() (state.Children, error) {
-	var children state.Children
+func (p *Poll) newChildren() (children state.Children, err error) {
 	for i := range children {
-		id, err := uuid.NewV7()
-		if err != nil {
-			return children, fmt.Errorf("make a batch id: %w", err)
+		if children[i], err = p.IDs.next(); err != nil {
+			return children, err
 		}
-		children[i] = id.String()
 	}
 	return children, nil
 }

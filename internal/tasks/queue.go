@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
+	"tuma/internal/effect"
 	"tuma/internal/state"
 )
 
@@ -63,9 +64,12 @@ func QueueName(namespace, queue string) string {
 // enqueue adds a trigger. One that is there already is as good as a new one: the id is only reused
 // when a reply was lost and this very call had stored it.
 func (q *Queues) enqueue(ctx context.Context, queue, kind, id string, payload []byte) error {
-	_, err := q.client.EnqueueContext(ctx, asynq.NewTask(kind, payload),
-		asynq.Queue(q.Name(queue)), asynq.TaskID(id), asynq.MaxRetry(1),
-		asynq.Timeout(5*time.Minute), asynq.Retention(readable))
+	err := effect.Do(ctx, "trigger", func() error {
+		_, err := q.client.EnqueueContext(ctx, asynq.NewTask(kind, payload),
+			asynq.Queue(q.Name(queue)), asynq.TaskID(id), asynq.MaxRetry(1),
+			asynq.Timeout(5*time.Minute), asynq.Retention(readable))
+		return err
+	})
 	if errors.Is(err, asynq.ErrTaskIDConflict) {
 		return nil
 	}

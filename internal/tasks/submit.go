@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
-	"github.com/google/uuid"
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
@@ -37,6 +36,7 @@ type Submit struct {
 	// MaxRecipients caps batches below the provider's own maximum; zero leaves it.
 	MaxRecipients int
 	Failover      Failover
+	IDs           IDs
 }
 
 var _ asynq.Handler = (*Submit)(nil)
@@ -73,11 +73,11 @@ func (s *Submit) work(ctx context.Context, until time.Time, sum *tally) (state.I
 		if s.stopping() || s.Queues.paused(ctx, name) {
 			return state.IdlePaused, nil // Whoever starts or resumes finds the work by a sweep.
 		}
-		token, err := uuid.NewV7()
+		token, err := s.IDs.next()
 		if err != nil {
-			return "", fmt.Errorf("make a batch id: %w", err)
+			return "", err
 		}
-		claim, err := s.Store.Claim(ctx, name, token.String(), s.limit())
+		claim, err := s.Store.Claim(ctx, name, token, s.limit())
 		if err != nil {
 			return "", err
 		}
@@ -90,7 +90,7 @@ func (s *Submit) work(ctx context.Context, until time.Time, sum *tally) (state.I
 			return claim.Idle, nil
 		}
 		// From here on the batch is finished whatever happens to the task.
-		recorded, err := s.send(context.WithoutCancel(ctx), claim.Batch, token.String())
+		recorded, err := s.send(context.WithoutCancel(ctx), claim.Batch, token)
 		if err != nil {
 			return "", err
 		}
@@ -154,7 +154,7 @@ func (s *Submit) send(
 	var refused *state.RefusedError
 	switch {
 	case errors.As(err, &refused) && refused.Begun:
-		return s.record(ctx, b, attempt, unsent(airtime.ReasonStorage))
+		return s.record(ctx, b, attempt, asked, unsent(airtime.ReasonStorage))
 	case errors.As(err, &refused) && refused.Why == "full":
 		return s.release(ctx, b, token,
 			&providers.PrepareError{Reason: airtime.ReasonStorage, Err: err})
@@ -167,13 +167,13 @@ func (s *Submit) send(
 	// speed only, and the guard is for that.
 	deadline := asked.Add(left)
 	if time.Until(deadline) < tooLate {
-		return s.record(ctx, b, attempt, unsent(airtime.ReasonLate))
+		return s.record(ctx, b, attempt, asked, unsent(airtime.ReasonLate))
 	}
 	wire, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	answer := submission.Send(wire)
 	s.Meter.submitted(s.Entry.Capabilities.Name, answer, len(b.Members), time.Since(asked))
-	return s.record(ctx, b, attempt, answer)
+	return s.record(ctx, b, attempt, asked, answer)
 }
 
 func unsent(reason airtime.Reason) providers.Answer {
@@ -203,12 +203,13 @@ func (s *Submit) release(
 // record stores an answer, trying for as long as the process lives: what the provider said exists
 // nowhere else.
 func (s *Submit) record(
-	ctx context.Context, b *state.Batch, attempt int, answer providers.Answer,
+	ctx context.Context, b *state.Batch, attempt int, began time.Time, answer providers.Answer,
 ) (state.Recorded, error) {
 	a := s.translate(b, attempt, answer)
 	forever := backoff.NewExponentialBackOff(backoff.WithInitialInterval(50*time.Millisecond),
 		backoff.WithMaxInterval(2*time.Second), backoff.WithMaxElapsedTime(0))
 	recorded, err := backoff.RetryNotifyWithData(func() (state.Recorded, error) {
+		a.Since = since(began)
 		recorded, err := s.Store.Record(ctx, a)
 		if errors.Is(err, redis.ErrClosed) {
 			err = backoff.Permanent(err) // The process has ended, but for this goroutine.
@@ -236,6 +237,13 @@ func (s *Submit) record(
 		zap.String("reason", string(reason)), zap.String("message", message),
 		zap.Bool("stale", recorded.Stale))
 	return recorded, nil
+}
+
+// since is the time that has passed, by the clock that has gone on further: the monotonic one
+// stands still while the machine is suspended, and that of the wall can be set.
+func since(began time.Time) time.Duration {
+	now := time.Now()
+	return max(0, now.Sub(began), now.Round(0).Sub(began.Round(0)))
 }
 
 // translate turns an answer about phone numbers into one about positions.

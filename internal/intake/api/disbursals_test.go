@@ -219,16 +219,14 @@ func TestACancelledReferenceIsAConflict(t *testing.T) {
 	require.Contains(t, answer.Body.String(), "cancelled")
 }
 
-func TestMediaTypes(t *testing.T) {
+func TestMediaTypesSayNothing(t *testing.T) {
 	t.Parallel()
-	for media, fine := range map[string]bool{
-		"": true, "application/json": true, "Application/JSON; charset=utf-8": true,
-		"application/vnd.shop.job+json": true, "text/plain": false, formType: false, ";": false,
+	for _, media := range []string{
+		"", "application/json", "Application/JSON; charset=utf-8", "application/vnd.shop.job+json",
+		"text/plain", formType, ";",
 	} {
-		i := embedded(t)
-		code := i.post(job("r-1", "10"), "Content-Type", media).Code
-		require.Equal(t, fine, code == http.StatusAccepted, "%s: %d", media, code)
-		require.Equal(t, fine, code != http.StatusUnsupportedMediaType, media)
+		require.Equal(t, http.StatusAccepted,
+			embedded(t).post(job("r-1", "10"), "Content-Type", media).Code, media)
 	}
 	i := embedded(t)
 	require.Equal(t, http.StatusUnsupportedMediaType,

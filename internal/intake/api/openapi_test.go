@@ -177,7 +177,7 @@ func cases(routes []route) []answerCase {
 		{target: disbursalsPath, body: large, status: 413},
 		{
 			target: disbursalsPath, body: job("r-1", "10"), status: 415,
-			headers: []string{"Content-Type", "text/csv"},
+			headers: []string{"Content-Encoding", "gzip"},
 		},
 		{target: disbursalsPath, body: brokenBody, status: 400},
 		{method: "GET", target: disbursalsPath + "/nobody", status: 404},

@@ -106,6 +106,9 @@ func (a *AfricasTalking) Query(
 	answers, stopped := a.askAll(ctx, key, target, question.Recipients)
 	standing := gather(answers)
 	if standing.Known {
+		if stopped != nil {
+			standing.RetryAfter = stopped.RetryAfter
+		}
 		return standing, nil
 	}
 	why := stopped
@@ -215,7 +218,7 @@ func (d foundData) about(asked providers.Asked) bool {
 		return false
 	}
 	phone, ok := providers.ReadPhone(string(d.Phone))
-	return !ok || phone == asked.Phone
+	return !ok || asked.Phone.IsZero() || phone == asked.Phone
 }
 
 // gather collects the lines, in the order of the question.

@@ -78,11 +78,11 @@ func decodeStanding(body []byte, batchID, secret string) (providers.Standing, er
 		return providers.Standing{}, describeOther(body, secret)
 	}
 	var lines []statusLine
-	err := json.Unmarshal(body, &lines)
+	err := providers.Decode(body, &lines)
 	// An element of another type is skipped by encoding/json and counted below: the other lines
 	// are still facts.
 	if other := (*json.UnmarshalTypeError)(nil); err != nil && !errors.As(err, &other) {
-		return providers.Standing{}, fmt.Errorf("the list is no JSON: %s",
+		return providers.Standing{}, fmt.Errorf("the list cannot be read: %s",
 			providers.Clean(err.Error(), secret))
 	}
 	standing := providers.Standing{

@@ -64,9 +64,6 @@ func whom(f providers.Fields) (callback providers.Callback, err error) {
 		return callback, fmt.Errorf("requestId: longer than %d bytes", providers.MaxID)
 	}
 	number, amount := f.Get("number"), f.Get("amount")
-	if callback.ProviderReference == "" && (number == "" || amount == "") {
-		return callback, errors.New("requestId: missing, and number and amount do not stand for it")
-	}
 	if number != "" {
 		phone, ok := providers.ReadPhone(number)
 		if !ok {
@@ -82,6 +79,9 @@ func whom(f providers.Fields) (callback providers.Callback, err error) {
 		if money.Minor > 0 { // A failure may say "KES 0.00": that is no amount of anybody's.
 			callback.Amount = money
 		}
+	}
+	if callback.ProviderReference == "" && (number == "" || callback.Amount.Minor == 0) {
+		return callback, errors.New("requestId: missing, and number and amount do not stand for it")
 	}
 	return callback, nil
 }

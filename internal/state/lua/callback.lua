@@ -13,89 +13,117 @@
 -- ARGV[11]: the name of its record if it was kept before, else ''
 -- ARGV[12]: ms until a kept one is tried next
 -- ARGV[13]: the most that are kept
--- Returns: {word, batch, 1 if the amount is not what was sent, new second effects}; the words are
---   applied, unchanged, kept, full and dropped
+-- ARGV[14]: the status code of its record when it was handed out, if it was kept before
+-- Returns: {word, batch, 1 if the amount is not what was sent or 2 if its id names somebody of
+--   another number, new second effects}; the words are applied, unchanged, kept, full and dropped
 
 unlock()
 local provider, id, phone, minor = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local code, name = ARGV[6], ARGV[11]
+local code, retried = ARGV[6], ARGV[11] ~= ''
+local name = retried and ARGV[11]
+  or provider .. ' ' .. (id ~= '' and id or phone .. ' ' .. ARGV[4])
 
--- told is when the provider said so.
-local function told()
-  local kept = name ~= '' and redis.call('HGET', key('kept'), name)
-  return kept and tonumber(kept:match('^%d+')) or now
-end
+-- kept is its record, if it was kept before: when it was told first, and the status that it says.
+local kept = redis.call('HGET', key('kept'), name)
+local told = kept and tonumber(kept:match('^%d+')) or now
+local kept_code = kept and kept:match('^' .. ('[^\t]*\t'):rep(6) .. '(.)')
 
--- by_phone finds the one recipient whose lost answer this makes up for. With a second one of that
--- number on its way, or decided by a person, nobody can say which of the two is meant. What was said
--- before a sending is not about it.
-local function by_phone()
-  local list = people_out(provider, phone)
-  if #list ~= 1 or decided_lately(provider, phone) then return end
-  local d, pos, status, place = unpack(list[1])
+local function about(d, pos, b)
+  if not d or not b then return false end
   content_of(d)
-  local b = status == 'd' and batch(place)
-  if b and d.amount[pos] == minor and d.currency == ARGV[5] and b.sent <= told() then
-    return d, pos, b
-  end
+  return d.phone[pos] == phone and d.amount[pos] == minor and d.currency == ARGV[5]
 end
 
+-- by_phone finds the one recipient whose lost answer this makes up for: the only one of that number
+-- on its way, or else the only one that a person decided about. With both, or with two, nobody can
+-- say which is meant. What was said before a sending is not about it.
+local function by_phone()
+  local out, decided = people_out(provider, phone), decided_about(provider, phone)
+  if #out + #decided ~= 1 then return end
+  local d, pos, b
+  if #out == 1 then
+    d, pos = out[1][1], out[1][2]
+    b = out[1][3] == 'd' and batch(out[1][4])
+  else
+    d, pos, b = unpack(decided[1])
+  end
+  if about(d, pos, b) and b.sent <= told then return d, pos, b end
+end
+
+-- find returns whom it is about, and whether its id names somebody of another number.
 local function find()
   local d, pos, b
   if id ~= '' then d, pos, b = by_id(provider, id) end
+  if d and phone ~= '' and content_of(d).phone[pos] ~= phone then return nil, nil, nil, true end
   if not d and phone ~= '' and minor then d, pos, b = by_phone() end
   if d and b then return d, pos, b end
 end
 
+-- drop forgets its record, unless a better word has come to it meanwhile.
 local function drop()
-  if name ~= '' then
+  if not kept then return end
+  local handed = retried and STATUS[ARGV[14]] or STATUS[code]
+  if kept_code and handed and STATUS[kept_code].rank > handed.rank then
+    redis.call('ZADD', key('keptdue'), now, name)
+  else
     redis.call('HDEL', key('kept'), name)
     redis.call('ZREM', key('keptdue'), name)
   end
 end
 
+local function give_up(victim)
+  redis.call('HDEL', key('kept'), victim)
+  redis.call('ZREM', key('keptdue'), victim)
+  redis.call('HINCRBY', KEYS[1], 'callbacks_dropped', 1)
+end
+
+-- make_room gives up what was tried most; what can be asked about first, and never the new one.
+local function make_room()
+  if redis.call('HLEN', key('kept')) <= tonumber(ARGV[13]) then return end
+  local other
+  for _, victim in ipairs(redis.call('ZREVRANGE', key('keptdue'), 0, 99)) do
+    if victim ~= name then
+      other = other or victim
+      if traits(victim:match('^%S+')).asks then return give_up(victim) end
+    end
+  end
+  if other then give_up(other) end
+end
+
 -- keep stores it, or sets when the kept one is tried again: the older, the later.
-local function keep()
-  if name ~= '' then
-    local kept = redis.call('HGET', key('kept'), name)
-    local age = now - tonumber(kept and kept:match('^%d+') or now)
+local function keep(strange)
+  if retried then
+    local age = now - told
     if age > DAYS * DAY then
-      drop()
-      redis.call('HINCRBY', KEYS[1], 'callbacks_dropped', 1)
-      return {'dropped', '', 0, 0}
+      give_up(name)
+      return {'dropped', '', strange, 0}
     end
     if kept then
       redis.call('ZADD', key('keptdue'), now + math.max(tonumber(ARGV[12]), age / 4), name)
     end
-    return {'kept', '', 0, 0}
+    return {'kept', '', strange, 0}
   end
   if ARGV[10] ~= '1' then return {'full', '', 0, 0} end
-  name = provider .. ' ' .. (id ~= '' and id or phone .. ' ' .. ARGV[4])
-  local kept = redis.call('HGET', key('kept'), name) or ''
-  local old = kept:match('^' .. ('[^\t]*\t'):rep(6) .. '(.)')
-  if old and STATUS[old].rank > STATUS[code].rank then return {'kept', '', 0, 0} end
-  redis.call('HSET', key('kept'), name, string.format('%.0f', now) .. '\t'
-    .. table.concat({provider, id, phone, ARGV[4], ARGV[5], code, ARGV[7], ARGV[8]}, '\t'))
-  redis.call('ZADD', key('keptdue'), now + (ARGV[9] == '1' and tonumber(ARGV[12]) or 0), name)
-  if redis.call('HLEN', key('kept')) > tonumber(ARGV[13]) then
-    local last = redis.call('ZREVRANGE', key('keptdue'), 0, 0)[1]
-    redis.call('HDEL', key('kept'), last)
-    redis.call('ZREM', key('keptdue'), last)
-    redis.call('HINCRBY', KEYS[1], 'callbacks_dropped', 1)
+  if not kept_code or STATUS[kept_code].rank <= STATUS[code].rank then
+    redis.call('HSET', key('kept'), name, string.format('%.0f', told) .. '\t'
+      .. table.concat({provider, id, phone, ARGV[4], ARGV[5], code, ARGV[7], ARGV[8]}, '\t'))
+    redis.call('ZADD', key('keptdue'), now + (ARGV[9] == '1' and tonumber(ARGV[12]) or 0), name)
+    make_room()
   end
-  return {'kept', '', 0, 0}
+  return {'kept', '', strange, 0}
 end
 
 if code == '' then
-  drop() -- Only a query can say what it means; it is asked about as ever.
+  if retried then drop() end -- Only a query can say what it means; it is asked about as ever.
   return {'unchanged', '', 0, 0}
 end
-if ARGV[9] ~= '1' then return keep() end
-local d, pos, b = find()
-if not d then return keep() end
+if ARGV[9] ~= '1' then return keep(0) end
+local d, pos, b, stranger = find()
+if not d then return keep(stranger and 2 or 0) end
 content_of(d)
 local strange = minor and d.amount[pos] ~= minor and 1 or 0
 local moved, over = see(d, pos, b, code, ARGV[7], id, ARGV[8])
+if b.reopened and traits(provider).asks then schedule(b, first_query(b)) end
 drop()
 flush()
 return {moved == 1 and 'applied' or 'unchanged', b.id, strange, over}

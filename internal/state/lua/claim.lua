@@ -34,6 +34,7 @@ for _, id in ipairs(redis.call('ZRANGE', out, 0, -1)) do
 end
 
 redis.call('HSET', key('channel', provider), 'rung', 0)
+redis.call('HDEL', key('channel', provider), 'waiting')
 if batch(token) then return idle('busy', 0) end -- A late replay: the claim has lapsed meanwhile.
 if frozen_for() > 0 then return idle('frozen', frozen_for()) end
 if paused_for(provider) > 0 then return idle('paused', paused_for(provider)) end

@@ -8,7 +8,7 @@
 unlock()
 local b = batch(ARGV[1])
 if not b or b.attempt == 0 then return 0 end
-if b.state ~= 'open' and b.state ~= 'doubt' and b.state ~= 'done' then
+if b.state == 'ready' or b.state == 'claimed' or b.state == 'sending' then
   return 1 -- Its sending has not ended; Record sets its first query.
 end
 local at = math.max(now, b.hinted + tonumber(ARGV[2]))

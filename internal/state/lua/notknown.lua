@@ -30,11 +30,12 @@ local function ask(delay)
   return {'ask', 0, delay}
 end
 
--- A batch that has settled is looked at late; that the provider has forgotten it says nothing.
-if b.state == 'done' then
+-- A batch that has settled is looked at late, one that nobody is left in when a callback says so;
+-- that the provider does not know it says nothing.
+if b.state == 'done' or b.state == 'returned' then
   if asked and b.answered ~= b.polls then
     b.answered = b.polls
-    schedule(b, late_look(b))
+    schedule(b, b.state == 'done' and late_look(b) or 0)
     flush()
   end
   return {'ask', 0, 0}

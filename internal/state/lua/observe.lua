@@ -44,11 +44,20 @@ local was = b.state
 conclude(b)
 if poll > 0 and poll == b.polls and poll ~= b.answered and b.state ~= 'sending' then
   b.answered = poll
-  if was == 'done' or b.state ~= 'done' then
+  if b.state == 'returned' then
+    -- A callback brought this query, and nobody is left to be asked about; but no answer is no
+    -- look.
+    delay = ARGV[6] ~= '1' and tonumber(ARGV[3]) or 0
+  elseif was == 'done' or b.state ~= 'done' then
     delay = next_query()
   else
     -- It settled just now, and conclude has scheduled the first look.
     delay = b.reopened and tonumber(ARGV[3]) or traits(b.provider).looks and LOOKS[1] or 0
+  end
+  -- What a callback brought while this query was under way is asked about when it said.
+  local due = tonumber(redis.call('ZSCORE', key('due'), b.id) or 0)
+  if b.open > 0 and b.hinted > 0 and due == b.hinted then
+    delay = math.min(delay, math.max(1, due - now))
   end
   schedule(b, delay)
 elseif b.reopened then

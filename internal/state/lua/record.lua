@@ -12,7 +12,9 @@
 -- ARGV[10]: ms that the provider asked us to wait, or 0
 -- ARGV[11]: ms until the first status query; 0 if the provider cannot be asked
 -- ARGV[12]: requests that may be on the wire
--- ARGV[13]: then per exception six values: position, verdict, reason, reference, message, and the
+-- ARGV[13]: ms since the sending began
+-- ARGV[14]: ms that the request might take
+-- ARGV[15]: then per exception six values: position, verdict, reason, reference, message, and the
 --   provider that takes the recipient should it be rejected, or ''
 -- Returns: {'recorded' or 'stale', accepted, rejected, returned, in doubt, {provider, ring, ...}}
 
@@ -23,7 +25,6 @@ local restored = not b
 if restored then
   b = new_batch(id, provider, 'sending', {ARGV[4]}, 0)
   for _, slice in ipairs(slices_of(b)) do b.n = b.n + slice[3] - slice[2] + 1 end
-  b.sent = now
 end
 if b.recorded == attempt then
   local replay = {'recorded'}
@@ -34,8 +35,8 @@ end
 
 local accepted_code = ARGV[5]
 local whole = {verdict = ARGV[6], reason = ARGV[7], reference = '', message = ARGV[8], next = ''}
-local exceptions, exceptional = {}, #ARGV >= 13
-for i = 13, #ARGV, 6 do
+local exceptions, exceptional = {}, #ARGV >= 15
+for i = 15, #ARGV, 6 do
   exceptions[tonumber(ARGV[i]) + 1] = {verdict = ARGV[i + 1], reason = ARGV[i + 2],
     reference = ARGV[i + 3], message = ARGV[i + 4], next = ARGV[i + 5]}
 end
@@ -44,6 +45,13 @@ end
 local stale = attempt < b.attempt or (b.state == 'returned' and attempt == b.attempt)
 -- A Redis that has forgotten the sending may have put its members elsewhere.
 local forgotten = restored or b.attempt < attempt
+if forgotten then
+  -- When it was sent decides what may follow, so the sender brings it along. Of a repetition nobody
+  -- knows when the first one was: no third one within the time that the provider recognises it.
+  local began = now - tonumber(ARGV[13])
+  if b.sent == 0 then b.sent = began - (attempt > 1 and traits(provider).resend or 0) end
+  b.deadline = math.max(b.deadline, began + tonumber(ARGV[14]))
+end
 if not stale then
   b.attempt = attempt
   -- Only now: the slot may belong to a later attempt, whose sweep depends on it.
@@ -53,6 +61,8 @@ end
 local first = attempt == 1
 local counts = {accepted = 0, rejected = 0, returned = 0, doubt = 0}
 local touched, handed = {[provider] = true}, 0
+-- unclear counts those in doubt of whom the answer says nothing; why is a reason of a doubt.
+local unclear, why = 0, ''
 
 -- claim_back takes members that a Redis which forgot the sending has put elsewhere, or let somebody
 -- cancel.
@@ -82,7 +92,7 @@ local function judge_run(d, from, to, status, v)
     else
       put(d, from, to, status, id, accepted_code, id)
     end
-  elseif v.verdict == 'rejected' and v.next ~= '' and first then
+  elseif v.verdict == 'rejected' and v.next ~= '' and first and not was_at(d, from, v.next) then
     counts.returned, handed = counts.returned + n, handed + n
     touched[v.next] = true
     for pos = from, to do note_id(d, pos, provider, id, v.reference) end
@@ -96,6 +106,8 @@ local function judge_run(d, from, to, status, v)
     give_back(d, from, to)
   else
     counts.doubt = counts.doubt + n
+    if v.verdict == 'unknown' then unclear = unclear + n end
+    if why == '' then why = v.reason end
     if v.reason == 'duplicate' then b.known = 1 end -- An earlier sending arrived.
     if status ~= 'd' then put(d, from, to, status, id, 'd', id) end
     for pos = from, v.reference ~= '' and to or 0 do
@@ -171,7 +183,7 @@ end
 if not stale then
   local gone = counts.returned == b.n
   b.state, b.recorded = gone and 'returned' or 'open', attempt
-  b.why = counts.doubt > 0 and whole.reason or ''
+  b.why = why
   b.result = table.concat({counts.accepted, counts.rejected, counts.returned, counts.doubt}, ' ')
   redis.call('LREM', key('ready', provider), 0, id)
   if counts.doubt == b.n and b.known == 0 and traits(provider).resend > 0 then
@@ -189,12 +201,14 @@ if stale then
   -- What an older attempt met is old news about the channel.
 elseif ARGV[9] ~= '' then
   pause(provider, ARGV[9], tonumber(ARGV[10]))
-elseif whole.verdict == 'unknown' and not exceptional then
-  storm(provider, ARGV[7])
+elseif whole.reason == 'duplicate' then
+  resume(provider) -- The provider works; what is in doubt is an earlier sending.
+elseif unclear > 0 and judged + counts.returned == 0 then
+  storm(provider, why)
 elseif judged > 0 then
   resume(provider)
 end
-if counts.doubt > 0 then
+if counts.doubt > 0 and whole.reason ~= 'duplicate' then
   fall(provider)
 elseif judged > 0 then
   climb(provider, judged)

@@ -9,6 +9,22 @@
 local provider, moved, touched = ARGV[1], 0, {}
 local reason = redis.call('HGET', key('channel', provider), 'pause_reason') or ''
 if paused_for(provider) <= 0 then return {0, {}} end
+
+-- onward hands a run on, but for those who have been there.
+local function onward(d, from, to, next)
+  local count, start = 0, from
+  for pos = from, to + 1 do
+    if pos > to or was_at(d, pos, next) then
+      if pos > start then
+        hand_on(d, start, pos - 1, next, reason, 'the channel is paused')
+        count = count + pos - start
+      end
+      start = pos + 1
+    end
+  end
+  return count
+end
+
 local first = 3
 while ARGV[first] do
   local ref, from, next = ARGV[first], tonumber(ARGV[first + 1]), ARGV[first + 2]
@@ -20,8 +36,7 @@ while ARGV[first] do
   local d = disbursal(ref)
   for _, run in ipairs(d and runs(d, from, to) or {}) do
     if run[3] == 'q' and run[5] == provider and not is_batch(run[4]) then
-      hand_on(d, run[1], run[2], next, reason, 'the channel is paused')
-      moved = moved + run[2] - run[1] + 1
+      moved = moved + onward(d, run[1], run[2], next)
       touched[next] = true
     end
   end

@@ -2,25 +2,39 @@
 -- KEYS[1]: {namespace}:state
 -- ARGV[1]: provider
 -- ARGV[2]: place of the first entry to look at, from 0
--- ARGV[3]: most entries to look at
--- Returns: {entries looked at, ms that the pause has lasted, reason, {{reference, position,
---   currency, campaign, lines}, ...}}; nothing but zeros if the channel is not paused
+-- ARGV[3]: most recipients to list
+-- Returns: {place of the next entry to look at, or -1 at the end, {{reference, position, currency,
+--   campaign, lines}, ...}}
 
 local provider = ARGV[1]
-if paused_for(provider) <= 0 then return {0, 0, '', {}} end
-local from = tonumber(ARGV[2])
-local entries = redis.call('LRANGE', key('pending', provider), from, from + tonumber(ARGV[3]) - 1)
-local list = {}
-for _, entry in ipairs(entries) do
+if paused_for(provider) <= 0 then return {-1, {}} end
+local from, most = tonumber(ARGV[2]), tonumber(ARGV[3])
+local entries = redis.call('LRANGE', key('pending', provider), from, from + most - 1)
+local list, listed, stale, at = {}, 0, 0, 0
+
+-- look lists who is queued by an entry and may go elsewhere; it says whether the entry stands for
+-- anybody at all.
+local function look(entry)
   local ref, first, last, place = entry:match('^(%S+) (%d+) (%d+) (%S+)$')
-  local d = disbursal(ref)
-  if d and d.given == '' then
-    for _, run in ipairs(runs(d, tonumber(first), tonumber(last))) do
-      if run[3] == 'q' and run[4] == place then
+  local d, live = disbursal(ref), false
+  for _, run in ipairs(d and runs(d, tonumber(first), tonumber(last)) or {}) do
+    if run[3] == 'q' and run[4] == place then
+      live = true
+      if d.given == '' then
         list[#list + 1] = {ref, run[1], d.currency, d.campaign, lines_of(d, run[1], run[2])}
+        listed = listed + run[2] - run[1] + 1
       end
     end
   end
+  return live
 end
-local channel = redis.call('HMGET', key('channel', provider), 'paused_since', 'pause_reason')
-return {#entries, now - tonumber(channel[1] or now), channel[2] or '', list}
+
+while at < #entries and listed < most do
+  at = at + 1
+  local live = look(entries[at])
+  if not live and stale == at - 1 then stale = at end
+end
+-- Entries at the head that stand for nobody any more need not be looked at again.
+if from == 0 and stale > 0 then redis.call('LTRIM', key('pending', provider), stale, -1) end
+if at < most and at == #entries then return {-1, list} end
+return {from + at - (from == 0 and stale or 0), list}

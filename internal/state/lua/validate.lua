@@ -1,5 +1,6 @@
 -- validate: say whether a payment that a provider is about to make is ours: to somebody whom we
--- have on the wire there with this amount, once per recipient and attempt.
+-- have on the wire there with this amount, once per recipient and attempt, and within a day of its
+-- first sending.
 -- KEYS[1]: {namespace}:state
 -- ARGV[1]: provider
 -- ARGV[2]: the provider's id of the question; the same question has the same answer
@@ -21,7 +22,7 @@ for _, found in ipairs(people_out(ARGV[1], ARGV[3])) do
   local d, pos, status, place = unpack(found)
   local b = batch(place)
   content_of(d)
-  if b and d.amount[pos] == tonumber(ARGV[4]) and d.currency == ARGV[5] then
+  if b and now - b.sent < DAY and d.amount[pos] == tonumber(ARGV[4]) and d.currency == ARGV[5] then
     local field = d.ref .. ' ' .. pos .. ' ' .. b.id .. ' ' .. b.attempt
     if not asked(field) then
       redis.call('HSET', answers, field, 1, question, 1)

@@ -73,12 +73,34 @@ local function write_evidence(d, pos, reason, reference, message)
   d.told = true
 end
 
+-- history_of returns the history of a disbursal, line by line, and fills d.been with "position
+-- provider" of them.
+local function history_of(d)
+  if d.history then return d.history end
+  d.history, d.been = {}, {}
+  local text = redis.call('HGET', key('disbursal', d.ref), 'history')
+  for line in (text or ''):gmatch('[^\n]*\n') do
+    d.history[#d.history + 1] = line
+    local pos, provider = line:match('^(%d+)\t%d+\t([^\t]*)')
+    d.been[pos .. ' ' .. provider] = true
+  end
+  return d.history
+end
+
 -- remember_refusal keeps that a provider refused a recipient which goes to another now.
 local function remember_refusal(d, pos, provider, id, reason, message)
-  d.history = d.history or redis.call('HGET', key('disbursal', d.ref), 'history') or ''
-  d.history = d.history .. pos .. '\t' .. string.format('%.0f', now) .. '\t' .. provider .. '\t'
-    .. id .. '\t' .. reason .. '\t' .. message .. '\n'
+  local history = history_of(d)
+  history[#history + 1] = table.concat({pos, string.format('%.0f', now), provider, id, reason,
+    message}, '\t') .. '\n'
+  d.been[pos .. ' ' .. provider] = true
   d.recalled = true
+end
+
+-- was_at says whether a provider refused a recipient before, or was passed over: nobody returns,
+-- whatever rules other processes have.
+local function was_at(d, pos, provider)
+  history_of(d)
+  return d.been[pos .. ' ' .. provider] or false
 end
 
 local function explode(d)

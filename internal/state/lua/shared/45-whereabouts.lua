@@ -6,7 +6,8 @@
 --                               way there
 --   ids:<provider>:<day>  HASH  the provider's id -> "reference position batch", by the day when
 --                               the id was learnt; a day is kept for DAYS days
---   decided:<provider>    HASH  phone -> when a person last decided about it (ms); kept as long
+--   decided:<provider>:<day>  HASH  phone -> lines "reference position batch" of sendings that a
+--                               person decided about on that day; kept as long
 local DAYS, DAY = 9, 86400000
 
 local OUT = {s = true, d = true, a = true, p = true, j = true, r = true}
@@ -19,12 +20,12 @@ local function note_out(d, provider, from, to, add)
   local out = key('out', provider)
   for pos = from, to do
     local line = d.ref .. ' ' .. pos .. '\n'
-    local list = redis.call('HGET', out, d.phone[pos]) or ''
-    local at, last = list:find(line, 1, true)
+    local list = '\n' .. (redis.call('HGET', out, d.phone[pos]) or '')
+    local at, last = list:find('\n' .. line, 1, true) -- A whole line: references end alike.
     if add and not at then
-      redis.call('HSET', out, d.phone[pos], list .. line)
+      redis.call('HSET', out, d.phone[pos], list:sub(2) .. line)
     elseif at and not add then
-      list = list:sub(1, at - 1) .. list:sub(last + 1)
+      list = list:sub(2, at) .. list:sub(last + 1)
       if list == '' then
         redis.call('HDEL', out, d.phone[pos])
       else
@@ -44,15 +45,22 @@ end
 
 local expiring = {}
 
+-- of_day is the key of an index of today, which is kept for DAYS days.
+local function of_day(kind, provider)
+  local name = key(kind, provider .. ':' .. today())
+  if not expiring[name] then
+    redis.call('PEXPIRE', name, DAYS * DAY)
+    expiring[name] = true
+  end
+  return name
+end
+
 -- note_id remembers whom a provider's id names.
 local function note_id(d, pos, provider, place, id)
   if id == '' or not traits(provider).callbacks or not is_batch(place) then return end
   local ids = key('ids', provider .. ':' .. today())
   redis.call('HSET', ids, id, d.ref .. ' ' .. pos .. ' ' .. place)
-  if not expiring[ids] then
-    redis.call('PEXPIRE', ids, DAYS * DAY)
-    expiring[ids] = true
-  end
+  of_day('ids', provider)
 end
 
 -- by_id finds the disbursal, position and batch that a provider's id names.
@@ -66,17 +74,30 @@ local function by_id(provider, id)
   end
 end
 
--- note_decision remembers that a person decided about a number: a callback may still come about that
--- sending, and must not be taken for one about the next.
-local function note_decision(provider, phone)
-  local decided = key('decided', provider)
-  redis.call('HSET', decided, phone, string.format('%.0f', now))
-  redis.call('PEXPIRE', decided, DAYS * DAY)
+-- note_decision remembers that a person decided about a recipient: a callback may still come about
+-- that sending, and must not be taken for one about the next.
+local function note_decision(d, pos, provider, place)
+  content_of(d)
+  local decided = key('decided', provider .. ':' .. today())
+  local line = d.ref .. ' ' .. pos .. ' ' .. place
+  local list = redis.call('HGET', decided, d.phone[pos]) or ''
+  redis.call('HSET', decided, d.phone[pos], list .. line .. '\n')
+  of_day('decided', provider)
 end
 
-local function decided_lately(provider, phone)
-  local at = redis.call('HGET', key('decided', provider), phone)
-  return at and now - tonumber(at) < DAYS * DAY
+-- decided_about lists the sendings to a number that a person decided about: {disbursal, position,
+-- batch}.
+local function decided_about(provider, phone)
+  local list, seen = {}, {}
+  for day = today(), today() - DAYS, -1 do
+    local text = redis.call('HGET', key('decided', provider .. ':' .. day), phone) or ''
+    for line in text:gmatch('[^\n]+') do
+      local ref, pos, place = line:match('^(%S+) (%d+) (%S+)$')
+      if not seen[line] then list[#list + 1] = {disbursal(ref), tonumber(pos), batch(place)} end
+      seen[line] = true
+    end
+  end
+  return list
 end
 
 -- people_out lists who with that number is on the way to a provider: {disbursal, position, status,

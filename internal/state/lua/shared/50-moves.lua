@@ -204,6 +204,7 @@ end
 -- Returns 1 if the status moved, 0 if not, and 1 or 0 for a new second effect.
 local function see(d, pos, b, status, reason, reference, message)
   local old, place = row(d, pos)
+  note_id(d, pos, b.provider, b.id, reference)
   local rank, had = STATUS[status].rank, STATUS[old].rank
   if place == b.id then
     local newer = rank == had and not STATUS[old].settled and not STATUS[status].settled

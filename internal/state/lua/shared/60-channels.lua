@@ -34,8 +34,9 @@ end
 --   pause_reason, paused_since    while it is paused or probed
 --   probing               1 until one clear answer has come after a pause: one request of one
 --                         recipient at a time
---   climb                 batches hold at most 10^climb recipients, where an unknown cannot be asked
---                         about
+--   climb                 batches hold at most 10^climb recipients, where an unknown cannot be
+--                         asked about
+--   waiting               first trigger since a worker asked for work there (ms)
 --   tokens, charged       what the provider's rate leaves, and when that was counted (ms)
 local function of_channel(provider, field)
   return tonumber(redis.call('HGET', key('channel', provider), field) or 0)
@@ -44,8 +45,8 @@ end
 local function probing(provider) return of_channel(provider, 'probing') == 1 end
 
 -- pause stops Claim for a provider: for the time the provider asked for, or longer with each pause
--- that no clear answer came between, from one second to five minutes. What follows is a probe. While
--- it is paused only a longer wish counts: the others are about requests from before.
+-- that no clear answer came between, from one second to five minutes. What follows is a probe.
+-- While it is paused only a longer wish counts: the others are about requests from before.
 local function pause(provider, reason, wish)
   local channel, left = key('channel', provider), paused_for(provider)
   local strikes = of_channel(provider, 'strikes') + 1
@@ -101,7 +102,12 @@ local function tokens_left(provider)
   local t = traits(provider)
   if t.rate == 0 then return nil end
   local v = redis.call('HMGET', key('channel', provider), 'tokens', 'charged')
-  local since = math.max(0, now - tonumber(v[2] or now))
+  local charged = tonumber(v[2] or now)
+  if charged > now then -- Another Redis has taken over, with a clock behind the last one's.
+    charged = now
+    redis.call('HSET', key('channel', provider), 'charged', string.format('%.0f', now))
+  end
+  local since = now - charged
   return math.min(t.burst, tonumber(v[1] or t.burst) + since * t.rate / 1000)
 end
 
@@ -123,6 +129,7 @@ local function ring(provider, slots)
   local rung = tonumber(redis.call('HGET', key('channel', provider), 'rung') or 0)
   if now - rung < 2000 then return 0 end
   redis.call('HSET', key('channel', provider), 'rung', now)
+  redis.call('HSETNX', key('channel', provider), 'waiting', now)
   return redis.call('HINCRBY', key('channel', provider), 'rings', 1)
 end
 
@@ -169,8 +176,8 @@ local function schedule(b, delay)
   end
 end
 
--- late_look takes note of a query about a settled batch and returns the delay of the next one, 0 for
--- none. One that a callback brought leaves the looks where they were.
+-- late_look takes note of a query about a settled batch and returns the delay of the next one, 0
+-- for none. One that a callback brought leaves the looks where they were.
 local function late_look(b)
   if b.later ~= 0 then
     local later = b.later > 0 and math.max(1, b.later - now) or 0
@@ -178,7 +185,7 @@ local function late_look(b)
     return later
   end
   b.looks = b.looks + 1
-  return LOOKS[b.looks + 1] or 0
+  return traits(b.provider).looks and LOOKS[b.looks + 1] or 0
 end
 
 -- first_query is the delay of the first question about a batch; where nobody can be asked, of the

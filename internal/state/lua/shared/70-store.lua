@@ -25,7 +25,7 @@ local function flush_batch(b)
     redis.call('ZREM', key('doubt'), b.id)
   end
   if b.open == 0 then redis.call('ZREM', key('overdue'), b.id) end
-  if b.state == 'returned' then schedule(b, 0) end
+  if b.state == 'returned' and b.saved.state ~= 'returned' then schedule(b, 0) end
   local fields = {}
   for name, default in pairs(BATCH_FIELDS) do
     local value = b[name]
@@ -58,7 +58,7 @@ local function flush()
       end
     end
     if d and d.recalled then
-      redis.call('HSET', key('disbursal', d.ref), 'history', d.history)
+      redis.call('HSET', key('disbursal', d.ref), 'history', table.concat(d.history))
     end
     if d and d.told then
       redis.call('HSET', key('disbursal', d.ref), 'evidence', table.concat(d.evidence, '\n'))

@@ -1,0 +1,25 @@
+// Package effect is the seam at everything that a process does to the world outside of it: a verb
+// of the state, a request to a provider, a trigger. In programs it only runs the effect. Tests put
+// themselves in between: they end the process before or after it, lose its reply, repeat it, or let
+// another process run first. What goes past this package goes past those tests.
+package effect
+
+import "context"
+
+// Interceptor decides what becomes of an effect: it may run it, not run it, or run it and hide how
+// it went. The context is the one that the effect was begun with.
+type Interceptor func(ctx context.Context, name string, run func() error) error
+
+var interceptor Interceptor
+
+// Intercept puts i between all effects of the process and the world. It must be called before the
+// process has any; nil takes it away.
+func Intercept(i Interceptor) { interceptor = i }
+
+// Do runs an effect. The name is the same for ever: tests name the moments before and after it.
+func Do(ctx context.Context, name string, run func() error) error {
+	if interceptor == nil {
+		return run()
+	}
+	return interceptor(ctx, name, run)
+}

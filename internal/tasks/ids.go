@@ -1,0 +1,23 @@
+package tasks
+
+import (
+	"fmt"
+
+	"github.com/google/uuid"
+)
+
+// IDs makes the ids of batches, each later than the one before. Nil makes UUIDs of version 7; only
+// simulations, which repeat a run to the last byte, bring their own.
+type IDs func() (uuid.UUID, error)
+
+// next makes one id.
+func (f IDs) next() (string, error) {
+	if f == nil {
+		f = uuid.NewV7
+	}
+	id, err := f()
+	if err != nil {
+		return "", fmt.Errorf("make a batch id: %w", err)
+	}
+	return id.String(), nil
+}
