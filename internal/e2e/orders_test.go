@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
+	"tuma/internal/sandbox"
 	"tuma/internal/state"
 )
 
@@ -82,7 +84,8 @@ func (w *world) accept(jobs []job) {
 	w.t.Helper()
 	for _, j := range jobs {
 		d := state.Disbursal{
-			Reference: j.Reference, Campaign: j.Campaign, Provider: "lipad", Currency: "KES",
+			Reference: j.Reference, Campaign: j.Campaign, Currency: "KES",
+			Provider: cmp.Or(j.Provider, sandbox.Lipad), Given: j.Provider,
 		}
 		for _, r := range j.Recipients {
 			d.Recipients = append(d.Recipients, airtime.Recipient{

@@ -18,6 +18,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"tuma/internal/app"
 	"tuma/internal/proctest"
 	"tuma/internal/redistest"
 	"tuma/internal/sandbox"
@@ -56,8 +57,12 @@ type setup struct {
 	redis []redistest.Option
 	// faults is the JSON of the simulated providers' faults.
 	faults string
+	// four turns all providers on, and their callbacks; without it there is Lipad alone.
+	four bool
 	// batch is the most recipients of one request; zero leaves the provider's own.
 	batch int
+	// config is the rest of the configuration file.
+	config string
 	// environment is for every process of ours, after the world's own.
 	environment []string
 }
@@ -69,6 +74,7 @@ type world struct {
 	rdb         *redis.Client
 	store       *state.Store
 	providers   string
+	gateway     *gateway // nil without callbacks
 	environment []string
 }
 
@@ -83,6 +89,10 @@ func newWorld(t *testing.T, s setup) *world {
 	if s.faults != "" {
 		arguments = append(arguments, "--faults", s.faults)
 	}
+	if s.four {
+		w.gateway = newGateway(t)
+		arguments = append(arguments, "--callbacks", w.gateway.base)
+	}
 	w.launch(proctest.Build(t, cmdSandbox), arguments, nil)
 	w.environment = []string{
 		"TUMA_REDIS_URL=" + w.redis.URL(), "LIPAD_BASE_URL=" + w.providers,
@@ -91,9 +101,11 @@ func newWorld(t *testing.T, s setup) *world {
 		"TUMA_SETTLE_DELAY=" + settleDelay.String(), "TUMA_CLAIM_TIMEOUT=" + claimTimeout.String(),
 		"TUMA_SWEEP_INTERVAL=500ms", "TUMA_POLL_INITIAL=200ms", "TUMA_POLL_MAX=2s",
 	}
-	if s.batch > 0 {
+	if s.four {
+		w.environment = append(w.environment, theOthers(w.providers)...)
+	}
+	if text := s.config + batches(s.batch); text != "" {
 		config := filepath.Join(t.TempDir(), "tuma.yaml")
-		text := fmt.Sprintf("batch:\n  max_recipients:\n    lipad: %d\n", s.batch)
 		require.NoError(t, os.WriteFile(config, []byte(text), 0o600))
 		w.environment = append(w.environment, "TUMA_CONFIG="+config)
 	}
@@ -102,7 +114,23 @@ func newWorld(t *testing.T, s setup) *world {
 		answer, err := http.Get(w.providers + "/sandbox/ledger")
 		return err == nil && answer.Body.Close() == nil
 	})
+	if s.four {
+		// It never tells who failed: only where nobody does, unconfirmed and paid are the same.
+		w.faults(sandbox.QuickSMS, `{"outcomes":{"successful":1}}`)
+	}
 	return w
+}
+
+// batches is the section of the configuration file that bounds requests; none for zero.
+func batches(most int) string {
+	if most == 0 {
+		return ""
+	}
+	text := "batch:\n  max_recipients:\n"
+	for _, provider := range sandbox.Providers() {
+		text += fmt.Sprintf("    %s: %d\n", provider, most)
+	}
+	return text
 }
 
 // open gives the test its own look at the state. A Redis that can forget has none.
@@ -113,6 +141,7 @@ func (w *world) open() *state.Store {
 		store, err := state.Open(w.t.Context(), state.Options{
 			URL: w.redis.URL(), SubmitTimeout: submitTimeout, Guard: sendGuard,
 			SettleDelay: settleDelay, ClaimTimeout: claimTimeout,
+			Providers: app.StateProviders(nil),
 		})
 		require.NoError(w.t, err)
 		w.t.Cleanup(func() { _ = store.Close() })
@@ -145,6 +174,9 @@ func (w *world) run(
 	w.t.Helper()
 	all := append(w.environment[:len(w.environment):len(w.environment)],
 		"TUMA_OPS_ADDR="+proctest.FreeAddr(w.t))
+	if w.gateway != nil {
+		all = append(all, "TUMA_CALLBACK_ADDR="+w.gateway.pod(proctest.FreeAddr(w.t)))
+	}
 	return w.launch(program, arguments, append(all, environment...))
 }
 
@@ -197,9 +229,15 @@ func (w *world) must(code int, arguments ...string) said {
 // await waits until something is so.
 func (w *world) await(what string, so func() bool) {
 	w.t.Helper()
-	for limit := time.Now().Add(patience); !so(); time.Sleep(glance) {
-		if time.Now().After(limit) {
-			require.FailNow(w.t, "not within "+patience.String()+": "+what)
+	w.awaitFor(patience, what, so)
+}
+
+// awaitFor is await with a limit of its own.
+func (w *world) awaitFor(limit time.Duration, what string, so func() bool) {
+	w.t.Helper()
+	for end := time.Now().Add(limit); !so(); time.Sleep(glance) {
+		if time.Now().After(end) {
+			require.FailNow(w.t, "not within "+limit.String()+": "+what)
 		}
 	}
 }

@@ -15,6 +15,7 @@ func (s *Simulator) routeAdmin() {
 	s.mux.HandleFunc("GET /sandbox/ledger", s.narrowed(showTotals))
 	s.mux.HandleFunc("GET /sandbox/ledger/recipients", s.narrowed(listEntries))
 	s.mux.HandleFunc("GET /sandbox/ledger/phones", s.narrowed(listPhones))
+	s.mux.HandleFunc("GET /sandbox/ledger/lost", s.narrowed(listLost))
 	s.mux.HandleFunc("GET /sandbox/faults", s.showFaults)
 	s.mux.HandleFunc("PUT /sandbox/faults", s.putFaults)
 	s.mux.HandleFunc("PATCH /sandbox/faults", s.patchFaults)
@@ -56,6 +57,17 @@ func listPhones(w http.ResponseWriter, l *Ledger) {
 	write, flush := lines(w)
 	for _, phone := range l.Phones() {
 		if write(phone) != nil {
+			return // the client is gone
+		}
+	}
+	flush()
+}
+
+// listLost streams JSON Lines, one per recipient and send whose answer did not tell of it.
+func listLost(w http.ResponseWriter, l *Ledger) {
+	write, flush := lines(w)
+	for _, lost := range l.Lost() {
+		if write(lost) != nil {
 			return // the client is gone
 		}
 	}

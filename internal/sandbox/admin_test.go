@@ -123,3 +123,38 @@ func TestReset(t *testing.T) {
 	require.Zero(t, totals.Requests["send"])
 	require.Contains(t, c.send("r", "254711000000").body, "720", "the token is good still")
 }
+
+func TestLostAnswersAreListed(t *testing.T) {
+	t.Parallel()
+	f := calm()
+	f.Send.LostBefore, f.Send.TooMany = NextRequests(1), NextRequests(1)
+	f.Send.CutBody, f.MissingLines = NextRequests(1), NextRequests(1)
+	c := newClient(t, Options{Faults: f})
+	phones := numbers(2)
+	for _, provider := range Providers() {
+		for _, reference := range []string{"lost", "too many", "cut", "missing", "well"} {
+			c.sendTo(provider, reference, phones...)
+		}
+	}
+	got := map[string]int{}
+	for line := range strings.Lines(c.do("GET", "/sandbox/ledger/lost", "").body) {
+		one := decode[Lost](t, line)
+		require.Contains(t, phones, one.PhoneNumber)
+		require.Equal(t, Cents(10_00), one.Amount)
+		got[one.Provider+" "+one.Fault]++
+	}
+	for _, provider := range Providers() {
+		require.Equal(t, 2, got[provider+" "+lostBefore], "who was not even looked at is lost too")
+		require.Equal(t, 2, got[provider+" "+cutBody])
+		delete(got, provider+" "+lostBefore)
+		delete(got, provider+" "+cutBody)
+	}
+	for fault, n := range got { // Lipad's answers name nobody, so none can be left out.
+		require.NotContains(t, fault, Lipad)
+		require.Contains(t, fault, missingLines)
+		require.Positive(t, n)
+	}
+	require.Len(t, got, 3)
+	c.do("POST", "/sandbox/reset", "")
+	require.Empty(t, c.sim.Ledger().Lost())
+}

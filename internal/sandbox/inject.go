@@ -53,10 +53,12 @@ func (s *Simulator) answering(a *account, c call, carryOut process) http.Handler
 		rd := a.board.next(c, strings.HasSuffix(r.URL.RawQuery, redirectedQuery))
 		s.spend(rd.delay)
 		if rd.before != "" {
+			a.lose(c, r, body.Bytes(), &rd)
 			s.unprocessed(w, r, &rd)
 			return
 		}
 		status := carryOut(r, body.Bytes(), &rd, out)
+		a.lose(c, r, body.Bytes(), &rd)
 		s.reply(w, r, &rd, answer{status, rd.kind, out.Bytes()})
 	}
 }

@@ -51,6 +51,7 @@ type book struct {
 	numbered uint64               // the next recipient's number
 	taken    int                  // requests that got a name for want of a key
 	seen     map[string]time.Time // keys of requests that were carried out
+	lost     []Lost
 }
 
 func newBook(firstNumber uint64) *book {
@@ -64,7 +65,7 @@ func (l *book) reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.batches, l.order = map[string]*batch{}, nil
-	l.refused, l.repeated, l.taken = 0, 0, 0
+	l.refused, l.repeated, l.taken, l.lost = 0, 0, 0, nil
 	clear(l.seen)
 }
 
