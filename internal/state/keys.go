@@ -56,6 +56,3 @@ func (k keys) rejected() string               { return k.plain("rejected") }
 func (k keys) book() string                   { return k.plain("book") }
 func (k keys) disbursal(ref string) string    { return k.named("disbursal", ref) }
 func (k keys) batch(id string) string         { return k.named("batch", id) }
-func (k keys) channel(provider string) string { return k.named("channel", provider) }
-func (k keys) pending(provider string) string { return k.named("pending", provider) }
-func (k keys) slots(provider string) string   { return k.named("slots", provider) }

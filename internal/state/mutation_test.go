@@ -214,7 +214,8 @@ var mutations = map[string]mutation{
 		"", "if traits(provider).climbs then redis.call('HDEL'", "if false then redis.call('HDEL'",
 	},
 	"batches climb by doubts": {
-		"record", "if counts.doubt > 0 and whole.reason ~= 'duplicate' then\n  fall(provider)\nelseif", "if",
+		"record", "if counts.doubt > 0 and whole.reason ~= 'duplicate' then\n" +
+			"  fall(provider)\nelseif", "if",
 	},
 }
 

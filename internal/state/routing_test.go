@@ -569,9 +569,9 @@ func TestNobodyGoesOnToAnUnknownProvider(t *testing.T) {
 	})
 }
 
-// TestHandingOnTakesTimeInProportion hands 250 recipients on, and 1,000, in a Redis of its own. Were
-// their history searched or copied for each of them, that would take far more than four times as
-// long.
+// TestHandingOnTakesTimeInProportion hands 250 recipients on, and 1,000, in a Redis of its own.
+// Were their history searched or copied for each of them, that would take far more than four times
+// as long.
 func TestHandingOnTakesTimeInProportion(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

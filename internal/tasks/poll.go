@@ -143,7 +143,9 @@ func questionOf(b *state.Batch, asks providers.Asking) providers.Question {
 	}
 	var open []providers.Asked
 	for _, m := range b.Members {
-		if m.Here && !m.Status.Settled() && m.ProviderReference != "" {
+		// With nobody open it is a failed one that the provider has spoken of again.
+		asks := !m.Status.Settled() || b.Open == 0 && m.Status == airtime.Failed
+		if m.Here && asks && m.ProviderReference != "" {
 			open = append(open, providers.Asked{
 				Phone: m.Phone, ProviderReference: m.ProviderReference,
 			})
