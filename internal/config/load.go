@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -71,7 +70,7 @@ func (l *loader) readValue(s setting) {
 		return
 	}
 	if err := s.parse(l.config, value); err != nil {
-		l.problem("%s=%q: %s", from, hideUserinfo(value), err)
+		l.problem("%s=%q: %s", from, shown(value), err)
 	}
 }
 
@@ -111,13 +110,13 @@ func (l *loader) readSecret(s setting) {
 	l.show(s.name, field.String())
 }
 
-// hideUserinfo hides a password that somebody put into a URL that should have none.
-func hideUserinfo(value string) string {
-	parsed, err := url.Parse(value)
-	if strings.Contains(value, "@") && (err != nil || parsed.User != nil) {
+// shown is a value as a problem shows it: an address may hold a password, and a phone number may
+// have come to the wrong place.
+func shown(value string) string {
+	if strings.Contains(value, "@") {
 		return secretText
 	}
-	return value
+	return hideNumbers(value)
 }
 
 // serviceLink matches the variables that Kubernetes makes of a service called tuma or tuma-….

@@ -89,13 +89,17 @@ func parseYAML(path string) (*yaml.Node, error) {
 		if errors.Is(err, io.EOF) {
 			return nil, nil //nolint:nilnil // An empty file is a file without settings.
 		}
-		return nil, err
+		// A secret that begins with an asterisk is an anchor to YAML.
+		return nil, errors.New(anchorText.ReplaceAllString(err.Error(), "anchor"))
 	}
 	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
 		return nil, errors.New("must hold one YAML document")
 	}
 	return document.Content[0], nil
 }
+
+// anchorText is how YAML's errors name an anchor.
+var anchorText = regexp.MustCompile(`anchor '[^']*'`)
 
 // numberText is what could be a phone number among the keys: some are, and some are misplaced.
 var numberText = regexp.MustCompile(`\d[\d ()-]{5,}\d`)
@@ -108,7 +112,7 @@ func (f *yamlFile) where(node *yaml.Node, path string) string {
 
 // report adds a problem with a plain value.
 func (f *yamlFile) report(s scalar, err error) {
-	*f.problems = append(*f.problems, fmt.Sprintf("%s=%q: %s", s.where, s.value, err))
+	*f.problems = append(*f.problems, fmt.Sprintf("%s=%q: %s", s.where, shown(s.value), err))
 }
 
 func (f *yamlFile) problem(node *yaml.Node, path, format string, values ...any) {

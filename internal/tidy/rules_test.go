@@ -83,6 +83,39 @@ var samples = []struct {
 	{"lua no rest", luaHeader, claimLua, lua("unpack(ARGV, 2)", "1"), 1},
 	{"lua prelude", luaHeader, "internal/state/lua/prelude.lua", "local x = 1\n", 0},
 	{"lua parts", luaHeader, "internal/state/lua/shared/a.lua", "local x = 1\n", 0},
+	{"look", effects, "internal/state/a.go", body("s.client.HGet(ctx, k, f).Result()"), 0},
+	{"write", effects, "internal/state/a.go", body("s.client.HSet(ctx, k, f, v)"), 4},
+	{"write in an effect", effects, "internal/state/a.go", body(inEffect("s.client.Del(ctx, k)")), 0},
+	{"write of a node", effects, "internal/state/a.go", body("node.Del(ctx, k)"), 4},
+	{"script", effects, "internal/state/a.go", body("script.Run(ctx, s.client)"), 4},
+	{"verb", effects, "internal/state/a.go", body("s.run(ctx, s.client)"), 0},
+	{"pipeline of looks", effects, "internal/state/a.go", body(pipeline("HGet", "p.Exec(ctx)")), 0},
+	{"pipeline of writes", effects, "internal/state/a.go", body(pipeline("HSet", "p.Exec(ctx)")), 6},
+	{
+		"pipeline in an effect", effects, "internal/state/a.go",
+		body(pipeline("HSet", inEffect("p.Exec(ctx)"))), 0,
+	},
+	{"request", effects, "internal/providers/a.go", body("c.sends.RoundTrip(r)"), 4},
+	{"request in an effect", effects, "internal/providers/a.go", body(inEffect("c.submit(r)")), 0},
+	{"submission", effects, "internal/providers/a.go", body("c.submit(r)"), 4},
+	{"trigger", effects, "internal/tasks/a.go", body("q.client.EnqueueContext(ctx, task)"), 4},
+	{"trigger in an effect", effects, "internal/tasks/a.go", body(inEffect("q.client.Enqueue(t)")), 0},
+	{"elsewhere", effects, "internal/a/a.go", body("q.client.Enqueue(t)"), 0},
+}
+
+// body returns the source of a method that does something in its fourth line.
+func body(does string) string {
+	return "package p\n\nfunc (s *Store) f() {\n\t" + does + "\n}\n"
+}
+
+// inEffect wraps a call in an effect.
+func inEffect(does string) string {
+	return "effect.Do(ctx, \"x\", func() error { return " + does + " })"
+}
+
+// pipeline gathers one command.
+func pipeline(command, exec string) string {
+	return "p := s.client.Pipeline()\n\tp." + command + "(ctx)\n\t" + exec
 }
 
 func TestRulesFindWhatTheyForbid(t *testing.T) {

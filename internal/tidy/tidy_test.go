@@ -60,6 +60,7 @@ var rules = []rule{
 	{"markdown-title", markdownTitle},
 	{"machine", machine},
 	{"lua-header", luaHeader},
+	{"effects", effects},
 }
 
 func TestTreeIsTidy(t *testing.T) {
