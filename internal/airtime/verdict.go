@@ -87,9 +87,9 @@ const (
 func Reasons() []Reason {
 	return []Reason{
 		ReasonRefused, ReasonNetwork, ReasonLimit, ReasonDuplicate, ReasonBatchRefused,
-		ReasonProvider, ReasonCredentials, ReasonBalance, ReasonRateLimited, ReasonConnect, ReasonTimeout, ReasonServerError, ReasonUnreadable,
-		ReasonMissing, ReasonLate, ReasonSilent, ReasonCancelled, ReasonPerson, ReasonStorage,
-		ReasonOurFault,
+		ReasonProvider, ReasonCredentials, ReasonBalance, ReasonRateLimited, ReasonConnect,
+		ReasonTimeout, ReasonServerError, ReasonUnreadable, ReasonMissing, ReasonLate,
+		ReasonSilent, ReasonCancelled, ReasonPerson, ReasonStorage, ReasonOurFault,
 	}
 }
 
