@@ -37,7 +37,7 @@ func goBuild(command string) (string, error) {
 	}
 	program := filepath.Join(directory, filepath.Base(command))
 	arguments := []string{"build", "-buildvcs=false", "-o", program}
-	if raceEnabled {
+	if Race {
 		arguments = append(arguments, "-race")
 	}
 	build := exec.Command("go", append(arguments, command)...)

@@ -298,7 +298,7 @@ func TestBuildBuildsOnce(t *testing.T) {
 	p := Start(t, program, []string{"world"}, nil)
 	require.Equal(t, 0, p.Wait(patience))
 	require.Equal(t, "hello world\n", p.Output())
-	require.Equal(t, raceEnabled, strings.Contains(buildSettings(t, program), "-race=true"))
+	require.Equal(t, Race, strings.Contains(buildSettings(t, program), "-race=true"))
 }
 
 func buildSettings(t *testing.T, program string) string {

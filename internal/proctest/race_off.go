@@ -2,5 +2,5 @@
 
 package proctest
 
-// raceEnabled is false when the test binary has no race detector.
-const raceEnabled = false
+// Race is false when the test binary has no race detector.
+const Race = false

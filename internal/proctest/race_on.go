@@ -2,5 +2,5 @@
 
 package proctest
 
-// raceEnabled is true when the test binary has the race detector: what it builds then has it too.
-const raceEnabled = true
+// Race is true when the test binary has the race detector: what it builds then has it too.
+const Race = true

@@ -37,22 +37,25 @@ var ErrNotInstalled = errors.New("redis-server is not installed: run the tests w
 	" which installs it, or run scripts/need-redis once")
 
 // Option changes the configuration of a server.
-type Option func(arguments *[]string)
+type Option func(*Server)
 
 // WithConfig sets a line of redis.conf, such as ("maxmemory", "20mb"). A later option replaces an
 // earlier one and the harness's own.
 func WithConfig(name, value string) Option {
-	return func(arguments *[]string) { *arguments = append(*arguments, "--"+name, value) }
+	return func(s *Server) { s.arguments = append(s.arguments, "--"+name, value) }
 }
 
 // Server is a running, frozen or stopped redis-server. Its methods may be called from any
 // goroutine, but not two that change its life at the same time.
 type Server struct {
-	program   string
-	address   string
-	arguments []string
-	process   *proctest.Process
-	fail      report
+	program     string
+	address     string
+	directory   string
+	arguments   []string
+	environment []string // beside that of the test
+	disk        *Disk    // nil without
+	process     *proctest.Process
+	fail        report
 }
 
 // report says what went wrong; t.Errorf is one.
@@ -90,17 +93,21 @@ func launch(directory, address string, fail report, options []Option) (*Server, 
 		// A rewrite runs in a process of its own that would outlive a killed server.
 		"--auto-aof-rewrite-percentage", "0",
 	}
-	for _, option := range options {
-		option(&arguments)
+	server := &Server{
+		program: program, address: address, directory: directory, arguments: arguments, fail: fail,
 	}
-	server := &Server{program: program, address: address, arguments: arguments, fail: fail}
+	for _, option := range options {
+		option(server)
+	}
 	return server, server.run()
 }
 
 // run starts the process and waits until it answers. An error is returned when it ends before, or
 // takes too long; the process is dead then.
 func (s *Server) run() error {
-	process, err := proctest.Launch(exec.Command(s.program, s.arguments...), s.fail)
+	command := exec.Command(s.program, s.arguments...)
+	command.Env = append(command.Environ(), s.environment...)
+	process, err := proctest.Launch(command, s.fail)
 	if err != nil {
 		return err
 	}

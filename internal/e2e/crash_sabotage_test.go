@@ -1,0 +1,65 @@
+package e2e_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/sandbox"
+)
+
+// The workers here recover badly on purpose, and can be told where to end.
+var (
+	// givingBack takes what a dead worker had begun to send for unsent.
+	givingBack = &variant{
+		name: "giving-back-worker", command: cmdWorker, slow: true,
+		edits: crashing(edit{
+			file: "internal/state/lua/sweep.lua",
+			from: "    fall_silent(b)\n",
+			to: "    for _, slice in ipairs(slices_of(b)) do\n" +
+				"      give_back(disbursal(slice[1]), slice[2], slice[3])\n    end\n" +
+				"    redis.call('ZREM', key('slots', provider), id)\n",
+		}),
+	}
+	// premature records an answer before it has one.
+	premature = &variant{
+		name: "premature-worker", command: cmdWorker, slow: true,
+		edits: crashing(edit{
+			file: "internal/tasks/submit.go",
+			from: "\tanswer := submission.Send(wire)\n",
+			to: "\tanswer := providers.Answer{Verdict: airtime.Accepted}\n" +
+				"\t_, _ = s.record(ctx, b, attempt, asked, answer)\n" +
+				"\tanswer = submission.Send(wire)\n",
+		}),
+	}
+)
+
+// TestTheLedgerShowsABadRecovery ends workers that recover badly, and demands that the comparison
+// which ends every crash says so: paid twice by the one, reported and not paid by the other.
+func TestTheLedgerShowsABadRecovery(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		program        *variant
+		moment, effect string
+	}{
+		"paid twice": {givingBack, "after", "submission"},
+		"never paid": {premature, "after", "record"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCrash(t, point{
+				road: &road{name: name, program: row.program}, provider: sandbox.QuickSMS,
+				effect: row.effect, moment: row.moment,
+			}, t.TempDir())
+			c.asked()
+			c.dies(nil, nil)
+			c.starts(row.program)
+			c.await("everybody settles", func() bool {
+				open, all := c.counts()
+				return open == 0 && all == int64(len(c.wanted))
+			})
+			c.balances() // Our own books know nothing of it.
+			require.NotEmpty(t, c.ledgerDifference(c.rows()))
+		})
+	}
+}

@@ -1,0 +1,200 @@
+package e2e_test
+
+import (
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/config"
+)
+
+// scale divides the times of the settings where a test would take minutes.
+const scale = 10
+
+// resumes is how soon work goes on with the settings as they are delivered.
+const resumes = 15 * time.Second
+
+// defaults are the times as they are delivered, divided: the settings of a world like production's.
+func defaults(t *testing.T, divisor time.Duration) (*config.Config, []string) {
+	t.Helper()
+	c, err := config.Load(func(string) string { return "" }, nil)
+	require.NoError(t, err)
+	var settings []string
+	for name, setting := range map[string]*time.Duration{
+		"TUMA_SUBMIT_TIMEOUT": &c.SubmitTimeout, "TUMA_SEND_GUARD": &c.SendGuard,
+		"TUMA_SETTLE_DELAY": &c.SettleDelay, "TUMA_CLAIM_TIMEOUT": &c.ClaimTimeout,
+		"TUMA_SWEEP_INTERVAL": &c.SweepInterval, "TUMA_POLL_INITIAL": &c.PollInitial,
+		"TUMA_POLL_MAX": &c.PollMax,
+	} {
+		*setting /= divisor
+		settings = append(settings, fmt.Sprintf("%s=%s", name, *setting))
+	}
+	return c, settings
+}
+
+// held is a batch that a worker has claimed or sent.
+type held struct {
+	deadline time.Time // of its request; zero if it was not begun
+	released time.Time // when its slot was free again; zero while it is taken
+}
+
+// now is the time by Redis.
+func (w *world) now() time.Time {
+	w.t.Helper()
+	now, err := w.rdb.Time(w.t.Context()).Result()
+	require.NoError(w.t, err)
+	return now
+}
+
+// holds lists the batches that workers hold.
+func (w *world) holds() map[string]*held {
+	w.t.Helper()
+	ids, err := w.rdb.ZRange(w.t.Context(), "{tuma}:slots:lipad", 0, -1).Result()
+	require.NoError(w.t, err)
+	list := map[string]*held{}
+	for _, id := range ids {
+		list[id] = &held{}
+		text := w.rdb.HGet(w.t.Context(), "{tuma}:batch:"+id, "deadline").Val()
+		if ms, err := strconv.ParseInt(text, 10, 64); err == nil && ms > 0 {
+			list[id].deadline = time.UnixMilli(ms)
+		}
+	}
+	return list
+}
+
+// TestBatchesOfAKilledWorkerMoveOn kills one of two workers with requests on the wire, and measures
+// how long after the deadline of each request its batch is taken up again: in doubt, to be asked
+// about. All times are a tenth of those delivered, and so is the limit of a minute after the
+// deadline and its guard.
+func TestBatchesOfAKilledWorkerMoveOn(t *testing.T) {
+	t.Parallel()
+	c, settings := defaults(t, scale)
+	w := newWorld(t, setup{
+		batch: 10, environment: settings, faults: `{"send":{"latency":"800ms"}}`,
+	})
+	workers, _ := w.pods(2)
+	jobs, wanted := makeJobs("killed", 20, 20)
+	w.accept(jobs)
+	w.awaitSends(6)
+	workers[0].Kill()
+	left := w.holds() // The living one's too: they are recorded long before their deadline.
+	require.NotEmpty(t, left)
+	w.await("every batch moves on", func() bool {
+		taken, open := w.holds(), 0
+		for id, h := range left {
+			if _, still := taken[id]; still {
+				open++
+			} else if h.released.IsZero() {
+				h.released = w.now()
+			}
+		}
+		return open == 0
+	})
+	var late int
+	for id, h := range left {
+		if h.deadline.IsZero() || h.released.Before(h.deadline) {
+			continue // The living worker's, or never begun.
+		}
+		late++
+		guarded := h.released.Sub(h.deadline.Add(c.SendGuard))
+		t.Logf("batch %s: taken up %s after its deadline, %s after the guard (times %d: %s)", id,
+			h.released.Sub(h.deadline), guarded, scale, scale*guarded)
+		require.LessOrEqual(t, guarded, time.Minute/scale)
+	}
+	require.NotZero(t, late, "the killed worker had requests on the wire")
+	requireEnd(t, w.finished(wanted, "killed"), len(wanted))
+}
+
+// calls is how many sends and status queries the provider has seen.
+func (w *world) calls() (sends, queries int) {
+	w.t.Helper()
+	ledger := w.ledger()
+	return ledger.Requests["send"], ledger.Requests["status"]
+}
+
+// requireResumed demands that sending and asking go on within the limit of now, and logs how long
+// it took.
+func (w *world) requireResumed(after string, limit time.Duration) {
+	w.t.Helper()
+	begin := time.Now()
+	sends, queries := w.calls()
+	var sending, asking time.Duration
+	w.awaitFor(limit, "sending and asking go on after "+after, func() bool {
+		moreSends, moreQueries := w.calls()
+		if sending == 0 && moreSends > sends {
+			sending = time.Since(begin)
+		}
+		if asking == 0 && moreQueries > queries {
+			asking = time.Since(begin)
+		}
+		return sending > 0 && asking > 0
+	})
+	w.t.Logf("after %s: sending again in %s, asking again in %s", after,
+		sending.Round(time.Millisecond), asking.Round(time.Millisecond))
+}
+
+// delivered makes a world with the times as they are delivered, in which 50 recipients are on their
+// way and nothing is left to be sent. More settings come on top.
+func delivered(t *testing.T, more ...string) (*world, orders) {
+	t.Helper()
+	_, settings := defaults(t, 1)
+	w := newWorld(t, setup{batch: 25, environment: append(settings, more...)})
+	w.pods(1)
+	jobs, wanted := makeJobs("before", 2, 25)
+	w.accept(jobs)
+	w.await("all are sent", func() bool { return w.book()["lipad submitted"] == 50 })
+	return w, wanted
+}
+
+// asksFor accepts more, without ringing for it: only a sweep finds it.
+func (w *world) asksFor(name string, wanted orders) {
+	w.t.Helper()
+	jobs, more := makeJobs(name, 2, 25)
+	for recipient, cents := range more {
+		wanted[recipient] = cents
+	}
+	w.accept(jobs)
+}
+
+// TestWorkResumesWithoutTasks deletes everything of asynq's, with the settings as delivered.
+func TestWorkResumesWithoutTasks(t *testing.T) {
+	t.Parallel()
+	w, wanted := delivered(t)
+	w.forgetTasks()
+	w.asksFor("after", wanted)
+	w.requireResumed("the deletion of all tasks", resumes)
+	w.finished(wanted, "before", "after")
+}
+
+// TestWorkResumesWhenRedisIsBack takes Redis away for longer than anybody waits for its answers,
+// and then gives it back as it was, with the settings as delivered.
+func TestWorkResumesWhenRedisIsBack(t *testing.T) {
+	t.Parallel()
+	w, wanted := delivered(t)
+	w.redis.Pause()
+	time.Sleep(12 * time.Second)
+	w.redis.Resume()
+	w.asksFor("after", wanted)
+	w.requireResumed("the return of Redis", resumes)
+	w.finished(wanted, "before", "after")
+}
+
+// TestWorkResumesWhenRedisWasRestarted kills Redis and starts it again. What is on the wire may
+// have been forgotten, so sending waits for timeout and guard, here a tenth of those delivered;
+// asking does not. All else is as delivered.
+func TestWorkResumesWhenRedisWasRestarted(t *testing.T) {
+	t.Parallel()
+	c, _ := defaults(t, scale)
+	w, wanted := delivered(t, "TUMA_SUBMIT_TIMEOUT="+c.SubmitTimeout.String(),
+		"TUMA_SEND_GUARD="+c.SendGuard.String())
+	w.redis.Kill()
+	time.Sleep(2 * time.Second)
+	w.redis.Restart()
+	w.asksFor("after", wanted)
+	frozen := c.SubmitTimeout + c.SendGuard
+	w.requireResumed("the restart of Redis, "+frozen.String()+" of it frozen", resumes+frozen)
+	w.finished(wanted, "before", "after")
+}

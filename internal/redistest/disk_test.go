@@ -1,0 +1,35 @@
+package redistest
+
+import (
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+)
+
+// A disk that is told to keep something once a second loses what came after: that is what a killed
+// server alone does not show.
+func TestPowerFailureTakesWhatWasNotKept(t *testing.T) {
+	t.Parallel()
+	server := StartOnDisk(t)
+	client := server.Client(t)
+	require.NoError(t, client.Set(t.Context(), "before", "v", 0).Err())
+	server.Hold(t)
+	require.NoError(t, client.Set(t.Context(), "after", "v", 0).Err())
+	require.Positive(t, server.FailPower(t))
+	server.Restart()
+	require.NoError(t, client.Get(t.Context(), "before").Err())
+	require.ErrorIs(t, client.Get(t.Context(), "after").Err(), redis.Nil)
+}
+
+func TestWithFsyncAlwaysPowerFailureTakesNothing(t *testing.T) {
+	t.Parallel()
+	server := StartOnDisk(t, WithConfig("appendfsync", "always"))
+	client := server.Client(t)
+	for range 100 {
+		require.NoError(t, client.Incr(t.Context(), "n").Err())
+	}
+	require.Zero(t, server.FailPower(t))
+	server.Restart()
+	require.Equal(t, "100", client.Get(t.Context(), "n").Val())
+}
