@@ -5,10 +5,13 @@
 # The linter is pinned: another version finds other things. It is built by the Go command, so that
 # nothing has to be installed; the first build takes two to five minutes, later runs seconds.
 GOLANGCI = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-TEST_TIMEOUT = 15m
+TEST_TIMEOUT = 40m
 FUZZTIME = 20s
+MINUTES = 10
+SEEDS = 200
+SEED = 1
 
-.PHONY: help build demo test proof check fmt vet lint tidy fuzz clean
+.PHONY: help build demo test proof sim crash lost storm check fmt vet lint tidy fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
@@ -29,6 +32,25 @@ proof: ## send 200,000 recipients through real processes and compare every cent 
 	scripts/need-redis
 	TUMA_E2E_RECIPIENTS=200000 go test -count=1 -timeout $(TEST_TIMEOUT) -v \
 		-run '^TestTwoHundredThousand$$' ./internal/e2e
+
+sim: ## tell SEEDS=200 stories of everything that can go wrong, from SEED=1 on
+	scripts/need-redis
+	go test -count=1 -timeout $(TEST_TIMEOUT) -v -run '^TestSimulation$$' ./internal/sim \
+		-sim.seeds $(SEEDS) -sim.seed $(SEED)
+
+storm: ## break everything for MINUTES=10 as SEED=1 plans it, then compare the ledgers
+	scripts/need-redis
+	go test -count=1 -timeout $$(($(MINUTES) + 40))m -v -run '^TestStorm$$' ./internal/storm \
+		-minutes $(MINUTES) -seed $(SEED)
+
+lost: ## cut the power of Redis, and promote replicas that lag
+	scripts/need-redis
+	go test -count=1 -timeout $(TEST_TIMEOUT) -v -run 'Lost|Fsync|Replica|Acknowledg' ./internal/storm
+
+crash: ## kill real processes before and after everything that they do, and check the ledgers
+	scripts/need-redis
+	go test -count=1 -timeout $(TEST_TIMEOUT) -v \
+		-run '^(TestCrashPoints|TestTheLedgerShowsABadRecovery)$$' ./internal/e2e
 
 check: fmt vet lint tidy ## run every check that is no test
 
