@@ -1,7 +1,10 @@
 package redistest
 
 import (
+	"errors"
+	"os"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
@@ -32,4 +35,29 @@ func TestWithFsyncAlwaysPowerFailureTakesNothing(t *testing.T) {
 	require.Zero(t, server.FailPower(t))
 	server.Restart()
 	require.Equal(t, "100", client.Get(t.Context(), "n").Val())
+}
+
+// While the disk is busy with what it was told before, Redis answers without having written: with
+// appendfsync everysec even a killed server can lose what it has confirmed, up to two seconds of
+// it.
+func TestKillOnABusyDiskTakesWhatWasConfirmed(t *testing.T) {
+	t.Parallel()
+	server := StartOnDisk(t)
+	client := server.Client(t)
+	server.Hold(t)
+	var confirmed int64
+	for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); {
+		n, err := client.Incr(t.Context(), "n").Result()
+		require.NoError(t, err)
+		confirmed = n
+	}
+	server.Kill()
+	require.NoError(t, os.Remove(server.disk.holding()))
+	server.Restart()
+	kept, err := client.Get(t.Context(), "n").Int64()
+	if !errors.Is(err, redis.Nil) {
+		require.NoError(t, err)
+	}
+	require.Less(t, kept, confirmed)
+	t.Logf("%d confirmed, %d kept", confirmed, kept)
 }

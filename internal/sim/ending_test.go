@@ -1,0 +1,405 @@
+package sim_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"tuma/internal/sandbox"
+	"tuma/internal/state"
+)
+
+const (
+	// afterwards is how long everything may take to settle once all faults are over.
+	afterwards = 3 * time.Hour
+	// patience is longer than any provider's.
+	patience = 73 * time.Hour
+)
+
+// turningPoint is the line of the story where all faults are over.
+const turningPoint = "-- from here on everything works --"
+
+// end lets the story come to its end: no more faults, and nothing but triggers, sweeps and the
+// schedule of queries. Then everybody is settled, or somebody can say why not.
+func (w *world) end() {
+	w.tell("%s", turningPoint)
+	w.recover()
+	w.settleFor(afterwards, afterwards/6)
+	w.explained()
+	w.inspect()
+	if len(w.unsettled()) > 0 && !w.failed() {
+		w.slowest = 24 * time.Hour
+		w.settleFor(patience, patience)
+		w.listed()
+		w.everybodyDecides()
+		w.settleFor(afterwards, afterwards/6)
+		w.explained()
+		w.inspect()
+	}
+	w.books()
+}
+
+// recover ends all faults: who was stopped in the middle stays so, its process begins anew.
+func (w *world) recover() {
+	for _, p := range w.pods {
+		if p.running != nil {
+			w.excuse(p.running)
+			w.kill(p.running)
+		}
+		w.revive(p)
+	}
+	clear(w.paused)
+	for name, f := range w.faults {
+		must(w.simulate.SetProviderFaults(name, healed(f)))
+		must(w.rdb.Del(background, "asynq:{"+w.queues[0].Name(name)+"}:paused").Err())
+	}
+	for _, j := range w.jobs {
+		if !j.held {
+			w.accept(w.pods[0], j, 0)
+			w.finishPod(w.pods[0])
+		}
+	}
+	entries := slices.Collect(w.simulate.Ledger().Entries())
+	for _, entry := range entries {
+		w.report(entry)
+	}
+}
+
+// report delivers the callback about how a recipient ended, if its provider sends any.
+func (w *world) report(entry sandbox.Entry) {
+	if code := final(entry); code >= 602 && !w.silent[entry.Provider] {
+		for _, said := range []int{code, 601} { // And then old news.
+			w.deliver(w.pods[0], entry, said, false)
+			w.finishPod(w.pods[0])
+		}
+	}
+}
+
+func (w *world) finishPod(p *pod) {
+	if p.running != nil {
+		w.finish(p.running)
+		w.settleUp(p)
+	}
+}
+
+// settleFor runs what a deployment runs by itself until everybody is settled, or those who are not
+// have been explained for a while, or the time is over.
+func (w *world) settleFor(limit, least time.Duration) {
+	reported, enough := map[string]bool{}, time.Now().Add(least)
+	for until := time.Now().Add(limit); time.Now().Before(until) && !w.failed(); {
+		w.turn()
+		for _, entry := range slices.Collect(w.simulate.Ledger().Entries()) {
+			name := entry.Provider + " " + entry.Reference + " " + entry.PhoneNumber
+			if final(entry) >= 602 && !reported[name] {
+				reported[name] = true
+				w.report(entry)
+			}
+		}
+		if len(w.unsettled()) == 0 || time.Now().After(enough) && len(w.unexplained()) == 0 {
+			return
+		}
+		w.pass(min(max(w.outlook().next, w.slowest/30), time.Until(until)+time.Second))
+	}
+}
+
+// turn does once what workers and pollers do all the time. Sweeps and looks that would find nothing
+// are left out.
+func (w *world) turn() {
+	p, o := w.pods[0], w.outlook()
+	if len(o.sweep) > 0 {
+		sweeper := w.sweeper(p)
+		sweeper.Providers = o.sweep
+		p.running = w.start("sweep", func(ctx context.Context) error {
+			sweeper.Once(ctx)
+			return nil
+		})
+		w.finishPod(p)
+	}
+	if o.due <= 0 {
+		p.running = w.start("due", func(ctx context.Context) error {
+			w.due(p).Once(ctx)
+			return nil
+		})
+		w.finishPod(p)
+	}
+	for _, t := range w.triggers() {
+		w.take(t)
+		w.run(p, t)
+		w.finishPod(p)
+	}
+	if _, any := w.rules.MovesAfter(); any && o.paused {
+		p.running = w.start("reroute", w.rerouter(p).Once)
+		w.finishPod(p)
+	}
+	for range o.kept {
+		p.running = w.start("kept callbacks", p.receiver.Round)
+		w.finishPod(p)
+	}
+}
+
+// outlook is what there is to do by itself, and how long there is nothing.
+type outlook struct {
+	sweep     []string // Providers with something that a sweep may move.
+	paused    bool
+	kept      int
+	due, next time.Duration
+}
+
+// outlook reads when the next query, lapse, callback and end of a pause are due.
+func (w *world) outlook() outlook {
+	pipe, now := w.rdb.Pipeline(), time.Now()
+	left := func(ms float64) time.Duration { return time.UnixMilli(int64(ms)).Sub(now) }
+	due := pipe.ZRangeWithScores(background, w.key("due", ""), 0, 0)
+	kept := pipe.ZRangeWithScores(background, w.key("keptdue", ""), 0, -1)
+	lists, lapses := map[string][]*redis.IntCmd{}, map[string][]*redis.ZSliceCmd{}
+	pauses := map[string]*redis.StringCmd{}
+	for _, name := range w.providers {
+		for _, kind := range []string{"pending", "held", "ready"} {
+			lists[name] = append(lists[name], pipe.LLen(background, w.key(kind, name)))
+		}
+		for _, kind := range []string{"slots", "suspects"} {
+			lapses[name] = append(lapses[name],
+				pipe.ZRangeWithScores(background, w.key(kind, name), 0, 0))
+		}
+		pauses[name] = pipe.HGet(background, w.key("channel", name), "paused_until")
+	}
+	execute(pipe)
+	o := outlook{next: w.slowest, due: w.slowest}
+	for _, z := range due.Val() {
+		o.due = left(z.Score)
+	}
+	o.next = min(o.next, o.due)
+	for _, z := range kept.Val() {
+		if o.next = min(o.next, left(z.Score)); left(z.Score) <= 0 {
+			o.kept++
+		}
+	}
+	for _, name := range w.providers {
+		waits := int64(0)
+		for _, n := range lists[name] {
+			waits += n.Val()
+		}
+		for _, set := range lapses[name] {
+			for _, z := range set.Val() {
+				waits++
+				o.next = min(o.next, left(z.Score))
+			}
+		}
+		if ms := number(pauses[name].Val()); left(float64(ms)) > 0 {
+			o.paused, o.next = true, min(o.next, left(float64(ms)))
+		} else if waits > 0 {
+			o.next = min(o.next, 3*time.Second)
+		}
+		if waits > 0 {
+			o.sweep = append(o.sweep, name)
+		}
+	}
+	return o
+}
+
+func (w *world) unsettled() []row {
+	return slices.DeleteFunc(readRows(w.rdb, w.jobs), func(r row) bool {
+		return settledNow(r.status)
+	})
+}
+
+// explained checks that who is not settled has a reason that the provider's abilities explain.
+func (w *world) explained() {
+	for _, fault := range w.unexplained() {
+		w.violated("not settled in the end: %s", fault)
+	}
+}
+
+func (w *world) unexplained() []string {
+	var faults []string
+	for _, r := range w.unsettled() {
+		if why := w.overdue(r); why != "" {
+			faults = append(faults, r.String()+": "+why)
+		}
+	}
+	return faults
+}
+
+// overdue says why a recipient should be settled; empty if it need not be.
+func (w *world) overdue(r row) string {
+	entry, known := w.entryOf(r)
+	switch r.status {
+	case 'q':
+		if w.rdb.HExists(background, w.key("doubtphones", r.provider), r.phone).Val() {
+			return "" // The number is in doubt there, and withheld until somebody decides.
+		}
+		return "nobody sends it"
+	case 's':
+		return "nobody says that it is lost"
+	}
+	code := final(entry)
+	final := known && code >= 602 && code != 604 && code != 607 && code < 608
+	switch r.provider {
+	case lipad:
+		b := w.rdb.HGetAll(background, w.key("batch", r.place)).Val()
+		if final {
+			return "Lipad would say how it ended"
+		}
+		// An object in place of the list says nothing, so that nothing follows from it.
+		says := w.faults[lipad].UnknownReference != sandbox.UnknownObject
+		if r.status == 'd' && !known && says && w.resendSame && b["known"] != "1" &&
+			b["attempt"] == "1" &&
+			b["doubtful"] == b["n"] && !w.withheld(r) {
+			return "Lipad does not know it, so that it may be sent again"
+		}
+	case quicksms:
+		if !w.excused[quicksms] && !w.answerLost(r) {
+			return "its answer was not lost"
+		}
+	case talking:
+		if final && r.status != 'd' {
+			return "Africa's Talking would say how it ended"
+		}
+		fallthrough
+	case sozuri:
+		if final && w.delivered[entry.Provider+" "+entry.Reference+" "+entry.PhoneNumber] &&
+			!w.ambiguous(r.phone) && w.resubmitted[r.person] == 0 {
+			return "a callback has said how it ended"
+		}
+	}
+	return ""
+}
+
+// entryOf finds what a provider has booked about a recipient.
+func (w *world) entryOf(r row) (sandbox.Entry, bool) {
+	for entry := range w.simulate.Ledger().Entries() {
+		named := entry.Provider == lipad || entry.Provider == talking
+		if entry.Provider == r.provider && personOf(entry) == r.person &&
+			(!named || entry.Reference == r.place) {
+			return entry, true
+		}
+	}
+	return sandbox.Entry{}, false
+}
+
+// answerLost reports whether the provider's answer about a recipient did not reach us.
+func (w *world) answerLost(r row) bool {
+	return slices.ContainsFunc(w.simulate.Ledger().Lost(), func(l sandbox.Lost) bool {
+		return l.Provider == r.provider && l.PhoneNumber == r.phone
+	})
+}
+
+// ambiguous reports whether a number is there more than once: then nobody can say by number whom a
+// callback means.
+func (w *world) ambiguous(phone string) bool {
+	n := 0
+	for _, j := range w.jobs {
+		for _, p := range j.people {
+			if p.phone == phone {
+				n++
+			}
+		}
+	}
+	return n > 1
+}
+
+// withheld reports whether somebody in the batch must not be sent again.
+func (w *world) withheld(r row) bool {
+	marks := w.rdb.HGetAll(background, w.key("cancelled", "")).Val()
+	slices := w.rdb.HGet(background, w.key("batch", r.place), "slices").Val()
+	for _, j := range w.jobs {
+		_, one := marks["disbursal "+j.reference]
+		_, all := marks["campaign "+j.campaign]
+		if (one || all) && strings.Contains("\n"+slices, "\n"+j.reference+" ") {
+			return true
+		}
+	}
+	return w.rdb.Exists(background, w.key("earlier", "")).Val() > 0
+}
+
+// listed checks that people are shown everybody who is not settled when patience has ended.
+func (w *world) listed() {
+	w.sync()
+	cases, err := w.stores[0].Cases(background)
+	must(err)
+	shown := map[string]bool{}
+	for _, c := range cases {
+		for _, m := range c.Concerned() {
+			shown[m.Reference+" "+m.Phone.Digits()] = true
+		}
+	}
+	for _, r := range w.unsettled() {
+		if r.status != 'q' && !shown[r.reference+" "+r.phone] {
+			w.violated("invariant 9: %s is not settled and not listed", r)
+		}
+	}
+}
+
+// everybodyDecides has people settle what is listed, by the providers' ledgers.
+func (w *world) everybodyDecides() {
+	w.sync()
+	cases, err := w.stores[0].Cases(background)
+	must(err)
+	for _, c := range cases {
+		for _, m := range c.Concerned() {
+			if c.Lane != state.LaneOverpaid {
+				w.resolve(w.pods[0], m, false)
+				w.finishPod(w.pods[0])
+			}
+		}
+	}
+}
+
+// books compares the providers' ledgers with ours, recipient by recipient.
+func (w *world) books() {
+	type sum struct{ paid, said, open int }
+	sums := map[person]*sum{}
+	of := func(p person) *sum {
+		if sums[p] == nil {
+			sums[p] = &sum{}
+		}
+		return sums[p]
+	}
+	for entry := range w.simulate.Ledger().Entries() {
+		of(personOf(entry)).paid += entry.TimesPaid
+	}
+	for _, r := range readRows(w.rdb, w.jobs) {
+		s := of(r.person)
+		switch r.status {
+		case 'S':
+			s.said++
+		case 'v', 'n', 'u':
+			s.open++ // Paid and taken back, or never paid; or nobody ever tells.
+		case 'x', 'c', 'f':
+		default:
+			s.open++
+		}
+		w.exact(r)
+	}
+	for who, s := range sums {
+		if s.paid < s.said || s.paid > s.said+s.open {
+			w.violated("MISREPORTED: %s was paid %d times, reported as paid %d times, not known %d",
+				who, s.paid, s.said, s.open)
+		}
+	}
+}
+
+// exact compares one recipient with the entry under its very batch, where the provider has one.
+func (w *world) exact(r row) {
+	if !r.inBatch() || r.provider != lipad && r.provider != talking || w.decidedByPerson(r) {
+		return
+	}
+	entry, known := w.entryOf(r)
+	paid := known && entry.TimesPaid > 0
+	wrong := false
+	switch r.status {
+	case 'S':
+		wrong = !paid
+	case 'x', 'c', 'f':
+		wrong = paid
+	case 'v', 'n':
+		wrong = !known || entry.Status != 605 && entry.Status != 606
+	}
+	if wrong {
+		w.violated("MISREPORTED: %s, the ledger of %s says: known %t, paid %t, %d", r, r.provider,
+			known, paid, entry.Status)
+	}
+}

@@ -1,0 +1,227 @@
+package sim_test
+
+import (
+	"fmt"
+	"strings"
+
+	"tuma/internal/airtime"
+	"tuma/internal/sandbox"
+)
+
+// history is what the checks remember from one look to the next.
+type history struct {
+	last string // Entry of the results stream.
+	// published is the status that the results stream says last, by recipient.
+	published map[string]airtime.Status
+	batch     map[string]string // In which it was.
+	rows      map[string]row
+	// counted is how often a result was published.
+	counted int
+}
+
+func newHistory() history {
+	return history{
+		last: "0-0", published: map[string]airtime.Status{}, rows: map[string]row{},
+		batch: map[string]string{},
+	}
+}
+
+// inspect checks every invariant that can be seen at one moment, or between two.
+func (w *world) inspect() {
+	w.sync()
+	p := w.look()
+	w.onePlace(p)
+	w.batchesAgree(p)
+	w.ranks(p)
+	w.resultsFollow(p)
+	w.ledgers()
+	for _, over := range p.overpaid {
+		w.violated("invariant 5: %s is listed as overpaid", over)
+	}
+	if p.dropped > 0 {
+		w.violated("invariant 9: %d callbacks were dropped", p.dropped)
+	}
+	for _, r := range p.rows {
+		if _, marked := p.marks["disbursal "+r.reference]; marked && r.status == 'q' {
+			w.violated("invariant 10: %s is queued although it is cancelled", r)
+		}
+		if before, known := w.seen.rows[r.who()]; known && before != r {
+			w.note("            → " + r.String())
+		}
+		w.seen.rows[r.who()] = r
+	}
+	audit, err := w.stores[0].Verify(background, nil)
+	must(err)
+	if len(audit.Drift) > 0 {
+		w.violated("invariant 7: %s", strings.Join(audit.Drift, "; "))
+	}
+}
+
+// onePlace checks invariant 1: who is pending is so once, and nobody else is.
+func (w *world) onePlace(p picture) {
+	entries := map[string]int{}
+	for name, road := range p.roads {
+		for _, entry := range append(road.pending, road.held...) {
+			var ref, place string
+			var from, to int
+			if _, err := fmt.Sscanf(entry, "%s %d %d %s", &ref, &from, &to, &place); err != nil {
+				w.violated("invariant 1: %s has the entry %q", name, entry)
+				continue
+			}
+			for position := from; position <= to; position++ {
+				entries[fmt.Sprintf("%s %d %s", ref, position, place)]++
+			}
+		}
+	}
+	held := map[string]bool{}
+	for _, r := range p.rows {
+		held[r.reference] = true
+		n := entries[r.who()+" "+r.place]
+		switch {
+		case r.status == 'q' && !r.inBatch() && n != 1:
+			w.violated("invariant 1: %s is covered by %d entries", r, n)
+		case r.inBatch() && len(p.batches[r.place]) == 0:
+			w.violated("invariant 1: %s is in no batch that there is", r)
+		}
+	}
+	for _, j := range w.jobs {
+		if j.held && !held[j.reference] {
+			w.violated("invariant 1: %s was accepted and is gone", j.reference)
+		}
+	}
+}
+
+// states are the states of a batch that a recipient in that status may be in.
+var states = map[byte]string{
+	'q': "claimed ready", 's': "sending", 'd': "doubt open ready claimed",
+}
+
+// batchesAgree checks that recipients stand where their batches say, and slots with them.
+func (w *world) batchesAgree(p picture) {
+	doubtful := map[string]map[string]int64{}
+	for _, r := range p.rows {
+		b := p.batches[r.place]
+		if want := states[r.status]; r.inBatch() && want != "" &&
+			!strings.Contains(want, b["state"]) {
+			w.violated("invariant 1: %s, but its batch is %s", r, b["state"])
+		}
+		if r.status == 'd' {
+			if !p.doubt[r.place] {
+				w.violated("invariant 9: %s is in doubt and not listed", r)
+			}
+			if doubtful[r.provider] == nil {
+				doubtful[r.provider] = map[string]int64{}
+			}
+			doubtful[r.provider][r.phone]++
+		}
+	}
+	for name, road := range p.roads {
+		for phone, n := range doubtful[name] {
+			if number(road.doubtful[phone]) != n {
+				w.violated("invariant 3: %s is in doubt %d times at %s, noted %s times",
+					phone, n, name, road.doubtful[phone])
+			}
+		}
+		if most := max(w.inFlight[0], w.inFlight[1]); len(road.slots) > most {
+			w.violated("%d requests are out at %s, at most %d may be", len(road.slots), name, most)
+		}
+	}
+}
+
+// ranks checks invariant 5 between two looks: in one batch the evidence never shrinks but by a
+// person's word.
+func (w *world) ranks(p picture) {
+	for _, r := range p.rows {
+		before, known := w.seen.rows[r.who()]
+		if !known || before.place != r.place || before.status == r.status {
+			continue
+		}
+		was, now := statusOf(before.status), statusOf(r.status)
+		if now.Rank() < was.Rank() && !w.decidedByPerson(r) {
+			w.violated("invariant 5: %s was %s in the same batch", r, was)
+		}
+	}
+}
+
+func statusOf(code byte) airtime.Status {
+	s, err := airtime.StatusFromCode(code)
+	must(err)
+	return s
+}
+
+// decidedByPerson reports whether somebody's word stands about a recipient.
+func (w *world) decidedByPerson(r row) bool {
+	evidence := w.rdb.HGet(background, w.key("disbursal", r.reference), "evidence").Val()
+	lines := strings.Split(evidence, "\n")
+	return r.position <= len(lines) && strings.Contains(lines[r.position-1], "\tperson\t")
+}
+
+// resultsFollow checks invariant 6: one result per settling and correction, and none besides.
+func (w *world) resultsFollow(p picture) {
+	place := map[string]string{}
+	for _, r := range p.rows {
+		place[r.reference+" "+r.phone] = r.who()
+	}
+	for _, entry := range p.results {
+		w.seen.last = entry.ID
+		w.seen.counted++
+		text := func(field string) string { s, _ := entry.Values[field].(string); return s }
+		who := place[text("reference")+" "+text("phone_number")]
+		status, err := airtime.ParseStatus(text("status"))
+		must(err)
+		before, published := w.seen.published[who]
+		corrected := published && before.Settled()
+		if corrected != (text("corrected") == "true") || !corrected && !status.Settled() {
+			w.violated("invariant 6: %s is published as %s, corrected %s, after %s",
+				who, status, text("corrected"), before)
+		}
+		if before == status {
+			w.violated("invariant 6: %s is published as %s twice", who, status)
+		}
+		if published && status.Rank() < before.Rank() && text("reason") != "person" &&
+			w.seen.batch[who] == text("batch") {
+			w.violated("invariant 5: %s is published as %s after %s", who, status, before)
+		}
+		w.seen.published[who], w.seen.batch[who] = status, text("batch")
+	}
+	for _, r := range p.rows {
+		now, said := statusOf(r.status), w.seen.published[r.who()]
+		if now.Settled() && said != now || !now.Settled() && said.Settled() {
+			w.violated("invariant 6: %s, but the results say %s", r, said)
+		}
+	}
+}
+
+// booked is what the providers know about recipients who cannot be told apart from outside.
+type booked struct{ accepted, paid int }
+
+// ledgers checks that nobody is paid, or taken, more often than asked for: at all providers
+// together, but for whom a person has said to send again.
+func (w *world) ledgers() {
+	asked, got := map[person]int{}, map[person]booked{}
+	for _, j := range w.jobs {
+		for _, who := range j.people {
+			asked[who]++
+		}
+	}
+	for entry := range w.simulate.Ledger().Entries() {
+		who := personOf(entry)
+		one := got[who]
+		got[who] = booked{one.accepted + 1, one.paid + entry.TimesPaid}
+		if entry.TimesPaid > 1 {
+			w.violated("PAID TWICE: %s under %s at %s", who, entry.Reference, entry.Provider)
+		}
+	}
+	for who, n := range got {
+		switch {
+		case n.paid > asked[who]:
+			w.violated("PAID TWICE: %s was paid %d times, asked for %d", who, n.paid, asked[who])
+		case n.accepted > asked[who]+w.resubmitted[who]:
+			w.violated("SENT TWICE: %s was taken %d times, asked for %d", who, n.accepted, asked[who])
+		}
+	}
+}
+
+func personOf(entry sandbox.Entry) person {
+	return person{entry.PhoneNumber, int64(entry.Amount / 100)}
+}

@@ -1,0 +1,156 @@
+package sim_test
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"tuma/internal/providers/catalog"
+)
+
+// row is where a recipient stands, read without the scripts.
+type row struct {
+	person
+	reference string
+	position  int // From 1.
+	status    byte
+	provider  string
+	// place is a batch, or what begins with + and stands for a pending entry.
+	place string
+}
+
+func (r row) who() string   { return fmt.Sprintf("%s %d", r.reference, r.position) }
+func (r row) inBatch() bool { return r.place[0] != '+' }
+
+func (r row) String() string {
+	return fmt.Sprintf("%s (%s): %c at %s in %s", r.who(), r.phone, r.status, r.provider, r.place)
+}
+
+// codes are the characters of the providers in rows.
+var codes = func() map[byte]string {
+	names := map[byte]string{}
+	for _, known := range catalog.Known() {
+		names[known.Code] = known.Name
+	}
+	return names
+}()
+
+// width is the length of a stored row.
+const width = 38
+
+// readRows reads all recipients that the state holds.
+func readRows(rdb redis.UniversalClient, jobs []*job) []row {
+	pipe := rdb.Pipeline()
+	reads := make([]*redis.SliceCmd, len(jobs))
+	for i, j := range jobs {
+		reads[i] = pipe.HMGet(background, "{"+namespace+"}:disbursal:"+j.reference,
+			"content", "rows")
+	}
+	execute(pipe)
+	var rows []row
+	for i, j := range jobs {
+		content, _ := reads[i].Val()[0].(string)
+		cells, _ := reads[i].Val()[1].(string)
+		if content == "" {
+			continue
+		}
+		for k, line := range strings.Split(content, "\n") {
+			phone, minor, _ := strings.Cut(line, " ")
+			cell := cells[k*width : (k+1)*width]
+			rows = append(rows, row{
+				person:    person{phone, number(minor) / 100},
+				reference: j.reference, position: k + 1, status: cell[0],
+				provider: codes[cell[1]], place: cell[2:],
+			})
+		}
+	}
+	return rows
+}
+
+// execute runs what was put in a pipeline; something that is not there is no error.
+func execute(pipe redis.Pipeliner) {
+	if _, err := pipe.Exec(background); !errors.Is(err, redis.Nil) {
+		must(err)
+	}
+}
+
+// number reads a stored figure; what is not there is zero.
+func number(text string) int64 {
+	if text == "" {
+		return 0
+	}
+	whole, _, _ := strings.Cut(text, ".")
+	n, err := strconv.ParseInt(whole, 10, 64)
+	must(err)
+	return n
+}
+
+// road is what Redis holds about the road to one provider.
+type road struct {
+	pending, held, ready []string
+	slots                []redis.Z
+	doubtful             map[string]string
+}
+
+// picture is what Redis holds at one moment.
+type picture struct {
+	rows     []row
+	batches  map[string]map[string]string
+	roads    map[string]road
+	doubt    map[string]bool
+	overpaid []string
+	results  []redis.XMessage // New ones.
+	dropped  int64
+	marks    map[string]string
+}
+
+// look reads a picture.
+func (w *world) look() picture {
+	p := picture{
+		rows: readRows(w.rdb, w.jobs), batches: map[string]map[string]string{},
+		roads: map[string]road{}, doubt: map[string]bool{},
+	}
+	pipe := w.rdb.Pipeline()
+	batches := map[string]*redis.MapStringStringCmd{}
+	for _, r := range p.rows {
+		if r.inBatch() && batches[r.place] == nil {
+			batches[r.place] = pipe.HGetAll(background, w.key("batch", r.place))
+		}
+	}
+	lists := map[string][3]*redis.StringSliceCmd{}
+	slots := map[string]*redis.ZSliceCmd{}
+	doubtful := map[string]*redis.MapStringStringCmd{}
+	for _, name := range w.providers {
+		var three [3]*redis.StringSliceCmd
+		for i, kind := range []string{"pending", "held", "ready"} {
+			three[i] = pipe.LRange(background, w.key(kind, name), 0, -1)
+		}
+		lists[name] = three
+		slots[name] = pipe.ZRangeWithScores(background, w.key("slots", name), 0, -1)
+		doubtful[name] = pipe.HGetAll(background, w.key("doubtphones", name))
+	}
+	doubt := pipe.ZRange(background, w.key("doubt", ""), 0, -1)
+	overpaid := pipe.SMembers(background, w.key("overpaid", ""))
+	results := pipe.XRange(background, w.key("results", ""), "("+w.seen.last, "+")
+	dropped := pipe.HGet(background, w.key("state", ""), "callbacks_dropped")
+	marks := pipe.HGetAll(background, w.key("cancelled", ""))
+	execute(pipe)
+	for id, fields := range batches {
+		p.batches[id] = fields.Val()
+	}
+	for _, name := range w.providers {
+		p.roads[name] = road{
+			lists[name][0].Val(), lists[name][1].Val(), lists[name][2].Val(), slots[name].Val(),
+			doubtful[name].Val(),
+		}
+	}
+	for _, id := range doubt.Val() {
+		p.doubt[id] = true
+	}
+	p.overpaid, p.results, p.marks = overpaid.Val(), results.Val(), marks.Val()
+	p.dropped = number(dropped.Val())
+	return p
+}

@@ -1,0 +1,315 @@
+package sim_test
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"tuma/internal/callback"
+	"tuma/internal/effect"
+	"tuma/internal/providers"
+	"tuma/internal/providers/catalog"
+	"tuma/internal/sandbox"
+	"tuma/internal/state"
+	"tuma/internal/tasks"
+)
+
+const (
+	namespace = "sim"
+	token     = "token-of-the-path"
+	// slots is how many handlers run at once, each in a process of its own.
+	slots = 6
+)
+
+// background is the context of what the simulation asks itself.
+var background = context.Background()
+
+// variants are the durations and rates of the state.
+var variants = []state.Options{
+	{SubmitTimeout: 30 * time.Second, Guard: time.Minute, SettleDelay: time.Minute},
+	{SubmitTimeout: 10 * time.Second, Guard: 5 * time.Second, SettleDelay: 20 * time.Second},
+	{SubmitTimeout: 20 * time.Second, Guard: time.Second, SettleDelay: 45 * time.Second},
+}
+
+// stateProviders are the traits of all providers; the last variant has rates.
+func stateProviders(variant int) []state.Provider {
+	asks := map[providers.Asking]state.Asking{
+		providers.AskByBatch: state.AskByBatch, providers.AskByRecipient: state.AskByRecipient,
+	}
+	var list []state.Provider
+	for _, known := range catalog.Known() {
+		p := state.Provider{
+			Name: known.Name, Code: known.Code, Asks: asks[known.Asks],
+			ResendWithin: known.ResendWithin, Callbacks: known.Callbacks, Climbs: known.Climbs(),
+			Patience: known.Patience,
+		}
+		if variant == len(variants)-1 {
+			p.Rate = state.Rate{PerSecond: 0.5, Burst: 3}
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+// The meters count what nobody looks at here.
+var (
+	taskMeter     = tasks.NewMeter(prometheus.NewRegistry(), sandbox.Providers())
+	callbackMeter = callback.NewMeter(prometheus.NewRegistry(), sandbox.Providers())
+)
+
+// world is one story while it is told.
+type world struct {
+	*plan
+	stage *stage
+	// muted are the steps that are left out, to find a shorter story.
+	muted map[int]bool
+
+	options  [2]state.Options
+	stores   [2]*state.Store
+	queues   [2]*tasks.Queues
+	rdb      redis.UniversalClient
+	client   *providers.Client
+	pods     [slots]*pod
+	simulate *sandbox.Simulator
+
+	mu       sync.Mutex // Of calls, story and violations.
+	calls    []*call
+	story    []string
+	broken   []string
+	current  *actor
+	actors   int
+	inEffect atomic.Bool
+	ids      atomic.Uint64
+	began    time.Time
+	// now is the time as the provider's clock shows it, told what the scripts' clock shows.
+	now  atomic.Int64
+	told int64
+
+	// slowest is the most that lies between two queries about a batch.
+	slowest time.Duration
+
+	seen  history
+	posts map[string]int
+	late  []late
+	// excused are the providers of which an answer got lost on our side.
+	excused map[string]bool
+	// triggers that ran before, to be repeated.
+	past []trigger
+	// resubmitted counts, by person, how often somebody said: unpaid, send again.
+	resubmitted map[person]int
+	// delivered are the callbacks that were answered with 200: provider, reference and number.
+	delivered map[string]bool
+	paused    map[string]bool
+}
+
+// pod is one process: its handlers, with tokens of its own, for as long as it lives.
+type pod struct {
+	number   int
+	running  *actor
+	entries  map[string]catalog.Entry
+	receiver *callback.Receiver
+}
+
+// newWorld builds a world inside of a bubble.
+func newWorld(p *plan, s *stage, muted map[int]bool, simulator *sandbox.Simulator) *world {
+	w := &world{
+		plan: p, stage: s, muted: muted, simulate: simulator, posts: map[string]int{},
+		resubmitted: map[person]int{}, delivered: map[string]bool{}, paused: map[string]bool{},
+		excused: map[string]bool{},
+		seen:    newHistory(), slowest: 10 * time.Minute,
+	}
+	time.Sleep(p.begin)
+	w.began = time.Now()
+	for i := range w.stores {
+		o := variants[p.variant]
+		o.URL, o.Namespace, o.AllowVolatile = s.redisURL, namespace, true
+		o.MaxInFlight, o.Providers = p.inFlight[i], stateProviders(p.variant)
+		store, err := state.Open(background, o)
+		must(err)
+		w.stores[i], w.options[i] = store.Edited(s.edit), store.Options()
+		w.queues[i], err = tasks.OpenQueues(o, zap.NewNop())
+		must(err)
+	}
+	var err error
+	w.rdb, err = state.Dial(w.options[0])
+	must(err)
+	must(w.rdb.FlushDB(background).Err())
+	w.client = providers.NewClient(providers.ClientOptions{Timeout: w.options[0].SubmitTimeout})
+	for i := range w.pods {
+		w.pods[i] = &pod{number: i}
+		w.revive(w.pods[i])
+	}
+	w.sync()
+	effect.Intercept(w.intercept)
+	return w
+}
+
+// close ends everything that still runs.
+func (w *world) close() {
+	for _, p := range w.pods {
+		if p.running != nil {
+			w.kill(p.running)
+		}
+	}
+	w.pass(time.Hour) // Whoever sleeps wakes up, finds itself dead and ends.
+	effect.Intercept(nil)
+	w.client.Close()
+	for i := range w.stores {
+		must(w.queues[i].Close())
+		must(w.stores[i].Close())
+	}
+	must(w.rdb.Close())
+}
+
+// revive gives a pod the memory of a process that has just begun.
+func (w *world) revive(p *pod) {
+	p.running = nil
+	p.entries = entriesAt(w.stage.base(), w.client)
+	for name := range p.entries {
+		if !slices.Contains(w.providers, name) {
+			delete(p.entries, name)
+		}
+	}
+	var trusted []string
+	if w.trustLipad {
+		trusted = []string{lipad}
+	}
+	p.receiver = callback.New(callback.Options{
+		Store: oneKept{w.stores[p.number%2]}, Entries: p.entries, Trusted: trusted,
+		Token: func() string { return token }, QueryTimeout: w.options[0].SubmitTimeout,
+		Meter: callbackMeter, Log: zap.NewNop(),
+	})
+}
+
+// oneKept hands out one kept callback at a time: several would be asked about at the same time, and
+// the order in which they get answers would not be the story's.
+type oneKept struct{ *state.Store }
+
+func (s oneKept) Kept(
+	ctx context.Context, _ int, lease time.Duration,
+) ([]state.Kept, error) {
+	return s.Store.Kept(ctx, 1, lease)
+}
+
+// entriesAt builds the real adapters for one base URL.
+func entriesAt(base string, client *providers.Client) map[string]catalog.Entry {
+	secret := func() string { return "secret" }
+	entries := catalog.Build(catalog.Settings{
+		Client: client,
+		Lipad:  &catalog.LipadSettings{BaseURL: base, Key: secret, Secret: secret},
+		AfricasTalking: &catalog.AfricasTalkingSettings{
+			BaseURL: base, Username: "sim", APIKey: secret,
+		},
+		QuickSMS: &catalog.QuickSMSSettings{BaseURL: base, AppKey: secret, AppToken: secret},
+		Sozuri:   &catalog.SozuriSettings{BaseURL: base, Project: "sim", APIKey: secret},
+	})
+	at := entries[talking]
+	at.Querier = oneByOne{at.Querier}
+	entries[talking] = at
+	return entries
+}
+
+// oneByOne asks about one recipient after the other, for the same reason, and stops where the
+// adapter stops.
+type oneByOne struct{ providers.Querier }
+
+func (o oneByOne) Query(
+	ctx context.Context, question providers.Question,
+) (providers.Standing, error) {
+	var all providers.Standing
+	var failed error
+	for _, asked := range question.Recipients {
+		one, err := o.Querier.Query(ctx, providers.Question{
+			BatchID: question.BatchID, Recipients: []providers.Asked{asked},
+		})
+		all.Lines, all.Unplaced = append(all.Lines, one.Lines...), all.Unplaced+one.Unplaced
+		if err != nil {
+			failed = err
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if all.Known = len(all.Lines) > 0; all.Known {
+		return all, nil
+	}
+	return all, failed
+}
+
+// sync tells the simulated clock to the scripts and to the providers.
+func (w *world) sync() {
+	now := time.Now()
+	w.now.Store(now.UnixNano())
+	if ms := now.UnixMilli(); ms != w.told {
+		w.told = ms
+		must(w.rdb.HSet(background, w.key("clock", ""),
+			"seconds", ms/1000, "micros", ms%1000*1000).Err())
+	}
+}
+
+// clocked makes scripts read the time from a key.
+func clocked(_, text string) string {
+	return strings.Replace(text, "redis.call('TIME')",
+		"redis.call('HMGET', prefix .. 'clock', 'seconds', 'micros')", 1)
+}
+
+func (w *world) key(kind, name string) string {
+	key := "{" + namespace + "}:" + kind
+	if name != "" {
+		key += ":" + name
+	}
+	return key
+}
+
+// newID makes an id as uuid.NewV7 does, from the simulated time and the seed.
+func (w *world) newID() (uuid.UUID, error) {
+	n := w.ids.Add(1)
+	var id uuid.UUID
+	binary.BigEndian.PutUint64(id[:8], uint64(time.Now().UnixMilli())<<16|0x7000|n&0xfff)
+	binary.BigEndian.PutUint64(id[8:], newChance(w.seed, n<<8).Uint64()>>2|1<<63)
+	return id, nil
+}
+
+// tell adds a line to the story.
+func (w *world) tell(format string, values ...any) {
+	at := time.Since(w.began).Truncate(time.Millisecond)
+	w.note(fmt.Sprintf("%10s  ", at) + fmt.Sprintf(format, values...))
+}
+
+func (w *world) note(line string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.story = append(w.story, line)
+}
+
+// violated notes that the story went wrong; the first time counts.
+func (w *world) violated(format string, values ...any) {
+	text := fmt.Sprintf(format, values...)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.broken = append(w.broken, text)
+	w.story = append(w.story, "            !! "+text)
+}
+
+func (w *world) failed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.broken) > 0
+}
+
+// must ends the run when the simulation itself cannot go on.
+func must(err error) {
+	if err != nil {
+		panic(fmt.Sprintf("simulation: %v", err))
+	}
+}
