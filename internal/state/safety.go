@@ -69,8 +69,8 @@ func (s *Store) check(ctx context.Context) error {
 	}
 	s.warn("")
 	if fsync == "everysec" && s.options.MinReplicas == 0 {
-		s.warn("appendfsync everysec without replicas: a crash of the machine may lose the last " +
-			"second; docs/guarantees.md says what that means")
+		s.warn("appendfsync everysec without replicas: a crash of the machine, or of a Redis whose " +
+			"disk is busy, may lose the last seconds; docs/guarantees.md says what that means")
 	}
 	return nil
 }
