@@ -11,7 +11,7 @@ MINUTES = 10
 SEEDS = 200
 SEED = 1
 
-.PHONY: help build demo test proof sim crash lost storm check fmt vet lint tidy fuzz clean
+.PHONY: help build demo test proof sim mutations crash lost storm check fmt vet lint tidy fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
@@ -37,6 +37,10 @@ sim: ## tell SEEDS=200 stories of everything that can go wrong, from SEED=1 on
 	scripts/need-redis
 	go test -count=1 -timeout $(TEST_TIMEOUT) -v -run '^TestSimulation$$' ./internal/sim \
 		-sim.seeds $(SEEDS) -sim.seed $(SEED)
+
+mutations: ## break scripts and code on purpose, line by line: the simulation must notice each
+	scripts/need-redis
+	go test -count=1 -timeout $(TEST_TIMEOUT) -v -run '^TestEveryBreak' ./internal/sim -sim.breaks
 
 storm: ## break everything for MINUTES=10 as SEED=1 plans it, then compare the ledgers
 	scripts/need-redis
