@@ -56,7 +56,10 @@ func (f *fleet) asked(first int) []string {
 // about; who has settled is not asked about again.
 func TestAQueryAsksAboutSomeOfMany(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, steady)
+	f := newFleet(t, func(o *state.Options) {
+		steady(o)
+		o.SubmitTimeout = time.Minute // Two hundred questions take a slow machine their time.
+	})
 	said := &words{of: map[string]string{}}
 	f.answering(said.answer)
 	const n, most = 450, 200
