@@ -272,7 +272,7 @@ func (m *model) begin(b *modelBatch, holder string, attempt int) string {
 	}
 	b.state, b.attempt, b.missing = state.BatchSending, attempt, 0
 	b.deadline = m.now + modelTimeout
-	b.lapse = b.deadline + modelGuard
+	b.lapse = b.deadline
 	return "go"
 }
 

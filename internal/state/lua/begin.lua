@@ -54,7 +54,8 @@ for _, slice in ipairs(slices_of(b)) do
 end
 b.state, b.attempt, b.deadline, b.missing = 'sending', attempt, now + timeout, 0
 if b.sent == 0 then b.sent = now end
-redis.call('ZADD', key('slots', b.provider), b.deadline + guard, b.id)
+-- Who is silent at the deadline is in doubt, and asked about; the guard is for what may follow.
+redis.call('ZADD', key('slots', b.provider), b.deadline, b.id)
 -- How long a restarted Redis freezes: whoever meets it first may have other settings than the
 -- sender.
 if timeout + guard > tonumber(redis.call('HGET', KEYS[1], 'longest') or 0) then
