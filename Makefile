@@ -11,7 +11,7 @@ MINUTES = 10
 SEEDS = 200
 SEED = 1
 
-.PHONY: help build demo test proof sim mutations crash lost storm check fmt vet lint tidy fuzz clean
+.PHONY: help build demo test proof sim mutations crash lost storm bench check fmt vet lint tidy fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
@@ -56,10 +56,14 @@ crash: ## kill real processes before and after everything that they do, and chec
 	go test -count=1 -timeout $(TEST_TIMEOUT) -v \
 		-run '^(TestCrashPoints|TestTheLedgerShowsABadRecovery)$$' ./internal/e2e
 
+bench: ## measure against the floor and a peer, and write docs/benchmarks.md
+	scripts/need-redis
+	go run ./bench -write docs/benchmarks.md
+
 check: fmt vet lint tidy ## run every check that is no test
 
 fmt: ## list files that gofmt would change, and fail if there are any
-	@files=$$(gofmt -l cmd internal) && test -z "$$files" || { \
+	@files=$$(gofmt -l bench cmd internal) && test -z "$$files" || { \
 		echo "not formatted (run gofmt -w on them):" >&2; echo "$$files" >&2; exit 1; }
 
 vet: ## look for likely mistakes

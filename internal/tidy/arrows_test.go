@@ -95,7 +95,12 @@ type reserved struct {
 const toTestsOnly = "test harnesses stay out of the programs"
 
 var reservations = []reserved{
-	{what: asynq, only: []string{"internal/tasks"}, why: "only internal/tasks speaks asynq"},
+	{
+		what: asynq,
+		// bench/peer is what Tuma is held against.
+		only: []string{"internal/tasks", "bench/peer"},
+		why:  "only internal/tasks speaks asynq",
+	},
 	{
 		what: asynqmon,
 		only: []string{"internal/monitor"},
@@ -103,8 +108,8 @@ var reservations = []reserved{
 	},
 	{
 		what: goRedis,
-		// internal/tasks hands asynq its connection; cmd makes it.
-		only: []string{"internal/state", "internal/redistest", "internal/tasks", "cmd"},
+		// internal/tasks hands asynq its connection; cmd makes it; bench looks from outside.
+		only: []string{"internal/state", "internal/redistest", "internal/tasks", "cmd", "bench"},
 		why:  "only internal/state speaks Redis",
 	},
 	{what: miniredis, only: []string{"cmd/sandbox"}, why: "the embedded Redis is for the demo"},
@@ -112,7 +117,7 @@ var reservations = []reserved{
 	{what: "internal/redistest", only: []string{"internal/redistest"}, why: toTestsOnly},
 	{
 		what: "internal/proctest",
-		only: []string{"internal/redistest", "internal/proctest"},
+		only: []string{"internal/redistest", "internal/proctest", "bench"},
 		why:  toTestsOnly,
 	},
 }
