@@ -143,7 +143,7 @@ var storyMutations = map[string]struct {
 		mutation{"callback", "d.amount[pos] ~= minor and 1 or 0", "0"}, otherAmount,
 	},
 	"ids are not learnt": {
-		mutation{"", "  note_id(d, pos, provider_at(place), place, reference)\n", ""}, appliedByID,
+		mutation{"", "    note_id(d, pos, provider, place, reference)\n", ""}, appliedByID,
 	},
 	"ids are searched for today only": {
 		mutation{"", "for day = today(), today() - DAYS, -1 do", "for day = today(), today() do"},
@@ -436,7 +436,7 @@ var talkMutations = map[string]struct {
 		mutation{"record", "local first = attempt == 1", "local first = true"}, 795,
 	},
 	"ids are not learnt": {
-		mutation{"", "  note_id(d, pos, provider_at(place), place, reference)\n", ""}, 1,
+		mutation{"", "    note_id(d, pos, provider, place, reference)\n", ""}, 1,
 	},
 	"a payment is validated twice": {
 		mutation{"validate", "if not asked(field) then", "if true then"}, 10,

@@ -74,7 +74,7 @@ var mutations = map[string]mutation{
 		"record", "redis.call('ZREM', key('slots', provider), id)", "",
 	},
 	"rank is ignored": {
-		"", "if rank > had or (newer and old ~= status) then", "if old ~= status then",
+		"", "return rank > had or (newer and old ~= status)", "return old ~= status",
 	},
 	"effects on earlier batches are ignored": {
 		"", "if rank < STATUS.a.rank then return 0, 0 end", "if true then return 0, 0 end",
@@ -83,13 +83,13 @@ var mutations = map[string]mutation{
 		"", "return redis.call('SADD', key('overpaid'), field)", "return 1",
 	},
 	"results are published twice": {
-		"", "publish(d, pos, status, place, STATUS[old].settled, reason, reference, message)",
-		"for _ = 1, 2 do publish(d, pos, status, place, STATUS[old].settled, reason, " +
+		"", "publish(d, pos, provider, status, place, corrects, reason, reference, message)",
+		"for _ = 1, 2 do publish(d, pos, provider, status, place, corrects, reason, " +
 			"reference, message) end",
 	},
 	"results are not published": {
-		"", "if old ~= status and (STATUS[status].settled or STATUS[old].settled) then",
-		"if old ~= status and STATUS[status].settled then",
+		"", "if old ~= status and (settles or corrects) then",
+		"if old ~= status and settles then",
 	},
 	"the cancel mark is ignored": {
 		"", "d.cancelled = marks[1] and true", "d.cancelled = marks[1] and false",
@@ -156,7 +156,7 @@ var mutations = map[string]mutation{
 		"", "queue_at(d, from, to, next, false)", "queue_at(d, from, to, provider, false)",
 	},
 	"who is handed on has no history": {
-		"", "if d and d.recalled then", "if false then",
+		"", "if d.recalled then", "if false then",
 	},
 	"a refusal goes on from a second sending": {
 		"record", "v.next ~= '' and first and not", "v.next ~= '' and not",

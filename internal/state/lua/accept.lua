@@ -12,21 +12,28 @@ local slots, count = tonumber(ARGV[1]), tonumber(ARGV[2])
 local words, touched = {}, {}
 
 -- page_for gives the page that a disbursal is booked on. A page is what verify recounts at once.
+local v = redis.call('HMGET', KEYS[1], 'page', 'page_disbursals', 'page_recipients')
+local page, refs, load = tonumber(v[1] or 0), tonumber(v[2] or 0), tonumber(v[3] or 0)
 local function page_for(recipients)
-  local v = redis.call('HMGET', KEYS[1], 'page', 'page_disbursals', 'page_recipients')
-  local page, refs, load = tonumber(v[1] or 0), tonumber(v[2] or 0), tonumber(v[3] or 0)
   if page == 0 or refs >= 1000 or load >= 10000 then
     page, refs, load = page + 1, 0, 0
     redis.call('ZADD', key('pages'), now, page)
   end
-  redis.call('HSET', KEYS[1], 'page', page, 'page_disbursals', refs + 1,
-    'page_recipients', load + recipients)
+  refs, load = refs + 1, load + recipients
   return string.format('%d', page)
 end
 
+local lists = {} -- What is appended to lists, by their keys.
+local function append(list, value)
+  lists[list] = lists[list] or {}
+  table.insert(lists[list], value)
+end
+
+local forgetting = redis.call('EXISTS', key('forgotten')) == 1 -- Only then there are such digests.
+
 local function refusal(ref, digest, import, campaign)
   local known = redis.call('HGET', key('disbursal', ref), 'digest')
-    or redis.call('GET', key('digest', ref))
+    or (forgetting and redis.call('GET', key('digest', ref)))
   if known then return known == digest and 'same' or 'conflict' end
   if cancelled({ref = ref, import = import, campaign = campaign}) then return 'cancelled' end
 end
@@ -57,19 +64,18 @@ local function write(ref, digest, given, currency, decimals, n, sum, import, cam
     local place, field = pending_place(provider), provider .. ' ' .. currency .. ' '
     touched[provider] = true
     rows[i] = ('q' .. stretch[3] .. place):rep(count)
-    push_pending({ref = ref}, stretch[1], stretch[2], place)
+    append(key('pending', provider), table.concat({ref, stretch[1], stretch[2], place}, ' '))
     enter(books, field .. 'requested', count, stretch[4])
     enter(books, field .. STATUS.q.name, count, stretch[4])
   end
   redis.call('HSET', key('disbursal', ref), 'digest', digest, 'head', table.concat({given,
-    currency, decimals, page, string.format('%.0f', now), n, sum, import, campaign}, '\t'),
+    currency, decimals, page, now_text, n, sum, import, campaign}, '\t'),
     'content', content, 'rows', table.concat(rows), 'open', n)
-  redis.call('RPUSH', key('page', page), ref)
-  if import ~= '' then redis.call('RPUSH', key('importrefs', import), ref) end
-  if campaign ~= '' then redis.call('RPUSH', key('campaignrefs', campaign), ref) end
+  append(key('page', page), ref)
+  if import ~= '' then append(key('importrefs', import), ref) end
+  if campaign ~= '' then append(key('campaignrefs', campaign), ref) end
 end
 
-local evidence = redis.call('EXISTS', key('earlier')) == 1
 for i = 0, count - 1 do
   local a = 3 + i * 11
   local ref = ARGV[a]
@@ -77,13 +83,15 @@ for i = 0, count - 1 do
   if not word then
     word = 'accepted'
     write(unpack(ARGV, a, a + 10))
-    if evidence then -- A Redis that forgot the disbursal may know its sending.
+    if has_earlier() then -- A Redis that forgot the disbursal may know its sending.
       local d = disbursal(ref)
       for pos = 1, d.n do rejoin(d, pos) end
     end
   end
   words[i + 1] = word
 end
+for list, values in pairs(lists) do redis.call('RPUSH', list, unpack(values)) end
+redis.call('HSET', KEYS[1], 'page', page, 'page_disbursals', refs, 'page_recipients', load)
 
 flush()
 return {words, rings(touched, slots)}

@@ -113,17 +113,25 @@ local function draw(d, from, to, place)
   if doubt or #taken > 0 then pick(d, from, last, place) else take(d, from, last) end
 end
 
-local looked = 0
+-- Entries are taken off the queue one by one, or as many at once as the last one was small.
+local popped, at, size, looked = {}, 0, most, 0
 while count < most and looked < 2 * most + 100 do
-  local entry = redis.call('LPOP', key('pending', provider))
-  if not entry then break end
+  at = at + 1
+  if at > #popped then
+    local wanted = math.max(1, math.floor((most - count) / size))
+    popped, at = redis.call('LPOP', key('pending', provider), wanted) or {}, 1
+    if #popped == 0 then break end
+  end
   looked = looked + 1
-  local ref, from, to, place = entry:match('^(%S+) (%d+) (%d+) (%S+)$')
+  local ref, from, to, place = popped[at]:match('^(%S+) (%d+) (%d+) (%S+)$')
+  from, to = tonumber(from), tonumber(to)
+  size = to - from + 1
   local d = disbursal(ref)
-  for _, run in ipairs(d and runs(d, tonumber(from), tonumber(to)) or {}) do
+  for _, run in ipairs(d and runs(d, from, to) or {}) do
     if run[3] == 'q' and run[4] == place then draw(d, run[1], run[2], place) end
   end
 end
+for i = #popped, at + 1, -1 do redis.call('LPUSH', key('pending', provider), popped[i]) end
 for i = #back, 1, -1 do redis.call('LPUSH', key('pending', provider), back[i]) end
 if count == 0 then return idle('empty', 0) end
 

@@ -45,6 +45,7 @@ for _, ref in ipairs(redis.call('LRANGE', key('page', page), 0, -1)) do
   end
 end
 
+flush()
 if forgotten > 0 then
   redis.call('DEL', key('page', page))
   for _, ref in ipairs(left) do redis.call('RPUSH', key('page', page), ref) end

@@ -16,12 +16,24 @@ local poll = tonumber(ARGV[2])
 local moved, settled, over = 0, 0, 0
 
 if ARGV[6] == '1' then b.known, b.missing = 1, 0 end
-for i = 7, #ARGV, 5 do
-  local d, pos = member(b, tonumber(ARGV[i]) + 1)
+-- Facts about neighbours that say the same are merged together.
+local i, last = 7, #ARGV - 4
+while i <= last do
+  local d, from = member(b, ARGV[i] + 1)
+  local status, first, to = ARGV[i + 1], i, from
+  i = i + 5
+  while i <= last and ARGV[i + 1] == status do
+    local other, pos = member(b, ARGV[i] + 1)
+    if other ~= d or pos ~= to + 1 then break end
+    to, i = pos, i + 5
+  end
   if d then
-    local changed, second = see(d, pos, b, ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
+    local changed, second = see_all(d, from, to, b, status, function(pos)
+      local fact = first + 5 * (pos - from)
+      return ARGV[fact + 2], ARGV[fact + 3], ARGV[fact + 4]
+    end)
     moved, over = moved + changed, over + second
-    if changed == 1 and STATUS[ARGV[i + 1]].settled then settled = settled + 1 end
+    if STATUS[status].settled then settled = settled + changed end
   end
 end
 

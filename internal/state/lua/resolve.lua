@@ -55,7 +55,7 @@ for i = 6, #ARGV, 3 do
   if status == 'f' and ARGV[2] == '1' and not paid and not cancelled(d) then
     local again = pending_place(provider)
     put(d, pos, pos, status, place, 'q', again)
-    publish(d, pos, 'q', again, true, 'person', '', ARGV[4])
+    publish(d, pos, provider, 'q', again, true, 'person', '', ARGV[4])
     push_pending(d, pos, pos, again)
   end
   count = count + 1

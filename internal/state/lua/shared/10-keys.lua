@@ -22,6 +22,7 @@ local WIDTH = 38
 local prefix = KEYS[1]:sub(1, -6)
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local now_text = string.format('%.0f', now)
 
 local function key(kind, name)
   if name then return prefix .. kind .. ':' .. name end
@@ -64,8 +65,10 @@ local function at_text()
   return text_of_now
 end
 
+local FORMATS = {[2] = '%d.%02d'}
+
 local function decimal(minor, decimals)
   if decimals == 0 then return string.format('%d', minor) end
-  local unit = 10 ^ decimals
-  return string.format('%d.%0' .. decimals .. 'd', math.floor(minor / unit), minor % unit)
+  local unit, format = 10 ^ decimals, FORMATS[decimals] or '%d.%0' .. decimals .. 'd'
+  return string.format(format, math.floor(minor / unit), minor % unit)
 end

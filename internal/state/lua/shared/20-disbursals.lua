@@ -5,7 +5,7 @@ local disbursals = {}
 local function disbursal(ref)
   local d = disbursals[ref]
   if d ~= nil then return d end
-  local v = redis.call('HMGET', key('disbursal', ref), 'head', 'rows', 'open')
+  local v = redis.call('HMGET', key('disbursal', ref), 'head', 'rows', 'open', 'content')
   if not v[1] then
     disbursals[ref] = false
     return false
@@ -15,7 +15,7 @@ local function disbursal(ref)
   d = {
     ref = ref, given = given, currency = currency, decimals = tonumber(decimals),
     page = page, at = tonumber(at), n = tonumber(n), sum = tonumber(sum), import = import,
-    campaign = campaign, rows = v[2], open = tonumber(v[3]),
+    campaign = campaign, rows = v[2], open = tonumber(v[3]), content = v[4],
     group = table.concat({currency, page, import, campaign}, '\t'),
   }
   disbursals[ref] = d
@@ -26,19 +26,17 @@ end
 local function content_of(d)
   if d.phone then return d end
   d.phone, d.amount = {}, {}
-  local i = 0
-  for phone, amount in redis.call('HGET', key('disbursal', d.ref), 'content')
-    :gmatch('(%d+) (%d+)') do
+  local phones, amounts, i = d.phone, d.amount, 0
+  for phone, amount in d.content:gmatch('(%d+) (%d+)') do
     i = i + 1
-    d.phone[i] = phone
-    d.amount[i] = tonumber(amount)
+    phones[i], amounts[i] = phone, tonumber(amount)
   end
   return d
 end
 
 -- lines_of returns the content lines from..to.
 local function lines_of(d, from, to)
-  if from == 1 and to == d.n then return redis.call('HGET', key('disbursal', d.ref), 'content') end
+  if from == 1 and to == d.n then return d.content end
   content_of(d)
   local lines = {}
   for i = from, to do
@@ -68,8 +66,7 @@ local function evidence_of(d)
 end
 
 local function write_evidence(d, pos, reason, reference, message)
-  evidence_of(d)[pos] = string.format('%.0f', now) .. '\t' .. reason .. '\t' .. reference
-    .. '\t' .. message
+  evidence_of(d)[pos] = now_text .. '\t' .. reason .. '\t' .. reference .. '\t' .. message
   d.told = true
 end
 
@@ -90,8 +87,8 @@ end
 -- remember_refusal keeps that a provider refused a recipient which goes to another now.
 local function remember_refusal(d, pos, provider, id, reason, message)
   local history = history_of(d)
-  history[#history + 1] = table.concat({pos, string.format('%.0f', now), provider, id, reason,
-    message}, '\t') .. '\n'
+  history[#history + 1] = table.concat({pos, now_text, provider, id, reason, message}, '\t')
+    .. '\n'
   d.been[pos .. ' ' .. provider] = true
   d.recalled = true
 end
@@ -122,6 +119,10 @@ end
 -- runs lists the stretches of equal rows: {from, to, status, place, provider}. Whole batches move
 -- together, so that mostly there is one, found by one comparison.
 local function runs(d, from, to)
+  if from == to then
+    local cell = d.cells and d.cells[from] or d.rows:sub((from - 1) * WIDTH + 1, from * WIDTH)
+    return {run_of(from, to, cell)}
+  end
   local list = {}
   if not d.cells then
     local first = d.rows:sub((from - 1) * WIDTH + 1, from * WIDTH)

@@ -67,15 +67,19 @@ end
 
 -- member finds the disbursal and position of a batch's member.
 local function member(b, index)
-  if not b.members then
-    b.members = {}
+  if not b.refs then
+    local refs, positions, n = {}, {}, 0
     for _, slice in ipairs(slices_of(b)) do
-      for pos = slice[2], slice[3] do b.members[slice[4] + pos - slice[2] + 1] = {slice[1], pos} end
+      for pos = slice[2], slice[3] do
+        n = n + 1
+        refs[n], positions[n] = slice[1], pos
+      end
     end
+    b.refs, b.positions = refs, positions
   end
-  local m = b.members[index]
-  if not m then return false end
-  return disbursal(m[1]), m[2]
+  local ref = b.refs[index]
+  if not ref then return false end
+  return disbursal(ref), b.positions[index]
 end
 
 local function is_batch(place) return place:sub(1, 1) ~= '+' end
@@ -87,8 +91,10 @@ local function provider_at(place, otherwise)
   return b and b.provider or otherwise
 end
 
+local places -- The last one given out.
+
 -- pending_place is a new place in the queue of a provider.
 local function pending_place(provider)
-  return '+' .. traits(provider).code
-    .. string.format('%034d', redis.call('HINCRBY', KEYS[1], 'places', 1))
+  places = (places or tonumber(redis.call('HGET', KEYS[1], 'places') or 0)) + 1
+  return '+' .. traits(provider).code .. string.format('%034d', places)
 end

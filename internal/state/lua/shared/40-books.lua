@@ -26,21 +26,33 @@ local function books_of(page, import, campaign)
   return list
 end
 
+local entries = {} -- By book and field.
+
+-- enter books a count and a sum in each of the books.
 local function enter(books, field, count, sum)
   for _, book in ipairs(books) do
-    if count ~= 0 then redis.call('HINCRBY', book, field, count) end
-    if sum ~= 0 then redis.call('HINCRBY', book, field .. ' minor', sum) end
+    local fields = entries[book] or {}
+    local entry = fields[field] or {0, 0}
+    entries[book], fields[field] = fields, {entry[1] + count, entry[2] + sum}
   end
+end
+
+local function flush_entries()
+  for book, fields in pairs(entries) do
+    for field, entry in pairs(fields) do
+      if entry[1] ~= 0 then redis.call('HINCRBY', book, field, entry[1]) end
+      if entry[2] ~= 0 then redis.call('HINCRBY', book, field .. ' minor', entry[2]) end
+    end
+  end
+  entries = {}
 end
 
 local function flush_moves()
   for group, changes in pairs(moves) do
     local currency, page, import, campaign = group:match('^([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$')
-    local books, deltas = books_of(page, import, campaign), {}
+    local books = books_of(page, import, campaign)
     local function add(provider, word, count, sum)
-      local field = provider .. ' ' .. currency .. ' ' .. word
-      local delta = deltas[field] or {0, 0}
-      deltas[field] = {delta[1] + count, delta[2] + sum}
+      enter(books, provider .. ' ' .. currency .. ' ' .. word, count, sum)
     end
     for change, m in pairs(changes) do
       local before, from, after, to = change:match('^(%S+) (%S) (%S+) (%S)$')
@@ -51,6 +63,6 @@ local function flush_moves()
         add(after, 'requested', m[1], m[2])
       end
     end
-    for field, delta in pairs(deltas) do enter(books, field, delta[1], delta[2]) end
   end
+  flush_entries()
 end

@@ -46,9 +46,8 @@ local function put(d, from, to, old, left, status, place)
 end
 
 -- publish appends the result of one recipient that settled or was corrected.
-local function publish(d, pos, status, place, corrected, reason, reference, message)
+local function publish(d, pos, provider, status, place, corrected, reason, reference, message)
   content_of(d)
-  local _, _, provider = row(d, pos)
   redis.call('XADD', key('results'), '*', 'reference', d.ref, 'phone_number', d.phone[pos],
     'amount', decimal(d.amount[pos], d.decimals), 'currency', d.currency,
     'provider', provider, 'status', STATUS[status].name, 'reason', reason,
@@ -57,17 +56,29 @@ local function publish(d, pos, status, place, corrected, reason, reference, mess
     'corrected', corrected and 'true' or 'false', 'at', at_text())
 end
 
--- settle moves one recipient and publishes it if that settles or corrects it.
+-- settle_all moves the recipients from..to of a disbursal, which all stand alike, and publishes
+-- those whom that settles or corrects. What was told of each is said(position): reason, reference,
+-- message.
+local function settle_all(d, from, to, status, place, said)
+  local old, left = row(d, from)
+  put(d, from, to, old, left, status, place)
+  local _, _, provider = row(d, from)
+  local settles, corrects = STATUS[status].settled, STATUS[old].settled
+  for pos = from, to do
+    local reason, reference, message = said(pos)
+    if settles or reference ~= '' or message ~= '' then
+      write_evidence(d, pos, reason, reference, message)
+    end
+    note_id(d, pos, provider, place, reference)
+    if old ~= status and (settles or corrects) then
+      publish(d, pos, provider, status, place, corrects, reason, reference, message)
+    end
+  end
+end
+
+-- settle does the same for one recipient.
 local function settle(d, pos, status, place, reason, reference, message)
-  local old, left = row(d, pos)
-  put(d, pos, pos, old, left, status, place)
-  if STATUS[status].settled or reference ~= '' or message ~= '' then
-    write_evidence(d, pos, reason, reference, message)
-  end
-  note_id(d, pos, provider_at(place), place, reference)
-  if old ~= status and (STATUS[status].settled or STATUS[old].settled) then
-    publish(d, pos, status, place, STATUS[old].settled, reason, reference, message)
-  end
+  settle_all(d, pos, pos, status, place, function() return reason, reference, message end)
 end
 
 local any_marks
@@ -99,9 +110,16 @@ end
 
 -- EARLIER keeps what is learned about a recipient in a batch that it has left: field "reference
 -- position", lines "batch code provider-reference".
+local any_earlier
+
+local function has_earlier()
+  if any_earlier == nil then any_earlier = redis.call('EXISTS', key('earlier')) == 1 end
+  return any_earlier
+end
+
 local function earlier(d, pos)
-  if redis.call('EXISTS', key('earlier')) == 0 then return {} end
   local list = {}
+  if not has_earlier() then return list end
   local text = redis.call('HGET', key('earlier'), d.ref .. ' ' .. pos)
   for id, code, reference in (text or ''):gmatch('(%S+) (%S) ([^\n]*)\n') do
     list[#list + 1] = {id, code, reference}
@@ -123,6 +141,7 @@ local function keep_earlier(d, pos, list)
     redis.call('HDEL', key('earlier'), field)
   else
     redis.call('HSET', key('earlier'), field, text)
+    any_earlier = true
   end
   if over then
     return redis.call('SADD', key('overpaid'), field)
@@ -164,7 +183,7 @@ local function queue_at(d, from, to, provider, head)
     end
     push_pending(d, from, to, place, head)
   end
-  if redis.call('EXISTS', key('earlier')) == 1 then
+  if has_earlier() then
     for pos = from, to do rejoin(d, pos) end
   end
 end
@@ -200,6 +219,14 @@ local function dissolve(b)
   end
 end
 
+-- advances says whether a fact about who stands at old in the same batch moves it: evidence never
+-- shrinks, and among the open words of one rank the newest counts.
+local function advances(old, status)
+  local rank, had = STATUS[status].rank, STATUS[old].rank
+  local newer = rank == had and not STATUS[old].settled and not STATUS[status].settled
+  return rank > had or (newer and old ~= status)
+end
+
 -- see merges a fact about a recipient in batch b: by rank if it is there, else as earlier evidence.
 -- Returns 1 if the status moved, 0 if not, and 1 or 0 for a new second effect.
 local function see(d, pos, b, status, reason, reference, message)
@@ -207,8 +234,7 @@ local function see(d, pos, b, status, reason, reference, message)
   note_id(d, pos, b.provider, b.id, reference)
   local rank, had = STATUS[status].rank, STATUS[old].rank
   if place == b.id then
-    local newer = rank == had and not STATUS[old].settled and not STATUS[status].settled
-    if rank > had or (newer and old ~= status) then
+    if advances(old, status) then
       settle(d, pos, status, place, reason, reference, message)
       if STATUS[status].settled then rejoin(d, pos) end
       return 1, 0
@@ -243,4 +269,25 @@ local function see(d, pos, b, status, reason, reference, message)
     return 1, 0
   end
   return 0, new
+end
+
+-- see_all merges facts with one status about the recipients from..to of a disbursal, told as in
+-- settle_all. Returns how many moved, and how many second effects are new.
+local function see_all(d, from, to, b, status, said)
+  local moved, over = 0, 0
+  for _, run in ipairs(runs(d, from, to)) do
+    if run[4] == b.id and advances(run[3], status) then
+      settle_all(d, run[1], run[2], status, b.id, said)
+      moved = moved + run[2] - run[1] + 1
+      for pos = run[1], STATUS[status].settled and has_earlier() and run[2] or 0 do
+        rejoin(d, pos)
+      end
+    else
+      for pos = run[1], run[2] do
+        local changed, second = see(d, pos, b, status, said(pos))
+        moved, over = moved + changed, over + second
+      end
+    end
+  end
+  return moved, over
 end

@@ -47,26 +47,31 @@ local function flush_batch(b)
   end
 end
 
+local function flush_disbursal(d)
+  local fields = {}
+  local function set(name, value)
+    fields[#fields + 1] = name
+    fields[#fields + 1] = value
+  end
+  if d.dirty then
+    set('rows', d.cells and table.concat(d.cells) or d.rows)
+    set('open', d.open)
+    if d.open == 0 then set('settled', now) end
+  end
+  if d.recalled then set('history', table.concat(d.history)) end
+  if d.told then set('evidence', table.concat(d.evidence, '\n')) end
+  if #fields > 0 then redis.call('HSET', key('disbursal', d.ref), unpack(fields)) end
+end
+
 -- flush writes everything that changed. Every verb that changes something ends with it.
 local function flush()
   for _, d in pairs(disbursals) do
-    if d and d.dirty then
-      local rows = d.cells and table.concat(d.cells) or d.rows
-      redis.call('HSET', key('disbursal', d.ref), 'rows', rows, 'open', d.open)
-      if d.open == 0 then
-        redis.call('HSET', key('disbursal', d.ref), 'settled', now)
-      end
-    end
-    if d and d.recalled then
-      redis.call('HSET', key('disbursal', d.ref), 'history', table.concat(d.history))
-    end
-    if d and d.told then
-      redis.call('HSET', key('disbursal', d.ref), 'evidence', table.concat(d.evidence, '\n'))
-    end
+    if d then flush_disbursal(d) end
   end
   for _, b in pairs(batches) do
     if b then flush_batch(b) end
   end
+  if places then redis.call('HSET', KEYS[1], 'places', places) end
   flush_moves()
 end
 
