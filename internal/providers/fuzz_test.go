@@ -1,6 +1,8 @@
 package providers_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"math/big"
 	"regexp"
@@ -225,4 +227,23 @@ func requireCallback(
 	require.LessOrEqual(t, len(said.ProviderReference), providers.MaxID)
 	require.LessOrEqual(t, said.Amount.Minor, airtime.MaxMinor)
 	require.True(t, said.Phone.IsZero() || names(textOf(body), said.Phone))
+}
+
+// FuzzDecode holds the search for fields that are given twice against a walk over all tokens.
+func FuzzDecode(f *testing.F) {
+	for _, seed := range []string{
+		`{"a":1,"b":[{"a":2},{"A":3,"b":"a","a":4}],"c":{"a":{},"b":{}}}`, `{"a\"":"\\","a\u0022":2}`,
+		`{"\u0061":1,"A":2}`, `{"K":1,"k":2,"\u212a":3}`, `[{},{"a":1},"{\"a\":1,\"a\":2}",","]`, `"a"`,
+		`{"a":{"b":1,"c":[1,2]},"b":{"b":1}}`, `{"":1,"":2}`, `3`, `{"a":"}","b":"]","b":1}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if !json.Valid(body) || !utf8.Valid(body) || bytes.Contains(body, []byte(`\ud`)) {
+			return
+		}
+		var into any
+		err := providers.Decode(body, &into)
+		require.Equal(t, givenOnce(body) != nil, err != nil, "%q: %v", body, err)
+	})
 }

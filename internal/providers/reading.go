@@ -2,10 +2,11 @@ package providers
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"tuma/internal/airtime"
@@ -50,7 +51,10 @@ func DecodeObject(body []byte, into any) error {
 	return Decode(body, into)
 }
 
-var errRepeated = errors.New("a field is given twice")
+var (
+	errRepeated = errors.New("a field is given twice")
+	errCrowded  = errors.New("an object has more than 1000 fields")
+)
 
 // Decode is json.Unmarshal for what comes from a provider. An error is returned also when an object
 // in it gives a field twice, in whatever case: encoding/json would take the last of the two for the
@@ -60,54 +64,70 @@ func Decode(body []byte, into any) error {
 	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
 		return err
 	}
-	if repeats(body) {
-		return errRepeated
-	}
-	return err
+	return cmp.Or(checkNames(body), err)
 }
 
-// repeats reports whether an object in valid JSON has two fields that encoding/json holds for the
-// same one.
-func repeats(body []byte) bool {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.UseNumber()
-	// The names of each object that is open; nil for a list.
-	open := []map[string]bool{nil}
-	isName := false // The next token is a name, or the end of its object.
-	for {
-		token, err := decoder.Token()
-		if err != nil {
-			return false // The end.
-		}
-		names := open[len(open)-1]
-		name, _ := token.(string)
-		switch name = strings.Map(folded, name); {
-		case token == json.Delim('{'):
-			open = append(open, map[string]bool{})
-		case token == json.Delim('['):
-			open = append(open, nil)
-		case token == json.Delim('}') || token == json.Delim(']'):
-			open = open[:len(open)-1]
-		case isName && names[name]:
-			return true
-		case isName:
-			names[name] = true
+// manyNames is more fields than an object of any provider has.
+const manyNames = 1000
+
+// checkNames returns an error if an object in valid JSON has two fields that encoding/json holds
+// for the same one, or so many that looking for such two would take long.
+func checkNames(body []byte) error {
+	var names [][]byte // Of all open objects, one behind the other.
+	var open []int     // Where the names of each open object begin; -1 for a list.
+	isName := false    // A string would be the name of a field.
+	for i := 0; i < len(body); i++ {
+		switch body[i] {
+		case '{':
+			open, isName = append(open, len(names)), true
+		case '[':
+			open, isName = append(open, -1), false
+		case '}', ']':
+			if first := open[len(open)-1]; first >= 0 {
+				names = names[:first]
+			}
+			open, isName = open[:len(open)-1], false
+		case ',':
+			isName = open[len(open)-1] >= 0
+		case '"':
+			text, size := quoted(body[i:])
+			i += size - 1
+			if !isName {
+				continue
+			}
 			isName = false
-			continue
+			others := names[open[len(open)-1]:]
+			same := func(other []byte) bool { return bytes.EqualFold(other, text) }
+			if slices.ContainsFunc(others, same) {
+				return errRepeated
+			}
+			if len(others) == manyNames {
+				return errCrowded
+			}
+			names = append(names, text)
 		}
-		isName = open[len(open)-1] != nil
 	}
+	return nil
 }
 
-// folded is what encoding/json makes of the letters of a name before it compares it with others.
-func folded(r rune) rune {
-	for {
-		next := unicode.SimpleFold(r)
-		if next <= r {
-			return next
+// quoted returns the text of the string that valid JSON begins with, and its length with quotes.
+func quoted(body []byte) (text []byte, size int) {
+	escaped := false
+	for size = 1; body[size] != '"'; size++ {
+		if body[size] == '\\' {
+			escaped = true
+			size++
 		}
-		r = next
 	}
+	size++
+	if !escaped {
+		return body[1 : size-1], size
+	}
+	var name string
+	if err := json.Unmarshal(body[:size], &name); err != nil {
+		return body[1 : size-1], size // It is valid, so that this cannot be.
+	}
+	return []byte(name), size
 }
 
 // FirstByte returns the first byte of a body that is not white space, or zero.
