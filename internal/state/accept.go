@@ -43,19 +43,23 @@ func (s *Store) Accept(ctx context.Context, disbursals []Disbursal) (Acceptance,
 	if err := s.room(ctx, acceptLimit); err != nil {
 		return Acceptance{}, err
 	}
-	args := make([]any, 0, 2+11*len(disbursals))
-	args = append(args, s.options.MaxInFlight, len(disbursals))
 	total := 0
 	for i := range disbursals {
 		total += len(disbursals[i].Recipients)
-		var err error
-		if args, err = s.appendDisbursal(args, &disbursals[i]); err != nil {
-			return Acceptance{}, err
-		}
 	}
 	if total > MaxRecipients {
 		return Acceptance{}, fmt.Errorf("accept takes at most %d recipients at once, got %d",
 			MaxRecipients, total)
+	}
+	args := make([]any, 0, 7+6*len(disbursals))
+	args = append(args, s.options.MaxInFlight)
+	order := make([]int, 0, len(disbursals)) // In which the script is told of them.
+	for _, group := range alike(disbursals) {
+		var err error
+		if args, err = s.appendGroup(args, disbursals, group); err != nil {
+			return Acceptance{}, err
+		}
+		order = append(order, group...)
 	}
 	answer, err := s.run(ctx, s.client, "accept", args...)
 	if err != nil {
@@ -65,29 +69,64 @@ func (s *Store) Accept(ctx context.Context, disbursals []Disbursal) (Acceptance,
 	result := Acceptance{
 		Outcomes: make([]Outcome, len(words)), Rings: ringsOf(asList(answer).list(1)),
 	}
-	for i := range words {
-		result.Outcomes[i] = outcomeWords[words.text(i)]
+	for i, index := range order {
+		result.Outcomes[index] = outcomeWords[words.text(i)]
 	}
 	return result, nil
 }
 
-// appendDisbursal writes one disbursal as accept.lua reads it.
+// alike groups disbursals, by their indexes, that differ in reference and recipients only.
+func alike(disbursals []Disbursal) [][]int {
+	type likeness struct {
+		given, campaign, imported string
+		currency                  airtime.Currency
+	}
+	var groups [][]int
+	known := map[likeness]int{}
+	for i := range disbursals {
+		d := &disbursals[i]
+		of := likeness{d.Given, d.Campaign, d.Import, d.Currency}
+		group, found := known[of]
+		if !found {
+			group = len(groups)
+			known[of], groups = group, append(groups, nil)
+		}
+		groups[group] = append(groups[group], i)
+	}
+	return groups
+}
+
+// appendGroup writes disbursals that are alike as accept.lua reads them.
+func (s *Store) appendGroup(args []any, disbursals []Disbursal, group []int) ([]any, error) {
+	first := &disbursals[group[0]]
+	decimals, known := first.Currency.Decimals()
+	if !known {
+		return nil, fmt.Errorf("disbursal %s: unknown currency %q", first.Reference, first.Currency)
+	}
+	args = append(args, first.Given, string(first.Currency), decimals, first.Import, first.Campaign,
+		len(group))
+	for _, i := range group {
+		var err error
+		if args, err = s.appendDisbursal(args, &disbursals[i]); err != nil {
+			return nil, err
+		}
+	}
+	return args, nil
+}
+
+// appendDisbursal writes what a disbursal does not share with its group.
 func (s *Store) appendDisbursal(args []any, d *Disbursal) ([]any, error) {
 	if len(d.Recipients) == 0 || len(d.Recipients) > MaxRecipients {
 		return nil, fmt.Errorf("disbursal %s: %d recipients, want 1 to %d",
 			d.Reference, len(d.Recipients), MaxRecipients)
-	}
-	decimals, known := d.Currency.Decimals()
-	if !known {
-		return nil, fmt.Errorf("disbursal %s: unknown currency %q", d.Reference, d.Currency)
 	}
 	codes, err := s.codesOf(d)
 	if err != nil {
 		return nil, fmt.Errorf("disbursal %s: %w", d.Reference, err)
 	}
 	content, codes, sum := contentOf(d, codes)
-	return append(args, d.Reference, digest(d, content), d.Given, string(d.Currency), decimals,
-		len(d.Recipients), sum, d.Import, d.Campaign, content, string(codes)), nil
+	return append(args, d.Reference, digest(d, content), len(d.Recipients), sum, content,
+		string(codes)), nil
 }
 
 // codesOf spells the providers of a disbursal: one code if all recipients go to one, else one each.

@@ -364,7 +364,8 @@ func (x *talker) check() {
 	for phone, refs := range onTheWay {
 		var listed []string
 		for line := range strings.Lines(out[phone]) {
-			listed = append(listed, strings.Fields(line)[0])
+			ref, _ := x.s.Owner(strings.Fields(line)[0], 1)
+			listed = append(listed, ref)
 		}
 		require.ElementsMatch(x.t, refs, listed, "who is on the way")
 	}

@@ -217,16 +217,16 @@ func TestNobodyResendsBeforeDeadlineAndGuard(t *testing.T) {
 	b := begin(t, s)
 	record(t, s, answer(b, airtime.Unknown, airtime.ReasonTimeout))
 	ask := func() state.NotKnown {
-		got, _, err := s.NotKnown(context.Background(), b, true, state.Children{}, rhythm(0))
+		got, _, err := s.NotKnown(background, reload(t, s, b), true, state.Children{}, rhythm(0))
 		require.NoError(t, err)
 		return got
 	}
-	for range 89 {
+	for range 90 {
 		require.Equal(t, state.KeepAsking, ask())
 		c.pass(time.Second)
 	}
 	require.Equal(t, state.KeepAsking, ask())
-	c.pass(time.Second)
+	c.pass(time.Second) // The settle delay.
 	require.Equal(t, state.Resend, ask())
 }
 
@@ -250,7 +250,7 @@ func TestProviderWithoutRepeatableReferenceIsNeverResent(t *testing.T) {
 	record(t, s, answer(b, airtime.Unknown, airtime.ReasonTimeout))
 	c.pass(time.Hour)
 	for range 3 {
-		got, _, err := s.NotKnown(context.Background(), b, false, state.Children{}, rhythm(0))
+		got, _, err := s.NotKnown(background, reload(t, s, b), false, state.Children{}, rhythm(0))
 		require.NoError(t, err)
 		require.Equal(t, state.KeepAsking, got)
 		c.pass(time.Hour)

@@ -1,6 +1,12 @@
 package state
 
-import "github.com/redis/go-redis/v9"
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
 
 // In returns a store on the same connections in another namespace.
 func (s *Store) In(namespace string) *Store {
@@ -14,6 +20,32 @@ func (s *Store) In(namespace string) *Store {
 
 // Client is the store's own client.
 func (s *Store) Client() redis.UniversalClient { return s.client }
+
+// NameOf is the disbursal of somebody stranded, and the index there.
+func (s *Store) NameOf(one Stranded) (ref string, index int) {
+	return s.Owner(one.sheet, one.position)
+}
+
+// Owner is the disbursal of a position of a sheet, from 1, and the index there.
+func (s *Store) Owner(sheet string, position int) (ref string, index int) {
+	index = position - 1
+	refs := s.client.HGet(context.Background(), s.keys.sheet(sheet), "refs").Val()
+	for line := range strings.SplitSeq(refs, "\n") {
+		name, number, _ := strings.Cut(line, " ")
+		n, _ := strconv.Atoi(number)
+		if index < n {
+			return name, index
+		}
+		index -= n
+	}
+	return "", index
+}
+
+// SheetOf is the key of the sheet that holds a disbursal.
+func (s *Store) SheetOf(ref string) string {
+	text := s.client.Get(context.Background(), s.keys.disbursal(ref)).Val()
+	return s.keys.sheet(strings.Fields(text)[1])
+}
 
 // Key spells a key; the name may be empty.
 func (s *Store) Key(kind, name string) string {

@@ -24,7 +24,8 @@ func TestChannels(t *testing.T) {
 }
 
 func channelsAtOnce(g *stage) {
-	g.accept(someone("a", quicksms), disbursal("b", 3), shifted("c", 5, 1))
+	g.accept(someone("a", quicksms), disbursal("b", 3))
+	g.accept(shifted("c", 5, 1))
 	g.begin(quicksms)
 	g.pause(lipad, time.Minute)
 	g.c.pass(10 * time.Second)

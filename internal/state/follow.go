@@ -69,14 +69,15 @@ func flag(b bool) string {
 // Children are new ids for the halves of a batch, should it come to that.
 type Children [2]string
 
-// NotKnown decides what follows from a provider's word that it does not know a batch.
+// NotKnown decides what follows from a provider's word that it does not know a batch. The question
+// was asked after the batch had been loaded; what came later the answer says nothing about.
 func (s *Store) NotKnown(
 	ctx context.Context, b *Batch, resendSame bool, children Children, r Rhythm,
 ) (NotKnown, *Ring, error) {
 	answer, err := s.run(ctx, s.client, "notknown", b.ID, r.Poll, r.Next.Milliseconds(),
 		s.options.SettleDelay.Milliseconds(), s.options.Guard.Milliseconds(), flag(resendSame),
 		children[0], children[1], s.options.MaxInFlight, r.Patience.Milliseconds(),
-		r.Slow.Milliseconds())
+		r.Slow.Milliseconds(), b.read)
 	if err != nil {
 		return "", nil, err
 	}

@@ -32,6 +32,7 @@ type snapshot struct {
 
 // look reads a snapshot.
 func (x *machine) look() snapshot {
+	sheets := x.readSheets()
 	got := snapshot{
 		statuses: map[string]airtime.Status{}, places: map[string]string{},
 		at: map[string]string{}, history: map[string][]string{},
@@ -49,10 +50,6 @@ func (x *machine) look() snapshot {
 	overpaid := pipe.SMembers(background, x.store.Key("overpaid", ""))
 	book := pipe.HGetAll(background, x.store.Key("book", ""))
 	results := pipe.XRange(background, x.store.Key("results", ""), "-", "+")
-	disbursals := map[string]*redis.MapStringStringCmd{}
-	for ref := range x.refs {
-		disbursals[ref] = pipe.HGetAll(background, x.store.Key("disbursal", ref))
-	}
 	batches := map[string]*redis.MapStringStringCmd{}
 	for _, b := range x.batches {
 		batches[b.id] = pipe.HGetAll(background, x.store.Key("batch", b.id))
@@ -60,13 +57,14 @@ func (x *machine) look() snapshot {
 	_, err := pipe.Exec(background)
 	x.must(err)
 
-	for ref, fields := range disbursals {
-		x.unpack(got, ref, fields.Val()["rows"])
-		for line := range strings.Lines(fields.Val()["history"]) {
+	names := map[string][]string{} // By sheet, in the order of the positions.
+	for id, fields := range sheets {
+		names[id] = x.unpack(got, fields)
+		for line := range strings.Lines(fields["history"]) {
 			words := strings.Split(line, "\t")
 			position, err := strconv.Atoi(words[0])
 			x.must(err)
-			name := fmt.Sprintf("%s %d", ref, position-1)
+			name := names[id][position-1]
 			got.history[name] = append(got.history[name], words[2])
 		}
 	}
@@ -78,8 +76,8 @@ func (x *machine) look() snapshot {
 			return p.Name == provider
 		})].Code
 		pending, held := reads.lists["pending"].Val(), reads.lists["held"].Val()
-		got.pending = append(got.pending, x.cover(disbursals, code, pending)...)
-		got.held = append(got.held, x.cover(disbursals, code, held)...)
+		got.pending = append(got.pending, x.cover(names, sheets, code, pending)...)
+		got.held = append(got.held, x.cover(names, sheets, code, held)...)
 		got.ready[provider] = reads.lists["ready"].Val()
 		got.doubt[provider], got.channels[provider] = reads.doubt.Val(), reads.channel.Val()
 		for _, z := range reads.slots.Val() {
@@ -89,7 +87,13 @@ func (x *machine) look() snapshot {
 	for _, z := range due.Val() {
 		got.due[fmt.Sprint(z.Member)] = z.Score
 	}
-	got.overpaid, got.book = overpaid.Val(), book.Val()
+	got.book = book.Val()
+	for _, field := range overpaid.Val() {
+		sheet, number, _ := strings.Cut(field, " ")
+		position, err := strconv.Atoi(number)
+		x.must(err)
+		got.overpaid = append(got.overpaid, names[sheet][position-1])
+	}
 	for _, entry := range results.Val() {
 		x.published(got, entry)
 	}
@@ -114,24 +118,54 @@ func (x *machine) readRoad(pipe redis.Pipeliner, provider string) *roadReads {
 	return reads
 }
 
-func (x *machine) unpack(got snapshot, ref, rows string) {
-	for i := range x.refs[ref] {
-		row := rows[i*38 : (i+1)*38]
+// readSheets reads the sheets of the known disbursals, by their ids.
+func (x *machine) readSheets() map[string]map[string]string {
+	pipe := x.store.Client().Pipeline()
+	reads := map[string]*redis.MapStringStringCmd{}
+	for ref := range x.refs {
+		key := x.store.SheetOf(ref)
+		id := key[strings.LastIndexByte(key, ':')+1:]
+		if reads[id] == nil {
+			reads[id] = pipe.HGetAll(background, key)
+		}
+	}
+	_, err := pipe.Exec(background)
+	x.must(err)
+	sheets := map[string]map[string]string{}
+	for id, read := range reads {
+		sheets[id] = read.Val()
+	}
+	return sheets
+}
+
+// unpack reads the rows of a sheet, and returns the names of its recipients.
+func (x *machine) unpack(got snapshot, fields map[string]string) []string {
+	var names []string
+	for line := range strings.SplitSeq(fields["refs"], "\n") {
+		ref, number, _ := strings.Cut(line, " ")
+		n, err := strconv.Atoi(number)
+		x.must(err)
+		for i := range n {
+			names = append(names, fmt.Sprintf("%s %d", ref, i))
+		}
+	}
+	for i, name := range names {
+		row := fields["rows"][i*38 : (i+1)*38]
 		status, err := airtime.StatusFromCode(row[0])
 		x.must(err)
-		name := fmt.Sprintf("%s %d", ref, i)
 		got.statuses[name], got.places[name] = status, ""
 		got.at[name] = map[byte]string{'L': "lipad", 'Q': "quicksms"}[row[1]]
 		if row[2] != '+' {
 			got.places[name] = row[2:]
 		}
 	}
+	return names
 }
 
 // cover lists the recipients that a provider's entries stand for: queued there, and still at the
 // entry's place.
 func (x *machine) cover(
-	disbursals map[string]*redis.MapStringStringCmd, code byte, entries []string,
+	names map[string][]string, sheets map[string]map[string]string, code byte, entries []string,
 ) []string {
 	var covered []string
 	for _, entry := range entries {
@@ -140,10 +174,10 @@ func (x *machine) cover(
 		x.must(err)
 		to, err := strconv.Atoi(words[2])
 		x.must(err)
-		rows := disbursals[words[0]].Val()["rows"]
+		rows := sheets[words[0]]["rows"]
 		for i := from - 1; i < to; i++ {
 			if rows[i*38:(i+1)*38] == "q"+string(code)+words[3] {
-				covered = append(covered, fmt.Sprintf("%s %d", words[0], i))
+				covered = append(covered, names[words[0]][i])
 			}
 		}
 	}
@@ -205,7 +239,7 @@ func (x *machine) checkRecipients(before snapshot) {
 			x.t.Fatalf("%s was cancelled and sent", name)
 		}
 		if slices.ContainsFunc(r.earlier, func(e modelFact) bool { return live(e.status) }) {
-			overpaid = append(overpaid, fmt.Sprintf("%s %d", r.ref, r.position+1))
+			overpaid = append(overpaid, r.name())
 		}
 	}
 	slices.Sort(overpaid)
@@ -231,7 +265,8 @@ func (x *machine) checkBatches() {
 				b.lapse)
 		}
 		_, due := x.seen.due[b.id]
-		if b.state == state.BatchReturned && due && !b.hinted {
+		empty := !slices.ContainsFunc(x.people, func(r *modelRecipient) bool { return r.batch == b })
+		if b.state == state.BatchReturned && empty && due && !b.hinted {
 			x.t.Fatalf("batch %s is asked about, but nobody is in it", b.id)
 		}
 		asked := b.state == state.BatchOpen || b.state == state.BatchDoubt && b.suspect == 0

@@ -9,11 +9,12 @@ package state
 //	{ns}:rejected              STREAM  what could not be accepted, with the reason   TUMA_STREAM_AGE
 //	{ns}:decisions             STREAM  what people decided in the in-doubt lane          for ever
 //	{ns}:decision:<id>         STRING  recipients that one word of a person decided    one hour
-//	{ns}:disbursal:<ref>       HASH    see lua/shared/20-disbursals.lua                TUMA_RETENTION
+//	{ns}:disbursal:<ref>       STRING  digest, and where its recipients are            TUMA_RETENTION
+//	{ns}:sheet:<id>            HASH    see lua/shared/10-keys.lua                      TUMA_RETENTION
 //	{ns}:digest:<ref>          STRING  digest of a forgotten disbursal                 one year
 //	{ns}:batch:<id>            HASH    see lua/shared/30-batches.lua                   TUMA_RETENTION
 //	{ns}:providers             SET     every provider that ever got a disbursal        for ever
-//	{ns}:pending:<provider>    LIST    "reference from to place", oldest at the head
+//	{ns}:pending:<provider>    LIST    "sheet from to place", oldest at the head
 //	{ns}:held:<provider>       LIST    pending entries whose number is in doubt there
 //	{ns}:ready:<provider>      LIST    batches to be sent as they are
 //	{ns}:slots:<provider>      ZSET    batch -> when its claim or sending lapses (ms)
@@ -31,17 +32,17 @@ package state
 //	{ns}:doubt                 ZSET    batch with members in doubt -> since (ms)
 //	{ns}:overdue               ZSET    batch open beyond the provider's patience -> since (ms)
 //	{ns}:earlier               HASH    evidence from batches that a recipient has left
-//	{ns}:overpaid              SET     "reference position" with a second effect
+//	{ns}:overpaid              SET     "sheet position" with a second effect
 //	{ns}:cancelled             HASH    "kind name" -> when (ms)                        for ever
 //	{ns}:book                  HASH    "provider currency status[ minor]" -> figure    for ever
 //	{ns}:forgotten             HASH    the same, of forgotten disbursals               for ever
 //	{ns}:pages                 ZSET    page -> when it was begun (ms)
-//	{ns}:page:<n>              LIST    references of its disbursals
+//	{ns}:page:<n>              LIST    its sheets
 //	{ns}:pagebook:<n>          HASH    the book of a page
 //	{ns}:import:<ref>          HASH    manifest, rows, at
-//	{ns}:importrefs:<ref>      LIST    references of its disbursals
+//	{ns}:importsheets:<ref>    LIST    its sheets
 //	{ns}:importbook:<ref>      HASH    the book of an import
-//	{ns}:campaignrefs:<name>   LIST    references of its disbursals
+//	{ns}:campaignsheets:<name> LIST    its sheets
 //	{ns}:campaignbook:<name>   HASH    the book of a campaign
 type keys struct{ prefix string }
 
@@ -55,4 +56,5 @@ func (k keys) results() string                { return k.plain("results") }
 func (k keys) rejected() string               { return k.plain("rejected") }
 func (k keys) book() string                   { return k.plain("book") }
 func (k keys) disbursal(ref string) string    { return k.named("disbursal", ref) }
+func (k keys) sheet(id string) string         { return k.named("sheet", id) }
 func (k keys) batch(id string) string         { return k.named("batch", id) }

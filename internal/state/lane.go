@@ -92,24 +92,25 @@ func (s *Store) overpaid(ctx context.Context) ([]Case, error) {
 	}
 	var cases []Case
 	for _, field := range fields {
-		ref, number, _ := strings.Cut(field, " ")
+		sheet, number, _ := strings.Cut(field, " ")
 		position, err := strconv.Atoi(number)
 		if err != nil {
 			return nil, fmt.Errorf("list overpaid: %w", err)
 		}
-		err = s.Report(ctx, KindDisbursal, ref, func(r Row) error {
-			if r.position != position-1 {
+		i := 0
+		err = s.reportSheets(ctx, []string{sheet}, map[string]airtime.Reason{}, func(r Row) error {
+			if i++; i != position {
 				return nil
 			}
 			m := Member{
-				Recipient: airtime.Recipient{Phone: r.Phone, Amount: r.Amount}, Reference: ref,
-				Status: r.Status, Here: true, position: r.position,
+				Recipient: airtime.Recipient{Phone: r.Phone, Amount: r.Amount},
+				Reference: r.Reference, Status: r.Status, Here: true, position: r.position,
 			}
 			b := &Batch{ID: r.Batch, Provider: r.Provider, Members: []Member{m}}
 			cases = append(cases, Case{LaneOverpaid, r.At, b, airtime.ReasonProvider})
 			return nil
 		})
-		if err != nil && !errors.Is(err, ErrNotFound) {
+		if err != nil {
 			return nil, err
 		}
 	}

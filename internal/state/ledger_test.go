@@ -66,7 +66,8 @@ func TestForgottenDisbursalDoesNotStopItsBatch(t *testing.T) {
 	t.Parallel()
 	s := open(t, func(o *state.Options) { o.Retention = 50 * time.Millisecond })
 	ctx := context.Background()
-	accept(t, s, disbursal("old", 2), shifted("open", 2, 2))
+	accept(t, s, disbursal("old", 2))
+	accept(t, s, shifted("open", 2, 2))
 	b := begin(t, s)
 	record(t, s, answer(b, airtime.Unknown, airtime.ReasonTimeout))
 	observe(t, s, b.ID, airtime.Successful, 0, 1)
@@ -106,27 +107,27 @@ func TestVerifyFindsDrift(t *testing.T) {
 	t.Parallel()
 	tamper := map[string]func(*state.Store, *redis.Client) error{
 		"a row changed": func(s *state.Store, c *redis.Client) error {
-			name := s.Key("disbursal", "a")
+			name := s.SheetOf("a")
 			rows := c.HGet(background, name, "rows").Val()
 			return c.HSet(background, name, "rows", "S"+rows[1:]).Err()
 		},
 		"a row without a status": func(s *state.Store, c *redis.Client) error {
-			name := s.Key("disbursal", "a")
+			name := s.SheetOf("a")
 			rows := c.HGet(background, name, "rows").Val()
 			return c.HSet(background, name, "rows", "?"+rows[1:]).Err()
 		},
 		"a row lost": func(s *state.Store, c *redis.Client) error {
-			name := s.Key("disbursal", "a")
+			name := s.SheetOf("a")
 			rows := c.HGet(background, name, "rows").Val()
 			return c.HSet(background, name, "rows", rows[38:]).Err()
 		},
 		"an amount changed": func(s *state.Store, c *redis.Client) error {
-			name := s.Key("disbursal", "a")
+			name := s.SheetOf("a")
 			content := c.HGet(background, name, "content").Val()
 			return c.HSet(background, name, "content", content+"0").Err()
 		},
 		"the count of the open": func(s *state.Store, c *redis.Client) error {
-			return c.HIncrBy(background, s.Key("disbursal", "a"), "open", -1).Err()
+			return c.HIncrBy(background, s.SheetOf("a"), "open", -1).Err()
 		},
 		"the book": func(s *state.Store, c *redis.Client) error {
 			return c.HIncrBy(background, s.Key("book", ""), "lipad KES queued minor", 1).Err()
@@ -136,6 +137,9 @@ func TestVerifyFindsDrift(t *testing.T) {
 		},
 		"a figure from nowhere": func(s *state.Store, c *redis.Client) error {
 			return c.HSet(background, s.Key("pagebook", "1"), "sozuri KES failed", 1).Err()
+		},
+		"a sheet lost": func(s *state.Store, c *redis.Client) error {
+			return c.Del(background, s.SheetOf("a")).Err()
 		},
 		"a disbursal lost": func(s *state.Store, c *redis.Client) error {
 			return c.Del(background, s.Key("disbursal", "a")).Err()

@@ -118,55 +118,72 @@ func (sum *Summary) addBook(figures map[string]string) error {
 	return nil
 }
 
-// reportChunk is how many disbursals a report reads at once.
+// reportChunk is how many sheets a report reads at once.
 const reportChunk = 20
 
 // Report calls fn for every recipient of a disbursal, import or campaign, in bounded memory.
 // ErrNotFound is returned when there is no such disbursal.
 func (s *Store) Report(ctx context.Context, kind Kind, name string, fn func(Row) error) error {
+	why := map[string]airtime.Reason{} // Of batches in doubt.
 	if kind == KindDisbursal {
-		n, err := s.reportChunk(ctx, []string{name}, fn)
-		if err == nil && n == 0 {
-			err = fmt.Errorf("disbursal %s: %w", name, ErrNotFound)
-		}
-		return err
+		return s.reportDisbursal(ctx, name, why, fn)
 	}
-	return s.eachReference(ctx, kind, name, reportChunk, func(refs []string) error {
-		_, err := s.reportChunk(ctx, refs, fn)
-		return err
+	return s.eachSheet(ctx, kind, name, reportChunk, func(sheets []string) error {
+		return s.reportSheets(ctx, sheets, why, fn)
 	})
 }
 
-func (s *Store) reportChunk(ctx context.Context, refs []string, fn func(Row) error) (int, error) {
+func (s *Store) reportDisbursal(
+	ctx context.Context, ref string, why map[string]airtime.Reason, fn func(Row) error,
+) error {
+	text, err := s.client.Get(ctx, s.keys.disbursal(ref)).Result()
+	if errors.Is(err, redis.Nil) {
+		return fmt.Errorf("disbursal %s: %w", ref, ErrNotFound)
+	}
+	if err != nil {
+		return fmt.Errorf("report %s: %w", ref, err)
+	}
+	parts := strings.Fields(text) // Digest, sheet, positions before it, recipients.
+	if len(parts) != 4 {
+		return fmt.Errorf("report %s: stored disbursal is damaged", ref)
+	}
+	return s.reportSheets(ctx, parts[1:2], why, func(r Row) error {
+		if r.Reference != ref {
+			return nil
+		}
+		return fn(r)
+	})
+}
+
+func (s *Store) reportSheets(
+	ctx context.Context, sheets []string, why map[string]airtime.Reason, fn func(Row) error,
+) error {
 	pipe := s.client.Pipeline()
-	reads := make([]*redis.SliceCmd, len(refs))
-	for i, ref := range refs {
-		reads[i] = pipe.HMGet(ctx, s.keys.disbursal(ref), "head", "content", "rows", "evidence",
-			"history")
+	reads := make([]*redis.SliceCmd, len(sheets))
+	for i, id := range sheets {
+		reads[i] = pipe.HMGet(ctx, s.keys.sheet(id), "head", "content", "rows", "evidence",
+			"history", "refs")
 	}
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return 0, fmt.Errorf("report: %w", err)
+		return fmt.Errorf("report: %w", err)
 	}
-	found := 0
-	why := map[string]airtime.Reason{}
 	for i, read := range reads {
-		rows, err := s.rowsOf(refs[i], read.Val())
+		rows, err := s.rowsOf(read.Val())
 		if err != nil {
-			return found, fmt.Errorf("report %s: %w", refs[i], err)
+			return fmt.Errorf("report: sheet %s: %w", sheets[i], err)
 		}
 		for _, r := range rows {
-			found++
 			if r.Status == airtime.InDoubt {
 				if r.Reason, err = s.whyInDoubt(ctx, r.Batch, why); err != nil {
-					return found, err
+					return err
 				}
 			}
 			if err := fn(r); err != nil {
-				return found, err
+				return err
 			}
 		}
 	}
-	return found, nil
+	return nil
 }
 
 // whyInDoubt reads the reason of a batch in doubt, once per batch.
@@ -187,8 +204,9 @@ func (s *Store) whyInDoubt(
 // rowWidth is the length of a recipient's row: status code, provider code and place.
 const rowWidth = 38
 
-// rowsOf reads a stored disbursal: head, content, rows, evidence, history.
-func (s *Store) rowsOf(ref string, fields []any) ([]Row, error) {
+// rowsOf reads a stored sheet: head, content, rows, evidence, history, refs. There are none if it
+// has been forgotten.
+func (s *Store) rowsOf(fields []any) ([]Row, error) {
 	head, _ := fields[0].(string)
 	content, _ := fields[1].(string)
 	places, _ := fields[2].(string)
@@ -199,7 +217,7 @@ func (s *Store) rowsOf(ref string, fields []any) ([]Row, error) {
 	h := strings.SplitN(head, "\t", 9)
 	lines := strings.Split(content, "\n")
 	if len(h) != 9 || len(places) != len(lines)*rowWidth {
-		return nil, errors.New("stored disbursal is damaged")
+		return nil, errors.New("stored sheet is damaged")
 	}
 	accepted, err := strconv.ParseInt(h[4], 10, 64)
 	if err != nil {
@@ -208,10 +226,7 @@ func (s *Store) rowsOf(ref string, fields []any) ([]Row, error) {
 	rows := make([]Row, len(lines))
 	for i, line := range lines {
 		r := &rows[i]
-		*r = Row{
-			Reference: ref, Campaign: h[8], position: i,
-			At: time.UnixMilli(accepted).UTC(),
-		}
+		*r = Row{Campaign: h[8], At: time.UnixMilli(accepted).UTC()}
 		recipient, err := parseLine(line, airtime.Currency(h[1]))
 		if err != nil {
 			return nil, err
@@ -230,7 +245,28 @@ func (s *Store) rowsOf(ref string, fields []any) ([]Row, error) {
 		r.tell(told)
 	}
 	history, _ := fields[4].(string)
-	return rows, recall(rows, history)
+	refs, _ := fields[5].(string)
+	return rows, errors.Join(own(rows, refs), recall(rows, history))
+}
+
+// own names the disbursals that the rows belong to: lines "reference recipients".
+func own(rows []Row, refs string) error {
+	i := 0
+	for line := range strings.SplitSeq(refs, "\n") {
+		ref, number, _ := strings.Cut(line, " ")
+		n, err := strconv.Atoi(number)
+		if err != nil {
+			return fmt.Errorf("stored references: %w", err)
+		}
+		for position := 0; position < n && i < len(rows); position++ {
+			rows[i].Reference, rows[i].position = ref, position
+			i++
+		}
+	}
+	if i < len(rows) {
+		return errors.New("stored references are damaged")
+	}
+	return nil
 }
 
 // recall adds the refusals that were failed over: position, at, provider, batch, reason, message.

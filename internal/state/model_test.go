@@ -443,18 +443,21 @@ func (m *model) sweep(provider string) (returned, doubted int) {
 }
 
 // notKnown decides what follows from a provider's word that it does not know a batch.
-func (m *model) notKnown(b *modelBatch, again bool, children state.Children) state.NotKnown {
+// It was asked at a time before.
+func (m *model) notKnown(
+	b *modelBatch, again bool, children state.Children, asked int64,
+) state.NotKnown {
 	if b.state != state.BatchDoubt || b.known {
 		return state.KeepAsking
 	}
 	if b.missing == 0 {
-		b.missing = m.now
+		b.missing = asked
 	}
-	free := b.missing + modelSettle
+	since := b.missing
 	if !b.refused {
-		free = max(free, b.deadline+modelGuard)
+		since = max(since, b.deadline+modelGuard)
 	}
-	if m.now < free {
+	if asked < since+modelSettle {
 		return state.KeepAsking
 	}
 	if b.refused {

@@ -12,6 +12,16 @@ var storyMutations = map[string]struct {
 	mutation
 	noticedBy story
 }{
+	"doubts stay at the provider before": {
+		mutation{
+			"", "if old == 'd' then mark_doubt(d, before, from",
+			"if old == 'd' then mark_doubt(d, after, from",
+		},
+		handedOnFromADoubt,
+	},
+	"an answer counts from when it came": {
+		mutation{"notknown", "if asked_at < free then", "if now < free then"}, answeredLate,
+	},
 	"a refusal goes on from a second sending": {
 		mutation{"record", "v.next ~= '' and first and not", "v.next ~= '' and not"},
 		refusedOnTheSecondSending,
@@ -45,8 +55,8 @@ var storyMutations = map[string]struct {
 	},
 	"all recipients go to the first provider": {
 		mutation{
-			"accept", "code = list[#list], codes:sub(pos, pos)",
-			"code = list[#list], codes:sub(1, 1)",
+			"accept", "go(1, new.codes:sub(i, i), tonumber(amount))",
+			"go(1, new.codes:sub(1, 1), tonumber(amount))",
 		},
 		splitDisbursal,
 	},
@@ -224,7 +234,7 @@ var mendMutations = map[string]struct {
 	noticedBy story
 }{
 	"a restored batch was sent just now": {
-		mutation{"record", "local began = now - tonumber(ARGV[13])", "local began = now"},
+		mutation{"record", "local began = now - tonumber(ARGV[14])", "local began = now"},
 		restoredAfterTheWindow,
 	},
 	"a restored batch was sent never": {
@@ -240,16 +250,12 @@ var mendMutations = map[string]struct {
 		restoredSecondSending,
 	},
 	"a restored batch has no guard": {
-		mutation{"record", "b.deadline = math.max(b.deadline, began + tonumber(ARGV[14]))", ""},
+		mutation{"record", "b.deadline = math.max(b.deadline, began + tonumber(ARGV[15]))", ""},
 		restoredWithinTheGuard,
 	},
 	"a restored batch is not known at once": {
-		mutation{"record", "b.deadline = math.max(b.deadline, began + tonumber(ARGV[14]))", ""},
+		mutation{"record", "b.deadline = math.max(b.deadline, began + tonumber(ARGV[15]))", ""},
 		restoredAndNotKnown,
-	},
-	"the end of a line is a line": {
-		mutation{"", "list:find('\\n' .. line, 1, true)", "list:find(line, 1, true)"},
-		phoneOfWholeLines,
 	},
 	"unclear lines are no storm": {
 		mutation{
@@ -394,7 +400,9 @@ func TestStoriesNoticeEveryBreak(t *testing.T) {
 	t.Parallel()
 	all := maps.Clone(storyMutations)
 	maps.Copy(all, mendMutations)
-	require.Len(t, all, len(storyMutations)+len(mendMutations), "two have one name")
+	maps.Copy(all, sheetMutations)
+	require.Len(t, all, len(storyMutations)+len(mendMutations)+len(sheetMutations),
+		"two have one name")
 	for name, m := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

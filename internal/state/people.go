@@ -16,17 +16,17 @@ type Withdrawal struct {
 	Withdrawn, TooLate int
 }
 
-// cancelChunk is how many disbursals one cancel script walks: at most 50,000 recipients.
+// cancelChunk is how many sheets one cancel script walks: at most 50,000 recipients.
 const cancelChunk = 50
 
 // Cancel puts the lasting mark on a disbursal, import or campaign, before it counts, and withdraws
 // what is not on the wire. Later disbursals under the name are refused.
 func (s *Store) Cancel(ctx context.Context, kind Kind, name string) (Withdrawal, error) {
 	var total Withdrawal
-	cancel := func(refs []string) error {
+	cancel := func(sheets []string) error {
 		args := []any{string(kind), name}
-		for _, ref := range refs {
-			args = append(args, ref)
+		for _, sheet := range sheets {
+			args = append(args, sheet)
 		}
 		answer, err := s.run(ctx, s.client, "cancel", args...)
 		if err != nil {
@@ -36,34 +36,27 @@ func (s *Store) Cancel(ctx context.Context, kind Kind, name string) (Withdrawal,
 		total.TooLate += asList(answer).int(1)
 		return nil
 	}
-	if kind == KindDisbursal {
-		err := cancel([]string{name})
-		return total, err
-	}
-	err := cancel(nil) // The mark stands before anything is withdrawn.
-	if err == nil {
-		err = s.eachReference(ctx, kind, name, cancelChunk, cancel)
+	err := cancel(nil) // The mark stands before anything else is withdrawn.
+	if err == nil && kind != KindDisbursal {
+		err = s.eachSheet(ctx, kind, name, cancelChunk, cancel)
 	}
 	return total, err
 }
 
-// eachReference calls fn with the references of an import or campaign, chunk by chunk.
-func (s *Store) eachReference(
+// eachSheet calls fn with the sheets of an import or campaign, chunk by chunk.
+func (s *Store) eachSheet(
 	ctx context.Context, kind Kind, name string, chunk int, fn func([]string) error,
 ) error {
-	list := s.keys.named("importrefs", name)
-	if kind == KindCampaign {
-		list = s.keys.named("campaignrefs", name)
-	}
+	list := s.keys.named(string(kind)+"sheets", name)
 	for start := 0; ; start += chunk {
-		refs, err := s.client.LRange(ctx, list, int64(start), int64(start+chunk-1)).Result()
+		sheets, err := s.client.LRange(ctx, list, int64(start), int64(start+chunk-1)).Result()
 		if err != nil {
 			return fmt.Errorf("list %s %s: %w", kind, name, err)
 		}
-		if len(refs) == 0 {
+		if len(sheets) == 0 {
 			return nil
 		}
-		if err := fn(refs); err != nil {
+		if err := fn(sheets); err != nil {
 			return err
 		}
 	}

@@ -176,6 +176,14 @@ func replaySendings(t *testing.T, s *state.Store, clock *clock) {
 	only(t, s, "d", airtime.Rejected)
 }
 
+// reload reads a batch anew: an answer counts from when the batch was read to be asked about.
+func reload(t testing.TB, s *state.Store, b *state.Batch) *state.Batch {
+	t.Helper()
+	again, err := s.Load(background, b.ID)
+	require.NoError(t, err)
+	return again
+}
+
 // deny says for two minutes that the provider does not know a batch, and returns what followed.
 func deny(t testing.TB, s *state.Store, id string, c *clock) state.NotKnown {
 	t.Helper()

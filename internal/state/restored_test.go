@@ -19,6 +19,7 @@ func TestForgottenSendingsKeepTheirTime(t *testing.T) {
 		"a resend within the window":             restoredWithinTheWindow,
 		"nobody resends or decides in the guard": restoredWithinTheGuard,
 		"nor is it sent again as not known":      restoredAndNotKnown,
+		"a late answer is no answer of now":      answeredLate,
 		"a repetition is never repeated":         restoredRepetition,
 		"the time of the first sending stays":    restoredSecondSending,
 		"who was only claimed becomes overdue":   restoredFromAClaim,
@@ -80,15 +81,33 @@ func restoredWithinTheGuard(g *stage) {
 func restoredAndNotKnown(g *stage) {
 	b := g.restored(lipad, time.Second)
 	ask := func() state.NotKnown {
-		got, _, err := g.s.NotKnown(background, b, true, state.Children{}, rhythm(0))
+		got, _, err := g.s.NotKnown(background, reload(g.t, g.s, b), true, state.Children{}, rhythm(0))
 		require.NoError(g.t, err)
 		return got
 	}
 	require.Equal(g.t, state.KeepAsking, ask())
-	g.c.pass(89*time.Second - time.Millisecond)
+	g.c.pass(149*time.Second - time.Millisecond)
 	require.Equal(g.t, state.KeepAsking, ask())
 	g.c.pass(time.Millisecond)
 	require.Equal(g.t, state.Resend, ask())
+}
+
+// An answer that comes late says nothing about the time since the question: the request may have
+// arrived meanwhile.
+func answeredLate(g *stage) {
+	b := g.lost(someone("a", lipad))
+	g.c.pass(10 * time.Second)
+	asked := reload(g.t, g.s, b)
+	ask := func(about *state.Batch) state.NotKnown {
+		got, _, err := g.s.NotKnown(background, about, true, state.Children{}, rhythm(0))
+		require.NoError(g.t, err)
+		return got
+	}
+	for range 2 {
+		g.c.pass(time.Hour)
+		require.Equal(g.t, state.KeepAsking, ask(asked))
+	}
+	require.Equal(g.t, state.Resend, ask(reload(g.t, g.s, b)))
 }
 
 // Of a second sending alone nobody knows when the first one was.

@@ -12,9 +12,9 @@ import (
 // producer asked for this one.
 type Stranded struct {
 	airtime.Recipient
-	Reference string
-	Campaign  string
-	// position is the recipient's index in its disbursal, from 1.
+	Campaign string
+	// sheet and position are where the state keeps the recipient.
+	sheet    string
 	position int
 }
 
@@ -37,7 +37,7 @@ func (s *Store) Stranded(
 				return nil, -1, fmt.Errorf("stranded: %w", err)
 			}
 			list = append(list, Stranded{
-				Recipient: recipient, Reference: stretch.text(0), Campaign: stretch.text(3),
+				Recipient: recipient, Campaign: stretch.text(3), sheet: stretch.text(0),
 				position: position,
 			})
 			position++
@@ -68,7 +68,7 @@ func (s *Store) Reroute(ctx context.Context, provider string, list []Onward) (in
 			if _, known := s.code[o.Provider]; !known {
 				return moved, rings, fmt.Errorf("reroute: unknown provider %q", o.Provider)
 			}
-			args = append(args, o.Reference, o.position, o.Provider)
+			args = append(args, o.sheet, o.position, o.Provider)
 		}
 		answer, err := s.run(ctx, s.client, "reroute", args...)
 		if err != nil {

@@ -27,6 +27,7 @@ func TestDisbursalsOverSeveralProviders(t *testing.T) {
 func TestHandingOn(t *testing.T) {
 	t.Parallel()
 	tell(t, map[string]story{
+		"handed on out of a doubt":                   handedOnFromADoubt,
 		"a refusal is history":                       refusalIsHistory,
 		"two refusals":                               refusedTwice,
 		"only on the first sending":                  refusedOnTheSecondSending,
@@ -88,6 +89,21 @@ func splitDisbursal(g *stage) {
 	require.Equal(g.t, int64(1), g.sum(quicksms, "sending"))
 }
 
+// handedOnFromADoubt: the sender reports back when its batch is in doubt already.
+func handedOnFromADoubt(g *stage) {
+	g.accept(someone("a", lipad))
+	b := g.begin(lipad)
+	g.c.pass(time.Minute)
+	swept, err := g.s.Sweep(background, lipad)
+	require.NoError(g.t, err)
+	require.Equal(g.t, 1, swept.InDoubt)
+	g.each(b, onward(quicksms))
+	g.stands("a", quicksms, airtime.Queued)
+	g.accept(someone("b", lipad))
+	require.Len(g.t, g.begin(lipad).Members, 1, "the number is not in doubt there any more")
+	require.Len(g.t, g.begin(quicksms).Members, 1)
+}
+
 func ringing(rings []state.Ring) []string {
 	var names []string
 	for _, r := range rings {
@@ -97,7 +113,8 @@ func ringing(rings []state.Ring) []string {
 }
 
 func forgottenSplit(g *stage) {
-	g.accept(split("a"), shifted("b", 10, 1))
+	g.accept(split("a"))
+	g.accept(shifted("b", 10, 1))
 	for _, provider := range []string{lipad, quicksms, quicksms} {
 		b := g.begin(provider)
 		g.record(b, airtime.Accepted, "")
@@ -341,6 +358,12 @@ func (g *stage) reroute(provider string, list []state.Stranded, next string) int
 	return moved
 }
 
+// owner is the disbursal of somebody stranded.
+func (g *stage) owner(s state.Stranded) string {
+	ref, _ := g.s.NameOf(s)
+	return ref
+}
+
 func strandedMove(g *stage) {
 	d := disbursal("a", 3)
 	d.Campaign = "blue"
@@ -354,8 +377,7 @@ func strandedMove(g *stage) {
 		[]any{channels[0].PausedFor, channels[0].PauseReason})
 	require.Len(g.t, got, 3)
 	require.Equal(g.t, []any{"a", "blue", "254700000001", int64(1100)}, []any{
-		got[1].Reference, got[1].Campaign, got[1].Phone.Digits(),
-		got[1].Amount.Minor,
+		g.owner(got[1]), got[1].Campaign, got[1].Phone.Digits(), got[1].Amount.Minor,
 	})
 	require.Equal(g.t, 2, g.reroute(lipad, got[1:], quicksms))
 	require.Zero(g.t, g.reroute(lipad, got[1:], talking), "they have moved")
@@ -378,7 +400,7 @@ func namedStay(g *stage) {
 	g.pause(lipad, time.Minute)
 	got := g.stranded(lipad)
 	require.Len(g.t, got, 1)
-	require.Equal(g.t, "b", got[0].Reference)
+	require.Equal(g.t, "b", g.owner(got[0]))
 }
 
 func claimedStay(g *stage) {
@@ -432,7 +454,7 @@ func strandedInParts(g *stage) {
 		require.NoError(g.t, err)
 		next = after
 		for _, s := range got {
-			seen = append(seen, s.Reference)
+			seen = append(seen, g.owner(s))
 		}
 	}
 	require.Equal(g.t, []string{"a", "b", "c", "d", "e"}, seen)
@@ -475,7 +497,8 @@ func (g *stage) queue(provider string) string {
 	require.NoError(g.t, err)
 	var refs strings.Builder
 	for _, entry := range list {
-		refs.WriteString(strings.Fields(entry)[0])
+		ref, _ := g.s.Owner(strings.Fields(entry)[0], 1)
+		refs.WriteString(ref)
 	}
 	return refs.String()
 }

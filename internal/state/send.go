@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -121,8 +122,9 @@ func (s *Store) Release(
 // Record stores what a sending came to. It is repeated by the caller until it succeeds: it carries
 // the batch's content, so that even a Redis which forgot the batch takes it.
 func (s *Store) Record(ctx context.Context, a Answer) (Recorded, error) {
-	args := make([]any, 0, 14+6*len(a.Verdicts))
-	args = append(args, a.Batch.ID, a.Attempt, a.Batch.Provider, slicesText(a.Batch),
+	args := make([]any, 0, 15+6*len(a.Verdicts))
+	bySheet, byReference := slicesOf(a.Batch)
+	args = append(args, a.Batch.ID, a.Attempt, a.Batch.Provider, bySheet, byReference,
 		string(a.Accepted.Code()), a.Default.Verdict.String(), string(a.Default.Reason),
 		clean(a.Default.Message), string(a.Pause), a.PauseFor.Milliseconds(),
 		a.NextPoll.Milliseconds(), s.options.MaxInFlight, a.Since.Milliseconds(),
@@ -179,23 +181,33 @@ func clean(text string) string {
 	}, text)
 }
 
-// slicesText writes the members as the batch's slices: stretches of a disbursal's positions.
-func slicesText(b *Batch) string {
-	var text strings.Builder
+// slicesOf writes the members as stretches of positions: of sheets, and of disbursals.
+func slicesOf(b *Batch) (bySheet, byReference string) {
+	sheets := stretches(b, func(m *Member) (string, int) { return m.sheet, m.place })
+	references := stretches(b, func(m *Member) (string, int) {
+		return "@" + m.Reference, m.position + 1
+	})
+	return sheets, references
+}
+
+// stretches writes lines "name from to" for members that follow each other under one name.
+func stretches(b *Batch, of func(*Member) (string, int)) string {
+	var text []byte
 	for i := 0; i < len(b.Members); {
-		first := b.Members[i]
-		j := i + 1
-		for j < len(b.Members) && b.Members[j].Reference == first.Reference &&
-			b.Members[j].position == first.position+j-i {
-			j++
+		name, from := of(&b.Members[i])
+		to := from
+		for i++; i < len(b.Members); i++ {
+			if next, at := of(&b.Members[i]); next != name || at != to+1 {
+				break
+			}
+			to++
 		}
-		if i > 0 {
-			text.WriteByte('\n')
+		if len(text) > 0 {
+			text = append(text, '\n')
 		}
-		fmt.Fprintf(&text, "%s %d %d", first.Reference, first.position+1, first.position+j-i)
-		i = j
+		text = fmt.Appendf(text, "%s %d %d", name, from, to)
 	}
-	return text.String()
+	return string(text)
 }
 
 // Load reads a batch. ErrNotFound is returned when there is none under that id.
@@ -216,7 +228,7 @@ func describe(r reply) (*Batch, error) {
 	b := &Batch{
 		ID: r.text(0), Provider: r.text(1), State: BatchState(r.text(2)), Attempt: r.int(3),
 		Polls: r.int(4), Parent: r.text(5), Refused: r.int(6) == 1, Open: r.int(7),
-		Age: millis(r.int(8)), Why: airtime.Reason(r.text(9)),
+		Age: millis(r.int(8)), Why: airtime.Reason(r.text(9)), read: r.int(11),
 	}
 	for _, item := range r.list(10) {
 		slice := asList(item)
@@ -229,15 +241,16 @@ func describe(r reply) (*Batch, error) {
 	return b, nil
 }
 
-// membersOf reads one slice: reference, currency, first position, content lines, status codes,
-// campaign, 1 if it was routed, and the provider's ids, one per line, where it is asked by them.
+// membersOf reads one slice: sheet, currency, first position, content lines, status codes,
+// campaign, 1 if it was routed, the provider's ids, one per line, where it is asked by them, and
+// whom the positions stand for, as lines "reference from to".
 func membersOf(slice reply) ([]Member, error) {
-	currency, first := airtime.Currency(slice.text(1)), slice.int(2)-1
+	currency, first := airtime.Currency(slice.text(1)), slice.int(2)
 	lines, codes, ids := slice.text(3), slice.text(4), slice.text(7)
 	members := make([]Member, len(codes))
 	for i := range members {
 		m := &members[i]
-		m.Reference, m.position = slice.text(0), first+i
+		m.sheet, m.place = slice.text(0), first+i
 		m.Campaign, m.Routed = slice.text(5), slice.int(6) == 1
 		m.ProviderReference, ids, _ = strings.Cut(ids, "\n")
 		if codes[i] != '-' {
@@ -260,7 +273,26 @@ func membersOf(slice reply) ([]Member, error) {
 		}
 		m.Recipient = recipient
 	}
-	return members, nil
+	return members, nameAll(members, slice.text(8))
+}
+
+// nameAll reads lines "reference from to", which together name all members.
+func nameAll(members []Member, names string) error {
+	i := 0
+	for line := range strings.SplitSeq(names, "\n") {
+		ref, numbers, _ := strings.Cut(line, " ")
+		first, last, _ := strings.Cut(numbers, " ")
+		from, err := strconv.Atoi(first)
+		to, lastErr := strconv.Atoi(last)
+		if err := errors.Join(err, lastErr); err != nil {
+			return fmt.Errorf("stored names: %w", err)
+		}
+		for position := from; position <= to && i < len(members); position++ {
+			members[i].Reference, members[i].position = ref, position-1
+			i++
+		}
+	}
+	return nil
 }
 
 func parseLine(line string, currency airtime.Currency) (airtime.Recipient, error) {

@@ -82,6 +82,9 @@ type Member struct {
 	ProviderReference string
 	// position is the recipient's index in its disbursal, sorted by phone number.
 	position int
+	// sheet is where the state keeps the recipient, at the place so-and-so, from 1.
+	sheet string
+	place int
 }
 
 // BatchState is where a batch stands.
@@ -124,6 +127,8 @@ type Batch struct {
 	Age time.Duration
 	// Why is the reason of a batch in doubt.
 	Why airtime.Reason
+	// read is when the batch was read, in ms by the clock of Redis.
+	read int
 }
 
 // Recipients lists the batch's recipients in wire order.

@@ -1,97 +1,151 @@
--- accept: take new disbursals, all or none of each: rows, pending entry, indexes and books.
--- A reference that is known with the same digest is left as it is; with another it is a conflict.
+-- accept: take new disbursals, all or none of each, as one sheet per group: rows, pending entries,
+-- indexes and books. A reference that is known with the same digest is left as it is; with another
+-- it is a conflict.
 -- KEYS[1]: {namespace}:state
 -- ARGV[1]: requests that may be on the wire per provider
--- ARGV[2]: number of disbursals
--- ARGV[3]: then per disbursal eleven values: reference, digest, provider as given, currency,
---   decimals, recipients, sum, import, campaign, content, and the codes of the providers that they
---   go to: one for all, or one for each
+-- ARGV[2]: then per group of disbursals that are alike six values: provider as given, currency,
+--   decimals, import, campaign, number of disbursals; and six per disbursal: reference, digest,
+--   recipients, sum, content, and the codes of the providers that they go to: one for all, or one
+--   for each
 -- Returns: {one word per disbursal: accepted, same, conflict, cancelled}, {provider, ring, ...}
 
-local slots, count = tonumber(ARGV[1]), tonumber(ARGV[2])
 local words, touched = {}, {}
 
--- page_for gives the page that a disbursal is booked on. A page is what verify recounts at once.
-local v = redis.call('HMGET', KEYS[1], 'page', 'page_disbursals', 'page_recipients')
-local page, refs, load = tonumber(v[1] or 0), tonumber(v[2] or 0), tonumber(v[3] or 0)
+-- page_for gives the page that a sheet is booked on. A page is what verify recounts at once.
+local v = redis.call('HMGET', KEYS[1], 'page', 'page_sheets', 'page_recipients')
+local page, on_page, load = tonumber(v[1] or 0), tonumber(v[2] or 0), tonumber(v[3] or 0)
 local function page_for(recipients)
-  if page == 0 or refs >= 1000 or load >= 10000 then
-    page, refs, load = page + 1, 0, 0
+  if page == 0 or on_page >= 1000 or load >= 10000 then
+    page, on_page, load = page + 1, 0, 0
     redis.call('ZADD', key('pages'), now, page)
   end
-  refs, load = refs + 1, load + recipients
+  on_page, load = on_page + 1, load + recipients
   return string.format('%d', page)
 end
 
-local lists = {} -- What is appended to lists, by their keys.
 local function append(list, value)
-  lists[list] = lists[list] or {}
-  table.insert(lists[list], value)
+  list[#list + 1] = value
 end
 
 local forgetting = redis.call('EXISTS', key('forgotten')) == 1 -- Only then there are such digests.
 
-local function refusal(ref, digest, import, campaign)
-  local known = redis.call('HGET', key('disbursal', ref), 'digest')
-    or (forgetting and redis.call('GET', key('digest', ref)))
-  if known then return known == digest and 'same' or 'conflict' end
-  if cancelled({ref = ref, import = import, campaign = campaign}) then return 'cancelled' end
+local function refusal(group, new, text)
+  local found = text and {digest = text:match('^%S+')} or group.taken[new.ref]
+  local known = found and found.digest
+    or forgetting and redis.call('GET', key('digest', new.ref))
+  if known then return known == new.digest and 'same' or 'conflict' end
+  if marked(new.ref, group.import, group.campaign) then return 'cancelled' end
 end
 
--- by_provider lists the stretches of recipients that go to one provider: {from, to, code, sum}.
-local function by_provider(codes, n, sum, content)
-  if #codes == 1 then return {{1, n, codes, sum}} end
+-- take adds a disbursal to the sheet of its group.
+local function take(group, new)
+  group.taken[new.ref] = new
+  append(group.refs, new.ref .. ' ' .. new.n)
+  append(group.digests, new.digest)
+  append(group.contents, new.content)
+  append(group.members, new)
+  new.before = group.n
+  group.n, group.sum = group.n + new.n, group.sum + new.sum
+end
+
+-- stretches lists who of a group goes to one provider in a row: {from, to, code, sum}.
+local function stretches(group)
   local list, pos = {}, 0
-  for amount in content:gmatch('%d+ (%d+)') do
-    pos = pos + 1
-    local last, code = list[#list], codes:sub(pos, pos)
+  local function go(count, code, sum)
+    local last = list[#list]
     if last and last[3] == code then
-      last[2], last[4] = pos, last[4] + tonumber(amount)
+      last[2], last[4] = pos + count, last[4] + sum
     else
-      list[#list + 1] = {pos, pos, code, tonumber(amount)}
+      append(list, {pos + 1, pos + count, code, sum})
+    end
+    pos = pos + count
+  end
+  for _, new in ipairs(group.members) do
+    if #new.codes == 1 then
+      go(new.n, new.codes, new.sum)
+    else
+      local i = 0
+      for amount in new.content:gmatch('%d+ (%d+)') do
+        i = i + 1
+        go(1, new.codes:sub(i, i), tonumber(amount))
+      end
     end
   end
   return list
 end
 
--- write stores a new disbursal and queues its recipients.
-local function write(ref, digest, given, currency, decimals, n, sum, import, campaign, content,
-  codes)
-  local page, rows = page_for(tonumber(n)), {}
-  local books = books_of(page, import, campaign)
-  for i, stretch in ipairs(by_provider(codes, tonumber(n), tonumber(sum), content)) do
+-- write stores a group as a new sheet and queues its recipients. The id comes from what it holds: a
+-- Redis that has forgotten it gives the same one again.
+local function write(group)
+  local refs, rows = table.concat(group.refs, '\n'), {}
+  local id = redis.sha1hex(table.concat({group.import, group.campaign, refs,
+    table.concat(group.digests, '\n')}, '\t')):sub(1, 24)
+  local page = page_for(group.n)
+  local books = books_of(page, group.import, group.campaign)
+  for i, stretch in ipairs(stretches(group)) do
     local provider, count = NAMES[stretch[3]], stretch[2] - stretch[1] + 1
-    local place, field = pending_place(provider), provider .. ' ' .. currency .. ' '
+    local place, field = pending_place(provider), provider .. ' ' .. group.currency .. ' '
     touched[provider] = true
     rows[i] = ('q' .. stretch[3] .. place):rep(count)
-    append(key('pending', provider), table.concat({ref, stretch[1], stretch[2], place}, ' '))
+    push_pending({id = id}, stretch[1], stretch[2], place)
     enter(books, field .. 'requested', count, stretch[4])
     enter(books, field .. STATUS.q.name, count, stretch[4])
   end
-  redis.call('HSET', key('disbursal', ref), 'digest', digest, 'head', table.concat({given,
-    currency, decimals, page, now_text, n, sum, import, campaign}, '\t'),
-    'content', content, 'rows', table.concat(rows), 'open', n)
-  append(key('page', page), ref)
-  if import ~= '' then append(key('importrefs', import), ref) end
-  if campaign ~= '' then append(key('campaignrefs', campaign), ref) end
+  redis.call('HSET', key('sheet', id), 'head', table.concat({group.given, group.currency,
+    group.decimals, page, now_text, group.n, string.format('%.0f', group.sum), group.import,
+    group.campaign}, '\t'), 'refs', refs, 'content', table.concat(group.contents, '\n'), 'rows',
+    table.concat(rows), 'open', group.n)
+  local places = {}
+  for _, new in ipairs(group.members) do
+    append(places, key('disbursal', new.ref))
+    append(places, table.concat({new.digest, id, new.before, new.n}, ' '))
+  end
+  redis.call('MSET', unpack(places))
+  redis.call('RPUSH', key('page', page), id)
+  if group.import ~= '' then redis.call('RPUSH', key('importsheets', group.import), id) end
+  if group.campaign ~= '' then redis.call('RPUSH', key('campaignsheets', group.campaign), id) end
+  return id
 end
 
-for i = 0, count - 1 do
-  local a = 3 + i * 11
-  local ref = ARGV[a]
-  local word = refusal(ref, ARGV[a + 1], ARGV[a + 7], ARGV[a + 8])
-  if not word then
-    word = 'accepted'
-    write(unpack(ARGV, a, a + 10))
-    if has_earlier() then -- A Redis that forgot the disbursal may know its sending.
-      local d = disbursal(ref)
-      for pos = 1, d.n do rejoin(d, pos) end
+-- recall gives back what is known about members by their references: this Redis forgot the
+-- disbursals, but was told of their sending.
+local function recall(group, id)
+  local d = sheet(id)
+  for _, new in ipairs(group.members) do
+    for i = 1, new.n do
+      local list = earlier({id = '@' .. new.ref}, i)
+      if #list > 0 then
+        keep_earlier({id = '@' .. new.ref}, i, {})
+        keep_earlier(d, new.before + i, list)
+        rejoin(d, new.before + i)
+      end
     end
   end
-  words[i + 1] = word
 end
-for list, values in pairs(lists) do redis.call('RPUSH', list, unpack(values)) end
-redis.call('HSET', KEYS[1], 'page', page, 'page_disbursals', refs, 'page_recipients', load)
+
+local at = 2
+while at <= #ARGV do
+  local group = {given = ARGV[at], currency = ARGV[at + 1], decimals = ARGV[at + 2],
+    import = ARGV[at + 3], campaign = ARGV[at + 4], n = 0, sum = 0, taken = {}, refs = {},
+    digests = {}, contents = {}, members = {}}
+  local first, last = at + 6, at + 6 * tonumber(ARGV[at + 5])
+  local names = {}
+  for i = first, last, 6 do append(names, key('disbursal', ARGV[i])) end
+  local known = redis.call('MGET', unpack(names))
+  for i = first, last, 6 do
+    local new = {ref = ARGV[i], digest = ARGV[i + 1], n = tonumber(ARGV[i + 2]),
+      sum = tonumber(ARGV[i + 3]), content = ARGV[i + 4], codes = ARGV[i + 5]}
+    local word = refusal(group, new, known[(i - first) / 6 + 1])
+    if not word then take(group, new) end
+    append(words, word or 'accepted')
+  end
+  if group.n > 0 then
+    local id = write(group)
+    if has_earlier() then recall(group, id) end
+  end
+  at = last + 6
+end
+redis.call('HSET', KEYS[1], 'page', page, 'page_sheets', on_page, 'page_recipients', load)
 
 flush()
-return {words, rings(touched, slots)}
+return {words, rings(touched, tonumber(ARGV[1]))}

@@ -27,10 +27,10 @@ local window = traits(b.provider).resend
 local late = attempt > 1 and window > 0 and now + timeout > b.sent + window
 whole = whole and not late
 for _, slice in ipairs(slices_of(b)) do
-  for _, run in ipairs(runs(disbursal(slice[1]), slice[2], slice[3])) do
+  for _, run in ipairs(runs(sheet(slice[1]), slice[2], slice[3])) do
     whole = whole and run[3] == expected and run[4] == b.id
     for pos = run[1], whole and attempt > 1 and run[2] or 0 do
-      whole = whole and not withheld(disbursal(slice[1]), pos)
+      whole = whole and not withheld(sheet(slice[1]), pos)
     end
   end
 end
@@ -47,7 +47,7 @@ if not whole then
 end
 
 for _, slice in ipairs(slices_of(b)) do
-  local d = disbursal(slice[1])
+  local d = sheet(slice[1])
   for _, run in ipairs(runs(d, slice[2], slice[3])) do
     put(d, run[1], run[2], run[3], b.id, 's', b.id)
   end

@@ -2,21 +2,21 @@
 -- KEYS[1]: {namespace}:state
 -- ARGV[1]: kind: disbursal, import or campaign
 -- ARGV[2]: name
--- ARGV[3]: then the references of disbursals to withdraw now
+-- ARGV[3]: then the sheets of the import or campaign to withdraw now
 -- Returns: {withdrawn, too late: on the wire, in doubt, or whatever the provider made of them}
 
 redis.call('HSETNX', key('cancelled'), ARGV[1] .. ' ' .. ARGV[2], now)
 local withdrawn, late = 0, 0
 
-local function withdraw(d)
-  for _, run in ipairs(runs(d, 1, d.n)) do
+local function withdraw(d, from, to)
+  for _, run in ipairs(runs(d, from, to)) do
     local holder = run[3] == 'q' and is_batch(run[4]) and batch(run[4])
     if holder and holder.attempt == 0 then dissolve(holder) end
   end
-  for _, run in ipairs(runs(d, 1, d.n)) do
+  for _, run in ipairs(runs(d, from, to)) do
     if run[3] == 'q' and not is_batch(run[4]) then cancel_run(d, run[1], run[2]) end
   end
-  for _, run in ipairs(runs(d, 1, d.n)) do
+  for _, run in ipairs(runs(d, from, to)) do
     local n = run[2] - run[1] + 1
     if run[3] == 'c' then
       withdrawn = withdrawn + n
@@ -26,9 +26,11 @@ local function withdraw(d)
   end
 end
 
+local found = ARGV[1] == 'disbursal' and find_disbursal(ARGV[2])
+if found then withdraw(sheet(found.sheet), found.before + 1, found.before + found.n) end
 for i = 3, #ARGV do
-  local d = disbursal(ARGV[i])
-  if d then withdraw(d) end
+  local d = sheet(ARGV[i])
+  if d then withdraw(d, 1, d.n) end
 end
 flush()
 return {withdrawn, late}

@@ -58,7 +58,7 @@ local taken, count, phones = {}, 0, nil
 local back = {}
 
 local function keep_back(list, d, from, to, place)
-  list[#list + 1] = d.ref .. ' ' .. from .. ' ' .. to .. ' ' .. place
+  list[#list + 1] = d.id .. ' ' .. from .. ' ' .. to .. ' ' .. place
 end
 
 local function take(d, from, to)
@@ -70,7 +70,7 @@ local function take(d, from, to)
   end
 end
 
--- phones_taken is built only when a second disbursal may bring a number twice.
+-- phones_taken is built only where another disbursal may bring a number twice.
 local function phones_taken()
   if phones then return phones end
   phones = {}
@@ -93,24 +93,35 @@ local function pick(d, from, to, place)
       if i > start then take(d, start, i - 1) end
       start = i + 1
       if blocked then
-        redis.call('RPUSH', key('held', provider), d.ref .. ' ' .. i .. ' ' .. i .. ' ' .. place)
+        redis.call('RPUSH', key('held', provider), d.id .. ' ' .. i .. ' ' .. i .. ' ' .. place)
       else
         keep_back(back, d, i, i, place)
       end
+    else
+      seen[phone] = true
     end
   end
   if to >= start then take(d, start, to) end
 end
 
 local function draw(d, from, to, place)
-  if cancelled(d) then
-    cancel_run(d, from, to)
-    return
-  end
   local last = math.min(to, from + most - count - 1)
   if last < to then keep_back(back, d, last + 1, to, place) end
   if last < from then return end
-  if doubt or #taken > 0 then pick(d, from, last, place) else take(d, from, last) end
+  owners_of(d)
+  local alone = #taken == 0 and d.owner[from] == d.owner[last]
+  if doubt or not alone then pick(d, from, last, place) else take(d, from, last) end
+end
+
+-- look draws a run, but for those who were cancelled meanwhile.
+local function look(d, from, to, place)
+  for _, part in ipairs(by_mark(d, from, to)) do
+    if part[3] then
+      cancel_run(d, part[1], part[2])
+    else
+      draw(d, part[1], part[2], place)
+    end
+  end
 end
 
 -- Entries are taken off the queue one by one, or as many at once as the last one was small.
@@ -123,12 +134,12 @@ while count < most and looked < 2 * most + 100 do
     if #popped == 0 then break end
   end
   looked = looked + 1
-  local ref, from, to, place = popped[at]:match('^(%S+) (%d+) (%d+) (%S+)$')
+  local id, from, to, place = popped[at]:match('^(%S+) (%d+) (%d+) (%S+)$')
   from, to = tonumber(from), tonumber(to)
   size = to - from + 1
-  local d = disbursal(ref)
+  local d = sheet(id)
   for _, run in ipairs(d and runs(d, from, to) or {}) do
-    if run[3] == 'q' and run[4] == place then draw(d, run[1], run[2], place) end
+    if run[3] == 'q' and run[4] == place then look(d, run[1], run[2], place) end
   end
 end
 for i = #popped, at + 1, -1 do redis.call('LPUSH', key('pending', provider), popped[i]) end
@@ -136,7 +147,7 @@ for i = #back, 1, -1 do redis.call('LPUSH', key('pending', provider), back[i]) e
 if count == 0 then return idle('empty', 0) end
 
 local slices = {}
-for i, t in ipairs(taken) do slices[i] = t[1].ref .. ' ' .. t[2] .. ' ' .. t[3] end
+for i, t in ipairs(taken) do slices[i] = t[1].id .. ' ' .. t[2] .. ' ' .. t[3] end
 local b = new_batch(token, provider, 'claimed', slices, count)
 for _, t in ipairs(taken) do
   for _, run in ipairs(runs(t[1], t[2], t[3])) do

@@ -11,7 +11,7 @@ unlock()
 local page, edge = ARGV[1], now - tonumber(ARGV[2])
 local forgotten, left = 0, {}
 
-local function forget(ref, d)
+local function forget(d)
   content_of(d)
   local gone = {key('forgotten')}
   local held = {key('pagebook', page)}
@@ -23,32 +23,34 @@ local function forget(ref, d)
     enter(gone, field .. STATUS[run[3]].name, n, sum)
     enter(held, field .. STATUS[run[3]].name, -n, -sum)
   end
-  redis.call('SET', key('digest', ref), redis.call('HGET', key('disbursal', ref), 'digest'),
-    'PX', ARGV[3])
-  redis.call('DEL', key('disbursal', ref))
-  for pos = 1, d.n do
-    redis.call('HDEL', key('earlier'), ref .. ' ' .. pos)
-    redis.call('SREM', key('overpaid'), ref .. ' ' .. pos)
+  for ref in d.refs:gmatch('(%S+) %d+') do
+    redis.call('SET', key('digest', ref), find_disbursal(ref).digest, 'PX', ARGV[3])
+    redis.call('DEL', key('disbursal', ref))
+    forgotten = forgotten + 1
   end
-  if d.import ~= '' then redis.call('LREM', key('importrefs', d.import), 1, ref) end
-  if d.campaign ~= '' then redis.call('LREM', key('campaignrefs', d.campaign), 1, ref) end
+  redis.call('DEL', key('sheet', d.id))
+  for pos = 1, d.n do
+    redis.call('HDEL', key('earlier'), d.id .. ' ' .. pos)
+    redis.call('SREM', key('overpaid'), d.id .. ' ' .. pos)
+  end
+  if d.import ~= '' then redis.call('LREM', key('importsheets', d.import), 1, d.id) end
+  if d.campaign ~= '' then redis.call('LREM', key('campaignsheets', d.campaign), 1, d.id) end
 end
 
-for _, ref in ipairs(redis.call('LRANGE', key('page', page), 0, -1)) do
-  local d = disbursal(ref)
-  local settled = d and tonumber(redis.call('HGET', key('disbursal', ref), 'settled') or now)
+for _, id in ipairs(redis.call('LRANGE', key('page', page), 0, -1)) do
+  local d = sheet(id)
+  local settled = d and tonumber(redis.call('HGET', key('sheet', id), 'settled') or now)
   if d and d.open == 0 and settled < edge then
-    forget(ref, d)
-    forgotten = forgotten + 1
+    forget(d)
   elseif d then
-    left[#left + 1] = ref
+    left[#left + 1] = id
   end
 end
 
 flush()
 if forgotten > 0 then
   redis.call('DEL', key('page', page))
-  for _, ref in ipairs(left) do redis.call('RPUSH', key('page', page), ref) end
+  for _, id in ipairs(left) do redis.call('RPUSH', key('page', page), id) end
 end
 if #left == 0 and tonumber(redis.call('HGET', KEYS[1], 'page')) ~= tonumber(page) then
   redis.call('DEL', key('pagebook', page))

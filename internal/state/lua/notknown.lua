@@ -11,6 +11,8 @@
 -- ARGV[9]: requests that may be on the wire
 -- ARGV[10]: ms from the first sending until overdue
 -- ARGV[11]: ms until the next query of an overdue batch
+-- ARGV[12]: when the batch was loaded to be asked about (ms, by the clock of Redis): an answer says
+--   nothing about what came after the question
 -- Returns: {decision, ring, ms until the next query}
 
 unlock()
@@ -41,18 +43,22 @@ if b.state == 'done' or b.state == 'returned' then
   return {'ask', 0, 0}
 end
 if b.state ~= 'doubt' or b.known == 1 then return ask(tonumber(ARGV[3])) end
-if b.missing == 0 then b.missing = now end
+local asked_at = math.min(now, tonumber(ARGV[12]))
+if b.missing == 0 then b.missing = asked_at end
 
-local free = b.missing + tonumber(ARGV[4])
-if b.refused == 0 then free = math.max(free, b.deadline + tonumber(ARGV[5])) end
-if now < free then return ask(math.max(1, math.min(tonumber(ARGV[3]), free - now))) end
+-- A request may arrive as long as the guard lasts, and the provider may take the settle delay from
+-- then on to know it.
+local since = b.missing
+if b.refused == 0 then since = math.max(since, b.deadline + tonumber(ARGV[5])) end
+local free = since + tonumber(ARGV[4])
+if asked_at < free then return ask(math.max(1, math.min(tonumber(ARGV[3]), free - now))) end
 
 -- doubtful_slices lists the stretches of members that are in doubt here, at most limit members from
 -- the skip-th on.
 local function doubtful_slices(skip, limit)
   local list, n = {}, 0
   for _, slice in ipairs(slices_of(b)) do
-    local d = disbursal(slice[1])
+    local d = sheet(slice[1])
     for _, run in ipairs(d and runs(d, slice[2], slice[3]) or {}) do
       if run[3] == 'd' and run[4] == b.id then
         local from = run[1] + math.min(skip, run[2] - run[1] + 1)
@@ -80,10 +86,10 @@ end
 -- withhold takes out who must not be sent again: the cancelled, and who was paid by another batch.
 local function withhold()
   for _, slice in ipairs(slices_of(b)) do
-    local d = disbursal(slice[1])
+    local d = sheet(slice[1])
     for _, run in ipairs(d and runs(d, slice[2], slice[3]) or {}) do
       for pos = run[1], run[3] == 'd' and run[4] == b.id and run[2] or 0 do
-        if cancelled(d) or #earlier(d, pos) > 0 then give_back(d, pos, pos) end
+        if withheld(d, pos) then give_back(d, pos, pos) end
       end
     end
   end
@@ -94,7 +100,7 @@ local function halve()
   local first, second = child(ARGV[7], 0, half), child(ARGV[8], half, b.n)
   for i, list in ipairs({first, second}) do
     for _, s in ipairs(list) do
-      put(disbursal(s[1]), s[2], s[3], 'd', b.id, 'q', ARGV[6 + i])
+      put(sheet(s[1]), s[2], s[3], 'd', b.id, 'q', ARGV[6 + i])
     end
     redis.call('RPUSH', key('ready', provider), ARGV[6 + i])
   end
@@ -107,7 +113,7 @@ local function our_fault()
   for _, id in ipairs(redis.call('ZRANGE', key('suspects', provider), 0, -1)) do
     local s = batch(id)
     for _, slice in ipairs(s and slices_of(s) or {}) do
-      local d = disbursal(slice[1])
+      local d = sheet(slice[1])
       for _, run in ipairs(d and runs(d, slice[2], slice[3]) or {}) do
         if run[3] == 'd' and run[4] == id then give_back(d, run[1], run[2]) end
       end

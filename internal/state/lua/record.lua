@@ -3,18 +3,19 @@
 -- ARGV[1]: batch
 -- ARGV[2]: attempt
 -- ARGV[3]: provider
--- ARGV[4]: slices of the batch, to restore it if this Redis has forgotten it
--- ARGV[5]: status code of an accepted recipient
--- ARGV[6]: verdict of all that follow not by position: accepted, rejected, unsent, unknown
--- ARGV[7]: its reason
--- ARGV[8]: its message
--- ARGV[9]: reason to pause the channel, or ''
--- ARGV[10]: ms that the provider asked us to wait, or 0
--- ARGV[11]: ms until the first status query; 0 if the provider cannot be asked
--- ARGV[12]: requests that may be on the wire
--- ARGV[13]: ms since the sending began
--- ARGV[14]: ms that the request might take
--- ARGV[15]: then per exception six values: position, verdict, reason, reference, message, and the
+-- ARGV[4]: slices of the batch, by sheets, to restore it if this Redis has forgotten it
+-- ARGV[5]: the same by references, for the case that it has forgotten a sheet, too
+-- ARGV[6]: status code of an accepted recipient
+-- ARGV[7]: verdict of all that follow not by position: accepted, rejected, unsent, unknown
+-- ARGV[8]: its reason
+-- ARGV[9]: its message
+-- ARGV[10]: reason to pause the channel, or ''
+-- ARGV[11]: ms that the provider asked us to wait, or 0
+-- ARGV[12]: ms until the first status query; 0 if the provider cannot be asked
+-- ARGV[13]: requests that may be on the wire
+-- ARGV[14]: ms since the sending began
+-- ARGV[15]: ms that the request might take
+-- ARGV[16]: then per exception six values: position, verdict, reason, reference, message, and the
 --   provider that takes the recipient should it be rejected, or ''
 -- Returns: {'recorded' or 'stale', accepted, rejected, returned, in doubt, {provider, ring, ...}}
 
@@ -24,19 +25,24 @@ local b = batch(id)
 local restored = not b
 if restored then
   b = new_batch(id, provider, 'sending', {ARGV[4]}, 0)
-  for _, slice in ipairs(slices_of(b)) do b.n = b.n + slice[3] - slice[2] + 1 end
+  local whole = true
+  for _, slice in ipairs(slices_of(b)) do
+    b.n = b.n + slice[3] - slice[2] + 1
+    whole = whole and sheet(slice[1])
+  end
+  if not whole then b.slices, b.cut = ARGV[5], nil end
 end
 if b.recorded == attempt then
   local replay = {'recorded'}
   for figure in b.result:gmatch('%d+') do replay[#replay + 1] = tonumber(figure) end
-  replay[6] = rings({[provider] = true}, tonumber(ARGV[12]))
+  replay[6] = rings({[provider] = true}, tonumber(ARGV[13]))
   return replay
 end
 
-local accepted_code = ARGV[5]
-local whole = {verdict = ARGV[6], reason = ARGV[7], reference = '', message = ARGV[8], next = ''}
-local exceptions, exceptional = {}, #ARGV >= 15
-for i = 15, #ARGV, 6 do
+local accepted_code = ARGV[6]
+local whole = {verdict = ARGV[7], reason = ARGV[8], reference = '', message = ARGV[9], next = ''}
+local exceptions, exceptional = {}, #ARGV >= 16
+for i = 16, #ARGV, 6 do
   exceptions[tonumber(ARGV[i]) + 1] = {verdict = ARGV[i + 1], reason = ARGV[i + 2],
     reference = ARGV[i + 3], message = ARGV[i + 4], next = ARGV[i + 5]}
 end
@@ -48,9 +54,9 @@ local forgotten = restored or b.attempt < attempt
 if forgotten then
   -- When it was sent decides what may follow, so the sender brings it along. Of a repetition nobody
   -- knows when the first one was: no third one within the time that the provider recognises it.
-  local began = now - tonumber(ARGV[13])
+  local began = now - tonumber(ARGV[14])
   if b.sent == 0 then b.sent = began - (attempt > 1 and traits(provider).resend or 0) end
-  b.deadline = math.max(b.deadline, began + tonumber(ARGV[14]))
+  b.deadline = math.max(b.deadline, began + tonumber(ARGV[15]))
 end
 if not stale then
   b.attempt = attempt
@@ -144,7 +150,7 @@ if not stale and whole.verdict == 'rejected' and whole.reason == 'batch_refused'
   if first then b.refused = 1 else b.known = 1 end
 end
 
--- remember keeps what is known about members whose disbursal this Redis has forgotten too; Accept
+-- remember keeps what is known about members whose disbursal this Redis has forgotten, too; Accept
 -- applies it when the disbursal comes again.
 local function remember(slice)
   for pos = slice[2], slice[3] do
@@ -152,15 +158,15 @@ local function remember(slice)
     local surely_not = first and (v.verdict == 'unsent'
       or (v.verdict == 'rejected' and b.refused == 0))
     if not surely_not then
-      local list = earlier({ref = slice[1]}, pos)
+      local list = earlier({id = slice[1]}, pos)
       list[#list + 1] = {id, v.verdict == 'accepted' and accepted_code or 'd', v.reference}
-      keep_earlier({ref = slice[1]}, pos, list)
+      keep_earlier({id = slice[1]}, pos, list)
     end
   end
 end
 
 for _, slice in ipairs(slices_of(b)) do
-  local d = disbursal(slice[1])
+  local d = sheet(slice[1])
   if not d and restored then remember(slice) end
   if d and not exceptional then
     judge(d, slice[2], slice[3], whole)
@@ -189,7 +195,7 @@ if not stale then
   if counts.doubt == b.n and b.known == 0 and traits(provider).resend > 0 then
     schedule(b, math.max(1, b.deadline + GUARD - now)) -- The moment when it may be repeated.
   else
-    schedule(b, tonumber(ARGV[11]))
+    schedule(b, tonumber(ARGV[12]))
   end
   if counts.accepted > 0 then
     b.known = 1
@@ -199,8 +205,8 @@ end
 local judged = counts.accepted + counts.rejected + handed
 if stale then
   -- What an older attempt met is old news about the channel.
-elseif ARGV[9] ~= '' then
-  pause(provider, ARGV[9], tonumber(ARGV[10]))
+elseif ARGV[10] ~= '' then
+  pause(provider, ARGV[10], tonumber(ARGV[11]))
 elseif whole.reason == 'duplicate' then
   resume(provider) -- The provider works; what is in doubt is an earlier sending.
 elseif unclear > 0 and judged + counts.returned == 0 then
@@ -215,4 +221,4 @@ elseif judged > 0 then
 end
 flush()
 return {stale and 'stale' or 'recorded', counts.accepted, counts.rejected, counts.returned,
-  counts.doubt, rings(touched, tonumber(ARGV[12]))}
+  counts.doubt, rings(touched, tonumber(ARGV[13]))}

@@ -3,7 +3,7 @@
 -- KEYS[1]: {namespace}:state
 -- ARGV[1]: provider
 -- ARGV[2]: requests that may be on the wire
--- ARGV[3]: then three values per recipient: reference, position, next provider
+-- ARGV[3]: then three values per recipient: sheet, position, next provider
 -- Returns: {moved, {provider, ring, ...}}
 
 local provider, moved, touched = ARGV[1], 0, {}
@@ -27,13 +27,13 @@ end
 
 local first = 3
 while ARGV[first] do
-  local ref, from, next = ARGV[first], tonumber(ARGV[first + 1]), ARGV[first + 2]
+  local id, from, next = ARGV[first], tonumber(ARGV[first + 1]), ARGV[first + 2]
   local to = from
-  while ARGV[first + 3] == ref and tonumber(ARGV[first + 4]) == to + 1
+  while ARGV[first + 3] == id and tonumber(ARGV[first + 4]) == to + 1
     and ARGV[first + 5] == next do
     first, to = first + 3, to + 1
   end
-  local d = disbursal(ref)
+  local d = sheet(id)
   for _, run in ipairs(d and runs(d, from, to) or {}) do
     if run[3] == 'q' and run[5] == provider and not is_batch(run[4]) then
       moved = moved + onward(d, run[1], run[2], next)

@@ -28,10 +28,17 @@ local function still_out(d, pos)
   return b and b.deadline + GUARD - now or 0
 end
 
+-- place_of finds the sheet and position of a recipient; false if there is none.
+local function place_of(ref, index)
+  local found = find_disbursal(ref)
+  if not found or index >= found.n then return false end
+  return sheet(found.sheet), found.before + index + 1
+end
+
 local named = {}
 for i = 6, #ARGV, 3 do
-  local d, pos = disbursal(ARGV[i]), tonumber(ARGV[i + 1]) + 1
-  local status, name = d and row(d, pos) or '?', ARGV[i] .. ' ' .. pos
+  local d, pos = place_of(ARGV[i], tonumber(ARGV[i + 1]))
+  local status, name = d and row(d, pos) or '?', ARGV[i] .. ' ' .. ARGV[i + 1]
   if not d or status ~= ARGV[i + 2] or named[name] or not open_to_people(d, pos) then
     return {'moved', ARGV[i], ARGV[i + 1], status}
   end
@@ -43,16 +50,16 @@ end
 
 local status, count = ARGV[1] == 'paid' and 'S' or 'f', 0
 for i = 6, #ARGV, 3 do
-  local d, pos = disbursal(ARGV[i]), tonumber(ARGV[i + 1]) + 1
+  local d, pos = place_of(ARGV[i], tonumber(ARGV[i + 1]))
   local old, place, provider = row(d, pos)
   settle(d, pos, status, place, 'person', '', ARGV[4])
   if traits(provider).callbacks then note_decision(d, pos, provider, place) end
-  redis.call('XADD', key('decisions'), '*', 'reference', d.ref, 'position', pos - 1,
+  redis.call('XADD', key('decisions'), '*', 'reference', ARGV[i], 'position', ARGV[i + 1],
     'batch', place, 'was', STATUS[old].name, 'word', ARGV[1], 'who', ARGV[3],
     'evidence', ARGV[4], 'resubmitted', ARGV[2], 'at', at_text())
   -- Who was paid by an earlier batch, or is cancelled, must not be sent again.
   local paid = status == 'f' and rejoin(d, pos)
-  if status == 'f' and ARGV[2] == '1' and not paid and not cancelled(d) then
+  if status == 'f' and ARGV[2] == '1' and not paid and not cancelled(d, pos) then
     local again = pending_place(provider)
     put(d, pos, pos, status, place, 'q', again)
     publish(d, pos, provider, 'q', again, true, 'person', '', ARGV[4])

@@ -3,7 +3,7 @@
 -- ARGV[1]: provider
 -- ARGV[2]: place of the first entry to look at, from 0
 -- ARGV[3]: most recipients to list
--- Returns: {place of the next entry to look at, or -1 at the end, {{reference, position, currency,
+-- Returns: {place of the next entry to look at, or -1 at the end, {{sheet, position, currency,
 --   campaign, lines}, ...}}
 
 local provider = ARGV[1]
@@ -15,13 +15,13 @@ local list, listed, stale, at = {}, 0, 0, 0
 -- look lists who is queued by an entry and may go elsewhere; it says whether the entry stands for
 -- anybody at all.
 local function look(entry)
-  local ref, first, last, place = entry:match('^(%S+) (%d+) (%d+) (%S+)$')
-  local d, live = disbursal(ref), false
+  local id, first, last, place = entry:match('^(%S+) (%d+) (%d+) (%S+)$')
+  local d, live = sheet(id), false
   for _, run in ipairs(d and runs(d, tonumber(first), tonumber(last)) or {}) do
     if run[3] == 'q' and run[4] == place then
       live = true
       if d.given == '' then
-        list[#list + 1] = {ref, run[1], d.currency, d.campaign, lines_of(d, run[1], run[2])}
+        list[#list + 1] = {id, run[1], d.currency, d.campaign, lines_of(d, run[1], run[2])}
         listed = listed + run[2] - run[1] + 1
       end
     end

@@ -23,7 +23,7 @@ for _, found in ipairs(people_out(ARGV[1], ARGV[3])) do
   local b = batch(place)
   content_of(d)
   if b and now - b.sent < DAY and d.amount[pos] == tonumber(ARGV[4]) and d.currency == ARGV[5] then
-    local field = d.ref .. ' ' .. pos .. ' ' .. b.id .. ' ' .. b.attempt
+    local field = d.id .. ' ' .. pos .. ' ' .. b.id .. ' ' .. b.attempt
     if not asked(field) then
       redis.call('HSET', answers, field, 1, question, 1)
       redis.call('PEXPIRE', answers, 2 * DAY)

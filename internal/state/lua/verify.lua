@@ -1,4 +1,4 @@
--- verify: recount the disbursals of one page against its book; page 0 sums the books of all pages.
+-- verify: recount the sheets of one page against its book; page 0 sums the books of all pages.
 -- KEYS[1]: {namespace}:state
 -- ARGV[1]: page, or 0
 -- Returns: {disbursals, recipients, {drift, as text, ...}}
@@ -45,15 +45,30 @@ local function balanced(what, figures)
   end
 end
 
+-- located counts the disbursals of a sheet, and checks that they are found there.
+local function located(d)
+  local before, count = 0, 0
+  for ref, n in d.refs:gmatch('(%S+) (%d+)') do
+    local found = find_disbursal(ref)
+    if not found or found.sheet ~= d.id or found.before ~= before or found.n ~= tonumber(n) then
+      drift[#drift + 1] = ref .. ' is not found where it is'
+    end
+    before, count = before + n, count + 1
+  end
+  if before ~= d.n then drift[#drift + 1] = d.refs:match('^%S+') .. ': recipients are missing' end
+  return count
+end
+
 local function recount(d, counted)
+  local name = 'sheet of ' .. d.refs:match('^%S+')
   content_of(d)
   local open, sum = 0, 0
   for _, run in ipairs(runs(d, 1, d.n)) do
     local status, n, money = STATUS[run[3]], run[2] - run[1] + 1, 0
     if not status then
-      drift[#drift + 1] = d.ref .. ': a recipient has no status'
+      drift[#drift + 1] = name .. ': a recipient has no status'
     elseif not run[5] then
-      drift[#drift + 1] = d.ref .. ': a recipient has no provider'
+      drift[#drift + 1] = name .. ': a recipient has no provider'
     else
       local field = run[5] .. ' ' .. d.currency .. ' '
       for i = run[1], run[2] do money = money + (d.amount[i] or 0) end
@@ -66,13 +81,13 @@ local function recount(d, counted)
     end
   end
   if #d.rows ~= d.n * WIDTH or #d.phone ~= d.n then
-    drift[#drift + 1] = d.ref .. ': recipients are missing'
+    drift[#drift + 1] = name .. ': recipients are missing'
   end
   if sum ~= d.sum then
-    drift[#drift + 1] = string.format('%s: holds %.0f, accepted %.0f', d.ref, sum, d.sum)
+    drift[#drift + 1] = string.format('%s: holds %.0f, accepted %.0f', name, sum, d.sum)
   end
   if open ~= d.open then
-    drift[#drift + 1] = string.format('%s: %.0f open, counted %.0f', d.ref, d.open, open)
+    drift[#drift + 1] = string.format('%s: %.0f open, counted %.0f', name, d.open, open)
   end
 end
 
@@ -85,13 +100,14 @@ if ARGV[1] == '0' then
   compare('all pages', counted, book(key('book')))
   balanced('all pages', book(key('book')))
 else
-  for _, ref in ipairs(redis.call('LRANGE', key('page', ARGV[1]), 0, -1)) do
-    local d = disbursal(ref)
+  for _, id in ipairs(redis.call('LRANGE', key('page', ARGV[1]), 0, -1)) do
+    local d = sheet(id)
     if d then
       recount(d, counted)
-      refs, recipients = refs + 1, recipients + d.n
+      recipients = recipients + d.n
+      refs = refs + located(d)
     else
-      drift[#drift + 1] = ref .. ': the disbursal is missing'
+      drift[#drift + 1] = 'sheet ' .. id .. ' is missing'
     end
   end
   compare('page ' .. ARGV[1], counted, book(key('pagebook', ARGV[1])))

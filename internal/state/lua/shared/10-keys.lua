@@ -3,18 +3,23 @@
 -- PROVIDERS (by name: code, asks, looks, resend, callbacks, climbs, patience, rate, burst).
 --
 -- KEYS[1] is always {namespace}:state. All keys share its hash tag, so one key routes a script; a
--- verb finds out which disbursals and batches it touches only while it runs, and names them here.
+-- verb finds out which sheets and batches it touches only while it runs, and names them here.
 --
 -- Two kinds of record carry the state:
---   disbursal:<reference>  HASH digest, head, content, rows, evidence, history, open
+--   sheet:<id>  HASH head, refs, content, rows, evidence, history, open, settled
+--       The recipients of disbursals that were accepted together and are alike in provider as
+--       given, currency, import and campaign. A position counts within the sheet, from 1.
 --       head      provider as given, currency, decimals, page, accepted (ms), recipients, sum,
 --                 import, campaign; tab separated, never changes
+--       refs      one line "reference recipients" per disbursal, never changes
 --       content   one line "phone amount" per recipient, in minor units, never changes
 --       rows      WIDTH characters per recipient: status code, provider code and place
 --       evidence  one line per recipient: at, reason, provider reference, message; tab separated
 --       history   one line per refusal that was failed over: position, at, provider, batch, reason,
 --                 message; tab separated
 --   batch:<id>  HASH, see BATCH_FIELDS
+-- And disbursal:<reference> STRING "digest sheet before recipients" says where a disbursal is:
+-- behind so many positions of that sheet.
 -- The place is where a recipient is: the id of its batch, or '+', the provider's code and the
 -- number of its pending entry.
 

@@ -3,7 +3,9 @@
 -- BATCH_FIELDS are the fields of a batch with their defaults, which are not stored; a field whose
 -- default is '0' is a number.
 --   state: ready, claimed, sending, doubt, open, done, returned     attempt: sendings begun
---   holder: token of the claimer    slices: lines "reference from to" in wire order    n: members
+--   holder: token of the claimer    n: members
+--   slices: lines "sheet from to" in wire order; or "@reference from to", with positions in that
+--     disbursal, where a Redis that forgot the sheet was told of the sending
 --   open, doubtful: members here that are not settled, that are in doubt
 --   sent: first BeginSend (ms)    deadline: of the request on the wire (ms)
 --   recorded: attempt whose answer is stored    result: what Record answered
@@ -52,34 +54,37 @@ local function new_batch(id, provider, state, slices, n)
   return b
 end
 
--- slices_of lists the slices of a batch: {reference, from, to, offset of its first member}.
+-- slices_of lists the slices of a batch: {sheet, from, to, offset of its first member}. One whose
+-- disbursal is still missing keeps "@reference", under which there is no sheet.
 local function slices_of(b)
   if b.cut then return b.cut end
   b.cut = {}
   local offset = 0
-  for ref, from, to in b.slices:gmatch('(%S+) (%d+) (%d+)') do
+  for id, from, to in b.slices:gmatch('(%S+) (%d+) (%d+)') do
+    local d = id:sub(1, 1) == '@' and find_disbursal(id:sub(2))
+    if d then id, from, to = d.sheet, d.before + from, d.before + to end
     from, to = tonumber(from), tonumber(to)
-    b.cut[#b.cut + 1] = {ref, from, to, offset}
+    b.cut[#b.cut + 1] = {id, from, to, offset}
     offset = offset + to - from + 1
   end
   return b.cut
 end
 
--- member finds the disbursal and position of a batch's member.
+-- member finds the sheet and position of a batch's member.
 local function member(b, index)
-  if not b.refs then
-    local refs, positions, n = {}, {}, 0
+  if not b.sheets then
+    local ids, positions, n = {}, {}, 0
     for _, slice in ipairs(slices_of(b)) do
       for pos = slice[2], slice[3] do
         n = n + 1
-        refs[n], positions[n] = slice[1], pos
+        ids[n], positions[n] = slice[1], pos
       end
     end
-    b.refs, b.positions = refs, positions
+    b.sheets, b.positions = ids, positions
   end
-  local ref = b.refs[index]
-  if not ref then return false end
-  return disbursal(ref), b.positions[index]
+  local id = b.sheets[index]
+  if not id then return false end
+  return sheet(id), b.positions[index]
 end
 
 local function is_batch(place) return place:sub(1, 1) ~= '+' end

@@ -2,11 +2,11 @@
 
 -- Providers that report by callback name a recipient by their own id or by phone number. These find
 -- who is meant:
---   out:<provider>        HASH  phone -> lines "reference position", while the recipient is on its
+--   out:<provider>        HASH  phone -> lines "sheet position", while the recipient is on its
 --                               way there
---   ids:<provider>:<day>  HASH  the provider's id -> "reference position batch", by the day when
+--   ids:<provider>:<day>  HASH  the provider's id -> "sheet position batch", by the day when
 --                               the id was learnt; a day is kept for DAYS days
---   decided:<provider>:<day>  HASH  phone -> lines "reference position batch" of sendings that a
+--   decided:<provider>:<day>  HASH  phone -> lines "sheet position batch" of sendings that a
 --                               person decided about on that day; kept as long
 local DAYS, DAY = 9, 86400000
 
@@ -19,13 +19,13 @@ local function note_out(d, provider, from, to, add)
   content_of(d)
   local out = key('out', provider)
   for pos = from, to do
-    local line = d.ref .. ' ' .. pos .. '\n'
-    local list = '\n' .. (redis.call('HGET', out, d.phone[pos]) or '')
-    local at, last = list:find('\n' .. line, 1, true) -- A whole line: references end alike.
+    local line = d.id .. ' ' .. pos .. '\n'
+    local list = redis.call('HGET', out, d.phone[pos]) or ''
+    local at, last = list:find(line, 1, true)
     if add and not at then
-      redis.call('HSET', out, d.phone[pos], list:sub(2) .. line)
+      redis.call('HSET', out, d.phone[pos], list .. line)
     elseif at and not add then
-      list = list:sub(2, at) .. list:sub(last + 1)
+      list = list:sub(1, at - 1) .. list:sub(last + 1)
       if list == '' then
         redis.call('HDEL', out, d.phone[pos])
       else
@@ -59,17 +59,17 @@ end
 local function note_id(d, pos, provider, place, id)
   if id == '' or not traits(provider).callbacks or not is_batch(place) then return end
   local ids = key('ids', provider .. ':' .. today())
-  redis.call('HSET', ids, id, d.ref .. ' ' .. pos .. ' ' .. place)
+  redis.call('HSET', ids, id, d.id .. ' ' .. pos .. ' ' .. place)
   of_day('ids', provider)
 end
 
--- by_id finds the disbursal, position and batch that a provider's id names.
+-- by_id finds the sheet, position and batch that a provider's id names.
 local function by_id(provider, id)
   for day = today(), today() - DAYS, -1 do
     local found = redis.call('HGET', key('ids', provider .. ':' .. day), id)
     if found then
-      local ref, pos, place = found:match('^(%S+) (%d+) (%S+)$')
-      return disbursal(ref), tonumber(pos), batch(place)
+      local id, pos, place = found:match('^(%S+) (%d+) (%S+)$')
+      return sheet(id), tonumber(pos), batch(place)
     end
   end
 end
@@ -79,34 +79,34 @@ end
 local function note_decision(d, pos, provider, place)
   content_of(d)
   local decided = key('decided', provider .. ':' .. today())
-  local line = d.ref .. ' ' .. pos .. ' ' .. place
+  local line = d.id .. ' ' .. pos .. ' ' .. place
   local list = redis.call('HGET', decided, d.phone[pos]) or ''
   redis.call('HSET', decided, d.phone[pos], list .. line .. '\n')
   of_day('decided', provider)
 end
 
--- decided_about lists the sendings to a number that a person decided about: {disbursal, position,
+-- decided_about lists the sendings to a number that a person decided about: {sheet, position,
 -- batch}.
 local function decided_about(provider, phone)
   local list, seen = {}, {}
   for day = today(), today() - DAYS, -1 do
     local text = redis.call('HGET', key('decided', provider .. ':' .. day), phone) or ''
     for line in text:gmatch('[^\n]+') do
-      local ref, pos, place = line:match('^(%S+) (%d+) (%S+)$')
-      if not seen[line] then list[#list + 1] = {disbursal(ref), tonumber(pos), batch(place)} end
+      local id, pos, place = line:match('^(%S+) (%d+) (%S+)$')
+      if not seen[line] then list[#list + 1] = {sheet(id), tonumber(pos), batch(place)} end
       seen[line] = true
     end
   end
   return list
 end
 
--- people_out lists who with that number is on the way to a provider: {disbursal, position, status,
+-- people_out lists who with that number is on the way to a provider: {sheet, position, status,
 -- place}.
 local function people_out(provider, phone)
   local list = {}
-  for ref, pos in (redis.call('HGET', key('out', provider), phone) or '')
+  for id, pos in (redis.call('HGET', key('out', provider), phone) or '')
     :gmatch('(%S+) (%d+)\n') do
-    local d = disbursal(ref)
+    local d = sheet(id)
     if d then
       local status, place = row(d, tonumber(pos))
       list[#list + 1] = {d, tonumber(pos), status, place}

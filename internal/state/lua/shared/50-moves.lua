@@ -18,7 +18,7 @@ local function count_in(place, status, count)
   if status == 'd' then b.doubtful = b.doubtful + count end
 end
 
--- put moves the recipients from..to of a disbursal, which all stand at (old, left), to (status,
+-- put moves the recipients from..to of a sheet, which all stand at (old, left), to (status,
 -- place). The books, the open counts, the numbers in doubt and the whereabouts follow. It is the
 -- only writer of rows.
 local function put(d, from, to, old, left, status, place)
@@ -48,7 +48,8 @@ end
 -- publish appends the result of one recipient that settled or was corrected.
 local function publish(d, pos, provider, status, place, corrected, reason, reference, message)
   content_of(d)
-  redis.call('XADD', key('results'), '*', 'reference', d.ref, 'phone_number', d.phone[pos],
+  owners_of(d)
+  redis.call('XADD', key('results'), '*', 'reference', d.owner[pos], 'phone_number', d.phone[pos],
     'amount', decimal(d.amount[pos], d.decimals), 'currency', d.currency,
     'provider', provider, 'status', STATUS[status].name, 'reason', reason,
     'provider_reference', reference, 'batch', is_batch(place) and place or '',
@@ -56,7 +57,7 @@ local function publish(d, pos, provider, status, place, corrected, reason, refer
     'corrected', corrected and 'true' or 'false', 'at', at_text())
 end
 
--- settle_all moves the recipients from..to of a disbursal, which all stand alike, and publishes
+-- settle_all moves the recipients from..to of a sheet, which all stand alike, and publishes
 -- those whom that settles or corrects. What was told of each is said(position): reason, reference,
 -- message.
 local function settle_all(d, from, to, status, place, said)
@@ -83,16 +84,37 @@ end
 
 local any_marks
 
-local function cancelled(d)
+-- marked says whether a disbursal carries a cancel mark: its own, its import's or its campaign's.
+local function marked(ref, import, campaign)
   if any_marks == nil then any_marks = redis.call('EXISTS', key('cancelled')) == 1 end
   if not any_marks then return false end
-  if d.cancelled == nil then
-    local marks = redis.call('HMGET', key('cancelled'), 'disbursal ' .. d.ref,
-      'import ' .. d.import, 'campaign ' .. d.campaign)
-    d.cancelled = marks[1] and true or (d.import ~= '' and marks[2] and true)
-      or (d.campaign ~= '' and marks[3] and true) or false
+  local marks = redis.call('HMGET', key('cancelled'), 'disbursal ' .. ref, 'import ' .. import,
+    'campaign ' .. campaign)
+  return marks[1] and true or (import ~= '' and marks[2] and true)
+    or (campaign ~= '' and marks[3] and true) or false
+end
+
+-- cancelled says the same of a recipient's.
+local function cancelled(d, pos)
+  if any_marks == false then return false end
+  owners_of(d)
+  local ref = d.owner[pos]
+  d.marks = d.marks or {}
+  if d.marks[ref] == nil then d.marks[ref] = marked(ref, d.import, d.campaign) end
+  return d.marks[ref]
+end
+
+-- by_mark cuts positions where cancelled recipients begin or end: {from, to, whether cancelled}.
+local function by_mark(d, from, to)
+  local list, start, mark = {}, from, cancelled(d, from)
+  for pos = from + 1, any_marks and to or from do
+    if cancelled(d, pos) ~= mark then
+      list[#list + 1] = {start, pos - 1, mark}
+      start, mark = pos, not mark
+    end
   end
-  return d.cancelled
+  list[#list + 1] = {start, to, mark}
+  return list
 end
 
 local function cancel_run(d, from, to)
@@ -105,11 +127,12 @@ end
 
 local function push_pending(d, from, to, place, head)
   redis.call(head and 'LPUSH' or 'RPUSH', key('pending', provider_at(place)),
-    d.ref .. ' ' .. from .. ' ' .. to .. ' ' .. place)
+    d.id .. ' ' .. from .. ' ' .. to .. ' ' .. place)
 end
 
--- EARLIER keeps what is learned about a recipient in a batch that it has left: field "reference
--- position", lines "batch code provider-reference".
+-- EARLIER keeps what is learned about a recipient in a batch that it has left: field "sheet
+-- position", lines "batch code provider-reference". While its disbursal is missing the field is
+-- "@reference position", with the position there.
 local any_earlier
 
 local function has_earlier()
@@ -120,7 +143,7 @@ end
 local function earlier(d, pos)
   local list = {}
   if not has_earlier() then return list end
-  local text = redis.call('HGET', key('earlier'), d.ref .. ' ' .. pos)
+  local text = redis.call('HGET', key('earlier'), d.id .. ' ' .. pos)
   for id, code, reference in (text or ''):gmatch('(%S+) (%S) ([^\n]*)\n') do
     list[#list + 1] = {id, code, reference}
   end
@@ -132,7 +155,7 @@ local LIVE = {a = true, p = true, j = true, r = true, u = true, S = true}
 
 -- keep_earlier stores the lines and says whether one of them is a second effect.
 local function keep_earlier(d, pos, list)
-  local field, text, over = d.ref .. ' ' .. pos, '', false
+  local field, text, over = d.id .. ' ' .. pos, '', false
   for _, e in ipairs(list) do
     text = text .. e[1] .. ' ' .. e[2] .. ' ' .. e[3] .. '\n'
     over = over or LIVE[e[2]] or false
@@ -174,14 +197,17 @@ end
 -- queue_at returns a run of recipients that surely were not sent to the queue of a provider, or to
 -- where an earlier batch shows them, or out, if they have been cancelled meanwhile.
 local function queue_at(d, from, to, provider, head)
-  if cancelled(d) then
-    cancel_run(d, from, to)
-  else
-    local place = pending_place(provider)
-    for _, run in ipairs(runs(d, from, to)) do
-      put(d, run[1], run[2], run[3], run[4], 'q', place)
+  for _, part in ipairs(by_mark(d, from, to)) do
+    local first, last = part[1], part[2]
+    if part[3] then
+      cancel_run(d, first, last)
+    else
+      local place = pending_place(provider)
+      for _, run in ipairs(runs(d, first, last)) do
+        put(d, run[1], run[2], run[3], run[4], 'q', place)
+      end
+      push_pending(d, first, last, place, head)
     end
-    push_pending(d, from, to, place, head)
   end
   if has_earlier() then
     for pos = from, to do rejoin(d, pos) end
@@ -204,7 +230,7 @@ local function hand_on(d, from, to, next, reason, message)
 end
 
 -- withheld says whether a recipient must not be sent again: cancelled, or seen in another batch.
-local function withheld(d, pos) return cancelled(d) or #earlier(d, pos) > 0 end
+local function withheld(d, pos) return cancelled(d, pos) or #earlier(d, pos) > 0 end
 
 -- dissolve gives the members of a batch back that has never begun to send.
 local function dissolve(b)
@@ -212,7 +238,7 @@ local function dissolve(b)
   redis.call('LREM', key('ready', b.provider), 0, b.id)
   b.state = 'returned'
   for _, slice in ipairs(slices_of(b)) do
-    local d = disbursal(slice[1])
+    local d = sheet(slice[1])
     for _, run in ipairs(d and runs(d, slice[2], slice[3]) or {}) do
       if run[3] == 'q' and run[4] == b.id then give_back(d, run[1], run[2]) end
     end
@@ -271,7 +297,7 @@ local function see(d, pos, b, status, reason, reference, message)
   return 0, new
 end
 
--- see_all merges facts with one status about the recipients from..to of a disbursal, told as in
+-- see_all merges facts with one status about the recipients from..to of a sheet, told as in
 -- settle_all. Returns how many moved, and how many second effects are new.
 local function see_all(d, from, to, b, status, said)
   local moved, over = 0, 0

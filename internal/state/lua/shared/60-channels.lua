@@ -155,7 +155,7 @@ local function clear_suspects(provider, edge)
     redis.call('ZREM', key('suspects', provider), id)
     local b = batch(id)
     for _, slice in ipairs(b and slices_of(b) or {}) do
-      local d = disbursal(slice[1])
+      local d = sheet(slice[1])
       for pos = slice[2], slice[3] do
         local status, place = row(d, pos)
         if place == id and status == 'd' then

@@ -47,7 +47,7 @@ local function flush_batch(b)
   end
 end
 
-local function flush_disbursal(d)
+local function flush_sheet(d)
   local fields = {}
   local function set(name, value)
     fields[#fields + 1] = name
@@ -60,13 +60,13 @@ local function flush_disbursal(d)
   end
   if d.recalled then set('history', table.concat(d.history)) end
   if d.told then set('evidence', table.concat(d.evidence, '\n')) end
-  if #fields > 0 then redis.call('HSET', key('disbursal', d.ref), unpack(fields)) end
+  if #fields > 0 then redis.call('HSET', key('sheet', d.id), unpack(fields)) end
 end
 
 -- flush writes everything that changed. Every verb that changes something ends with it.
 local function flush()
-  for _, d in pairs(disbursals) do
-    if d then flush_disbursal(d) end
+  for _, d in pairs(sheets) do
+    if d then flush_sheet(d) end
   end
   for _, b in pairs(batches) do
     if b then flush_batch(b) end
@@ -89,18 +89,20 @@ end
 local function describe(b)
   local slices = {}
   for _, slice in ipairs(slices_of(b)) do
-    local d, codes = disbursal(slice[1]), {}
+    local d, codes = sheet(slice[1]), {}
     if not d then -- Forgotten since: the positions of the others stay.
+      local name = slice[1]:sub(1, 1) == '@' and slice[1]:sub(2) or '?'
       slices[#slices + 1] = {slice[1], '', slice[2], '', ('-'):rep(slice[3] - slice[2] + 1), '', 0,
-        ''}
+        '', table.concat({name, slice[2], slice[3]}, ' ')}
     else
       for _, run in ipairs(runs(d, slice[2], slice[3])) do
         codes[#codes + 1] = (run[4] == b.id and run[3] or '-'):rep(run[2] - run[1] + 1)
       end
-      slices[#slices + 1] = {d.ref, d.currency, slice[2], lines_of(d, slice[2], slice[3]),
-        table.concat(codes), d.campaign, d.given == '' and 1 or 0, ids_of(b, d, slice)}
+      slices[#slices + 1] = {d.id, d.currency, slice[2], lines_of(d, slice[2], slice[3]),
+        table.concat(codes), d.campaign, d.given == '' and 1 or 0, ids_of(b, d, slice),
+        names_of(d, slice[2], slice[3])}
     end
   end
   return {b.id, b.provider, b.state, b.attempt, b.polls, b.parent, b.refused, b.open,
-    b.sent > 0 and now - b.sent or 0, b.why, slices}
+    b.sent > 0 and now - b.sent or 0, b.why, slices, now}
 end

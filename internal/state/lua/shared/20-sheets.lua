@@ -1,25 +1,63 @@
--- Disbursals --------------------------------------------------------------------------------------
+-- Sheets ------------------------------------------------------------------------------------------
 
-local disbursals = {}
+local sheets = {}
 
-local function disbursal(ref)
-  local d = disbursals[ref]
+-- sheet reads a sheet; false if there is none under that id.
+local function sheet(id)
+  local d = sheets[id]
   if d ~= nil then return d end
-  local v = redis.call('HMGET', key('disbursal', ref), 'head', 'rows', 'open', 'content')
+  local v = redis.call('HMGET', key('sheet', id), 'head', 'rows', 'open', 'content', 'refs')
   if not v[1] then
-    disbursals[ref] = false
+    sheets[id] = false
     return false
   end
   local given, currency, decimals, page, at, n, sum, import, campaign = v[1]:match(
     '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$')
   d = {
-    ref = ref, given = given, currency = currency, decimals = tonumber(decimals),
+    id = id, given = given, currency = currency, decimals = tonumber(decimals),
     page = page, at = tonumber(at), n = tonumber(n), sum = tonumber(sum), import = import,
-    campaign = campaign, rows = v[2], open = tonumber(v[3]), content = v[4],
+    campaign = campaign, rows = v[2], open = tonumber(v[3]), content = v[4], refs = v[5],
     group = table.concat({currency, page, import, campaign}, '\t'),
   }
-  disbursals[ref] = d
+  sheets[id] = d
   return d
+end
+
+-- find_disbursal says where a disbursal is: {digest, sheet, positions before it there, recipients}.
+local function find_disbursal(ref)
+  local text = redis.call('GET', key('disbursal', ref))
+  if not text then return nil end
+  local digest, id, before, n = text:match('^(%S+) (%S+) (%d+) (%d+)$')
+  return {digest = digest, sheet = id, before = tonumber(before), n = tonumber(n)}
+end
+
+-- owners_of fills, by position, d.owner with the reference of the disbursal and d.before with the
+-- positions before it.
+local function owners_of(d)
+  if d.owner then return d end
+  local owner, before, pos = {}, {}, 0
+  for ref, n in d.refs:gmatch('(%S+) (%d+)') do
+    local last = pos + n
+    for i = pos + 1, last do owner[i], before[i] = ref, pos end
+    pos = last
+  end
+  d.owner, d.before = owner, before
+  return d
+end
+
+-- names_of lists whom the positions from..to are, as lines "reference from to" with positions in
+-- their disbursals.
+local function names_of(d, from, to)
+  owners_of(d)
+  local lines, start = {}, from
+  for pos = from + 1, to + 1 do
+    if pos > to or d.owner[pos] ~= d.owner[start] then
+      local before = d.before[start]
+      lines[#lines + 1] = d.owner[start] .. ' ' .. start - before .. ' ' .. pos - 1 - before
+      start = pos
+    end
+  end
+  return table.concat(lines, '\n')
 end
 
 -- content_of fills d.phone and d.amount, by position.
@@ -53,11 +91,11 @@ local function sum_of(d, from, to)
   return sum
 end
 
--- evidence_of returns the evidence lines of a disbursal, by position; '' where there is none.
+-- evidence_of returns the evidence lines of a sheet, by position; '' where there is none.
 local function evidence_of(d)
   if d.evidence then return d.evidence end
   d.evidence = {}
-  local text = redis.call('HGET', key('disbursal', d.ref), 'evidence')
+  local text = redis.call('HGET', key('sheet', d.id), 'evidence')
   if text then
     for line in (text .. '\n'):gmatch('([^\n]*)\n') do d.evidence[#d.evidence + 1] = line end
   end
@@ -70,12 +108,12 @@ local function write_evidence(d, pos, reason, reference, message)
   d.told = true
 end
 
--- history_of returns the history of a disbursal, line by line, and fills d.been with "position
+-- history_of returns the history of a sheet, line by line, and fills d.been with "position
 -- provider" of them.
 local function history_of(d)
   if d.history then return d.history end
   d.history, d.been = {}, {}
-  local text = redis.call('HGET', key('disbursal', d.ref), 'history')
+  local text = redis.call('HGET', key('sheet', d.id), 'history')
   for line in (text or ''):gmatch('[^\n]*\n') do
     d.history[#d.history + 1] = line
     local pos, provider = line:match('^(%d+)\t%d+\t([^\t]*)')

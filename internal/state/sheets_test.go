@@ -1,0 +1,439 @@
+package state_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/airtime"
+	"tuma/internal/state"
+)
+
+// Disbursals that are accepted together share a sheet. Nothing of that may be seen from outside.
+func TestSheets(t *testing.T) {
+	t.Parallel()
+	tell(t, map[string]story{
+		"each disbursal is its own":            sheetsAreNotSeen,
+		"one of them is cancelled":             sheetWithACancelledOne,
+		"one is cancelled while claimed":       sheetCancelledWhileClaimed,
+		"a number twice makes two batches":     sheetWithANumberTwice,
+		"a reference twice":                    sheetWithAReferenceTwice,
+		"others are others":                    sheetsOfOthers,
+		"more than a batch":                    sheetInParts,
+		"people decide about one":              sheetDecided,
+		"forgotten, and brought again as was":  sheetForgotten,
+		"forgotten, and brought again apart":   sheetForgottenAndApart,
+		"forgotten, brought again before that": sheetForgottenAndBack,
+		"retired together":                     sheetRetired,
+		"not with an open one":                 sheetRetiredWithAnOpenOne,
+		"neighbours hear their own":            neighboursHearTheirOwn,
+		"neighbours with a gap":                neighboursWithAGap,
+		"places are new":                       placesAreNew,
+	})
+}
+
+// three are disbursals of two recipients each.
+func three() []state.Disbursal {
+	return []state.Disbursal{shifted("a", 0, 2), shifted("b", 2, 2), shifted("c", 4, 2)}
+}
+
+// all is where the recipients of several disbursals stand.
+func (g *stage) all(refs ...string) (list []string) {
+	for _, ref := range refs {
+		for _, r := range rows(g.t, g.s, ref) {
+			require.Equal(g.t, ref, r.Reference)
+			list = append(list, r.Status.String())
+		}
+	}
+	return list
+}
+
+func sheetsAreNotSeen(g *stage) {
+	g.accept(three()...)
+	b := g.begin(lipad)
+	require.Len(g.t, b.Members, 6)
+	require.Equal(g.t, []string{"a", "b", "b", "c"}, []string{
+		b.Members[1].Reference, b.Members[2].Reference, b.Members[3].Reference, b.Members[4].Reference,
+	})
+	g.record(b, airtime.Accepted, "")
+	observe(g.t, g.s, b.ID, airtime.Successful, 2, 3)
+	observe(g.t, g.s, b.ID, airtime.Failed, 5)
+	require.Equal(g.t, []string{
+		"submitted", "submitted", "successful", "successful", "submitted", "failed",
+	}, g.all("a", "b", "c"))
+	require.Equal(g.t, []string{"254700000002", "254700000003"}, []string{
+		rows(g.t, g.s, "b")[0].Phone.Digits(), rows(g.t, g.s, "b")[1].Phone.Digits(),
+	})
+	require.Equal(g.t, map[string][]string{
+		"b 254700000002": {"successful"}, "b 254700000003": {"successful"},
+		"c 254700000005": {"failed"},
+	}, results(g.t, g.s))
+	sum, err := g.s.Summarize(background, state.KindDisbursal, "b")
+	require.NoError(g.t, err)
+	require.True(g.t, sum.Settled)
+	require.Equal(g.t, int64(2), sum.Recipients)
+	audit, err := g.s.Verify(background, nil)
+	require.NoError(g.t, err)
+	require.Equal(g.t, []int{3, 6}, []int{audit.Disbursals, audit.Recipients})
+}
+
+func (g *stage) cancel(ref string) state.Withdrawal {
+	got, err := g.s.Cancel(background, state.KindDisbursal, ref)
+	require.NoError(g.t, err)
+	return got
+}
+
+func sheetWithACancelledOne(g *stage) {
+	g.accept(three()...)
+	require.Equal(g.t, state.Withdrawal{Withdrawn: 2}, g.cancel("b"))
+	b := g.begin(lipad)
+	require.Len(g.t, b.Members, 4)
+	g.record(b, airtime.Unsent, airtime.ReasonConnect)
+	require.Equal(g.t, state.Withdrawal{Withdrawn: 2}, g.cancel("c"))
+	require.Equal(g.t, []string{
+		"queued", "queued", "cancelled", "cancelled", "cancelled", "cancelled",
+	}, g.all("a", "b", "c"))
+	require.Len(g.t, g.begin(lipad).Members, 2)
+}
+
+// The mark stands while the others are claimed, sent, given back and claimed again.
+func sheetCancelledWhileClaimed(g *stage) {
+	g.accept(three()...)
+	b := g.begin(lipad)
+	require.Equal(g.t, state.Withdrawal{TooLate: 2}, g.cancel("b"))
+	g.record(b, airtime.Unsent, airtime.ReasonConnect)
+	require.Equal(g.t, []string{
+		"queued", "queued", "cancelled", "cancelled", "queued", "queued",
+	}, g.all("a", "b", "c"))
+	again, holder := g.claim(lipad, 1000)
+	require.Len(g.t, again.Members, 4)
+	require.Equal(g.t, state.Withdrawal{Withdrawn: 2}, g.cancel("a"))
+	g.refused(again, holder, "moved")
+	require.Len(g.t, g.begin(lipad).Members, 2)
+}
+
+func sheetWithANumberTwice(g *stage) {
+	g.accept(shifted("a", 0, 2), shifted("b", 1, 2), shifted("c", 1, 1))
+	for _, n := range []int{3, 1, 1} {
+		b := g.begin(lipad)
+		require.Len(g.t, b.Members, n)
+		g.record(b, airtime.Accepted, "")
+	}
+	g.idle(lipad, state.IdleEmpty)
+}
+
+func sheetWithAReferenceTwice(g *stage) {
+	got, err := g.s.Accept(background, []state.Disbursal{
+		shifted("a", 0, 2), shifted("a", 0, 2), shifted("a", 1, 2), shifted("b", 1, 1),
+	})
+	require.NoError(g.t, err)
+	want := []state.Outcome{state.Accepted, state.Same, state.Conflict, state.Accepted}
+	require.Equal(g.t, want, got.Outcomes)
+	require.Equal(g.t, int64(3), g.sum(lipad, "requested"))
+	got, err = g.s.Accept(background, []state.Disbursal{
+		shifted("c", 1, 1), shifted("b", 1, 1), shifted("a", 0, 2),
+	})
+	require.NoError(g.t, err)
+	require.Equal(g.t, []state.Outcome{state.Accepted, state.Same, state.Same}, got.Outcomes)
+}
+
+// The outcomes come in the order in which the disbursals were given, however they are grouped.
+func sheetsOfOthers(g *stage) {
+	blue, red := shifted("a", 0, 1), shifted("b", 1, 1)
+	blue.Campaign, red.Campaign = "blue", "red"
+	g.accept(blue, red)
+	g.cancel("z")
+	also := shifted("c", 2, 1)
+	also.Campaign = "blue"
+	got, err := g.s.Accept(background, []state.Disbursal{
+		also, red, named(shifted("d", 3, 1), quicksms), blue, shifted("z", 4, 1),
+	})
+	require.NoError(g.t, err)
+	require.Equal(g.t, []state.Outcome{
+		state.Accepted, state.Same, state.Accepted, state.Same, state.Cancelled,
+	}, got.Outcomes)
+	withdrawn, err := g.s.Cancel(background, state.KindCampaign, "blue")
+	require.NoError(g.t, err)
+	require.Equal(g.t, state.Withdrawal{Withdrawn: 2}, withdrawn)
+	require.Equal(g.t, []string{"cancelled", "queued", "cancelled", "queued"},
+		g.all("a", "b", "c", "d"))
+}
+
+// Who is taken off the queue and not drawn goes back to where it was.
+func sheetInParts(g *stage) {
+	for i, n := range []int{1, 3, 1, 1, 2} {
+		g.accept(shifted(string(rune('a'+i)), 10*i, n))
+	}
+	var order []string
+	for range 3 {
+		b, _ := g.claim(lipad, 3)
+		for _, m := range b.Members {
+			order = append(order, m.Reference)
+		}
+	}
+	require.Equal(g.t, []string{"a", "b", "b", "b", "c", "d", "e", "e"}, order)
+}
+
+func sheetDecided(g *stage) {
+	g.accept(through(shifted("a", 0, 1), quicksms), through(shifted("b", 1, 2), quicksms))
+	b := g.begin(quicksms)
+	g.record(b, airtime.Unknown, airtime.ReasonTimeout)
+	g.c.pass(time.Hour)
+	rest := g.begin(quicksms)
+	g.record(rest, airtime.Unknown, airtime.ReasonTimeout)
+	g.c.pass(time.Hour)
+	resolve(g.t, g.s, state.Word{Paid: true}, rows(g.t, g.s, "b")[0])
+	resolve(g.t, g.s, state.Word{Resubmit: true}, g.row("a"))
+	require.Equal(g.t, []string{"queued", "successful", "queued"}, g.all("a", "b"))
+	list, err := g.s.Client().XRange(background, g.s.Key("decisions", ""), "-", "+").Result()
+	require.NoError(g.t, err)
+	require.Equal(g.t, []any{"b", "0", "a", "0"}, []any{
+		list[0].Values["reference"], list[0].Values["position"], list[1].Values["reference"],
+		list[1].Values["position"],
+	})
+}
+
+// sendForgotten lets Redis forget three disbursals with their sending.
+func (g *stage) sendForgotten() *state.Batch {
+	g.accept(someone("first", sozuri))
+	before := dumps(g.t, g.s)
+	g.accept(three()...)
+	b := g.begin(lipad)
+	g.forgets(before)
+	return b
+}
+
+func sheetForgotten(g *stage) {
+	b := g.sendForgotten()
+	require.Zero(g.t, g.record(b, airtime.Accepted, ""))
+	g.accept(three()...)
+	observe(g.t, g.s, b.ID, airtime.Successful, 0, 3, 4)
+	require.Equal(g.t, []string{
+		"successful", "submitted", "submitted", "successful", "successful", "submitted",
+	}, g.all("a", "b", "c"))
+	g.idle(lipad, state.IdleEmpty)
+}
+
+func sheetForgottenAndApart(g *stage) {
+	b := g.sendForgotten()
+	g.record(b, airtime.Accepted, "")
+	g.accept(shifted("x", 9, 1), shifted("c", 4, 2))
+	g.accept(shifted("b", 2, 2), shifted("a", 0, 2))
+	require.Equal(g.t, []string{
+		"submitted", "submitted", "submitted", "submitted", "submitted", "submitted", "queued",
+	}, g.all("a", "b", "c", "x"))
+	observe(g.t, g.s, b.ID, airtime.Successful, 0, 3, 4)
+	require.Equal(g.t, []string{
+		"successful", "submitted", "submitted", "successful", "successful", "submitted",
+	}, g.all("a", "b", "c"))
+	require.Len(g.t, g.begin(lipad).Members, 1)
+	loaded, err := g.s.Load(background, b.ID)
+	require.NoError(g.t, err)
+	require.Equal(g.t, []any{3, "b", "254700000003"}, []any{
+		loaded.Open, loaded.Members[3].Reference, loaded.Members[3].Phone.Digits(),
+	})
+}
+
+func sheetForgottenAndBack(g *stage) {
+	b := g.sendForgotten()
+	g.accept(shifted("c", 4, 2), shifted("x", 9, 1), shifted("a", 0, 2))
+	other, holder := g.claim(lipad, 1000)
+	require.Len(g.t, other.Members, 5)
+	g.record(b, airtime.Unknown, airtime.ReasonTimeout)
+	g.refused(other, holder, "moved")
+	require.Equal(g.t, []string{"in_doubt", "in_doubt", "in_doubt", "in_doubt", "queued"},
+		g.all("a", "c", "x"))
+	g.accept(shifted("b", 2, 2))
+	require.Equal(g.t, []string{"in_doubt", "in_doubt"}, g.all("b"))
+	require.Len(g.t, g.begin(lipad).Members, 1)
+}
+
+// A sheet is kept as long as one of its disbursals is open.
+func sheetRetired(g *stage) {
+	g.accept(three()...)
+	b := g.begin(lipad)
+	g.record(b, airtime.Accepted, "")
+	observe(g.t, g.s, b.ID, airtime.Successful, 0, 1, 2, 3, 4)
+	forgets := func() int {
+		g.c.pass(91 * 24 * time.Hour)
+		n, err := g.s.Forget(background, 10)
+		require.NoError(g.t, err)
+		return n
+	}
+	require.Zero(g.t, forgets())
+	observe(g.t, g.s, b.ID, airtime.Failed, 5)
+	require.Equal(g.t, 3, forgets())
+	_, err := g.s.KindOf(background, "b")
+	require.ErrorIs(g.t, err, state.ErrNotFound)
+	got, err := g.s.Accept(background, []state.Disbursal{
+		shifted("b", 2, 2), shifted("c", 4, 1), shifted("d", 0, 1),
+	})
+	require.NoError(g.t, err)
+	require.Equal(g.t, []state.Outcome{state.Same, state.Conflict, state.Accepted}, got.Outcomes)
+}
+
+// sheetMutations are breaks of how sheets are kept apart, and the story that notices each.
+var sheetMutations = map[string]struct {
+	mutation
+	noticedBy story
+}{
+	"results name the first disbursal": {
+		mutation{"", "'reference', d.owner[pos],", "'reference', d.owner[1],"}, sheetsAreNotSeen,
+	},
+	"positions count within the disbursal": {
+		mutation{"", "owner[i], before[i] = ref, pos", "owner[i], before[i] = ref, 0"},
+		sheetForgottenAndApart,
+	},
+	"neighbours are told the first one's news": {
+		mutation{"observe", "local fact = first + 5 * (pos - from)", "local fact = first"},
+		neighboursHearTheirOwn,
+	},
+	"news of neighbours goes astray": {
+		mutation{"observe", "if other ~= d or pos ~= to + 1 then", "if other ~= d then"},
+		neighboursWithAGap,
+	},
+	"a cancel withdraws the sheet": {
+		mutation{
+			"cancel", "withdraw(sheet(found.sheet), found.before + 1, found.before + found.n)",
+			"withdraw(sheet(found.sheet), 1, sheet(found.sheet).n)",
+		},
+		sheetWithACancelledOne,
+	},
+	"a mark counts for the sheet": {
+		mutation{"", "local ref = d.owner[pos]\n  d.marks", "local ref = d.owner[d.n - 2]\n  d.marks"},
+		sheetCancelledWhileClaimed,
+	},
+	"the cancelled come back with the others": {
+		mutation{"", "for pos = from + 1, any_marks and to or from do", "for pos = from + 1, from do"},
+		sheetCancelledWhileClaimed,
+	},
+	"a batch takes a number twice from one sheet": {
+		mutation{"claim", "else\n      seen[phone] = true\n", "\n"}, sheetWithANumberTwice,
+	},
+	"a sheet is never picked from": {
+		mutation{
+			"claim", "local alone = #taken == 0 and d.owner[from] == d.owner[last]",
+			"local alone = #taken == 0",
+		},
+		sheetWithANumberTwice,
+	},
+	"a reference is taken twice at once": {
+		mutation{"accept", "or group.taken[new.ref]", ""}, sheetWithAReferenceTwice,
+	},
+	"who was popped is lost": {
+		mutation{"claim", "for i = #popped, at + 1, -1 do", "for i = #popped, at + 2, -1 do"},
+		sheetInParts,
+	},
+	"who was popped goes to the end": {
+		mutation{
+			"claim", "redis.call('LPUSH', key('pending', provider), popped[i])",
+			"redis.call('RPUSH', key('pending', provider), popped[i])",
+		},
+		sheetInParts,
+	},
+	"places are given out twice": {
+		mutation{"", "if places then redis.call('HSET', KEYS[1], 'places', places) end", ""},
+		placesAreNew,
+	},
+	"a person decides about the neighbour": {
+		mutation{
+			"resolve", "return sheet(found.sheet), found.before + index + 1",
+			"return sheet(found.sheet), index + 1",
+		},
+		sheetDecided,
+	},
+	"a forgotten sheet is looked for by itself": {
+		mutation{"record", "if not whole then b.slices, b.cut = ARGV[5], nil end", ""},
+		sheetForgottenAndApart,
+	},
+	"a forgotten disbursal is not found again": {
+		mutation{"", "if d then id, from, to = d.sheet, d.before + from, d.before + to end", ""},
+		sheetForgottenAndBack,
+	},
+	"what was remembered is not recalled": {
+		mutation{"accept", "if has_earlier() then recall(group, id) end", ""}, sheetForgotten,
+	},
+	"what was remembered goes to the neighbour": {
+		mutation{"accept", "rejoin(d, new.before + i)", "rejoin(d, i)"}, sheetForgottenAndApart,
+	},
+	"a sheet is retired with an open one": {
+		mutation{
+			"forget", "if d and d.open == 0 and settled < edge then",
+			"if d and settled < edge then",
+		},
+		sheetRetiredWithAnOpenOne,
+	},
+	"only the first one's digest is kept": {
+		mutation{
+			"forget", "redis.call('SET', key('digest', ref), find",
+			"redis.call('SET', key('digest', d.refs:match('^%S+')), find",
+		},
+		sheetRetired,
+	},
+	"digests of the forgotten are not looked at": {
+		mutation{
+			"accept", "local forgetting = redis.call('EXISTS', key('forgotten')) == 1",
+			"local forgetting = false",
+		},
+		sheetRetired,
+	},
+}
+
+// Neighbours with one status have reasons, ids and messages of their own.
+func neighboursHearTheirOwn(g *stage) {
+	g.accept(disbursal("a", 3))
+	b := g.begin(lipad)
+	g.record(b, airtime.Accepted, "")
+	var told []state.Observation
+	for i, message := range []string{"one", "two", "three"} {
+		told = append(told, state.Observation{
+			Position: i, Status: airtime.Failed, Reason: airtime.ReasonProvider,
+			ProviderReference: "id " + message, Message: message,
+		})
+	}
+	got, err := g.s.Observe(background, b.ID, told, true, rhythm(0))
+	require.NoError(g.t, err)
+	require.Equal(g.t, []int{3, 3, 0}, []int{got.Changed, got.Settled, got.Open})
+	for i, r := range rows(g.t, g.s, "a") {
+		require.Equal(g.t, []string{"id " + told[i].Message, told[i].Message},
+			[]string{r.ProviderReference, r.Message})
+	}
+}
+
+func neighboursWithAGap(g *stage) {
+	g.accept(disbursal("a", 4))
+	b := g.begin(lipad)
+	g.record(b, airtime.Accepted, "")
+	observe(g.t, g.s, b.ID, airtime.Successful, 2, 0, 3)
+	require.Equal(g.t, []string{"successful", "submitted", "successful", "successful"}, g.all("a"))
+}
+
+// placesAreNew: an entry that stands for nobody any more must never stand for somebody again.
+func placesAreNew(g *stage) {
+	g.accept(disbursal("a", 2))
+	g.record(g.begin(lipad), airtime.Unsent, airtime.ReasonConnect)
+	g.accept(shifted("b", 2, 1))
+	list, err := g.s.Client().LRange(background, g.s.Key("pending", lipad), 0, -1).Result()
+	require.NoError(g.t, err)
+	places := map[string]bool{}
+	for _, entry := range list {
+		place := entry[len(entry)-36:]
+		require.False(g.t, places[place], "%s is given out twice", place)
+		places[place] = true
+	}
+	require.Len(g.t, places, 2)
+}
+
+// A disbursal that has settled long ago keeps its sheet, while its neighbour is open again.
+func sheetRetiredWithAnOpenOne(g *stage) {
+	g.accept(three()...)
+	b := g.begin(lipad)
+	g.record(b, airtime.Refused, airtime.ReasonRefused)
+	observe(g.t, g.s, b.ID, airtime.Processing, 5)
+	require.Equal(g.t, []string{"rejected", "processing"}, g.all("c"))
+	g.c.pass(91 * 24 * time.Hour)
+	n, err := g.s.Forget(background, 10)
+	require.NoError(g.t, err)
+	require.Zero(g.t, n)
+}
