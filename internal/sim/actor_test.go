@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing/synctest"
 	"time"
@@ -30,6 +31,11 @@ const (
 	hangsAfter
 	// hangsLate: the same, and the provider gets to the request only then, within the guard.
 	hangsLate
+	// breaksLate: an error comes back at once, and the provider gets to the request as late.
+	breaksLate
+	// doubled: something on the way repeats the request at once, and only the second answer comes
+	// back.
+	doubled
 	// diesBefore and diesAfter: the process ends there.
 	diesBefore
 	diesAfter
@@ -39,7 +45,8 @@ func (f fate) String() string {
 	return [...]string{
 		"", " FAILS", " happens, REPLY LOST", " happens, REPLY LOST, to be REPEATED",
 		" HANGS and never arrives", " happens, then HANGS",
-		" HANGS and arrives LATE", ": the process DIES before it",
+		" HANGS and arrives LATE", " BREAKS and arrives LATE", " arrives TWICE",
+		": the process DIES before it",
 		" happens, and the process DIES",
 	}[f]
 }
@@ -131,8 +138,13 @@ func (a *actor) carryOut(ctx context.Context, name string, f fate, run func() er
 	case hangsLate:
 		a.w.delay(ctx, run)
 		return a.hang(ctx)
+	case breaksLate:
+		a.w.delay(ctx, run)
+		return errBroken
 	}
+	a.w.stage.doubling.Store(f == doubled)
 	err := a.w.effect(run)
+	a.w.stage.doubling.Store(false)
 	switch f {
 	case replyLost:
 		return errBroken
@@ -187,6 +199,9 @@ func (w *world) decide(c *call, f fate) {
 	c.decide <- f
 	synctest.Wait()
 	w.current = nil
+	if strings.HasPrefix(c.name, "cancel") {
+		w.noteMarks()
+	}
 	if c.a.dead.Load() {
 		w.kill(c.a)
 	}

@@ -26,7 +26,7 @@ func (w *world) callBack(c chance, p *pod) {
 	if c.hit(0.4) && entry.Provider != sozuri {
 		code = one(c, 600, 601) // Old news.
 	}
-	if forged := c.hit(0.1) && entry.Provider != sozuri; forged && !w.trustLipad {
+	if forged := c.hit(w.forged) && entry.Provider != sozuri; forged && !w.trustLipad {
 		code = one(c, 602, 603) // Whatever it says, the provider is asked.
 	}
 	w.deliver(p, entry, code, c.hit(0.3))

@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -15,9 +16,17 @@ import (
 const (
 	// afterwards is how long everything may take to settle once all faults are over.
 	afterwards = 3 * time.Hour
+	// lively is how long most things go on; from then on it is enough to look now and then.
+	lively = 4 * time.Minute
+	// rhythm is the most that lies between two queries about a batch before patience ends.
+	rhythm = 10 * time.Minute
 	// patience is longer than any provider's.
 	patience = 73 * time.Hour
 )
+
+// soon is when a query that a callback has brought forward comes at the latest: it may correct
+// somebody who is settled.
+const soon = 5 * time.Second
 
 // turningPoint is the line of the story where all faults are over.
 const turningPoint = "-- from here on everything works --"
@@ -34,6 +43,7 @@ func (w *world) end() {
 		w.slowest = 24 * time.Hour
 		w.settleFor(patience, patience)
 		w.listed()
+		w.slowest = rhythm
 		w.everybodyDecides()
 		w.settleFor(afterwards, afterwards/6)
 		w.explained()
@@ -46,19 +56,21 @@ func (w *world) end() {
 func (w *world) recover() {
 	for _, p := range w.pods {
 		if p.running != nil {
-			w.excuse(p.running)
+			if next := w.waiting(p.running); len(next) == 0 || next[0].name != "claim" {
+				w.excuse(p.running)
+			}
 			w.kill(p.running)
 		}
 		w.revive(p)
 	}
 	clear(w.paused)
-	for name, f := range w.faults {
-		must(w.simulate.SetProviderFaults(name, healed(f)))
+	for name := range w.faults {
+		must(w.simulate.SetProviderFaults(name, w.healed(name)))
 		must(w.rdb.Del(background, "asynq:{"+w.queues[0].Name(name)+"}:paused").Err())
 	}
 	for _, j := range w.jobs {
 		if !j.held {
-			w.accept(w.pods[0], j, 0)
+			w.accept(w.pods[0], 0, false, j)
 			w.finishPod(w.pods[0])
 		}
 	}
@@ -89,6 +101,7 @@ func (w *world) finishPod(p *pod) {
 // have been explained for a while, or the time is over.
 func (w *world) settleFor(limit, least time.Duration) {
 	reported, enough := map[string]bool{}, time.Now().Add(least)
+	closely := time.Now().Add(lively)
 	for until := time.Now().Add(limit); time.Now().Before(until) && !w.failed(); {
 		w.turn()
 		for _, entry := range slices.Collect(w.simulate.Ledger().Entries()) {
@@ -98,10 +111,16 @@ func (w *world) settleFor(limit, least time.Duration) {
 				w.report(entry)
 			}
 		}
-		if len(w.unsettled()) == 0 || time.Now().After(enough) && len(w.unexplained()) == 0 {
+		o := w.outlook()
+		open := len(w.unsettled()) > 0 || o.due < soon
+		if !open || time.Now().After(enough) && len(w.unexplained()) == 0 {
 			return
 		}
-		w.pass(min(max(w.outlook().next, w.slowest/30), time.Until(until)+time.Second))
+		shortest := w.slowest / 30
+		if time.Now().Before(closely) || o.due <= 0 { // More is due than is handed out at once.
+			shortest = 5 * time.Second
+		}
+		w.pass(min(max(o.next, shortest), time.Until(until)+time.Second))
 	}
 }
 
@@ -305,14 +324,28 @@ func (w *world) ambiguous(phone string) bool {
 func (w *world) withheld(r row) bool {
 	marks := w.rdb.HGetAll(background, w.key("cancelled", "")).Val()
 	slices := w.rdb.HGet(background, w.key("batch", r.place), "slices").Val()
-	for _, j := range w.jobs {
-		_, one := marks["disbursal "+j.reference]
-		_, all := marks["campaign "+j.campaign]
-		if (one || all) && strings.Contains("\n"+slices, "\n"+j.reference+" ") {
+	for _, other := range readRows(w.rdb, w.jobs) {
+		_, one := marks["disbursal "+other.reference]
+		_, all := marks["campaign "+other.campaign]
+		if (one || all) && holds(slices, other) {
 			return true
 		}
 	}
 	return w.rdb.Exists(background, w.key("earlier", "")).Val() > 0
+}
+
+// holds reports whether a recipient is in slices of a batch: lines "sheet from to".
+func holds(slices string, r row) bool {
+	for line := range strings.Lines(slices) {
+		var id string
+		var from, to int
+		_, err := fmt.Sscanf(line, "%s %d %d", &id, &from, &to)
+		must(err)
+		if id == r.sheet && from <= r.at && r.at <= to || id == "@"+r.reference {
+			return true
+		}
+	}
+	return false
 }
 
 // listed checks that people are shown everybody who is not settled when patience has ended.

@@ -6,6 +6,7 @@ import (
 
 	"tuma/internal/airtime"
 	"tuma/internal/sandbox"
+	"tuma/internal/state"
 )
 
 // history is what the checks remember from one look to the next.
@@ -34,6 +35,7 @@ func (w *world) inspect() {
 	w.batchesAgree(p)
 	w.ranks(p)
 	w.resultsFollow(p)
+	w.refusalsFollow(p)
 	w.ledgers()
 	for _, over := range p.overpaid {
 		w.violated("invariant 5: %s is listed as overpaid", over)
@@ -44,6 +46,9 @@ func (w *world) inspect() {
 	for _, r := range p.rows {
 		if _, marked := p.marks["disbursal "+r.reference]; marked && r.status == 'q' {
 			w.violated("invariant 10: %s is queued although it is cancelled", r)
+		}
+		if mark, cancelled := r.mark(p.marks); cancelled && r.accepted > mark {
+			w.violated("invariant 10: %s was taken although it is cancelled", r)
 		}
 		if before, known := w.seen.rows[r.who()]; known && before != r {
 			w.note("            → " + r.String())
@@ -76,7 +81,7 @@ func (w *world) onePlace(p picture) {
 	held := map[string]bool{}
 	for _, r := range p.rows {
 		held[r.reference] = true
-		n := entries[r.who()+" "+r.place]
+		n := entries[fmt.Sprintf("%s %d %s", r.sheet, r.at, r.place)]
 		switch {
 		case r.status == 'q' && !r.inBatch() && n != 1:
 			w.violated("invariant 1: %s is covered by %d entries", r, n)
@@ -151,9 +156,9 @@ func statusOf(code byte) airtime.Status {
 
 // decidedByPerson reports whether somebody's word stands about a recipient.
 func (w *world) decidedByPerson(r row) bool {
-	evidence := w.rdb.HGet(background, w.key("disbursal", r.reference), "evidence").Val()
+	evidence := w.rdb.HGet(background, w.key("sheet", r.sheet), "evidence").Val()
 	lines := strings.Split(evidence, "\n")
-	return r.position <= len(lines) && strings.Contains(lines[r.position-1], "\tperson\t")
+	return r.at <= len(lines) && strings.Contains(lines[r.at-1], "\tperson\t")
 }
 
 // resultsFollow checks invariant 6: one result per settling and correction, and none besides.
@@ -189,6 +194,28 @@ func (w *world) resultsFollow(p picture) {
 		if now.Settled() && said != now || !now.Settled() && said.Settled() {
 			w.violated("invariant 6: %s, but the results say %s", r, said)
 		}
+	}
+}
+
+// refusalsFollow checks invariants 4 and 9: other content under a reference is on the stream of
+// rejected jobs, the same content is not.
+func (w *world) refusalsFollow(p picture) {
+	conflicts := 0
+	for _, entry := range p.rejected {
+		job, _ := entry.Values["job"].(string)
+		why, _ := entry.Values["error"].(string)
+		if !strings.Contains(why, state.ErrConflict.Error()) {
+			continue
+		}
+		conflicts++
+		for _, j := range w.jobs {
+			if job == string(j.payload(0, false)) || job == string(j.payload(0, true)) {
+				w.violated("invariant 4: %s is refused: %s", job, why)
+			}
+		}
+	}
+	if conflicts < w.conflicts {
+		w.violated("invariant 9: %d jobs are in conflict, only %d are shown", w.conflicts, conflicts)
 	}
 }
 

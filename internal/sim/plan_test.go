@@ -48,6 +48,22 @@ type plan struct {
 	begin  time.Duration
 	// haste is about how long the steps of time are.
 	haste time.Duration
+	// freezes is how likely a process stands still right after an effect for about as long as a
+	// request may take, and forged how likely a callback says what its provider does not.
+	freezes, forged float64
+	// cancels and persons are how likely the next thing to happen is a cancel, or a decision.
+	cancels, persons float64
+	// fates are those that befall what fated names more often than others do.
+	fates []fate
+	fated string
+	// often is what somebody outside does more often than other things.
+	often func(*world, chance, *pod)
+	// calm is set where providers work well but for their switches.
+	calm bool
+	// phones, people and together bound the numbers, the recipients, and those of one job; campaigns
+	// is how many there are, and joined how likely a job belongs to one.
+	phones, people, together, campaigns int
+	joined                              float64
 }
 
 // job is one disbursal as its producer pushes it.
@@ -66,8 +82,9 @@ type person struct {
 
 func (p person) String() string { return fmt.Sprintf("%s %d", p.phone, p.amount) }
 
-// payload is the job as JSON; extra shillings make it another job under the same reference.
-func (j *job) payload(extra int64) []byte {
+// payload is the job as JSON; extra shillings make it another job under the same reference, and
+// turned it is the same in another order.
+func (j *job) payload(extra int64, turned bool) []byte {
 	type recipient struct {
 		Phone  string `json:"phone_number"`
 		Amount string `json:"amount"`
@@ -85,6 +102,9 @@ func (j *job) payload(extra int64) []byte {
 		}
 		whole.Recipients = append(whole.Recipients,
 			recipient{p.phone, strconv.FormatInt(p.amount, 10)})
+	}
+	if turned {
+		slices.Reverse(whole.Recipients)
 	}
 	text, err := json.Marshal(whole)
 	if err != nil {
@@ -112,7 +132,11 @@ func drawPlan(seed uint64) *plan {
 		faults: map[string]sandbox.Faults{}, steps: c.between(150, 400),
 		wild: one(c, 0.1, 0.5, 1, 1, 2, 4), resendSame: c.hit(0.8), trustLipad: c.hit(0.4),
 		silent: map[string]bool{}, begin: time.Duration(c.IntN(24*60)) * time.Minute,
-		haste: one(c, time.Second, 5*time.Second, 20*time.Second, time.Minute),
+		haste:   one(c, 2*time.Second, 5*time.Second, 20*time.Second, time.Minute),
+		freezes: one(c, 0, 0.01, 0.05), forged: 0.1,
+		cancels: one(c, 0, 0.002, 0.01), persons: one(c, 0, 0.01, 0.05),
+		phones: c.between(3, 20), people: c.between(3, 40), together: 10, campaigns: 2,
+		fated: "submission", joined: 0.3,
 	}
 	all := []string{lipad, talking, quicksms, sozuri}
 	c.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
@@ -122,51 +146,41 @@ func drawPlan(seed uint64) *plan {
 		p.faults[name] = drawFaults(c, p.wild, variants[p.variant].SettleDelay)
 		p.silent[name] = c.hit(0.2)
 	}
-	if c.hit(0.3) {
-		p.narrow(c)
+	// In turn, so that few seeds have all of them; two in a round have none.
+	if turn := int(seed % uint64(len(themes)+2)); turn < len(themes) {
+		themes[turn](p, c)
 	}
 	p.drawJobs(c)
-	p.drawRules(c)
+	if p.rules.Providers == nil {
+		p.drawRules(c)
+	}
 	return p
 }
 
-// narrow makes the story one about repetitions: at a provider that takes them, answers get lost,
-// and the provider is slow to know what it was sent.
-func (p *plan) narrow(c chance) {
-	name := one(c, lipad, lipad, talking)
-	f := sandbox.DefaultFaults()
-	f.Callbacks.Lose = sandbox.Sometimes(1)
-	f.Send.LostAfter, f.Send.LostBefore = sandbox.Sometimes(0.4), sandbox.Sometimes(0.2)
-	f.Send.TooMany, f.Repeat = sandbox.Sometimes(0.2), one(c, sandbox.RepeatPay, sandbox.RepeatReject)
-	f.SlowKnowledge = sandbox.Duration(variants[p.variant].SettleDelay * 9 / 10)
-	if f.Repeat == sandbox.RepeatReject {
-		f.SlowKnowledge = sandbox.Duration(5 * time.Minute)
-	}
-	p.providers, p.faults = []string{name}, map[string]sandbox.Faults{name: f}
-	p.resendSame, p.wild, p.haste = true, min(p.wild, 1), 5*time.Second
-}
+// months are the names of campaigns.
+var months = []string{"may", "june", "march", "july", "august", "april"}
 
 // prefixes are of different networks, so that rules can tell them apart.
 var prefixes = []string{"254711", "254733", "254770"}
 
 func (p *plan) drawJobs(c chance) {
 	var pool []string
-	for i := range c.between(3, 20) {
+	for i := range p.phones {
 		pool = append(pool, fmt.Sprintf("%s%06d", one(c, prefixes...), 100000+i))
 	}
-	if c.hit(0.1) { // A number that decides its own fate at the provider.
+	if !p.calm && c.hit(0.1) { // A number that decides its own fate at the provider.
 		pool[0] = "254715550" + one(c, "600", "602", "603", "605", "607", "699", "721")
 	}
-	amount, left, twins := int64(100), c.between(3, 40), c.hit(0.3)
+	amount, left, twins := int64(100), p.people, c.hit(0.3)
 	for number := 1; left > 0; number++ {
 		j := &job{reference: fmt.Sprintf("d%d", number)}
 		if c.hit(0.4) {
 			j.provider = one(c, p.providers...)
 		}
-		if c.hit(0.3) {
-			j.campaign = one(c, "may", "june")
+		if c.hit(p.joined) {
+			j.campaign = one(c, months[:p.campaigns]...)
 		}
-		size := min(left, c.between(1, 10), len(pool))
+		size := min(left, c.between(1, p.together), len(pool))
 		c.Shuffle(len(pool), func(i, k int) { pool[i], pool[k] = pool[k], pool[i] })
 		for _, phone := range pool[:size] {
 			amount++
@@ -272,14 +286,18 @@ func drawFaults(c chance, wild float64, settle time.Duration) sandbox.Faults {
 
 // healed are the switches with which a provider works as documented, and those that are about whom
 // it pays as they were.
-func healed(f sandbox.Faults) sandbox.Faults {
+func (p *plan) healed(name string) sandbox.Faults {
+	f := p.faults[name]
 	good := sandbox.DefaultFaults()
 	good.Outcomes, good.Jam, good.Reprocess = f.Outcomes, f.Jam, f.Reprocess
 	good.LateReversal, good.LateRefund = f.LateReversal, f.LateRefund
 	good.HTTPAccepted, good.HTTPRefused, good.Repeat = f.HTTPAccepted, f.HTTPRefused, f.Repeat
 	good.UnknownReference, good.UnknownID = f.UnknownReference, f.UnknownID
 	good.QueryShape, good.Pace.By = f.QueryShape, f.Pace.By
-	good.SlowKnowledge = min(f.SlowKnowledge, sandbox.Duration(15*time.Second))
+	good.SlowKnowledge = f.SlowKnowledge
+	if p.calm || f.Repeat != sandbox.RepeatReject {
+		good.SlowKnowledge = min(f.SlowKnowledge, sandbox.Duration(15*time.Second))
+	}
 	good.Callbacks.Lose, good.Callbacks.Validate = f.Callbacks.Lose, f.Callbacks.Validate
 	return good
 }

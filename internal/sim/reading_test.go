@@ -19,11 +19,31 @@ type row struct {
 	status    byte
 	provider  string
 	// place is a batch, or what begins with + and stands for a pending entry.
-	place string
+	place    string
+	campaign string
+	accepted int64 // When, in ms.
+	// sheet and at are where the state keeps the recipient.
+	sheet string
+	at    int
 }
 
 func (r row) who() string   { return fmt.Sprintf("%s %d", r.reference, r.position) }
 func (r row) inBatch() bool { return r.place[0] != '+' }
+
+// names are those of the cancel marks that are about a recipient.
+func (r row) names() []string {
+	return []string{"disbursal " + r.reference, "campaign " + r.campaign}
+}
+
+// mark is the earliest cancel mark that is about a recipient, in ms.
+func (r row) mark(marks map[string]string) (ms int64, cancelled bool) {
+	for _, name := range r.names() {
+		if at := number(marks[name]); at > 0 && (ms == 0 || at < ms) {
+			ms = at
+		}
+	}
+	return ms, ms > 0
+}
 
 func (r row) String() string {
 	return fmt.Sprintf("%s (%s): %c at %s in %s", r.who(), r.phone, r.status, r.provider, r.place)
@@ -41,30 +61,59 @@ var codes = func() map[byte]string {
 // width is the length of a stored row.
 const width = 38
 
-// readRows reads all recipients that the state holds.
+// readRows reads all recipients that the state holds, disbursal by disbursal.
 func readRows(rdb redis.UniversalClient, jobs []*job) []row {
-	pipe := rdb.Pipeline()
-	reads := make([]*redis.SliceCmd, len(jobs))
+	names := make([]string, len(jobs))
 	for i, j := range jobs {
-		reads[i] = pipe.HMGet(background, "{"+namespace+"}:disbursal:"+j.reference,
-			"content", "rows")
+		names[i] = "{" + namespace + "}:disbursal:" + j.reference
+	}
+	places, err := rdb.MGet(background, names...).Result()
+	must(err)
+	pipe, sheets := rdb.Pipeline(), map[string]*redis.SliceCmd{}
+	for _, place := range places {
+		if id := sheetOf(place); id != "" && sheets[id] == nil {
+			sheets[id] = pipe.HMGet(background, "{"+namespace+"}:sheet:"+id, "content", "rows", "head")
+		}
 	}
 	execute(pipe)
 	var rows []row
 	for i, j := range jobs {
-		content, _ := reads[i].Val()[0].(string)
-		cells, _ := reads[i].Val()[1].(string)
-		if content == "" {
-			continue
+		if id := sheetOf(places[i]); id != "" {
+			rows = append(rows, rowsOf(j, fmt.Sprint(places[i]), sheets[id].Val())...)
 		}
-		for k, line := range strings.Split(content, "\n") {
-			phone, minor, _ := strings.Cut(line, " ")
-			cell := cells[k*width : (k+1)*width]
-			rows = append(rows, row{
-				person:    person{phone, number(minor) / 100},
-				reference: j.reference, position: k + 1, status: cell[0],
-				provider: codes[cell[1]], place: cell[2:],
-			})
+	}
+	return rows
+}
+
+// sheetOf is the sheet in what says where a disbursal is; empty if it is nowhere.
+func sheetOf(place any) string {
+	text, _ := place.(string)
+	if text == "" {
+		return ""
+	}
+	return strings.Fields(text)[1]
+}
+
+// rowsOf reads the recipients of one disbursal off their sheet: content, rows, head.
+func rowsOf(j *job, place string, sheet []any) []row {
+	var id string
+	var before, n int
+	_, err := fmt.Sscanf(place, "%s %s %d %d", new(string), &id, &before, &n)
+	must(err)
+	content, _ := sheet[0].(string)
+	cells, _ := sheet[1].(string)
+	text, _ := sheet[2].(string)
+	head, lines := strings.Split(text, "\t"), strings.Split(content, "\n")
+	rows := make([]row, n)
+	for k := range rows {
+		at := before + k
+		phone, minor, _ := strings.Cut(lines[at], " ")
+		cell := cells[at*width : (at+1)*width]
+		rows[k] = row{
+			person:    person{phone, number(minor) / 100},
+			reference: j.reference, position: k + 1, status: cell[0],
+			provider: codes[cell[1]], place: cell[2:],
+			accepted: number(head[4]), campaign: j.campaign, sheet: id, at: at + 1,
 		}
 	}
 	return rows
@@ -103,6 +152,7 @@ type picture struct {
 	doubt    map[string]bool
 	overpaid []string
 	results  []redis.XMessage // New ones.
+	rejected []redis.XMessage // All of them.
 	dropped  int64
 	marks    map[string]string
 }
@@ -135,6 +185,7 @@ func (w *world) look() picture {
 	doubt := pipe.ZRange(background, w.key("doubt", ""), 0, -1)
 	overpaid := pipe.SMembers(background, w.key("overpaid", ""))
 	results := pipe.XRange(background, w.key("results", ""), "("+w.seen.last, "+")
+	rejected := pipe.XRange(background, w.key("rejected", ""), "-", "+")
 	dropped := pipe.HGet(background, w.key("state", ""), "callbacks_dropped")
 	marks := pipe.HGetAll(background, w.key("cancelled", ""))
 	execute(pipe)
@@ -151,6 +202,6 @@ func (w *world) look() picture {
 		p.doubt[id] = true
 	}
 	p.overpaid, p.results, p.marks = overpaid.Val(), results.Val(), marks.Val()
-	p.dropped = number(dropped.Val())
+	p.dropped, p.rejected = number(dropped.Val()), rejected.Val()
 	return p
 }

@@ -8,9 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/zap"
 
 	"tuma/internal/airtime"
 	"tuma/internal/sandbox"
@@ -49,15 +47,7 @@ func (w *world) goOn(c chance, p *pod) {
 		return // It waits for time to pass.
 	}
 	next := waiting[c.IntN(len(waiting))]
-	f := happens
-	if x := c.Float64() / w.wild; x < 0.16 {
-		f = [...]fate{
-			fails, replyLost, again, diesBefore, diesAfter, hangsBefore, hangsAfter, hangsLate,
-		}[int(x/0.02)]
-	}
-	if !fits(f, next.name) {
-		f = happens
-	}
+	f := w.draw(c, next.name)
 	if f == diesBefore || f == diesAfter ||
 		f != happens && (strings.HasPrefix(next.name, "begin") || next.name == "submission") {
 		w.excuse(next.a)
@@ -67,7 +57,31 @@ func (w *world) goOn(c chance, p *pod) {
 		w.revive(p)
 	} else if p.running.done.Load() {
 		w.settleUp(p)
+	} else if c.hit(w.freezes) {
+		w.tell("everybody stands still")
+		w.pass(time.Duration(c.Float64() * 1.5 * float64(w.options[0].SubmitTimeout)))
 	}
+}
+
+// draw gives an effect the fate that chance has for it.
+func (w *world) draw(c chance, name string) fate {
+	f := happens
+	if x := c.Float64() / w.wild; x < 0.2 {
+		f = [...]fate{
+			fails, replyLost, again, diesBefore, diesAfter, hangsBefore, hangsAfter, hangsLate,
+			breaksLate, doubled,
+		}[int(x/0.02)]
+	}
+	if len(w.fates) > 0 && strings.HasPrefix(name, w.fated) && c.hit(0.2) {
+		f = one(c, w.fates...)
+	}
+	if !w.fits(f, name) {
+		return happens
+	}
+	if f == doubled {
+		w.doubles++
+	}
+	return f
 }
 
 // excuse notes that an answer of the provider that an actor sends to may be lost on our side.
@@ -79,15 +93,19 @@ func (w *world) excuse(a *actor) {
 
 // fits reports whether a fate can happen to an effect: only requests hang, and a submission is
 // never repeated by its client.
-func fits(f fate, name string) bool {
-	request := strings.HasPrefix(name, "submission") || strings.HasPrefix(name, "question")
+func (w *world) fits(f fate, name string) bool {
+	submission := strings.HasPrefix(name, "submission")
 	switch f {
 	case hangsBefore, hangsAfter:
-		return request
-	case hangsLate:
-		return strings.HasPrefix(name, "submission")
+		return submission || strings.HasPrefix(name, "question")
+	case hangsLate, breaksLate:
+		return submission
+	case doubled:
+		// Only where nothing else goes wrong: were the second one turned away unread, nobody could
+		// know of the first. And only twice: three refused ones in a row are sent anew.
+		return submission && w.calm && w.doubles < 2
 	case again:
-		return !strings.HasPrefix(name, "submission")
+		return !submission
 	}
 	return true
 }
@@ -114,6 +132,11 @@ func (w *world) disturb(c chance) {
 			must(w.rdb.Del(background, pendingKey(queue)).Err())
 		}
 	case 2:
+		for other, paused := range w.paused {
+			if paused {
+				name = other // One at a time, and not for long.
+			}
+		}
 		w.paused[name] = !w.paused[name]
 		w.tell("an operator pauses the queue of %s: %t", name, w.paused[name])
 		key := "asynq:{" + w.queues[0].Name(name) + "}:paused"
@@ -131,8 +154,12 @@ func (w *world) disturb(c chance) {
 func (w *world) change(c chance, name string) {
 	f, err := w.simulate.ProviderFaults(name)
 	must(err)
-	what := ""
-	switch c.IntN(8) {
+	what, kind := "", c.IntN(8)
+	if w.calm || w.upset[name] { // What goes wrong all the time leaves nothing to happen.
+		kind = 7
+	}
+	w.upset[name] = kind < 7
+	switch kind {
 	case 0:
 		f.RefuseAll, what = !f.RefuseAll, "refuses all"
 	case 1:
@@ -148,147 +175,10 @@ func (w *world) change(c chance, name string) {
 	case 6:
 		f.RefuseSuffix, what = one(c, "", "1", "3", "00"), "refuses other numbers"
 	default:
-		f, what = healed(w.faults[name]), "works again"
+		f, what = w.healed(name), "works again"
 	}
 	w.tell("%s %s", name, what)
 	must(w.simulate.SetProviderFaults(name, f))
-}
-
-// open starts a handler in a process that is free.
-func (w *world) open(c chance, p *pod) {
-	kind := c.IntN(100)
-	var missing []*job
-	for _, j := range w.jobs {
-		if !j.held {
-			missing = append(missing, j)
-		}
-	}
-	switch {
-	case kind < 12 && len(missing) > 0:
-		w.accept(p, one(c, missing...), 0)
-	case kind < 16:
-		w.accept(p, one(c, w.jobs...), int64(c.IntN(2)))
-	case kind < 50:
-		w.pull(c, p)
-	case kind < 54:
-		w.submit(p, one(c, w.providers...), "by chance")
-	case kind < 62:
-		p.running = w.start("sweep", func(ctx context.Context) error {
-			w.sweeper(p).Once(ctx)
-			return nil
-		})
-	case kind < 74:
-		p.running = w.start("due", func(ctx context.Context) error {
-			w.due(p).Once(ctx)
-			return nil
-		})
-	case kind < 78:
-		p.running = w.start("kept callbacks", p.receiver.Round)
-	case kind < 81:
-		p.running = w.start("reroute", w.rerouter(p).Once)
-	case kind < 93:
-		w.callBack(c, p)
-	case kind < 98:
-		w.decideByPerson(c, p)
-	default:
-		w.cancel(c, p)
-	}
-}
-
-// rulesOf are the routing rules as one process knows them.
-func (w *world) failover(p *pod) tasks.Failover {
-	rules := w.rules
-	if w.halfRules && p.number%2 == 1 {
-		rules.Routing = nil
-	}
-	return tasks.Failover{Rules: rules, Entries: p.entries}
-}
-
-func (w *world) backoff() tasks.Backoff {
-	return tasks.Backoff{Initial: 5 * time.Second, Max: w.slowest, Multiplier: 1.6}
-}
-
-func (w *world) submit(p *pod, provider, why string) {
-	i := p.number % 2
-	handler := &tasks.Submit{
-		Store: w.stores[i], Queues: w.queues[i], Entry: p.entries[provider], Backoff: w.backoff(),
-		Meter: taskMeter, Log: zap.NewNop(), MaxRecipients: w.batchMax, Failover: w.failover(p),
-		IDs: w.newID,
-	}
-	p.running = w.start("submit "+provider+" "+why, func(ctx context.Context) error {
-		return handler.ProcessTask(ctx, asynq.NewTask(tasks.TypeSubmit, []byte("{}")))
-	})
-}
-
-func (w *world) poll(p *pod, t trigger) {
-	i := p.number % 2
-	handler := &tasks.Poll{
-		Store: w.stores[i], Queues: w.queues[i], Entries: p.entries, Known: w.rules.Providers,
-		Backoff: w.backoff(), Timeout: w.options[i].SubmitTimeout, ResendSame: w.resendSame,
-		IDs: w.newID, Meter: taskMeter, Log: zap.NewNop(),
-	}
-	batch, number, _ := strings.Cut(t.id, ":")
-	payload := fmt.Sprintf(`{"batch":%q,"number":%s}`, batch, number)
-	p.running = w.start("poll "+t.id, func(ctx context.Context) error {
-		return handler.ProcessTask(ctx, asynq.NewTask(tasks.TypePoll, []byte(payload)))
-	})
-}
-
-// accept hands a job in as a service does, which repeats its task until it ends without an error.
-func (w *world) accept(p *pod, j *job, extra int64) {
-	i := p.number % 2
-	handler := &tasks.Accept{
-		Inlet: tasks.Inlet{Store: w.stores[i], Queues: w.queues[i]}, Rules: w.failover(p).Rules,
-	}
-	if extra > 0 && !j.held {
-		extra = 0
-	}
-	p.running = w.start(fmt.Sprintf("accept %s+%d", j.reference, extra),
-		func(ctx context.Context) error {
-			err := handler.ProcessTask(ctx, asynq.NewTask(tasks.TypeAccept, j.payload(extra)))
-			if err == nil && extra == 0 && !j.cancelled {
-				j.held = true
-			}
-			return err
-		})
-}
-
-func (w *world) sweeper(p *pod) *tasks.Sweeper {
-	i := p.number % 2
-	return &tasks.Sweeper{
-		Store: w.stores[i], Queues: w.queues[i], Providers: w.providers, Log: zap.NewNop(),
-	}
-}
-
-func (w *world) due(p *pod) *tasks.Due {
-	i := p.number % 2
-	return &tasks.Due{
-		Store: w.stores[i], Queues: w.queues[i], Log: zap.NewNop(),
-		Redeliver: w.options[i].SubmitTimeout + 10*time.Second,
-	}
-}
-
-func (w *world) rerouter(p *pod) *tasks.Rerouter {
-	i := p.number % 2
-	return &tasks.Rerouter{
-		Store: w.stores[i], Queues: w.queues[i], Failover: w.failover(p), Log: zap.NewNop(),
-	}
-}
-
-func (w *world) cancel(c chance, p *pod) {
-	kind, name := state.KindDisbursal, one(c, w.jobs...).reference
-	if c.hit(0.3) {
-		kind, name = state.KindCampaign, "june"
-	}
-	for _, j := range w.jobs {
-		if j.reference == name || j.campaign == name {
-			j.cancelled = true
-		}
-	}
-	p.running = w.start(fmt.Sprintf("cancel %s %s", kind, name), func(ctx context.Context) error {
-		_, err := w.stores[0].Cancel(ctx, kind, name)
-		return err
-	})
 }
 
 // trigger is one task of asynq: its queue and its id, which says all that it carries.
@@ -324,16 +214,15 @@ func (w *world) triggers() []trigger {
 
 // pull takes a trigger from its queue and runs it, or loses it, or leaves it for another to run at
 // the same time; at times one that has run before comes again.
-func (w *world) pull(c chance, p *pod) {
+func (w *world) pull(c chance, p *pod, waiting []trigger) {
 	if c.hit(0.08) && len(w.past) > 0 {
 		w.run(p, one(c, w.past...))
 		return
 	}
-	list := w.triggers()
-	if len(list) == 0 {
+	if len(waiting) == 0 {
 		return
 	}
-	t := one(c, list...)
+	t := one(c, waiting...)
 	if w.paused[strings.TrimPrefix(t.queue, namespace+"-")] {
 		return
 	}

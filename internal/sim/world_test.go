@@ -38,6 +38,7 @@ var background = context.Background()
 var variants = []state.Options{
 	{SubmitTimeout: 30 * time.Second, Guard: time.Minute, SettleDelay: time.Minute},
 	{SubmitTimeout: 10 * time.Second, Guard: 5 * time.Second, SettleDelay: 20 * time.Second},
+	{SubmitTimeout: 20 * time.Second, Guard: 40 * time.Second, SettleDelay: 10 * time.Second},
 	{SubmitTimeout: 20 * time.Second, Guard: time.Second, SettleDelay: 45 * time.Second},
 }
 
@@ -100,7 +101,15 @@ type world struct {
 
 	seen  history
 	posts map[string]int
-	late  []late
+	// deadlines are those of the last requests that were posted, by batch, in ms.
+	deadlines map[string]int64
+	late      []late
+	// doubles counts requests that were repeated on their way.
+	doubles int
+	// marked is, by cancel mark, how many ids there were when it was set.
+	marked map[string]uint64
+	// conflicts counts jobs with other content under a known reference that were done with.
+	conflicts int
 	// excused are the providers of which an answer got lost on our side.
 	excused map[string]bool
 	// triggers that ran before, to be repeated.
@@ -109,7 +118,8 @@ type world struct {
 	resubmitted map[person]int
 	// delivered are the callbacks that were answered with 200: provider, reference and number.
 	delivered map[string]bool
-	paused    map[string]bool
+	// paused are the queues that an operator has paused, upset the providers that were changed.
+	paused, upset map[string]bool
 }
 
 // pod is one process: its handlers, with tokens of its own, for as long as it lives.
@@ -125,8 +135,9 @@ func newWorld(p *plan, s *stage, muted map[int]bool, simulator *sandbox.Simulato
 	w := &world{
 		plan: p, stage: s, muted: muted, simulate: simulator, posts: map[string]int{},
 		resubmitted: map[person]int{}, delivered: map[string]bool{}, paused: map[string]bool{},
-		excused: map[string]bool{},
-		seen:    newHistory(), slowest: 10 * time.Minute,
+		upset: map[string]bool{}, marked: map[string]uint64{},
+		excused: map[string]bool{}, deadlines: map[string]int64{},
+		seen: newHistory(), slowest: 10 * time.Minute,
 	}
 	time.Sleep(p.begin)
 	w.began = time.Now()

@@ -1,0 +1,102 @@
+package sim_test
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"strconv"
+)
+
+var (
+	phonePattern     = regexp.MustCompile(`254\d{9}`)
+	referencePattern = regexp.MustCompile(`"reference":"([^"]+)"`)
+)
+
+// posted checks a request at the moment when it reaches its provider: everybody in it is sending,
+// in one batch there whose time is not over, and that attempt has not been posted before.
+func (w *world) posted(provider, key string, body []byte) {
+	named, phones := readPost(provider, key, body)
+	w.note(fmt.Sprintf("            %s gets a request for %d: %s", provider, len(phones), named))
+	rows := readRows(w.stage.rdb, w.jobs)
+	batches := map[string]int{}
+	for _, row := range rows {
+		if row.status != 's' || row.provider != provider || named != "" && named != row.place {
+			continue
+		}
+		for _, phone := range phones {
+			if phone == row.phone {
+				batches[row.place]++
+			}
+		}
+	}
+	fits := 0
+	for id, members := range batches {
+		b := w.stage.rdb.HGetAll(background, w.key("batch", id)).Val()
+		late := w.now.Load()/1e6 > number(b["deadline"])
+		if int(number(b["n"])) != len(phones) || members < len(phones) || b["state"] != "sending" ||
+			late {
+			continue
+		}
+		fits++
+		if named != "" || len(batches) == 1 {
+			w.attempted(id, b, rows)
+		}
+	}
+	if fits == 0 {
+		w.violated("invariant 2: %s got a request for %v (%s) that nobody is sending in time",
+			provider, phones, named)
+	}
+}
+
+// readPost finds in a request what names its batch, if anything does, and its numbers.
+func readPost(provider, key string, body []byte) (named string, phones []string) {
+	text := string(body)
+	if decoded, err := url.QueryUnescape(text); err == nil && key != "" {
+		text = decoded
+	}
+	named = key
+	if found := referencePattern.FindStringSubmatch(text); provider == lipad && found != nil {
+		named = found[1]
+	}
+	return named, phonePattern.FindAllString(text, -1)
+}
+
+// attempted checks that an attempt is posted once, a repetition not before the guard has passed,
+// and nobody whom a cancel mark should have kept from being claimed.
+func (w *world) attempted(id string, b map[string]string, rows []row) {
+	attempt := id + " " + b["attempt"]
+	if w.posts[attempt]++; w.posts[attempt] > 1 {
+		w.violated("invariant 2: %s was posted twice in one attempt", attempt)
+	}
+	free := w.deadlines[id] + w.options[0].Guard.Milliseconds()
+	if now := w.now.Load() / 1e6; b["attempt"] != "1" && now < free {
+		w.violated("invariant 3: %s is posted again %d ms before its guard has passed", id, free-now)
+	}
+	w.deadlines[id] = number(b["deadline"])
+	if b["attempt"] != "1" {
+		return
+	}
+	for _, r := range rows {
+		for _, name := range r.names() {
+			if marked, is := w.marked[name]; is && r.place == id && numberOf(id) > marked {
+				w.violated("invariant 10: %s was claimed although it is cancelled", r)
+			}
+		}
+	}
+}
+
+// noteMarks remembers how many ids there were when a cancel mark was set: time mostly stands still.
+func (w *world) noteMarks() {
+	for name := range w.rdb.HGetAll(background, w.key("cancelled", "")).Val() {
+		if _, known := w.marked[name]; !known {
+			w.marked[name] = w.ids.Load()
+		}
+	}
+}
+
+// numberOf is the number of an id in its story, of which no story has 4096.
+func numberOf(id string) uint64 {
+	n, err := strconv.ParseUint(id[15:18], 16, 64)
+	must(err)
+	return n
+}
