@@ -17,7 +17,7 @@ var (
 			file: "internal/state/lua/sweep.lua",
 			from: "    fall_silent(b)\n",
 			to: "    for _, slice in ipairs(slices_of(b)) do\n" +
-				"      give_back(disbursal(slice[1]), slice[2], slice[3])\n    end\n" +
+				"      give_back(sheet(slice[1]), slice[2], slice[3])\n    end\n" +
 				"    redis.call('ZREM', key('slots', provider), id)\n",
 		}),
 	}
