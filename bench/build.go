@@ -2,12 +2,10 @@ package main
 
 import (
 	_ "embed"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"tuma/internal/proctest"
 )
@@ -55,34 +53,22 @@ func build(folder string, profiled bool) error {
 // overlay writes the list of what profiled programs are built from and returns its path. An error
 // is returned when a main.go does not leave through os.Exit exactly once.
 func overlay(root, folder string) (string, error) {
-	replaced := map[string]string{}
-	put := func(source, name string, text []byte) error {
-		replaced[source] = filepath.Join(folder, name)
-		return os.WriteFile(replaced[source], text, 0o600)
+	var edits []proctest.Edit
+	added := filepath.Join(folder, "profile.go.txt")
+	if err := os.WriteFile(added, profileSource, 0o600); err != nil {
+		return "", err
 	}
 	for _, command := range commands {
-		main := filepath.Join(root, "cmd", command, "main.go")
-		text, err := os.ReadFile(main)
-		if err != nil {
-			return "", err
-		}
-		if n := strings.Count(string(text), "os.Exit("); n != 1 {
-			return "", fmt.Errorf("%s leaves through os.Exit %d times, not once", main, n)
-		}
-		edited := strings.Replace(string(text), "os.Exit(", "exitProfiled(", 1)
-		edited = strings.Replace(edited, "\t\"os\"\n", "", 1)
-		if err := put(main, command+"-main.go.txt", []byte(edited)); err != nil {
-			return "", err
-		}
-		added := filepath.Join(root, "cmd", command, "profile_bench.go")
-		if err := put(added, command+"-profile.go.txt", profileSource); err != nil {
-			return "", err
-		}
+		main := "cmd/" + command + "/main.go"
+		edits = append(edits, proctest.Edit{File: main, From: "os.Exit(", To: "exitProfiled("},
+			proctest.Edit{File: main, From: "\t\"os\"\n", To: ""})
 	}
-	list, err := json.Marshal(map[string]any{"Replace": replaced})
+	replaced, err := proctest.WriteEdits(root, folder, edits)
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(folder, "overlay.json")
-	return path, os.WriteFile(path, list, 0o600)
+	for _, command := range commands {
+		replaced[filepath.Join(root, "cmd", command, "profile_bench.go")] = added
+	}
+	return proctest.Overlay(folder, replaced)
 }

@@ -10,46 +10,12 @@ import (
 	"tuma/internal/proctest"
 )
 
-// shifted returns the edits that let a program's clock be wrong by E2E_CLOCK seconds ("-600"). A Go
-// program does not read the time through the C library, so nothing outside of it can do that. The
-// monotonic clock, from which timeouts are measured, stays right, as on a pod with a wrong clock.
-// clock.
-func shifted() []edit {
-	return []edit{{
-		file: "GOROOT/src/time/time.go",
-		from: "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n",
-		to:   "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n\tsec += wrongBy\n",
-	}, {
-		file: "GOROOT/src/time/time.go",
-		from: "var startNano int64 = runtimeNano() - 1\n",
-		to: `var startNano int64 = runtimeNano() - 1
-
-var wrongBy = func() (seconds int64) {
-	text, _ := syscall.Getenv("E2E_CLOCK")
-	sign := int64(1)
-	for i := range len(text) {
-		if text[i] == '-' {
-			sign = -1
-		} else {
-			seconds = seconds*10 + int64(text[i]-'0')
-		}
-	}
-	return sign * seconds
-}()
-`,
-	}, {
-		file: "GOROOT/src/time/time.go",
-		from: "\t\"math/bits\"\n",
-		to:   "\t\"math/bits\"\n\t\"syscall\"\n",
-	}}
-}
-
 var (
-	shiftedWorker = &variant{
-		name: "shifted-worker", command: cmdWorker, edits: shifted(), slow: true,
+	shiftedWorker = &proctest.Variant{
+		Name: "shifted-worker", Command: cmdWorker, Edits: proctest.WrongClock(), Slow: true,
 	}
-	shiftedPoller = &variant{
-		name: "shifted-poller", command: cmdPoller, edits: shifted(), slow: true,
+	shiftedPoller = &proctest.Variant{
+		Name: "shifted-poller", Command: cmdPoller, Edits: proctest.WrongClock(), Slow: true,
 	}
 )
 
@@ -58,14 +24,15 @@ var (
 // ahead must not take living requests for dead, and nobody resends before it is time.
 func TestClocksTenMinutesApart(t *testing.T) {
 	t.Parallel()
-	worker, poller := shiftedWorker.build(t), shiftedPoller.build(t)
+	worker, poller := shiftedWorker.Build(t), shiftedPoller.Build(t)
 	w := newWorld(t, setup{
 		batch:  25,
 		faults: `{"send":{"latency":"100ms","lost_before":{"next":3},"lost_after":{"next":3}}}`,
 	})
 	var pods []*proctest.Process
-	for _, clock := range []string{"E2E_CLOCK=600", "E2E_CLOCK=-600"} {
-		pods = append(pods, w.run(worker, []string{clock}), w.run(poller, []string{clock}))
+	for _, clock := range []string{"600", "-600"} {
+		wrong := []string{proctest.ClockVariable + "=" + clock}
+		pods = append(pods, w.run(worker, wrong), w.run(poller, wrong))
 	}
 	for i, p := range pods {
 		p.WaitOutput("serving", patience)
@@ -75,7 +42,7 @@ func TestClocksTenMinutesApart(t *testing.T) {
 	w.accept(jobs)
 	w.awaitSends(20)
 	pods[0].Kill() // What the one ahead leaves behind is the other's.
-	w.run(worker, []string{"E2E_CLOCK=600"})
+	w.run(worker, []string{proctest.ClockVariable + "=600"})
 	requireEnd(t, w.finished(wanted, "clocks"), len(wanted))
 	require.Equal(t, 3, w.ledger().Faults["send.lost_after"])
 }

@@ -410,7 +410,7 @@ func serves(c *crash) {
 		})
 	}, mortal, "serve")
 	fresh, url := settings()
-	c.run(mortalEnqueuer.build(c.t), fresh, "serve").WaitOutput("taking jobs", crashLimit)
+	c.run(mortalEnqueuer.Build(c.t), fresh, "serve").WaitOutput("taking jobs", crashLimit)
 	known, err := post(url, jobs[0])
 	require.NoError(c.t, err)
 	want := http.StatusOK

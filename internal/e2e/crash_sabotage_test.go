@@ -5,29 +5,30 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tuma/internal/proctest"
 	"tuma/internal/sandbox"
 )
 
 // The workers here recover badly on purpose, and can be told where to end.
 var (
 	// givingBack takes what a dead worker had begun to send for unsent.
-	givingBack = &variant{
-		name: "giving-back-worker", command: cmdWorker, slow: true,
-		edits: crashing(edit{
-			file: "internal/state/lua/sweep.lua",
-			from: "    fall_silent(b)\n",
-			to: "    for _, slice in ipairs(slices_of(b)) do\n" +
+	givingBack = &proctest.Variant{
+		Name: "giving-back-worker", Command: cmdWorker, Slow: true,
+		Edits: crashing(proctest.Edit{
+			File: "internal/state/lua/sweep.lua",
+			From: "    fall_silent(b)\n",
+			To: "    for _, slice in ipairs(slices_of(b)) do\n" +
 				"      give_back(sheet(slice[1]), slice[2], slice[3])\n    end\n" +
 				"    redis.call('ZREM', key('slots', provider), id)\n",
 		}),
 	}
 	// premature records an answer before it has one.
-	premature = &variant{
-		name: "premature-worker", command: cmdWorker, slow: true,
-		edits: crashing(edit{
-			file: "internal/tasks/submit.go",
-			from: "\tanswer := submission.Send(wire)\n",
-			to: "\tanswer := providers.Answer{Verdict: airtime.Accepted}\n" +
+	premature = &proctest.Variant{
+		Name: "premature-worker", Command: cmdWorker, Slow: true,
+		Edits: crashing(proctest.Edit{
+			File: "internal/tasks/submit.go",
+			From: "\tanswer := submission.Send(wire)\n",
+			To: "\tanswer := providers.Answer{Verdict: airtime.Accepted}\n" +
 				"\t_, _ = s.record(ctx, b, attempt, asked, answer)\n" +
 				"\tanswer = submission.Send(wire)\n",
 		}),
@@ -39,7 +40,7 @@ var (
 func TestTheLedgerShowsABadRecovery(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
-		program        *variant
+		program        *proctest.Variant
 		moment, effect string
 	}{
 		"paid twice": {givingBack, "after", "submission"},

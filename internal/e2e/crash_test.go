@@ -20,16 +20,16 @@ import (
 // the n-th effect of a name, as CRASH_AT says ("after record#2"), and write the name of each effect
 // that it has, once, to the file CRASH_TRACE. Nothing of the process runs after the signal: no
 // deferred call, no answer to anybody.
-func crashing(more ...edit) []edit {
-	return append([]edit{{
-		file: "internal/effect/effect.go",
-		from: "import \"context\"\n",
-		to: "import (\n\t\"context\"\n\t\"os\"\n\t\"strings\"\n\t\"sync\"\n" +
+func crashing(more ...proctest.Edit) []proctest.Edit {
+	return append([]proctest.Edit{{
+		File: "internal/effect/effect.go",
+		From: "import \"context\"\n",
+		To: "import (\n\t\"context\"\n\t\"os\"\n\t\"strings\"\n\t\"sync\"\n" +
 			"\t\"sync/atomic\"\n\t\"syscall\"\n\t\"strconv\"\n)\n",
 	}, {
-		file: "internal/effect/effect.go",
-		from: "var interceptor Interceptor\n",
-		to: `var interceptor Interceptor = crashAt(os.Getenv("CRASH_AT"), os.Getenv("CRASH_TRACE"))
+		File: "internal/effect/effect.go",
+		From: "var interceptor Interceptor\n",
+		To: `var interceptor Interceptor = crashAt(os.Getenv("CRASH_AT"), os.Getenv("CRASH_TRACE"))
 
 func crashAt(point, trace string) Interceptor {
 	moment, rest, _ := strings.Cut(point, " ")
@@ -70,14 +70,14 @@ func end(point string) {
 // The programs that can be told where to end. They do without the race detector: there are hundreds
 // of them, and the other tests look for races in the same code.
 var (
-	mortalWorker = &variant{
-		name: "mortal-worker", command: cmdWorker, edits: crashing(), slow: true,
+	mortalWorker = &proctest.Variant{
+		Name: "mortal-worker", Command: cmdWorker, Edits: crashing(), Slow: true,
 	}
-	mortalPoller = &variant{
-		name: "mortal-poller", command: cmdPoller, edits: crashing(), slow: true,
+	mortalPoller = &proctest.Variant{
+		Name: "mortal-poller", Command: cmdPoller, Edits: crashing(), Slow: true,
 	}
-	mortalEnqueuer = &variant{
-		name: "mortal-enqueuer", command: cmdEnqueuer, edits: crashing(), slow: true,
+	mortalEnqueuer = &proctest.Variant{
+		Name: "mortal-enqueuer", Command: cmdEnqueuer, Edits: crashing(), Slow: true,
 	}
 )
 
@@ -85,7 +85,7 @@ var (
 // starts everything, lets the program die on the way, starts it again and has everybody settle.
 type road struct {
 	name    string
-	program *variant
+	program *proctest.Variant
 	// reach are the effects of the program at which it dies, by the providers that have them: one
 	// process each, right before and right after. "claim" is the first claim, "cancel#2" the second.
 	reach map[string][]string
@@ -133,7 +133,7 @@ func (p point) String() string {
 }
 
 // command is the name of the program that ends.
-func (r *road) command() string { return strings.TrimPrefix(r.program.command, "./cmd/") }
+func (r *road) command() string { return strings.TrimPrefix(r.program.Command, "./cmd/") }
 
 // plain is an effect without its number.
 func plain(effect string) string {
@@ -166,8 +166,8 @@ func TestCrashPoints(t *testing.T) {
 	if proctest.Race {
 		t.Skip("hundreds of processes: make crash runs it without the race detector")
 	}
-	for _, program := range []*variant{mortalWorker, mortalPoller, mortalEnqueuer} {
-		program.build(t)
+	for _, program := range []*proctest.Variant{mortalWorker, mortalPoller, mortalEnqueuer} {
+		program.Build(t)
 	}
 	proctest.Build(t, cmdEnqueuer) // It speaks for people, within a time of its own.
 	traces := t.TempDir()

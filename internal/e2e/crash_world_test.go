@@ -107,7 +107,7 @@ func credentials(base, provider string) []string {
 	return list
 }
 
-// configure writes the configuration file: requests of two recipients, and more.
+// configure writes the configuration File: requests of two recipients, and more.
 func (c *crash) configure(more string) {
 	c.t.Helper()
 	config := filepath.Join(c.t.TempDir(), "tuma.yaml")
@@ -116,9 +116,9 @@ func (c *crash) configure(more string) {
 }
 
 // starts starts a program that is not to crash.
-func (c *crash) starts(program *variant, arguments ...string) *proctest.Process {
+func (c *crash) starts(program *proctest.Variant, arguments ...string) *proctest.Process {
 	c.t.Helper()
-	p := c.run(program.build(c.t), nil, arguments...)
+	p := c.run(program.Build(c.t), nil, arguments...)
 	if len(arguments) == 0 {
 		p.WaitOutput("serving", crashLimit)
 	}
@@ -129,7 +129,7 @@ func (c *crash) starts(program *variant, arguments ...string) *proctest.Process 
 // for it. Settings come on top of the world's.
 func (c *crash) dies(meanwhile func(), settings []string, arguments ...string) {
 	c.t.Helper()
-	p := c.run(c.program.build(c.t), append([]string{"CRASH_AT=" + c.crashAt()}, settings...),
+	p := c.run(c.program.Build(c.t), append([]string{"CRASH_AT=" + c.crashAt()}, settings...),
 		arguments...)
 	if meanwhile != nil {
 		meanwhile()
@@ -145,7 +145,7 @@ func (c *crash) says(arguments ...string) string {
 	ctx, cancel := context.WithTimeout(c.t.Context(), crashLimit)
 	defer cancel()
 	var out, errors bytes.Buffer
-	command := exec.CommandContext(ctx, mortalEnqueuer.build(c.t), arguments...)
+	command := exec.CommandContext(ctx, mortalEnqueuer.Build(c.t), arguments...)
 	command.Env, command.Stdout, command.Stderr = c.environment, &out, &errors
 	require.NoError(c.t, command.Run(), "enqueuer %s:\n%s\n%s", strings.Join(arguments, " "), &out,
 		&errors)

@@ -18,34 +18,34 @@ const outlast = submitTimeout + sendGuard + settleDelay + time.Second
 // freezing is a worker that stops itself (SIGSTOP) once, at the place that E2E_FREEZE names, and
 // goes on from there when it gets SIGCONT: the places are a few instructions wide, so that no
 // signal from outside would hit them.
-var freezing = &variant{
-	name: "freezing-worker", command: cmdWorker,
-	edits: []edit{{
-		file: "internal/tasks/submit.go",
-		from: "\tasked := time.Now()\n\tleft, err := s.Store.BeginSend(",
-		to: "\tproviders.Freeze(\"before begin\")\n" +
+var freezing = &proctest.Variant{
+	Name: "freezing-worker", Command: cmdWorker,
+	Edits: []proctest.Edit{{
+		File: "internal/tasks/submit.go",
+		From: "\tasked := time.Now()\n\tleft, err := s.Store.BeginSend(",
+		To: "\tproviders.Freeze(\"before begin\")\n" +
 			"\tasked := time.Now()\n\tleft, err := s.Store.BeginSend(",
 	}, {
-		file: "internal/tasks/submit.go",
-		from: "\tanswer := submission.Send(wire)\n",
-		to:   "\tproviders.Freeze(\"after begin\")\n\tanswer := submission.Send(wire)\n",
+		File: "internal/tasks/submit.go",
+		From: "\tanswer := submission.Send(wire)\n",
+		To:   "\tproviders.Freeze(\"after begin\")\n\tanswer := submission.Send(wire)\n",
 	}, {
-		file: "internal/tasks/submit.go",
-		from: "\ta := s.translate(b, attempt, answer)\n",
-		to: "\tproviders.Freeze(\"before record\")\n" +
+		File: "internal/tasks/submit.go",
+		From: "\ta := s.translate(b, attempt, answer)\n",
+		To: "\tproviders.Freeze(\"before record\")\n" +
 			"\ta := s.translate(b, attempt, answer)\n",
 	}, {
-		file: "internal/providers/gate.go",
-		from: "\t\tg.state = gateOpen\n\t\treturn nil\n",
-		to:   "\t\tg.state = gateOpen\n\t\tFreeze(\"before write\")\n\t\treturn nil\n",
+		File: "internal/providers/gate.go",
+		From: "\t\tg.state = gateOpen\n\t\treturn nil\n",
+		To:   "\t\tg.state = gateOpen\n\t\tFreeze(\"before write\")\n\t\treturn nil\n",
 	}, {
-		file: "internal/providers/gate.go",
-		from: "import (\n",
-		to:   "import (\n\t\"os\"\n\t\"syscall\"\n",
+		File: "internal/providers/gate.go",
+		From: "import (\n",
+		To:   "import (\n\t\"os\"\n\t\"syscall\"\n",
 	}, {
-		file: "internal/providers/gate.go",
-		from: "// gateState says",
-		to: "var freezeOnce sync.Once\n\nfunc Freeze(place string) {\n" +
+		File: "internal/providers/gate.go",
+		From: "// gateState says",
+		To: "var freezeOnce sync.Once\n\nfunc Freeze(place string) {\n" +
 			"\tif os.Getenv(\"E2E_FREEZE\") == place {\n" +
 			"\t\tfreezeOnce.Do(func() {\n" +
 			"\t\t\t_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)\n" +
@@ -74,7 +74,7 @@ func TestWorkerFreezesAtTheWorstMoment(t *testing.T) {
 		t.Run(place, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, setup{batch: 20})
-			frozen := w.run(freezing.build(t), []string{"E2E_FREEZE=" + place})
+			frozen := w.run(freezing.Build(t), []string{"E2E_FREEZE=" + place})
 			frozen.WaitOutput("serving", patience)
 			w.start(cmdPoller)
 			jobs, wanted := makeJobs("freeze", 10, 15)

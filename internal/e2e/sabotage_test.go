@@ -4,27 +4,29 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"tuma/internal/proctest"
 )
 
 // The workers here are broken on purpose, in the ways that a later change might break ours.
 var (
 	// resending takes a lost answer for proof that nothing was sent: the recipients go back to the
 	// queue and out again under another id.
-	resending = &variant{
-		name: "resending-worker", command: cmdWorker,
-		edits: []edit{{
-			file: "internal/providers/classify.go",
-			from: "answer := Answer{Verdict: airtime.Unknown,",
-			to:   "answer := Answer{Verdict: airtime.Unsent,",
+	resending = &proctest.Variant{
+		Name: "resending-worker", Command: cmdWorker,
+		Edits: []proctest.Edit{{
+			File: "internal/providers/classify.go",
+			From: "answer := Answer{Verdict: airtime.Unknown,",
+			To:   "answer := Answer{Verdict: airtime.Unsent,",
 		}},
 	}
 	// unguarded sends although BeginSend has refused. It freezes like freezing does.
-	unguarded = &variant{
-		name: "unguarded-worker", command: cmdWorker,
-		edits: append(freezing.edits[:len(freezing.edits):len(freezing.edits)], edit{
-			file: "internal/tasks/submit.go",
-			from: "left, err := s.Store.BeginSend(ctx, b, token)\n",
-			to: "left, err := s.Store.BeginSend(ctx, b, token)\n" +
+	unguarded = &proctest.Variant{
+		Name: "unguarded-worker", Command: cmdWorker,
+		Edits: append(freezing.Edits[:len(freezing.Edits):len(freezing.Edits)], proctest.Edit{
+			File: "internal/tasks/submit.go",
+			From: "left, err := s.Store.BeginSend(ctx, b, token)\n",
+			To: "left, err := s.Store.BeginSend(ctx, b, token)\n" +
 				"\tif err != nil {\n\t\tleft, err = time.Second, nil\n\t}\n",
 		}),
 	}
@@ -35,7 +37,7 @@ var (
 func TestTheLedgerShowsARepeatedSend(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{batch: 10, faults: `{"send":{"lost_after":{"next":2}}}`})
-	w.run(resending.build(t), nil)
+	w.run(resending.Build(t), nil)
 	w.start(cmdPoller)
 	jobs, wanted := makeJobs("broken", 5, 10)
 	w.accept(jobs)
@@ -49,7 +51,7 @@ func TestTheLedgerShowsARepeatedSend(t *testing.T) {
 func TestTheLedgerShowsALateSend(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setup{batch: 10, faults: `{"outcomes":{"successful":1}}`})
-	late := w.run(unguarded.build(t), []string{"E2E_FREEZE=before begin"})
+	late := w.run(unguarded.Build(t), []string{"E2E_FREEZE=before begin"})
 	w.start(cmdPoller)
 	jobs, wanted := makeJobs("late", 1, 10)
 	w.accept(jobs)

@@ -55,22 +55,28 @@ var wrongBy = func() (seconds int64) {
 	}
 }
 
-// edited holds one build per name, shared by all tests of the test binary.
-var edited sync.Map
+// Variant is a program of ours with edits. It is built once for all tests of a test binary.
+type Variant struct {
+	// Name tells it from others of the same command, which is a package such as "./cmd/worker".
+	Name, Command string
+	Edits         []Edit
+	// Slow leaves the race detector out: edits below everything recompile everything.
+	Slow bool
 
-// BuildEdited is Build for a program with edits; the name tells it from others of the same command.
-// Edits below everything recompile everything, so the race detector is left out.
-func BuildEdited(t testing.TB, name, command string, edits []Edit) string {
-	t.Helper()
-	build, _ := edited.LoadOrStore(name, sync.OnceValues(func() (string, error) {
-		return buildEdited(name, command, edits)
-	}))
-	program, err := build.(func() (string, error))()
-	require.NoError(t, err)
-	return program
+	once    sync.Once
+	program string
+	fault   error
 }
 
-func buildEdited(name, command string, edits []Edit) (string, error) {
+// Build returns the path of the edited program.
+func (v *Variant) Build(t testing.TB) string {
+	t.Helper()
+	v.once.Do(func() { v.program, v.fault = v.build() })
+	require.NoError(t, v.fault)
+	return v.program
+}
+
+func (v *Variant) build() (string, error) {
 	root, err := ModuleRoot()
 	if err != nil {
 		return "", err
@@ -79,30 +85,37 @@ func buildEdited(name, command string, edits []Edit) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	directory, err := os.MkdirTemp(shared, name+"-")
+	directory, err := os.MkdirTemp(shared, v.Name+"-")
 	if err != nil {
-		return "", fmt.Errorf("make a folder for %s: %w", name, err)
+		return "", fmt.Errorf("make a folder for %s: %w", v.Name, err)
 	}
-	overlay, err := writeOverlay(root, directory, edits)
+	replaced, err := WriteEdits(root, directory, v.Edits)
 	if err != nil {
-		return "", fmt.Errorf("edit %s: %w", name, err)
+		return "", fmt.Errorf("edit %s: %w", v.Name, err)
 	}
-	program := filepath.Join(directory, name)
-	build := exec.Command("go", "build", "-buildvcs=false", "-overlay", overlay, "-o", program,
-		command)
+	overlay, err := Overlay(directory, replaced)
+	if err != nil {
+		return "", fmt.Errorf("edit %s: %w", v.Name, err)
+	}
+	program := filepath.Join(directory, v.Name)
+	arguments := []string{"build", "-buildvcs=false", "-overlay", overlay, "-o", program}
+	if Race && !v.Slow {
+		arguments = append(arguments, "-race")
+	}
+	build := exec.Command("go", append(arguments, v.Command)...)
 	build.Dir = root
 	if output, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build of %s: %w\n%s", name, err, output)
+		return "", fmt.Errorf("go build of %s: %w\n%s", v.Name, err, output)
 	}
 	return program, nil
 }
 
-// writeOverlay writes the edited files and the list of what they stand for; it returns the list's
-// path. An error is returned when an edit does not fit its file any more.
-func writeOverlay(root, directory string, edits []Edit) (string, error) {
+// WriteEdits writes the edited files of the module at root into a directory, and returns which file
+// stands for which. An error is returned when an edit does not fit its file any more.
+func WriteEdits(root, directory string, edits []Edit) (map[string]string, error) {
 	goRoot, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
-		return "", fmt.Errorf("find the Go installation: %w", err)
+		return nil, fmt.Errorf("find the Go installation: %w", err)
 	}
 	replaced := map[string]string{}
 	for _, e := range edits {
@@ -116,17 +129,23 @@ func writeOverlay(root, directory string, edits []Edit) (string, error) {
 		}
 		text, err := os.ReadFile(read)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		if n := strings.Count(string(text), e.From); n != 1 {
-			return "", fmt.Errorf("%s holds %q %d times, not once", e.File, e.From, n)
+			return nil, fmt.Errorf("%s holds %q %d times, not once", e.File, e.From, n)
 		}
 		replaced[source] = filepath.Join(directory, strings.ReplaceAll(e.File, "/", "_"))
 		changed := strings.Replace(string(text), e.From, e.To, 1)
 		if err := os.WriteFile(replaced[source], []byte(changed), 0o600); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
+	return replaced, nil
+}
+
+// Overlay writes which files stand for which into a directory, and returns what to give to the go
+// command's -overlay.
+func Overlay(directory string, replaced map[string]string) (string, error) {
 	list, err := json.Marshal(map[string]any{"Replace": replaced})
 	if err != nil {
 		return "", err

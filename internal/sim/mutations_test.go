@@ -1,8 +1,6 @@
 package sim_test
 
 import (
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -111,17 +109,17 @@ type build struct {
 
 // buildBroken builds the simulation with a line changed; the source stays as it is.
 func buildBroken(root, dir string, b aBreak) build {
-	path, made := filepath.Join(root, b.where), build{aBreak: b, binary: filepath.Join(dir, "sim")}
-	broken, list := filepath.Join(dir, "broken.go"), filepath.Join(dir, "overlay.json")
-	text, err := os.ReadFile(path)
-	if made.err = errors.Join(err, os.MkdirAll(dir, 0o700)); made.err != nil {
+	made := build{aBreak: b, binary: filepath.Join(dir, "sim")}
+	if made.err = os.MkdirAll(dir, 0o700); made.err != nil {
 		return made
 	}
-	changed := strings.Replace(string(text), b.old, b.new, 1)
-	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{path: broken}})
-	made.err = errors.Join(err, os.WriteFile(broken, []byte(changed), 0o600),
-		os.WriteFile(list, overlay, 0o600))
-	if made.err != nil {
+	edit := proctest.Edit{File: b.where, From: b.old, To: b.new}
+	replaced, err := proctest.WriteEdits(root, dir, []proctest.Edit{edit})
+	if made.err = err; err != nil {
+		return made
+	}
+	list, err := proctest.Overlay(dir, replaced)
+	if made.err = err; err != nil {
 		return made
 	}
 	command := exec.Command("go", "test", "-c", "-ldflags=-s -w", "-overlay", list, "-o",

@@ -39,6 +39,15 @@ type weather struct {
 	figures map[string]int
 }
 
+var (
+	wrongWorker = &proctest.Variant{
+		Name: "wrong-worker", Command: "./cmd/worker", Edits: proctest.WrongClock(), Slow: true,
+	}
+	wrongPoller = &proctest.Variant{
+		Name: "wrong-poller", Command: "./cmd/poller", Edits: proctest.WrongClock(), Slow: true,
+	}
+)
+
 // newWeather starts two workers, two pollers and a stream of the enqueuer. One worker's clock is
 // ten minutes ahead, one poller's ten minutes behind.
 func newWeather(w *world, seed uint64, freeze time.Duration) *weather {
@@ -46,8 +55,7 @@ func newWeather(w *world, seed uint64, freeze time.Duration) *weather {
 	f := &weather{
 		w: w, dice: rand.New(rand.NewPCG(seed, 4711)), freeze: freeze, figures: map[string]int{},
 	}
-	ahead := proctest.BuildEdited(w.t, "wrong-worker", "./cmd/worker", proctest.WrongClock())
-	behind := proctest.BuildEdited(w.t, "wrong-poller", "./cmd/poller", proctest.WrongClock())
+	ahead, behind := wrongWorker.Build(w.t), wrongPoller.Build(w.t)
 	f.pods = []*pod{
 		{name: "worker", program: w.program("./cmd/worker")},
 		{name: "worker", program: ahead, environment: []string{proctest.ClockVariable + "=600"}},
