@@ -24,22 +24,36 @@ const (
 // millis is a duration as a figure of a goal.
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
+// watched starts a world that takes jobs from the stream, notes what reaches the provider, seldom
+// asks, and is warm.
+func (b *bench) watched(
+	ctx context.Context, faults string, environment ...string,
+) (*world, error) {
+	w, err := b.newWorld(ctx, setting{
+		watched: true, faults: faults,
+		environment: append(environment, "TUMA_POLL_INITIAL=5s", "TUMA_POLL_MAX=10m"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = w.startAll(ctx, []string{"enqueuer", "stream"})
+	if err == nil {
+		err = w.warmUp(ctx)
+	}
+	if err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
 // latency is how long a job takes to the provider's word, under load.
 func latency(ctx context.Context, b *bench) (section, error) {
-	w, err := b.newWorld(ctx, setting{
-		watched: true, faults: slowly,
-		environment: []string{"TUMA_MAX_IN_FLIGHT=8", "TUMA_POLL_INITIAL=5s", "TUMA_POLL_MAX=10m"},
-	})
+	w, err := b.watched(ctx, slowly, "TUMA_MAX_IN_FLIGHT=8")
 	if err != nil {
 		return section{}, err
 	}
 	defer w.close()
-	if err := w.startAll(ctx, []string{"enqueuer", "stream"}); err != nil {
-		return section{}, err
-	}
-	if err := w.warmUp(ctx); err != nil {
-		return section{}, err
-	}
 	jobs := b.size(100_000)
 	used, begin := w.measure(), time.Now()
 	pushed, err := w.pushSteadily(ctx, warm, jobs, rate)
@@ -98,19 +112,11 @@ func (w *world) awaitSeen(ctx context.Context, n int) error {
 
 // idle is how long a single job takes when there is nothing else, and what waiting for it costs.
 func idle(ctx context.Context, b *bench) (section, error) {
-	w, err := b.newWorld(ctx, setting{
-		watched: true, environment: []string{"TUMA_POLL_INITIAL=5s", "TUMA_POLL_MAX=10m"},
-	})
+	w, err := b.watched(ctx, "")
 	if err != nil {
 		return section{}, err
 	}
 	defer w.close()
-	if err := w.startAll(ctx, []string{"enqueuer", "stream"}); err != nil {
-		return section{}, err
-	}
-	if err := w.warmUp(ctx); err != nil {
-		return section{}, err
-	}
 	resting, rest, err := w.rest(ctx, max(5*time.Second, time.Duration(b.size(30))*time.Second))
 	if err != nil {
 		return section{}, err
