@@ -7,11 +7,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// storyMutations are breaks of what the random verbs do not reach, and the story that notices each.
-var storyMutations = map[string]struct {
+// storyMutation is a break, and the story that notices it.
+type storyMutation struct {
 	mutation
 	noticedBy story
-}{
+}
+
+// storyMutations are breaks of what the random verbs do not reach, and the story that notices each.
+var storyMutations = map[string]storyMutation{
 	"doubts stay at the provider before": {
 		mutation{
 			"", "if old == 'd' then mark_doubt(d, before, from",
@@ -229,10 +232,7 @@ var storyMutations = map[string]struct {
 }
 
 // mendMutations take mends out again, each of which was a fault that somebody found.
-var mendMutations = map[string]struct {
-	mutation
-	noticedBy story
-}{
+var mendMutations = map[string]storyMutation{
 	"a restored batch was sent just now": {
 		mutation{"record", "local began = now - tonumber(ARGV[14])", "local began = now"},
 		restoredAfterTheWindow,

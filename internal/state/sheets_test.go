@@ -274,10 +274,7 @@ func sheetRetired(g *stage) {
 }
 
 // sheetMutations are breaks of how sheets are kept apart, and the story that notices each.
-var sheetMutations = map[string]struct {
-	mutation
-	noticedBy story
-}{
+var sheetMutations = map[string]storyMutation{
 	"results name the first disbursal": {
 		mutation{"", "'reference', d.owner[pos],", "'reference', d.owner[1],"}, sheetsAreNotSeen,
 	},
@@ -322,13 +319,13 @@ var sheetMutations = map[string]struct {
 		mutation{"accept", "or group.taken[new.ref]", ""}, sheetWithAReferenceTwice,
 	},
 	"who was popped is lost": {
-		mutation{"claim", "for i = #popped, at + 1, -1 do", "for i = #popped, at + 2, -1 do"},
+		mutation{"claim", "for i = at + 1, #popped do", "for i = at + 2, #popped do"},
 		sheetInParts,
 	},
 	"who was popped goes to the end": {
 		mutation{
-			"claim", "redis.call('LPUSH', key('pending', provider), popped[i])",
-			"redis.call('RPUSH', key('pending', provider), popped[i])",
+			"claim", "redis.call('LPUSH', key('pending', provider), back[i])",
+			"redis.call('RPUSH', key('pending', provider), back[i])",
 		},
 		sheetInParts,
 	},

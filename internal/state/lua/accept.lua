@@ -30,7 +30,7 @@ end
 local forgetting = redis.call('EXISTS', key('forgotten')) == 1 -- Only then there are such digests.
 
 local function refusal(group, new, text)
-  local found = text and {digest = text:match('^%S+')} or group.taken[new.ref]
+  local found = read_disbursal(text) or group.taken[new.ref]
   local known = found and found.digest
     or forgetting and redis.call('GET', key('digest', new.ref))
   if known then return known == new.digest and 'same' or 'conflict' end

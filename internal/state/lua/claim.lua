@@ -57,8 +57,8 @@ local doubt = redis.call('EXISTS', key('doubtphones', provider)) == 1
 local taken, count, phones = {}, 0, nil
 local back = {}
 
-local function keep_back(list, d, from, to, place)
-  list[#list + 1] = d.id .. ' ' .. from .. ' ' .. to .. ' ' .. place
+local function keep_back(d, from, to, place)
+  back[#back + 1] = entry_of(d, from, to, place)
 end
 
 local function take(d, from, to)
@@ -93,9 +93,9 @@ local function pick(d, from, to, place)
       if i > start then take(d, start, i - 1) end
       start = i + 1
       if blocked then
-        redis.call('RPUSH', key('held', provider), d.id .. ' ' .. i .. ' ' .. i .. ' ' .. place)
+        redis.call('RPUSH', key('held', provider), entry_of(d, i, i, place))
       else
-        keep_back(back, d, i, i, place)
+        keep_back(d, i, i, place)
       end
     else
       seen[phone] = true
@@ -106,7 +106,7 @@ end
 
 local function draw(d, from, to, place)
   local last = math.min(to, from + most - count - 1)
-  if last < to then keep_back(back, d, last + 1, to, place) end
+  if last < to then keep_back(d, last + 1, to, place) end
   if last < from then return end
   owners_of(d)
   local alone = #taken == 0 and d.owner[from] == d.owner[last]
@@ -142,7 +142,7 @@ while count < most and looked < 2 * most + 100 do
     if run[3] == 'q' and run[4] == place then look(d, run[1], run[2], place) end
   end
 end
-for i = #popped, at + 1, -1 do redis.call('LPUSH', key('pending', provider), popped[i]) end
+for i = at + 1, #popped do back[#back + 1] = popped[i] end
 for i = #back, 1, -1 do redis.call('LPUSH', key('pending', provider), back[i]) end
 if count == 0 then return idle('empty', 0) end
 

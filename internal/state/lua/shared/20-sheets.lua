@@ -23,12 +23,16 @@ local function sheet(id)
   return d
 end
 
--- find_disbursal says where a disbursal is: {digest, sheet, positions before it there, recipients}.
-local function find_disbursal(ref)
-  local text = redis.call('GET', key('disbursal', ref))
+-- read_disbursal reads what says where a disbursal is: {digest, sheet, positions before it there,
+-- recipients}; nil if there is none.
+local function read_disbursal(text)
   if not text then return nil end
   local digest, id, before, n = text:match('^(%S+) (%S+) (%d+) (%d+)$')
   return {digest = digest, sheet = id, before = tonumber(before), n = tonumber(n)}
+end
+
+local function find_disbursal(ref)
+  return read_disbursal(redis.call('GET', key('disbursal', ref)))
 end
 
 -- owners_of fills, by position, d.owner with the reference of the disbursal and d.before with the
@@ -144,9 +148,13 @@ local function explode(d)
   for i = 1, d.n do d.cells[i] = d.rows:sub((i - 1) * WIDTH + 1, i * WIDTH) end
 end
 
+local function cell_of(d, pos)
+  return d.cells and d.cells[pos] or d.rows:sub((pos - 1) * WIDTH + 1, pos * WIDTH)
+end
+
 -- row returns status, place and provider of a recipient.
 local function row(d, pos)
-  local cell = d.cells and d.cells[pos] or d.rows:sub((pos - 1) * WIDTH + 1, pos * WIDTH)
+  local cell = cell_of(d, pos)
   return cell:sub(1, 1), cell:sub(3), NAMES[cell:sub(2, 2)]
 end
 
@@ -157,13 +165,10 @@ end
 -- runs lists the stretches of equal rows: {from, to, status, place, provider}. Whole batches move
 -- together, so that mostly there is one, found by one comparison.
 local function runs(d, from, to)
-  if from == to then
-    local cell = d.cells and d.cells[from] or d.rows:sub((from - 1) * WIDTH + 1, from * WIDTH)
-    return {run_of(from, to, cell)}
-  end
+  if from == to then return {run_of(from, to, cell_of(d, from))} end
   local list = {}
   if not d.cells then
-    local first = d.rows:sub((from - 1) * WIDTH + 1, from * WIDTH)
+    local first = cell_of(d, from)
     local segment = d.rows
     if from ~= 1 or to ~= d.n then segment = segment:sub((from - 1) * WIDTH + 1, to * WIDTH) end
     if segment == first:rep(to - from + 1) then

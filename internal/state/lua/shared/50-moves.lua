@@ -125,9 +125,14 @@ local function cancel_run(d, from, to)
   end
 end
 
+-- entry_of is what stands in the queue for a run.
+local function entry_of(d, from, to, place)
+  return d.id .. ' ' .. from .. ' ' .. to .. ' ' .. place
+end
+
 local function push_pending(d, from, to, place, head)
   redis.call(head and 'LPUSH' or 'RPUSH', key('pending', provider_at(place)),
-    d.id .. ' ' .. from .. ' ' .. to .. ' ' .. place)
+    entry_of(d, from, to, place))
 end
 
 -- EARLIER keeps what is learned about a recipient in a batch that it has left: field "sheet

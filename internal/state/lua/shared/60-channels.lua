@@ -105,7 +105,7 @@ local function tokens_left(provider)
   local charged = tonumber(v[2] or now)
   if charged > now then -- Another Redis has taken over, with a clock behind the last one's.
     charged = now
-    redis.call('HSET', key('channel', provider), 'charged', string.format('%.0f', now))
+    redis.call('HSET', key('channel', provider), 'charged', now_text)
   end
   local since = now - charged
   return math.min(t.burst, tonumber(v[1] or t.burst) + since * t.rate / 1000)
@@ -114,7 +114,7 @@ end
 local function charge(provider, tokens)
   if tokens then
     redis.call('HSET', key('channel', provider), 'tokens', string.format('%.3f', tokens - 1),
-      'charged', string.format('%.0f', now))
+      'charged', now_text)
   end
 end
 
