@@ -48,7 +48,10 @@ func newInDoubtListCommand() *cobra.Command {
 		Use:   "list",
 		Short: "List what is in doubt, overdue and overpaid",
 		Long: `List what is in doubt, overdue and overpaid: since when, why, how much, and what
-would settle it. --csv writes one row per recipient, which indoubt resolve --file takes back.`,
+would settle it. --csv writes one row per recipient, which indoubt resolve --file takes back.
+
+"not before" is when the request has surely arrived or never will: what the provider's people or
+its portal say earlier proves nothing, and --csv leaves such recipients out.`,
 		Example: `  enqueuer indoubt list
   enqueuer indoubt list --unconfirmed --import wave-7
   enqueuer indoubt list --csv >lane.csv`,
@@ -112,6 +115,8 @@ type laneCase struct {
 	Amounts    map[string]string `json:"amounts"`
 	Why        airtime.Reason    `json:"why"`
 	Settle     string            `json:"settle"`
+	// NotBefore is when it can be known what became of them; absent when that has passed.
+	NotBefore *time.Time `json:"not_before,omitempty"`
 
 	minor   map[airtime.Currency]int64
 	members []state.Member
@@ -145,7 +150,7 @@ func listCases(cmd *cobra.Command, a *app.App, options listOptions) error {
 	case options.json:
 		return writeJSON(out, map[string][]laneCase{"cases": append([]laneCase{}, cases...)})
 	case options.csv:
-		return writeLane(out, cases)
+		return writeLane(out, cmd.ErrOrStderr(), cases)
 	case len(cases) == 0:
 		fmt.Fprintln(out, "nothing waits for people")
 	default:
@@ -165,6 +170,13 @@ func lane(ctx context.Context, a *app.App) ([]laneCase, error) {
 		cases[i] = laneCase{
 			Lane: c.Lane, Since: c.Since, Batch: c.Batch.ID, Provider: c.Batch.Provider, Why: c.Why,
 			Settle: settler(a.Rules.Providers[c.Batch.Provider], c),
+		}
+		if c.Lane == state.LaneInDoubt && c.Batch.StillOut > 0 {
+			// Whole seconds, rounded up: who looks at that second is not too early.
+			at := c.Batch.Read.Add(c.Batch.StillOut + time.Second).Truncate(time.Second)
+			cases[i].NotBefore = &at
+			cases[i].Settle = "not before " + at.Format(time.RFC3339) +
+				", when the request has surely arrived or never will: " + cases[i].Settle
 		}
 		for _, m := range c.Concerned() {
 			cases[i].add(m)
@@ -236,13 +248,19 @@ func printLane(w io.Writer, cases []laneCase) {
 }
 
 // writeLane writes one row per recipient; resolve --file reads reference, phone_number and status.
-func writeLane(w io.Writer, cases []laneCase) error {
+// Those of whom nobody can know yet are left out, and counted on notes.
+func writeLane(w, notes io.Writer, cases []laneCase) error {
 	out := csv.NewWriter(w)
 	err := out.Write([]string{
 		"lane", "since", "batch", "provider", "reference", "phone_number", "amount", "currency",
 		"status", "why",
 	})
 	for _, c := range cases {
+		if c.NotBefore != nil {
+			fmt.Fprintf(notes, "left out: %s of batch %s, whose request may still arrive until %s\n",
+				plural(c.Recipients, "recipient"), c.Batch, c.NotBefore.Format(time.RFC3339))
+			continue
+		}
 		for _, m := range c.members {
 			err = errors.Join(err, out.Write([]string{
 				string(c.Lane), c.Since.Format(time.RFC3339), c.Batch, c.Provider, m.Reference,

@@ -252,14 +252,15 @@ func (w *world) run(p *pod, t trigger) {
 	}
 }
 
-// decideByPerson has somebody look at what is listed, ask the provider's people, and say so.
+// decideByPerson has somebody look at what is listed, ask the provider's people, and say so. Of a
+// request that may still arrive nobody can know, and the list says so.
 func (w *world) decideByPerson(c chance, p *pod) {
 	w.sync()
 	cases, err := w.stores[0].Cases(background)
 	must(err)
 	var members []state.Member
 	for _, one := range cases {
-		if one.Lane != state.LaneOverpaid {
+		if one.Lane != state.LaneOverpaid && one.Batch.StillOut == 0 {
 			members = append(members, one.Concerned()...)
 		}
 	}

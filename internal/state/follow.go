@@ -77,7 +77,7 @@ func (s *Store) NotKnown(
 	answer, err := s.run(ctx, s.client, "notknown", b.ID, r.Poll, r.Next.Milliseconds(),
 		s.options.SettleDelay.Milliseconds(), s.options.Guard.Milliseconds(), flag(resendSame),
 		children[0], children[1], s.options.MaxInFlight, r.Patience.Milliseconds(),
-		r.Slow.Milliseconds(), b.read)
+		r.Slow.Milliseconds(), b.Read.UnixMilli())
 	if err != nil {
 		return "", nil, err
 	}

@@ -228,7 +228,8 @@ func describe(r reply) (*Batch, error) {
 	b := &Batch{
 		ID: r.text(0), Provider: r.text(1), State: BatchState(r.text(2)), Attempt: r.int(3),
 		Polls: r.int(4), Parent: r.text(5), Refused: r.int(6) == 1, Open: r.int(7),
-		Age: millis(r.int(8)), Why: airtime.Reason(r.text(9)), read: r.int(11),
+		Age: millis(r.int(8)), Why: airtime.Reason(r.text(9)),
+		Read: time.UnixMilli(int64(r.int(11))).UTC(), StillOut: millis(r.int(12)),
 	}
 	for _, item := range r.list(10) {
 		slice := asList(item)

@@ -127,8 +127,11 @@ type Batch struct {
 	Age time.Duration
 	// Why is the reason of a batch in doubt.
 	Why airtime.Reason
-	// read is when the batch was read, in ms by the clock of Redis.
-	read int
+	// StillOut is how long the request of a batch in doubt may have an effect that nobody has seen:
+	// what a person learns before that says nothing.
+	StillOut time.Duration
+	// Read is when the batch was read, by the clock of Redis.
+	Read time.Time
 }
 
 // Recipients lists the batch's recipients in wire order.

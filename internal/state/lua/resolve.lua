@@ -21,11 +21,11 @@ local function open_to_people(d, pos)
   return evidence_of(d)[pos]:match('^[^\t]*\tperson\t') ~= nil
 end
 
--- still_out is how long a request may have an effect that nobody has seen yet.
-local function still_out(d, pos)
+-- too_early is how long nobody can know what became of a recipient.
+local function too_early(d, pos)
   local status, place = row(d, pos)
   local b = status == 'd' and batch(place)
-  return b and b.deadline + GUARD - now or 0
+  return b and still_out(b) or 0
 end
 
 -- place_of finds the sheet and position of a recipient; false if there is none.
@@ -42,8 +42,8 @@ for i = 6, #ARGV, 3 do
   if not d or status ~= ARGV[i + 2] or named[name] or not open_to_people(d, pos) then
     return {'moved', ARGV[i], ARGV[i + 1], status}
   end
-  if still_out(d, pos) > 0 then
-    return {'early', ARGV[i], ARGV[i + 1], still_out(d, pos)}
+  if too_early(d, pos) > 0 then
+    return {'early', ARGV[i], ARGV[i + 1], too_early(d, pos)}
   end
   named[name] = true
 end

@@ -87,6 +87,9 @@ local function member(b, index)
   return sheet(id), b.positions[index]
 end
 
+-- still_out is how long the request of a batch may have an effect that nobody has seen yet (ms).
+local function still_out(b) return math.max(0, b.deadline + GUARD - now) end
+
 local function is_batch(place) return place:sub(1, 1) ~= '+' end
 
 -- provider_at says whose a place is; a batch that has expired does not know any more.

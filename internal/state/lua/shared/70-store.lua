@@ -104,5 +104,6 @@ local function describe(b)
     end
   end
   return {b.id, b.provider, b.state, b.attempt, b.polls, b.parent, b.refused, b.open,
-    b.sent > 0 and now - b.sent or 0, b.why, slices, now}
+    b.sent > 0 and now - b.sent or 0, b.why, slices, now,
+    b.doubtful > 0 and still_out(b) or 0}
 end
