@@ -28,8 +28,25 @@ func Clean(text string, secrets ...string) string {
 		text = strings.ReplaceAll(text, secret, mask)
 		text = strings.ReplaceAll(text, url.QueryEscape(secret), mask)
 	}
-	text = strings.TrimSpace(strings.Map(printable, strings.ToValidUTF8(text, " ")))
-	return Cut(maskNumbers(text), MaxMessage)
+	if !plain(text) {
+		text = maskNumbers(strings.TrimSpace(strings.Map(printable, strings.ToValidUTF8(text, " "))))
+	}
+	return Cut(strings.TrimSpace(text), MaxMessage)
+}
+
+// plain reports whether a text is of printable ASCII and has too few digits for a phone number:
+// most are, and a thousand of them come with one answer.
+func plain(text string) bool {
+	digits := 0
+	for _, c := range []byte(text) {
+		if c < ' ' || c > '~' {
+			return false
+		}
+		if c >= '0' && c <= '9' {
+			digits++
+		}
+	}
+	return digits < minPhone
 }
 
 // Cut shortens text to at most limit bytes without halving a character.

@@ -6,6 +6,8 @@ import (
 	"mime"
 	"net/url"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Fields are the fields of a callback by name, whatever their type was.
@@ -31,8 +33,8 @@ func ReadFields(mediaType string, body []byte) (Fields, error) {
 	if isJSON || FirstByte(body) == '{' {
 		var f Fields
 		switch err := Decode(body, &f); {
-		case errors.Is(err, errRepeated):
-			return nil, err
+		case errors.Is(err, jsontext.ErrDuplicateName):
+			return nil, errors.New("a field is given twice")
 		case err != nil || f == nil:
 			return nil, errors.New("the body is no JSON object")
 		}

@@ -47,7 +47,7 @@ func build(f *testing.F) map[string]catalog.Entry {
 }
 
 // texts walks a JSON document and calls read with every name and scalar in it, and repeated when an
-// object gives a name twice, in whatever case. An error is returned when the body is not JSON.
+// object gives a name twice. An error is returned when the body is not JSON.
 func texts(body []byte, read func(string), repeated func()) error {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
@@ -71,9 +71,7 @@ func texts(body []byte, read func(string), repeated func()) error {
 						return err
 					}
 					text, _ := name.(string)
-					if slices.ContainsFunc(names, func(other string) bool {
-						return strings.EqualFold(other, text)
-					}) {
+					if slices.Contains(names, text) {
 						repeated()
 					}
 					names = append(names, text)

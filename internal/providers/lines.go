@@ -77,7 +77,7 @@ func ReadID(raw json.RawMessage) (id string, clear bool) {
 		return "", false
 	}
 	var text Scalar
-	if err := json.Unmarshal(raw, &text); err != nil || len(text) > MaxID {
+	if err := Decode(raw, &text); err != nil || len(text) > MaxID {
 		return "", false
 	}
 	switch id = text.Trimmed(); strings.ToLower(id) {

@@ -2,12 +2,12 @@ package providers
 
 import (
 	"bytes"
-	"cmp"
-	"encoding/json"
 	"errors"
-	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"tuma/internal/airtime"
 )
@@ -17,8 +17,12 @@ import (
 // are the empty text.
 type Scalar string
 
-// UnmarshalJSON keeps the text of any scalar as it is.
-func (s *Scalar) UnmarshalJSON(raw []byte) error {
+// UnmarshalJSONFrom keeps the text of any scalar as it is.
+func (s *Scalar) UnmarshalJSONFrom(from *jsontext.Decoder) error {
+	raw, err := from.ReadValue()
+	if err != nil {
+		return err
+	}
 	switch raw[0] {
 	case '"':
 		inner := raw[1 : len(raw)-1]
@@ -26,10 +30,8 @@ func (s *Scalar) UnmarshalJSON(raw []byte) error {
 			*s = Scalar(inner)
 			return nil
 		}
-		var text string
-		if err := json.Unmarshal(raw, &text); err != nil {
-			return err
-		}
+		// The decoder has read it: only its UTF-8 can be wrong, and that has been replaced.
+		text, _ := jsontext.AppendUnquote(nil, raw)
 		*s = Scalar(text)
 	case 'n', '{', '[':
 		*s = ""
@@ -42,6 +44,37 @@ func (s *Scalar) UnmarshalJSON(raw []byte) error {
 // Trimmed returns the text without the white space around it.
 func (s Scalar) Trimmed() string { return strings.TrimSpace(string(s)) }
 
+// Objects is a list of objects. What else stands in its place is no list; what else stands in the
+// place of an element leaves that one empty, so that the others are still facts.
+type Objects[T any] []T
+
+// UnmarshalJSONFrom reads the list.
+func (l *Objects[T]) UnmarshalJSONFrom(from *jsontext.Decoder) error {
+	*l = nil
+	if from.PeekKind() != '[' {
+		return from.SkipValue()
+	}
+	if _, err := from.ReadToken(); err != nil {
+		return err
+	}
+	*l = Objects[T]{} // A list without elements is one.
+	for from.PeekKind() != ']' {
+		var line T
+		var err error
+		if from.PeekKind() == '{' {
+			err = json.UnmarshalDecode(from, &line)
+		} else {
+			err = from.SkipValue()
+		}
+		if err != nil {
+			return err
+		}
+		*l = append(*l, line)
+	}
+	_, err := from.ReadToken()
+	return err
+}
+
 // DecodeObject is Decode for a body that must be one JSON object. An error is returned for anything
 // else.
 func DecodeObject(body []byte, into any) error {
@@ -51,83 +84,11 @@ func DecodeObject(body []byte, into any) error {
 	return Decode(body, into)
 }
 
-var (
-	errRepeated = errors.New("a field is given twice")
-	errCrowded  = errors.New("an object has more than 1000 fields")
-)
-
-// Decode is json.Unmarshal for what comes from a provider. An error is returned also when an object
-// in it gives a field twice, in whatever case: encoding/json would take the last of the two for the
-// same field, and an answer that says two things about a payment says nothing.
+// Decode reads JSON from a provider. Names of fields count as the provider's pages spell them. An
+// error is returned also when an object gives a name twice: an answer that says two things about a
+// payment says nothing.
 func Decode(body []byte, into any) error {
-	err := json.Unmarshal(body, into)
-	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
-		return err
-	}
-	return cmp.Or(checkNames(body), err)
-}
-
-// manyNames is more fields than an object of any provider has.
-const manyNames = 1000
-
-// checkNames returns an error if an object in valid JSON has two fields that encoding/json holds
-// for the same one, or so many that looking for such two would take long.
-func checkNames(body []byte) error {
-	var names [][]byte // Of all open objects, one behind the other.
-	var open []int     // Where the names of each open object begin; -1 for a list.
-	isName := false    // A string would be the name of a field.
-	for i := 0; i < len(body); i++ {
-		switch body[i] {
-		case '{':
-			open, isName = append(open, len(names)), true
-		case '[':
-			open, isName = append(open, -1), false
-		case '}', ']':
-			if first := open[len(open)-1]; first >= 0 {
-				names = names[:first]
-			}
-			open, isName = open[:len(open)-1], false
-		case ',':
-			isName = open[len(open)-1] >= 0
-		case '"':
-			text, size := quoted(body[i:])
-			i += size - 1
-			if !isName {
-				continue
-			}
-			isName = false
-			others := names[open[len(open)-1]:]
-			same := func(other []byte) bool { return bytes.EqualFold(other, text) }
-			if slices.ContainsFunc(others, same) {
-				return errRepeated
-			}
-			if len(others) == manyNames {
-				return errCrowded
-			}
-			names = append(names, text)
-		}
-	}
-	return nil
-}
-
-// quoted returns the text of the string that valid JSON begins with, and its length with quotes.
-func quoted(body []byte) (text []byte, size int) {
-	escaped := false
-	for size = 1; body[size] != '"'; size++ {
-		if body[size] == '\\' {
-			escaped = true
-			size++
-		}
-	}
-	size++
-	if !escaped {
-		return body[1 : size-1], size
-	}
-	var name string
-	if err := json.Unmarshal(body[:size], &name); err != nil {
-		return body[1 : size-1], size // It is valid, so that this cannot be.
-	}
-	return []byte(name), size
+	return json.Unmarshal(body, into, jsontext.AllowInvalidUTF8(true))
 }
 
 // FirstByte returns the first byte of a body that is not white space, or zero.

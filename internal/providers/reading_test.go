@@ -1,7 +1,6 @@
 package providers
 
 import (
-	"encoding/json"
 	"errors"
 	"testing"
 
@@ -17,7 +16,7 @@ func TestScalarKeepsTheTextOfEveryType(t *testing.T) {
 		`1.50`: "1.50", `1e3`: "1e3", `true`: "true", `null`: "", `[1]`: "", `{"a":1}`: "",
 	} {
 		got := Scalar("before")
-		require.NoError(t, json.Unmarshal([]byte(raw), &got), raw)
+		require.NoError(t, Decode([]byte(raw), &got), raw)
 		require.Equal(t, want, string(got), raw)
 	}
 	require.Equal(t, "a b", Scalar("\t a b\n").Trimmed())

@@ -1,8 +1,6 @@
 package africastalking
 
 import (
-	"encoding/json"
-	"errors"
 	"net/url"
 	"strings"
 
@@ -12,9 +10,9 @@ import (
 
 // sendAnswer is the answer to a submission.
 type sendAnswer struct {
-	Error     providers.Scalar `json:"errorMessage"`
-	NumSent   providers.Scalar `json:"numSent"`
-	Responses []sendLine       `json:"responses"`
+	Error     providers.Scalar            `json:"errorMessage"`
+	NumSent   providers.Scalar            `json:"numSent"`
+	Responses providers.Objects[sendLine] `json:"responses"`
 }
 
 type sendLine struct {
@@ -61,10 +59,8 @@ var refusals = map[string]bool{
 // decodeSend decodes the answer to a submission; ok is false when the body has not the provider's
 // shape: a list of responses, or at least an error.
 func decodeSend(body []byte) (answer sendAnswer, ok bool) {
-	err := providers.DecodeObject(body, &answer)
-	// A line of another type is skipped by encoding/json: its recipient counts as left out.
-	if other := (*json.UnmarshalTypeError)(nil); err != nil && !errors.As(err, &other) {
-		return answer, false
+	if err := providers.DecodeObject(body, &answer); err != nil {
+		return answer, false // A line that is no object stays empty: its recipient counts as left out.
 	}
 	return answer, answer.Responses != nil || said(answer.Error) != ""
 }

@@ -79,14 +79,8 @@ func shown(list []json.RawMessage, line providers.StandingLine) bool {
 			continue
 		}
 		var phone, code providers.Scalar
-		for name, value := range fields {
-			switch { // As encoding/json finds the fields of a struct.
-			case strings.EqualFold(name, "phone_number"):
-				_ = phone.UnmarshalJSON(value)
-			case strings.EqualFold(name, "service_status"):
-				_ = code.UnmarshalJSON(value)
-			}
-		}
+		_ = providers.Decode(fields["phone_number"], &phone)
+		_ = providers.Decode(fields["service_status"], &code)
 		read, _ := providers.ReadPhone(string(phone))
 		if read == line.Phone && statuses[code.Trimmed()] == line.Status {
 			return true

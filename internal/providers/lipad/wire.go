@@ -77,11 +77,8 @@ func decodeStanding(body []byte, batchID, secret string) (providers.Standing, er
 	if providers.FirstByte(body) != '[' {
 		return providers.Standing{}, describeOther(body, secret)
 	}
-	var lines []statusLine
-	err := providers.Decode(body, &lines)
-	// An element of another type is skipped by encoding/json and counted below: the other lines
-	// are still facts.
-	if other := (*json.UnmarshalTypeError)(nil); err != nil && !errors.As(err, &other) {
+	var lines providers.Objects[statusLine]
+	if err := providers.Decode(body, &lines); err != nil {
 		return providers.Standing{}, fmt.Errorf("the list cannot be read: %s",
 			providers.Clean(err.Error(), secret))
 	}

@@ -158,14 +158,14 @@ func readLines(body sendAnswer, r providers.Response, secrets []string) provider
 		Message: providers.Clean("left out of the answer: "+string(body.Message), secrets...),
 	}
 	var raw []json.RawMessage
-	if err := json.Unmarshal(body.Results, &raw); err != nil {
+	if err := providers.Decode(body.Results, &raw); err != nil {
 		answer.Reason, answer.Message = airtime.ReasonUnreadable, "the results are no list"
 		return answer
 	}
 	lines := providers.NewLines(len(raw))
 	for _, element := range raw {
 		var result resultLine
-		if err := json.Unmarshal(element, &result); err != nil {
+		if err := providers.Decode(element, &result); err != nil {
 			continue // No object, so nobody's line.
 		}
 		if line, ok := result.read(secrets); ok {

@@ -61,7 +61,7 @@ func (e *envelope) UnmarshalJSON(raw []byte) error {
 	if providers.FirstByte(raw) != '{' {
 		return nil
 	}
-	err := json.Unmarshal(raw, &object)
+	err := providers.Decode(raw, &object)
 	e.message = object.Message
 	return err
 }
@@ -174,14 +174,14 @@ func readLines(list json.RawMessage, r providers.Response, secret string) provid
 		Verdict: airtime.Unknown, Reason: airtime.ReasonMissing, Message: "left out of the answer",
 	}
 	var raw []json.RawMessage
-	if err := json.Unmarshal(list, &raw); err != nil {
+	if err := providers.Decode(list, &raw); err != nil {
 		answer.Reason, answer.Message = airtime.ReasonUnreadable, "the responses are no list"
 		return answer
 	}
 	lines := providers.NewLines(len(raw))
 	for _, element := range raw {
 		var response responseLine
-		if err := json.Unmarshal(element, &response); err != nil {
+		if err := providers.Decode(element, &response); err != nil {
 			continue // No object, so nobody's line.
 		}
 		if line, ok := response.read(secret); ok {
