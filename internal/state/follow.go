@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"tuma/internal/airtime"
@@ -38,12 +39,17 @@ type Rhythm struct {
 func (s *Store) Observe(
 	ctx context.Context, batch string, facts []Observation, known bool, r Rhythm,
 ) (Observed, error) {
-	args := make([]any, 0, 6+5*len(facts))
-	args = append(args, batch, r.Poll, r.Next.Milliseconds(), r.Patience.Milliseconds(),
-		r.Slow.Milliseconds(), flag(known))
-	for _, f := range facts {
-		args = append(args, f.Position, string(f.Status.Code()), string(f.Reason),
-			clean(f.ProviderReference), clean(f.Message))
+	args := []any{
+		batch, r.Poll, r.Next.Milliseconds(), r.Patience.Milliseconds(), r.Slow.Milliseconds(),
+		flag(known),
+	}
+	for len(facts) > 0 {
+		n := saidAlike(facts)
+		args = append(args, facts[0].Position, n, string(facts[0].Status.Code()),
+			string(facts[0].Reason),
+			told(facts[:n], func(f Observation) string { return f.ProviderReference }),
+			told(facts[:n], func(f Observation) string { return f.Message }))
+		facts = facts[n:]
 	}
 	answer, err := s.run(ctx, s.client, "observe", args...)
 	if err != nil {
@@ -57,6 +63,36 @@ func (s *Store) Observe(
 		Changed: list.int(0), Settled: list.int(1), Open: list.int(2), Overpaid: list.int(3),
 		Next: millis(list.int(4)),
 	}, nil
+}
+
+// saidAlike is how many of the facts, from the first on, say the same of neighbours.
+func saidAlike(facts []Observation) int {
+	first := facts[0]
+	for n, f := range facts {
+		if f.Position != first.Position+n || f.Status != first.Status || f.Reason != first.Reason {
+			return n
+		}
+	}
+	return len(facts)
+}
+
+// told writes one text per fact, line by line; once if it is the same for all.
+func told(facts []Observation, text func(Observation) string) string {
+	first, same := text(facts[0]), true
+	for _, f := range facts {
+		same = same && text(f) == first
+	}
+	if same {
+		return clean(first)
+	}
+	var b strings.Builder
+	for i, f := range facts {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(clean(text(f)))
+	}
+	return b.String()
 }
 
 func flag(b bool) string {

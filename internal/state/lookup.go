@@ -242,7 +242,7 @@ func (s *Store) rowsOf(fields []any) ([]Row, error) {
 		}
 		var told string
 		told, evidence, _ = strings.Cut(evidence, "\n")
-		r.tell(told)
+		r.tell(told, accepted)
 	}
 	history, _ := fields[4].(string)
 	refs, _ := fields[5].(string)
@@ -290,16 +290,20 @@ func recall(rows []Row, history string) error {
 	return nil
 }
 
-// tell reads a line of evidence: at, reason, provider reference, message.
-func (r *Row) tell(line string) {
+// tell reads a line of evidence: ms since the sheet was accepted, reason, provider reference,
+// message.
+func (r *Row) tell(line string, accepted int64) {
 	parts := strings.SplitN(line, "\t", 4)
 	if len(parts) != 4 {
 		return
 	}
 	if ms, err := strconv.ParseInt(parts[0], 10, 64); err == nil {
-		r.At = time.UnixMilli(ms).UTC()
+		r.At = time.UnixMilli(accepted + ms).UTC()
 	}
 	r.Reason, r.ProviderReference, r.Message = airtime.Reason(parts[1]), parts[2], parts[3]
+	if r.Reason == "." {
+		r.Reason = airtime.ReasonProvider
+	}
 }
 
 // Resolution names the row for Resolve, as it was seen.

@@ -29,6 +29,7 @@ func TestSheets(t *testing.T) {
 		"not with an open one":                 sheetRetiredWithAnOpenOne,
 		"neighbours hear their own":            neighboursHearTheirOwn,
 		"neighbours with a gap":                neighboursWithAGap,
+		"neighbours with a gap on the sheet":   neighboursWithAGapOnTheSheet,
 		"places are new":                       placesAreNew,
 	})
 }
@@ -283,12 +284,12 @@ var sheetMutations = map[string]storyMutation{
 		sheetForgottenAndApart,
 	},
 	"neighbours are told the first one's news": {
-		mutation{"observe", "local fact = first + 5 * (pos - from)", "local fact = first"},
+		mutation{"observe", "function(nth) return lines[nth] end", "function() return lines[1] end"},
 		neighboursHearTheirOwn,
 	},
 	"news of neighbours goes astray": {
-		mutation{"observe", "if other ~= d or pos ~= to + 1 then", "if other ~= d then"},
-		neighboursWithAGap,
+		mutation{"observe", "if its ~= d or pos ~= to + 1 then", "if its ~= d then"},
+		neighboursWithAGapOnTheSheet,
 	},
 	"a cancel withdraws the sheet": {
 		mutation{
@@ -404,6 +405,18 @@ func neighboursWithAGap(g *stage) {
 	g.record(b, airtime.Accepted, "")
 	observe(g.t, g.s, b.ID, airtime.Successful, 2, 0, 3)
 	require.Equal(g.t, []string{"successful", "submitted", "successful", "successful"}, g.all("a"))
+}
+
+// Neighbours in a batch need not be neighbours on a sheet.
+func neighboursWithAGapOnTheSheet(g *stage) {
+	g.accept(three()...)
+	require.Equal(g.t, state.Withdrawal{Withdrawn: 2}, g.cancel("b"))
+	b := g.begin(lipad)
+	g.record(b, airtime.Accepted, "")
+	observe(g.t, g.s, b.ID, airtime.Successful, 0, 1, 2, 3)
+	require.Equal(g.t, []string{
+		"successful", "successful", "cancelled", "cancelled", "successful", "successful",
+	}, g.all("a", "b", "c"))
 }
 
 // placesAreNew: an entry that stands for nobody any more must never stand for somebody again.

@@ -6,7 +6,9 @@
 -- ARGV[4]: ms after the first sending from which open members are overdue
 -- ARGV[5]: ms until the next query of an overdue batch
 -- ARGV[6]: 1 if the answer shows that the provider knows the batch
--- ARGV[7]: then per fact five values: position, status code, reason, reference, message
+-- ARGV[7]: then six values per stretch of neighbours of whom the same is told: position of the
+--   first, how many, status code, reason, references, messages; these two one per line, or one
+--   for all
 -- Returns: {status moved, settled, open, new second effects, ms until the next query} or {}
 
 unlock()
@@ -16,24 +18,43 @@ local poll = tonumber(ARGV[2])
 local moved, settled, over = 0, 0, 0
 
 if ARGV[6] == '1' then b.known, b.missing = 1, 0 end
--- Facts about neighbours that say the same are merged together.
-local i, last = 7, #ARGV - 4
-while i <= last do
-  local d, from = member(b, ARGV[i] + 1)
-  local status, first, to = ARGV[i + 1], i, from
-  i = i + 5
-  while i <= last and ARGV[i + 1] == status do
-    local other, pos = member(b, ARGV[i] + 1)
-    if other ~= d or pos ~= to + 1 then break end
-    to, i = pos, i + 5
+
+-- told reads what is told of each in a stretch: the nth of the lines, or the one for all.
+local function told(text)
+  if not text:find('\n', 1, true) then return function() return text end end
+  local lines = {}
+  for line in (text .. '\n'):gmatch('([^\n]*)\n') do lines[#lines + 1] = line end
+  return function(nth) return lines[nth] end
+end
+
+-- same_sheet returns how many of the members index..last are neighbours on one sheet, and whom they
+-- are there: sheet, from, to.
+local function same_sheet(index, last)
+  local d, from = member(b, index)
+  local to = from
+  for other = index + 1, d and last or index do
+    local its, pos = member(b, other)
+    if its ~= d or pos ~= to + 1 then break end
+    to = pos
   end
-  if d then
-    local changed, second = see_all(d, from, to, b, status, function(pos)
-      local fact = first + 5 * (pos - from)
-      return ARGV[fact + 2], ARGV[fact + 3], ARGV[fact + 4]
-    end)
-    moved, over = moved + changed, over + second
-    if STATUS[status].settled then settled = settled + changed end
+  return d and to - from + 1 or 1, d, from, to
+end
+
+for i = 7, #ARGV - 5, 6 do
+  local index, count, status = ARGV[i] + 1, tonumber(ARGV[i + 1]), ARGV[i + 2]
+  local reason, reference, message = ARGV[i + 3], told(ARGV[i + 4]), told(ARGV[i + 5])
+  local done = 0
+  while done < count do
+    local n, d, from, to = same_sheet(index + done, index + count - 1)
+    if d then
+      local before = done - from + 1
+      local changed, second = see_all(d, from, to, b, status, function(pos)
+        return reason, reference(before + pos), message(before + pos)
+      end)
+      moved, over = moved + changed, over + second
+      if STATUS[status].settled then settled = settled + changed end
+    end
+    done = done + n
   end
 end
 

@@ -14,7 +14,8 @@
 --       refs      one line "reference recipients" per disbursal, never changes
 --       content   one line "phone amount" per recipient, in minor units, never changes
 --       rows      WIDTH characters per recipient: status code, provider code and place
---       evidence  one line per recipient: at, reason, provider reference, message; tab separated
+--       evidence  one line per recipient: ms since accepted, reason ('.' for provider), provider
+--                 reference, message; tab separated
 --       history   one line per refusal that was failed over: position, at, provider, batch, reason,
 --                 message; tab separated
 --   batch:<id>  HASH, see BATCH_FIELDS
@@ -70,10 +71,15 @@ local function at_text()
   return text_of_now
 end
 
-local FORMATS = {[2] = '%d.%02d'}
+local decimals_of = {} -- By decimals and minor units: many get the same amount.
 
 local function decimal(minor, decimals)
   if decimals == 0 then return string.format('%d', minor) end
-  local unit, format = 10 ^ decimals, FORMATS[decimals] or '%d.%0' .. decimals .. 'd'
-  return string.format(format, math.floor(minor / unit), minor % unit)
+  local texts = decimals_of[decimals] or {}
+  decimals_of[decimals] = texts
+  if not texts[minor] then
+    local unit, format = 10 ^ decimals, '%d.%0' .. decimals .. 'd'
+    texts[minor] = string.format(format, math.floor(minor / unit), minor % unit)
+  end
+  return texts[minor]
 end

@@ -108,7 +108,9 @@ local function evidence_of(d)
 end
 
 local function write_evidence(d, pos, reason, reference, message)
-  evidence_of(d)[pos] = now_text .. '\t' .. reason .. '\t' .. reference .. '\t' .. message
+  if reason == 'provider' then reason = '.' end
+  d.since = d.since or string.format('%.0f', now - d.at)
+  evidence_of(d)[pos] = d.since .. '\t' .. reason .. '\t' .. reference .. '\t' .. message
   d.told = true
 end
 
