@@ -2,13 +2,14 @@ package intake
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"tuma/internal/state"
 )
@@ -107,10 +108,9 @@ func DecodeJobs(data []byte, rules Rules) ([]state.Disbursal, error) {
 
 func jobPath(i int) string { return "jobs[" + strconv.Itoa(i) + "]." }
 
-// parser walks the tokens of one JSON document. encoding/json's own decoding into structs would
-// take fields in any case and the last of two equal ones; for money that is too generous.
+// parser walks the tokens of one JSON document, so that every fault is found and named.
 type parser struct {
-	decoder *json.Decoder
+	decoder *jsontext.Decoder
 	faults  *Faults
 	broken  bool   // The document is not JSON: nothing more can be read.
 	text    bool   // The document is valid UTF-8.
@@ -118,8 +118,10 @@ type parser struct {
 }
 
 func newParser(data []byte, faults *Faults) *parser {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.UseNumber()
+	// A repeated name is a fault like others. What is not UTF-8 is refused before anything is read;
+	// half a surrogate pair, which only an escape can write, becomes a replacement character.
+	decoder := jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true),
+		jsontext.AllowInvalidUTF8(true))
 	return &parser{decoder: decoder, faults: faults, text: utf8.Valid(data)}
 }
 
@@ -129,7 +131,7 @@ func (p *parser) document(read func()) {
 		p.fail("not valid UTF-8")
 		return
 	}
-	if token := p.token(); p.broken || token != json.Delim('{') {
+	if token := p.token(); p.broken || token.Kind() != '{' {
 		p.fail("must be a JSON object")
 		return
 	}
@@ -137,7 +139,7 @@ func (p *parser) document(read func()) {
 	if p.broken {
 		return
 	}
-	if _, err := p.decoder.Token(); !errors.Is(err, io.EOF) {
+	if _, err := p.decoder.ReadToken(); !errors.Is(err, io.EOF) {
 		p.fail("something follows the JSON object")
 	}
 }
@@ -150,32 +152,43 @@ func (p *parser) fail(cause string) {
 	}
 }
 
-// token returns the next token; the document is broken when there is none.
-func (p *parser) token() json.Token {
+// token returns the next token, which holds until the next call; the document is broken when there
+// is none.
+func (p *parser) token() jsontext.Token {
 	if p.broken {
-		return nil
+		return jsontext.Token{}
 	}
-	token, err := p.decoder.Token()
+	token, err := p.decoder.ReadToken()
 	if err == nil {
 		return token
 	}
-	at := strconv.FormatInt(p.decoder.InputOffset(), 10)
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
-		p.fail("not valid JSON near byte " + at + ": " + syntax.Error())
-	} else {
-		p.fail("not valid JSON: it ends early, at byte " + at)
+	var syntax *jsontext.SyntacticError
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		p.fail("not valid JSON: it ends early, at byte " +
+			strconv.FormatInt(p.decoder.InputOffset(), 10))
+	case errors.As(err, &syntax):
+		p.fail("not valid JSON near byte " + strconv.FormatInt(syntax.ByteOffset, 10) + ": " +
+			syntax.Err.Error())
+	default:
+		p.fail("not valid JSON")
 	}
-	return nil
+	return jsontext.Token{}
+}
+
+// ends reports whether the object or list that is being read ends here, or cannot be read.
+func (p *parser) ends() bool {
+	kind := p.decoder.PeekKind()
+	return p.broken || kind == '}' || kind == ']'
 }
 
 // skip reads the rest of a value whose first token is given.
-func (p *parser) skip(token json.Token) {
+func (p *parser) skip(token jsontext.Token) {
 	for depth := 0; !p.broken; token = p.token() {
-		switch token {
-		case json.Delim('{'), json.Delim('['):
+		switch token.Kind() {
+		case '{', '[':
 			depth++
-		case json.Delim('}'), json.Delim(']'):
+		case '}', ']':
 			depth--
 		}
 		if depth == 0 {
@@ -187,8 +200,8 @@ func (p *parser) skip(token json.Token) {
 // object reads the fields of an object whose opening brace is consumed: read is called for each
 // known one, once. It returns the fields that came.
 func (p *parser) object(path string, names []string, read func(field int)) (came fieldSet) {
-	for !p.broken && p.decoder.More() {
-		name, _ := p.token().(string)
+	for !p.ends() {
+		name := p.token().String()
 		if p.broken {
 			return came
 		}
@@ -243,7 +256,7 @@ func (p *parser) job(path string, names []string, list func()) Job {
 
 func (p *parser) jobs() (jobs []Job) {
 	p.list("jobs", func(i int) {
-		if token := p.token(); token != json.Delim('{') {
+		if token := p.token(); token.Kind() != '{' {
 			p.faults.add("jobs["+strconv.Itoa(i)+"]", "must be an object")
 			p.skip(token)
 			return
@@ -267,7 +280,7 @@ func (p *parser) recipient(job *Job, path string, i int) {
 	}
 	path = recipientPath(path, i)
 	var r JobRecipient
-	if token != json.Delim('{') {
+	if token.Kind() != '{' {
 		p.faults.add(path, "must be an object with phone_number and amount")
 		p.skip(token)
 		r.broken = 1<<recipientPhone | 1<<recipientAmount
@@ -291,12 +304,12 @@ func (p *parser) recipient(job *Job, path string, i int) {
 
 // list reads an array, element by element.
 func (p *parser) list(path string, read func(i int)) bool {
-	if token := p.token(); token != json.Delim('[') {
+	if token := p.token(); token.Kind() != '[' {
 		p.faults.add(path, "must be a list")
 		p.skip(token)
 		return false
 	}
-	for i := 0; !p.broken && p.decoder.More(); i++ {
+	for i := 0; !p.ends(); i++ {
 		read(i)
 	}
 	p.token() // The closing bracket.
@@ -306,22 +319,21 @@ func (p *parser) list(path string, read func(i int)) bool {
 // string reads a string.
 func (p *parser) string(path string) (string, bool) {
 	token := p.token()
-	text, ok := token.(string)
-	if !ok && !p.broken {
+	if token.Kind() == '"' {
+		return token.String(), true
+	}
+	if !p.broken {
 		p.faults.add(path, "must be a string")
 		p.skip(token)
 	}
-	return text, ok
+	return "", false
 }
 
 // decimal reads a string or a number; the number is taken digit by digit, as it is written.
 func (p *parser) decimal(path string) (string, bool) {
 	token := p.token()
-	switch value := token.(type) {
-	case string:
-		return value, true
-	case json.Number:
-		return value.String(), true
+	if kind := token.Kind(); kind == '"' || kind == '0' {
+		return token.String(), true
 	}
 	if !p.broken {
 		p.faults.add(path, "must be a decimal string such as \"10.50\"")
