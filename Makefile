@@ -11,7 +11,7 @@ MINUTES = 10
 SEEDS = 200
 SEED = 1
 
-.PHONY: help build demo test proof sim mutations crash lost storm bench check fmt vet lint tidy fuzz clean
+.PHONY: help build demo test proof sim mutations crash lost storm bench check fmt vet lint tidy vuln fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
@@ -23,9 +23,11 @@ build: ## build bin/enqueuer, bin/worker, bin/poller and bin/sandbox
 demo: build ## run everything in one process against simulated providers
 	bin/sandbox up
 
-test: ## run all tests with the race detector (installs redis-server when run as root)
+test: ## run all tests with the race detector (as root: installs what they need)
 	scripts/need-redis
 	scripts/need-cc
+	scripts/need-chromium
+	scripts/need-promtool
 	go test -race -timeout $(TEST_TIMEOUT) ./...
 
 proof: ## send 200,000 recipients through real processes and compare every cent with the ledger
@@ -63,7 +65,7 @@ bench: ## measure against the floor and a peer, and write docs/benchmarks.md
 check: fmt vet lint tidy ## run every check that is no test
 
 fmt: ## list files that gofmt would change, and fail if there are any
-	@files=$$(gofmt -l bench cmd internal) && test -z "$$files" || { \
+	@files=$$(gofmt -l bench cmd deploy docs internal) && test -z "$$files" || { \
 		echo "not formatted (run gofmt -w on them):" >&2; echo "$$files" >&2; exit 1; }
 
 vet: ## look for likely mistakes
@@ -75,6 +77,9 @@ lint: ## run the linters of .golangci.yaml
 tidy: ## check go.mod and the house rules of internal/tidy
 	go mod tidy -diff
 	go test -count=1 ./internal/tidy
+
+vuln: ## look for known vulnerabilities (exit code 75: the database cannot be reached)
+	scripts/vuln
 
 fuzz: ## run every fuzz test for a short while (FUZZTIME=20s)
 	scripts/fuzz $(FUZZTIME)

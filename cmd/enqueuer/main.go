@@ -31,6 +31,7 @@ var subcommands = []func() *cobra.Command{
 	newCancelCommand,
 	newInDoubtCommand,
 	newVerifyCommand,
+	newDoctorCommand,
 }
 
 func newRootCommand() *cobra.Command {

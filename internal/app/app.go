@@ -20,6 +20,7 @@ import (
 	"tuma/internal/airtime"
 	"tuma/internal/config"
 	"tuma/internal/intake"
+	"tuma/internal/logs"
 	"tuma/internal/ops"
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
@@ -62,7 +63,9 @@ func NewLogger(c *config.Config) (*zap.Logger, error) {
 		return nil, fmt.Errorf("TUMA_LOG_LEVEL: %w", err)
 	}
 	settings.Level.SetLevel(level)
-	logger, err := settings.Build()
+	logger, err := settings.Build(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
+		return logs.Masked(core, func() []string { return secretsOf(c) })
+	}))
 	if err != nil {
 		return nil, fmt.Errorf("build the logger: %w", err)
 	}
@@ -75,7 +78,7 @@ func Open(ctx context.Context, c *config.Config, log *zap.Logger) (*App, error) 
 		Config: c, Log: log, Rules: Rules(c), Registry: prometheus.NewRegistry(),
 		client: providers.NewClient(providers.ClientOptions{Timeout: c.SubmitTimeout}),
 	}
-	state.LogTo(func(text string) { log.Debug(text) })
+	state.LogTo(func(text string) { log.Debug("redis client", zap.String("text", text)) })
 	a.Entries = catalog.Build(catalogSettings(c, a.client))
 	var err error
 	if a.Store, err = state.Open(ctx, stateOptions(c)); err != nil {
@@ -89,7 +92,7 @@ func Open(ctx context.Context, c *config.Config, log *zap.Logger) (*App, error) 
 		ops.Figures{Store: a.Store})
 	a.meter = tasks.NewMeter(a.Registry, a.names())
 	if warning := a.Store.Warning(); warning != "" {
-		log.Warn(warning)
+		log.Warn("redis is not as safe as it could be", zap.String("warning", warning))
 	}
 	return a, nil
 }
@@ -112,7 +115,8 @@ func (a *App) names() []string { return slices.Sorted(maps.Keys(a.Entries)) }
 
 func stateOptions(c *config.Config) state.Options {
 	return state.Options{
-		URL: c.RedisURL.Value(), Mode: c.RedisMode, Namespace: c.Namespace,
+		URL: c.RedisURL.Value(), CurrentURL: c.RedisURL.Value, TLS: c.RedisTLS,
+		Mode: c.RedisMode, Namespace: c.Namespace,
 		AllowVolatile: c.AllowVolatile, MinReplicas: c.MinReplicas, MaxInFlight: c.MaxInFlight,
 		SubmitTimeout: c.SubmitTimeout, SettleDelay: c.SettleDelay,
 		// A store takes zero for "the default".

@@ -16,8 +16,12 @@ import (
 )
 
 // finish is what a shutdown takes beyond the longest provider request: to record its answer, to
-// requeue, and to close. SubmitTimeout plus finish must be below the pod's grace period.
+// requeue, and to close.
 const finish = 10 * time.Second
+
+// ShutdownBudget is the longest that a clean stop of any process takes. Whoever stops one must
+// wait longer before killing it.
+func ShutdownBudget(c *config.Config) time.Duration { return c.SubmitTimeout + finish }
 
 // AddLoop adds a loop to a group: it ends the group when it returns, and is cancelled with it.
 func AddLoop(g *run.Group, body func(context.Context) error) {
@@ -105,6 +109,9 @@ const callbackStop = finish / 2
 func (a *App) addCallbacks(g *run.Group) error {
 	receiver := callback.New(callback.Options{
 		Store: a.Store, Entries: a.Entries, Token: a.Config.CallbackToken.Value,
+		Networks: callback.Networks{
+			Allow: a.Config.CallbackAllow, Proxies: a.Config.CallbackProxies,
+		},
 		AuthKeys: map[string]func() string{
 			config.ProviderSozuri: a.Config.Sozuri.CallbackKey.Value,
 		},

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"tuma/internal/airtime"
 	"tuma/internal/providers"
@@ -29,6 +30,8 @@ const (
 	storeTimeout = 5 * time.Second
 	// validateTimeout bounds the answer to a provider that is waiting to pay.
 	validateTimeout = 2 * time.Second
+	// strangerPace is how often it is said that an address may not send.
+	strangerPace = time.Minute
 )
 
 // Store is the state as callbacks need it.
@@ -53,6 +56,8 @@ type Options struct {
 	Entries map[string]catalog.Entry
 	// Token returns the secret in the path; it is asked each time, since it may be rotated.
 	Token func() string
+	// Networks are those that may send callbacks; the zero value lets all.
+	Networks Networks
 	// AuthKeys return the key that a provider's callbacks carry in their body, by provider.
 	AuthKeys map[string]func() string
 	// Trusted are the providers whose word is taken without a query.
@@ -64,10 +69,16 @@ type Options struct {
 }
 
 // Receiver takes callbacks over HTTP, and tries those again that could not be applied at once.
-type Receiver struct{ o Options }
+type Receiver struct {
+	o Options
+	// strangers paces the warnings about addresses that may not send.
+	strangers rate.Sometimes
+}
 
 // New returns a receiver.
-func New(o Options) *Receiver { return &Receiver{o} }
+func New(o Options) *Receiver {
+	return &Receiver{o: o, strangers: rate.Sometimes{First: 1, Interval: strangerPace}}
+}
 
 // routes are the addresses that providers are given, behind the token.
 var routes = []struct {
@@ -80,7 +91,8 @@ var routes = []struct {
 	{"sozuri", "sozuri", (*Receiver).report},
 }
 
-// Handler serves POST /callbacks/{token}/…. A wrong token is not found, like everything else.
+// Handler serves POST /callbacks/{token}/…. A wrong token is not found, like everything else, and
+// so is everything for an address that may not send.
 func (r *Receiver) Handler() http.Handler {
 	mux := http.NewServeMux()
 	for _, route := range routes {
@@ -91,7 +103,7 @@ func (r *Receiver) Handler() http.Handler {
 		mux.HandleFunc("/callbacks/{token}/"+route.path,
 			func(w http.ResponseWriter, request *http.Request) {
 				switch {
-				case !same(request.PathValue("token"), r.o.Token()):
+				case !r.expected(request), !same(request.PathValue("token"), r.o.Token()):
 					r.o.Meter.took(route.provider, unauthorised)
 					http.NotFound(w, request)
 					return
@@ -107,6 +119,18 @@ func (r *Receiver) Handler() http.Handler {
 			})
 	}
 	return mux
+}
+
+// expected reports whether a request comes from an address that may send callbacks.
+func (r *Receiver) expected(request *http.Request) bool {
+	from, ok := r.o.Networks.admits(request)
+	if !ok {
+		r.strangers.Do(func() {
+			r.o.Log.Warn("callbacks refused from an address that is not in TUMA_CALLBACK_ALLOW; "+
+				"behind a proxy, is TUMA_CALLBACK_PROXIES set?", zap.Stringer("from", from))
+		})
+	}
+	return ok
 }
 
 // same compares two secrets in a time that tells nothing about them, their lengths included.
@@ -274,6 +298,8 @@ func callbackOf(provider string, said providers.Callback) state.Callback {
 
 // note says what people should know about a callback that was placed.
 func (r *Receiver) note(provider string, p state.Placement) {
+	r.o.Log.Debug("callback placed", zap.String("provider", provider), zap.String("batch", p.Batch),
+		zap.String("outcome", string(p.Placed)))
 	if p.OtherAmount {
 		r.o.Meter.otherAmount(provider)
 		r.o.Log.Warn("callback names another amount than was sent", zap.String("provider", provider),

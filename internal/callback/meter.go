@@ -12,7 +12,7 @@ const (
 	ignored      = "ignored"      // It concerns another product.
 	unreadable   = "unreadable"   // Its body says nothing; kept for people.
 	unplaced     = "unplaced"     // It names a batch that is not ours; kept for people.
-	unauthorised = "unauthorised" // Its token or key is wrong.
+	unauthorised = "unauthorised" // Its token, key or sender is wrong.
 	refused      = "refused"      // It could not be stored.
 )
 

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/tls"
+	"net/netip"
 	"os"
 	"time"
 
@@ -25,7 +27,10 @@ type Config struct {
 	// RedisURL may hold a password.
 	RedisURL Secret
 	// RedisMode is single, sentinel or cluster.
-	RedisMode     string
+	RedisMode  string
+	RedisFiles RedisFiles
+	// RedisTLS is what RedisFiles hold; nil without any.
+	RedisTLS      *tls.Config
 	AllowVolatile bool
 	Namespace     string
 	// DefaultProvider takes what names no provider; empty when no provider is on.
@@ -49,6 +54,10 @@ type Config struct {
 
 	CallbackAddr  string
 	CallbackToken Secret
+	// CallbackAllow are the networks that may send callbacks; none means all.
+	CallbackAllow []netip.Prefix
+	// CallbackProxies are the proxies whose X-Forwarded-For is believed.
+	CallbackProxies []netip.Prefix
 	// TrustCallbacks are the providers whose callbacks are believed without a query.
 	TrustCallbacks []string
 

@@ -38,6 +38,8 @@ func Load(getenv func(string) string, environ []string) (*Config, error) {
 		}
 	}
 	l.file.apply(l.config)
+	l.checkRedisTLS()
+	l.checkCallbacks()
 	l.checkPolling()
 	l.checkProviders()
 	l.checkMonitor()
@@ -123,15 +125,21 @@ func shown(value string) string {
 var serviceLink = regexp.MustCompile(
 	`^TUMA_(.+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT|PORT_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)$`)
 
-// checkNames refuses TUMA_ variables that do not exist: a misspelt limit must not go unnoticed.
-func (l *loader) checkNames(environ []string) {
-	known := []string{nameConfig}
+// Variables returns the names of all variables that Load reads; of a secret also NAME_FILE.
+func Variables() []string {
+	names := []string{nameConfig}
 	for _, s := range settings() {
-		known = append(known, s.name)
+		names = append(names, s.name)
 		if s.secret != nil {
-			known = append(known, s.name+fileSuffix)
+			names = append(names, s.name+fileSuffix)
 		}
 	}
+	return names
+}
+
+// checkNames refuses TUMA_ variables that do not exist: a misspelt limit must not go unnoticed.
+func (l *loader) checkNames(environ []string) {
+	known := Variables()
 	for _, entry := range environ {
 		name, _, _ := strings.Cut(entry, "=")
 		if !strings.HasPrefix(name, "TUMA_") || slices.Contains(known, name) ||

@@ -71,6 +71,10 @@ func checkRedisURL(value string) error {
 	if err != nil || parsed.Scheme != "redis" && parsed.Scheme != "rediss" || parsed.Host == "" {
 		return errors.New("must be redis://user:password@host:port/0, or rediss:// for TLS")
 	}
+	if parsed.Query().Has("skip_verify") {
+		return errors.New("must not skip the check of certificates (skip_verify): give the " +
+			"authority in TUMA_REDIS_CA_FILE")
+	}
 	return nil
 }
 

@@ -1,11 +1,8 @@
 package config
 
 import (
-	"errors"
-	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -14,6 +11,8 @@ import (
 type setting struct {
 	name     string
 	fallback string
+	// what says what it is for, on the page of all settings.
+	what string
 	// parse checks a value and stores it. Its error says what is allowed.
 	parse func(*Config, string) error
 	// secret is where a secret goes; check looks at its value, and describe makes of it what may be
@@ -40,102 +39,212 @@ var (
 	printableText = regexp.MustCompile(`^[\pL\pN\pP\pS ]{1,128}$`)
 )
 
-// settings returns every variable but TUMA_CONFIG, in the order in which Describe shows them.
+// group is what belongs together on the page of all settings.
+type group struct {
+	title    string
+	settings []setting
+}
+
+// groups are all settings but TUMA_CONFIG, in the order in which Describe shows them.
+func groups() []group {
+	return []group{
+		{"Redis", slices.Concat(redisSettings(), tlsSettings())},
+		{"Sending", sendSettings()},
+		{"Asking providers", pollSettings()},
+		{"How long things are kept", ageSettings()},
+		{"Callbacks", callbackSettings()},
+		{"HTTP inlet", inletSettings()},
+		{"Operations", operationsSettings()},
+		{"Providers", providerSettings()},
+	}
+}
+
+// settings returns every variable but TUMA_CONFIG.
 func settings() []setting {
-	return slices.Concat(redisSettings(), paceSettings(), listenSettings(), providerSettings())
+	var all []setting
+	for _, g := range groups() {
+		all = append(all, g.settings...)
+	}
+	return all
 }
 
 func redisSettings() []setting {
 	return []setting{
 		{
-			name: "TUMA_REDIS_URL", fallback: "redis://127.0.0.1:6379/0", check: checkRedisURL,
-			secret: func(c *Config) *Secret { return &c.RedisURL }, describe: describeRedisURL,
+			name: "TUMA_REDIS_URL", fallback: "redis://127.0.0.1:6379/0",
+			what: "Where Redis is, with user and password; `rediss://` is TLS. Further Sentinels " +
+				"and nodes follow as `addr=host:port`, a Sentinel's master as `master_name=`.",
+			check: checkRedisURL, describe: describeRedisURL,
+			secret: func(c *Config) *Secret { return &c.RedisURL },
 		},
-		{name: "TUMA_REDIS_MODE", fallback: "single", parse: oneOf(
-			func(c *Config) *string { return &c.RedisMode }, "single", "sentinel", "cluster")},
+		{
+			name: "TUMA_REDIS_MODE", fallback: "single",
+			what: "How Redis is run.",
+			parse: oneOf(func(c *Config) *string { return &c.RedisMode },
+				"single", "sentinel", "cluster"),
+		},
 		{
 			name: "TUMA_ALLOW_VOLATILE", fallback: "false",
+			what:  "Accept a Redis that can forget: for demos and tests, never for money.",
 			parse: boolean(func(c *Config) *bool { return &c.AllowVolatile }),
 		},
-		{name: "TUMA_NAMESPACE", fallback: "tuma", parse: matching(
-			func(c *Config) *string { return &c.Namespace }, namespaceText,
-			"1 to 64 letters, digits, dots, dashes and underscores")},
+		{
+			name: "TUMA_NAMESPACE", fallback: "tuma",
+			what: "The hash tag of every key: several deployments on one Redis. In another " +
+				"namespace than `tuma` the names of queues begin with it and a dash.",
+			parse: matching(func(c *Config) *string { return &c.Namespace }, namespaceText,
+				"1 to 64 letters, digits, dots, dashes and underscores"),
+		},
 	}
 }
 
-func paceSettings() []setting {
+func sendSettings() []setting {
 	return []setting{
-		{name: nameProvider, parse: oneOf(
-			func(c *Config) *string { return &c.DefaultProvider }, providerNames...)},
+		{
+			name: nameProvider,
+			what: "The provider of those for whom no routing rule matches and who name none; " +
+				"without it the first one that is on.",
+			parse: oneOf(func(c *Config) *string { return &c.DefaultProvider }, providerNames...),
+		},
 		{
 			name: "TUMA_MAX_IN_FLIGHT", fallback: "4",
+			what:  "Requests on the wire per provider, over all workers.",
 			parse: whole(func(c *Config) *int { return &c.MaxInFlight }, 1, 1000),
 		},
-		{name: "TUMA_SUBMIT_TIMEOUT", fallback: "30s", parse: period(
-			func(c *Config) *time.Duration { return &c.SubmitTimeout },
-			time.Second, 5*time.Minute)},
-		{name: "TUMA_POLL_INITIAL", fallback: "5s", parse: period(
-			func(c *Config) *time.Duration { return &c.PollInitial }, time.Millisecond, time.Hour)},
-		{name: "TUMA_POLL_MAX", fallback: "10m", parse: period(
-			func(c *Config) *time.Duration { return &c.PollMax }, time.Millisecond, 24*time.Hour)},
-		{name: "TUMA_POLL_MULTIPLIER", fallback: "1.6", parse: multiplier},
-		{name: "TUMA_SEND_GUARD", fallback: "60s", parse: period(
-			func(c *Config) *time.Duration { return &c.SendGuard }, 0, time.Hour)},
-		{name: "TUMA_SETTLE_DELAY", fallback: "60s", parse: period(
-			func(c *Config) *time.Duration { return &c.SettleDelay },
-			time.Millisecond, 24*time.Hour)},
-		{name: "TUMA_SWEEP_INTERVAL", fallback: "5s", parse: period(
-			func(c *Config) *time.Duration { return &c.SweepInterval },
-			time.Millisecond, 5*time.Minute)},
-		{name: "TUMA_CLAIM_TIMEOUT", fallback: "15s", parse: period(
-			func(c *Config) *time.Duration { return &c.ClaimTimeout },
-			time.Millisecond, 10*time.Minute)},
+		{
+			name: "TUMA_SUBMIT_TIMEOUT", fallback: "30s",
+			what: "How long one request to a provider may take.",
+			parse: period(func(c *Config) *time.Duration { return &c.SubmitTimeout },
+				time.Second, 5*time.Minute),
+		},
+		{
+			name: "TUMA_SEND_GUARD", fallback: "60s",
+			what: "Nobody sends a batch again or decides about it before its deadline plus this.",
+			parse: period(func(c *Config) *time.Duration { return &c.SendGuard },
+				0, time.Hour),
+		},
+		{
+			name: "TUMA_SETTLE_DELAY", fallback: "60s",
+			what: "From deadline and guard on, for how long Lipad must not know a reference " +
+				"before it is sent again.",
+			parse: period(func(c *Config) *time.Duration { return &c.SettleDelay },
+				time.Millisecond, 24*time.Hour),
+		},
+		{
+			name: "TUMA_CLAIM_TIMEOUT", fallback: "15s",
+			what: "After how long a batch that was claimed and not begun goes back.",
+			parse: period(func(c *Config) *time.Duration { return &c.ClaimTimeout },
+				time.Millisecond, 10*time.Minute),
+		},
+		{
+			name: "TUMA_SWEEP_INTERVAL", fallback: "5s",
+			what: "How often each worker and poller mends what stopped processes left behind.",
+			parse: period(func(c *Config) *time.Duration { return &c.SweepInterval },
+				time.Millisecond, 5*time.Minute),
+		},
 		{
 			name: "TUMA_CONCURRENCY", fallback: "16",
+			what: "Tasks that one process works on at once: queries of a poller, " +
+				"`disbursal:accept` of a worker. `TUMA_MAX_IN_FLIGHT` bounds the sending.",
 			parse: whole(func(c *Config) *int { return &c.Concurrency }, 1, 1000),
 		},
-		{name: "TUMA_RETENTION", fallback: "2160h", parse: period(
-			func(c *Config) *time.Duration { return &c.Retention }, time.Second, longestPeriod)},
-		{name: "TUMA_STREAM_AGE", fallback: "168h", parse: period(
-			func(c *Config) *time.Duration { return &c.StreamAge }, time.Second, longestPeriod)},
 	}
 }
 
-func listenSettings() []setting {
+func pollSettings() []setting {
 	return []setting{
 		{
-			name: "TUMA_CALLBACK_ADDR", fallback: ":8081",
-			parse: address(func(c *Config) *string { return &c.CallbackAddr }),
+			name: "TUMA_POLL_INITIAL", fallback: "5s",
+			what: "The pause before the first query about an accepted batch.",
+			parse: period(func(c *Config) *time.Duration { return &c.PollInitial },
+				time.Millisecond, time.Hour),
 		},
 		{
-			name: "TUMA_CALLBACK_TOKEN", check: checkPathToken,
-			secret: func(c *Config) *Secret { return &c.CallbackToken },
+			name: "TUMA_POLL_MAX", fallback: "10m",
+			what: "The longest pause between two queries.",
+			parse: period(func(c *Config) *time.Duration { return &c.PollMax },
+				time.Millisecond, 24*time.Hour),
 		},
+		{
+			name: "TUMA_POLL_MULTIPLIER", fallback: "1.6",
+			what:  "By how much each pause is longer than the one before; jitter is added.",
+			parse: multiplier,
+		},
+	}
+}
+
+func ageSettings() []setting {
+	return []setting{
+		{
+			name: "TUMA_RETENTION", fallback: "2160h",
+			what: "How long settled disbursals are kept. Digests of their references are kept " +
+				"a year longer, so that a repeated one is still known.",
+			parse: period(func(c *Config) *time.Duration { return &c.Retention },
+				time.Second, longestPeriod),
+		},
+		{
+			name: "TUMA_STREAM_AGE", fallback: "168h",
+			what: "How long results and rejected jobs stay on their streams; what a consumer " +
+				"group has not read stays longer.",
+			parse: period(func(c *Config) *time.Duration { return &c.StreamAge },
+				time.Second, longestPeriod),
+		},
+	}
+}
+
+func inletSettings() []setting {
+	return []setting{
 		{
 			name: "TUMA_HTTP_ADDR", fallback: "127.0.0.1:8080",
+			what:  "Where `enqueuer serve` listens.",
 			parse: address(func(c *Config) *string { return &c.HTTPAddr }),
 		},
 		{
-			name:   "TUMA_HTTP_TOKENS",
+			name: "TUMA_HTTP_TOKENS",
+			what: "Who may hand in jobs: `producer=token` pairs. A reference is kept as " +
+				"`producer/reference`. Without tokens the inlet starts on loopback only.",
 			secret: func(c *Config) *Secret { return &c.HTTPTokens },
 			check:  func(text string) error { _, err := ParseTokens(text); return err },
 		},
-		{name: "TUMA_OPS_ADDR", parse: address(func(c *Config) *string { return &c.OpsAddr })},
+	}
+}
+
+func operationsSettings() []setting {
+	return []setting{
+		{
+			name: "TUMA_OPS_ADDR",
+			what: "Where health, metrics and the dashboard are served; without it `:9101` " +
+				"(worker), `:9102` (poller), `:9103` (`enqueuer stream` and `serve`).",
+			parse: address(func(c *Config) *string { return &c.OpsAddr }),
+		},
 		{
 			name: "TUMA_MONITOR_WRITE", fallback: "false",
+			what:  "Let the dashboard pause queues and delete tasks.",
 			parse: boolean(func(c *Config) *bool { return &c.MonitorWrite }),
 		},
-		{name: "TUMA_MONITOR_USER", parse: matching(
-			func(c *Config) *string { return &c.MonitorUser }, userText,
-			"1 to 64 printable ASCII characters without spaces and colons")},
+		{
+			name: "TUMA_MONITOR_USER",
+			what: "The dashboard's user; with the password needed beyond loopback.",
+			parse: matching(func(c *Config) *string { return &c.MonitorUser }, userText,
+				"1 to 64 printable ASCII characters without spaces and colons"),
+		},
 		{
 			name: "TUMA_MONITOR_PASSWORD", check: oneLine,
+			what:   "The dashboard's password.",
 			secret: func(c *Config) *Secret { return &c.MonitorPassword },
 		},
-		{name: "TUMA_LOG_LEVEL", fallback: "info", parse: oneOf(
-			func(c *Config) *string { return &c.LogLevel }, "debug", "info", "warn", "error")},
-		{name: "TUMA_LOG_FORMAT", parse: oneOf(
-			func(c *Config) *string { return &c.LogFormat }, "json", "console")},
+		{
+			name: "TUMA_LOG_LEVEL", fallback: "info",
+			what: "The least that is logged.",
+			parse: oneOf(func(c *Config) *string { return &c.LogLevel },
+				"debug", "info", "warn", "error"),
+		},
+		{
+			name: "TUMA_LOG_FORMAT",
+			what: "How the log is written; without it `console` on a terminal and `json` " +
+				"elsewhere.",
+			parse: oneOf(func(c *Config) *string { return &c.LogFormat }, "json", "console"),
+		},
 	}
 }
 
@@ -143,120 +252,69 @@ func providerSettings() []setting {
 	return []setting{
 		{
 			name:  "LIPAD_BASE_URL",
+			what:  "Lipad's host, which it does not publish; Lipad is on when all three are set.",
 			parse: baseURL(func(c *Config) *string { return &c.Lipad.BaseURL }),
 		},
 		{
 			name: "LIPAD_CONSUMER_KEY", check: oneLine,
+			what:   "The consumer key.",
 			secret: func(c *Config) *Secret { return &c.Lipad.ConsumerKey },
 		},
 		{
 			name: "LIPAD_CONSUMER_SECRET", check: oneLine,
+			what:   "The consumer secret.",
 			secret: func(c *Config) *Secret { return &c.Lipad.ConsumerSecret },
 		},
 		{
-			name:  "AFRICASTALKING_BASE_URL",
+			name: "AFRICASTALKING_BASE_URL",
+			what: "Another host than `https://api.africastalking.com`, and with the username " +
+				"`sandbox` than `https://api.sandbox.africastalking.com`.",
 			parse: baseURL(func(c *Config) *string { return &c.AfricasTalking.BaseURL }),
 		},
 		{
 			name:  "AFRICASTALKING_USERNAME",
+			what:  "The username; `sandbox` is its sandbox. On when it and the key are set.",
 			parse: text(func(c *Config) *string { return &c.AfricasTalking.Username }),
 		},
 		{
 			name: "AFRICASTALKING_API_KEY", check: oneLine,
+			what:   "The API key.",
 			secret: func(c *Config) *Secret { return &c.AfricasTalking.APIKey },
 		},
 		{
 			name:  "QUICKSMS_BASE_URL",
+			what:  "Another host than `https://quicksms.advantasms.com`.",
 			parse: baseURL(func(c *Config) *string { return &c.QuickSMS.BaseURL }),
 		},
 		{
 			name: "QUICKSMS_APP_KEY", check: oneLine,
+			what:   "The application's key. On when it and the token are set.",
 			secret: func(c *Config) *Secret { return &c.QuickSMS.AppKey },
 		},
 		{
 			name: "QUICKSMS_APP_TOKEN", check: oneLine,
+			what:   "The application's token.",
 			secret: func(c *Config) *Secret { return &c.QuickSMS.AppToken },
 		},
 		{
 			name:  "SOZURI_BASE_URL",
+			what:  "Another host than `https://sozuri.net`.",
 			parse: baseURL(func(c *Config) *string { return &c.Sozuri.BaseURL }),
 		},
-		{name: "SOZURI_PROJECT", parse: text(func(c *Config) *string { return &c.Sozuri.Project })},
+		{
+			name:  "SOZURI_PROJECT",
+			what:  "The project. On when it and the key are set.",
+			parse: text(func(c *Config) *string { return &c.Sozuri.Project }),
+		},
 		{
 			name: "SOZURI_API_KEY", check: oneLine,
+			what:   "The API key.",
 			secret: func(c *Config) *Secret { return &c.Sozuri.APIKey },
 		},
 		{
 			name: "SOZURI_CALLBACK_KEY", check: oneLine,
+			what:   "The `authKey` that its callbacks carry, if one is set there.",
 			secret: func(c *Config) *Secret { return &c.Sozuri.CallbackKey },
 		},
 	}
-}
-
-func oneOf(field func(*Config) *string, allowed ...string) func(*Config, string) error {
-	return func(c *Config, value string) error {
-		if !slices.Contains(allowed, value) {
-			return fmt.Errorf("must be one of %s", strings.Join(allowed, ", "))
-		}
-		*field(c) = value
-		return nil
-	}
-}
-
-func boolean(field func(*Config) *bool) func(*Config, string) error {
-	return func(c *Config, value string) error {
-		if value != "true" && value != "false" {
-			return errors.New("must be true or false")
-		}
-		*field(c) = value == "true"
-		return nil
-	}
-}
-
-func whole(field func(*Config) *int, least, most int) func(*Config, string) error {
-	return func(c *Config, value string) error {
-		number, err := strconv.Atoi(value)
-		if err != nil || number < least || number > most {
-			return fmt.Errorf("must be a whole number from %d to %d", least, most)
-		}
-		*field(c) = number
-		return nil
-	}
-}
-
-func period(field func(*Config) *time.Duration, least, most time.Duration,
-) func(*Config, string) error {
-	return func(c *Config, value string) error {
-		duration, err := time.ParseDuration(value)
-		if err != nil || duration < least || duration > most {
-			return fmt.Errorf("must be a duration such as 30s, from %s to %s", least, most)
-		}
-		*field(c) = duration
-		return nil
-	}
-}
-
-func multiplier(c *Config, value string) error {
-	number, err := strconv.ParseFloat(value, 64)
-	// Written so that NaN, which compares with nothing, is refused too.
-	if err != nil || !(number > 1 && number <= 10) {
-		return errors.New("must be a number above 1 and up to 10")
-	}
-	c.PollMultiplier = number
-	return nil
-}
-
-func matching(field func(*Config) *string, expression *regexp.Regexp, allowed string,
-) func(*Config, string) error {
-	return func(c *Config, value string) error {
-		if !expression.MatchString(value) {
-			return fmt.Errorf("must be %s", allowed)
-		}
-		*field(c) = value
-		return nil
-	}
-}
-
-func text(field func(*Config) *string) func(*Config, string) error {
-	return matching(field, printableText, "1 to 128 printable characters")
 }

@@ -151,14 +151,18 @@ func (f *yamlFile) plain(node *yaml.Node, path string) (scalar, bool) {
 	return scalar{node.Value, f.where(node, path)}, true
 }
 
-// top reads one key of the file.
-func (f *yamlFile) top(key, path string, node *yaml.Node) {
-	sections := map[string]func(key, path string, node *yaml.Node){
+// sections are the keys that hold fields, and what reads one of these.
+func (f *yamlFile) sections() map[string]func(key, path string, node *yaml.Node) {
+	return map[string]func(key, path string, node *yaml.Node){
 		"limits": f.limitsOf, "polling": f.polling, "batch": f.batchField,
 		"state": f.stateField, "lipad": f.lipadField, "callbacks": f.callbacksField,
 		"routing": f.routingField, "rates": f.rate,
 	}
-	if read, section := sections[key]; section {
+}
+
+// top reads one key of the file.
+func (f *yamlFile) top(key, path string, node *yaml.Node) {
+	if read, section := f.sections()[key]; section {
 		f.fields(node, path+".", read)
 		return
 	}

@@ -55,6 +55,8 @@ const (
 type setup struct {
 	// redis changes the configuration of the server.
 	redis []redistest.Option
+	// at is a Redis beyond one server, which the test has started; with it there is no server.
+	at place
 	// faults is the JSON of the simulated providers' faults.
 	faults string
 	// four turns all providers on, and their callbacks; without it there is Lipad alone.
@@ -67,10 +69,17 @@ type setup struct {
 	environment []string
 }
 
+// place is how to reach a Redis. Its client is of the node that holds the state.
+type place struct {
+	url, mode string
+	rdb       *redis.Client
+}
+
 // world is a test's own Redis, providers and processes.
 type world struct {
 	t           *testing.T
-	redis       *redistest.Server
+	at          place
+	redis       *redistest.Server // nil beyond one server
 	rdb         *redis.Client
 	store       *state.Store
 	providers   string
@@ -81,8 +90,11 @@ type world struct {
 // newWorld starts Redis and the simulated providers. Workers and pollers are the test's to start.
 func newWorld(t *testing.T, s setup) *world {
 	t.Helper()
-	w := &world{t: t, redis: redistest.Start(t, s.redis...)}
-	w.rdb = w.redis.Client(t)
+	w := &world{t: t, at: s.at, rdb: s.at.rdb}
+	if w.at.url == "" {
+		w.redis = redistest.Start(t, s.redis...)
+		w.at, w.rdb = place{url: w.redis.URL(), mode: "single"}, w.redis.Client(t)
+	}
 	address := proctest.FreeAddr(t)
 	w.providers = "http://" + address
 	arguments := []string{"providers", "--addr", address, "--seed", "7"}
@@ -95,7 +107,8 @@ func newWorld(t *testing.T, s setup) *world {
 	}
 	w.launch(proctest.Build(t, cmdSandbox), arguments, nil)
 	w.environment = []string{
-		"TUMA_REDIS_URL=" + w.redis.URL(), "LIPAD_BASE_URL=" + w.providers,
+		"TUMA_REDIS_URL=" + w.at.url, "TUMA_REDIS_MODE=" + w.at.mode,
+		"LIPAD_BASE_URL=" + w.providers,
 		"LIPAD_CONSUMER_KEY=key", "LIPAD_CONSUMER_SECRET=secret",
 		"TUMA_SUBMIT_TIMEOUT=" + submitTimeout.String(), "TUMA_SEND_GUARD=" + sendGuard.String(),
 		"TUMA_SETTLE_DELAY=" + settleDelay.String(), "TUMA_CLAIM_TIMEOUT=" + claimTimeout.String(),
@@ -139,7 +152,7 @@ func (w *world) open() *state.Store {
 	if w.store == nil {
 		// The same times as the processes have: whoever meets a restarted Redis first freezes it.
 		store, err := state.Open(w.t.Context(), state.Options{
-			URL: w.redis.URL(), SubmitTimeout: submitTimeout, Guard: sendGuard,
+			URL: w.at.url, Mode: w.at.mode, SubmitTimeout: submitTimeout, Guard: sendGuard,
 			SettleDelay: settleDelay, ClaimTimeout: claimTimeout,
 			Providers: app.StateProviders(nil),
 		})

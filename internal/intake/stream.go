@@ -192,14 +192,25 @@ func (s *Stream) deliver(ctx context.Context, p *parcel) {
 			p.refusals = append(p.refusals, refusal(p.jobs[i], err))
 		}
 	}
-	if len(p.refusals) > 0 {
-		s.Log.Warn("jobs refused; they are on the rejected stream", zap.Int("jobs", len(p.refusals)))
-	}
+	s.note(p)
 	done = s.persist(ctx, func(ctx context.Context) error {
 		return s.Jobs.Reject(ctx, p.refusals...)
 	})
 	if done {
 		s.persist(ctx, func(ctx context.Context) error { return s.Jobs.AckJobs(ctx, p.ids) })
+	}
+}
+
+// note logs what became of a parcel.
+func (s *Stream) note(p *parcel) {
+	if len(p.disbursals) > 0 {
+		s.Log.Info("jobs decided", zap.String("entry", p.ids[0]), zap.Int("jobs", len(p.ids)),
+			zap.String("reference", p.disbursals[0].Reference), zap.Int("recipients", p.recipients),
+			zap.Int("refused", len(p.refusals)))
+	}
+	if len(p.refusals) > 0 {
+		s.Log.Warn("jobs refused; they are on the rejected stream", zap.String("entry", p.ids[0]),
+			zap.Int("jobs", len(p.refusals)))
 	}
 }
 

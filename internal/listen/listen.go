@@ -1,5 +1,5 @@
-// Package listen runs HTTP listeners: opened at once, bounded in time, and stopped without losing
-// what is in hand.
+// Package listen runs HTTP listeners: opened at once, bounded in time, size and number, and stopped
+// without losing what is in hand.
 package listen
 
 import (
@@ -16,15 +16,19 @@ const (
 	headerTimeout = 5 * time.Second
 	idleTimeout   = time.Minute
 	maxHeader     = 16 << 10
+	// maxBody bounds what a handler may read of a request that it does not bound itself, in bytes.
+	maxBody = 4 << 20
+	// maxConnections is how many connections are served at once; more wait to be accepted.
+	maxConnections = 1000
 )
 
-// Options are the settings of a listener; all but Timeout are needed.
+// Options are the settings of a listener; all are needed.
 type Options struct {
 	// Setting is the variable that the address comes from, for errors.
 	Setting string
 	Addr    string
 	Handler http.Handler
-	// Timeout bounds reading one request and writing its answer; zero does not.
+	// Timeout bounds reading one request, and from its header on writing the answer.
 	Timeout time.Duration
 	// Stop is how long requests in hand may take when the listener is stopped.
 	Stop time.Duration
@@ -45,10 +49,11 @@ func Open(o Options) (*Server, error) {
 		return nil, fmt.Errorf("%s: %w", o.Setting, err)
 	}
 	server := &http.Server{
-		Handler: o.Handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: o.Timeout,
-		WriteTimeout: o.Timeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		Handler: http.MaxBytesHandler(o.Handler, maxBody), ReadHeaderTimeout: headerTimeout,
+		ReadTimeout: o.Timeout, WriteTimeout: o.Timeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeader,
 	}
-	return &Server{o.Setting, listener, server, o.Stop}, nil
+	return &Server{o.Setting, bounded(listener, maxConnections), server, o.Stop}, nil
 }
 
 // Addr returns the address that is listened on.

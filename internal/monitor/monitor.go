@@ -6,11 +6,10 @@ import (
 	"crypto/subtle"
 	"errors"
 	"net/http"
-	"regexp"
+	"strings"
 
 	"github.com/hibiken/asynqmon"
 
-	"tuma/internal/airtime"
 	"tuma/internal/state"
 )
 
@@ -32,6 +31,8 @@ type Options struct {
 type Handler struct {
 	dashboard *asynqmon.HTTPHandler
 	options   Options
+	policy    string // The Content-Security-Policy.
+	origins   *http.CrossOriginProtection
 }
 
 // ErrOpen is returned when the dashboard would be open to other machines without a password.
@@ -58,28 +59,48 @@ func New(o Options) (*Handler, error) {
 	if err := probe.Close(); err != nil {
 		return nil, err
 	}
-	return &Handler{options: o, dashboard: asynqmon.New(asynqmon.Options{
-		RootPath: Path[:len(Path)-1], RedisConnOpt: connection(o.Redis), ReadOnly: !o.Write,
-		PayloadFormatter: asynqmon.PayloadFormatterFunc(func(_ string, payload []byte) string {
-			return mask(payload)
-		}),
-		ResultFormatter: asynqmon.ResultFormatterFunc(func(_ string, result []byte) string {
-			return mask(result)
-		}),
-	})}, nil
+	h := &Handler{options: o, origins: http.NewCrossOriginProtection()}
+	h.dashboard = asynqmon.New(asynqmon.Options{
+		RootPath: strings.TrimSuffix(Path, "/"), RedisConnOpt: connection(o.Redis),
+		ReadOnly: !o.Write, PayloadFormatter: asText, ResultFormatter: asText,
+	})
+	h.policy = policy(h.page())
+	return h, nil
 }
+
+// asText shows payloads and results as they are: the whole answer is masked.
+var asText = formatter{}
+
+type formatter struct{}
+
+func (formatter) FormatPayload(_ string, payload []byte) string { return string(payload) }
+func (formatter) FormatResult(_ string, result []byte) string   { return string(result) }
 
 // Close closes the dashboard's connection.
 func (h *Handler) Close() error { return h.dashboard.Close() }
 
 // ServeHTTP serves the dashboard to whoever may see it.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if h.options.User != "" && !h.authorised(r) {
+	secure(w.Header(), r.URL.Path, h.policy)
+	switch {
+	case h.options.User == "" && !local(r.Host):
+		// A web page can have its own host name lead to this machine, and would be let in.
+		http.Error(w, "without TUMA_MONITOR_USER and TUMA_MONITOR_PASSWORD the dashboard is "+
+			"served at 127.0.0.1 and localhost only", http.StatusForbidden)
+	case h.options.User != "" && !h.authorised(r):
 		w.Header().Set("WWW-Authenticate", `Basic realm="Tuma"`)
 		http.Error(w, "user and password required", http.StatusUnauthorized)
-		return
+	case !h.options.Write && r.Method != http.MethodGet && r.Method != http.MethodHead:
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "the dashboard is read-only: TUMA_MONITOR_WRITE=true changes that",
+			http.StatusMethodNotAllowed)
+	case h.origins.Check(r) != nil:
+		http.Error(w, "the request comes from another site", http.StatusForbidden)
+	case strings.HasPrefix(r.URL.Path, apiPath):
+		h.serveMasked(w, r)
+	default:
+		h.dashboard.ServeHTTP(w, r)
 	}
-	h.dashboard.ServeHTTP(w, r)
 }
 
 func (h *Handler) authorised(r *http.Request) bool {
@@ -101,18 +122,4 @@ func (c connection) MakeRedisClient() any {
 		panic(err)
 	}
 	return client
-}
-
-// phoneLike finds what may be a phone number in a payload.
-var phoneLike = regexp.MustCompile(`\+?\d[\d ()-]{6,}\d`)
-
-// separators are what people write inside phone numbers.
-var separators = regexp.MustCompile(`\D`)
-
-// mask hides phone numbers in payloads; only disbursal:accept has any.
-func mask(payload []byte) string {
-	return phoneLike.ReplaceAllStringFunc(string(payload), func(number string) string {
-		digits := separators.ReplaceAllString(number, "")
-		return airtime.MSISDNFromE164(digits).String()
-	})
 }

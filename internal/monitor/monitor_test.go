@@ -18,6 +18,7 @@ import (
 func get(t *testing.T, h http.Handler, path, user, password string) (int, string) {
 	t.Helper()
 	r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, path, nil)
+	r.Host = "127.0.0.1:9102"
 	if user != "" {
 		r.SetBasicAuth(user, password)
 	}
@@ -70,4 +71,25 @@ func TestDashboardNeedsAPasswordBeyondLoopback(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, code)
 	code, _ = get(t, h, "/monitor/", "ops", "right")
 	require.Equal(t, http.StatusOK, code)
+}
+
+// TestWithoutAPasswordOnlyThisMachineIsServed: a page on the web can have its own name lead here.
+func TestWithoutAPasswordOnlyThisMachineIsServed(t *testing.T) {
+	t.Parallel()
+	redis := state.Options{URL: "redis://" + miniredis.RunT(t).Addr()}
+	h, err := monitor.New(monitor.Options{Redis: redis, Loopback: true, Write: true})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, h.Close()) })
+	for host, status := range map[string]int{
+		"127.0.0.1:9102": http.StatusOK, "localhost": http.StatusOK, "[::1]:9102": http.StatusOK,
+		"evil.example:9102": http.StatusForbidden, "": http.StatusForbidden,
+		"127.0.0.1.evil.example": http.StatusForbidden,
+	} {
+		r := httptest.NewRequestWithContext(context.Background(), http.MethodGet,
+			"/monitor/api/queues", nil)
+		r.Host = host
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		require.Equal(t, status, w.Code, host)
+	}
 }

@@ -2,58 +2,23 @@ package ops
 
 import (
 	"context"
+	"errors"
 	"strings"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tuma/internal/airtime"
 	"tuma/internal/state"
+	"tuma/internal/tasks"
 )
 
 // Figures exports what the state knows, read when Prometheus asks. It is the same from every
-// process of a namespace.
+// process of a namespace: rules and dashboards take the largest, never the sum.
 type Figures struct {
 	Store *state.Store
 }
 
 var _ prometheus.Collector = Figures{}
-
-func describe(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("tuma_"+name, help, labels, nil)
-}
-
-var (
-	recipientsDesc = describe("recipients",
-		"Recipients per provider, currency and status, since the beginning.",
-		"provider", "currency", "status")
-	amountDesc = describe("amount_minor",
-		"Money per provider, currency and status, in minor units, since the beginning.",
-		"provider", "currency", "status")
-	pendingDesc = describe("pending_entries", "Entries waiting to be claimed.", "provider")
-	readyDesc   = describe("ready_batches", "Batches waiting to be sent as they are.", "provider")
-	heldDesc    = describe("held_entries", "Entries held back: their number is in doubt.", "provider")
-	flightDesc  = describe("in_flight_batches", "Batches claimed or on the wire.", "provider")
-	pausedDesc  = describe("channel_paused_seconds", "How long a channel stays paused.", "provider",
-		"reason")
-	probingDesc = describe("channel_probing",
-		"1 while one request at a time finds out whether a paused channel works again.", "provider")
-	unservedDesc = describe("channel_unserved", "1 while work waits and no worker takes it.",
-		"provider")
-	largestDesc = describe("batch_recipients_limit",
-		"Most recipients of a request while sizes climb after an unknown.", "provider")
-	keptDesc     = describe("kept_callbacks", "Callbacks that fit nobody yet or wait to be confirmed.")
-	droppedDesc  = describe("dropped_callbacks", "Kept callbacks that were given up, for ever.")
-	unplacedDesc = describe("unplaced_callbacks", "Bodies kept for people that nobody could read.")
-	dueDesc      = describe("due_batches", "Batches on the schedule of status queries.")
-	doubtDesc    = describe("in_doubt_batches", "Batches with recipients in doubt.")
-	overdueDesc  = describe("overdue_batches", "Batches open beyond the provider's patience.")
-	overpaidDesc = describe("overpaid_recipients", "Recipients with a second effect.")
-	jobsDesc     = describe("jobs_entries", "Entries on the jobs stream.")
-	rejectedDesc = describe("rejected_entries", "Entries on the rejected stream.")
-	frozenDesc   = describe("frozen_seconds", "How long claiming stays frozen after a Redis restart.")
-	upDesc       = describe("state_up", "1 if the state could be read.")
-)
 
 // Describe sends nothing: which labels there are depends on the state.
 func (Figures) Describe(chan<- *prometheus.Desc) {}
@@ -63,49 +28,128 @@ func (Figures) Describe(chan<- *prometheus.Desc) {}
 func (f Figures) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
 	defer cancel()
-	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
-		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
-	}
+	c := collection{to}
 	figures, err := f.Store.Figures(ctx)
 	if err != nil {
-		gauge(upDesc, 0)
+		c.gauge(upDesc, 0)
 		return
 	}
-	gauge(upDesc, 1)
-	for field, value := range figures.Book {
-		words := strings.Fields(field)
-		desc := recipientsDesc
+	queues, err := tasks.Sizes(ctx, f.Store)
+	if err != nil {
+		c.gauge(upDesc, 0)
+		return
+	}
+	unsafe := f.Store.Ready(ctx)
+	if unsafe != nil && !errors.Is(unsafe, state.ErrForgetful) {
+		c.gauge(upDesc, 0)
+		return
+	}
+	c.gauge(upDesc, 1)
+	c.gauge(safeDesc, flag(unsafe == nil))
+	c.books(figures.Book)
+	for i := range figures.Channels {
+		c.channel(&figures.Channels[i])
+	}
+	for _, stream := range figures.Streams {
+		c.stream(stream)
+	}
+	for _, times := range figures.Times {
+		c.to <- prometheus.MustNewConstHistogram(timesDesc, times.Count, times.Sum.Seconds(),
+			times.Within, times.Provider, times.From, times.To)
+	}
+	for _, queue := range queues {
+		for word, tasks := range queue.Tasks {
+			c.gauge(tasksDesc, float64(tasks), queue.Queue, word)
+		}
+		c.gauge(queuePausedDesc, flag(queue.Paused), queue.Queue)
+	}
+	c.lanes(&figures)
+}
+
+// collection is what one scrape sends.
+type collection struct{ to chan<- prometheus.Metric }
+
+func (c collection) gauge(desc *prometheus.Desc, value float64, labels ...string) {
+	c.to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+}
+
+func (c collection) counter(desc *prometheus.Desc, value int64, labels ...string) {
+	c.to <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(value), labels...)
+}
+
+// account is what the books keep apart.
+type account struct{ provider, currency string }
+
+// books sends the books, and by how much requested differs from the sum over all statuses.
+func (c collection) books(book map[string]int64) {
+	type drift struct{ recipients, minor int64 }
+	drifts := map[account]*drift{}
+	for field, value := range book {
+		words := strings.Fields(field) // provider currency status, and minor for money.
+		of := account{words[0], words[1]}
+		if drifts[of] == nil {
+			drifts[of] = &drift{}
+		}
+		signed := -value
+		if words[2] == "requested" {
+			signed = value
+		}
 		if len(words) == 4 {
-			desc = amountDesc
-		}
-		gauge(desc, float64(value), words[0], words[1], words[2])
-	}
-	for _, c := range figures.Channels {
-		gauge(pendingDesc, float64(c.Pending), c.Provider)
-		gauge(readyDesc, float64(c.Ready), c.Provider)
-		gauge(heldDesc, float64(c.Held), c.Provider)
-		gauge(flightDesc, float64(c.InFlight), c.Provider)
-		reason := airtime.NoReason
-		if c.Paused > 0 {
-			reason = c.PauseReason
-		}
-		gauge(pausedDesc, c.Paused.Seconds(), c.Provider, string(reason))
-		gauge(probingDesc, flag(c.Probing), c.Provider)
-		gauge(unservedDesc, flag(c.Unserved()), c.Provider)
-		if c.Largest > 0 {
-			gauge(largestDesc, float64(c.Largest), c.Provider)
+			c.gauge(amountDesc, float64(value), words[:3]...)
+			drifts[of].minor += signed
+		} else {
+			c.gauge(recipientsDesc, float64(value), words...)
+			drifts[of].recipients += signed
 		}
 	}
-	gauge(keptDesc, float64(figures.Kept))
-	gauge(droppedDesc, float64(figures.Dropped))
-	gauge(unplacedDesc, float64(figures.Unplaced))
-	gauge(dueDesc, float64(figures.Due))
-	gauge(doubtDesc, float64(figures.Doubt))
-	gauge(overdueDesc, float64(figures.Overdue))
-	gauge(overpaidDesc, float64(figures.Overpaid))
-	gauge(jobsDesc, float64(figures.Jobs))
-	gauge(rejectedDesc, float64(figures.Rejected))
-	gauge(frozenDesc, figures.Frozen.Round(time.Millisecond).Seconds())
+	for of, d := range drifts {
+		c.gauge(driftRecipientsDesc, float64(d.recipients), of.provider, of.currency)
+		c.gauge(driftMinorDesc, float64(d.minor), of.provider, of.currency)
+	}
+}
+
+// channel sends where the road to one provider stands.
+func (c collection) channel(channel *state.Channel) {
+	name := channel.Provider
+	c.gauge(pendingDesc, float64(channel.Pending), name)
+	c.gauge(readyDesc, float64(channel.Ready), name)
+	c.gauge(heldDesc, float64(channel.Held), name)
+	c.gauge(flightDesc, float64(channel.InFlight), name)
+	c.gauge(openDesc, float64(channel.Open), name)
+	c.gauge(oldestDesc, channel.Oldest.Seconds(), name)
+	reason := airtime.NoReason
+	if channel.Paused > 0 {
+		reason = channel.PauseReason
+	}
+	c.gauge(pausedDesc, channel.Paused.Seconds(), name, string(reason))
+	c.gauge(troubledDesc, channel.PausedFor.Seconds(), name, string(channel.PauseReason))
+	c.gauge(probingDesc, flag(channel.Probing), name)
+	c.gauge(unservedDesc, flag(channel.Unserved()), name)
+	if channel.Largest > 0 {
+		c.gauge(largestDesc, float64(channel.Largest), name)
+	}
+}
+
+func (c collection) stream(stream state.Stream) {
+	c.gauge(entriesDesc, float64(stream.Entries), stream.Name)
+	c.gauge(entriesOldestDesc, stream.Oldest.Seconds(), stream.Name)
+	c.gauge(groupsDesc, float64(stream.Groups), stream.Name)
+	c.counter(addedDesc, stream.Added, stream.Name)
+}
+
+// lanes sends what people may have to look at, and how Redis is.
+func (c collection) lanes(figures *state.Figures) {
+	c.gauge(dueDesc, float64(figures.Due))
+	c.gauge(doubtDesc, float64(figures.Doubt))
+	c.gauge(doubtOldestDesc, figures.DoubtFor.Seconds())
+	c.gauge(overdueDesc, float64(figures.Overdue))
+	c.gauge(overdueOldestDesc, figures.OverdueFor.Seconds())
+	c.gauge(overpaidDesc, float64(figures.Overpaid))
+	c.gauge(keptDesc, float64(figures.Kept))
+	c.counter(droppedDesc, figures.Dropped)
+	c.gauge(unplacedDesc, float64(figures.Unplaced))
+	c.gauge(frozenDesc, figures.Frozen.Seconds())
+	c.gauge(memoryDesc, figures.Memory)
 }
 
 func flag(set bool) float64 {

@@ -17,6 +17,9 @@ import (
 // nothing.
 const readyTimeout = 2 * time.Second
 
+// requestTimeout bounds one request: a scrape, or a page of the dashboard about long queues.
+const requestTimeout = 30 * time.Second
+
 // shutdownTimeout bounds the end of the server: its answers take milliseconds.
 const shutdownTimeout = 2 * time.Second
 
@@ -45,7 +48,8 @@ func Listen(
 		mux.Handle(prefix, handler)
 	}
 	return listen.Open(listen.Options{
-		Setting: "TUMA_OPS_ADDR", Addr: addr, Handler: mux, Stop: shutdownTimeout,
+		Setting: "TUMA_OPS_ADDR", Addr: addr, Handler: mux, Timeout: requestTimeout,
+		Stop: shutdownTimeout,
 	})
 }
 

@@ -86,6 +86,9 @@ func TestAliveReadyAndNot(t *testing.T) {
 	status, body = get(t, base+"/readyz")
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	require.Contains(t, fields(t, body)["error"], "maxmemory-policy")
+	_, body = get(t, base+"/metrics")
+	require.Contains(t, body, "\ntuma_state_safe 0\n")
+	require.Contains(t, body, "\ntuma_state_up 1\n")
 	require.NoError(t, client.ConfigSet(t.Context(), "maxmemory-policy", "noeviction").Err())
 
 	redis.Kill()
@@ -156,16 +159,49 @@ func TestFiguresOfTheState(t *testing.T) {
 		`tuma_held_entries{provider="lipad"} 0`,
 		`tuma_in_flight_batches{provider="lipad"} 0`,
 		"tuma_due_batches 0", "tuma_in_doubt_batches 0", "tuma_overdue_batches 0",
-		"tuma_overpaid_recipients 0", "tuma_jobs_entries 0", "tuma_rejected_entries 1",
-		"tuma_frozen_seconds 0", "tuma_state_up 1",
+		"tuma_overpaid_recipients 0", `tuma_stream_entries{stream="jobs"} 0`,
+		`tuma_stream_entries{stream="rejected"} 1`, `tuma_stream_added_total{stream="rejected"} 1`,
+		`tuma_stream_groups{stream="results"} 0`, "tuma_frozen_seconds 0", "tuma_state_up 1",
+		"tuma_state_safe 1", "tuma_redis_memory_share 0", "tuma_in_doubt_oldest_seconds 0",
+		"tuma_overdue_oldest_seconds 0", `tuma_open_batches{provider="lipad"} 0`,
+		`tuma_books_drift_recipients{currency="KES",provider="lipad"} 0`,
+		`tuma_books_drift_minor{currency="KES",provider="lipad"} 0`,
+		`tuma_batch_seconds_count{from="sent",provider="lipad",to="settled"} 0`,
+		`tuma_queue_tasks{queue="lipad",state="pending"} 0`, `tuma_queue_paused{queue="poll"} 0`,
 	} {
 		require.Contains(t, body, "\n"+line+"\n")
 	}
+	require.Regexp(t, `tuma_oldest_open_seconds\{provider="lipad"\} 0?[.0-9e-]+\n`, body)
+	require.Regexp(t, `tuma_channel_troubled_seconds\{provider="lipad",reason="balance"\} [.0-9]+`,
+		body)
 	require.Regexp(t, `tuma_channel_paused_seconds\{provider="lipad",reason="balance"\} [56]\d`, body)
 	// Labels are words of ours: nothing that a producer or a provider wrote.
 	require.NotContains(t, body, "secret")
 	for line := range strings.Lines(body) {
+		line, _, _ = strings.Cut(line, `le="`) // The bounds of histograms are numbers.
 		require.NotRegexp(t, `\{[^}]*\d{6}`, line)
+	}
+}
+
+// TestFaultyBooksAreTold, with the figures by which requested differs from the statuses.
+func TestFaultyBooksAreTold(t *testing.T) {
+	t.Parallel()
+	redis, _, base := serve(t)
+	client := redis.Client(t)
+	for field, figure := range map[string]int64{
+		"lipad KES requested": 3, "lipad KES queued": 1, "lipad KES successful": 1,
+		"lipad KES requested minor": 300, "lipad KES successful minor": 450,
+		"lipad UGX requested": 1, "lipad UGX failed": 1,
+	} {
+		require.NoError(t, client.HSet(t.Context(), "{tuma}:book", field, figure).Err())
+	}
+	_, body := get(t, base+"/metrics")
+	for _, line := range []string{
+		`tuma_books_drift_recipients{currency="KES",provider="lipad"} 1`,
+		`tuma_books_drift_minor{currency="KES",provider="lipad"} -150`,
+		`tuma_books_drift_recipients{currency="UGX",provider="lipad"} 0`,
+	} {
+		require.Contains(t, body, "\n"+line+"\n")
 	}
 }
 

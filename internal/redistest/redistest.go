@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os/exec"
 	"strings"
 	"testing"
@@ -52,8 +53,9 @@ type Server struct {
 	address     string
 	directory   string
 	arguments   []string
-	environment []string // beside that of the test
-	disk        *Disk    // nil without
+	environment []string      // beside that of the test
+	disk        *Disk         // nil without
+	admin       *url.Userinfo // nil is the default user
 	process     *proctest.Process
 	fail        report
 }
@@ -92,6 +94,8 @@ func launch(directory, address string, fail report, options []Option) (*Server, 
 		"--maxmemory-policy", "noeviction", "--loglevel", "notice",
 		// A rewrite runs in a process of its own that would outlive a killed server.
 		"--auto-aof-rewrite-percentage", "0",
+		// Replicas of tests come one by one; by itself a master waits for more of them.
+		"--repl-diskless-sync-delay", "0",
 	}
 	server := &Server{
 		program: program, address: address, directory: directory, arguments: arguments, fail: fail,
@@ -144,7 +148,7 @@ func ping(address string) bool {
 func (s *Server) Addr() string { return s.address }
 
 // URL returns the address in the form of TUMA_REDIS_URL, database 0.
-func (s *Server) URL() string { return "redis://" + s.address + "/0" }
+func (s *Server) URL() string { return s.URLOf(s.admin) }
 
 // Output returns the log of the process that runs or ran last.
 func (s *Server) Output() string { return s.process.Output() }
@@ -155,7 +159,10 @@ func (s *Server) PID() int { return s.process.PID() }
 // Client returns a client of database 0 that is closed when the test ends.
 func (s *Server) Client(t testing.TB) *redis.Client {
 	t.Helper()
-	client := redis.NewClient(&redis.Options{Addr: s.address})
+	password, _ := s.admin.Password()
+	client := redis.NewClient(&redis.Options{
+		Addr: s.address, Username: s.admin.Username(), Password: password,
+	})
 	t.Cleanup(func() { _ = client.Close() }) // A test may have closed it.
 	return client
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"tuma/internal/airtime"
 )
 
@@ -19,6 +21,11 @@ type Channel struct {
 	Pending, Ready, Held int64
 	// InFlight counts batches that are claimed or on the wire.
 	InFlight int64
+	// Open counts batches with recipients that are not settled, and Oldest is how long ago the
+	// oldest recipient was accepted that is not settled, queued ones included; zero without any. In
+	// a batch, those that have settled count as long as another has not.
+	Open   int64
+	Oldest time.Duration
 	// Paused is how long the channel stays paused, and PauseReason why.
 	Paused      time.Duration
 	PauseReason airtime.Reason
@@ -53,8 +60,15 @@ type Figures struct {
 	// Due counts batches on the schedule, Doubt, Overdue and Overpaid what people may have to
 	// settle.
 	Due, Doubt, Overdue, Overpaid int64
-	// Jobs and Rejected are the lengths of these streams.
+	// DoubtFor and OverdueFor are for how long the first of these batches has been there.
+	DoubtFor, OverdueFor time.Duration
+	// Jobs and Rejected are the lengths of these streams, Streams more about them and the results.
 	Jobs, Rejected int64
+	Streams        []Stream
+	// Times are how long batches took.
+	Times []Times
+	// Memory is the share of maxmemory that Redis uses; zero without a maxmemory.
+	Memory float64
 	// Kept counts callbacks that fit nobody yet, Dropped those that were given up, Unplaced bodies
 	// that nobody could read.
 	Kept, Dropped, Unplaced int64
@@ -71,31 +85,61 @@ func (s *Store) Figures(ctx context.Context) (Figures, error) {
 	}
 	pipe := s.client.Pipeline()
 	book := pipe.HGetAll(ctx, s.keys.book())
+	times := pipe.HGetAll(ctx, s.keys.plain("times"))
 	due := pipe.ZCard(ctx, s.keys.plain("due"))
 	doubt := pipe.ZCard(ctx, s.keys.plain("doubt"))
 	overdue := pipe.ZCard(ctx, s.keys.plain("overdue"))
 	overpaid := pipe.SCard(ctx, s.keys.plain("overpaid"))
-	jobs := pipe.XLen(ctx, s.keys.jobs())
-	rejected := pipe.XLen(ctx, s.keys.rejected())
+	doubtFor := pipe.ZRangeWithScores(ctx, s.keys.plain("doubt"), 0, 0)
+	overdueFor := pipe.ZRangeWithScores(ctx, s.keys.plain("overdue"), 0, 0)
 	kept := pipe.HLen(ctx, s.keys.plain("kept"))
 	unplaced := pipe.XLen(ctx, s.keys.plain("unplaced"))
 	state := pipe.HMGet(ctx, s.keys.state(), "frozen_until", "callbacks_dropped")
 	if _, err := pipe.Exec(ctx); err != nil {
 		return f, fmt.Errorf("read figures: %w", err)
 	}
-	f.Book = make(map[string]int64, len(book.Val()))
-	for field, figure := range book.Val() {
-		if f.Book[field], err = strconv.ParseInt(figure, 10, 64); err != nil {
-			return f, fmt.Errorf("read figures: %s: %w", field, err)
-		}
+	if f.Book, err = wholes(book.Val()); err != nil {
+		return f, err
 	}
+	took, err := wholes(times.Val())
+	if err != nil {
+		return f, err
+	}
+	f.Times = s.timesOf(took)
 	f.Due, f.Doubt, f.Overdue, f.Overpaid = due.Val(), doubt.Val(), overdue.Val(), overpaid.Val()
-	f.Jobs, f.Rejected = jobs.Val(), rejected.Val()
+	f.DoubtFor, f.OverdueFor = sinceFirst(now, doubtFor.Val()), sinceFirst(now, overdueFor.Val())
 	f.Kept, f.Unplaced = kept.Val(), unplaced.Val()
 	f.Dropped = whole(state.Val()[1])
 	f.Frozen = untilMillis(now, state.Val()[0])
+	if f.Streams, err = s.streams(ctx, now); err != nil {
+		return f, err
+	}
+	f.Jobs, f.Rejected = f.Streams[0].Entries, f.Streams[2].Entries
+	if f.Memory, err = s.memoryShare(ctx); err != nil {
+		return f, err
+	}
 	f.Channels, err = s.Channels(ctx)
 	return f, err
+}
+
+func wholes(stored map[string]string) (map[string]int64, error) {
+	figures := make(map[string]int64, len(stored))
+	for field, figure := range stored {
+		n, err := strconv.ParseInt(figure, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("read figures: %s: %w", field, err)
+		}
+		figures[field] = n
+	}
+	return figures, nil
+}
+
+// sinceFirst is how long ago the first of a sorted set of instants (ms) was.
+func sinceFirst(now time.Time, first []redis.Z) time.Duration {
+	if len(first) == 0 {
+		return 0
+	}
+	return max(0, now.Sub(time.UnixMilli(int64(first[0].Score))))
 }
 
 // Channels reads the roads to all providers that ever got a disbursal, by name.
@@ -111,7 +155,8 @@ func (s *Store) Channels(ctx context.Context) ([]Channel, error) {
 			Provider: r.text(0), Pending: int64(r.int(1)), Ready: int64(r.int(2)),
 			Held: int64(r.int(3)), InFlight: int64(r.int(4)), Paused: millis(r.int(5)),
 			PauseReason: airtime.Reason(r.text(6)), PausedFor: millis(r.int(7)),
-			Probing: r.int(8) == 1, Waiting: millis(r.int(10)),
+			Probing: r.int(8) == 1, Waiting: millis(r.int(10)), Open: int64(r.int(12)),
+			Oldest: millis(r.int(13)),
 		}
 		if began := r.int(11); began > 0 {
 			c.Since = time.UnixMilli(int64(began)).UTC()

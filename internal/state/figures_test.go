@@ -1,9 +1,11 @@
 package state_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
@@ -36,8 +38,9 @@ func channelsAtOnce(g *stage) {
 			Provider: lipad, Pending: 2, Paused: 50 * time.Second,
 			PauseReason: airtime.ReasonBalance, Since: time.UnixMilli(modelStart).UTC(),
 			PausedFor: 10 * time.Second, Probing: true, Waiting: 10 * time.Second,
+			Oldest: 10 * time.Second,
 		},
-		{Provider: quicksms, InFlight: 1, Largest: 1},
+		{Provider: quicksms, InFlight: 1, Largest: 1, Open: 1, Oldest: 10 * time.Second},
 	}, list)
 	require.Equal(g.t, list, g.figures().Channels)
 	g.c.pass(time.Hour)
@@ -107,4 +110,269 @@ func servedWithoutWork(g *stage) {
 	g.record(g.begin(lipad), airtime.Accepted, "")
 	g.c.pass(time.Hour)
 	require.False(g.t, g.channel(lipad).Unserved())
+}
+
+func TestTheOldestOpenRecipient(t *testing.T) {
+	t.Parallel()
+	tell(t, map[string]story{
+		"waits, is sent, settles":       oldestOnItsWay,
+		"waits again":                   oldestGivenBack,
+		"waits behind the withdrawn":    oldestBehindTheWithdrawn,
+		"waits behind more than looked": oldestBehindMany,
+		"is held back":                  oldestHeld,
+		"is in a half":                  oldestInAHalf,
+		"has settled and is reopened":   oldestReopened,
+	})
+}
+
+// age wants a provider to have so many open batches, and an oldest open recipient of that age.
+func (g *stage) age(provider string, batches int64, age time.Duration) {
+	c := g.channel(provider)
+	require.Equal(g.t, []any{batches, age}, []any{c.Open, c.Oldest})
+}
+
+func oldestOnItsWay(g *stage) {
+	g.accept(someone("a", lipad))
+	g.c.pass(10 * time.Second)
+	g.accept(shifted("b", 5, 1))
+	g.age(lipad, 0, 10*time.Second)
+	first, holder := g.claim(lipad, 1)
+	g.age(lipad, 1, 10*time.Second)
+	_, err := g.s.BeginSend(background, first, holder)
+	require.NoError(g.t, err)
+	g.record(first, airtime.Accepted, "")
+	g.c.pass(time.Minute)
+	second := g.begin(lipad)
+	g.record(second, airtime.Unknown, airtime.ReasonTimeout)
+	g.age(lipad, 2, 70*time.Second)
+	g.observe(first, airtime.Successful)
+	g.age(lipad, 1, time.Minute)
+	g.observe(second, airtime.Failed)
+	g.age(lipad, 0, 0)
+}
+
+func oldestGivenBack(g *stage) {
+	g.accept(someone("a", lipad))
+	g.accept(shifted("b", 5, 1))
+	b, _ := g.claim(lipad, 1000)
+	g.age(lipad, 1, 0)
+	g.c.pass(time.Minute)
+	require.Equal(g.t, 1, g.sweep(lipad).Returned)
+	g.age(lipad, 0, time.Minute)
+	require.Len(g.t, b.Members, 2)
+	again := g.begin(lipad)
+	require.Equal(g.t, 2, g.record(again, airtime.Unsent, airtime.ReasonConnect).Returned)
+	g.c.pass(time.Minute)
+	g.age(lipad, 0, 2*time.Minute)
+}
+
+func oldestBehindTheWithdrawn(g *stage) {
+	g.accept(disbursal("a", 3))
+	g.c.pass(time.Minute)
+	g.accept(shifted("b", 5, 1))
+	g.c.pass(time.Minute)
+	g.age(lipad, 0, 2*time.Minute)
+	g.cancel("a")
+	g.age(lipad, 0, time.Minute)
+	g.cancel("b")
+	g.age(lipad, 0, 0)
+}
+
+func oldestBehindMany(g *stage) {
+	for i := range 101 {
+		g.accept(shifted(fmt.Sprint("d", i), i, 1))
+		g.c.pass(time.Second)
+	}
+	for i := range 99 {
+		g.cancel(fmt.Sprint("d", i))
+	}
+	g.age(lipad, 0, 2*time.Second)
+	g.cancel("d99")
+	// Not one second: nobody looks so far.
+	g.age(lipad, 0, 2*time.Second)
+}
+
+func oldestHeld(g *stage) {
+	first := g.lost(someone("a", lipad))
+	g.c.pass(time.Minute)
+	g.accept(someone("b", lipad))
+	g.c.pass(time.Minute)
+	g.idle(lipad, state.IdleEmpty)
+	require.Equal(g.t, int64(1), g.channel(lipad).Held)
+	g.age(lipad, 1, 2*time.Minute)
+	g.observe(first, airtime.Failed)
+	g.age(lipad, 0, time.Minute)
+}
+
+func oldestInAHalf(g *stage) {
+	g.accept(disbursal("a", 2))
+	b := g.begin(lipad)
+	g.record(b, airtime.Refused, airtime.ReasonBatchRefused)
+	g.c.pass(time.Minute)
+	require.Equal(g.t, state.Halved, deny(g.t, g.s, b.ID, g.c))
+	before := g.channel(lipad).Oldest
+	require.Greater(g.t, before, time.Minute)
+	g.age(lipad, 2, before)
+	g.record(g.begin(lipad), airtime.Accepted, "")
+	g.c.pass(time.Minute)
+	g.age(lipad, 2, before+time.Minute)
+}
+
+func oldestReopened(g *stage) {
+	g.accept(someone("a", lipad))
+	b := g.begin(lipad)
+	g.record(b, airtime.Refused, airtime.ReasonRefused)
+	g.c.pass(time.Minute)
+	g.age(lipad, 0, 0)
+	g.observe(b, airtime.Processing)
+	g.age(lipad, 1, time.Minute)
+}
+
+func TestHowLongBatchesTake(t *testing.T) {
+	t.Parallel()
+	tell(t, map[string]story{
+		"each batch counts once":      timesOfOne,
+		"what was not sent does not":  timesOfTheUnsent,
+		"the oldest member counts":    timesOfTwo,
+		"by the powers of two":        timesByPowers,
+		"a person's word settles too": timesOfADecision,
+	})
+}
+
+// times returns how many batches of Lipad took how long together on a way.
+func (g *stage) times(from, to string) state.Times {
+	for _, way := range g.figures().Times {
+		if way.Provider == lipad && way.From == from && way.To == to {
+			return way
+		}
+	}
+	require.Fail(g.t, "no such way")
+	return state.Times{}
+}
+
+// total wants so many batches to have taken so long together.
+func (g *stage) total(from, to string, count uint64, sum time.Duration) {
+	way := g.times(from, to)
+	require.Equal(g.t, []any{count, sum}, []any{way.Count, way.Sum}, from+" "+to)
+}
+
+func timesOfOne(g *stage) {
+	g.accept(disbursal("a", 2))
+	g.c.pass(3 * time.Second)
+	b := g.begin(lipad)
+	g.total("accepted", "answered", 0, 0)
+	g.c.pass(time.Second)
+	g.record(b, airtime.Accepted, "")
+	g.record(b, airtime.Accepted, "")
+	g.total("accepted", "answered", 1, 4*time.Second)
+	g.c.pass(10 * time.Second)
+	g.observe(b, airtime.Successful)
+	g.total("accepted", "settled", 0, 0)
+	g.c.pass(10 * time.Second)
+	observe(g.t, g.s, b.ID, airtime.Failed, 1)
+	observe(g.t, g.s, b.ID, airtime.Reversed, 0)
+	g.total("accepted", "answered", 1, 4*time.Second)
+	g.total("accepted", "settled", 1, 24*time.Second)
+	g.total("sent", "settled", 1, 21*time.Second)
+}
+
+func timesOfTheUnsent(g *stage) {
+	g.accept(someone("a", lipad))
+	g.record(g.begin(lipad), airtime.Unsent, airtime.ReasonConnect)
+	g.cancel("a")
+	g.total("accepted", "answered", 0, 0)
+	g.total("accepted", "settled", 0, 0)
+	g.total("sent", "settled", 0, 0)
+}
+
+func timesOfTwo(g *stage) {
+	g.accept(someone("a", lipad))
+	g.c.pass(time.Hour)
+	g.accept(shifted("b", 5, 1))
+	g.record(g.begin(lipad), airtime.Refused, airtime.ReasonRefused)
+	for _, to := range []string{"answered", "settled"} {
+		g.total("accepted", to, 1, time.Hour)
+	}
+	g.total("sent", "settled", 1, 0)
+}
+
+func timesByPowers(g *stage) {
+	long := time.Duration(0)
+	for i, wait := range []time.Duration{
+		0, 63 * time.Millisecond, 64 * time.Millisecond, 100 * time.Millisecond,
+		40 * time.Hour,
+	} {
+		g.accept(shifted(fmt.Sprint("d", i), i, 1))
+		g.c.pass(wait)
+		long += wait
+		g.record(g.begin(lipad), airtime.Accepted, "")
+	}
+	way := g.times("accepted", "answered")
+	require.Equal(g.t, []any{uint64(5), long}, []any{way.Count, way.Sum})
+	require.Len(g.t, way.Within, 22)
+	for bound, count := range map[float64]uint64{0.064: 2, 0.128: 4, 65.536: 4, 134217.728: 4} {
+		require.Equal(g.t, count, way.Within[bound], "%v", bound)
+	}
+}
+
+func timesOfADecision(g *stage) {
+	g.lost(someone("a", lipad))
+	g.c.pass(time.Hour)
+	resolve(g.t, g.s, state.Word{Paid: true}, rows(g.t, g.s, "a")...)
+	g.total("accepted", "settled", 1, time.Hour)
+}
+
+func TestFiguresOfLanesAndStreams(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	first, err := s.Figures(background)
+	require.NoError(t, err)
+	require.Equal(t, []any{time.Duration(0), time.Duration(0)},
+		[]any{first.DoubtFor, first.OverdueFor})
+	require.Equal(t, []state.Stream{{Name: "jobs"}, {Name: "results"}, {Name: "rejected"}},
+		first.Streams)
+
+	hour := float64(time.Now().Add(-time.Hour).UnixMilli())
+	for _, lane := range []string{"doubt", "overdue"} {
+		require.NoError(t, s.Client().ZAdd(background, s.Key(lane, ""),
+			redis.Z{Score: hour, Member: "old"}, redis.Z{Score: hour + 1e6, Member: "new"}).Err())
+	}
+	require.NoError(t, s.OpenJobs(background))
+	old := fmt.Sprintf("%.0f-0", hour)
+	for _, id := range []string{old, "*"} {
+		require.NoError(t, s.Client().XAdd(background, &redis.XAddArgs{
+			Stream: s.Key("jobs", ""), ID: id, Values: []string{"job", "{}"},
+		}).Err())
+	}
+	require.NoError(t, s.Client().XDel(background, s.Key("jobs", ""), old).Err())
+	require.NoError(t, s.Client().XAdd(background, &redis.XAddArgs{
+		Stream: s.Key("results", ""), ID: old, Values: []string{"reference", "r"},
+	}).Err())
+	f, err := s.Figures(background)
+	require.NoError(t, err)
+	const slow = time.Minute // A test may be slow, and clocks may differ.
+	require.InDelta(t, time.Hour, f.DoubtFor, float64(slow))
+	require.InDelta(t, time.Hour, f.OverdueFor, float64(slow))
+	require.InDelta(t, 0, f.Streams[0].Oldest, float64(slow))
+	require.InDelta(t, time.Hour, f.Streams[1].Oldest, float64(slow))
+	f.Streams[0].Oldest, f.Streams[1].Oldest = 0, 0
+	require.Equal(t, []state.Stream{
+		{Name: "jobs", Entries: 1, Added: 2, Groups: 1},
+		{Name: "results", Entries: 1, Added: 1},
+		{Name: "rejected"},
+	}, f.Streams)
+	require.Equal(t, []int64{1, 0}, []int64{f.Jobs, f.Rejected})
+}
+
+func TestSizesOfKeys(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	list, sorted, mark := s.Key("a-list", ""), s.Key("sorted", ""), s.Key("mark", "")
+	require.NoError(t, s.Client().RPush(background, list, "x", "y").Err())
+	require.NoError(t, s.Client().ZAdd(background, sorted, redis.Z{Member: "x"}).Err())
+	require.NoError(t, s.Client().Set(background, mark, "x", 0).Err())
+	none := s.Key("none", "")
+	sizes, err := s.Sizes(background, []string{list}, []string{sorted}, []string{mark, none})
+	require.NoError(t, err)
+	require.Equal(t, map[string]int64{list: 2, sorted: 1, mark: 1, none: 0}, sizes)
 }

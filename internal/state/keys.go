@@ -19,6 +19,7 @@ package state
 //	{ns}:ready:<provider>      LIST    batches to be sent as they are
 //	{ns}:slots:<provider>      ZSET    batch -> when its claim or sending lapses (ms)
 //	{ns}:channel:<provider>    HASH    see lua/shared/60-channels.lua
+//	{ns}:open:<provider>       ZSET    batch with open members -> when the first was accepted (ms)
 //	{ns}:suspects:<provider>   ZSET    single recipients refused without a reason -> since (ms)
 //	{ns}:doubtphones:<prov.>   HASH    phone number -> batches in which it is in doubt
 //	{ns}:out:<provider>        HASH    phone number -> who with it is on the way there
@@ -33,6 +34,7 @@ package state
 //	{ns}:overdue               ZSET    batch open beyond the provider's patience -> since (ms)
 //	{ns}:earlier               HASH    evidence from batches that a recipient has left
 //	{ns}:overpaid              SET     "sheet position" with a second effect
+//	{ns}:times                 HASH    how long batches took, see took in lua/shared/70-store.lua
 //	{ns}:cancelled             HASH    "kind name" -> when (ms)                        for ever
 //	{ns}:book                  HASH    "provider currency status[ minor]" -> figure    for ever
 //	{ns}:forgotten             HASH    the same, of forgotten disbursals               for ever

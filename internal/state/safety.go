@@ -34,8 +34,10 @@ func infoField(info, name string) string {
 
 // check refuses a Redis that can forget, and notes what an accepted one still risks.
 func (s *Store) check(ctx context.Context) error {
-	if err := s.client.Ping(ctx).Err(); err != nil {
-		return fmt.Errorf("redis at TUMA_REDIS_URL does not answer: %w", err)
+	err := s.onNode(ctx, func(node *redis.Client) error { return node.Ping(ctx).Err() })
+	if err != nil {
+		return fmt.Errorf("redis at TUMA_REDIS_URL, TUMA_REDIS_MODE %s, does not answer: %w",
+			s.options.Mode, err)
 	}
 	if s.options.AllowVolatile {
 		s.warn("volatile Redis allowed: a restart may lose disbursals")
@@ -76,10 +78,10 @@ func (s *Store) check(ctx context.Context) error {
 }
 
 // node is the Redis that holds the state: in a cluster the others' settings and memory say nothing.
-func (s *Store) node(ctx context.Context) (redis.Cmdable, error) {
+func (s *Store) node(ctx context.Context) (*redis.Client, error) {
 	cluster, ok := s.client.(*redis.ClusterClient)
 	if !ok {
-		return s.client, nil
+		return s.client.(*redis.Client), nil // Dial builds no others.
 	}
 	node, err := cluster.MasterForKey(ctx, s.keys.state())
 	if err != nil {
@@ -88,13 +90,40 @@ func (s *Store) node(ctx context.Context) (redis.Cmdable, error) {
 	return node, nil
 }
 
+// The attempts to reach the node that holds the state last longer than topologyAge.
+const (
+	nodeAttempts = 6
+	nodePause    = 250 * time.Millisecond
+)
+
+// onNode asks the node that holds the state. The client of a cluster repeats by itself only what it
+// finds by a key, and may still take a lost node for the one: so this asks again until the client
+// has had another look at the cluster.
+func (s *Store) onNode(ctx context.Context, ask func(*redis.Client) error) error {
+	for attempt := 1; ; attempt++ {
+		node, err := s.node(ctx)
+		if err == nil {
+			err = ask(node)
+		}
+		_, cluster := s.client.(*redis.ClusterClient)
+		if err == nil || isReply(err) || !cluster || attempt == nodeAttempts {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(nodePause):
+		}
+	}
+}
+
 // setting reads a Redis setting. Some hosted Redis do not answer CONFIG; that cannot be trusted.
 func (s *Store) setting(ctx context.Context, name string) (string, error) {
-	node, err := s.node(ctx)
-	if err != nil {
-		return "", err
-	}
-	values, err := node.ConfigGet(ctx, name).Result()
+	var values map[string]string
+	err := s.onNode(ctx, func(node *redis.Client) (err error) {
+		values, err = node.ConfigGet(ctx, name).Result()
+		return err
+	})
 	if err != nil {
 		return "", fmt.Errorf("%w: cannot read its setting %s: %w (set TUMA_ALLOW_VOLATILE=true "+
 			"if you know that it is safe)", ErrForgetful, name, err)
@@ -129,11 +158,11 @@ func (s *Store) memoryShare(ctx context.Context) (float64, error) {
 	if time.Now().Before(s.memory.until) {
 		return s.memory.share, nil
 	}
-	node, err := s.node(ctx)
-	if err != nil {
-		return 0, err
-	}
-	info, err := node.Info(ctx, "memory").Result()
+	var info string
+	err := s.onNode(ctx, func(node *redis.Client) (err error) {
+		info, err = node.Info(ctx, "memory").Result()
+		return err
+	})
 	if err != nil && !isReply(err) {
 		return 0, fmt.Errorf("read redis memory: %w", err)
 	}

@@ -54,7 +54,10 @@ func (s *Store) BeginSend(ctx context.Context, b *Batch, token string) (time.Dur
 	if err := s.room(ctx, sendLimit); err != nil {
 		return 0, &RefusedError{Why: "full"}
 	}
-	on, release := s.pinned()
+	on, release, err := s.pinned(ctx)
+	if err != nil {
+		return 0, err
+	}
 	defer release()
 	answer, err := s.run(ctx, on, "begin", b.ID, token, b.Attempt+1,
 		s.options.SubmitTimeout.Milliseconds(), s.options.Guard.Milliseconds())
@@ -83,22 +86,24 @@ type RefusedError struct {
 func (e *RefusedError) Error() string { return "sending refused: " + e.Why }
 
 // pinned returns one connection when replicas must acknowledge, because WAIT counts per connection.
-func (s *Store) pinned() (redis.Scripter, func()) {
-	client, single := s.client.(*redis.Client)
-	if s.options.MinReplicas == 0 || !single {
-		return s.client, func() {}
+// In a cluster it is one to the node that holds the state; when the state has just moved, that node
+// answers with an error and nothing is sent.
+func (s *Store) pinned(ctx context.Context) (runner, func(), error) {
+	if s.options.MinReplicas == 0 {
+		return s.client, func() {}, nil
 	}
-	conn := client.Conn()
-	return conn, func() { _ = conn.Close() }
+	node, err := s.node(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	conn := node.Conn()
+	return conn, func() { _ = conn.Close() }, nil
 }
 
-func (s *Store) replicated(ctx context.Context, on redis.Scripter) error {
-	if s.options.MinReplicas == 0 {
+func (s *Store) replicated(ctx context.Context, on runner) error {
+	conn, pinned := on.(*redis.Conn)
+	if !pinned {
 		return nil
-	}
-	conn, single := on.(*redis.Conn)
-	if !single {
-		return fmt.Errorf("state.min_replicas needs a single or sentinel Redis")
 	}
 	got, err := conn.Wait(ctx, s.options.MinReplicas, time.Second).Result()
 	if err != nil {

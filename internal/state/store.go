@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
@@ -16,6 +17,11 @@ type Options struct {
 	// URL and Mode say how to reach Redis: redis:// or rediss://, and single, sentinel or cluster.
 	URL  string
 	Mode string
+	// TLS is for every connection, whatever the URL says; nil leaves it to the URL.
+	TLS *tls.Config
+	// CurrentURL returns the URL as it is now, for the password of new connections; nil means that
+	// it does not change.
+	CurrentURL func() string
 	// Namespace is the hash tag of every key.
 	Namespace string
 	// AllowVolatile accepts a Redis that can forget.
@@ -110,36 +116,68 @@ func (s *Store) Close() error {
 // Options returns the settings with their defaults filled in.
 func (s *Store) Options() Options { return s.options }
 
-// Dial builds the client that all of Tuma uses, for the mode of the options.
+// topologyAge is how old a client's knowledge of a cluster may be: nothing tells it that a master
+// is gone, and until it asks again it calls the dead one.
+const topologyAge = time.Second
+
+// Dial builds the client that all of Tuma uses, for the mode of the options. An error that names
+// the setting is returned when the URL does not fit the mode, or would read from replicas.
 func Dial(o Options) (redis.UniversalClient, error) {
 	o = o.withDefaults()
+	client, err := dial(o)
+	if err != nil {
+		return nil, fmt.Errorf("TUMA_REDIS_URL: %s", withoutURL(err, o.URL))
+	}
+	if client == nil {
+		return nil, fmt.Errorf("TUMA_REDIS_MODE: %q is not single, sentinel or cluster", o.Mode)
+	}
+	return client, nil
+}
+
+// errReplicaReads is returned for a URL that sends reads to replicas.
+var errReplicaReads = errors.New("the state is read from masters only: take replica_only, " +
+	"read_only and route_… out of it")
+
+// dial is Dial; there is no client when the mode is unknown.
+func dial(o Options) (redis.UniversalClient, error) {
 	switch o.Mode {
 	case "single":
 		opt, err := redis.ParseURL(o.URL)
 		if err != nil {
-			return nil, fmt.Errorf("TUMA_REDIS_URL: %s", withoutURL(err, o.URL))
+			return nil, err
 		}
 		opt.ContextTimeoutEnabled = true
 		tune(&opt.PoolSize, &opt.DialTimeout, &opt.ReadTimeout, &opt.ConnMaxIdleTime)
+		o.secure(&opt.TLSConfig, &opt.CredentialsProvider, opt.Username, opt.Password)
 		return redis.NewClient(opt), nil
 	case "sentinel":
 		opt, err := redis.ParseFailoverURL(o.URL)
-		if err != nil {
-			return nil, fmt.Errorf("TUMA_REDIS_URL: %s", withoutURL(err, o.URL))
+		switch {
+		case err != nil:
+			return nil, err
+		case opt.MasterName == "":
+			return nil, errors.New("no master_name in it, by which the sentinels know the master")
+		case opt.ReplicaOnly || opt.RouteByLatency || opt.RouteRandomly:
+			return nil, errReplicaReads
 		}
 		opt.ContextTimeoutEnabled = true
 		tune(&opt.PoolSize, &opt.DialTimeout, &opt.ReadTimeout, &opt.ConnMaxIdleTime)
+		o.secure(&opt.TLSConfig, &opt.CredentialsProvider, opt.Username, opt.Password)
 		return redis.NewFailoverClient(opt), nil
 	case "cluster":
 		opt, err := redis.ParseClusterURL(o.URL)
-		if err != nil {
-			return nil, fmt.Errorf("TUMA_REDIS_URL: %s", withoutURL(err, o.URL))
+		switch {
+		case err != nil:
+			return nil, err
+		case opt.ReadOnly || opt.RouteByLatency || opt.RouteRandomly:
+			return nil, errReplicaReads
 		}
-		opt.ContextTimeoutEnabled = true
+		opt.ContextTimeoutEnabled, opt.ClusterStateReloadInterval = true, topologyAge
 		tune(&opt.PoolSize, &opt.DialTimeout, &opt.ReadTimeout, &opt.ConnMaxIdleTime)
+		o.secure(&opt.TLSConfig, &opt.CredentialsProvider, opt.Username, opt.Password)
 		return redis.NewClusterClient(opt), nil
 	default:
-		return nil, fmt.Errorf("TUMA_REDIS_MODE: %q is not single, sentinel or cluster", o.Mode)
+		return nil, nil
 	}
 }
 

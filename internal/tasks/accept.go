@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/hibiken/asynq"
+	"go.uber.org/zap"
 
 	"tuma/internal/intake"
 	"tuma/internal/state"
@@ -48,7 +49,19 @@ func (a *Accept) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	}
 	write(t, "%d: %d accepted, %d known, %d refused", len(outcomes), counts[state.Accepted],
 		counts[state.Same], len(refused))
+	if len(disbursals) > 0 {
+		a.Inlet.Queues.log.Info("jobs decided", taskField(ctx),
+			zap.String("reference", disbursals[0].Reference), zap.Int("jobs", len(disbursals)),
+			zap.Int("accepted", counts[state.Accepted]), zap.Int("known", counts[state.Same]),
+			zap.Int("refused", len(refused)))
+	}
 	return nil
+}
+
+// taskField names the task that is being worked on.
+func taskField(ctx context.Context) zap.Field {
+	id, _ := asynq.GetTaskID(ctx) // Empty outside of a task.
+	return zap.String("task", id)
 }
 
 // RefusalOf returns why an outcome means that the disbursal is not held, or nil if it is.
@@ -72,6 +85,8 @@ func (a *Accept) reject(ctx context.Context, t *asynq.Task, reason error) error 
 		return err
 	}
 	write(t, "refused: %s", reason)
+	a.Inlet.Queues.log.Warn("jobs refused; they are on the rejected stream", taskField(ctx),
+		zap.NamedError("cause", reason))
 	return nil
 }
 

@@ -10,11 +10,19 @@ import (
 	"tuma/internal/providers"
 )
 
+// What a status query came to.
+const (
+	known   = "known"
+	unknown = "unknown"
+	failed  = "failed"
+)
+
 // Meter counts what workers and pollers do with providers. All reasons start at zero.
 type Meter struct {
 	submissions   *prometheus.CounterVec
 	verdicts      *prometheus.CounterVec
 	submitSeconds *prometheus.HistogramVec
+	batchSizes    *prometheus.HistogramVec
 	queries       *prometheus.CounterVec
 	querySeconds  *prometheus.HistogramVec
 	unplacedLines *prometheus.CounterVec
@@ -29,13 +37,16 @@ func NewMeter(registry prometheus.Registerer, names []string) *Meter {
 		registry.MustRegister(c)
 		return c
 	}
-	seconds := func(name, help string) *prometheus.HistogramVec {
+	histogram := func(
+		name, help string, buckets []float64, labels ...string,
+	) *prometheus.HistogramVec {
 		h := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: name, Help: help, Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
-		}, []string{"provider"})
+			Name: name, Help: help, Buckets: buckets,
+		}, labels)
 		registry.MustRegister(h)
 		return h
 	}
+	seconds := []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 	m := &Meter{
 		submissions: counter("tuma_submissions_total",
 			"Requests sent to a provider, by the verdict with the most evidence of an effect, and its "+
@@ -43,11 +54,17 @@ func NewMeter(registry prometheus.Registerer, names []string) *Meter {
 		verdicts: counter("tuma_verdicts_total",
 			"What answers to requests meant for their recipients, each counted.",
 			"provider", "verdict", "reason"),
-		submitSeconds: seconds("tuma_submission_seconds", "Time from begin send to the answer."),
+		submitSeconds: histogram("tuma_submission_seconds",
+			"Time from begin send to the answer, by the verdict of tuma_submissions_total.",
+			seconds, "provider", "verdict"),
+		batchSizes: histogram("tuma_submission_recipients", "Recipients of a request.",
+			[]float64{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000}, "provider"),
 		queries: counter("tuma_queries_total",
 			"Status queries, by outcome: known, unknown, or the reason of a failure.",
 			"provider", "outcome"),
-		querySeconds: seconds("tuma_query_seconds", "Time of a status query."),
+		querySeconds: histogram("tuma_query_seconds",
+			"Time of a status query, by outcome: known, unknown or failed.",
+			seconds, "provider", "outcome"),
 		unplacedLines: counter("tuma_unplaced_lines_total",
 			"Answer lines that fit no recipient of the batch or could not be read.", "provider"),
 		unknownCodes: counter("tuma_unrecognised_statuses_total",
@@ -68,13 +85,18 @@ func (m *Meter) startAtZero(name string) {
 			m.verdicts.WithLabelValues(name, verdict.String(), string(reason))
 		}
 	}
-	m.queries.WithLabelValues(name, "known")
-	m.queries.WithLabelValues(name, "unknown")
+	for _, verdict := range airtime.Verdicts() {
+		m.submitSeconds.WithLabelValues(name, verdict.String())
+	}
+	for _, outcome := range []string{known, unknown} {
+		m.queries.WithLabelValues(name, outcome)
+		m.querySeconds.WithLabelValues(name, outcome)
+	}
+	m.querySeconds.WithLabelValues(name, failed)
 	for _, reason := range airtime.Reasons() {
 		m.queries.WithLabelValues(name, string(reason))
 	}
-	m.submitSeconds.WithLabelValues(name)
-	m.querySeconds.WithLabelValues(name)
+	m.batchSizes.WithLabelValues(name)
 	m.unplacedLines.WithLabelValues(name)
 	m.unknownCodes.WithLabelValues(name)
 	m.settledTotal.WithLabelValues(name)
@@ -103,24 +125,25 @@ func (m *Meter) submitted(
 	}
 	rest := max(0, recipients-len(a.Lines))
 	m.verdicts.WithLabelValues(provider, a.Verdict.String(), string(a.Reason)).Add(float64(rest))
-	m.submitSeconds.WithLabelValues(provider).Observe(took.Seconds())
+	m.submitSeconds.WithLabelValues(provider, verdict.String()).Observe(took.Seconds())
+	m.batchSizes.WithLabelValues(provider).Observe(float64(recipients))
 }
 
 func (m *Meter) queried(
 	provider string, standing providers.Standing, err error, took time.Duration,
 ) {
-	outcome := "unknown"
-	var failed *providers.QueryError
+	outcome, class := unknown, unknown
+	var cause *providers.QueryError
 	switch {
-	case errors.As(err, &failed):
-		outcome = string(failed.Reason)
+	case errors.As(err, &cause):
+		outcome, class = string(cause.Reason), failed
 	case err != nil:
-		outcome = string(airtime.ReasonUnreadable)
+		outcome, class = string(airtime.ReasonUnreadable), failed
 	case standing.Known:
-		outcome = "known"
+		outcome, class = known, known
 	}
 	m.queries.WithLabelValues(provider, outcome).Inc()
-	m.querySeconds.WithLabelValues(provider).Observe(took.Seconds())
+	m.querySeconds.WithLabelValues(provider, class).Observe(took.Seconds())
 	m.unplaced(provider, standing.Unplaced)
 }
 

@@ -1,9 +1,18 @@
 package tasks_test
 
 import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
@@ -31,5 +40,109 @@ func TestEveryReasonStartsAtZero(t *testing.T) {
 		} {
 			require.Zero(t, r.count(t, name, "provider", provider))
 		}
+		for _, verdict := range airtime.Verdicts() {
+			require.Zero(t, r.sample(t, fmt.Sprintf(
+				`tuma_submission_seconds_count{provider="%s",verdict="%s"}`, provider, verdict)))
+		}
+		for _, outcome := range []string{"known", "unknown", "failed"} {
+			require.Zero(t, r.sample(t, fmt.Sprintf(
+				`tuma_query_seconds_count{outcome="%s",provider="%s"}`, outcome, provider)))
+		}
+		require.Zero(t, r.sample(t, fmt.Sprintf(
+			`tuma_submission_recipients_count{provider="%s"}`, provider)))
 	}
+}
+
+// sample returns the value of a line of the metrics page: its name and labels, as it stands there.
+func (r *rig) sample(t *testing.T, line string) float64 {
+	t.Helper()
+	page := httptest.NewRecorder()
+	promhttp.HandlerFor(r.registry, promhttp.HandlerOpts{}).ServeHTTP(page,
+		httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+	_, rest, found := strings.Cut(page.Body.String(), "\n"+line+" ")
+	require.True(t, found, "no line %s", line)
+	text, _, _ := strings.Cut(rest, "\n")
+	value, err := strconv.ParseFloat(text, 64)
+	require.NoError(t, err)
+	return value
+}
+
+// TestTimesAreToldApartByOutcome, since a lost answer takes as long as we wait for it.
+func TestTimesAreToldApartByOutcome(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	submitted := func(verdict string) float64 {
+		return r.sample(t, `tuma_submission_seconds_count{provider="lipad",verdict="`+verdict+`"}`)
+	}
+	queried := func(outcome string) float64 {
+		return r.sample(t, `tuma_query_seconds_count{outcome="`+outcome+`",provider="lipad"}`)
+	}
+	r.accept(t, disbursal("d", 0, 3))
+	r.turn(t)
+	require.InDelta(t, 1, submitted("accepted"), 0)
+	require.InDelta(t, 1, r.sample(t, `tuma_submission_recipients_count{provider="lipad"}`), 0)
+	require.InDelta(t, 3, r.sample(t, `tuma_submission_recipients_sum{provider="lipad"}`), 0)
+
+	broken := func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusInternalServerError)
+	}
+	r.provider.instead(send, broken)
+	r.accept(t, disbursal("e", 10, 1))
+	r.turn(t)
+	require.InDelta(t, 1, submitted("unknown"), 0)
+	require.InDelta(t, 1, submitted("accepted"), 0)
+
+	r.provider.instead("status", broken)
+	r.poller(t)
+	require.Eventually(t, func() bool { return queried("failed") > 0 }, patience, glance)
+	require.Zero(t, queried("known"))
+	r.provider.instead("", nil)
+	require.Eventually(t, func() bool { return queried("known") > 0 }, patience, glance)
+}
+
+// glance is the pause between two looks at something that is awaited.
+const glance = 10 * time.Millisecond
+
+// TestSizesOfTheQueues holds them against what asynq itself says.
+func TestSizesOfTheQueues(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	client := asynq.NewClientFromRedisClient(r.rdb)
+	add := func(queue string, options ...asynq.Option) {
+		_, err := client.Enqueue(asynq.NewTask("test", nil),
+			append(options, asynq.Queue(r.queues.Name(queue)))...)
+		require.NoError(t, err)
+	}
+	add(lipad)
+	add(lipad)
+	add(lipad, asynq.ProcessIn(time.Hour))
+	add(tasks.QueuePoll, asynq.TaskID("given up"))
+	require.NoError(t, r.inspector.ArchiveTask(r.queues.Name(tasks.QueuePoll), "given up"))
+	require.NoError(t, r.inspector.PauseQueue(r.queues.Name(lipad)))
+	// A worker takes one and is silent.
+	name := "asynq:{" + r.queues.Name(lipad) + "}:"
+	require.NoError(t, r.rdb.LMove(context.Background(), name+"pending", name+"active", "right",
+		"left").Err())
+
+	sizes, err := tasks.Sizes(context.Background(), r.store)
+	require.NoError(t, err)
+	require.Len(t, sizes, 3)
+	for _, size := range sizes {
+		require.Equal(t, size.Queue == lipad, size.Paused, size.Queue)
+		if size.Queue == tasks.QueueDisbursals {
+			continue // asynq does not know of it yet.
+		}
+		info, err := r.inspector.GetQueueInfo(r.queues.Name(size.Queue))
+		require.NoError(t, err)
+		require.Equal(t, map[string]int64{
+			"pending": int64(info.Pending), "active": int64(info.Active),
+			"scheduled": int64(info.Scheduled), "retry": int64(info.Retry),
+			"archived": int64(info.Archived), "completed": int64(info.Completed),
+		}, size.Tasks, size.Queue)
+		require.Equal(t, info.Paused, size.Paused)
+	}
+	require.Equal(t, map[string]int64{
+		"pending": 1, "active": 1, "scheduled": 1, "retry": 0, "archived": 0, "completed": 0,
+	}, sizes[2].Tasks)
+	require.EqualValues(t, 1, sizes[1].Tasks["archived"])
 }

@@ -72,6 +72,10 @@ func (p *Poll) ask(ctx context.Context, b *state.Batch) (string, error) {
 		resending, err := p.Store.Resend(ctx, b)
 		if err != nil || resending.Ready || resending.Wait > 0 {
 			p.Queues.Ring(ctx, resending.Ring)
+			if resending.Ready {
+				p.Log.Info("batch in doubt is sent again: the provider recognises it",
+					zap.String("batch", b.ID), zap.String("provider", b.Provider))
+			}
 			return resendText(resending), err
 		}
 	}
@@ -224,8 +228,16 @@ func (p *Poll) observe(
 	}
 	if observed.Overpaid > 0 {
 		p.Log.Error("second effect seen: see enqueuer indoubt list", zap.String("batch", b.ID),
-			zap.Int("recipients", observed.Overpaid))
+			zap.String("provider", b.Provider), zap.Int("recipients", observed.Overpaid))
 	}
+	level := zap.DebugLevel // Most queries find nothing new.
+	if observed.Settled > 0 {
+		level = zap.InfoLevel
+	}
+	p.Log.Log(level, "batch observed", zap.String("batch", b.ID),
+		zap.String("provider", b.Provider), zap.Int("query", b.Polls),
+		zap.Int("changed", observed.Changed), zap.Int("settled", observed.Settled),
+		zap.Int("open", observed.Open))
 	p.Meter.settled(b.Provider, observed.Settled)
 	return fmt.Sprintf("%d: %d changed, %d settled, %d open", len(b.Members), observed.Changed,
 		observed.Settled, observed.Open), nil

@@ -61,9 +61,9 @@ func NewServer(o ServerOptions) (*Server, error) {
 		RetryDelayFunc:           retryDelay,
 		IsFailure:                failure(o.Type),
 		Logger:                   quiet(o.Log).Named("asynq").Sugar(),
-		ErrorHandler: asynq.ErrorHandlerFunc(func(_ context.Context, t *asynq.Task, err error) {
+		ErrorHandler: asynq.ErrorHandlerFunc(func(ctx context.Context, t *asynq.Task, err error) {
 			o.Log.Warn("task failed; the state is unharmed", zap.String("type", t.Type()),
-				zap.Error(err))
+				taskField(ctx), zap.Error(err))
 		}),
 	}
 	return &Server{

@@ -149,6 +149,8 @@ func (s *Submit) send(
 		return s.release(ctx, b, token, prepareError(err))
 	}
 	attempt := b.Attempt + 1
+	s.Log.Debug("batch begins", zap.String("batch", b.ID), zap.Int("attempt", attempt),
+		zap.String("provider", b.Provider), zap.Int("recipients", len(b.Members)))
 	asked := time.Now()
 	left, err := s.Store.BeginSend(ctx, b, token)
 	var refused *state.RefusedError
@@ -216,8 +218,8 @@ func (s *Submit) record(
 		}
 		return recorded, err
 	}, forever, func(err error, wait time.Duration) {
-		s.Log.Error("answer not stored yet", zap.String("batch", b.ID), zap.Duration("wait", wait),
-			zap.Error(err))
+		s.Log.Error("answer not stored yet", zap.String("batch", b.ID), zap.Int("attempt", attempt),
+			zap.String("provider", b.Provider), zap.Duration("wait", wait), zap.Error(err))
 	})
 	if err != nil {
 		return recorded, err
@@ -225,6 +227,14 @@ func (s *Submit) record(
 	for i := range recorded.Rings {
 		s.Queues.Ring(ctx, &recorded.Rings[i])
 	}
+	s.noteRecorded(b, attempt, answer, recorded)
+	return recorded, nil
+}
+
+// noteRecorded logs what an answer came to, and that it paused the channel.
+func (s *Submit) noteRecorded(
+	b *state.Batch, attempt int, answer providers.Answer, recorded state.Recorded,
+) {
 	_, reason := overall(answer, len(b.Members))
 	message := answer.Message
 	if len(answer.Lines) >= len(b.Members) {
@@ -236,7 +246,10 @@ func (s *Submit) record(
 		zap.Int("returned", recorded.Returned), zap.Int("in_doubt", recorded.InDoubt),
 		zap.String("reason", string(reason)), zap.String("message", message),
 		zap.Bool("stale", recorded.Stale))
-	return recorded, nil
+	if answer.Pause != airtime.NoReason {
+		s.Log.Warn("channel paused", zap.String("batch", b.ID), zap.String("provider", b.Provider),
+			zap.String("reason", string(answer.Pause)), zap.Duration("wait", answer.RetryAfter))
+	}
 }
 
 // since is the time that has passed, by the clock that has gone on further: the monotonic one

@@ -97,8 +97,8 @@ const toTestsOnly = "test harnesses stay out of the programs"
 var reservations = []reserved{
 	{
 		what: asynq,
-		// bench/peer is what Tuma is held against.
-		only: []string{"internal/tasks", "bench/peer"},
+		// bench/peer is what Tuma is held against; docs/producers are other people's services.
+		only: []string{"internal/tasks", "bench/peer", "docs/producers"},
 		why:  "only internal/tasks speaks asynq",
 	},
 	{
@@ -109,8 +109,10 @@ var reservations = []reserved{
 	{
 		what: goRedis,
 		// internal/tasks hands asynq its connection; cmd makes it; bench looks from outside.
-		only: []string{"internal/state", "internal/redistest", "internal/tasks", "cmd", "bench"},
-		why:  "only internal/state speaks Redis",
+		only: []string{
+			"internal/state", "internal/redistest", "internal/tasks", "cmd", "bench", "docs/producers",
+		},
+		why: "only internal/state speaks Redis",
 	},
 	{what: miniredis, only: []string{"cmd/sandbox"}, why: "the embedded Redis is for the demo"},
 	{what: assertion, tests: true, why: "use require: what goes on after a failure misleads"},

@@ -89,11 +89,11 @@ func (a *API) send(w http.ResponseWriter, route route, producer string, answer a
 		}
 		answer = unavailable(err)
 		if out.written {
-			a.note(route, producer, answer)
+			a.note(header.Get(requestIDHeader), route, producer, answer)
 			panic(http.ErrAbortHandler)
 		}
 	}
-	a.note(route, producer, answer)
+	a.note(header.Get(requestIDHeader), route, producer, answer)
 	header.Set("Content-Type", "application/json")
 	if answer.retry > 0 {
 		header.Set("Retry-After", strconv.Itoa(int(answer.retry.Seconds())))
@@ -108,11 +108,11 @@ func (a *API) send(w http.ResponseWriter, route route, producer string, answer a
 }
 
 // note counts an answer, and logs a refusal: never the body or the path, which may hold numbers.
-func (a *API) note(route route, producer string, answer answer) {
+func (a *API) note(id string, route route, producer string, answer answer) {
 	a.meter.answered(route.pattern(), answer.status)
 	fields := []zap.Field{
-		zap.String("route", route.pattern()), zap.String("producer", producer),
-		zap.Int("status", answer.status),
+		zap.String("request", id), zap.String("route", route.pattern()),
+		zap.String("producer", producer), zap.Int("status", answer.status),
 	}
 	switch {
 	case answer.cause != nil:

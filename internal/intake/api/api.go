@@ -78,10 +78,11 @@ type route struct {
 
 func (r route) pattern() string { return r.method + " " + r.path }
 
-// request is an HTTP request and who sent it. Without tokens the producer is empty.
+// request is an HTTP request, who sent it and its name. Without tokens the producer is empty.
 type request struct {
 	*http.Request
 	producer string
+	id       string
 }
 
 const disbursalsPath = "/v1/disbursals"
@@ -138,6 +139,7 @@ func New(o Options) *API {
 			began := time.Now()
 			defer func() { a.meter.took(route, time.Since(began)) }()
 			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+			w.Header().Set(requestIDHeader, requestID(r))
 			a.handle(w, r, route)
 		})
 	}
@@ -192,7 +194,7 @@ func (a *API) handle(w http.ResponseWriter, r *http.Request, route route) {
 		return
 	}
 	defer a.limits.leave()
-	a.send(w, route, producer, route.serve(&request{r, producer}))
+	a.send(w, route, producer, route.serve(&request{r, producer, w.Header().Get(requestIDHeader)}))
 }
 
 // admit finds out who asks. It returns the answer when they may not, or not now.

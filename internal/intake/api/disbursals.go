@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"go.uber.org/zap"
+
 	"tuma/internal/intake"
 	"tuma/internal/state"
 )
@@ -132,6 +134,9 @@ func (a *API) hold(r *request, disbursal state.Disbursal) answer {
 	if err != nil {
 		return unavailable(err)
 	}
+	a.options.Log.Info("job decided", zap.String("request", r.id),
+		zap.String("producer", r.producer), zap.String("reference", disbursal.Reference),
+		zap.Int("recipients", len(disbursal.Recipients)), zap.Stringer("outcome", outcomes[0]))
 	switch outcome := outcomes[0]; outcome {
 	case state.Accepted:
 		return answer{status: http.StatusAccepted, body: disbursalView{own, outcome.String()}}

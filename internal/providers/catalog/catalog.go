@@ -50,10 +50,11 @@ type SozuriSettings struct {
 type Entry struct {
 	Capabilities providers.Capabilities
 	Provider     providers.Provider
-	// Querier, Callbacks and Validations are nil when the provider has no such ability.
+	// Querier, Callbacks, Validations and Account are nil when the provider has no such ability.
 	Querier     providers.Querier
 	Callbacks   providers.CallbackReader
 	Validations providers.ValidationReader
+	Account     providers.AccountChecker
 }
 
 // Known returns the capabilities of every provider, on or off, in the order in which documents list
@@ -100,5 +101,6 @@ func add(on map[string]Entry, c providers.Capabilities, p providers.Provider) {
 	e.Querier, _ = p.(providers.Querier)
 	e.Callbacks, _ = p.(providers.CallbackReader)
 	e.Validations, _ = p.(providers.ValidationReader)
+	e.Account, _ = p.(providers.AccountChecker)
 	on[c.Name] = e
 }

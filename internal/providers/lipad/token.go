@@ -26,6 +26,8 @@ const (
 type token struct {
 	text    string
 	expires time.Time
+	// issued is when Lipad says that it answered; zero when it does not say.
+	issued time.Time
 	// sent is set once a send was answered with this token; only then may a later refusal mean
 	// that it has gone stale rather than that our account is not allowed to send.
 	sent atomic.Bool
@@ -133,7 +135,9 @@ func (t *tokens) fetch(ctx context.Context) (*token, error) {
 		return nil, authError(airtime.ReasonUnreadable, "read",
 			errors.New("HTTP 2xx without a usable access_token"))
 	}
-	return &token{text: string(answer.AccessToken), expires: asked.Add(answer.life())}, nil
+	return &token{
+		text: string(answer.AccessToken), expires: asked.Add(answer.life()), issued: response.At(),
+	}, nil
 }
 
 func authError(reason airtime.Reason, step string, err error) *providers.PrepareError {

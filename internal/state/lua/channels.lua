@@ -2,7 +2,33 @@
 -- KEYS[1]: {namespace}:state
 -- Returns: {{provider, pending entries, ready batches, held entries, batches out, ms that it stays
 --   paused, reason, ms since the pause began, 1 if it is probed, climb, ms that triggers have
---   waited for a worker to ask for work, when the pause began (ms)}, ...}
+--   waited for a worker to ask for work, when the pause began (ms), batches with open recipients,
+--   ms since the oldest open recipient was accepted}, ...}
+
+local LOOKED = 100
+
+-- waiting_since is when the first recipient of a queue was accepted who still waits there. Behind
+-- more entries than are looked at whose recipients have left, it is when the last of these was.
+local function waiting_since(queue)
+  local since
+  for _, entry in ipairs(redis.call('LRANGE', queue, 0, LOOKED - 1)) do
+    local id, from, to, place = entry:match('^(%S+) (%d+) (%d+) (%S+)$')
+    local d = sheet(id)
+    if d then since = d.at end
+    for _, run in ipairs(d and runs(d, tonumber(from), tonumber(to)) or {}) do
+      if run[3] == 'q' and run[4] == place then return d.at end
+    end
+  end
+  return redis.call('LLEN', queue) > LOOKED and since or nil
+end
+
+-- oldest is for how long the oldest open recipient of a provider has been open.
+local function oldest(provider)
+  local first = redis.call('ZRANGE', key('open', provider), 0, 0, 'WITHSCORES')
+  local since = math.min(now, tonumber(first[2] or now),
+    waiting_since(key('pending', provider)) or now, waiting_since(key('held', provider)) or now)
+  return now - since
+end
 
 local list = {}
 local names = redis.call('SMEMBERS', key('providers'))
@@ -15,6 +41,7 @@ for _, provider in ipairs(names) do
     redis.call('LLEN', key('ready', provider)), redis.call('LLEN', key('held', provider)),
     redis.call('ZCARD', key('slots', provider)), math.max(0, paused_for(provider)),
     since > 0 and v[1] or '', since > 0 and now - since or 0, probing(provider) and 1 or 0,
-    tonumber(v[3] or 0), v[4] and now - tonumber(v[4]) or 0, since}
+    tonumber(v[3] or 0), v[4] and now - tonumber(v[4]) or 0, since,
+    redis.call('ZCARD', key('open', provider)), oldest(provider)}
 end
 return list

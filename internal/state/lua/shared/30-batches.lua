@@ -14,11 +14,12 @@
 --   known: 1 if the provider knows it    missing: not known since (ms)    refused: 1 if as a whole
 --   hinted: last callback about it that brought its query forward (ms)
 --   later: when it would have been looked at without the hint (ms), -1 for never
+--   accepted: when the first of its members was accepted (ms)
 local BATCH_FIELDS = {
   provider = '', state = '', attempt = '0', holder = '', slices = '', n = '0', parent = '',
   open = '0', doubtful = '0', sent = '0', deadline = '0', recorded = '0', result = '',
   polls = '0', answered = '0', looks = '0', known = '0', missing = '0', refused = '0', why = '',
-  hinted = '0', later = '0',
+  hinted = '0', later = '0', accepted = '0',
 }
 
 local batches = {}

@@ -17,8 +17,43 @@ local function conclude(b)
   end
 end
 
+-- took counts for operators how long a batch took, in powers of two of a millisecond: from 64 to
+-- 2^27, which is more than a day, and 28 for what took longer.
+local function took(b, way, since)
+  if since == 0 then return end
+  local ms = math.max(0, now - since)
+  local _, power = math.frexp(ms)
+  local field = b.provider .. ' ' .. way .. ' '
+  redis.call('HINCRBY', key('times'), field .. math.max(6, math.min(28, power)), 1)
+  redis.call('HINCRBY', key('times'), field .. 'ms', ms)
+end
+
+-- keep_time keeps which batches are open, the one with the oldest member first, and how long they
+-- took. It costs the same for any number of members.
+local function keep_time(b)
+  local was = b.saved
+  for _, slice in ipairs(was.state and {} or slices_of(b)) do
+    local d = sheet(slice[1])
+    if d and (b.accepted == 0 or d.at < b.accepted) then b.accepted = d.at end
+  end
+  local open, had = b.open > 0, tonumber(was.open or 0) > 0
+  if open and not had then
+    redis.call('ZADD', key('open', b.provider), b.accepted > 0 and b.accepted or now, b.id)
+  elseif had and not open then
+    redis.call('ZREM', key('open', b.provider), b.id)
+  end
+  if b.recorded > 0 and not was.recorded and b.state ~= 'returned' then
+    took(b, 'accepted answered', b.accepted)
+  end
+  if b.state == 'done' and was.state ~= 'done' then
+    took(b, 'accepted settled', b.accepted)
+    took(b, 'sent settled', b.sent)
+  end
+end
+
 local function flush_batch(b)
   conclude(b)
+  keep_time(b)
   if b.doubtful > 0 then
     redis.call('ZADD', key('doubt'), 'NX', b.sent > 0 and b.sent or now, b.id)
   else

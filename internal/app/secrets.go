@@ -1,0 +1,31 @@
+package app
+
+import (
+	"maps"
+	"net/url"
+	"slices"
+
+	"tuma/internal/config"
+)
+
+// secretsOf lists every secret as it is now, for the logs to hide: the passwords and tokens inside
+// of other secrets, too.
+func secretsOf(c *config.Config) []string {
+	var list []string
+	for _, secret := range []config.Secret{
+		c.RedisURL, c.CallbackToken, c.HTTPTokens, c.MonitorPassword,
+		c.Lipad.ConsumerKey, c.Lipad.ConsumerSecret, c.AfricasTalking.APIKey,
+		c.QuickSMS.AppKey, c.QuickSMS.AppToken, c.Sozuri.APIKey, c.Sozuri.CallbackKey,
+	} {
+		list = append(list, secret.Value())
+	}
+	if redis, err := url.Parse(c.RedisURL.Value()); err == nil {
+		if password, has := redis.User.Password(); has {
+			list = append(list, password)
+		}
+	}
+	if tokens, err := config.ParseTokens(c.HTTPTokens.Value()); err == nil {
+		list = append(list, slices.Collect(maps.Keys(tokens))...)
+	}
+	return list
+}

@@ -1,0 +1,45 @@
+package app
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/config"
+)
+
+// fill gives every secret of a configuration a value of its own and returns them.
+func fill(value reflect.Value) (secrets []string) {
+	for i := range value.NumField() {
+		field := value.Field(i)
+		switch {
+		case field.Type() == reflect.TypeFor[config.Secret]():
+			text := fmt.Sprintf("secret-%s-%d", value.Type().Field(i).Name, i)
+			field.Set(reflect.ValueOf(config.NewSecret(text)))
+			secrets = append(secrets, text)
+		case field.Kind() == reflect.Struct && field.CanSet():
+			secrets = append(secrets, fill(field)...)
+		}
+	}
+	return secrets
+}
+
+// TestTheLogsKnowEverySecret that a configuration can have, one that is added tomorrow included.
+func TestTheLogsKnowEverySecret(t *testing.T) {
+	t.Parallel()
+	c := &config.Config{}
+	secrets := fill(reflect.ValueOf(c).Elem())
+	require.Greater(t, len(secrets), 8)
+	require.Subset(t, secretsOf(c), secrets)
+}
+
+func TestTheLogsKnowWhatIsInsideOfSecrets(t *testing.T) {
+	t.Parallel()
+	c := &config.Config{
+		RedisURL:   config.NewSecret("rediss://tuma:pass%2Fword@redis:6379/0"),
+		HTTPTokens: config.NewSecret("shop=token-of-shop,bank=token-of-bank"),
+	}
+	require.Subset(t, secretsOf(c), []string{"pass/word", "token-of-shop", "token-of-bank"})
+}

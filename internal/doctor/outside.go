@@ -1,0 +1,218 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"tuma/internal/airtime"
+	"tuma/internal/config"
+	"tuma/internal/providers"
+)
+
+// dateWrong is from which difference on a provider's clock is worth a word: its Date header has
+// whole seconds, and the answer takes a moment.
+const dateWrong = 5 * time.Second
+
+// home is where a provider is, and which settings hold the credentials there.
+type home struct{ base, credentials string }
+
+func (e *exam) home(provider string) home {
+	c := e.Config
+	return map[string]home{
+		config.ProviderLipad: {c.Lipad.BaseURL, "LIPAD_CONSUMER_KEY and LIPAD_CONSUMER_SECRET"},
+		config.ProviderAfricasTalking: {
+			c.AfricasTalking.BaseURL, "AFRICASTALKING_USERNAME and AFRICASTALKING_API_KEY",
+		},
+		config.ProviderQuickSMS: {c.QuickSMS.BaseURL, "QUICKSMS_APP_KEY and QUICKSMS_APP_TOKEN"},
+		config.ProviderSozuri:   {c.Sozuri.BaseURL, "SOZURI_PROJECT and SOZURI_API_KEY"},
+	}[provider]
+}
+
+// providers asks each provider that is on here whether it knows our credentials, where that is
+// documented, and otherwise whether anybody is there.
+func (e *exam) providers(ctx context.Context) error {
+	if e.NoProviders {
+		e.skip("not asked for")
+		return nil
+	}
+	names := e.Config.Providers()
+	for i, name := range names {
+		e.Progress("asking "+name, i, len(names))
+		if checker := e.Entries[name].Account; checker != nil {
+			e.account(ctx, name, checker)
+		} else {
+			e.host(ctx, name)
+		}
+	}
+	if len(names) == 0 {
+		e.skip("no provider is on here")
+	}
+	return nil
+}
+
+// account asks a provider about our account.
+func (e *exam) account(ctx context.Context, name string, checker providers.AccountChecker) {
+	began := e.Now()
+	account, err := checker.CheckAccount(ctx)
+	var refused *providers.QueryError
+	switch {
+	case errors.As(err, &refused) && refused.Reason == airtime.ReasonCredentials:
+		e.fail(name+" does not accept the credentials: "+refused.Err.Error(),
+			"correct "+e.home(name).credentials)
+		return
+	case err != nil:
+		e.unreached(name, err)
+		return
+	}
+	took := e.Now().Sub(began)
+	e.date(name, account.At, took)
+	switch balance := account.Balance; {
+	case balance.Currency == "":
+		e.ok("%s accepts the credentials (%s)", name, about(took))
+	case balance.Minor <= 0:
+		e.warn(name+" accepts the credentials; the account is empty", "top it up")
+	default:
+		e.ok("%s accepts the credentials (%s); the balance is %s", name, about(took), balance)
+	}
+}
+
+// host asks whether anybody is there. The root of the address is no way to pay.
+func (e *exam) host(ctx context.Context, name string) {
+	began := e.Now()
+	answer, err := e.get(ctx, e.home(name).base+"/")
+	if err != nil {
+		e.unreached(name, err)
+		return
+	}
+	took := e.Now().Sub(began)
+	e.date(name, answer.At(), took)
+	e.skip(fmt.Sprintf("%s is there (%s); it documents no way to try the credentials without a "+
+		"payment", name, about(took)))
+}
+
+func (e *exam) unreached(name string, err error) {
+	e.fail(name+" gives no usable answer: "+err.Error(), "look at DNS, the firewall and the "+
+		"certificates between here and "+e.home(name).base+"; if others reach it, ask the provider")
+}
+
+// date compares this machine's clock with a provider's answer that took a while.
+func (e *exam) date(name string, at time.Time, took time.Duration) {
+	if at.IsZero() {
+		return
+	}
+	// The header's second began at most a second before the answer left.
+	behind := at.Add(time.Second / 2).Sub(e.Now().Add(-took / 2))
+	if behind.Abs() > dateWrong+took {
+		e.compare(name+"'s clock", behind)
+	}
+}
+
+// get asks for a page. Its error shows no address.
+func (e *exam) get(ctx context.Context, address string) (providers.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+	if err != nil {
+		return providers.Response{}, errors.New("the address is not a URL")
+	}
+	return e.Client.Ask(ctx, request)
+}
+
+// listeners are the routes of the callback listener, by provider.
+var listeners = []struct{ provider, path string }{
+	{config.ProviderLipad, "lipad"},
+	{config.ProviderAfricasTalking, "africastalking/status"},
+	{config.ProviderAfricasTalking, "africastalking/validation"},
+	{config.ProviderSozuri, "sozuri"},
+}
+
+// notOurs is a token that no listener has.
+const notOurs = "enqueuer-doctor-asks-with-a-wrong-token"
+
+// callbacks asks the callback listener through its public address with GET, which it refuses (405)
+// before it reads anything, and only behind the right token.
+func (e *exam) callbacks(ctx context.Context) error {
+	token := e.Config.CallbackToken.Value()
+	switch {
+	case e.CallbackURL == "":
+		e.skip("say where providers reach the listener: --callback-url https://host")
+		return nil
+	case token == "":
+		e.fail("TUMA_CALLBACK_TOKEN is not set: no process takes callbacks",
+			"set it where the poller runs, and here")
+		return nil
+	}
+	base := strings.TrimRight(e.CallbackURL, "/") + "/callbacks/"
+	e.plain()
+	asked := 0
+	for _, l := range listeners {
+		if _, on := e.Entries[l.provider]; !on {
+			continue
+		}
+		asked++
+		right, err := e.get(ctx, base+url.PathEscape(token)+"/"+l.path)
+		if e.unheard(err) {
+			return nil
+		}
+		if right.Status != http.StatusMethodNotAllowed {
+			e.elsewhere(l.path, right.Status)
+			continue
+		}
+		// Something that refuses every GET is not our listener.
+		wrong, err := e.get(ctx, base+notOurs+"/"+l.path)
+		switch {
+		case e.unheard(err):
+			return nil
+		case wrong.Status == http.StatusNotFound:
+			e.ok("%s is reached", l.path)
+		default:
+			e.elsewhere(l.path, wrong.Status)
+		}
+	}
+	if asked == 0 {
+		e.skip("no provider that reports by callbacks is on here")
+	}
+	return nil
+}
+
+// unheard reports whether there was no answer, and says so.
+func (e *exam) unheard(err error) bool {
+	if err != nil {
+		e.fail("the callback listener is not reached: "+err.Error(), "look at DNS, the firewall and "+
+			"the proxy in front of the poller, and at the certificate that it shows")
+	}
+	return err != nil
+}
+
+// plain warns of an address that shows the token to the network.
+func (e *exam) plain() {
+	parsed, err := url.Parse(e.CallbackURL)
+	if err == nil && parsed.Scheme == "http" && !config.Loopback(parsed.Host) {
+		e.warn("the callback address is plain http: it shows the token to the network",
+			"give the providers an https address")
+	}
+}
+
+// elsewhere says what an answer means that is not our listener's.
+func (e *exam) elsewhere(path string, status int) {
+	switch {
+	case status == http.StatusNotFound && len(e.Config.CallbackAllow) > 0:
+		e.warn(path+": not found there, which TUMA_CALLBACK_ALLOW may be the reason of",
+			"ask from an address that is allowed, or compare TUMA_CALLBACK_TOKEN here and at the poller")
+	case status == http.StatusNotFound:
+		e.fail(path+": not found there", "compare TUMA_CALLBACK_TOKEN here and at the poller, and "+
+			"whether the provider's credentials are set at the poller; a proxy must keep the path")
+	case status == http.StatusForbidden || status == http.StatusUnauthorized:
+		e.warn(fmt.Sprintf("%s: refused (HTTP %d)", path, status), "this machine may not be one that "+
+			"callbacks are taken from; ask from outside, and look at the proxy")
+	case status >= 300 && status <= 399:
+		e.fail(fmt.Sprintf("%s: sent elsewhere (HTTP %d)", path, status),
+			"give the providers the address that it ends at: they do not follow")
+	default:
+		e.fail(fmt.Sprintf("%s: something else answers (HTTP %d)", path, status),
+			"let the address lead to TUMA_CALLBACK_ADDR of the poller")
+	}
+}

@@ -1,0 +1,233 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"tuma/internal/tasks"
+)
+
+// What Redis must be like.
+const (
+	// oldestMajor and oldestMinor: XAUTOCLAIM, ZADD LT and ZRANGE BYSCORE came with 6.2.
+	oldestMajor, oldestMinor = 6, 2
+	// slowPing is a latency at which each step of a payment is felt.
+	slowPing = 20 * time.Millisecond
+	// From these shares of maxmemory on nothing is accepted, and nothing is sent.
+	nothingAccepted, nothingSent = 0.80, 0.90
+	// From these differences on a clock is wrong, and asynq takes running tasks for dead ones.
+	clockWrong, clockHarms = time.Second, 30 * time.Second
+)
+
+func (e *exam) redis(ctx context.Context) error {
+	if e.away != "" {
+		e.fail(e.away, "start Redis, or correct TUMA_REDIS_URL and TUMA_REDIS_MODE")
+		return nil
+	}
+	server, err := e.store.Server(ctx, e.Now)
+	if err != nil {
+		return err
+	}
+	version := server.Info["redis_version"]
+	switch known, supported := supports(version); {
+	case !known:
+		e.warn(fmt.Sprintf("the Redis does not tell its version (%q)", version),
+			fmt.Sprintf("make sure that it has all commands of Redis %d.%d", oldestMajor, oldestMinor))
+	case !supported:
+		e.fail("Redis "+version+" is too old",
+			fmt.Sprintf("use Redis %d.%d or later", oldestMajor, oldestMinor))
+	}
+	if server.Info["role"] == "slave" {
+		e.fail("this Redis is a replica: it takes no writes",
+			"let TUMA_REDIS_URL name the master, or use TUMA_REDIS_MODE=sentinel")
+	}
+	if server.Info["loading"] == "1" {
+		e.warn("Redis still loads its data", "wait until it has")
+	}
+	if server.Latency > slowPing {
+		e.warn("Redis takes "+about(server.Latency)+" to answer",
+			"look at the network to it, and at what else it does (SLOWLOG GET)")
+	}
+	if e.sound() {
+		e.ok("%s, Redis %s, answers in %s", e.Redis.Mode, version, about(server.Latency))
+	}
+	return nil
+}
+
+// sound reports whether the check that runs has found nothing so far.
+func (e *exam) sound() bool {
+	n := len(e.report.Findings)
+	return n == 0 || e.report.Findings[n-1].Check != e.name
+}
+
+// supports reads a version such as 7.0.15.
+func supports(version string) (known, supported bool) {
+	first, rest, _ := strings.Cut(version, ".")
+	second, _, _ := strings.Cut(rest, ".")
+	major, err := strconv.Atoi(first)
+	minor, minorErr := strconv.Atoi(second)
+	if err != nil || minorErr != nil {
+		return false, false
+	}
+	return true, major > oldestMajor || major == oldestMajor && minor >= oldestMinor
+}
+
+// setDurable is the advice for what must be set in two places.
+func setDurable(line string) string {
+	return "CONFIG SET " + line + ", and write it into redis.conf"
+}
+
+func (e *exam) persistence(ctx context.Context) error {
+	server, err := e.store.Server(ctx, e.Now)
+	if err != nil {
+		return err
+	}
+	settings := map[string]string{}
+	for _, name := range []string{"maxmemory-policy", "appendonly", "appendfsync"} {
+		if settings[name], err = e.store.Setting(ctx, name); err != nil {
+			return err
+		}
+	}
+	if policy := settings["maxmemory-policy"]; policy != "noeviction" {
+		e.fail("maxmemory-policy is "+policy+": a full Redis throws payments away",
+			setDurable("maxmemory-policy noeviction"))
+	}
+	if settings["appendonly"] != "yes" {
+		e.fail("appendonly is "+settings["appendonly"]+": a restart forgets what was paid",
+			setDurable("appendonly yes"))
+	}
+	if settings["appendfsync"] == "no" {
+		e.fail("appendfsync is no: a crash of the machine forgets what was paid",
+			setDurable("appendfsync everysec")+" (or always)")
+	}
+	e.replicas(server.Info, settings["appendfsync"])
+	for field, what := range map[string]string{
+		"aof_last_write_status":     "the last write to the append-only file failed",
+		"aof_last_bgrewrite_status": "the last rewrite of the append-only file failed",
+		"rdb_last_bgsave_status":    "the last snapshot failed",
+	} {
+		if status := server.Info[field]; status != "" && status != "ok" {
+			e.fail(what, "look at the log of Redis and at the room on its disk")
+		}
+	}
+	if evicted := server.Info["evicted_keys"]; evicted != "" && evicted != "0" {
+		e.fail(evicted+" keys were evicted since Redis was started: payments may be among them",
+			"run enqueuer verify, compare enqueuer report with the providers' statements, and set "+
+				"maxmemory-policy noeviction")
+	}
+	if e.sound() {
+		e.ok("append-only file, appendfsync %s, %s replicas", settings["appendfsync"],
+			server.Info["connected_slaves"])
+	}
+	return nil
+}
+
+// replicas holds the replicas that are there against those that must acknowledge a sending.
+func (e *exam) replicas(info map[string]string, fsync string) {
+	connected, _ := strconv.Atoi(info["connected_slaves"])
+	switch {
+	case connected < e.Redis.MinReplicas:
+		e.fail(fmt.Sprintf("%s connected, and state.min_replicas is %d: nothing is sent",
+			plural(connected, "replica"), e.Redis.MinReplicas), "start the replicas")
+	case fsync == "everysec" && connected == 0:
+		e.warn("appendfsync everysec without replicas: a crash of the machine may forget the last "+
+			"second", "set appendfsync always, or run replicas and set state.min_replicas; "+
+			"docs/guarantees.md says what it means")
+	case fsync == "everysec" && e.Redis.MinReplicas == 0:
+		e.warn("there are replicas, and nobody waits for them: a crash may forget the last second",
+			"set state.min_replicas, or appendfsync always")
+	}
+}
+
+func (e *exam) memory(ctx context.Context) error {
+	server, err := e.store.Server(ctx, e.Now)
+	if err != nil {
+		return err
+	}
+	used, _ := strconv.ParseFloat(server.Info["used_memory"], 64)
+	limit, _ := strconv.ParseFloat(server.Info["maxmemory"], 64)
+	more := "give Redis more memory (maxmemory), or keep settled disbursals for less long " +
+		"(TUMA_RETENTION)"
+	share := fmt.Sprintf("%.0f%% of maxmemory is in use", 100*used/limit)
+	switch {
+	case limit <= 0:
+		e.warn("maxmemory is not set: a full machine ends Redis instead of stopping the intake",
+			setDurable("maxmemory")+", to about three quarters of the machine's memory")
+	case used/limit >= nothingSent:
+		e.fail(share+": nothing is accepted and nothing is sent", more)
+	case used/limit >= nothingAccepted:
+		e.fail(share+": nothing is accepted", more)
+	case used/limit >= nothingAccepted-0.1:
+		e.warn(fmt.Sprintf("%s; from %.0f%% on nothing is accepted", share, 100*nothingAccepted), more)
+	default:
+		e.ok("%s", share)
+	}
+	return nil
+}
+
+func (e *exam) permissions(ctx context.Context) error {
+	needed, serving := e.store.Everybody(), [][]any{}
+	for _, name := range append(e.Config.Providers(), tasks.QueueDisbursals, tasks.QueuePoll) {
+		needed = append(needed, e.queues.Enqueuing(name)...)
+		serving = append(serving, e.queues.Serving(name)...)
+	}
+	denied, err := e.store.Denied(ctx, needed)
+	if err != nil {
+		return err
+	}
+	for _, what := range denied {
+		e.fail("the Redis user may not use "+what,
+			"allow it: ACL SETUSER, or the access page of a hosted Redis")
+	}
+	if len(denied) > 0 {
+		return nil
+	}
+	// Each process may have a user of its own, so what only some need is no failure here.
+	enough := "the Redis user may do what every process needs"
+	for _, part := range []struct {
+		of       string
+		commands [][]any
+	}{{"enqueuer stream", e.store.Streaming()}, {"a worker or poller", serving}} {
+		denied, err := e.store.Denied(ctx, part.commands)
+		if err != nil {
+			return err
+		}
+		if len(denied) > 0 {
+			enough += fmt.Sprintf("; it could not be that of %s (%s)", part.of,
+				strings.Join(denied, ", "))
+		}
+	}
+	e.ok("%s", enough)
+	return nil
+}
+
+func (e *exam) clock(ctx context.Context) error {
+	server, err := e.store.Server(ctx, e.Now)
+	if err != nil {
+		return err
+	}
+	e.compare("Redis's clock", server.Behind)
+	return nil
+}
+
+// compare judges this machine's clock, which is behind another one, or ahead if negative.
+func (e *exam) compare(other string, behind time.Duration) {
+	word := "behind"
+	if behind < 0 {
+		word = "ahead of"
+	}
+	off := behind.Abs()
+	detail := fmt.Sprintf("this machine's clock is %s %s %s", about(off), word, other)
+	advice := "let both machines follow NTP (timedatectl, chronyc tracking)"
+	switch {
+	case off > clockHarms:
+		e.fail(detail+": asynq takes tasks that run for dead ones", advice)
+	case off > clockWrong:
+		e.warn(detail, advice)
+	default:
+		e.ok("%s", detail)
+	}
+}

@@ -1,0 +1,121 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"strings"
+
+	"tuma/internal/config"
+)
+
+const (
+	// shortest is how many characters a secret of our own has at least, and variety how many
+	// different ones.
+	shortest, variety = 16, 6
+)
+
+// version says what runs here.
+func (e *exam) version(context.Context) error {
+	build, known := debug.ReadBuildInfo()
+	if !known {
+		e.warn("this program does not know what it was built from", "build it with make build")
+		return nil
+	}
+	what := []string{"Tuma " + build.Main.Version}
+	for _, setting := range build.Settings {
+		switch {
+		case setting.Key == "vcs.revision":
+			what = append(what, "revision "+setting.Value)
+		case setting.Key == "vcs.modified" && setting.Value == "true":
+			what = append(what, "with changes")
+		}
+	}
+	e.ok("%s, %s", strings.Join(what, ", "), build.GoVersion)
+	return nil
+}
+
+// configuration looks at settings that are valid and yet not what one wants.
+func (e *exam) configuration(context.Context) error {
+	c := e.Config
+	on := c.Providers()
+	if len(on) == 0 {
+		e.warn("no provider is on here: a worker would not start",
+			"set its credentials, unless only enqueuer runs with this configuration")
+	}
+	if c.AllowVolatile {
+		e.fail("TUMA_ALLOW_VOLATILE is true: a Redis that forgets payments is accepted",
+			"remove it outside of tests")
+	}
+	if c.AfricasTalking.On && c.AfricasTalking.Username == "sandbox" {
+		e.warn("AFRICASTALKING_USERNAME is sandbox: Africa's Talking pays nobody",
+			"set the name of the live application")
+	}
+	if c.Sozuri.CallbackKey.IsSet() && !c.Sozuri.On {
+		e.warn("SOZURI_CALLBACK_KEY is set, and Sozuri is off",
+			"set SOZURI_PROJECT and SOZURI_API_KEY, or remove it")
+	}
+	e.callbackToken()
+	e.inlet()
+	if c.MonitorPassword.IsSet() && weak(c.MonitorPassword.Value()) {
+		e.warn("TUMA_MONITOR_PASSWORD is easy to guess", longer)
+	}
+	if e.sound() {
+		e.ok("providers on: %s", strings.Join(on, ", "))
+	}
+	return nil
+}
+
+// longer is the advice about secrets of our own.
+const longer = "make a random one: openssl rand -hex 24"
+
+// weak reports whether a secret of our own can be guessed.
+func weak(secret string) bool {
+	different := map[rune]bool{}
+	for _, c := range secret {
+		different[c] = true
+	}
+	return len(secret) < shortest || len(different) < variety
+}
+
+// callbackToken looks at the only thing that keeps strangers from reporting payments.
+func (e *exam) callbackToken() {
+	reporting := false
+	for _, l := range listeners {
+		_, on := e.Entries[l.provider]
+		reporting = reporting || on
+	}
+	switch token := e.Config.CallbackToken; {
+	case token.IsSet() && weak(token.Value()):
+		e.warn("TUMA_CALLBACK_TOKEN is easy to guess: strangers could report payments", longer)
+	case token.IsSet() && !reporting:
+		e.warn("TUMA_CALLBACK_TOKEN is set, and no provider that reports by callbacks is on here",
+			"set the provider's credentials where the poller runs")
+	case !token.IsSet() && reporting:
+		e.warn("TUMA_CALLBACK_TOKEN is not set: no callbacks are taken, and what cannot be asked for "+
+			"stays open", "set it where the poller runs, and give the address to the providers")
+	}
+}
+
+// inlet looks at who may push disbursals over HTTP.
+func (e *exam) inlet() {
+	c := e.Config
+	if !c.HTTPTokens.IsSet() {
+		if !config.Loopback(c.HTTPAddr) {
+			e.fail("TUMA_HTTP_ADDR is reached from other machines, and TUMA_HTTP_TOKENS is not set: "+
+				"enqueuer serve does not start", "set TUMA_HTTP_TOKENS, or bind to 127.0.0.1")
+		}
+		return
+	}
+	tokens, err := config.ParseTokens(c.HTTPTokens.Value())
+	if err != nil { // It was checked at the start; a mounted file may have changed.
+		e.fail("TUMA_HTTP_TOKENS "+err.Error(), "correct it")
+		return
+	}
+	for token, producer := range tokens {
+		if weak(token) {
+			e.warn(fmt.Sprintf("the token of producer %s in TUMA_HTTP_TOKENS is easy to guess", producer),
+				longer)
+		}
+	}
+}

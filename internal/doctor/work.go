@@ -1,0 +1,225 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"tuma/internal/airtime"
+	"tuma/internal/state"
+	"tuma/internal/tasks"
+)
+
+const (
+	// late is how long what is due may wait for a process to take it up.
+	late = 2 * time.Minute
+	// jobsLate is how long a job may wait on the stream.
+	jobsLate = 5 * time.Minute
+)
+
+// workers looks at who takes what waits.
+func (e *exam) workers(ctx context.Context) error {
+	standings, err := e.served(ctx)
+	if err != nil {
+		return err
+	}
+	figures, err := e.watched(ctx)
+	if err != nil {
+		return err
+	}
+	waits := map[string]bool{tasks.QueuePoll: figures.Due+figures.Kept > 0}
+	for _, c := range figures.Channels {
+		waits[c.Provider] = c.Pending+c.Ready > 0
+	}
+	var hands []string
+	for _, q := range standings {
+		if q.Hidden {
+			e.skip("the Redis user may not see which processes run (ZREMRANGEBYSCORE on asynq:servers)")
+			return nil
+		}
+		waiting := waits[q.Queue] || q.Waiting > 0
+		if len(q.Servers) > 0 {
+			hands = append(hands, fmt.Sprintf("%s %d", q.Queue, len(q.Servers)))
+			continue
+		}
+		who, advice := "no worker takes disbursals for "+q.Queue,
+			"start a worker with the credentials of "+q.Queue
+		switch q.Queue {
+		case tasks.QueuePoll:
+			who, advice = "no poller runs: nobody asks what became of payments", "start a poller"
+		case tasks.QueueDisbursals:
+			who, advice = "no worker runs: disbursal:accept tasks wait", "start a worker"
+		}
+		if waiting {
+			e.fail(who+", and there is work", advice)
+		} else {
+			e.warn(who, advice)
+		}
+	}
+	if e.sound() {
+		e.ok("processes per queue: %s", strings.Join(hands, ", "))
+	}
+	return nil
+}
+
+// queueing looks at asynq's queues.
+func (e *exam) queueing(ctx context.Context) error {
+	standings, err := e.served(ctx)
+	if err != nil {
+		return err
+	}
+	for _, q := range standings {
+		if q.Paused {
+			e.fail("the queue "+q.Name+" is paused: nothing of it is done",
+				"resume it in the dashboard, when what it was paused for is over")
+		}
+		if q.Orphaned > 0 {
+			e.warn(fmt.Sprintf("the queue %s has %s that a dead process left behind", q.Name,
+				plural(q.Orphaned, "active task")), "start a process that serves the queue: it takes "+
+				"them up within minutes; no payment depends on them")
+		}
+		switch {
+		case q.Archived == 0:
+		case q.Queue == tasks.QueueDisbursals:
+			e.fail(fmt.Sprintf("%s archived in the queue %s: their disbursals are held by asynq alone",
+				plural(q.Archived, "task"), q.Name), "look at their errors in the dashboard and run "+
+				"them again there: what was accepted before changes nothing")
+		default:
+			e.warn(fmt.Sprintf("%s archived in the queue %s", plural(q.Archived, "task"), q.Name),
+				"look at their errors in the dashboard; they are triggers only and may be deleted")
+		}
+	}
+	return nil
+}
+
+// mend says what ends a pause for a reason that only people can mend.
+var mend = map[airtime.Reason]string{
+	airtime.ReasonCredentials: "correct the credentials; the channel resumes by itself",
+	airtime.ReasonBalance:     "top the account up; the channel resumes by itself",
+	airtime.ReasonOurFault: "the provider refuses every request: look at the messages of enqueuer " +
+		"report, and ask the provider about the account",
+}
+
+// channels looks at the roads to the providers.
+func (e *exam) channels(ctx context.Context) error {
+	figures, err := e.watched(ctx)
+	if err != nil {
+		return err
+	}
+	if figures.Frozen > 0 {
+		e.warn("claiming is frozen for "+about(figures.Frozen)+" more: Redis was restarted, and a "+
+			"request may be on the wire", "wait: it ends by itself")
+	}
+	for _, c := range figures.Channels {
+		why, byPeople := mend[c.PauseReason]
+		switch {
+		case c.Paused > 0 && byPeople:
+			e.fail(fmt.Sprintf("%s is paused since %s: %s", c.Provider,
+				c.Since.Format(time.RFC3339), c.PauseReason), why)
+		case c.Paused > 0:
+			e.warn(fmt.Sprintf("%s is paused since %s: %s", c.Provider,
+				c.Since.Format(time.RFC3339), c.PauseReason),
+				"it is tried again by itself; if it lasts, ask the provider")
+		case c.Probing:
+			e.warn(fmt.Sprintf("%s was paused since %s: %s; one recipient at a time is sent",
+				c.Provider, c.Since.Format(time.RFC3339), c.PauseReason),
+				"wait: the first clear answer opens it")
+		}
+		if c.Unserved() {
+			e.fail(c.Provider+": no worker has asked for what is queued there for "+about(c.Waiting),
+				"set its credentials on the workers")
+		}
+		if c.Held > 0 {
+			e.warn(fmt.Sprintf("%s holds disbursals back (%d in all): their numbers are in doubt there",
+				c.Provider, c.Held), "settle what is in doubt: enqueuer indoubt list")
+		}
+	}
+	return nil
+}
+
+// stuck looks for what is due and nobody takes up.
+func (e *exam) stuck(ctx context.Context) error {
+	names, err := e.roads(ctx)
+	if err != nil {
+		return err
+	}
+	lag, err := e.store.Lag(ctx, names)
+	if err != nil {
+		return err
+	}
+	figures, err := e.watched(ctx)
+	if err != nil {
+		return err
+	}
+	limit := late + 3*e.Config.SweepInterval
+	for _, name := range names {
+		// While claiming is frozen nothing is given back either.
+		if lag.Slots[name] > limit && figures.Frozen == 0 {
+			e.fail(fmt.Sprintf("%s: the time of a request was over %s ago, and nobody has put it in "+
+				"doubt or given it back", name, about(lag.Slots[name])),
+				"start a worker or poller with the credentials of "+name+": only such a process sweeps it")
+		}
+	}
+	if lag.Queries > limit {
+		e.fail("status queries have been due for "+about(lag.Queries), "start more pollers, and look at "+
+			"their log: nobody learns what became of payments")
+	}
+	if lag.Kept > limit {
+		e.warn("callbacks have waited for "+about(lag.Kept)+" to be tried again",
+			"start a poller, and look at its log")
+	}
+	for _, stream := range figures.Streams {
+		if stream.Name == "jobs" && stream.Oldest > jobsLate {
+			e.fail(fmt.Sprintf("a job has waited on the stream for %s (%d in all)",
+				about(stream.Oldest), stream.Entries), "start more enqueuer stream, and look at its log")
+		}
+	}
+	if e.sound() {
+		e.oldest(figures.Channels)
+	}
+	return nil
+}
+
+// oldest says how long the oldest recipients have been open.
+func (e *exam) oldest(roads []state.Channel) {
+	var open []string
+	for _, c := range roads {
+		if c.Oldest > 0 {
+			open = append(open, c.Provider+" "+about(c.Oldest))
+		}
+	}
+	if len(open) == 0 {
+		e.ok("nothing is open")
+		return
+	}
+	e.ok("oldest open recipients: %s", strings.Join(open, ", "))
+}
+
+// people looks at what only people can settle.
+func (e *exam) people(ctx context.Context) error {
+	figures, err := e.watched(ctx)
+	if err != nil {
+		return err
+	}
+	const list = "look at enqueuer indoubt list"
+	if n := figures.Overpaid; n > 0 {
+		e.warn(plural(n, "recipient")+" with a second effect: paid twice",
+			list+", and claim the money back")
+	}
+	if n := figures.Doubt; n > 0 {
+		e.warn(plural(n, "request")+" with recipients in doubt", list)
+	}
+	if n := figures.Overdue; n > 0 {
+		e.warn(plural(n, "request")+" open for longer than the provider's patience", list)
+	}
+	if figures.Unplaced > 0 {
+		e.warn(plural(figures.Unplaced, "callback")+" kept that nobody could read or place",
+			"read the stream {"+e.Redis.Namespace+"}:unplaced: the provider may have new words")
+	}
+	if figures.Dropped > 0 {
+		e.warn(plural(figures.Dropped, "callback")+" given up since the beginning: they fitted nobody",
+			"compare enqueuer report with the providers' statements")
+	}
+	return nil
+}

@@ -1,0 +1,202 @@
+package monitor_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	group "github.com/oklog/run"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+
+	"tuma/internal/airtime"
+	"tuma/internal/app"
+	"tuma/internal/config"
+	"tuma/internal/proctest"
+	"tuma/internal/redistest"
+	"tuma/internal/sandbox"
+	"tuma/internal/state"
+)
+
+func TestMain(m *testing.M) { os.Exit(proctest.Suite{M: m}.Run()) }
+
+const (
+	user, password = "ops", "right-and-long"
+	secret         = "secret-of-lipad"
+	token          = "token-of-callbacks"
+)
+
+// world is a worker and a poller in one process, on a Redis of their own, before a simulated
+// provider.
+type world struct {
+	app       *app.App
+	base      string
+	client    *asynq.Client
+	simulator *sandbox.Simulator
+}
+
+func newWorld(t *testing.T, more map[string]string) *world {
+	t.Helper()
+	url, _ := redistest.Shared(t)
+	faults := sandbox.DefaultFaults()
+	faults.Outcomes = sandbox.Weights{Successful: 1}
+	w := &world{simulator: sandbox.New(sandbox.Options{Seed: 1, Faults: faults})}
+	provider := httptest.NewServer(w.simulator)
+	t.Cleanup(provider.Close)
+	settings := map[string]string{
+		"TUMA_REDIS_URL": url, "TUMA_MONITOR_USER": user, "TUMA_MONITOR_PASSWORD": password,
+		"LIPAD_BASE_URL": provider.URL, "LIPAD_CONSUMER_KEY": "key", "LIPAD_CONSUMER_SECRET": secret,
+		"TUMA_CALLBACK_ADDR": "127.0.0.1:0", "TUMA_CALLBACK_TOKEN": token,
+		"TUMA_POLL_INITIAL": "100ms", "TUMA_POLL_MAX": "1s", "TUMA_SWEEP_INTERVAL": "200ms",
+	}
+	maps.Copy(settings, more)
+	c, err := config.Load(func(name string) string { return settings[name] }, nil)
+	require.NoError(t, err)
+	w.app, err = app.Open(context.Background(), c, zap.NewNop())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.app.Close()) })
+	w.run(t)
+	options, err := asynq.ParseRedisURI(url)
+	require.NoError(t, err)
+	w.client = asynq.NewClient(options)
+	t.Cleanup(func() { require.NoError(t, w.client.Close()) })
+	w.fail(t, options)
+	return w
+}
+
+// run runs everything until the test ends.
+func (w *world) run(t *testing.T) {
+	t.Helper()
+	var g group.Group
+	ctx, cancel := context.WithCancel(context.Background())
+	app.AddSignal(ctx, &g)
+	addr, err := w.app.AddOps(&g, "127.0.0.1:0", true)
+	require.NoError(t, err)
+	w.base = "http://" + addr
+	require.NoError(t, w.app.AddWorker(&g))
+	require.NoError(t, w.app.AddPoller(&g))
+	ended := make(chan error, 1)
+	go func() { ended <- g.Run() }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-ended)
+	})
+}
+
+// fail runs a service's own queue whose tasks fail with a phone number in their errors.
+func (w *world) fail(t *testing.T, redis asynq.RedisConnOpt) {
+	t.Helper()
+	server := asynq.NewServer(redis, asynq.Config{
+		Queues: map[string]int{"services": 1}, LogLevel: asynq.FatalLevel,
+	})
+	require.NoError(t, server.Start(asynq.HandlerFunc(func(_ context.Context, t *asynq.Task) error {
+		err := errors.New("no route for 0711 000-003 (+254711000003)")
+		if t.Type() == "archived" {
+			err = fmt.Errorf("%w: %w", err, asynq.SkipRetry)
+		}
+		return err
+	})))
+	t.Cleanup(server.Shutdown)
+}
+
+// enqueue pushes a task as a Go service does.
+func (w *world) enqueue(t *testing.T, queue, kind, id, payload string, more ...asynq.Option) {
+	t.Helper()
+	_, err := w.client.Enqueue(asynq.NewTask(kind, []byte(payload)), append(more,
+		asynq.Queue(queue), asynq.TaskID(id), asynq.Retention(time.Hour))...)
+	require.NoError(t, err)
+}
+
+// job is the payload of a disbursal to phone numbers as they are written.
+func job(reference string, phones ...string) string {
+	text := `{"reference":"` + reference + `","recipients":[`
+	for i, phone := range phones {
+		if i > 0 {
+			text += ","
+		}
+		text += `{"phone_number":"` + phone + `","amount":"10"}`
+	}
+	return text + "]}"
+}
+
+// settled waits until n recipients of a disbursal have been paid.
+func (w *world) settled(t *testing.T, reference string, n int64) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		return w.count(t, reference, airtime.Successful) == n
+	}, patience, 20*time.Millisecond, "%s is not paid", reference)
+}
+
+func (w *world) count(t *testing.T, reference string, status airtime.Status) int64 {
+	t.Helper()
+	summary, err := w.app.Store.Summarize(context.Background(), state.KindDisbursal, reference)
+	if errors.Is(err, state.ErrNotFound) {
+		return 0
+	}
+	require.NoError(t, err)
+	return summary.Statuses[status].Recipients
+}
+
+// accept hands one recipient in by the road of the other inlets.
+func (w *world) accept(t *testing.T, reference, phone string) {
+	t.Helper()
+	_, err := w.app.Inlet().Accept(context.Background(), []state.Disbursal{{
+		Reference: reference, Provider: config.ProviderLipad, Currency: "KES",
+		Recipients: []airtime.Recipient{{
+			Phone:  airtime.MSISDNFromE164(phone),
+			Amount: airtime.Money{Minor: 10_00, Currency: "KES"},
+		}},
+	}})
+	require.NoError(t, err)
+}
+
+func basic(user, password string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
+}
+
+// ask makes a request of the dashboard with the right password, changed by change.
+func (w *world) ask(
+	t *testing.T, method, path string, change func(*http.Request),
+) *http.Response {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, w.base+path, nil)
+	require.NoError(t, err)
+	request.SetBasicAuth(user, password)
+	if change != nil {
+		change(request)
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Do(request)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, answer.Body.Close()) })
+	return answer
+}
+
+// paused reports whether the queue of the provider is paused.
+func (w *world) paused(t *testing.T) bool {
+	t.Helper()
+	inspector := asynq.NewInspector(connection{w.app.Store.Options()})
+	defer func() { require.NoError(t, inspector.Close()) }()
+	info, err := inspector.GetQueueInfo(config.ProviderLipad)
+	require.NoError(t, err)
+	return info.Paused
+}
+
+// connection gives asynq a client.
+type connection struct{ options state.Options }
+
+func (c connection) MakeRedisClient() any {
+	client, err := state.Dial(c.options)
+	if err != nil {
+		panic(err)
+	}
+	return client
+}

@@ -1,0 +1,93 @@
+package ops_test
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// family is what a process tells about one metric.
+type family struct {
+	kind, help string
+	labels     map[string]bool
+}
+
+var (
+	labelled  = regexp.MustCompile(`^(tuma_[a-z_]+)\{(.*)\} `)
+	labelName = regexp.MustCompile(`([a-z_]+)="[^"]*"`)
+	suffix    = regexp.MustCompile(`_(bucket|sum|count)$`)
+)
+
+// families reads the metrics of ours from a metrics page.
+func families(page string, into map[string]*family) {
+	for line := range strings.Lines(page) {
+		line = strings.TrimSpace(line)
+		words := strings.SplitN(line, " ", 4)
+		if len(words) == 4 && words[0] == "#" && strings.HasPrefix(words[2], "tuma_") {
+			name := words[2]
+			if into[name] == nil {
+				into[name] = &family{labels: map[string]bool{}}
+			}
+			if words[1] == "HELP" {
+				into[name].help = words[3]
+			} else {
+				into[name].kind = words[3]
+			}
+			continue
+		}
+		match := labelled.FindStringSubmatch(line)
+		if match == nil {
+			continue
+		}
+		of := into[match[1]]
+		if of == nil {
+			of = into[suffix.ReplaceAllString(match[1], "")]
+		}
+		for _, label := range labelName.FindAllStringSubmatch(match[2], -1) {
+			if label[1] != "le" {
+				of.labels[label[1]] = true
+			}
+		}
+	}
+}
+
+// page holds the table of docs/metrics.md against what the processes tell about themselves.
+func (d *deployment) page(t *testing.T) {
+	t.Helper()
+	told := map[string]*family{}
+	for _, addresses := range d.pages {
+		for _, address := range addresses {
+			status, body := get(t, "http://"+address+"/metrics")
+			require.Equal(t, http.StatusOK, status)
+			families(body, told)
+		}
+	}
+	var wanted []string
+	for _, name := range slices.Sorted(maps.Keys(told)) {
+		labels := "–"
+		if len(told[name].labels) > 0 {
+			labels = "`" + strings.Join(slices.Sorted(maps.Keys(told[name].labels)), "`, `") + "`"
+		}
+		wanted = append(wanted,
+			fmt.Sprintf("| `%s` | %s | %s | %s |", name, told[name].kind, labels, told[name].help))
+	}
+	text, err := os.ReadFile(filepath.Join(root(t), "docs", "metrics.md"))
+	require.NoError(t, err)
+	var listed []string
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "| `tuma_") {
+			listed = append(listed, strings.TrimSpace(line))
+		}
+	}
+	slices.Sort(listed)
+	slices.Sort(wanted)
+	require.Equal(t, strings.Join(wanted, "\n"), strings.Join(listed, "\n"))
+}

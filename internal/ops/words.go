@@ -1,0 +1,84 @@
+package ops
+
+import "github.com/prometheus/client_golang/prometheus"
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("tuma_"+name, help, labels, nil)
+}
+
+// The metrics of the state. docs/metrics.md lists them with those of the processes.
+var (
+	recipientsDesc = describe("recipients",
+		"Recipients per provider, currency and status, since the beginning.",
+		"provider", "currency", "status")
+	amountDesc = describe("amount_minor",
+		"Money per provider, currency and status, in minor units, since the beginning.",
+		"provider", "currency", "status")
+	driftRecipientsDesc = describe("books_drift_recipients",
+		"Recipients requested less those in all statuses: anything but 0 is a fault.",
+		"provider", "currency")
+	driftMinorDesc = describe("books_drift_minor",
+		"Money requested less that in all statuses, in minor units: anything but 0 is a fault.",
+		"provider", "currency")
+
+	pendingDesc = describe("pending_entries", "Entries waiting to be claimed.", "provider")
+	readyDesc   = describe("ready_batches", "Batches waiting to be sent as they are.", "provider")
+	heldDesc    = describe("held_entries", "Entries held back: their number is in doubt.", "provider")
+	flightDesc  = describe("in_flight_batches", "Batches claimed or on the wire.", "provider")
+	openDesc    = describe("open_batches", "Batches with recipients that have not settled.",
+		"provider")
+	oldestDesc = describe("oldest_open_seconds",
+		"How long ago the oldest recipient was accepted that has not settled, queued ones included. "+
+			"In a batch the oldest counts while any of them is open.", "provider")
+
+	pausedDesc = describe("channel_paused_seconds", "How long a channel stays paused.", "provider",
+		"reason")
+	troubledDesc = describe("channel_troubled_seconds",
+		"How long ago a channel was paused that has not worked since; 0 while it works.", "provider",
+		"reason")
+	probingDesc = describe("channel_probing",
+		"1 while one request at a time finds out whether a paused channel works again.", "provider")
+	unservedDesc = describe("channel_unserved", "1 while work waits and no worker takes it.",
+		"provider")
+	largestDesc = describe("batch_recipients_limit",
+		"Most recipients of a request while sizes climb after an unknown.", "provider")
+
+	timesDesc = describe("batch_seconds",
+		"Time of a batch from the acceptance of its oldest recipient (accepted) or the beginning of "+
+			"its first sending (sent) until its first answer was stored (answered) or its last "+
+			"recipient settled (settled), by Redis's clock. Each batch counts once, and again when "+
+			"it settles again after a correction.", "provider", "from", "to")
+
+	dueDesc         = describe("due_batches", "Batches on the schedule of status queries.")
+	doubtDesc       = describe("in_doubt_batches", "Batches with recipients in doubt.")
+	doubtOldestDesc = describe("in_doubt_oldest_seconds",
+		"How long ago the first of the batches in doubt was sent.")
+	overdueDesc       = describe("overdue_batches", "Batches open beyond the provider's patience.")
+	overdueOldestDesc = describe("overdue_oldest_seconds",
+		"For how long the first of the overdue batches has been overdue.")
+	overpaidDesc = describe("overpaid_recipients", "Recipients with a second effect.")
+
+	keptDesc = describe("kept_callbacks",
+		"Callbacks that fit nobody yet or wait to be confirmed.")
+	droppedDesc = describe("dropped_callbacks_total",
+		"Kept callbacks that were given up, since the beginning.")
+	unplacedDesc = describe("unplaced_callbacks", "Bodies kept for people that nobody could read.")
+
+	entriesDesc       = describe("stream_entries", "Entries of a stream.", "stream")
+	entriesOldestDesc = describe("stream_oldest_seconds",
+		"Age of the first entry of a stream; 0 when it is empty.", "stream")
+	groupsDesc = describe("stream_groups", "Consumer groups that read a stream.", "stream")
+	addedDesc  = describe("stream_added_total",
+		"Entries that were ever added to a stream; those no longer there were trimmed, or taken "+
+			"from the jobs.", "stream")
+
+	tasksDesc = describe("queue_tasks", "Tasks of an asynq queue, by asynq's state.", "queue",
+		"state")
+	queuePausedDesc = describe("queue_paused", "1 while somebody has paused an asynq queue.", "queue")
+
+	frozenDesc = describe("frozen_seconds", "How long claiming stays frozen after a Redis restart.")
+	memoryDesc = describe("redis_memory_share",
+		"Share of its maxmemory that Redis uses; 0 without a maxmemory.")
+	upDesc   = describe("state_up", "1 if the state could be read.")
+	safeDesc = describe("state_safe", "1 unless the settings of Redis let it forget.")
+)
