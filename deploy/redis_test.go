@@ -1,0 +1,133 @@
+package deploy
+
+import (
+	"net"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/proctest"
+	"tuma/internal/redistest"
+	"tuma/internal/state"
+)
+
+var maxmemoryLine = regexp.MustCompile(`(?m)^maxmemory (\d+)gb$`)
+
+// maxmemory is what redis.conf gives to the data, in bytes.
+func maxmemory(t *testing.T) int64 {
+	t.Helper()
+	match := maxmemoryLine.FindStringSubmatch(read(t, "redis/redis.conf"))
+	require.NotNil(t, match, "redis.conf has no maxmemory in gb")
+	size, err := strconv.ParseInt(match[1], 10, 64)
+	require.NoError(t, err)
+	return size << 30
+}
+
+// startRedis runs a Redis as compose and Kubernetes do, with its files where they are here, and
+// returns its address.
+func startRedis(t *testing.T, conf, secrets string) string {
+	t.Helper()
+	program, err := exec.LookPath("redis-server")
+	require.NoError(t, err, redistest.ErrNotInstalled.Error())
+	address := proctest.FreeAddr(t)
+	host, port, err := net.SplitHostPort(address)
+	require.NoError(t, err)
+	folder := t.TempDir()
+	for inside, at := range map[string]string{"/run/secrets": secrets, "/data": folder} {
+		require.Contains(t, conf, " "+inside)
+		conf = strings.ReplaceAll(conf, " "+inside, " "+at)
+	}
+	file := filepath.Join(folder, "redis.conf")
+	write(t, file, conf)
+	process := proctest.Start(t, program, []string{file, "--bind", host, "--port", port}, nil)
+	process.WaitOutput("Ready to accept connections", time.Minute)
+	return address
+}
+
+// urlOf is what a process connects with, at the address of this machine's Redis.
+func urlOf(t *testing.T, secrets, user, address string) string {
+	t.Helper()
+	return strings.Replace(read(t, filepath.Join(secrets, user+"_redis_url")), "redis:6379", address,
+		1)
+}
+
+func TestRedisIsOneThatTumaTakesWithoutWarning(t *testing.T) {
+	t.Parallel()
+	secrets := newSecrets(t)
+	address := startRedis(t, read(t, "redis/redis.conf"), secrets)
+	for _, user := range []string{"enqueuer", "worker", "poller"} {
+		store, err := state.Open(t.Context(), state.Options{
+			URL: urlOf(t, secrets, user, address), Mode: "single", Namespace: "tuma",
+			MaxInFlight: 4, SubmitTimeout: time.Second,
+		})
+		require.NoError(t, err, user)
+		require.NoError(t, store.Ready(t.Context()), user)
+		require.Empty(t, store.Warning(), user)
+		require.NoError(t, store.Close())
+	}
+	stranger := redis.NewClient(&redis.Options{Addr: address})
+	require.ErrorContains(t, stranger.Ping(t.Context()).Err(), "NOAUTH", "compose looks for this word")
+	require.NoError(t, stranger.Close())
+}
+
+func TestRedisSettingsThatForgetAreNoticed(t *testing.T) {
+	t.Parallel()
+	secrets := newSecrets(t)
+	for _, b := range []breakage{
+		{"appendonly yes", "appendonly no", "set it to yes"},
+		{"appendfsync always", "appendfsync no", "set it to everysec or always"},
+		{"maxmemory-policy noeviction", "maxmemory-policy allkeys-lru", "set it to noeviction"},
+	} {
+		t.Run(b.to, func(t *testing.T) {
+			t.Parallel()
+			address := startRedis(t, b.apply(t, read(t, "redis/redis.conf")), secrets)
+			_, err := state.Open(t.Context(), state.Options{
+				URL: urlOf(t, secrets, "worker", address), Mode: "single", Namespace: "tuma",
+			})
+			require.ErrorContains(t, err, b.found)
+		})
+	}
+}
+
+// TestScalerSeesTheListsAndNothingElse plays KEDA, which looks with a script.
+func TestScalerSeesTheListsAndNothingElse(t *testing.T) {
+	t.Parallel()
+	secrets := newSecrets(t)
+	address := startRedis(t, read(t, "redis/redis.conf"), secrets)
+	worker := client(t, urlOf(t, secrets, "worker", address))
+	scaler := client(t, urlOf(t, secrets, "scaler", address))
+	key := "asynq:{lipad}:pending"
+	length := func() (int64, error) {
+		return scaler.Eval(t.Context(), `
+			local kind = redis.call('type', KEYS[1]).ok
+			return redis.call(({list = 'llen', none = 'llen'})[kind], KEYS[1])`, []string{key}).Int64()
+	}
+	empty, err := length()
+	require.NoError(t, err)
+	require.Zero(t, empty, "a list that is not there is empty")
+	require.NoError(t, worker.LPush(t.Context(), key, "1", "2").Err())
+	two, err := length()
+	require.NoError(t, err)
+	require.Equal(t, int64(2), two)
+	require.ErrorContains(t, scaler.LPop(t.Context(), key).Err(), "no permissions")
+	require.ErrorContains(t, scaler.Type(t.Context(), "{tuma}:jobs").Err(), "no permissions")
+	deletes := scaler.Eval(t.Context(), `return redis.call('del', KEYS[1])`, []string{key})
+	require.ErrorContains(t, deletes.Err(), "can't run this command")
+}
+
+func client(t *testing.T, url string) *redis.Client {
+	t.Helper()
+	options, err := redis.ParseURL(url)
+	require.NoError(t, err)
+	c := redis.NewClient(options)
+	t.Cleanup(func() { require.NoError(t, c.Close()) })
+	require.NoError(t, c.Ping(t.Context()).Err(), options.Username)
+	return c
+}
