@@ -11,7 +11,7 @@ MINUTES = 10
 SEEDS = 200
 SEED = 1
 
-.PHONY: help build demo test proof sim mutations crash lost storm bench check fmt vet lint tidy vuln fuzz clean
+.PHONY: help build demo test proof sim mutations crash lost storm bench check fmt vet lint tidy settings vuln fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
@@ -77,6 +77,9 @@ lint: ## run the linters of .golangci.yaml
 tidy: ## check go.mod and the house rules of internal/tidy
 	go mod tidy -diff
 	go test -count=1 ./internal/tidy
+
+settings: ## write docs/configuration.md anew from the code
+	go test -count=1 ./internal/config -run PageOfSettings -write-configuration
 
 vuln: ## look for known vulnerabilities (exit code 75: the database cannot be reached)
 	scripts/vuln

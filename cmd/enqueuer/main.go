@@ -42,7 +42,7 @@ func newRootCommand() *cobra.Command {
 
 Exit codes: 0 done; 1 failed; 2 bad usage or configuration; 3 the books drifted; 4 done, but some
 recipients failed; 5 refused, nothing was accepted; 6 only in-doubt or overdue recipients are left.
-All settings are environment variables; README.md lists them.`,
+All settings are environment variables; docs/configuration.md lists them.`,
 		Example: `  enqueuer import rewards.csv --follow
   enqueuer status rewards-november --campaign
   enqueuer report rewards-november -o rewards.csv`,

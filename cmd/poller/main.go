@@ -19,7 +19,7 @@ func main() {
 left behind, and serve the dashboard on /monitor/ of TUMA_OPS_ADDR.
 
 SIGINT or SIGTERM stops cleanly, a second signal at once; nothing is lost either way.
-All settings are environment variables; README.md lists them.`,
+All settings are environment variables; docs/configuration.md lists them.`,
 		Example: `  TUMA_REDIS_URL=redis://127.0.0.1:6379/0 LIPAD_BASE_URL=https://… \
     LIPAD_CONSUMER_KEY=… LIPAD_CONSUMER_SECRET=… poller`,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -19,7 +19,7 @@ func main() {
 
 SIGINT or SIGTERM stops cleanly: requests on the wire are finished and recorded, which takes at most
 TUMA_SUBMIT_TIMEOUT and ten seconds. A second signal stops at once; still nothing is paid twice.
-All settings are environment variables; README.md lists them.`,
+All settings are environment variables; docs/configuration.md lists them.`,
 		Example: `  TUMA_REDIS_URL=redis://127.0.0.1:6379/0 LIPAD_BASE_URL=https://… \
     LIPAD_CONSUMER_KEY=… LIPAD_CONSUMER_SECRET=… worker`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
