@@ -89,7 +89,7 @@ func (a *App) AddOps(g *run.Group, addr string, dashboard bool) (string, error) 
 	if dashboard {
 		handler, err := monitor.New(monitor.Options{
 			Redis: a.Store.Options(), Write: a.Config.MonitorWrite, User: a.Config.MonitorUser,
-			Password: a.Config.MonitorPassword.Value(), Loopback: config.Loopback(addr),
+			Password: a.Config.MonitorPassword.Value, Loopback: config.Loopback(addr),
 		})
 		if errors.Is(err, monitor.ErrOpen) {
 			// Following payments matters more than showing them: run on without the dashboard.

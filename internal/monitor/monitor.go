@@ -21,8 +21,10 @@ type Options struct {
 	Redis state.Options
 	// Write permits what changes queues and tasks (TUMA_MONITOR_WRITE).
 	Write bool
-	// User and Password are required unless Loopback is set.
-	User, Password string
+	// User and Password are required unless Loopback is set. Password is asked at each request, so
+	// that it can be replaced.
+	User     string
+	Password func() string
 	// Loopback says that the listener is reached from this machine only.
 	Loopback bool
 }
@@ -48,7 +50,10 @@ func Closed(reason error) http.Handler {
 
 // New connects the dashboard. ErrOpen is returned when anybody could see it.
 func New(o Options) (*Handler, error) {
-	if !o.Loopback && (o.User == "" || o.Password == "") {
+	if o.Password == nil {
+		o.Password = func() string { return "" }
+	}
+	if !o.Loopback && (o.User == "" || o.Password() == "") {
 		return nil, ErrOpen
 	}
 	// The dashboard panics on a bad address; a client that can be built here can be built there.
@@ -109,7 +114,7 @@ func (h *Handler) authorised(r *http.Request) bool {
 		x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
 		return subtle.ConstantTimeCompare(x[:], y[:])
 	}
-	return same(user, h.options.User)&same(password, h.options.Password) == 1
+	return same(user, h.options.User)&same(password, h.options.Password()) == 1
 }
 
 // connection gives asynqmon the client that all of Tuma uses.

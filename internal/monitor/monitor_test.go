@@ -62,7 +62,10 @@ func TestDashboardNeedsAPasswordBeyondLoopback(t *testing.T) {
 	_, err := monitor.New(monitor.Options{Redis: redis})
 	require.ErrorContains(t, err, "TUMA_MONITOR_PASSWORD")
 
-	h, err := monitor.New(monitor.Options{Redis: redis, User: "ops", Password: "right"})
+	password := "right"
+	h, err := monitor.New(monitor.Options{
+		Redis: redis, User: "ops", Password: func() string { return password },
+	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, h.Close()) })
 	code, _ := get(t, h, "/monitor/", "ops", "wrong")
@@ -70,6 +73,11 @@ func TestDashboardNeedsAPasswordBeyondLoopback(t *testing.T) {
 	code, _ = get(t, h, "/monitor/", "", "")
 	require.Equal(t, http.StatusUnauthorized, code)
 	code, _ = get(t, h, "/monitor/", "ops", "right")
+	require.Equal(t, http.StatusOK, code)
+	password = "rotated"
+	code, _ = get(t, h, "/monitor/", "ops", "right")
+	require.Equal(t, http.StatusUnauthorized, code)
+	code, _ = get(t, h, "/monitor/", "ops", "rotated")
 	require.Equal(t, http.StatusOK, code)
 }
 
