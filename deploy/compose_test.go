@@ -34,7 +34,7 @@ func compose(t *testing.T, files map[string]string) (*types.Project, error) {
 	t.Helper()
 	here, err := filepath.Abs(".")
 	require.NoError(t, err)
-	details := types.ConfigDetails{WorkingDir: here, Environment: operator}
+	details := types.ConfigDetails{WorkingDir: here, Environment: maps.Clone(operator)}
 	for _, name := range composeFiles {
 		if text, wanted := files[name]; wanted {
 			details.ConfigFiles = append(details.ConfigFiles,
