@@ -248,4 +248,5 @@ var unreachable = []gap{
 		"at QuickSMS whatever is accepted has settled, and what is in doubt is for people",
 	},
 	{"pause", nobody, "a pause comes with Record or Release: no program asks for it alone"},
+	{"permissions", nobody, "enqueuer doctor asks what it may do, and does nothing"},
 }

@@ -140,7 +140,9 @@ func (w *world) requireResumed(after string, limit time.Duration) {
 func delivered(t *testing.T, more ...string) (*world, orders) {
 	t.Helper()
 	_, settings := defaults(t, 1)
-	w := newWorld(t, setup{batch: 25, environment: append(settings, more...)})
+	w := newWorld(t, setup{
+		redis: surelyKept, batch: 25, environment: append(settings, more...),
+	})
 	w.pods(1)
 	jobs, wanted := makeJobs("before", 2, 25)
 	w.accept(jobs)

@@ -22,10 +22,10 @@ type Due struct {
 // duePace is the rhythm of the loop, and dueBatch how many queries each beat hands out at most: at
 // 1,000 recipients a batch that is 200,000 recipients a second and poller.
 const (
-	duePace  = 100 * time.Millisecond
-	dueBatch = 20
+	duePace  = 25 * time.Millisecond
+	dueBatch = 5
 	// dueWaiting is how many queries may wait in the queue before no more are handed out.
-	dueWaiting = 10 * dueBatch
+	dueWaiting = 40 * dueBatch
 )
 
 // Run hands out queries until the context ends.
