@@ -36,8 +36,7 @@ func infoField(info, name string) string {
 func (s *Store) check(ctx context.Context) error {
 	err := s.onNode(ctx, func(node *redis.Client) error { return node.Ping(ctx).Err() })
 	if err != nil {
-		return fmt.Errorf("redis at TUMA_REDIS_URL, TUMA_REDIS_MODE %s, does not answer: %w",
-			s.options.Mode, err)
+		return s.silent(err)
 	}
 	if s.options.AllowVolatile {
 		s.warn("volatile Redis allowed: a restart may lose disbursals")
@@ -75,6 +74,12 @@ func (s *Store) check(ctx context.Context) error {
 			"disk is busy, may lose the last seconds; docs/guarantees.md says what that means")
 	}
 	return nil
+}
+
+// silent says that Redis does not answer: nobody knows then whether it can forget.
+func (s *Store) silent(err error) error {
+	return fmt.Errorf("redis at TUMA_REDIS_URL, TUMA_REDIS_MODE %s, does not answer: %w",
+		s.options.Mode, err)
 }
 
 // node is the Redis that holds the state: in a cluster the others' settings and memory say nothing.
@@ -124,9 +129,12 @@ func (s *Store) setting(ctx context.Context, name string) (string, error) {
 		values, err = node.ConfigGet(ctx, name).Result()
 		return err
 	})
-	if err != nil {
+	if isReply(err) {
 		return "", fmt.Errorf("%w: cannot read its setting %s: %w (set TUMA_ALLOW_VOLATILE=true "+
 			"if you know that it is safe)", ErrForgetful, name, err)
+	}
+	if err != nil {
+		return "", s.silent(err)
 	}
 	return values[name], nil
 }
