@@ -152,9 +152,9 @@ var breaks = []aBreak{
 		"return rank > had or (newer and old ~= status)", "return old ~= status",
 	},
 	{
-		"who was rejected stays so", 5, "",
+		"who is in doubt hears nothing", 5, "",
 		"return rank > had or (newer and old ~= status)",
-		"return old ~= 'x' and (rank > had or (newer and old ~= status))",
+		"return old ~= 'd' and (rank > had or (newer and old ~= status))",
 	},
 	{
 		"a callback is believed", 5, "internal/callback/confirm.go",
