@@ -100,7 +100,7 @@ func (a *acceptance) explain(err error) error {
 		return nil
 	}
 	err = fmt.Errorf("%w: %d of %s are accepted", err, a.tally.accepted+a.tally.known,
-		plural(a.total, "recipient"))
+		cli.Plural(a.total, "recipient"))
 	if errors.Is(err, state.ErrCancelled) {
 		return cli.Exit(a.tally.refusedCode(), err)
 	}

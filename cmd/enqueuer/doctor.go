@@ -79,9 +79,9 @@ func examine(cmd *cobra.Command, options doctorOptions) error {
 	switch {
 	case report.Drifted:
 		return cli.Exit(cli.ExitDrift, fmt.Errorf("the books drifted; %s in all",
-			plural(failed, "failure")))
+			cli.Plural(failed, "failure")))
 	case failed > 0:
-		return errors.New(plural(failed, "failure"))
+		return errors.New(cli.Plural(failed, "failure"))
 	}
 	return nil
 }
@@ -148,7 +148,7 @@ func writeReport(w io.Writer, report doctor.Report, asJSON bool) error {
 		}
 	}
 	fmt.Fprintf(w, "\n%d ok, %s, %s, %d skipped\n", report.Count(doctor.OK),
-		plural(report.Count(doctor.Warning), "warning"),
-		plural(report.Count(doctor.Failed), "failure"), report.Count(doctor.Skipped))
+		cli.Plural(report.Count(doctor.Warning), "warning"),
+		cli.Plural(report.Count(doctor.Failed), "failure"), report.Count(doctor.Skipped))
 	return nil
 }

@@ -156,7 +156,7 @@ func (i *importing) refusal() error {
 	case i.plan.Refused() > 0 && i.rejects == "":
 		return cli.Exit(cli.ExitRefused, fmt.Errorf("%d of %s faulty: nothing was accepted; "+
 			"correct the file, or let the good rows go with --rejects FILE", i.plan.Refused(),
-			plural(i.plan.Rows, "row")))
+			cli.Plural(i.plan.Rows, "row")))
 	case i.plan.Recipients == 0:
 		return cli.Exit(cli.ExitRefused, errors.New("every row is faulty: nothing was accepted"))
 	default:
@@ -225,5 +225,5 @@ func (i *importing) conflicts() error {
 		rest = "nothing was accepted"
 	}
 	return cli.Exit(i.tally.refusedCode(), fmt.Errorf("%s refused, the reference is taken by other "+
-		"content: %s; %s", plural(i.tally.conflictCount, "disbursal"), names, rest))
+		"content: %s; %s", cli.Plural(i.tally.conflictCount, "disbursal"), names, rest))
 }

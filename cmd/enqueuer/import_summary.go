@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"tuma/internal/airtime"
+	"tuma/internal/cli"
 	"tuma/internal/state"
 )
 
@@ -95,14 +96,14 @@ func (v importView) print(w io.Writer) {
 	}
 	t.add("rows", rows)
 	if v.Repeats > 0 {
-		t.add("repeats", plural(v.Repeats, "recipient")+" whose number occurred before")
+		t.add("repeats", cli.Plural(v.Repeats, "recipient")+" whose number occurred before")
 	}
 	t.add("disbursals", number(v.Disbursals))
 	if v.DryRun {
 		t.add("dry run", "nothing was accepted")
 	} else {
-		t.add("accepted", plural(v.Accepted, "recipient"))
-		t.add("known", plural(v.Known, "recipient"))
+		t.add("accepted", cli.Plural(v.Accepted, "recipient"))
+		t.add("known", cli.Plural(v.Known, "recipient"))
 	}
 	t.write(w)
 	if len(v.Totals) == 0 {

@@ -258,7 +258,7 @@ func writeLane(w, notes io.Writer, cases []laneCase) error {
 	for _, c := range cases {
 		if c.NotBefore != nil {
 			fmt.Fprintf(notes, "left out: %s of batch %s, whose request may still arrive until %s\n",
-				plural(c.Recipients, "recipient"), c.Batch, c.NotBefore.Format(time.RFC3339))
+				cli.Plural(c.Recipients, "recipient"), c.Batch, c.NotBefore.Format(time.RFC3339))
 			continue
 		}
 		for _, m := range c.members {

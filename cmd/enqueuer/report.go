@@ -106,7 +106,7 @@ func report(cmd *cobra.Command, s *state.Store, options reportOptions, name stri
 	})
 	if err == nil && read < sum.Recipients {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s settled longer ago than TUMA_RETENTION and left out\n",
-			plural(sum.Recipients-read, "recipient"))
+			cli.Plural(sum.Recipients-read, "recipient"))
 	}
 	return err
 }

@@ -124,7 +124,7 @@ func resolve(cmd *cobra.Command, a *app.App, options resolveOptions) error {
 			after = " and queued again"
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s settled as %s%s by the word of %s\n",
-			plural(resolved, "recipient"), options.as, after, options.who)
+			cli.Plural(resolved, "recipient"), options.as, after, options.who)
 	}
 	return err
 }
@@ -143,7 +143,7 @@ func speak(
 		resolved += n
 		if err != nil {
 			err = fmt.Errorf("%w; %d of %s settled", err, resolved,
-				plural(len(picked), "recipient"))
+				cli.Plural(len(picked), "recipient"))
 		}
 		if errors.Is(err, state.ErrMoved) || errors.Is(err, state.ErrEarly) {
 			err = cli.Exit(cli.ExitRefused, err)

@@ -186,14 +186,14 @@ func printSummary(w io.Writer, sum state.Summary) {
 	if sum.Settled {
 		word = "settled"
 	}
-	fmt.Fprintf(w, "%s %s: %s, %s\n", sum.Kind, sum.Reference, plural(sum.Recipients, "recipient"),
+	fmt.Fprintf(w, "%s %s: %s, %s\n", sum.Kind, sum.Reference, cli.Plural(sum.Recipients, "recipient"),
 		word)
 	if sum.Cancelled {
 		fmt.Fprintln(w, "cancelled: what comes later under this name is refused")
 	}
 	if sum.Overdue > 0 {
 		fmt.Fprintf(w, "overdue: %s open beyond the provider's patience; see enqueuer indoubt list\n",
-			plural(sum.Overdue, "recipient"))
+			cli.Plural(sum.Overdue, "recipient"))
 	}
 	if len(sum.Statuses) == 0 {
 		return

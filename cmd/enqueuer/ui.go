@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"tuma/internal/airtime"
+	"tuma/internal/cli"
 	"tuma/internal/state"
 )
 
@@ -141,14 +142,6 @@ func writeJSON(w io.Writer, value any) error {
 // number writes a count.
 func number[N int | int64](n N) string { return fmt.Sprintf("%d", n) }
 
-// plural writes a count with its noun: 1 recipient, 2 recipients.
-func plural[N int | int64](n N, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
 // roadblocks says what keeps disbursals from moving: one line per cause.
 func roadblocks(f state.Figures) []string {
 	var lines []string
@@ -171,7 +164,7 @@ func roadblocks(f state.Figures) []string {
 		}
 		if c.Held > 0 {
 			lines = append(lines, fmt.Sprintf("%s: %s held back, because the number is in doubt "+
-				"there", c.Provider, plural(c.Held, "recipient")))
+				"there", c.Provider, cli.Plural(c.Held, "recipient")))
 		}
 	}
 	return lines

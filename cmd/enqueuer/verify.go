@@ -60,11 +60,11 @@ func verify(cmd *cobra.Command, a *app.App, asJSON bool) error {
 	}
 	if audit.Overpaid > 0 {
 		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s with a second effect; see enqueuer indoubt list\n",
-			plural(audit.Overpaid, "recipient"))
+			cli.Plural(audit.Overpaid, "recipient"))
 	}
 	if len(audit.Drift) > 0 {
 		return cli.Exit(cli.ExitDrift, fmt.Errorf("the books drifted: %s",
-			plural(len(audit.Drift), "difference")))
+			cli.Plural(len(audit.Drift), "difference")))
 	}
 	return nil
 }
@@ -175,8 +175,8 @@ func printAudit(w io.Writer, audit state.Audit, balances []balance) {
 	if len(audit.Drift) > 0 {
 		word = "the books drifted"
 	}
-	fmt.Fprintf(w, "%s: %s in %s recounted\n", word, plural(audit.Recipients, "recipient"),
-		plural(audit.Disbursals, "disbursal"))
+	fmt.Fprintf(w, "%s: %s in %s recounted\n", word, cli.Plural(audit.Recipients, "recipient"),
+		cli.Plural(audit.Disbursals, "disbursal"))
 	for _, line := range audit.Drift {
 		fmt.Fprintln(w, "drift:", line)
 	}

@@ -108,3 +108,11 @@ func visit(cmd *cobra.Command) {
 		visit(sub)
 	}
 }
+
+// Plural writes a count with its noun: 1 callback, 2 callbacks.
+func Plural[N int | int64](n N, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"tuma/internal/cli"
 )
 
 const (
@@ -39,7 +41,7 @@ func (e *exam) streams(ctx context.Context) error {
 		return err
 	}
 	if rejected > 0 {
-		count := plural(rejected, "job")
+		count := cli.Plural(rejected, "job")
 		if rejected == rejectedShown {
 			count += " or more"
 		}
@@ -59,13 +61,13 @@ func (e *exam) books(ctx context.Context) error {
 		return err
 	}
 	if len(audit.Drift) == 0 {
-		e.ok("the books balance: %s in %s", plural(audit.Recipients, "recipient"),
-			plural(audit.Disbursals, "disbursal"))
+		e.ok("the books balance: %s in %s", cli.Plural(audit.Recipients, "recipient"),
+			cli.Plural(audit.Disbursals, "disbursal"))
 		return nil
 	}
 	e.report.Drifted = true
 	shown := audit.Drift[:min(driftShown, len(audit.Drift))]
-	e.fail(fmt.Sprintf("the books drifted: %s, such as %s", plural(len(audit.Drift), "difference"),
+	e.fail(fmt.Sprintf("the books drifted: %s, such as %s", cli.Plural(len(audit.Drift), "difference"),
 		strings.Join(shown, "; ")), "stop sending, keep a copy of the Redis, and run enqueuer verify: "+
 		"it lists every difference")
 	return nil

@@ -139,7 +139,8 @@ type exam struct {
 	queues *tasks.Queues
 	// away is why Redis cannot be looked at; empty when it can.
 	away string
-	// figures and standings are read once, by the first check that needs them.
+	// server, figures and standings are read once, by the first check that needs them.
+	server    *state.Server
 	figures   *state.Figures
 	standings []tasks.QueueStanding
 
@@ -249,6 +250,18 @@ func (e *exam) warn(detail, advice string) { e.add(Warning, detail, advice) }
 
 func (e *exam) fail(detail, advice string) { e.add(Failed, detail, advice) }
 
+// told reads what Redis says about itself, once.
+func (e *exam) told(ctx context.Context) (state.Server, error) {
+	if e.server == nil {
+		server, err := e.store.Server(ctx, e.Now)
+		if err != nil {
+			return server, err
+		}
+		e.server = &server
+	}
+	return *e.server, nil
+}
+
 // watched reads the figures of the state, once.
 func (e *exam) watched(ctx context.Context) (state.Figures, error) {
 	if e.figures == nil {
@@ -284,14 +297,6 @@ func (e *exam) served(ctx context.Context) ([]tasks.QueueStanding, error) {
 	e.standings, err = e.queues.Inspect(ctx,
 		append(names, tasks.QueueDisbursals, tasks.QueuePoll))
 	return e.standings, err
-}
-
-// plural writes a count with its noun: 1 callback, 2 callbacks.
-func plural[N int | int64](n N, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // about writes a duration for people.

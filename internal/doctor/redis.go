@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"tuma/internal/cli"
+	"tuma/internal/state"
 	"tuma/internal/tasks"
 )
 
@@ -16,8 +18,9 @@ const (
 	oldestMajor, oldestMinor = 6, 2
 	// slowPing is a latency at which each step of a payment is felt.
 	slowPing = 20 * time.Millisecond
-	// From these shares of maxmemory on nothing is accepted, and nothing is sent.
-	nothingAccepted, nothingSent = 0.80, 0.90
+	// crowdedBefore is how far below the share of maxmemory from which on nothing is accepted a word
+	// is said.
+	crowdedBefore = 0.1
 	// From these differences on a clock is wrong, and asynq takes running tasks for dead ones.
 	clockWrong, clockHarms = time.Second, 30 * time.Second
 )
@@ -27,7 +30,7 @@ func (e *exam) redis(ctx context.Context) error {
 		e.fail(e.away, "start Redis, or correct TUMA_REDIS_URL and TUMA_REDIS_MODE")
 		return nil
 	}
-	server, err := e.store.Server(ctx, e.Now)
+	server, err := e.told(ctx)
 	if err != nil {
 		return err
 	}
@@ -81,7 +84,7 @@ func setDurable(line string) string {
 }
 
 func (e *exam) persistence(ctx context.Context) error {
-	server, err := e.store.Server(ctx, e.Now)
+	server, err := e.told(ctx)
 	if err != nil {
 		return err
 	}
@@ -131,7 +134,7 @@ func (e *exam) replicas(info map[string]string, fsync string) {
 	switch {
 	case connected < e.Redis.MinReplicas:
 		e.fail(fmt.Sprintf("%s connected, and state.min_replicas is %d: nothing is sent",
-			plural(connected, "replica"), e.Redis.MinReplicas), "start the replicas")
+			cli.Plural(connected, "replica"), e.Redis.MinReplicas), "start the replicas")
 	case fsync == "everysec" && connected == 0:
 		e.warn("appendfsync everysec without replicas: a crash of the machine may forget the last "+
 			"second", "set appendfsync always, or run replicas and set state.min_replicas; "+
@@ -143,7 +146,7 @@ func (e *exam) replicas(info map[string]string, fsync string) {
 }
 
 func (e *exam) memory(ctx context.Context) error {
-	server, err := e.store.Server(ctx, e.Now)
+	server, err := e.told(ctx)
 	if err != nil {
 		return err
 	}
@@ -156,12 +159,12 @@ func (e *exam) memory(ctx context.Context) error {
 	case limit <= 0:
 		e.warn("maxmemory is not set: a full machine ends Redis instead of stopping the intake",
 			setDurable("maxmemory")+", to about three quarters of the machine's memory")
-	case used/limit >= nothingSent:
+	case used/limit >= state.SendLimit:
 		e.fail(share+": nothing is accepted and nothing is sent", more)
-	case used/limit >= nothingAccepted:
+	case used/limit >= state.AcceptLimit:
 		e.fail(share+": nothing is accepted", more)
-	case used/limit >= nothingAccepted-0.1:
-		e.warn(fmt.Sprintf("%s; from %.0f%% on nothing is accepted", share, 100*nothingAccepted), more)
+	case used/limit >= state.AcceptLimit-crowdedBefore:
+		e.warn(fmt.Sprintf("%s; from %.0f%% on nothing is accepted", share, 100*state.AcceptLimit), more)
 	default:
 		e.ok("%s", share)
 	}
@@ -205,7 +208,7 @@ func (e *exam) permissions(ctx context.Context) error {
 }
 
 func (e *exam) clock(ctx context.Context) error {
-	server, err := e.store.Server(ctx, e.Now)
+	server, err := e.told(ctx)
 	if err != nil {
 		return err
 	}

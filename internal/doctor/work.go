@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tuma/internal/airtime"
+	"tuma/internal/cli"
 	"tuma/internal/state"
 	"tuma/internal/tasks"
 )
@@ -76,17 +77,17 @@ func (e *exam) queueing(ctx context.Context) error {
 		}
 		if q.Orphaned > 0 {
 			e.warn(fmt.Sprintf("the queue %s has %s that a dead process left behind", q.Name,
-				plural(q.Orphaned, "active task")), "start a process that serves the queue: it takes "+
+				cli.Plural(q.Orphaned, "active task")), "start a process that serves the queue: it takes "+
 				"them up within minutes; no payment depends on them")
 		}
 		switch {
 		case q.Archived == 0:
 		case q.Queue == tasks.QueueDisbursals:
 			e.fail(fmt.Sprintf("%s archived in the queue %s: their disbursals are held by asynq alone",
-				plural(q.Archived, "task"), q.Name), "look at their errors in the dashboard and run "+
+				cli.Plural(q.Archived, "task"), q.Name), "look at their errors in the dashboard and run "+
 				"them again there: what was accepted before changes nothing")
 		default:
-			e.warn(fmt.Sprintf("%s archived in the queue %s", plural(q.Archived, "task"), q.Name),
+			e.warn(fmt.Sprintf("%s archived in the queue %s", cli.Plural(q.Archived, "task"), q.Name),
 				"look at their errors in the dashboard; they are triggers only and may be deleted")
 		}
 	}
@@ -204,22 +205,22 @@ func (e *exam) people(ctx context.Context) error {
 	}
 	const list = "look at enqueuer indoubt list"
 	if n := figures.Overpaid; n > 0 {
-		e.warn(plural(n, "recipient")+" with a second effect: paid twice",
+		e.warn(cli.Plural(n, "recipient")+" with a second effect: paid twice",
 			list+", and claim the money back")
 	}
 	if n := figures.Doubt; n > 0 {
-		e.warn(plural(n, "request")+" with recipients in doubt", list)
+		e.warn(cli.Plural(n, "request")+" with recipients in doubt", list)
 	}
 	if n := figures.Overdue; n > 0 {
-		e.warn(plural(n, "request")+" open for longer than the provider's patience", list)
+		e.warn(cli.Plural(n, "request")+" open for longer than the provider's patience", list)
 	}
 	if figures.Unplaced > 0 {
-		e.warn(plural(figures.Unplaced, "callback")+" kept that nobody could read or place",
+		e.warn(cli.Plural(figures.Unplaced, "callback")+" kept that nobody could read or place",
 			"read the stream {"+e.Redis.Namespace+"}:unplaced: the provider may have new words")
 	}
 	if figures.Dropped > 0 {
-		e.warn(plural(figures.Dropped, "callback")+" given up since the beginning: they fitted nobody",
-			"compare enqueuer report with the providers' statements")
+		e.warn(cli.Plural(figures.Dropped, "callback")+" given up since the beginning: "+
+			"they fitted nobody", "compare enqueuer report with the providers' statements")
 	}
 	return nil
 }

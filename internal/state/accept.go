@@ -40,7 +40,7 @@ func (s *Store) Accept(ctx context.Context, disbursals []Disbursal) (Acceptance,
 	if len(disbursals) == 0 {
 		return Acceptance{}, nil
 	}
-	if err := s.room(ctx, acceptLimit); err != nil {
+	if err := s.room(ctx, AcceptLimit); err != nil {
 		return Acceptance{}, err
 	}
 	total := 0
@@ -206,7 +206,7 @@ func digest(d *Disbursal, content string) string {
 // with the same manifest. ErrConflict is returned when the reference belongs to another manifest,
 // ErrCancelled when the import carries a cancel mark.
 func (s *Store) OpenImport(ctx context.Context, m Manifest) (known bool, err error) {
-	if err := s.room(ctx, acceptLimit); err != nil {
+	if err := s.room(ctx, AcceptLimit); err != nil {
 		return false, err
 	}
 	manifest := m.ContentHash + "\n" + m.Options

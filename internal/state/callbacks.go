@@ -95,7 +95,7 @@ func (s *Store) callback(ctx context.Context, c Callback, apply bool) (Placement
 	if c.Amount.Currency != "" {
 		minor = strconv.FormatInt(c.Amount.Minor, 10)
 	}
-	room := s.room(ctx, acceptLimit)
+	room := s.room(ctx, AcceptLimit)
 	answer, err := s.run(ctx, s.client, "callback", c.Provider, clean(c.ProviderReference),
 		c.Phone.Digits(), minor, string(c.Amount.Currency), code, string(c.Reason),
 		clean(c.Message), flag(apply), flag(room == nil), c.kept, keptRetry.Milliseconds(), maxKept,
@@ -182,7 +182,7 @@ const maxUnplacedBody = 4096
 // Unplaced keeps what a provider sent and nobody could read, for people: the latest maxUnplaced of
 // them, on the stream {namespace}:unplaced.
 func (s *Store) Unplaced(ctx context.Context, provider, why string, body []byte) error {
-	if err := s.room(ctx, acceptLimit); err != nil {
+	if err := s.room(ctx, AcceptLimit); err != nil {
 		return err
 	}
 	err := effect.Do(ctx, "keep unplaced", func() error {

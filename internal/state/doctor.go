@@ -84,10 +84,7 @@ func (s *Store) Lag(ctx context.Context, providers []string) (Lag, error) {
 	lag := Lag{Slots: map[string]time.Duration{}}
 	oldest := func(key string) (time.Duration, error) {
 		first, err := s.client.ZRangeWithScores(ctx, key, 0, 0).Result()
-		if err != nil || len(first) == 0 {
-			return 0, err
-		}
-		return max(0, now.Sub(time.UnixMilli(int64(first[0].Score)))), nil
+		return sinceFirst(now, first), err
 	}
 	for _, provider := range providers {
 		if lag.Slots[provider], err = oldest(s.keys.named("slots", provider)); err != nil {

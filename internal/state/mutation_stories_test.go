@@ -105,7 +105,7 @@ var storyMutations = map[string]storyMutation{
 	},
 	"a doubt is not scheduled for its resend": {
 		mutation{
-			"record", "schedule(b, math.max(1, b.deadline + GUARD - now))",
+			"record", "schedule(b, math.max(1, still_out(b)))",
 			"schedule(b, tonumber(ARGV[11]))",
 		},
 		resendsInTime,

@@ -12,10 +12,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Limits of a full Redis, as shares of maxmemory.
+// Limits of a full Redis, as shares of maxmemory: from these on nothing is accepted, and nothing is
+// sent.
 const (
-	acceptLimit = 0.80
-	sendLimit   = 0.90
+	AcceptLimit = 0.80
+	SendLimit   = 0.90
 )
 
 func isReply(err error) bool {

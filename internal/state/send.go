@@ -51,7 +51,7 @@ func ringOf(provider string, number int) *Ring {
 // A *RefusedError is returned when the batch must not be sent: it moved on, or the state cannot
 // promise to remember the sending. Every other error means that nothing is known: do not send.
 func (s *Store) BeginSend(ctx context.Context, b *Batch, token string) (time.Duration, error) {
-	if err := s.room(ctx, sendLimit); err != nil {
+	if err := s.room(ctx, SendLimit); err != nil {
 		return 0, &RefusedError{Why: "full"}
 	}
 	on, release, err := s.pinned(ctx)

@@ -40,7 +40,7 @@ func (s *Store) OpenJobs(ctx context.Context) error {
 func (s *Store) ReadJobs(
 	ctx context.Context, consumer string, count int, block time.Duration,
 ) ([]Entry, error) {
-	if err := s.room(ctx, acceptLimit); err != nil {
+	if err := s.room(ctx, AcceptLimit); err != nil {
 		return nil, err
 	}
 	var streams []redis.XStream

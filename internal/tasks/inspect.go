@@ -67,33 +67,32 @@ func (q *Queues) inspect(
 	ctx context.Context, queue string, now time.Time,
 ) (QueueStanding, error) {
 	standing := QueueStanding{Queue: queue, Name: q.Name(queue)}
-	prefix := "asynq:{" + standing.Name + "}:"
 	pipe := q.rdb.Pipeline()
-	paused := pipe.Exists(ctx, prefix+"paused")
-	waiting := pipe.LLen(ctx, prefix+"pending")
-	archived := pipe.ZCard(ctx, prefix+"archived")
-	active := pipe.LRange(ctx, prefix+"active", 0, activeShown-1)
+	paused := pipe.Exists(ctx, q.key(queue, "paused"))
+	waiting := pipe.LLen(ctx, q.key(queue, "pending"))
+	archived := pipe.ZCard(ctx, q.key(queue, "archived"))
+	active := pipe.LRange(ctx, q.key(queue, "active"), 0, activeShown-1)
 	_, err := pipe.Exec(ctx)
 	if err != nil {
 		return standing, err
 	}
 	standing.Paused = paused.Val() > 0
 	standing.Waiting, standing.Archived = waiting.Val(), archived.Val()
-	standing.Orphaned, err = q.orphaned(ctx, prefix, active.Val(), now)
+	standing.Orphaned, err = q.orphaned(ctx, queue, active.Val(), now)
 	return standing, err
 }
 
 // orphaned counts the active tasks without a lease, or with one that ended long ago.
 func (q *Queues) orphaned(
-	ctx context.Context, prefix string, active []string, now time.Time,
+	ctx context.Context, queue string, active []string, now time.Time,
 ) (int, error) {
 	edge := float64(now.Add(-orphanedAfter).Unix())
 	count := 0
 	for _, id := range active {
-		lease, err := q.rdb.ZScore(ctx, prefix+"lease", id).Result()
+		lease, err := q.rdb.ZScore(ctx, q.key(queue, "lease"), id).Result()
 		switch {
 		case errors.Is(err, redis.Nil): // It may have ended since the list was read.
-			still, err := q.rdb.LRange(ctx, prefix+"active", 0, activeShown-1).Result()
+			still, err := q.rdb.LRange(ctx, q.key(queue, "active"), 0, activeShown-1).Result()
 			if err != nil {
 				return 0, err
 			}
@@ -112,7 +111,7 @@ func (q *Queues) orphaned(
 // Enqueuing are the commands of whoever enqueues on a queue, and Serving those of its servers
 // beside them, as an argument of state.Store.Denied.
 func (q *Queues) Enqueuing(queue string) [][]any {
-	key := q.doctorKey(queue)
+	key := q.key(queue, "doctor")
 	return [][]any{
 		{"exists", key},
 		{"hset", key, "f", "x"},
@@ -124,7 +123,7 @@ func (q *Queues) Enqueuing(queue string) [][]any {
 
 // Serving are the commands of a queue's servers; see Enqueuing.
 func (q *Queues) Serving(queue string) [][]any {
-	key := q.doctorKey(queue)
+	key := q.key(queue, "doctor")
 	return [][]any{
 		{"rpoplpush", key, key},
 		{"lrem", key, 0, "x"},
@@ -136,5 +135,3 @@ func (q *Queues) Serving(queue string) [][]any {
 		{"zremrangebyrank", key, 0, 0},
 	}
 }
-
-func (q *Queues) doctorKey(queue string) string { return "asynq:{" + q.Name(queue) + "}:doctor" }

@@ -53,6 +53,14 @@ func (q *Queues) Close() error { return q.rdb.Close() }
 // need to know one word only, and a prefixed one elsewhere, because asynq shares its keys.
 func (q *Queues) Name(queue string) string { return QueueName(q.namespace, queue) }
 
+// key is the key under which asynq keeps something of a queue: its pending tasks, say.
+func (q *Queues) key(queue, what string) string { return queueKey(q.namespace, queue, what) }
+
+// queueKey is key without a connection.
+func queueKey(namespace, queue, what string) string {
+	return "asynq:{" + QueueName(namespace, queue) + "}:" + what
+}
+
 // QueueName is Name without a connection.
 func QueueName(namespace, queue string) string {
 	if namespace == "" || namespace == "tuma" {
@@ -79,13 +87,13 @@ func (q *Queues) enqueue(ctx context.Context, queue, kind, id string, payload []
 // crowded reports whether at least limit tasks wait in a queue. Nobody takes them while the queue
 // is paused or all workers are down, and one trigger more would then do nothing but fill Redis.
 func (q *Queues) crowded(ctx context.Context, queue string, limit int64) bool {
-	n, err := q.rdb.LLen(ctx, "asynq:{"+q.Name(queue)+"}:pending").Result()
+	n, err := q.rdb.LLen(ctx, q.key(queue, "pending")).Result()
 	return err == nil && n >= limit
 }
 
 // paused reports whether an operator paused a queue in the dashboard. When Redis does not answer
 // the queue counts as paused: nothing is lost by waiting.
 func (q *Queues) paused(ctx context.Context, queue string) bool {
-	n, err := q.rdb.Exists(ctx, "asynq:{"+q.Name(queue)+"}:paused").Result()
+	n, err := q.rdb.Exists(ctx, q.key(queue, "paused")).Result()
 	return err != nil || n > 0
 }

@@ -31,7 +31,7 @@ func Sizes(ctx context.Context, store *state.Store) ([]QueueSize, error) {
 		queues = append(queues, p.Name)
 	}
 	key := func(queue, word string) string {
-		return "asynq:{" + QueueName(options.Namespace, queue) + "}:" + word
+		return queueKey(options.Namespace, queue, word)
 	}
 	var lists, sorted, marks []string
 	for _, queue := range queues {

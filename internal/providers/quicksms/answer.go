@@ -157,17 +157,13 @@ func readLines(body sendAnswer, r providers.Response, secrets []string) provider
 		Verdict: airtime.Unknown, Reason: airtime.ReasonMissing,
 		Message: providers.Clean("left out of the answer: "+string(body.Message), secrets...),
 	}
-	var raw []json.RawMessage
-	if err := providers.Decode(body.Results, &raw); err != nil {
+	var results providers.Objects[resultLine]
+	if err := providers.Decode(body.Results, &results); err != nil || results == nil {
 		answer.Reason, answer.Message = airtime.ReasonUnreadable, "the results are no list"
 		return answer
 	}
-	lines := providers.NewLines(len(raw))
-	for _, element := range raw {
-		var result resultLine
-		if err := providers.Decode(element, &result); err != nil {
-			continue // No object, so nobody's line.
-		}
+	lines := providers.NewLines(len(results))
+	for _, result := range results {
 		if line, ok := result.read(secrets); ok {
 			lines.Add(line)
 		}

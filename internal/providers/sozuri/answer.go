@@ -173,17 +173,13 @@ func readLines(list json.RawMessage, r providers.Response, secret string) provid
 	answer := providers.Answer{
 		Verdict: airtime.Unknown, Reason: airtime.ReasonMissing, Message: "left out of the answer",
 	}
-	var raw []json.RawMessage
-	if err := providers.Decode(list, &raw); err != nil {
+	var responses providers.Objects[responseLine]
+	if err := providers.Decode(list, &responses); err != nil || responses == nil {
 		answer.Reason, answer.Message = airtime.ReasonUnreadable, "the responses are no list"
 		return answer
 	}
-	lines := providers.NewLines(len(raw))
-	for _, element := range raw {
-		var response responseLine
-		if err := providers.Decode(element, &response); err != nil {
-			continue // No object, so nobody's line.
-		}
+	lines := providers.NewLines(len(responses))
+	for _, response := range responses {
 		if line, ok := response.read(secret); ok {
 			lines.Add(line)
 		}

@@ -193,7 +193,7 @@ if not stale then
   b.result = table.concat({counts.accepted, counts.rejected, counts.returned, counts.doubt}, ' ')
   redis.call('LREM', key('ready', provider), 0, id)
   if counts.doubt == b.n and b.known == 0 and traits(provider).resend > 0 then
-    schedule(b, math.max(1, b.deadline + GUARD - now)) -- The moment when it may be repeated.
+    schedule(b, math.max(1, still_out(b))) -- The moment when it may be repeated.
   else
     schedule(b, tonumber(ARGV[12]))
   end
