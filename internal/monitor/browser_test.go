@@ -2,10 +2,6 @@ package monitor_test
 
 import (
 	"context"
-	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -17,14 +13,12 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
+
+	"tuma/internal/browsertest"
 )
 
-// patience only bounds a broken test: a browser takes its time on a busy machine.
-const patience = 90 * time.Second
-
-// errNoBrowser fails the test: one that was skipped looks as green as one that passed.
-var errNoBrowser = errors.New("chromium is not installed: run the tests with `make test`, which " +
-	"installs it, or run scripts/need-chromium once")
+// patience only bounds a broken test.
+const patience = browsertest.Patience
 
 // browser is a Chromium of the test's own that reaches nothing but this machine.
 type browser struct {
@@ -41,29 +35,10 @@ type browser struct {
 
 func openBrowser(t *testing.T, base, user, password string) *browser {
 	t.Helper()
-	program, err := exec.LookPath("chromium")
-	if err != nil {
-		require.NoError(t, errNoBrowser)
-	}
-	profile := filepath.Join(t.TempDir(), "profile")
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program),
-		chromedp.UserDataDir(profile), chromedp.WSURLReadTimeout(patience),
-		// Root has no sandbox of its own to give up, and /dev/shm is small in containers.
-		chromedp.NoSandbox, chromedp.Flag("disable-dev-shm-usage", true),
-		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"))
-	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
-	ctx, cancel := chromedp.NewContext(allocator)
-	t.Cleanup(func() {
-		_ = chromedp.Cancel(ctx) // Waits for the process; one that has ended is as good.
-		cancel()
-		stop()
-		// What it started may write for a moment longer.
-		require.Eventually(t, func() bool { return os.RemoveAll(profile) == nil }, patience,
-			50*time.Millisecond)
-	})
+	ctx := browsertest.Open(t)
 	b := &browser{t: t, ctx: ctx, base: base}
-	require.NoError(t, chromedp.Listen(ctx, b.note)) // Starts the browser.
-	_, err = chromedp.Call(ctx, network.Enable, network.EnableParams{})
+	require.NoError(t, chromedp.Listen(ctx, b.note))
+	_, err := chromedp.Call(ctx, network.Enable, network.EnableParams{})
 	require.NoError(t, err)
 	_, err = chromedp.Call(ctx, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{
 		Headers: network.Headers{"Authorization": basic(user, password)},
@@ -75,11 +50,7 @@ func openBrowser(t *testing.T, base, user, password string) *browser {
 // run runs an action within the test's patience.
 func run[T any](b *browser, action chromedp.Action[T]) T {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
-	defer cancel()
-	value, err := chromedp.Run(ctx, action)
-	require.NoError(b.t, err)
-	return value
+	return browsertest.Run(b.t, b.ctx, action)
 }
 
 // note keeps what the browser reports.

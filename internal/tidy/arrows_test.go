@@ -116,6 +116,9 @@ var reservations = []reserved{
 	},
 	{what: miniredis, only: []string{"cmd/sandbox"}, why: "the embedded Redis is for the demo"},
 	{what: assertion, tests: true, why: "use require: what goes on after a failure misleads"},
+	{
+		what: "internal/browsertest", only: []string{"internal/browsertest"}, why: toTestsOnly,
+	},
 	{what: "internal/redistest", only: []string{"internal/redistest"}, why: toTestsOnly},
 	{
 		what: "internal/proctest",

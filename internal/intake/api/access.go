@@ -78,14 +78,17 @@ func (t *tokens) current() []credential {
 	return t.known
 }
 
-// stranger reports whether a request comes from a web page, or by a host name that is not this
-// machine's: a page that somebody opens here could otherwise send money by an image's address.
+// stranger reports whether a browser sent a request, or it came by a host name that is not this
+// machine's. A page that somebody opens here, a link in a mail or a prefetch could otherwise send
+// money: what a person opens carries Sec-Fetch-Site: none, so that its value says nothing.
 func stranger(r *http.Request) bool {
-	site := r.Header.Get("Sec-Fetch-Site") // What a person typed into a browser says none.
-	fromPage := site != "" && site != "none" || r.Header.Get("Origin") != ""
-	here := config.Loopback(r.Host) ||
-		config.Loopback(net.JoinHostPort(strings.Trim(r.Host, "[]"), "0"))
-	return fromPage || !here
+	for name := range r.Header {
+		if name == "Origin" || name == "Sec-Purpose" || strings.HasPrefix(name, "Sec-Fetch-") {
+			return true
+		}
+	}
+	return !config.Loopback(r.Host) &&
+		!config.Loopback(net.JoinHostPort(strings.Trim(r.Host, "[]"), "0"))
 }
 
 // limits bound what producers ask: each one's rate, and everybody's requests in hand.

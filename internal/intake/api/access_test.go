@@ -67,9 +67,9 @@ func TestReplacedTokensHoldAtOnce(t *testing.T) {
 	require.NotContains(t, i.logged(), "secret")
 }
 
-// TestNoWebPageSendsMoney: without tokens, a page that somebody opens on this machine must not be
-// able to disburse through its browser.
-func TestNoWebPageSendsMoney(t *testing.T) {
+// TestOnlyProgramsHereAskWithoutTokens: whatever a browser sent or came by another host name is
+// refused, at every route and where there is none.
+func TestOnlyProgramsHereAskWithoutTokens(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		host, name, value string
@@ -78,22 +78,48 @@ func TestNoWebPageSendsMoney(t *testing.T) {
 		{"127.0.0.1:8080", "", "", http.StatusOK},
 		{"localhost", "", "", http.StatusOK},
 		{"[::1]", "", "", http.StatusOK},
-		{"127.0.0.1:8080", "Sec-Fetch-Site", "none", http.StatusOK},
+		{"127.0.0.1:8080", "Sec-Fetch-Site", "none", http.StatusForbidden},
 		{"127.0.0.1:8080", "Sec-Fetch-Site", "cross-site", http.StatusForbidden},
-		{"127.0.0.1:8080", "Sec-Fetch-Site", "same-site", http.StatusForbidden},
+		{"127.0.0.1:8080", "Sec-Fetch-User", "?1", http.StatusForbidden},
+		{"127.0.0.1:8080", "sec-fetch-dest", "document", http.StatusForbidden},
+		{"127.0.0.1:8080", "Sec-Purpose", "prefetch", http.StatusForbidden},
 		{"127.0.0.1:8080", "Origin", "null", http.StatusForbidden},
+		{"127.0.0.1:8080", "Origin", "http://127.0.0.1:8080", http.StatusForbidden},
 		{"evil.example:8080", "", "", http.StatusForbidden},
 		{"evil.example", "", "", http.StatusForbidden},
 		{"", "", "", http.StatusForbidden},
 	} {
 		i := embedded(t, withoutTokens)
-		request := i.request("GET", sendPath+"?"+sendQuery, nil, row.name, row.value)
-		request.Host = row.host
-		recorder := httptest.NewRecorder()
-		i.ServeHTTP(recorder, request)
-		require.Equal(t, row.status, recorder.Code, "%s %s", row.host, row.value)
+		ask := func(method, target string) int {
+			request := i.request(method, target, nil, row.name, row.value)
+			request.Host = row.host
+			recorder := httptest.NewRecorder()
+			i.ServeHTTP(recorder, request)
+			return recorder.Code
+		}
+		require.Equal(t, row.status, ask("POST", sendPath+"?"+sendQuery), "%s %s", row.host, row.value)
 		require.Equal(t, row.status == http.StatusOK, i.booked(t) == 1)
+		require.Equal(t, row.status, ask("GET", "/openapi.yaml"))
+		if row.status == http.StatusForbidden {
+			for _, method := range []string{"GET", "HEAD", "OPTIONS"} {
+				require.Equal(t, http.StatusForbidden, ask(method, "/nowhere"), method)
+			}
+		}
 	}
+}
+
+// TestMoneyByGetNeedsAToken: a link is opened by more than those who meant it.
+func TestMoneyByGetNeedsAToken(t *testing.T) {
+	t.Parallel()
+	i := embedded(t, withoutTokens)
+	for _, query := range []string{sendQuery, "", sendQuery + "&token=shop-token"} {
+		require.Equal(t, http.StatusForbidden, i.ask("GET", sendPath+"?"+query, "").Code, query)
+	}
+	require.Zero(t, i.booked(t))
+}
+
+func TestProducersComeByAnyHostName(t *testing.T) {
+	t.Parallel()
 	// With tokens a page has none, and other host names are how producers come.
 	i := embedded(t)
 	request := i.request("GET", sendPath+"?"+sendQuery, nil)

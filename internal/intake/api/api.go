@@ -71,9 +71,11 @@ type route struct {
 	method, path string
 	// answers is every status that the route answers.
 	answers []int
-	// open routes are for everybody and cost nothing.
-	open  bool
-	serve func(*request) answer
+	// open routes need no token and cost nothing.
+	open bool
+	// tokenOnly routes are refused while there are no tokens, whoever asks.
+	tokenOnly bool
+	serve     func(*request) answer
 }
 
 func (r route) pattern() string { return r.method + " " + r.path }
@@ -112,7 +114,7 @@ func (a *API) routes() []route {
 		},
 		{method: "GET", path: "/airtime/{$}", serve: a.getService, answers: and(ok)},
 		{
-			method: "GET", path: sendPath, serve: a.sendAirtime,
+			method: "GET", path: sendPath, serve: a.sendAirtime, tokenOnly: true,
 			answers: and(ok, bad, conflict),
 		},
 		{
@@ -121,7 +123,7 @@ func (a *API) routes() []route {
 		},
 		{
 			method: "GET", path: "/openapi.yaml", serve: getDescription, open: true,
-			answers: []int{ok},
+			answers: []int{ok, http.StatusForbidden},
 		},
 	}
 }
@@ -148,21 +150,29 @@ func New(o Options) *API {
 
 // ServeHTTP answers one request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodHead {
-		// The mux would take it for a GET, and the one of airtime disburses.
-		w.Header().Set("Allow", "GET, POST")
-		w.WriteHeader(http.StatusMethodNotAllowed)
-		a.meter.answered(noRoute, http.StatusMethodNotAllowed)
-		return
-	}
 	keepReference(r.URL)
-	if handler, pattern := a.mux.Handler(r); pattern == "" {
+	handler, pattern := a.mux.Handler(r)
+	if pattern == "" || r.Method == http.MethodHead {
 		refusal := &statusWriter{ResponseWriter: w}
-		handler.ServeHTTP(refusal, r) // No such route, or not with that method.
+		a.refuse(refusal, r, handler)
 		a.meter.answered(noRoute, refusal.status)
 		return
 	}
 	a.mux.ServeHTTP(w, r)
+}
+
+// refuse answers what no route serves.
+func (a *API) refuse(w http.ResponseWriter, r *http.Request, handler http.Handler) {
+	switch {
+	case a.tokens == nil && stranger(r):
+		http.Error(w, strangers, http.StatusForbidden)
+	case r.Method == http.MethodHead:
+		// The mux would take it for a GET, and the one of airtime disburses.
+		w.Header().Set("Allow", "GET, POST")
+		w.WriteHeader(http.StatusMethodNotAllowed)
+	default:
+		handler.ServeHTTP(w, r) // No such route, or not with that method.
+	}
 }
 
 // keepReference escapes whatever the mux would tidy up in the reference at the end of a path:
@@ -178,31 +188,39 @@ func keepReference(u *url.URL) {
 	}
 }
 
+// strangers is what browsers and other hosts are told while there are no tokens.
+const strangers = "without TUMA_HTTP_TOKENS only programs on this machine may ask, at a loopback " +
+	"address: no browser, no other host name"
+
 // handle lets a request in, or says why not, and answers it.
 func (a *API) handle(w http.ResponseWriter, r *http.Request, route route) {
-	if route.open {
-		a.send(w, route, "", route.serve(&request{Request: r}))
-		return
-	}
-	producer, refusal := a.admit(r)
+	producer, refusal := a.admit(r, route)
 	if refusal != nil {
 		a.send(w, route, producer, *refusal)
 		return
 	}
-	if !a.limits.enter(r.Context()) {
-		a.send(w, route, producer, busy())
-		return
+	if !route.open {
+		if !a.limits.enter(r.Context()) {
+			a.send(w, route, producer, busy())
+			return
+		}
+		defer a.limits.leave()
 	}
-	defer a.limits.leave()
 	a.send(w, route, producer, route.serve(&request{r, producer, w.Header().Get(requestIDHeader)}))
 }
 
 // admit finds out who asks. It returns the answer when they may not, or not now.
-func (a *API) admit(r *http.Request) (producer string, refusal *answer) {
-	if a.tokens == nil && stranger(r) {
-		no := failure(http.StatusForbidden, "without TUMA_HTTP_TOKENS only programs on this machine "+
-			"may ask, at a loopback address: no web page, no other host name")
+func (a *API) admit(r *http.Request, route route) (producer string, refusal *answer) {
+	switch {
+	case a.tokens == nil && stranger(r):
+		no := failure(http.StatusForbidden, strangers)
 		return "", &no
+	case a.tokens == nil && route.tokenOnly:
+		no := failure(http.StatusForbidden, "money by GET needs a token, or a link would send it: "+
+			"set TUMA_HTTP_TOKENS, or send a POST")
+		return "", &no
+	case route.open:
+		return "", nil
 	}
 	if a.tokens != nil {
 		var known bool

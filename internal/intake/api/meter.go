@@ -36,7 +36,9 @@ func newMeter(registry prometheus.Registerer, routes []route) *meter {
 			m.requests.WithLabelValues(route.pattern(), strconv.Itoa(status))
 		}
 	}
-	for _, status := range []int{http.StatusNotFound, http.StatusMethodNotAllowed} {
+	for _, status := range []int{
+		http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed,
+	} {
 		m.requests.WithLabelValues(noRoute, strconv.Itoa(status))
 	}
 	return m

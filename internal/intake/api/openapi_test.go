@@ -207,11 +207,11 @@ func cases(routes []route) []answerCase {
 		} else {
 			with(200, nil, hold("r-0", "10"))
 		}
+		with(403, []func(*Options){withoutTokens}, nil, "Origin", "https://example.com")
 		if route.open {
 			continue
 		}
 		with(401, nil, nil, "Authorization", "Bearer wrong")
-		with(403, []func(*Options){withoutTokens}, nil, "Origin", "https://example.com")
 		with(429, nil, func(_ *testing.T, i *inlet) { i.limits.burst = 0 })
 		with(503, nil, func(_ *testing.T, i *inlet) { i.redis.SetError("LOADING it replays") })
 	}
@@ -295,7 +295,7 @@ func TestTheMetricsNameEveryAnswerFromTheStart(t *testing.T) {
 			}
 		}
 	}
-	expected := map[string]float64{"none 404": 1, "none 405": 1}
+	expected := map[string]float64{"none 403": 0, "none 404": 1, "none 405": 1}
 	for _, route := range i.routes() {
 		for _, status := range route.answers {
 			expected[fmt.Sprintf("%s %d", route.pattern(), status)] = 0
