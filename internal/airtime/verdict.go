@@ -79,8 +79,8 @@ const (
 	ReasonPerson Reason = "person"
 	// ReasonStorage: the state could not promise to remember the sending, so nothing was sent.
 	ReasonStorage Reason = "storage"
-	// ReasonOurFault: the provider refuses everything, so the fault is in our account or set-up.
-	ReasonOurFault Reason = "our_fault"
+	// ReasonAccountFault: the provider refuses everything, so the fault is in our account or set-up.
+	ReasonAccountFault Reason = "account_fault"
 )
 
 // Reasons returns every reason but NoReason, for metrics that start at zero.
@@ -89,7 +89,7 @@ func Reasons() []Reason {
 		ReasonRefused, ReasonNetwork, ReasonLimit, ReasonDuplicate, ReasonBatchRefused,
 		ReasonProvider, ReasonCredentials, ReasonBalance, ReasonRateLimited, ReasonConnect,
 		ReasonTimeout, ReasonServerError, ReasonUnreadable, ReasonMissing, ReasonLate,
-		ReasonSilent, ReasonCancelled, ReasonPerson, ReasonStorage, ReasonOurFault,
+		ReasonSilent, ReasonCancelled, ReasonPerson, ReasonStorage, ReasonAccountFault,
 	}
 }
 

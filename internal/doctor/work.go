@@ -98,8 +98,8 @@ func (e *exam) queueing(ctx context.Context) error {
 var mend = map[airtime.Reason]string{
 	airtime.ReasonCredentials: "correct the credentials; the channel resumes by itself",
 	airtime.ReasonBalance:     "top the account up; the channel resumes by itself",
-	airtime.ReasonOurFault: "the provider refuses every request: look at the messages of enqueuer " +
-		"report, and ask the provider about the account",
+	airtime.ReasonAccountFault: "the provider refuses every request: look at the messages of " +
+		"enqueuer report, and ask the provider about the account",
 }
 
 // channels looks at the roads to the providers.

@@ -237,7 +237,8 @@ var emptyPanels = map[string]string{
 
 // emptySelectors are the series of alerts that rightly are not there, and why.
 var emptySelectors = map[string]string{
-	`tuma_channel_troubled_seconds{reason=~"credentials|balance|our_fault"}`: "no channel is paused",
+	`tuma_channel_troubled_seconds{reason=~"credentials|balance|account_fault"}`: "no channel is " +
+		"paused",
 }
 
 // selector finds a metric of the processes and what it is narrowed down by.

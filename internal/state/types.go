@@ -260,7 +260,7 @@ const (
 	Suspect NotKnown = "suspect"
 	// OurFault: the third single refusal in a row; the channel is paused, the recipients are
 	// queued.
-	OurFault NotKnown = "our_fault"
+	OurFault NotKnown = "account_fault"
 )
 
 // Totals counts recipients and money of one status, per currency in minor units.

@@ -103,7 +103,7 @@ func (a *AfricasTalking) Prepare(
 	_ context.Context, batch providers.Batch,
 ) (*providers.Submission, error) {
 	if err := check(batch); err != nil {
-		return nil, &providers.PrepareError{Reason: airtime.ReasonOurFault, Err: err}
+		return nil, &providers.PrepareError{Reason: airtime.ReasonAccountFault, Err: err}
 	}
 	key, err := a.key()
 	if err != nil {
@@ -119,7 +119,7 @@ func (a *AfricasTalking) Prepare(
 		a.base+pathSend, header, appendSend(a.username, batch), read)
 	if err != nil {
 		return nil, &providers.PrepareError{
-			Reason: airtime.ReasonOurFault, Err: fmt.Errorf("AFRICASTALKING_BASE_URL: %w", err),
+			Reason: airtime.ReasonAccountFault, Err: fmt.Errorf("AFRICASTALKING_BASE_URL: %w", err),
 		}
 	}
 	return submission, nil
@@ -187,7 +187,7 @@ func readSend(key string, r providers.Response) (answer providers.Answer, ok boo
 		return answer, true
 	case r.Status == http.StatusBadRequest && fromFramework(r):
 		return providers.Answer{
-			Verdict: airtime.Unsent, Reason: airtime.ReasonOurFault, Pause: airtime.ReasonOurFault,
+			Verdict: airtime.Unsent, Reason: airtime.ReasonAccountFault, Pause: airtime.ReasonAccountFault,
 			Message: providers.Clean(string(r.Body), key),
 		}, true
 	}

@@ -93,7 +93,7 @@ func (a *AfricasTalking) Query(
 		}
 	}
 	if len(question.Recipients) == 0 {
-		return fail(airtime.ReasonOurFault, errors.New("nobody to ask about"))
+		return fail(airtime.ReasonAccountFault, errors.New("nobody to ask about"))
 	}
 	key, err := a.key()
 	if err != nil {
@@ -101,7 +101,7 @@ func (a *AfricasTalking) Query(
 	}
 	target, err := providers.ParseBase(a.base + pathFind)
 	if err != nil {
-		return fail(airtime.ReasonOurFault, fmt.Errorf("AFRICASTALKING_BASE_URL: %w", err))
+		return fail(airtime.ReasonAccountFault, fmt.Errorf("AFRICASTALKING_BASE_URL: %w", err))
 	}
 	answers, stopped := a.askAll(ctx, key, target, question.Recipients)
 	standing := gather(answers)

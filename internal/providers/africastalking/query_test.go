@@ -194,7 +194,7 @@ func TestAnswersThatSayNothingSettleNothing(t *testing.T) {
 		require.ErrorContains(t, got, "batch-1")
 	}
 	standing, err := s.Query(t.Context(), providers.Question{BatchID: "batch-1"})
-	_ = requireNothing(t, airtime.ReasonOurFault, standing, err)
+	_ = requireNothing(t, airtime.ReasonAccountFault, standing, err)
 }
 
 func TestWhoIsNotKnownHasNoLineAndTheOthersDo(t *testing.T) {

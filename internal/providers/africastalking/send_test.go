@@ -174,8 +174,8 @@ func TestErrorsOfTheWholeRequest(t *testing.T) {
 	}{
 		{refusing(duplicate), airtime.Unknown, "duplicate", ""},
 		{refusing("Duplicate Request"), airtime.Unknown, "duplicate", ""},
-		{refusing(disabled), airtime.Unsent, "our_fault", "our_fault"},
-		{refusing(trial), airtime.Unsent, "our_fault", "our_fault"},
+		{refusing(disabled), airtime.Unsent, "account_fault", "account_fault"},
+		{refusing(trial), airtime.Unsent, "account_fault", "account_fault"},
 		{refusing("Insufficient Credit"), airtime.Unsent, "balance", "balance"},
 		{refusing("Invalid Requests"), airtime.Unknown, "missing", ""},
 		{refusing("None"), airtime.Unknown, "missing", ""},
@@ -321,19 +321,19 @@ var noSuccesses = []struct {
 	{429, asText, "slow down", airtime.Unsent, "rate_limited", "rate_limited"},
 	{429, asJSON, refusing("Too many"), airtime.Unsent, "rate_limited", "rate_limited"},
 
-	{400, asText, akka, airtime.Unsent, "our_fault", "our_fault"},
-	{400, "text/plain", "\n" + akka, airtime.Unsent, "our_fault", "our_fault"},
+	{400, asText, akka, airtime.Unsent, "account_fault", "account_fault"},
+	{400, "text/plain", "\n" + akka, airtime.Unsent, "account_fault", "account_fault"},
 	{
 		400, asText, "Request is missing required HTTP header 'apiKey'",
-		airtime.Unsent, "our_fault", "our_fault",
+		airtime.Unsent, "account_fault", "account_fault",
 	},
 	{
 		400, asText, "The request content was malformed:\nexpected json",
-		airtime.Unsent, "our_fault", "our_fault",
+		airtime.Unsent, "account_fault", "account_fault",
 	},
 	{
 		400, asText, "The form field 'recipients' was malformed:\nno list",
-		airtime.Unsent, "our_fault", "our_fault",
+		airtime.Unsent, "account_fault", "account_fault",
 	},
 	{400, "text/html", akka, airtime.Unknown, "unreadable", ""},
 	{400, "", akka, airtime.Unknown, "unreadable", ""},

@@ -35,8 +35,8 @@ type fault struct {
 // last fits every text: a recipient was refused for a reason of its own.
 var faults = []fault{
 	{"duplicate", airtime.Unknown, airtime.ReasonDuplicate},
-	{"airtimeisnotenabled", airtime.Unsent, airtime.ReasonOurFault},
-	{"overthetriallimit", airtime.Unsent, airtime.ReasonOurFault},
+	{"airtimeisnotenabled", airtime.Unsent, airtime.ReasonAccountFault},
+	{"overthetriallimit", airtime.Unsent, airtime.ReasonAccountFault},
 	{"insufficientcredit", airtime.Unsent, airtime.ReasonBalance},
 	{"insufficientbalance", airtime.Unsent, airtime.ReasonBalance},
 	{"valueoutsidetheallowedlimits", airtime.Refused, airtime.ReasonLimit},

@@ -89,11 +89,11 @@ func (l *Lipad) Prepare(
 	ctx context.Context, batch providers.Batch,
 ) (*providers.Submission, error) {
 	if err := check(batch); err != nil {
-		return nil, &providers.PrepareError{Reason: airtime.ReasonOurFault, Err: err}
+		return nil, &providers.PrepareError{Reason: airtime.ReasonAccountFault, Err: err}
 	}
 	body, err := appendSend(batch)
 	if err != nil {
-		return nil, &providers.PrepareError{Reason: airtime.ReasonOurFault, Err: err}
+		return nil, &providers.PrepareError{Reason: airtime.ReasonAccountFault, Err: err}
 	}
 	tok, err := l.tokens.get(ctx)
 	if err != nil {
@@ -107,7 +107,7 @@ func (l *Lipad) Prepare(
 	submission, err := l.client.NewSubmission(l.base+pathSend, header, body, read)
 	if err != nil {
 		return nil, &providers.PrepareError{
-			Reason: airtime.ReasonOurFault, Err: fmt.Errorf("LIPAD_BASE_URL: %w", err),
+			Reason: airtime.ReasonAccountFault, Err: fmt.Errorf("LIPAD_BASE_URL: %w", err),
 		}
 	}
 	return submission, nil

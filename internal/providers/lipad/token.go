@@ -113,7 +113,7 @@ func (t *tokens) fetch(ctx context.Context) (*token, error) {
 	request, err := http.NewRequestWithContext(
 		ctx, http.MethodPost, t.target, bytes.NewReader(body))
 	if err != nil {
-		return nil, authError(airtime.ReasonOurFault, "build the request",
+		return nil, authError(airtime.ReasonAccountFault, "build the request",
 			errors.New("LIPAD_BASE_URL is not a URL; want http(s)://host[:port]"))
 	}
 	request.Header.Set("Content-Type", "application/json")

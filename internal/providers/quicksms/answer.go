@@ -121,7 +121,7 @@ func refusedWhole(
 	})
 	answer.Message = providers.Clean(message, secrets...)
 	if answer.Verdict == airtime.Unknown && providers.TurnedAway(status) {
-		answer.Verdict, answer.Reason = airtime.Unsent, airtime.ReasonOurFault
+		answer.Verdict, answer.Reason = airtime.Unsent, airtime.ReasonAccountFault
 		if reasonOf(message, airtime.NoReason) == airtime.ReasonBalance {
 			answer.Reason = airtime.ReasonBalance
 		}

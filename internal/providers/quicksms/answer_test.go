@@ -191,9 +191,9 @@ func TestLinesDecideWhateverStandsAroundThem(t *testing.T) {
 func TestErrorsWithoutLines(t *testing.T) {
 	t.Parallel()
 	const (
-		ourFault, credentials = airtime.ReasonOurFault, airtime.ReasonCredentials
-		balance, limited      = airtime.ReasonBalance, airtime.ReasonRateLimited
-		unreadable, broken    = airtime.ReasonUnreadable, airtime.ReasonServerError
+		accountFault, credentials = airtime.ReasonAccountFault, airtime.ReasonCredentials
+		balance, limited          = airtime.ReasonBalance, airtime.ReasonRateLimited
+		unreadable, broken        = airtime.ReasonUnreadable, airtime.ReasonServerError
 	)
 	unsent, unknown := airtime.Unsent, airtime.Unknown
 	cases := []struct {
@@ -209,10 +209,10 @@ func TestErrorsWithoutLines(t *testing.T) {
 		{403, `{"code":403,"message":"Forbidden","results":[]}`, unsent, credentials, credentials},
 		{200, `{"code":401,"message":"Invalid token"}`, unsent, credentials, credentials},
 		{200, `{"code":"403","message":"No","results":null}`, unsent, credentials, credentials},
-		{400, `{"message":"recipients is required"}`, unsent, ourFault, ourFault},
-		{422, `{"code":422,"message":"Invalid data","results":[]}`, unsent, ourFault, ourFault},
-		{404, `{"message":"No such route"}`, unsent, ourFault, ourFault},
-		{400, `Malformed request`, unsent, ourFault, ourFault},
+		{400, `{"message":"recipients is required"}`, unsent, accountFault, accountFault},
+		{422, `{"code":422,"message":"Invalid data","results":[]}`, unsent, accountFault, accountFault},
+		{404, `{"message":"No such route"}`, unsent, accountFault, accountFault},
+		{400, `Malformed request`, unsent, accountFault, accountFault},
 		{402, `{"message":"Insufficient balance"}`, unsent, balance, balance},
 		{400, `Low credit`, unsent, balance, balance},
 		{429, `{"message":"Too many requests"}`, unsent, limited, limited},

@@ -75,7 +75,7 @@ func (q *QuickSMS) Prepare(
 	_ context.Context, batch providers.Batch,
 ) (*providers.Submission, error) {
 	if err := check(batch); err != nil {
-		return nil, &providers.PrepareError{Reason: airtime.ReasonOurFault, Err: err}
+		return nil, &providers.PrepareError{Reason: airtime.ReasonAccountFault, Err: err}
 	}
 	key, token := q.key(), q.token()
 	for setting, value := range map[string]string{
@@ -96,7 +96,7 @@ func (q *QuickSMS) Prepare(
 	submission, err := q.client.NewSubmission(q.base+pathSend, header, appendSend(batch), read)
 	if err != nil {
 		return nil, &providers.PrepareError{
-			Reason: airtime.ReasonOurFault, Err: fmt.Errorf("QUICKSMS_BASE_URL: %w", err),
+			Reason: airtime.ReasonAccountFault, Err: fmt.Errorf("QUICKSMS_BASE_URL: %w", err),
 		}
 	}
 	return submission, nil

@@ -171,7 +171,7 @@ func TestPrepareRefusesWhatMustNotReachTheWire(t *testing.T) {
 		batch := providertest.Recipients(2)
 		spoil(&batch)
 		_, err := newAt("http://127.0.0.1:1", providertest.NewClient(t)).Prepare(t.Context(), batch)
-		requirePrepareError(t, err, airtime.ReasonOurFault, want)
+		requirePrepareError(t, err, airtime.ReasonAccountFault, want)
 	}
 }
 
@@ -180,7 +180,7 @@ func TestPrepareSaysWhichSettingIsWrong(t *testing.T) {
 	batch := providertest.Recipients(1)
 	for _, base := range []string{"", "quicksms.example", "ftp://127.0.0.1", "http://u:pw@h:1"} {
 		_, err := newAt(base, providertest.NewClient(t)).Prepare(t.Context(), batch)
-		requirePrepareError(t, err, airtime.ReasonOurFault, "QUICKSMS_BASE_URL")
+		requirePrepareError(t, err, airtime.ReasonAccountFault, "QUICKSMS_BASE_URL")
 		require.NotContains(t, err.Error(), "pw")
 	}
 	for _, secret := range []string{"", "two words", "line\n", "naïve"} {

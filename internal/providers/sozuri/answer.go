@@ -18,8 +18,8 @@ var phrases = []struct {
 	{airtime.ReasonCredentials, "unknown project"},
 	{airtime.ReasonCredentials, "unauthenticated"},
 	{airtime.ReasonCredentials, "unauthorized"},
-	{airtime.ReasonOurFault, "exceeded maximum allowed recipients"},
-	{airtime.ReasonOurFault, "matching airtime value"},
+	{airtime.ReasonAccountFault, "exceeded maximum allowed recipients"},
+	{airtime.ReasonAccountFault, "matching airtime value"},
 	{airtime.ReasonNetwork, "unsupported mobile network"},
 	{airtime.ReasonNetwork, "unsupported network"},
 	{airtime.ReasonLimit, "invalid airtime value"},
@@ -120,7 +120,7 @@ func refusedAll(r providers.Response, message, secret string) providers.Answer {
 	case answer.Verdict == airtime.Unsent: // 401, 403 or 429: the status gives the reason.
 		return answer
 	case providers.TurnedAway(r.Status):
-		reason = airtime.ReasonOurFault
+		reason = airtime.ReasonAccountFault
 	default:
 		return answer
 	}
@@ -153,7 +153,7 @@ func refusedOne(
 // stopsAll reports whether a reason lies with our account or set-up, not with a recipient.
 func stopsAll(reason airtime.Reason) bool {
 	return reason == airtime.ReasonBalance || reason == airtime.ReasonCredentials ||
-		reason == airtime.ReasonOurFault
+		reason == airtime.ReasonAccountFault
 }
 
 // refusal is what the error of a recipient who was not taken means. What is wrong with our account

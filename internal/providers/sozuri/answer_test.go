@@ -224,10 +224,10 @@ func (c errorCase) check(t *testing.T, recipients int) {
 }
 
 const (
-	ourFault, credentials = airtime.ReasonOurFault, airtime.ReasonCredentials
-	balance, limited      = airtime.ReasonBalance, airtime.ReasonRateLimited
-	unreadable, broken    = airtime.ReasonUnreadable, airtime.ReasonServerError
-	unsent, unknown       = airtime.Unsent, airtime.Unknown
+	accountFault, credentials = airtime.ReasonAccountFault, airtime.ReasonCredentials
+	balance, limited          = airtime.ReasonBalance, airtime.ReasonRateLimited
+	unreadable, broken        = airtime.ReasonUnreadable, airtime.ReasonServerError
+	unsent, unknown           = airtime.Unsent, airtime.Unknown
 )
 
 // The first envelope stands for the whole request and comes before any recipient is looked at.
@@ -244,8 +244,8 @@ func TestTheFirstEnvelope(t *testing.T) {
 	var cases []errorCase
 	for _, status := range []int{200, 400, 404, 422} {
 		cases = append(cases,
-			errorCase{status, tooMany, unsent, ourFault, ourFault},
-			errorCase{status, mismatch, unsent, ourFault, ourFault},
+			errorCase{status, tooMany, unsent, accountFault, accountFault},
+			errorCase{status, mismatch, unsent, accountFault, accountFault},
 			errorCase{status, empty, unsent, balance, balance},
 			errorCase{status, who, unsent, credentials, credentials})
 	}
@@ -254,8 +254,8 @@ func TestTheFirstEnvelope(t *testing.T) {
 		{401, other, unsent, credentials, credentials},
 		{403, other, unsent, credentials, credentials},
 		{429, other, unsent, limited, limited},
-		{400, other, unsent, ourFault, ourFault},
-		{404, other, unsent, ourFault, ourFault},
+		{400, other, unsent, accountFault, accountFault},
+		{404, other, unsent, accountFault, accountFault},
 		{200, other, unknown, unreadable, ""},
 		{302, other, unknown, unreadable, airtime.ReasonConnect},
 		{408, other, unknown, airtime.ReasonTimeout, ""},

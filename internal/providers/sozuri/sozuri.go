@@ -77,7 +77,7 @@ func (s *Sozuri) Prepare(
 	_ context.Context, batch providers.Batch,
 ) (*providers.Submission, error) {
 	if err := s.check(batch); err != nil {
-		return nil, &providers.PrepareError{Reason: airtime.ReasonOurFault, Err: err}
+		return nil, &providers.PrepareError{Reason: airtime.ReasonAccountFault, Err: err}
 	}
 	key := s.key()
 	if !providers.HeaderSafe(key) {
@@ -96,7 +96,7 @@ func (s *Sozuri) Prepare(
 	submission, err := s.client.NewSubmission(s.base+pathSend, header, body, read)
 	if err != nil {
 		return nil, &providers.PrepareError{
-			Reason: airtime.ReasonOurFault, Err: fmt.Errorf("SOZURI_BASE_URL: %w", err),
+			Reason: airtime.ReasonAccountFault, Err: fmt.Errorf("SOZURI_BASE_URL: %w", err),
 		}
 	}
 	return submission, nil

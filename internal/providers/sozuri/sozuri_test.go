@@ -207,7 +207,7 @@ func TestPrepareRefusesWhatMustNotReachTheWire(t *testing.T) {
 		batch := providertest.Recipients(2)
 		spoil(&batch)
 		_, err := newAt("http://127.0.0.1:1", providertest.NewClient(t)).Prepare(t.Context(), batch)
-		requirePrepareError(t, err, airtime.ReasonOurFault, want)
+		requirePrepareError(t, err, airtime.ReasonAccountFault, want)
 	}
 }
 
@@ -216,14 +216,14 @@ func TestPrepareSaysWhichSettingIsWrong(t *testing.T) {
 	batch := providertest.Recipients(1)
 	for _, base := range []string{"", "sozuri.example", "ftp://127.0.0.1", "http://u:pw@h:1"} {
 		_, err := newAt(base, providertest.NewClient(t)).Prepare(t.Context(), batch)
-		requirePrepareError(t, err, airtime.ReasonOurFault, "SOZURI_BASE_URL")
+		requirePrepareError(t, err, airtime.ReasonAccountFault, "SOZURI_BASE_URL")
 		require.NotContains(t, err.Error(), "pw")
 	}
 	o := Options{
 		BaseURL: "http://127.0.0.1:1", Client: providertest.NewClient(t), APIKey: text(testAPIKey),
 	}
 	_, err := New(o).Prepare(t.Context(), batch)
-	requirePrepareError(t, err, airtime.ReasonOurFault, "SOZURI_PROJECT")
+	requirePrepareError(t, err, airtime.ReasonAccountFault, "SOZURI_PROJECT")
 	o.Project = testProject
 	for _, secret := range []string{"", "two words", "line\n", "naïve"} {
 		o.APIKey = text(secret)

@@ -107,9 +107,9 @@ local function halve()
   b.state = b.open == 0 and 'returned' or 'open'
 end
 
--- our_fault gives every suspect back and pauses: a provider that refuses whatever it is sent has
--- nothing against the recipients.
-local function our_fault()
+-- account_fault gives every suspect back and pauses: a provider that refuses whatever it is sent
+-- has nothing against the recipients.
+local function account_fault()
   for _, id in ipairs(redis.call('ZRANGE', key('suspects', provider), 0, -1)) do
     local s = batch(id)
     for _, slice in ipairs(s and slices_of(s) or {}) do
@@ -121,7 +121,7 @@ local function our_fault()
     if s and s.open == 0 then s.state = 'returned' end
   end
   redis.call('DEL', key('suspects', provider))
-  pause(provider, 'our_fault', 300000)
+  pause(provider, 'account_fault', 300000)
 end
 
 local decision
@@ -137,8 +137,8 @@ elseif b.refused == 1 then
   redis.call('ZADD', key('suspects', provider), now, b.id)
   decision = 'suspect'
   if redis.call('ZCARD', key('suspects', provider)) >= 3 then
-    our_fault()
-    decision = 'our_fault'
+    account_fault()
+    decision = 'account_fault'
   end
 elseif ARGV[6] == '1' and repeatable(b) then
   make_ready(b)
