@@ -27,6 +27,7 @@ import (
 	"tuma/internal/providers/catalog"
 	"tuma/internal/redistest"
 	"tuma/internal/state"
+	"tuma/internal/state/statetest"
 	"tuma/internal/tasks"
 )
 
@@ -151,6 +152,16 @@ func (w *world) openStore(t *testing.T) *state.Store {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 	return store
+}
+
+// clocked has the time of the scripts stand still until the test lets it pass.
+func (w *world) clocked(t *testing.T) *statetest.Clock {
+	t.Helper()
+	var clock *statetest.Clock
+	w.store, clock = statetest.Start(t, w.store, w.rdb)
+	w.settings.Store = w.store
+	w.handler = callback.New(w.settings).Handler()
+	return clock
 }
 
 // run starts the loop that tries kept callbacks again; stop ends it as a process does.

@@ -11,18 +11,6 @@ import (
 	"tuma/internal/callback"
 )
 
-// ask makes queries as they fall due for a while and returns how many there were.
-func (w *world) ask(t *testing.T, while time.Duration, meanwhile func()) int {
-	t.Helper()
-	queries := 0
-	for end := time.Now().Add(while); time.Now().Before(end); {
-		meanwhile()
-		queries += w.query(t)
-		time.Sleep(10 * time.Millisecond)
-	}
-	return queries
-}
-
 // queried waits for the one query that is due and makes it.
 func (w *world) queried(t *testing.T) {
 	t.Helper()
@@ -33,6 +21,7 @@ func (w *world) queried(t *testing.T) {
 func TestLipadsCallbacksBringOneQueryForward(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
+	clock := w.clocked(t)
 	const n = 50
 	w.accept(t, disbursal(lipad, "d", 0, n))
 	w.send(t, lipad)
@@ -41,17 +30,17 @@ func TestLipadsCallbacksBringOneQueryForward(t *testing.T) {
 	for i := range n {
 		w.vendor.say(phone(i).Digits(), "602")
 	}
-	told := 0
-	queries := w.ask(t, time.Second, func() {
-		w.tell(t, lipad, lipadBody(batch, phone(told%n).Digits(), "602"))
-		told++
-	})
-	require.Greater(t, told, 10)
-	require.Equal(t, 1, queries)
+	queries := 0
+	for i := range n {
+		w.tell(t, lipad, lipadBody(batch, phone(i).Digits(), "602"))
+		clock.Pass(20 * time.Millisecond)
+		queries += w.query(t)
+	}
+	require.Equal(t, 1, queries, "queries in a second")
 	require.Equal(t, 1, w.vendor.asked())
 	w.is(t, "d", airtime.Successful)
 	w.settledOnce(t, "d", n)
-	require.Equal(t, told, w.count(t, "tuma_callbacks_total", lipad, "hinted"))
+	require.Equal(t, n, w.count(t, "tuma_callbacks_total", lipad, "hinted"))
 	w.balanced(t)
 }
 
@@ -86,17 +75,21 @@ func TestTheQueryDecidesNotTheCallback(t *testing.T) {
 func TestASettledBatchIsLookedAtAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
+	clock := w.clocked(t)
 	w.accept(t, disbursal(lipad, "d", 0, 1))
 	w.send(t, lipad)
 	batch := w.rows(t, "d")[0].Batch
 	w.vendor.say(phone(0).Digits(), "602")
 	w.tell(t, lipad, lipadBody(batch, phone(0).Digits(), "602"))
-	w.queried(t)
+	clock.Pass(time.Millisecond)
+	require.Equal(t, 1, w.query(t))
 	w.is(t, "d", airtime.Successful)
 	w.vendor.say(phone(0).Digits(), "605")
 	w.tell(t, lipad, lipadBody(batch, phone(0).Digits(), "605"))
+	clock.Pass(3*time.Second - 2*time.Millisecond)
 	require.Zero(t, w.query(t), "three seconds lie between two queries that callbacks bring")
-	w.queried(t)
+	clock.Pass(time.Millisecond)
+	require.Equal(t, 1, w.query(t))
 	w.is(t, "d", airtime.Reversed)
 	w.balanced(t)
 }

@@ -16,6 +16,7 @@ import (
 	"tuma/internal/providers"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
+	"tuma/internal/state/statetest"
 )
 
 // stage is what all stories of a test binary share, outside of any bubble: the Redis, the server
@@ -43,7 +44,7 @@ func newStage(redisURL string, edit state.ScriptEdit) *stage {
 		if edit != nil {
 			text = edit(verb, text)
 		}
-		return clocked(verb, text)
+		return statetest.Clocked(verb, text)
 	}}
 	s.server = httptest.NewUnstartedServer(s)
 	s.server.Config.SetKeepAlivesEnabled(false) // A kept connection would keep time from passing.

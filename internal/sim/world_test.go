@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +20,7 @@ import (
 	"tuma/internal/providers/catalog"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
+	"tuma/internal/state/statetest"
 	"tuma/internal/tasks"
 )
 
@@ -263,15 +263,8 @@ func (w *world) sync() {
 	w.now.Store(now.UnixNano())
 	if ms := now.UnixMilli(); ms != w.told {
 		w.told = ms
-		must(w.rdb.HSet(background, w.key("clock", ""),
-			"seconds", ms/1000, "micros", ms%1000*1000).Err())
+		must(statetest.Set(background, w.rdb, namespace, ms))
 	}
-}
-
-// clocked makes scripts read the time from a key.
-func clocked(_, text string) string {
-	return strings.Replace(text, "redis.call('TIME')",
-		"redis.call('HMGET', prefix .. 'clock', 'seconds', 'micros')", 1)
 }
 
 func (w *world) key(kind, name string) string {

@@ -18,6 +18,7 @@ import (
 	"tuma/internal/proctest"
 	"tuma/internal/redistest"
 	"tuma/internal/state"
+	"tuma/internal/state/statetest"
 )
 
 // TestMain also lets rapid make long runs, because disasters take many steps, and keeps it from
@@ -235,8 +236,7 @@ func simulated(s *state.Store, edit state.ScriptEdit) *state.Store {
 		if edit != nil {
 			text = edit(verb, text)
 		}
-		return strings.Replace(text, "redis.call('TIME')",
-			"redis.call('HMGET', prefix .. 'clock', 'seconds', 'micros')", 1)
+		return statetest.Clocked(verb, text)
 	})
 }
 
@@ -264,8 +264,7 @@ func (c *clock) pass(d time.Duration) {
 
 // setClock sets the time of a simulated store, in milliseconds.
 func setClock(t require.TestingT, s *state.Store, ms int64) {
-	err := s.Client().HSet(context.Background(), s.Key("clock", ""),
-		"seconds", ms/1000, "micros", ms%1000*1000).Err()
+	err := statetest.Set(context.Background(), s.Client(), s.Options().Namespace, ms)
 	require.NoError(t, err)
 }
 

@@ -27,6 +27,7 @@ import (
 	"tuma/internal/redistest"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
+	"tuma/internal/state/statetest"
 	"tuma/internal/tasks"
 )
 
@@ -192,6 +193,14 @@ func (r *rig) openQueues(t testing.TB, o state.Options) *tasks.Queues {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, queues.Close()) })
 	return queues
+}
+
+// clocked has the time of the scripts stand still until the test lets it pass.
+func (r *rig) clocked(t testing.TB) *statetest.Clock {
+	t.Helper()
+	var clock *statetest.Clock
+	r.store, clock = statetest.Start(t, r.store, r.rdb)
+	return clock
 }
 
 // submit is the handler of the rig's provider queue.

@@ -148,22 +148,21 @@ func TestABatchThatCannotBePreparedIsReleased(t *testing.T) {
 			broken := &unready{Provider: r.entry.Provider, cause: row.cause}
 			broken.left.Store(1)
 			r.entry.Provider = broken
+			clock := r.clocked(t)
 			r.worker(t)
 			r.accept(t, disbursal("d", 0, 5))
-			require.Eventually(t, func() bool { return r.channel(t).Paused > 0 }, patience,
-				time.Millisecond)
-			channel := r.channel(t)
-			require.Equal(t, row.reason, channel.PauseReason)
-			require.LessOrEqual(t, channel.Paused, row.pause)
-			require.Greater(t, channel.Paused, row.pause-500*time.Millisecond)
-			require.Zero(t, channel.InFlight)
-			require.Equal(t, map[airtime.Status]int64{airtime.Queued: 5}, r.statuses(t, "d"))
-			require.Zero(t, r.provider.sends())
 			require.Eventually(t, func() bool { return len(r.completed(t, lipad)) > 0 }, patience,
 				time.Millisecond)
 			require.Equal(t, "5: 0 accepted, 0 rejected, 5 returned",
 				string(r.completed(t, lipad)[0].Result))
+			channel := r.channel(t)
+			require.Equal(t, row.reason, channel.PauseReason)
+			require.Equal(t, row.pause, channel.Paused)
+			require.Zero(t, channel.InFlight)
+			require.Equal(t, map[airtime.Status]int64{airtime.Queued: 5}, r.statuses(t, "d"))
+			require.Zero(t, r.provider.sends())
 
+			clock.Pass(row.pause)
 			r.all(t, "d", airtime.Submitted, 5)
 			require.Equal(t, int64(3), broken.times.Load(), "in vain, a probe of one, the others")
 		})
