@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os/signal"
+	"syscall"
 
 	"github.com/oklog/run"
 	"go.uber.org/zap"
@@ -58,6 +60,8 @@ type Process struct {
 // The budget of a shutdown: running handlers may take SubmitTimeout and finish/2; the rest of
 // finish is for closing. Nothing else waits.
 func Serve(ctx context.Context, p Process) (err error) {
+	// A reader of the log that has gone must not end the process, with requests on the wire.
+	signal.Ignore(syscall.SIGPIPE)
 	a, err := OpenFromEnvironment(ctx)
 	if err != nil {
 		return err
