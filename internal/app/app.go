@@ -64,7 +64,9 @@ func NewLogger(c *config.Config) (*zap.Logger, error) {
 	}
 	settings.Level.SetLevel(level)
 	logger, err := settings.Build(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
-		return logs.Masked(core, func() []string { return secretsOf(c) })
+		return logs.Masked(core, logs.Secrets{
+			List: func() []string { return secretsOf(c) }, Changes: config.SecretChanges,
+		})
 	}))
 	if err != nil {
 		return nil, fmt.Errorf("build the logger: %w", err)

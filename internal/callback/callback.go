@@ -15,9 +15,9 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/time/rate"
 
 	"tuma/internal/airtime"
+	"tuma/internal/logs"
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
 	"tuma/internal/state"
@@ -30,8 +30,8 @@ const (
 	storeTimeout = 5 * time.Second
 	// validateTimeout bounds the answer to a provider that is waiting to pay.
 	validateTimeout = 2 * time.Second
-	// strangerPace is how often it is said that an address may not send.
-	strangerPace = time.Minute
+	// refusedPace is how often refusals of one kind are logged.
+	refusedPace = time.Minute
 )
 
 // Store is the state as callbacks need it.
@@ -71,13 +71,13 @@ type Options struct {
 // Receiver takes callbacks over HTTP, and tries those again that could not be applied at once.
 type Receiver struct {
 	o Options
-	// strangers paces the warnings about addresses that may not send.
-	strangers rate.Sometimes
+	// refusedLog takes what anybody who reaches the listener can bring about.
+	refusedLog *zap.Logger
 }
 
 // New returns a receiver.
 func New(o Options) *Receiver {
-	return &Receiver{o: o, strangers: rate.Sometimes{First: 1, Interval: strangerPace}}
+	return &Receiver{o: o, refusedLog: logs.Summed(o.Log, refusedPace, "provider")}
 }
 
 // routes are the addresses that providers are given, behind the token.
@@ -125,10 +125,8 @@ func (r *Receiver) Handler() http.Handler {
 func (r *Receiver) expected(request *http.Request) bool {
 	from, ok := r.o.Networks.admits(request)
 	if !ok {
-		r.strangers.Do(func() {
-			r.o.Log.Warn("callbacks refused from an address that is not in TUMA_CALLBACK_ALLOW; "+
-				"behind a proxy, is TUMA_CALLBACK_PROXIES set?", zap.Stringer("from", from))
-		})
+		r.refusedLog.Warn("callback refused from an address that is not in TUMA_CALLBACK_ALLOW; "+
+			"behind a proxy, is TUMA_CALLBACK_PROXIES set?", zap.Stringer("from", from))
 	}
 	return ok
 }
@@ -179,7 +177,7 @@ func (r *Receiver) report(w http.ResponseWriter, c *call) {
 		return
 	case key != nil && key() != "" && !same(said.AuthKey, key()):
 		r.o.Meter.took(c.name, unauthorised)
-		r.o.Log.Warn("callback without the key that the provider was given",
+		r.refusedLog.Warn("callback without the key that the provider was given",
 			zap.String("provider", c.name))
 		http.Error(w, "wrong authKey", http.StatusForbidden)
 		return
@@ -187,7 +185,7 @@ func (r *Receiver) report(w http.ResponseWriter, c *call) {
 	what, err := r.take(ctx, c, said)
 	if err != nil {
 		r.o.Meter.took(c.name, refused)
-		r.o.Log.Warn("callback not stored; the provider is asked to send it again",
+		r.refusedLog.Warn("callback not stored; the provider is asked to send it again",
 			zap.String("provider", c.name), zap.Error(err))
 		notStored(w)
 		return
@@ -208,7 +206,7 @@ func notStored(w http.ResponseWriter) {
 func (r *Receiver) unreadable(ctx context.Context, w http.ResponseWriter, c *call, cause error) {
 	r.o.Meter.took(c.name, unreadable)
 	err := r.o.Store.Unplaced(ctx, c.name, cause.Error(), c.body)
-	r.o.Log.Warn("callback not understood", zap.String("provider", c.name),
+	r.refusedLog.Warn("callback not understood", zap.String("provider", c.name),
 		zap.NamedError("cause", cause), zap.Bool("kept", err == nil))
 	if err != nil {
 		notStored(w)

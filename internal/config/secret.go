@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,6 +15,12 @@ import (
 const maxSecret = 64 << 10
 
 const secretText = "[secret]"
+
+// secretChanges counts the secrets of files that were replaced while this process ran.
+var secretChanges atomic.Uint64
+
+// SecretChanges moves when a secret of a file was replaced, before anybody is given the new one.
+func SecretChanges() uint64 { return secretChanges.Load() }
 
 // Secret is a value that is never printed. One that was given as a file is read again when the file
 // changes, so that rotating it needs no restart.
@@ -87,6 +94,7 @@ func (s *secretSource) refresh() error {
 		return fmt.Errorf("read secret: %s %w", s.path, err)
 	}
 	s.value, s.modified, s.size = value, info.ModTime(), info.Size()
+	secretChanges.Add(1)
 	return nil
 }
 

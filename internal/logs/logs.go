@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -24,20 +25,31 @@ const leastSecret = 8
 
 const hidden = "[secret]"
 
-// Masked wraps a core so that no line has a phone number or one of the secrets in it. The secrets
-// are asked for with each line, since they may be rotated.
-func Masked(core zapcore.Core, secrets func() []string) zapcore.Core {
-	return &masked{core, secrets}
+// Secrets are what no line may have in it.
+type Secrets struct {
+	// List returns them as they are now.
+	List func() []string
+	// Changes counts how often one of them was replaced: List is asked again only after that, since
+	// every line is searched for all of them. Nil means that they stay.
+	Changes func() uint64
+}
+
+// Masked wraps a core so that no line has a phone number or one of the secrets in it.
+func Masked(core zapcore.Core, secrets Secrets) zapcore.Core {
+	if secrets.Changes == nil {
+		secrets.Changes = func() uint64 { return 0 }
+	}
+	return &masked{core, &hider{secrets: secrets}}
 }
 
 type masked struct {
 	zapcore.Core
-	secrets func() []string
+	hider *hider // Shared by all that With has made.
 }
 
 // With keeps fields for all further lines.
 func (m *masked) With(fields []zapcore.Field) zapcore.Core {
-	return &masked{m.Core.With(m.hiding().fields(fields)), m.secrets}
+	return &masked{m.Core.With(m.hider.now().fields(fields)), m.hider}
 }
 
 // Check adds the core to the entries that are enabled.
@@ -50,17 +62,37 @@ func (m *masked) Check(e zapcore.Entry, to *zapcore.CheckedEntry) *zapcore.Check
 
 // Write masks a line and passes it on.
 func (m *masked) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	hide := m.hiding()
+	hide := m.hider.now()
 	e.Message, e.Stack = hide.text(e.Message), hide.text(e.Stack)
 	return m.Core.Write(e, hide.fields(fields))
 }
 
-// hiding is what one line is masked with.
-type hiding struct{ secrets *strings.Replacer }
+// hider keeps what lines are masked with for as long as the secrets stay the same.
+type hider struct {
+	secrets Secrets
+	built   atomic.Pointer[hiding]
+}
 
-func (m *masked) hiding() hiding {
+// now is what a line is masked with that is written now.
+func (h *hider) now() hiding {
+	changes := h.secrets.Changes() // Before they are read: a later change builds it again.
+	if built := h.built.Load(); built != nil && built.changes == changes {
+		return *built
+	}
+	built := &hiding{changes, replacer(h.secrets.List())}
+	h.built.Store(built)
+	return *built
+}
+
+// hiding is what a line is masked with.
+type hiding struct {
+	changes uint64
+	secrets *strings.Replacer
+}
+
+func replacer(secrets []string) *strings.Replacer {
 	var pairs []string
-	for _, secret := range m.secrets() {
+	for _, secret := range secrets {
 		if len(secret) < leastSecret {
 			continue
 		}
@@ -68,7 +100,7 @@ func (m *masked) hiding() hiding {
 		pairs = append(pairs, secret, hidden, url.QueryEscape(secret), hidden,
 			url.PathEscape(secret), hidden, quoted[1:len(quoted)-1], hidden)
 	}
-	return hiding{strings.NewReplacer(pairs...)}
+	return strings.NewReplacer(pairs...)
 }
 
 func (h hiding) text(text string) string { return airtime.MaskText(h.secrets.Replace(text)) }

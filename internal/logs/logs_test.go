@@ -2,9 +2,11 @@ package logs_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"testing"
 	"time"
@@ -33,7 +35,7 @@ func logger(encoder zapcore.Encoder) written {
 	out := &bytes.Buffer{}
 	core := zapcore.NewCore(encoder, zapcore.AddSync(out), zap.DebugLevel)
 	secrets := func() []string { return []string{"", "short", secret} }
-	return written{zap.New(logs.Masked(core, secrets)), out}
+	return written{zap.New(logs.Masked(core, logs.Secrets{List: secrets})), out}
 }
 
 func encoders() map[string]zapcore.Encoder {
@@ -150,11 +152,58 @@ func TestWhatIsNoNumberStays(t *testing.T) {
 	}, line)
 }
 
+// TestSecretsAreReadAgainOnlyWhenOneHasChanged: a line must not cost more with every token.
+func TestSecretsAreReadAgainOnlyWhenOneHasChanged(t *testing.T) {
+	t.Parallel()
+	out, read, changes := &bytes.Buffer{}, 0, uint64(0)
+	token := "the first token"
+	l := zap.New(logs.Masked(zapcore.NewCore(
+		zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(out),
+		zap.DebugLevel), logs.Secrets{
+		List: func() []string {
+			read++
+			return []string{token}
+		},
+		Changes: func() uint64 { return changes },
+	}))
+	for range 100 {
+		l.With(zap.String("a", token)).Warn("refused", zap.String("b", token))
+	}
+	require.Equal(t, 1, read)
+	token = "its successor"
+	changes++
+	for range 100 {
+		l.Warn("refused: its successor")
+	}
+	require.Equal(t, 2, read)
+	require.NotContains(t, out.String(), "token")
+	require.NotContains(t, out.String(), "successor")
+}
+
+// BenchmarkMaskedLine shows that a line costs the same however many secrets there are.
+func BenchmarkMaskedLine(b *testing.B) {
+	for _, secrets := range []int{8, 1000} {
+		b.Run(fmt.Sprint(secrets), func(b *testing.B) {
+			var list []string
+			for i := range secrets {
+				list = append(list, fmt.Sprintf("%x", sha256.Sum256([]byte{byte(i), byte(i >> 8)})))
+			}
+			core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()),
+				zapcore.AddSync(io.Discard), zap.DebugLevel)
+			l := zap.New(logs.Masked(core, logs.Secrets{List: func() []string { return list }}))
+			for b.Loop() {
+				l.Info("request refused", zap.String("request", "01939393-1111-7111-8111-3030"),
+					zap.String("route", "POST /v1/disbursals"), zap.Int("status", 401))
+			}
+		})
+	}
+}
+
 func TestLevelsStayAsTheyAre(t *testing.T) {
 	t.Parallel()
 	core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()),
 		zapcore.AddSync(&bytes.Buffer{}), zap.WarnLevel)
-	l := zap.New(logs.Masked(core, func() []string { return nil }))
+	l := zap.New(logs.Masked(core, logs.Secrets{List: func() []string { return nil }}))
 	require.Equal(t, zap.WarnLevel, l.Level())
 	require.Nil(t, l.Check(zap.InfoLevel, "below"))
 	require.NotNil(t, l.Check(zap.WarnLevel, "at"))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 
 	"tuma/internal/listen"
@@ -175,6 +176,7 @@ func TestATakenAddressNamesItsSetting(t *testing.T) {
 	defer func() { _ = taken.Close() }()
 	_, err = Listen(taken.Addr().String(), Options{
 		Tokens: func() string { return twoProducers }, Registry: prometheus.NewRegistry(),
+		Log: zap.NewNop(),
 	})
 	require.ErrorContains(t, err, "TUMA_HTTP_ADDR")
 }

@@ -116,10 +116,10 @@ func (a *API) note(id string, route route, producer string, answer answer) {
 	}
 	switch {
 	case answer.cause != nil:
-		a.options.Log.Warn("request not served",
+		a.refusedLog.Warn("request not served",
 			append(fields, zap.String("error", providers.Clean(answer.cause.Error())))...)
 	case answer.status >= http.StatusBadRequest:
-		a.options.Log.Info("request refused", fields...)
+		a.refusedLog.Info("request refused", fields...)
 	}
 }
 

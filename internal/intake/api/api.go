@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"tuma/internal/intake"
+	"tuma/internal/logs"
 	"tuma/internal/state"
 )
 
@@ -24,6 +25,8 @@ const (
 	maxBody = 1 << 20
 	// storeLimit bounds what one request asks of the state, so that a silent Redis is answered for.
 	storeLimit = 10 * time.Second
+	// refusedPace is how often refusals of one kind are logged.
+	refusedPace = time.Minute
 )
 
 // State is what producers are shown of the state.
@@ -62,6 +65,8 @@ type API struct {
 	limits  *limits
 	meter   *meter
 	mux     *http.ServeMux
+	// refusedLog takes what anybody who reaches the listener can bring about.
+	refusedLog *zap.Logger
 }
 
 var _ http.Handler = (*API)(nil)
@@ -130,7 +135,10 @@ func (a *API) routes() []route {
 
 // New builds the inlet and registers its metrics.
 func New(o Options) *API {
-	a := &API{options: o, limits: newLimits(), mux: http.NewServeMux()}
+	a := &API{
+		options: o, limits: newLimits(), mux: http.NewServeMux(),
+		refusedLog: logs.Summed(o.Log, refusedPace, "route", "producer", "status"),
+	}
 	if o.Tokens != nil {
 		a.tokens = &tokens{text: o.Tokens, log: o.Log}
 	}
