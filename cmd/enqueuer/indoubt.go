@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -117,6 +118,8 @@ type laneCase struct {
 	Settle     string            `json:"settle"`
 	// NotBefore is when it can be known what became of them; absent when that has passed.
 	NotBefore *time.Time `json:"not_before,omitempty"`
+	// Attempt is the last sending of the batch.
+	Attempt int `json:"attempt,omitempty"`
 
 	minor   map[airtime.Currency]int64
 	members []state.Member
@@ -168,7 +171,8 @@ func lane(ctx context.Context, a *app.App) ([]laneCase, error) {
 	cases := make([]laneCase, len(found))
 	for i, c := range found {
 		cases[i] = laneCase{
-			Lane: c.Lane, Since: c.Since, Batch: c.Batch.ID, Provider: c.Batch.Provider, Why: c.Why,
+			Lane: c.Lane, Since: c.Since, Batch: c.Batch.ID, Attempt: c.Batch.Attempt,
+			Provider: c.Batch.Provider, Why: c.Why,
 			Settle: settler(a.Rules.Providers[c.Batch.Provider], c),
 		}
 		if c.Lane == state.LaneInDoubt && c.Batch.StillOut > 0 {
@@ -247,13 +251,13 @@ func printLane(w io.Writer, cases []laneCase) {
 	t.write(w)
 }
 
-// writeLane writes one row per recipient; resolve --file reads reference, phone_number and status.
+// writeLane writes one row per recipient, which resolve --file compares with what is then.
 // Those of whom nobody can know yet are left out, and counted on notes.
 func writeLane(w, notes io.Writer, cases []laneCase) error {
 	out := csv.NewWriter(w)
 	err := out.Write([]string{
-		"lane", "since", "batch", "provider", "reference", "phone_number", "amount", "currency",
-		"status", "why",
+		"lane", "since", "batch", "attempt", "provider", "reference", "phone_number", "amount",
+		"currency", "status", "why",
 	})
 	for _, c := range cases {
 		if c.NotBefore != nil {
@@ -263,9 +267,9 @@ func writeLane(w, notes io.Writer, cases []laneCase) error {
 		}
 		for _, m := range c.members {
 			err = errors.Join(err, out.Write([]string{
-				string(c.Lane), c.Since.Format(time.RFC3339), c.Batch, c.Provider, m.Reference,
-				m.Phone.Digits(), m.Amount.Decimal(), string(m.Amount.Currency), m.Status.String(),
-				string(c.Why),
+				string(c.Lane), c.Since.Format(time.RFC3339), c.Batch, strconv.Itoa(c.Attempt), c.Provider,
+				m.Reference, m.Phone.Digits(), m.Amount.Decimal(), string(m.Amount.Currency),
+				m.Status.String(), string(c.Why),
 			}))
 		}
 	}

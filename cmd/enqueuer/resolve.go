@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/user"
+	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"tuma/internal/airtime"
 	"tuma/internal/app"
@@ -21,6 +23,7 @@ type resolveOptions struct {
 	batch, reference, phone, file string
 	as, evidence, who             string
 	resubmit, unconfirmed, json   bool
+	yes                           bool
 }
 
 func newResolveCommand() *cobra.Command {
@@ -31,13 +34,16 @@ func newResolveCommand() *cobra.Command {
 		Long: `Settle recipients of the lane by a person's word, which is kept with who, when and
 why. --batch and --reference take those that are in doubt or overdue; --unconfirmed adds the
 unconfirmed, and --phone names one recipient, also to correct an earlier word. --file takes the
-rows of indoubt list --csv or of report. Refused (5) if a status has moved since it was listed, or
-while the request may still be on the wire. Unpaid recipients are settled as failed; only
+rows of indoubt list --csv or of report, with their status, batch and amount.
+
+What will be settled is shown, and asked about; --yes is for scripts. A word is for the sending and
+the amount that were seen: refused (5) if status, batch, attempt or amount are others than listed,
+or while the request may still be on the wire. Unpaid recipients are settled as failed; only
 --resubmit puts them back in the queue.`,
 		Example: `  enqueuer indoubt resolve --batch 0198… --as paid --evidence "portal shows all as sent"
   enqueuer indoubt resolve --reference r-17 --phone 0711000000 --as unpaid --resubmit \
     --evidence "ticket 4711"
-  enqueuer indoubt resolve --file lane.csv --as unpaid --evidence "statement of 21 November"`,
+  enqueuer indoubt resolve --file lane.csv --as unpaid --evidence "statement of 21 November" --yes`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := options.check(); err != nil {
 				return err
@@ -49,10 +55,12 @@ while the request may still be on the wire. Unpaid recipients are settled as fai
 	flags.StringVar(&options.batch, "batch", "", "recipients of this batch")
 	flags.StringVar(&options.reference, "reference", "", "recipients of this disbursal")
 	flags.StringVar(&options.phone, "phone", "", "with --reference: this recipient only")
-	flags.StringVar(&options.file, "file", "", "CSV with reference, phone_number and status")
+	flags.StringVar(&options.file, "file", "",
+		"CSV with reference, phone_number, amount, status and batch, as indoubt list --csv writes it")
 	flags.StringVar(&options.as, "as", "", "paid or unpaid")
 	flags.StringVar(&options.evidence, "evidence", "", "how it is known")
-	flags.StringVar(&options.who, "who", "", "who says so (default: the user of this process)")
+	addWho(cmd, &options.who)
+	addYes(cmd, &options.yes)
 	flags.BoolVar(&options.resubmit, "resubmit", false, "with unpaid: back to the queue")
 	flags.BoolVar(&options.unconfirmed, "unconfirmed", false, "also unconfirmed recipients")
 	flags.BoolVar(&options.json, "json", false, "write JSON")
@@ -83,21 +91,14 @@ func (o *resolveOptions) check() error {
 			return cli.Usagef("--phone: %w", err)
 		}
 	}
-	if o.who == "" {
-		current, err := user.Current()
-		if err != nil {
-			return cli.Usagef("--who: say who decides: %w", err)
-		}
-		o.who = current.Username
-	}
-	return nil
+	return setWho(&o.who)
 }
 
 func resolve(cmd *cobra.Command, a *app.App, options resolveOptions) error {
 	ctx := cmd.Context()
 	p := picker{store: a.Store, options: options}
 	var err error
-	if p.overdue, err = overdueBatches(ctx, a.Store); err != nil {
+	if p.listing, err = readListing(ctx, a.Store); err != nil {
 		return err
 	}
 	switch {
@@ -115,7 +116,17 @@ func resolve(cmd *cobra.Command, a *app.App, options resolveOptions) error {
 		return cli.Exit(cli.ExitRefused, errors.New("nothing to settle: no such recipient is in "+
 			"doubt or overdue; nothing was changed"))
 	}
+	preview(cmd.ErrOrStderr(), p.picked)
+	if err := confirm(cmd, options.yes, options.question(p.picked)); err != nil {
+		return err
+	}
 	resolved, err := speak(ctx, a.Store, options, p.picked)
+	if resolved > 0 {
+		log := personLog(a)
+		log.Info("recipients decided by a person", zap.String("who", options.who),
+			zap.String("note", options.evidence), zap.String("as", options.as),
+			zap.Bool("resubmitted", options.resubmit), zap.Int("recipients", resolved))
+	}
 	if options.json {
 		err = errors.Join(writeJSON(cmd.OutOrStdout(), map[string]int{"resolved": resolved}), err)
 	} else if resolved > 0 {
@@ -129,9 +140,59 @@ func resolve(cmd *cobra.Command, a *app.App, options resolveOptions) error {
 	return err
 }
 
+// question is what a person is asked before recipients are settled.
+func (o *resolveOptions) question(picked []pick) string {
+	minor := map[airtime.Currency]int64{}
+	for _, r := range picked {
+		minor[r.Amount.Currency] += r.Amount.Minor
+	}
+	then := ""
+	if o.resubmit {
+		then = " and send them again"
+	}
+	return fmt.Sprintf("Settle %s, %s, as %s%s?", cli.Plural(len(picked), "recipient"),
+		amounts(minor), o.as, then)
+}
+
+// previewed is how many lines of what a word is about are shown.
+const previewed = 20
+
+// preview shows what a word is about, a line per sending and reason.
+func preview(w io.Writer, picked []pick) {
+	type line struct {
+		batch    string
+		attempt  int
+		provider string
+		status   airtime.Status
+		why      airtime.Reason
+	}
+	var lines []line
+	sums := map[line]*laneCase{}
+	for _, r := range picked {
+		l := line{r.Batch, r.Attempt, r.provider, r.Seen, r.why}
+		if sums[l] == nil {
+			lines, sums[l] = append(lines, l), &laneCase{}
+		}
+		sums[l].add(state.Member{Recipient: airtime.Recipient{Amount: r.Amount}})
+	}
+	t := newTable("batch", "#attempt", "provider", "status", "why", "#recipients", "#amount")
+	for _, l := range lines[:min(len(lines), previewed)] {
+		attempt := ""
+		if l.attempt > 0 {
+			attempt = number(l.attempt)
+		}
+		t.add(l.batch, attempt, l.provider, l.status.String(), string(l.why),
+			number(sums[l].Recipients), amounts(sums[l].minor))
+	}
+	t.write(w)
+	if more := len(lines) - previewed; more > 0 {
+		fmt.Fprintf(w, "and %d more lines\n", more)
+	}
+}
+
 // speak takes the word to the state, a thousand recipients at a time.
 func speak(
-	ctx context.Context, s *state.Store, options resolveOptions, picked []state.Resolution,
+	ctx context.Context, s *state.Store, options resolveOptions, picked []pick,
 ) (int, error) {
 	word := state.Word{
 		Paid: options.as == "paid", Resubmit: options.resubmit, Who: options.who,
@@ -139,7 +200,11 @@ func speak(
 	}
 	resolved := 0
 	for chunk := range slices.Chunk(picked, state.MaxRecipients) {
-		n, err := s.Resolve(ctx, word, chunk)
+		list := make([]state.Resolution, len(chunk))
+		for i, r := range chunk {
+			list[i] = r.Resolution
+		}
+		n, err := s.Resolve(ctx, word, list)
 		resolved += n
 		if err != nil {
 			err = fmt.Errorf("%w; %d of %s settled", err, resolved,
@@ -155,12 +220,47 @@ func speak(
 	return resolved, nil
 }
 
+// pick is a recipient that a person's word is about, with what is shown of it.
+type pick struct {
+	state.Resolution
+	provider string
+	why      airtime.Reason
+}
+
+func pickRow(r state.Row) pick { return pick{r.Resolution(), r.Provider, r.Reason} }
+
+// listing is since when batches are on the lanes for people, as the list shows it.
+type listing struct{ doubt, overdue map[string]time.Time }
+
+func readListing(ctx context.Context, s *state.Store) (listing, error) {
+	l := listing{map[string]time.Time{}, map[string]time.Time{}}
+	cases, err := s.Cases(ctx)
+	for _, c := range cases {
+		switch c.Lane {
+		case state.LaneInDoubt:
+			l.doubt[c.Batch.ID] = c.Since
+		case state.LaneOverdue:
+			l.overdue[c.Batch.ID] = c.Since
+		case state.LaneOverpaid:
+		}
+	}
+	return l, err
+}
+
+// since is when a recipient came on its lane; zero where that does not say anything.
+func (l listing) since(r state.Row) time.Time {
+	if r.Status == airtime.InDoubt {
+		return l.doubt[r.Batch]
+	}
+	return l.overdue[r.Batch]
+}
+
 // picker finds the recipients that a person's word is about.
 type picker struct {
 	store   *state.Store
 	options resolveOptions
-	overdue map[string]bool // Batches on the lane of the overdue.
-	picked  []state.Resolution
+	listing listing
+	picked  []pick
 }
 
 // listed reports whether a recipient stands in the lane for people.
@@ -169,7 +269,8 @@ func (p *picker) listed(status airtime.Status, batch string) bool {
 	case airtime.InDoubt:
 		return true
 	case airtime.Submitted, airtime.Processing, airtime.Jammed, airtime.Reprocessing:
-		return p.overdue[batch]
+		_, late := p.listing.overdue[batch]
+		return late
 	case airtime.Unconfirmed:
 		return p.options.unconfirmed
 	case airtime.Queued, airtime.Sending, airtime.Rejected, airtime.Cancelled, airtime.Failed,
@@ -193,7 +294,7 @@ func (p *picker) batch(ctx context.Context) error {
 	}
 	for _, m := range b.Members {
 		if m.Here && p.listed(m.Status, b.ID) {
-			p.picked = append(p.picked, m.Resolution())
+			p.picked = append(p.picked, pick{b.Resolution(m), b.Provider, b.Why})
 		}
 	}
 	return nil
@@ -210,7 +311,7 @@ func (p *picker) reference(ctx context.Context) error {
 	}
 	return p.store.Report(ctx, state.KindDisbursal, p.options.reference, func(r state.Row) error {
 		if phone.IsZero() && p.listed(r.Status, r.Batch) || r.Phone == phone && p.named(r) {
-			p.picked = append(p.picked, r.Resolution())
+			p.picked = append(p.picked, pickRow(r))
 		}
 		return nil
 	})

@@ -8,24 +8,34 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"tuma/internal/airtime"
 	"tuma/internal/cli"
 	"tuma/internal/state"
 )
 
-// word is one row of the file of a person's word.
+// word is one row of the file of a person's word, with what the person saw: which sending, and how
+// much.
 type word struct {
 	line      int
 	reference string
 	phone     airtime.MSISDN
 	seen      airtime.Status
+	batch     string
+	amount    string
+	// currency, attempt and since are empty in a file that does not have them.
+	currency, attempt, since string
 }
 
 // file picks what a file names. Every row must stand as the file says.
 func (p *picker) file(ctx context.Context) error {
 	words, err := readWords(p.options.file)
+	if errors.Is(err, errUnnamed) {
+		return cli.Exit(cli.ExitRefused, fmt.Errorf("--file: %w; nothing was changed", err))
+	}
 	if err != nil {
 		return cli.Usagef("--file: %w", err)
 	}
@@ -63,14 +73,8 @@ func (p *picker) compare(ctx context.Context, reference string, words []word) er
 			err = fmt.Errorf("%s of %s is in the file twice", w.phone, reference)
 		case !there:
 			err = fmt.Errorf("%s has no recipient %s", reference, w.phone)
-		case row.Status != w.seen:
-			err = fmt.Errorf("%s of %s is %s now: %w", w.phone, reference, row.Status,
-				state.ErrMoved)
-		case !p.named(row):
-			err = fmt.Errorf("%s of %s is %s, and neither in doubt nor overdue", w.phone, reference,
-				row.Status)
 		default:
-			p.picked = append(p.picked, row.Resolution())
+			err = p.take(w, row)
 		}
 		twice[w.phone] = true
 		if err != nil {
@@ -81,7 +85,52 @@ func (p *picker) compare(ctx context.Context, reference string, words []word) er
 	return nil
 }
 
-// readWords reads the columns reference, phone_number and status; others are ignored.
+// take picks a recipient that stands as the file says.
+func (p *picker) take(w word, row state.Row) error {
+	who := fmt.Sprintf("%s of %s", w.phone, w.reference)
+	if row.Status != w.seen {
+		return fmt.Errorf("%s is %s now: %w", who, row.Status, state.ErrMoved)
+	}
+	if !p.named(row) {
+		return fmt.Errorf("%s is %s, and neither in doubt nor overdue", who, row.Status)
+	}
+	if what := w.differs(row, p.listing.since(row)); what != "" {
+		return fmt.Errorf("%s %s: this word is about another sending, so list anew", who, what)
+	}
+	p.picked = append(p.picked, pickRow(row))
+	return nil
+}
+
+// differs says what of the file is not as it is now; empty when nothing. A file without the column
+// attempt, such as a report, is about the first sending of a batch.
+func (w word) differs(row state.Row, since time.Time) string {
+	if w.batch != row.Batch {
+		return fmt.Sprintf("is in batch %q now, not %q", row.Batch, w.batch)
+	}
+	attempt := w.attempt
+	if attempt == "" {
+		attempt = "1"
+	}
+	if row.Attempt > 0 && attempt != strconv.Itoa(row.Attempt) {
+		return fmt.Sprintf("was sent again: attempt %d of the batch, not %q", row.Attempt, attempt)
+	}
+	amount, err := airtime.ParseAmount(w.amount, row.Amount.Currency)
+	if err != nil || amount != row.Amount ||
+		w.currency != "" && w.currency != string(row.Amount.Currency) {
+		return fmt.Sprintf("gets %s, not %q", row.Amount, strings.TrimSpace(w.currency+" "+w.amount))
+	}
+	if seen, err := time.Parse(time.RFC3339, w.since); w.since != "" && !since.IsZero() &&
+		(err != nil || !seen.Equal(since.Truncate(time.Second))) {
+		return fmt.Sprintf("is listed since %s, not %q", since.Format(time.RFC3339), w.since)
+	}
+	return ""
+}
+
+// errUnnamed is returned for a file that does not say which sending a word is about.
+var errUnnamed = errors.New("is missing: a word is for the batch and the amount that were seen; " +
+	"take the rows of indoubt list --csv")
+
+// readWords reads the columns of a word; others are ignored.
 func readWords(path string) ([]word, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -92,10 +141,18 @@ func readWords(path string) ([]word, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the header: %w", err)
 	}
-	columns := [3]int{}
-	for i, name := range []string{"reference", "phone_number", "status"} {
-		if columns[i] = slices.Index(head, name); columns[i] < 0 {
+	columns := map[string]int{}
+	for i, name := range head {
+		columns[name] = i
+	}
+	for _, name := range []string{"reference", "phone_number", "status"} {
+		if _, there := columns[name]; !there {
 			return nil, fmt.Errorf("line 1: column %s is missing", name)
+		}
+	}
+	for _, name := range []string{"batch", "amount"} {
+		if _, there := columns[name]; !there {
+			return nil, fmt.Errorf("line 1: column %s %w", name, errUnnamed)
 		}
 	}
 	var words []word
@@ -108,13 +165,28 @@ func readWords(path string) ([]word, error) {
 			return nil, err
 		}
 		line, _ := sheet.FieldPos(0)
-		w := word{line: line, reference: row[columns[0]]}
-		if w.phone, err = airtime.ParseMSISDN(row[columns[1]]); err == nil {
-			w.seen, err = airtime.ParseStatus(row[columns[2]])
-		}
+		w, err := readWord(func(column string) string {
+			if i, there := columns[column]; there {
+				return row[i]
+			}
+			return ""
+		})
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", line, err)
 		}
+		w.line = line
 		words = append(words, w)
 	}
+}
+
+func readWord(cell func(column string) string) (word, error) {
+	w := word{
+		reference: cell("reference"), batch: cell("batch"), amount: cell("amount"),
+		currency: cell("currency"), attempt: cell("attempt"), since: cell("since"),
+	}
+	var err error
+	if w.phone, err = airtime.ParseMSISDN(cell("phone_number")); err == nil {
+		w.seen, err = airtime.ParseStatus(cell("status"))
+	}
+	return w, err
 }

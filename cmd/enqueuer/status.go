@@ -108,33 +108,19 @@ func (n *naming) summarize(
 
 // overdue counts the recipients of a name that are open beyond the provider's patience.
 func overdue(ctx context.Context, s *state.Store, kind state.Kind, name string) (int64, error) {
-	batches, err := overdueBatches(ctx, s)
-	if err != nil || len(batches) == 0 {
+	listed, err := readListing(ctx, s)
+	if err != nil || len(listed.overdue) == 0 {
 		return 0, err
 	}
 	var count int64
 	err = s.Report(ctx, kind, name, func(r state.Row) error {
-		if batches[r.Batch] && !r.Status.Settled() && r.Status != airtime.InDoubt {
+		if _, late := listed.overdue[r.Batch]; late && !r.Status.Settled() &&
+			r.Status != airtime.InDoubt {
 			count++
 		}
 		return nil
 	})
 	return count, err
-}
-
-// overdueBatches returns the ids of the batches on the lane of the overdue.
-func overdueBatches(ctx context.Context, s *state.Store) (map[string]bool, error) {
-	cases, err := s.Cases(ctx)
-	if err != nil {
-		return nil, err
-	}
-	batches := map[string]bool{}
-	for _, c := range cases {
-		if c.Lane == state.LaneOverdue {
-			batches[c.Batch.ID] = true
-		}
-	}
-	return batches, nil
 }
 
 // statusView is the JSON of status.

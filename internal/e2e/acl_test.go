@@ -152,7 +152,7 @@ func (w *world) everyCommand(reference string) {
 	phone, _, _ := strings.Cut(w.must(0, "report", "file", "--status", "unconfirmed").out, "\n")
 	require.Contains(w.t, phone, "phone_number")
 	w.must(0, "indoubt", "resolve", "--reference", "file/1", "--phone", phoneFor("quicksms", 500),
-		"--unconfirmed", "--as", "paid", "--evidence", "portal")
+		"--unconfirmed", "--as", "paid", "--evidence", "portal", "--yes")
 	w.must(5, "indoubt", "resolve", "--reference", "file/1", "--phone", phoneFor("lipad", 500),
 		"--as", "unpaid", "--evidence", "portal", "--unconfirmed")
 	cancel := w.enqueuer("cancel", reference)

@@ -479,7 +479,8 @@ func takesWord(c *crash) {
 	path := filepath.Join(c.t.TempDir(), "unpaid.csv")
 	list := c.says("indoubt", "list", "--csv")
 	require.NoError(c.t, os.WriteFile(path, []byte(list), 0o600))
-	c.dies(nil, nil, "indoubt", "resolve", "--file", path, "--as", "unpaid", "--evidence", "ledger")
+	c.dies(nil, nil, "indoubt", "resolve", "--file", path, "--as", "unpaid",
+		"--evidence", "ledger", "--yes")
 	left := c.resolveByLedger()
 	require.Contains(c.t, []int{0, len(c.wanted)}, left, "all or none")
 	require.Equal(c.t, c.moment == "before", left > 0)

@@ -295,7 +295,8 @@ func (w *world) resolveByLedger() (resolved int) {
 		var text bytes.Buffer
 		require.NoError(w.t, csv.NewWriter(&text).WriteAll(append([][]string{rows[0]}, list...)))
 		require.NoError(w.t, os.WriteFile(path, text.Bytes(), 0o600))
-		w.must(0, "indoubt", "resolve", "--file", path, "--as", word, "--evidence", "their ledger")
+		w.must(0, "indoubt", "resolve", "--file", path, "--as", word,
+			"--evidence", "their ledger", "--yes")
 	}
 	return len(rows) - 1
 }

@@ -374,7 +374,7 @@ func (w *world) everybodyDecides() {
 	for _, c := range cases {
 		for _, m := range c.Concerned() {
 			if c.Lane != state.LaneOverpaid {
-				w.resolve(w.pods[0], m, false)
+				w.resolve(w.pods[0], listing{m, c.Batch.Resolution(m)}, false)
 				w.finishPod(w.pods[0])
 			}
 		}

@@ -258,20 +258,29 @@ func (w *world) decideByPerson(c chance, p *pod) {
 	w.sync()
 	cases, err := w.stores[0].Cases(background)
 	must(err)
-	var members []state.Member
+	var listed []listing
 	for _, one := range cases {
-		if one.Lane != state.LaneOverpaid && one.Batch.StillOut == 0 {
-			members = append(members, one.Concerned()...)
+		if one.Lane == state.LaneOverpaid || one.Batch.StillOut > 0 {
+			continue
+		}
+		for _, m := range one.Concerned() {
+			listed = append(listed, listing{m, one.Batch.Resolution(m)})
 		}
 	}
-	if len(members) == 0 {
+	if len(listed) == 0 {
 		return
 	}
-	w.resolve(p, one(c, members...), c.hit(0.5))
+	w.resolve(p, one(c, listed...), c.hit(0.5))
+}
+
+// listing is somebody on the list of a person.
+type listing struct {
+	state.Member
+	seen state.Resolution
 }
 
 // resolve settles one recipient by what the provider's ledger says, if that is clear.
-func (w *world) resolve(p *pod, m state.Member, resubmit bool) {
+func (w *world) resolve(p *pod, m listing, resubmit bool) {
 	who := person{m.Phone.Digits(), m.Amount.Minor / 100}
 	paid, clear := w.truth(who)
 	if !clear {
@@ -284,7 +293,7 @@ func (w *world) resolve(p *pod, m state.Member, resubmit bool) {
 		if word.Resubmit {
 			w.resubmitted[who]++
 		}
-		_, err := w.stores[0].Resolve(ctx, word, []state.Resolution{m.Resolution()})
+		_, err := w.stores[0].Resolve(ctx, word, []state.Resolution{m.seen})
 		if errors.Is(err, state.ErrMoved) || errors.Is(err, state.ErrEarly) {
 			return nil
 		}

@@ -98,7 +98,7 @@ func (s *Store) overpaid(ctx context.Context) ([]Case, error) {
 			return nil, fmt.Errorf("list overpaid: %w", err)
 		}
 		i := 0
-		err = s.reportSheets(ctx, []string{sheet}, map[string]airtime.Reason{}, func(r Row) error {
+		err = s.reportSheets(ctx, []string{sheet}, doubts{}, func(r Row) error {
 			if i++; i != position {
 				return nil
 			}

@@ -124,7 +124,7 @@ const reportChunk = 20
 // Report calls fn for every recipient of a disbursal, import or campaign, in bounded memory.
 // ErrNotFound is returned when there is no such disbursal.
 func (s *Store) Report(ctx context.Context, kind Kind, name string, fn func(Row) error) error {
-	why := map[string]airtime.Reason{} // Of batches in doubt.
+	why := doubts{}
 	if kind == KindDisbursal {
 		return s.reportDisbursal(ctx, name, why, fn)
 	}
@@ -134,7 +134,7 @@ func (s *Store) Report(ctx context.Context, kind Kind, name string, fn func(Row)
 }
 
 func (s *Store) reportDisbursal(
-	ctx context.Context, ref string, why map[string]airtime.Reason, fn func(Row) error,
+	ctx context.Context, ref string, why doubts, fn func(Row) error,
 ) error {
 	text, err := s.client.Get(ctx, s.keys.disbursal(ref)).Result()
 	if errors.Is(err, redis.Nil) {
@@ -156,7 +156,7 @@ func (s *Store) reportDisbursal(
 }
 
 func (s *Store) reportSheets(
-	ctx context.Context, sheets []string, why map[string]airtime.Reason, fn func(Row) error,
+	ctx context.Context, sheets []string, why doubts, fn func(Row) error,
 ) error {
 	pipe := s.client.Pipeline()
 	reads := make([]*redis.SliceCmd, len(sheets))
@@ -174,9 +174,11 @@ func (s *Store) reportSheets(
 		}
 		for _, r := range rows {
 			if r.Status == airtime.InDoubt {
-				if r.Reason, err = s.whyInDoubt(ctx, r.Batch, why); err != nil {
+				doubt, err := s.doubtOf(ctx, r.Batch, why)
+				if err != nil {
 					return err
 				}
+				r.Reason, r.Attempt = doubt.why, doubt.attempt
 			}
 			if err := fn(r); err != nil {
 				return err
@@ -186,18 +188,26 @@ func (s *Store) reportSheets(
 	return nil
 }
 
-// whyInDoubt reads the reason of a batch in doubt, once per batch.
-func (s *Store) whyInDoubt(
-	ctx context.Context, batch string, known map[string]airtime.Reason,
-) (airtime.Reason, error) {
-	if reason, ok := known[batch]; ok {
-		return reason, nil
+// doubts are what a report has read about batches in doubt, by their ids.
+type doubts map[string]doubt
+
+// doubt is why a batch is in doubt, and its last sending.
+type doubt struct {
+	why     airtime.Reason
+	attempt int
+}
+
+// doubtOf reads about a batch in doubt, once per batch.
+func (s *Store) doubtOf(ctx context.Context, batch string, known doubts) (doubt, error) {
+	if found, ok := known[batch]; ok {
+		return found, nil
 	}
-	why, err := s.client.HGet(ctx, s.keys.batch(batch), "why").Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return "", fmt.Errorf("report: %w", err)
+	fields, err := s.client.HMGet(ctx, s.keys.batch(batch), "why", "attempt").Result()
+	if err != nil {
+		return doubt{}, fmt.Errorf("report: %w", err)
 	}
-	known[batch] = airtime.Reason(why)
+	why, _ := fields[0].(string)
+	known[batch] = doubt{airtime.Reason(why), int(whole(fields[1]))}
 	return known[batch], nil
 }
 
@@ -308,10 +318,16 @@ func (r *Row) tell(line string, accepted int64) {
 
 // Resolution names the row for Resolve, as it was seen.
 func (r Row) Resolution() Resolution {
-	return Resolution{Reference: r.Reference, Position: r.position, Seen: r.Status}
+	return Resolution{
+		Reference: r.Reference, Position: r.position, Seen: r.Status, Batch: r.Batch,
+		Attempt: r.Attempt, Amount: r.Amount,
+	}
 }
 
-// Resolution names the member for Resolve, as it was seen.
-func (m Member) Resolution() Resolution {
-	return Resolution{Reference: m.Reference, Position: m.position, Seen: m.Status}
+// Resolution names the member of this batch for Resolve, as it was seen.
+func (b *Batch) Resolution(m Member) Resolution {
+	return Resolution{
+		Reference: m.Reference, Position: m.position, Seen: m.Status, Batch: b.ID,
+		Attempt: b.Attempt, Amount: m.Amount,
+	}
 }

@@ -624,12 +624,12 @@ func (x *machine) resolve(*rapid.T) {
 		word.Paid = r.batch != nil && r.paidBy[r.batch]
 	}
 	moved := x.chance("moved", 10)
-	list := []state.Resolution{{Reference: r.ref, Position: r.position, Seen: r.status}}
+	list := []state.Resolution{r.seen()}
 	if moved {
-		list[0].Seen = airtime.Refunded
+		list[0] = x.otherwise(r)
 	}
 	x.returns = true
-	moved = moved && r.status != airtime.Refunded
+	moved = moved && !cmp.Equal(list[0], r.seen())
 	if !moved && r.status == airtime.InDoubt && r.batch.deadline+modelGuard > x.now {
 		_, err := x.store.Resolve(background, word, list)
 		if !errors.Is(err, state.ErrEarly) {
@@ -644,6 +644,36 @@ func (x *machine) resolve(*rapid.T) {
 	} else if !errors.Is(err, state.ErrMoved) {
 		x.t.Fatalf("resolve %s (%s): %v, want ErrMoved", r.name(), r.status, err)
 	}
+}
+
+// seen is what a person saw of a recipient.
+func (r *modelRecipient) seen() state.Resolution {
+	seen := state.Resolution{
+		Reference: r.ref, Position: r.position, Seen: r.status,
+		Amount: airtime.Money{Minor: r.amount, Currency: "KES"},
+	}
+	if r.batch != nil {
+		seen.Batch, seen.Attempt = r.batch.id, r.batch.attempt
+	}
+	return seen
+}
+
+// otherwise is what a person saw of a recipient that stood elsewhere, or was another one, then.
+func (x *machine) otherwise(r *modelRecipient) state.Resolution {
+	seen := r.seen()
+	switch draw(x, "what moved", []string{"status", "batch", "attempt", "amount"}) {
+	case "status":
+		seen.Seen = airtime.Refunded
+	case "batch":
+		seen.Batch = draw(x, "batch", append([]*modelBatch{{}}, x.batches...)).id
+	case "attempt":
+		if r.status == airtime.InDoubt { // Of nobody else it says anything.
+			seen.Attempt--
+		}
+	case "amount":
+		seen.Amount.Minor++
+	}
+	return seen
 }
 
 // strand lists who waits at a paused provider and may go elsewhere.

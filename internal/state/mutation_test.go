@@ -133,7 +133,13 @@ var mutations = map[string]mutation{
 		"notknown", "if b.refused == 1 then withhold() end", "",
 	},
 	"a person may decide what has moved": {
-		"resolve", "status ~= ARGV[i + 2] or named[name] or not open_to_people(d, pos)", "false",
+		"resolve", "if status ~= seen or not open_to_people(d, pos) then return 'status' end", "",
+	},
+	"a person's word is about any batch": {
+		"resolve", "if (is_batch(place) and place or '') ~= batch_seen then return 'batch' end", "",
+	},
+	"a person's word is about any attempt": {
+		"resolve", "if b and b.attempt ~= tonumber(attempt) then return 'attempt' end", "",
 	},
 	"accept takes a reference twice": {
 		"accept", "if known then return known == new.digest and 'same' or 'conflict' end", "",

@@ -71,17 +71,23 @@ type Word struct {
 	Who, Evidence string
 }
 
-// Resolution names a recipient and the status that the person saw.
+// Resolution names a recipient and what the person saw of it: the word is about that sending and
+// that amount, and about no later one.
 type Resolution struct {
 	Reference string
 	// Position is the recipient's index in its disbursal, as Row gives it.
 	Position int
 	Seen     airtime.Status
+	// Batch is the batch that it stood in, empty for none, and Attempt the last sending of the batch
+	// then, which counts for a recipient in doubt.
+	Batch   string
+	Attempt int
+	Amount  airtime.Money
 }
 
 // Resolve takes a person's word about recipients, all or none. ErrMoved is returned when one of
-// them has moved since it was listed, or is not open to a person's word; ErrEarly while its request
-// may still have an effect.
+// them is not as it was listed, or is not open to a person's word; ErrEarly while its request may
+// still have an effect.
 func (s *Store) Resolve(ctx context.Context, word Word, list []Resolution) (int, error) {
 	verdict := "unpaid"
 	if word.Paid {
@@ -96,7 +102,8 @@ func (s *Store) Resolve(ctx context.Context, word Word, list []Resolution) (int,
 		decision.String(),
 	}
 	for _, r := range list {
-		args = append(args, r.Reference, r.Position, string(r.Seen.Code()))
+		args = append(args, r.Reference, r.Position, string(r.Seen.Code()), r.Batch, r.Attempt,
+			r.Amount.Minor)
 	}
 	answer, err := s.run(ctx, s.client, "resolve", args...)
 	if err != nil {
@@ -110,6 +117,7 @@ func (s *Store) Resolve(ctx context.Context, word Word, list []Resolution) (int,
 		return 0, fmt.Errorf("recipient %s of %s: %w: try again in %s", reply.text(2),
 			reply.text(1), ErrEarly, millis(reply.int(3)).Round(time.Second))
 	default:
-		return 0, fmt.Errorf("recipient %s of %s: %w", reply.text(2), reply.text(1), ErrMoved)
+		return 0, fmt.Errorf("recipient %s of %s: %w: its %s is another now", reply.text(2),
+			reply.text(1), ErrMoved, reply.text(3))
 	}
 }

@@ -139,6 +139,39 @@ func TestLateAnswerDoesNotUndoAResubmission(t *testing.T) {
 	require.NotEqual(t, first.ID, begin(t, s).ID)
 }
 
+// A word about one sending must not settle the next one, which looks the same from outside (ABA).
+func TestAWordIsAboutTheSendingThatWasSeen(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	doubtful(t, s, 1)
+	old := rows(t, s, "a")[0].Resolution()
+	resolve(t, s, state.Word{Resubmit: true}, rows(t, s, "a")...)
+	second := begin(t, s)
+	record(t, s, answer(second, airtime.Unknown, airtime.ReasonTimeout))
+	passed(t, s, second)
+	refusedWord := func(seen state.Resolution, what string) {
+		before := contents(t, s)
+		_, err := s.Resolve(t.Context(), state.Word{Resubmit: true}, []state.Resolution{seen})
+		require.ErrorIs(t, err, state.ErrMoved)
+		require.ErrorContains(t, err, "its "+what+" is another now")
+		require.Equal(t, before, contents(t, s), "nothing was changed")
+	}
+	refusedWord(old, "batch")
+
+	// The same batch sent again, under the same reference and with the same bytes.
+	now := rows(t, s, "a")[0].Resolution()
+	require.Equal(t, 1, now.Attempt)
+	key := s.Key("batch", second.ID)
+	require.NoError(t, s.Client().HSet(t.Context(), key, "attempt", 2).Err())
+	refusedWord(now, "attempt")
+	now.Attempt = 2
+	now.Amount.Minor++
+	refusedWord(now, "amount")
+	now.Batch = ""
+	refusedWord(now, "batch")
+	resolve(t, s, state.Word{Paid: true}, rows(t, s, "a")...)
+}
+
 // Whoever was paid by the batch before must not be sent a third time.
 func TestPersonCannotResubmitWhoWasPaidBefore(t *testing.T) {
 	t.Parallel()

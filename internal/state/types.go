@@ -303,8 +303,10 @@ type Row struct {
 	Reason            airtime.Reason
 	ProviderReference string
 	Batch             string
-	Message           string
-	At                time.Time
+	// Attempt is the last sending of the batch of a recipient in doubt; zero for the others.
+	Attempt int
+	Message string
+	At      time.Time
 	// History lists the providers that the recipient went to before, oldest first.
 	History []PastRefusal
 	// position is the recipient's index in its disbursal, sorted by phone number.

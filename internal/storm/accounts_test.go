@@ -2,6 +2,7 @@ package storm_test
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -187,13 +188,32 @@ func (w *world) callLate(r row, left map[payment]int) {
 func (w *world) decide(word string, rows []row) {
 	w.t.Helper()
 	path := filepath.Join(w.t.TempDir(), word+".csv")
-	text := "reference,phone_number,status\n"
+	attempts := w.attempts()
+	text := "reference,phone_number,status,amount,batch,attempt\n"
 	var lines strings.Builder
 	for _, r := range rows {
-		fmt.Fprintf(&lines, "%s,%s,%s\n", r.Reference, r.Phone, r.Status)
+		fmt.Fprintf(&lines, "%s,%s,%s,%s,%s,%d\n", r.Reference, r.Phone, r.Status, r.Amount, r.Batch,
+			attempts[r.Batch])
 	}
 	require.NoError(w.t, os.WriteFile(path, []byte(text+lines.String()), 0o600))
-	w.must("indoubt", "resolve", "--file", path, "--as", word, "--evidence", "their ledger")
+	w.must("indoubt", "resolve", "--file", path, "--as", word, "--evidence", "their ledger", "--yes")
+}
+
+// attempts is how often the batches in doubt were sent.
+func (w *world) attempts() map[string]int {
+	w.t.Helper()
+	var list struct {
+		Cases []struct {
+			Batch   string `json:"batch"`
+			Attempt int    `json:"attempt"`
+		} `json:"cases"`
+	}
+	require.NoError(w.t, json.Unmarshal([]byte(w.must("indoubt", "list", "--json")), &list))
+	attempts := map[string]int{}
+	for _, c := range list.Cases {
+		attempts[c.Batch] = c.Attempt
+	}
+	return attempts
 }
 
 // compare demands that everybody who was asked for is reported once, as paid if and only if the

@@ -5,8 +5,9 @@
 -- ARGV[3]: who
 -- ARGV[4]: evidence
 -- ARGV[5]: new id of this decision, by which a replay is recognised
--- ARGV[6]: then three values per recipient: reference, position, status code that the person saw
--- Returns: {'resolved', count}, or with nothing changed {'moved', reference, position, status code}
+-- ARGV[6]: then six values per recipient: reference, position, and what the person saw: status
+--   code, batch or '', attempt, amount in minor units
+-- Returns: {'resolved', count}, or with nothing changed {'moved', reference, position, difference}
 --   or {'early', reference, position, ms until the request can have no more effect}
 
 local taken = redis.call('GET', key('decision', ARGV[5]))
@@ -35,13 +36,25 @@ local function place_of(ref, index)
   return sheet(found.sheet), found.before + index + 1
 end
 
+-- differs says what is not as the person saw it: a word about one sending must not settle the next,
+-- which looks the same from outside. Only who is in doubt can be in a batch that is sent again.
+local function differs(d, pos, seen, batch_seen, attempt, amount)
+  if not d then return 'disbursal' end
+  local status, place = row(d, pos)
+  if status ~= seen or not open_to_people(d, pos) then return 'status' end
+  if (is_batch(place) and place or '') ~= batch_seen then return 'batch' end
+  local b = status == 'd' and batch(place)
+  if b and b.attempt ~= tonumber(attempt) then return 'attempt' end
+  content_of(d)
+  if d.amount[pos] ~= tonumber(amount) then return 'amount' end
+end
+
 local named = {}
-for i = 6, #ARGV, 3 do
+for i = 6, #ARGV, 6 do
   local d, pos = place_of(ARGV[i], tonumber(ARGV[i + 1]))
-  local status, name = d and row(d, pos) or '?', ARGV[i] .. ' ' .. ARGV[i + 1]
-  if not d or status ~= ARGV[i + 2] or named[name] or not open_to_people(d, pos) then
-    return {'moved', ARGV[i], ARGV[i + 1], status}
-  end
+  local name = ARGV[i] .. ' ' .. ARGV[i + 1]
+  local what = named[name] and 'status' or differs(d, pos, unpack(ARGV, i + 2, i + 5))
+  if what then return {'moved', ARGV[i], ARGV[i + 1], what} end
   if too_early(d, pos) > 0 then
     return {'early', ARGV[i], ARGV[i + 1], too_early(d, pos)}
   end
@@ -49,7 +62,7 @@ for i = 6, #ARGV, 3 do
 end
 
 local status, count = ARGV[1] == 'paid' and 'S' or 'f', 0
-for i = 6, #ARGV, 3 do
+for i = 6, #ARGV, 6 do
   local d, pos = place_of(ARGV[i], tonumber(ARGV[i + 1]))
   local old, place, provider = row(d, pos)
   settle(d, pos, status, place, 'person', '', ARGV[4])

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"os/user"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"tuma/internal/app"
+	"tuma/internal/cli"
+)
+
+// addWho adds the flag that names who decides.
+func addWho(cmd *cobra.Command, who *string) {
+	cmd.Flags().StringVar(who, "who", "", "who says so (default: the user of this process)")
+}
+
+// addYes adds the flag without which a person is asked.
+func addYes(cmd *cobra.Command, yes *bool) {
+	cmd.Flags().BoolVarP(yes, "yes", "y", false, "ask nobody: for scripts")
+}
+
+// setWho fills in the user of this process.
+func setWho(who *string) error {
+	if *who != "" {
+		return nil
+	}
+	current, err := user.Current()
+	if err != nil {
+		return cli.Usagef("--who: say who decides: %w", err)
+	}
+	*who = current.Username
+	return nil
+}
+
+// personLog is the log for what people decide. Everything else that a command does is told to the
+// person alone; this has to be found later.
+func personLog(a *app.App) *zap.Logger {
+	log, err := app.NewLogger(a.Config)
+	if err != nil { // It could be built when the command began.
+		return a.Log
+	}
+	return log
+}
