@@ -2,7 +2,9 @@ package tasks
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -23,8 +25,8 @@ const (
 	QueuePoll       = "poll"
 )
 
-// readable is how long a finished task stays in the dashboard. Task ids are never used again, so
-// this is for readers only.
+// readable is how long a finished task stays in the dashboard. No other task gets its id, so this
+// is for readers only.
 const readable = 10 * time.Minute
 
 // Queues is the connection to asynq of one process.
@@ -69,8 +71,9 @@ func QueueName(namespace, queue string) string {
 	return namespace + "-" + queue
 }
 
-// enqueue adds a trigger. One that is there already is as good as a new one: the id is only reused
-// when a reply was lost and this very call had stored it.
+// enqueue adds a trigger. One that still waits or runs under its id is as good as a new one. One
+// that has ended, and is only kept for readers, is not: a Redis that has forgotten the last seconds
+// gives numbers out that it gave before, so the trigger gets an id that nobody has had.
 func (q *Queues) enqueue(ctx context.Context, queue, kind, id string, payload []byte) error {
 	err := effect.Do(ctx, "trigger", func() error {
 		_, err := q.client.EnqueueContext(ctx, asynq.NewTask(kind, payload),
@@ -78,10 +81,23 @@ func (q *Queues) enqueue(ctx context.Context, queue, kind, id string, payload []
 			asynq.Timeout(5*time.Minute), asynq.Retention(readable))
 		return err
 	})
-	if errors.Is(err, asynq.ErrTaskIDConflict) {
-		return nil
+	if !errors.Is(err, asynq.ErrTaskIDConflict) {
+		return err
 	}
-	return err
+	ended, err := q.ended(ctx, queue, id)
+	if err != nil || !ended {
+		return err
+	}
+	return q.enqueue(ctx, queue, kind, id+"-"+strings.ToLower(rand.Text()), payload)
+}
+
+// ended reports whether the task of an id is done, and nobody will run it.
+func (q *Queues) ended(ctx context.Context, queue, id string) (bool, error) {
+	is, err := q.rdb.HGet(ctx, q.key(queue, "t:"+id), "state").Result()
+	if errors.Is(err, redis.Nil) {
+		return true, nil // It has gone since.
+	}
+	return is == asynq.TaskStateCompleted.String() || is == asynq.TaskStateArchived.String(), err
 }
 
 // crowded reports whether at least limit tasks wait in a queue. Nobody takes them while the queue

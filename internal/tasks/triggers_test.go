@@ -66,6 +66,30 @@ func TestRepeatedTriggersAreHarmless(t *testing.T) {
 	r.paidOnce(t, 50)
 }
 
+// TestNumbersThatWereGivenBeforeStillWake: after a failover the state gives numbers again that it
+// has forgotten, while asynq still keeps the tasks that had them.
+func TestNumbersThatWereGivenBeforeStillWake(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	ctx := context.Background()
+	r.serve(t, lipad, tasks.TypeSubmit, r.submit(nil))
+	for round := range 3 {
+		r.acceptSilently(t, disbursal(string(rune('a'+round)), round, 1))
+		r.queues.Ring(ctx, &state.Ring{Provider: lipad, Number: 7})
+		require.Eventually(t, func() bool {
+			return len(r.completed(t, lipad)) == round+1
+		}, patience, time.Millisecond)
+		require.Equal(t, round+1, r.provider.sends())
+	}
+	r.serve(t, tasks.QueuePoll, tasks.TypePoll, r.poll())
+	for round := range 3 {
+		require.NoError(t, r.queues.Poll(ctx, state.Poll{Batch: "b", Provider: lipad, Number: 2}))
+		require.Eventually(t, func() bool {
+			return len(r.completed(t, tasks.QueuePoll)) == round+1
+		}, patience, time.Millisecond)
+	}
+}
+
 func TestTwoHandlersShareTheWork(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(o *state.Options) { o.MaxInFlight = 2 })
