@@ -153,3 +153,46 @@ func asciiDigits(text string) string {
 		return r
 	}, text)
 }
+
+// Line makes a text from outside fit for one line of a report: what cannot be printed (control
+// characters, C1 and what turns the direction of writing included, and what is no UTF-8) becomes a
+// space, and at most limit bytes are kept, without halving a character. It is the one reader of
+// words and ids that others wrote.
+func Line(text string, limit int) string {
+	if !printableASCII(text) {
+		text = strings.Map(printable, strings.ToValidUTF8(text, " "))
+	}
+	return strings.TrimSpace(cut(strings.TrimSpace(text), limit))
+}
+
+// Printable reports whether Line would keep a text as it is, but for its length.
+func Printable(text string) bool { return Line(text, len(text)) == text }
+
+// printableASCII tells what most texts are without looking at them character by character.
+func printableASCII(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// printable keeps what can be printed. The space is the only one of its kind.
+func printable(r rune) rune {
+	if unicode.IsPrint(r) {
+		return r
+	}
+	return ' '
+}
+
+// cut shortens text to at most limit bytes without halving a character.
+func cut(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	for limit > 0 && !utf8.RuneStart(text[limit]) {
+		limit--
+	}
+	return text[:limit]
+}

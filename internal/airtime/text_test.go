@@ -116,6 +116,27 @@ func FuzzMaskText(f *testing.F) {
 	})
 }
 
+func TestLineIsPrintableAndBounded(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"":                           "",
+		" plain ":                    "plain",
+		"two\nlines\tand\x00more":    "two lines and more",
+		"C1 \u0085\u009b2J":          "C1   2J",
+		"turned \u202egnp\u2066.exe": "turned  gnp .exe",
+		"mark \u200f\ufeff end":      "mark    end",
+		"odd space \u2028 \u00a0 x":  "odd space     x",
+		"bad\xffutf8":                "bad utf8",
+		"Kiswahili: asante ✓":        "Kiswahili: asante ✓",
+	} {
+		require.Equal(t, want, airtime.Line(text, 100), "%q", text)
+		require.Equal(t, text == want, airtime.Printable(text), "%q", text)
+	}
+	require.Equal(t, "ab", airtime.Line("abc", 2))
+	require.Equal(t, "a", airtime.Line("a•", 3), "no half characters")
+	require.Empty(t, airtime.Line("•", 1))
+}
+
 // insideUUID reports whether a number stands only where a UUID has its last group.
 func insideUUID(text, number string) bool {
 	at := strings.Index(text, number)

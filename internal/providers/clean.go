@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"tuma/internal/airtime"
 )
 
 // MaxMessage is the longest message kept of a provider's text, in bytes.
@@ -28,43 +30,23 @@ func Clean(text string, secrets ...string) string {
 		text = strings.ReplaceAll(text, secret, mask)
 		text = strings.ReplaceAll(text, url.QueryEscape(secret), mask)
 	}
-	if !plain(text) {
-		text = maskNumbers(strings.TrimSpace(strings.Map(printable, strings.ToValidUTF8(text, " "))))
+	text = airtime.Line(text, len(text))
+	if countDigits(text) >= minPhone {
+		text = maskNumbers(text)
 	}
-	return Cut(strings.TrimSpace(text), MaxMessage)
+	return airtime.Line(text, MaxMessage)
 }
 
-// plain reports whether a text is of printable ASCII and has too few digits for a phone number:
-// most are, and a thousand of them come with one answer.
-func plain(text string) bool {
+// countDigits says whether there can be a phone number at all: mostly not, and a thousand texts
+// come with one answer.
+func countDigits(text string) int {
 	digits := 0
-	for _, c := range []byte(text) {
-		if c < ' ' || c > '~' {
-			return false
-		}
-		if c >= '0' && c <= '9' {
+	for _, r := range text {
+		if unicode.IsDigit(r) {
 			digits++
 		}
 	}
-	return digits < minPhone
-}
-
-// Cut shortens text to at most limit bytes without halving a character.
-func Cut(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	for limit > 0 && !utf8.RuneStart(text[limit]) {
-		limit--
-	}
-	return text[:limit]
-}
-
-func printable(r rune) rune {
-	if r == ' ' || unicode.IsPrint(r) {
-		return r
-	}
-	return ' '
+	return digits
 }
 
 // maskNumbers replaces every run of at least minPhone digits by its last three.

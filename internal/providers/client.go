@@ -251,7 +251,7 @@ func (c *Client) readResponse(r *http.Response) Response {
 		out.Truncated = true
 		return out
 	}
-	out.Body = body.Bytes()
+	out.Body = unmarked(body.Bytes())
 	return out
 }
 

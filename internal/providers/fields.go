@@ -23,11 +23,23 @@ func (f Fields) Get(name string) string {
 	return text
 }
 
+// ID returns a field that holds an id, empty when there is none. An error that names the field is
+// returned for what CleanID does not take.
+func (f Fields) ID(name string) (string, error) {
+	id, clear := CleanID(string(f[name]))
+	if !clear {
+		return "", fmt.Errorf("%s: longer than %d bytes, or with characters that cannot be printed",
+			name, MaxID)
+	}
+	return id, nil
+}
+
 // ReadFields reads a JSON object or a form, as the media type says or, when that says neither, as
 // the first byte does: deployments receive both. A body that begins as an object is one even when
 // it calls itself a form. An error is returned when the body is neither, or gives a field two
 // values; it repeats nothing of the body but that field's name.
 func ReadFields(mediaType string, body []byte) (Fields, error) {
+	body = unmarked(body)
 	kind, _, _ := mime.ParseMediaType(mediaType)
 	isJSON := kind == "application/json" || strings.HasSuffix(kind, "+json")
 	if isJSON || FirstByte(body) == '{' {

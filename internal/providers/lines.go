@@ -63,12 +63,25 @@ func Evidence(v airtime.Verdict) int {
 	return 0
 }
 
-// MaxID is the longest id of a provider that is taken, in bytes. A longer one is not cut, because a
-// part of an id names nobody.
+// MaxID is the longest id of a provider that is taken, in bytes. A longer one is not cut, and one
+// that cannot be printed is not mended, because a part of an id names nobody.
 const MaxID = 128
 
-// ReadID reads an id of any type as text; "0", "none" and "null" are no id. It returns false when
-// there is something of which nobody can say whether it is one.
+// CleanID reads an id from outside, from an answer or a callback; "0", "none" and "null" are no id.
+// It returns false for what is too long or cannot be printed.
+func CleanID(text string) (id string, clear bool) {
+	id = strings.TrimSpace(text)
+	switch {
+	case len(id) > MaxID || !airtime.Printable(id):
+		return "", false
+	case id == "0" || strings.EqualFold(id, "none") || strings.EqualFold(id, "null"):
+		return "", true
+	}
+	return id, true
+}
+
+// ReadID reads an id of any type as CleanID does. It returns false when there is something of which
+// nobody can say whether it is one.
 func ReadID(raw json.RawMessage) (id string, clear bool) {
 	switch first := FirstByte(raw); {
 	case first == 0 || first == 'n':
@@ -77,14 +90,10 @@ func ReadID(raw json.RawMessage) (id string, clear bool) {
 		return "", false
 	}
 	var text Scalar
-	if err := Decode(raw, &text); err != nil || len(text) > MaxID {
+	if err := Decode(raw, &text); err != nil {
 		return "", false
 	}
-	switch id = text.Trimmed(); strings.ToLower(id) {
-	case "", "0", "none", "null":
-		return "", true
-	}
-	return id, true
+	return CleanID(string(text))
 }
 
 // TurnedAway reports whether an HTTP status means that a request was turned away at the door. 408,

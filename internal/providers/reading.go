@@ -91,6 +91,13 @@ func Decode(body []byte, into any) error {
 	return json.Unmarshal(body, into, jsontext.AllowInvalidUTF8(true))
 }
 
+// byteOrderMark is what some servers put before text in UTF-8.
+var byteOrderMark = []byte("\ufeff")
+
+// unmarked returns what a provider sent without a leading byte-order mark. All bytes of providers
+// come through it: answers in the client, callbacks in ReadFields.
+func unmarked(body []byte) []byte { return bytes.TrimPrefix(body, byteOrderMark) }
+
 // FirstByte returns the first byte of a body that is not white space, or zero.
 func FirstByte(body []byte) byte {
 	body = bytes.TrimLeft(body, " \t\r\n")

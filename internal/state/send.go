@@ -176,15 +176,11 @@ func (s *Store) Resend(ctx context.Context, b *Batch) (Resending, error) {
 	}, nil
 }
 
-// clean keeps a provider's text within one line of evidence.
-func clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, text)
-}
+// maxText bounds each text that others wrote, in bytes.
+const maxText = 1024
+
+// clean keeps a text that others wrote within one line of evidence.
+func clean(text string) string { return airtime.Line(text, maxText) }
 
 // slicesOf writes the members as stretches of positions: of sheets, and of disbursals.
 func slicesOf(b *Batch) (bySheet, byReference string) {

@@ -83,14 +83,11 @@ func (a *AfricasTalking) ReadValidation(
 
 // readID reads a field that must hold an id.
 func readID(f providers.Fields, name string) (string, error) {
-	switch id := f.Get(name); {
-	case id == "":
-		return "", fmt.Errorf("%s: missing", name)
-	case len(id) > providers.MaxID:
-		return "", fmt.Errorf("%s: longer than %d bytes", name, providers.MaxID)
-	default:
-		return id, nil
+	id, err := f.ID(name)
+	if err == nil && id == "" {
+		err = fmt.Errorf("%s: missing", name)
 	}
+	return id, err
 }
 
 func readPhone(f providers.Fields) (airtime.MSISDN, error) {

@@ -110,7 +110,7 @@ func TestAnUnreadableCallbackNamesTheField(t *testing.T) {
 		{asJSON, `{"status":"Success","requestID":"a"}`, "requestId: missing"},
 		{
 			asJSON, `{"status":"Success","requestId":"` + strings.Repeat("a", providers.MaxID+1) + `"}`,
-			"requestId: longer than 128 bytes",
+			"requestId: longer than 128 bytes, or with characters that cannot be printed",
 		},
 		{asJSON, `{"requestId":"a"}`, "status: missing"},
 		{asJSON, `{"requestId":"a","status":null}`, "status: missing"},

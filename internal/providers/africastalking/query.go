@@ -52,7 +52,7 @@ var statuses = map[string]airtime.Status{
 // standingOf finds the status of a word, and the word itself, fit to be shown, where there is none.
 func standingOf(word providers.Scalar, key string) (status airtime.Status, code string) {
 	if status = statuses[wordOf(word)]; status == 0 {
-		code = providers.Cut(providers.Clean(word.Trimmed(), key), maxCode)
+		code = airtime.Line(providers.Clean(word.Trimmed(), key), maxCode)
 	}
 	return status, code
 }

@@ -127,7 +127,7 @@ func (a sendAnswer) read(key string, r providers.Response) providers.Answer {
 //	none       Failed or another refusal   by the error, else by the word
 //	none       any other word              unknown
 //	any        no word                     unknown
-//	too long   any                         unknown
+//	unclear    any                         unknown
 func (l sendLine) read(key string) (line providers.Line, ok bool) {
 	phone, ok := providers.ReadPhone(string(l.Phone))
 	if !ok {
@@ -141,9 +141,10 @@ func (l sendLine) read(key string) (line providers.Line, ok bool) {
 		Phone: phone, Verdict: airtime.Unknown, Reason: airtime.ReasonUnreadable,
 		Message: providers.Clean(why, key),
 	}
-	word, id := wordOf(l.Status), said(l.ID)
+	word := wordOf(l.Status)
+	id, clear := providers.CleanID(string(l.ID))
 	switch {
-	case word == "" || len(id) > providers.MaxID:
+	case word == "" || !clear:
 	case id != "":
 		line.Verdict, line.Reason, line.ProviderReference = airtime.Accepted, "", id
 	case refusals[word]:

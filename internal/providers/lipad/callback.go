@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"tuma/internal/airtime"
 	"tuma/internal/providers"
 )
 
@@ -23,7 +24,7 @@ func (l *Lipad) ReadCallback(mediaType string, body []byte) (providers.Callback,
 	secret := l.tokens.secret()
 	callback := providers.Callback{
 		BatchID:           f.Get("external_reference"),
-		ProviderReference: providers.Cut(f.Get("provider_reference"), maxReference),
+		ProviderReference: oneID(f["provider_reference"], f["correlation_id"]),
 		Message:           providers.Clean(f.Get("message"), secret),
 	}
 	if callback.BatchID == "" || len(callback.BatchID) > maxBatchID {
@@ -44,7 +45,7 @@ func (l *Lipad) ReadCallback(mediaType string, body []byte) (providers.Callback,
 	}
 	callback.Status = statuses[code]
 	if callback.Status == 0 {
-		callback.Code = providers.Cut(providers.Clean(code, secret), maxCode)
+		callback.Code = airtime.Line(providers.Clean(code, secret), maxCode)
 	}
 	return callback, nil
 }

@@ -30,6 +30,10 @@ func TestCallbackOfThePage(t *testing.T) {
 	require.Equal(t, int64(10_50), got.Amount.Minor, "types are mixed")
 	require.Zero(t, got.Status)
 	require.Equal(t, "699", got.Code, "a code that we do not know is open")
+	got, err = p.ReadCallback("", []byte(`{"phone_number":254711000000,"service_status":"603",`+
+		`"external_reference":"b","provider_reference":null,"correlation_id":"GHCRODJAPX6I"}`))
+	require.NoError(t, err)
+	require.Equal(t, "GHCRODJAPX6I", got.ProviderReference, "the only id of a failure")
 }
 
 func TestCallbacksThatSayTooLittleNameTheField(t *testing.T) {

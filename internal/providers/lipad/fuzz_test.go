@@ -64,7 +64,7 @@ func FuzzStanding(f *testing.F) {
 			seen[line.Phone] = true
 			require.NotEqual(t, line.Status == 0, line.Code == "", "a code or its meaning")
 			require.True(t, line.Status == 0 || line.Status.Effect())
-			require.LessOrEqual(t, len(line.ProviderReference), maxReference)
+			require.LessOrEqual(t, len(line.ProviderReference), providers.MaxID)
 			requireFit(t, secret, line.Code, line.Message)
 			require.True(t, shown(list, line), "nothing in the list says so")
 		}

@@ -191,9 +191,9 @@ func readBody(batchID, secret string, r providers.Response) (answer providers.An
 	return answer, answer.Reason != airtime.ReasonCredentials
 }
 
-// Query asks where a batch stands. An empty list and a 404 mean that Lipad does not know the
-// reference. A *QueryError is returned for everything that says nothing; a refused token is renewed
-// once first.
+// Query asks where a batch stands. An empty list, and a 404 in Lipad's own words, mean that Lipad
+// does not know the reference. A *QueryError is returned for everything that says nothing; a
+// refused token is renewed once first.
 func (l *Lipad) Query(
 	ctx context.Context, question providers.Question,
 ) (providers.Standing, error) {
@@ -247,9 +247,7 @@ func readStanding(
 			return standing, nil
 		}
 		nothing.Err = fmt.Errorf("batch %s: HTTP %d: %w", batchID, r.Status, err)
-	case r.Status == http.StatusNotFound && providers.FirstByte(r.Body) != '<':
-		// A page of HTML speaks of a missing route, from a proxy or a wrong base URL. "Never
-		// seen" permits sending again, so that is not taken for it.
+	case r.Status == http.StatusNotFound && deniesReference(r.Body, batchID):
 		return providers.Standing{}, nil
 	default:
 		nothing.Err = fmt.Errorf("batch %s: HTTP %d", batchID, r.Status)

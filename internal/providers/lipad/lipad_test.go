@@ -208,7 +208,7 @@ func TestStandingOfTheDocumentedList(t *testing.T) {
 		},
 		{
 			Phone: airtime.MSISDNFromE164("254722000000"), Status: airtime.Failed,
-			Message: "Invalid phone number",
+			ProviderReference: "ABC123XYZ", Message: "Invalid phone number",
 		},
 	}}
 	require.Empty(t, cmp.Diff(want, got, byDigits))
@@ -251,10 +251,24 @@ func TestStandingOfAnswersThatAreNoList(t *testing.T) {
 		reason airtime.Reason // Of the error; empty when there is none.
 	}{
 		{200, `[]`, false, ""},
-		{404, `{"message":"not found"}`, false, ""},
-		{404, ``, false, ""},
-		{404, `not found`, false, ""},
+		{404, ` [] `, false, ""},
+		{404, `{"error":"reference not found"}`, false, ""},
+		{404, `{"message":"No request with this Reference"}`, false, ""},
+		{404, `{"response_code":722,"reference":"` + batchID + `"}`, false, ""},
+		// What gateways say in front of Lipad: Kong, Spring, Azure, a page, nothing.
+		{404, `{"message":"no Route matched with those values"}`, false, airtime.ReasonUnreadable},
+		{
+			404, `{"status":404,"error":"Not Found","path":"/v1/gw/airtime/` + batchID + `/status"}`,
+			false, airtime.ReasonUnreadable,
+		},
+		{404, `{"statusCode":404,"message":"Resource not found"}`, false, airtime.ReasonUnreadable},
+		{404, `{"message":"not found"}`, false, airtime.ReasonUnreadable},
+		{404, ``, false, airtime.ReasonUnreadable},
+		{404, `[`, false, airtime.ReasonUnreadable},
+		{404, `not found`, false, airtime.ReasonUnreadable},
 		{404, ` <html>no route</html>`, false, airtime.ReasonUnreadable},
+		{404, `{"response_code":720}`, false, airtime.ReasonUnreadable},
+		{404, `{"response_code":722,"reference":"another"}`, false, airtime.ReasonUnreadable},
 		{200, ``, false, airtime.ReasonUnreadable},
 		{200, `null`, false, airtime.ReasonUnreadable},
 		{200, `{"response_code":720}`, false, airtime.ReasonUnreadable},
@@ -296,7 +310,7 @@ func TestLongTextsAreCut(t *testing.T) {
 		`"provider_reference":%q,"message":%q}]`, long, long, long)
 	got, err := decodeStanding([]byte(body), batchID, testToken)
 	require.NoError(t, err)
-	require.Len(t, got.Lines[0].ProviderReference, maxReference)
+	require.Empty(t, got.Lines[0].ProviderReference, "a part of an id names nobody")
 	require.Len(t, got.Lines[0].Message, providers.MaxMessage)
 	require.Len(t, got.Lines[0].Code, maxCode)
 }

@@ -31,10 +31,7 @@ var statuses = map[string]airtime.Status{
 	"607": airtime.Reprocessing, // SUBMITTED_FOR_REPROCESSING
 }
 
-const (
-	maxReference = 64 // Bytes kept of a provider reference.
-	maxCode      = 16 // Bytes kept of a code that we do not know.
-)
+const maxCode = 16 // Bytes kept of a code that we do not know.
 
 type tokenAnswer struct {
 	AccessToken  providers.Scalar `json:"access_token"`
@@ -64,11 +61,23 @@ type sendAnswer struct {
 }
 
 type statusLine struct {
-	Phone     providers.Scalar `json:"phone_number"`
-	Status    providers.Scalar `json:"service_status"`
-	Reference providers.Scalar `json:"external_reference"`
-	Provider  providers.Scalar `json:"provider_reference"`
-	Message   providers.Scalar `json:"message"`
+	Phone       providers.Scalar `json:"phone_number"`
+	Status      providers.Scalar `json:"service_status"`
+	Reference   providers.Scalar `json:"external_reference"`
+	Provider    providers.Scalar `json:"provider_reference"`
+	Correlation providers.Scalar `json:"correlation_id"`
+	Message     providers.Scalar `json:"message"`
+}
+
+// oneID is the id by which Lipad's people find a recipient: the network's, or else Lipad's own,
+// which is all that there is before the network has it and where it failed.
+func oneID(ids ...providers.Scalar) string {
+	for _, text := range ids {
+		if id, _ := providers.CleanID(string(text)); id != "" {
+			return id
+		}
+	}
+	return ""
 }
 
 // decodeStanding reads the bare array of a status query. An error is returned when the body is
@@ -102,6 +111,41 @@ func decodeStanding(body []byte, batchID, secret string) (providers.Standing, er
 	return standing, nil
 }
 
+// deniesReference reports whether the body of a 404 is Lipad's own word that it has never seen a
+// reference. That word permits sending again, and a gateway, a proxy or a wrong base URL answers a
+// missing route with a 404 too, in JSON or not. Lipad does not document its own, so it must speak
+// the language of its other answers: a list without elements, or an object about our reference.
+//
+//	[]                                                    yes
+//	{"response_code": any but 720, our reference or none} yes
+//	{"error" or "message": a text about the reference}    yes
+//	anything else                                         no
+func deniesReference(body []byte, batchID string) bool {
+	if providers.FirstByte(body) == '[' {
+		var lines providers.Objects[statusLine]
+		return providers.Decode(body, &lines) == nil && len(lines) == 0
+	}
+	var answer struct {
+		sendAnswer
+		External providers.Scalar `json:"external_reference"`
+		Error    providers.Scalar `json:"error"`
+		Message  providers.Scalar `json:"message"`
+	}
+	if err := providers.DecodeObject(body, &answer); err != nil ||
+		!sameReference(answer.Reference, batchID) || !sameReference(answer.External, batchID) {
+		return false
+	}
+	if code := answer.Code.Trimmed(); code != "" {
+		return code != codeAccepted
+	}
+	for _, text := range []providers.Scalar{answer.Error, answer.Message, answer.Description} {
+		if strings.Contains(strings.ToLower(string(text)), "reference") {
+			return true
+		}
+	}
+	return false
+}
+
 // describeOther says what stands where the list should be.
 func describeOther(body []byte, secret string) error {
 	var answer sendAnswer
@@ -129,11 +173,11 @@ func (l statusLine) read(batchID, secret string) (line providers.StandingLine, o
 	}
 	line = providers.StandingLine{
 		Phone: phone, Status: statuses[code],
-		ProviderReference: providers.Cut(string(l.Provider), maxReference),
+		ProviderReference: oneID(l.Provider, l.Correlation),
 		Message:           providers.Clean(string(l.Message), secret),
 	}
 	if line.Status == 0 {
-		line.Code = providers.Cut(providers.Clean(code, secret), maxCode)
+		line.Code = airtime.Line(providers.Clean(code, secret), maxCode)
 	}
 	return line, true
 }

@@ -75,6 +75,14 @@ func runBadAnswer(t *testing.T, s Suite) {
 		})
 		w.requireVerdict(t, airtime.Unknown, w.send(t))
 	})
+	t.Run("an accepting answer behind a byte-order mark", func(t *testing.T) {
+		w := newWorld(t, s, false)
+		w.set(func(rw http.ResponseWriter, _ *http.Request, body []byte) {
+			status, answer := s.Accept(body)
+			reply(rw, status, "application/json", append([]byte("\ufeff"), answer...))
+		})
+		w.requireVerdict(t, airtime.Accepted, w.send(t))
+	})
 	t.Run("asked to wait", func(t *testing.T) {
 		w := newWorld(t, s, false)
 		w.set(func(rw http.ResponseWriter, _ *http.Request, _ []byte) {
@@ -193,8 +201,8 @@ func (w *world) quoteOther(status int) {
 	w.other.Store(&other)
 }
 
-// runQuery checks that no answer without meaning settles a question: it must be an error. Only
-// where the provider is asked by our own reference may a 404 mean that it does not know the batch.
+// runQuery checks that no answer without meaning settles a question: it must be an error, and never
+// the word that the provider does not know a batch.
 func runQuery(t *testing.T, s Suite) {
 	w := newWorld(t, s, false)
 	if _, ok := w.provider.(providers.Querier); !ok {
@@ -238,8 +246,7 @@ func (w *world) requireNothingLearnt(t *testing.T, status int, body string) {
 	require.Empty(t, standing.Lines)
 	if err == nil {
 		require.False(t, w.suite.AskedByRecipient, "HTTP %d %q says nothing", status, body)
-		require.True(t, status == http.StatusNotFound || standing.Known,
-			"HTTP %d %q says that the batch is not known", status, body)
+		require.True(t, standing.Known, "HTTP %d %q says that the batch is not known", status, body)
 		return
 	}
 	var nothing *providers.QueryError

@@ -54,6 +54,10 @@ var mediaTypes = []string{
 func runReading(t *testing.T, s Suite, r reading) {
 	_, err := r.read("application/json", []byte(r.sample))
 	require.NoError(t, err, "the sample is a good one")
+	for _, kind := range []string{"application/json", "text/plain", ""} {
+		_, err = r.read(kind, []byte("\ufeff"+r.sample))
+		require.NoError(t, err, "a byte-order mark says nothing")
+	}
 	w := &world{suite: s}
 	try := func(body []byte) {
 		for _, kind := range mediaTypes {

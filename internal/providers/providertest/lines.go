@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"regexp"
 	"slices"
 	"testing"
 
@@ -62,6 +63,23 @@ func runLines(t *testing.T, s Suite) {
 		all := s.Batch.Recipients
 		w.requireAccepts(t, slices.Concat(all, all, all), all, ids)
 		w.requireAccepts(t, slices.Repeat(all[1:2], 3), all[1:2], ids)
+	})
+	t.Run("ids that cannot be shown", func(t *testing.T) {
+		for _, escape := range []string{`\u0007`, `\u0085`, `\u009b2J`, `\u200f`, `\u202e`, `\u2028`} {
+			w.set(func(rw http.ResponseWriter, _ *http.Request, _ []byte) {
+				status, answer := s.Lines(s.Batch.Recipients)
+				for _, id := range ids {
+					given := regexp.MustCompile(`"?\b` + regexp.QuoteMeta(id) + `\b"?`)
+					answer = given.ReplaceAll(answer, []byte(`"AB`+escape+`CD"`))
+				}
+				reply(rw, status, "application/json", answer)
+			})
+			answer := w.send(t)
+			w.requireVerdict(t, airtime.Unknown, answer, escape)
+			for _, line := range answer.Lines {
+				require.True(t, airtime.Printable(line.ProviderReference+line.Message), escape)
+			}
+		}
 	})
 	t.Run("strangers", func(t *testing.T) {
 		var others []airtime.Recipient

@@ -133,8 +133,42 @@ func refusedWhole(
 // claimsEffect reports whether a text speaks of airtime that is on its way, whatever came with it:
 // "queued for disbursal", "Total:1 Success:1 Failed:0".
 func claimsEffect(message string) bool {
-	message = strings.ReplaceAll(strings.ToLower(message), "unsuccess", "")
-	return strings.Contains(message, "queued") || strings.Contains(message, "success")
+	claims, _ := speaksOfEffect(message)
+	return claims
+}
+
+// deniesEffect reports whether a text says that none is: "could not be queued", "Request not
+// successful". A text that says both denies nothing.
+func deniesEffect(message string) bool {
+	claims, denies := speaksOfEffect(message)
+	return denies && !claims
+}
+
+// denials are the words that turn what follows them in their clause into its opposite.
+var denials = map[string]bool{
+	"not": true, "no": true, "never": true, "cannot": true, "without": true, "unable": true,
+	"failed": true, "couldn't": true, "can't": true, "wasn't": true, "isn't": true, "won't": true,
+}
+
+// speaksOfEffect reports whether a text claims and whether it denies that airtime is on its way.
+func speaksOfEffect(message string) (claims, denies bool) {
+	clause := func(r rune) bool { return strings.ContainsRune(".,;:!?()", r) }
+	for part := range strings.FieldsFuncSeq(strings.ToLower(message), clause) {
+		denied := false
+		for word := range strings.FieldsSeq(part) {
+			denied = denied || denials[word]
+			switch {
+			case strings.HasPrefix(word, "unsuccess"):
+				denies = true
+			case !strings.Contains(word, "queued") && !strings.Contains(word, "success"):
+			case denied:
+				denies = true
+			default:
+				claims = true
+			}
+		}
+	}
+	return claims, denies
 }
 
 // plainText returns a body that is text for people, or nothing when it is a page, JSON or bytes.
@@ -173,6 +207,14 @@ func readLines(body sendAnswer, r providers.Response, secrets []string) provider
 }
 
 // read turns a line into a fact; ok is false when it names no phone number.
+//
+//	code                             request_id   message             verdict
+//	201                              an id        any                 accepted
+//	another than 201                 none         denies an effect    refused
+//	another, and not ambiguous       none         claims no effect    refused
+//	anything else                                                     unknown
+//
+// What is refused for our account's sake is unsent.
 func (l resultLine) read(secrets []string) (line providers.Line, ok bool) {
 	phone, ok := providers.ReadPhone(string(l.Recipient))
 	if !ok {
@@ -187,7 +229,7 @@ func (l resultLine) read(secrets []string) (line providers.Line, ok bool) {
 	switch {
 	case code == codeQueued && id != "":
 		line.Verdict = airtime.Accepted
-	case id != "" || !clear || ambiguous(code) || claimsEffect(string(l.Message)):
+	case id != "" || !clear || !l.refuses(code):
 		line.Verdict, line.Reason = airtime.Unknown, airtime.ReasonUnreadable
 	default:
 		line.Verdict, line.Reason = airtime.Refused, reasonOf(line.Message, airtime.ReasonRefused)
@@ -198,15 +240,31 @@ func (l resultLine) read(secrets []string) (line providers.Line, ok bool) {
 	return line, true
 }
 
+// refuses reports whether a line without an id says that nobody was taken.
+func (l resultLine) refuses(code string) bool {
+	switch message := string(l.Message); {
+	case code == codeQueued || !isCode(code) || mayBeRepetition(code):
+		return false
+	case deniesEffect(message):
+		return true
+	default:
+		return !ambiguous(code) && !claimsEffect(message)
+	}
+}
+
+// isCode reports whether a code is a number, as all of QuickSMS's are.
+func isCode(code string) bool { return code != "" && strings.Trim(code, "0123456789") == "" }
+
+// mayBeRepetition reports whether a code may speak of an earlier request with the same content.
+func mayBeRepetition(code string) bool {
+	return code == "408" || code == "409" || code == "425"
+}
+
 // ambiguous reports whether a code leaves open that the recipient was taken. The codes of failures
 // are not published: those of the 2xx kind may be another word for taken, those of 5xx and 4090
 // (the platform's internal error) may come in the middle of the work, and no code says nothing.
 func ambiguous(code string) bool {
-	if code == "" || strings.Trim(code, "0123456789") != "" {
-		return true
-	}
-	switch code {
-	case "408", "409", "425", "4090":
+	if !isCode(code) || mayBeRepetition(code) || code == "4090" {
 		return true
 	}
 	return len(code) == 3 && (code[0] == '2' || code[0] == '5')

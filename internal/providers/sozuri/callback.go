@@ -51,7 +51,7 @@ func (s *Sozuri) ReadCallback(mediaType string, body []byte) (providers.Callback
 	callback.Message = providers.Clean(f.Get("description"), secrets...)
 	callback.Status = statuses[word]
 	if callback.Status == 0 {
-		callback.Code = providers.Cut(providers.Clean(f.Get("status"), secrets...), maxCode)
+		callback.Code = airtime.Line(providers.Clean(f.Get("status"), secrets...), maxCode)
 	}
 	return callback, nil
 }
@@ -59,9 +59,8 @@ func (s *Sozuri) ReadCallback(mediaType string, body []byte) (providers.Callback
 // whom reads which recipient a callback is about. The amount may differ from the one that was asked
 // for under the same id; what that means is not decided here.
 func whom(f providers.Fields) (callback providers.Callback, err error) {
-	callback.ProviderReference = f.Get("requestId")
-	if len(callback.ProviderReference) > providers.MaxID {
-		return callback, fmt.Errorf("requestId: longer than %d bytes", providers.MaxID)
+	if callback.ProviderReference, err = f.ID("requestId"); err != nil {
+		return callback, err
 	}
 	number, amount := f.Get("number"), f.Get("amount")
 	if number != "" {
