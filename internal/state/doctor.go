@@ -216,6 +216,7 @@ func (s *Store) Everybody() [][]any {
 		{"sadd", key, "x"},
 		{"srem", key, "x"},
 		{"scard", key},
+		{"sismember", key, "x"},
 		{"smembers", key},
 		{"zadd", key, 1, "x"},
 		{"zrem", key, "x"},

@@ -54,3 +54,6 @@ func (s *Store) Key(kind, name string) string {
 	}
 	return s.keys.named(kind, name)
 }
+
+// ScriptTexts are the texts of the scripts, by verb.
+func ScriptTexts(o Options) map[string]string { return scriptTexts(o) }

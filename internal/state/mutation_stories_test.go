@@ -171,7 +171,7 @@ var storyMutations = map[string]storyMutation{
 		keptUntilRecord,
 	},
 	"a kept one that was applied stays": {
-		mutation{"callback", "drop()\nflush()", "flush()"}, keptUntilRecord,
+		mutation{"callback", "drop()\nreturn", "return"}, keptUntilRecord,
 	},
 	"a kept one is lost": {
 		mutation{"callback", "    if kept then\n", "    drop()\n    if false then\n"}, keptUntilDoubt,
@@ -331,8 +331,8 @@ var mendMutations = map[string]storyMutation{
 	"another number is not flagged": {
 		mutation{"callback", "keep(stranger and 2 or 0)", "keep(0)"}, otherNumber,
 	},
-	"the new one is given up": {
-		mutation{"callback", "if victim ~= name then", "if true then"}, keptFull,
+	"nobody is given up": {
+		mutation{"callback", "make_room()\n    redis", "redis"}, keptFull,
 	},
 	"what cannot be asked about is given up": {
 		mutation{"callback", "if traits(victim:match('^%S+')).asks then return", "if true then return"},
@@ -343,7 +343,7 @@ var mendMutations = map[string]storyMutation{
 		strandedByRecipients,
 	},
 	"who has left is read again": {
-		mutation{"stranded", "redis.call('LTRIM', key('pending', provider), stale, -1)", ""},
+		mutation{"stranded", "redis.call('LPOP', key('pending', provider)) end", "end"},
 		strandedHead,
 	},
 	"the next part begins too late": {
@@ -354,7 +354,7 @@ var mendMutations = map[string]storyMutation{
 		strandedBetween,
 	},
 	"a part in between loses the head": {
-		mutation{"stranded", "if from == 0 and stale > 0 then", "if stale > 0 then"}, strandedBetween,
+		mutation{"stranded", "from == 0 and stale or 0 do", "stale do"}, strandedBetween,
 	},
 	"who was refused goes back": {
 		mutation{"record", "and first and not was_at(d, from, v.next) then", "and first then"},

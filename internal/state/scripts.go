@@ -33,7 +33,8 @@ func newScripts(o Options) scripts {
 	return built
 }
 
-// scriptTexts puts the tables that Go owns and the shared Lua in front of every verb.
+// scriptTexts puts the tables that Go owns and the shared Lua in front of every verb, and what
+// writes behind it: a verb decides and plans, and wherever it returns, the end is the same.
 func scriptTexts(o Options) map[string]string {
 	preamble := luaTables(o)
 	for _, name := range luaNames("lua/shared") {
@@ -41,7 +42,8 @@ func scriptTexts(o Options) map[string]string {
 	}
 	texts := map[string]string{}
 	for _, name := range luaNames("lua") {
-		texts[strings.TrimSuffix(path.Base(name), ".lua")] = preamble + mustRead(name)
+		texts[strings.TrimSuffix(path.Base(name), ".lua")] = preamble +
+			"local function verb()\n" + mustRead(name) + "end\n" + mustRead("lua/end/flush.lua")
 	}
 	return texts
 }

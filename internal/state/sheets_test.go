@@ -320,7 +320,7 @@ var sheetMutations = map[string]storyMutation{
 		mutation{"accept", "or group.taken[new.ref]", ""}, sheetWithAReferenceTwice,
 	},
 	"who was popped is lost": {
-		mutation{"claim", "for i = at + 1, #popped do", "for i = at + 2, #popped do"},
+		mutation{"", "p.at + 1, p.popped + 1", "p.at + 1, p.popped + 2"},
 		sheetInParts,
 	},
 	"who was popped goes to the end": {
@@ -364,8 +364,8 @@ var sheetMutations = map[string]storyMutation{
 	},
 	"only the first one's digest is kept": {
 		mutation{
-			"forget", "redis.call('SET', key('digest', ref), find",
-			"redis.call('SET', key('digest', d.refs:match('^%S+')), find",
+			"forget", "redis.call('SET', key('digest', ref), found",
+			"redis.call('SET', key('digest', d.refs:match('^%S+')), found",
 		},
 		sheetRetired,
 	},

@@ -147,5 +147,4 @@ while at <= #ARGV do
 end
 redis.call('HSET', KEYS[1], 'page', page, 'page_sheets', on_page, 'page_recipients', load)
 
-flush()
 return {words, rings(touched, tonumber(ARGV[1]))}

@@ -27,10 +27,12 @@ local window = traits(b.provider).resend
 local late = attempt > 1 and window > 0 and now + timeout > b.sent + window
 whole = whole and not late
 for _, slice in ipairs(slices_of(b)) do
-  for _, run in ipairs(runs(sheet(slice[1]), slice[2], slice[3])) do
+  local d = sheet(slice[1])
+  whole = whole and d -- Redis may have lost it.
+  for _, run in ipairs(runs(d, slice[2], slice[3])) do
     whole = whole and run[3] == expected and run[4] == b.id
     for pos = run[1], whole and attempt > 1 and run[2] or 0 do
-      whole = whole and not withheld(sheet(slice[1]), pos)
+      whole = whole and not withheld(d, pos)
     end
   end
 end
@@ -42,7 +44,6 @@ if not whole then
     redis.call('ZREM', key('slots', b.provider), b.id)
     schedule(b, 1000)
   end
-  flush()
   return {'refused', late and 'late' or 'known'}
 end
 
@@ -62,5 +63,4 @@ if timeout + guard > tonumber(redis.call('HGET', KEYS[1], 'longest') or 0) then
   redis.call('HSET', KEYS[1], 'longest', timeout + guard)
 end
 schedule(b, 0)
-flush()
 return {'go', timeout}

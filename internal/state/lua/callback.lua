@@ -77,15 +77,13 @@ local function give_up(victim)
   redis.call('HINCRBY', KEYS[1], 'callbacks_dropped', 1)
 end
 
--- make_room gives up what was tried most; what can be asked about first, and never the new one.
+-- make_room gives up what was tried most, and what can be asked about first, for a new one.
 local function make_room()
-  if redis.call('HLEN', key('kept')) <= tonumber(ARGV[13]) then return end
+  if redis.call('HLEN', key('kept')) + (kept and 0 or 1) <= tonumber(ARGV[13]) then return end
   local other
   for _, victim in ipairs(redis.call('ZREVRANGE', key('keptdue'), 0, 99)) do
-    if victim ~= name then
-      other = other or victim
-      if traits(victim:match('^%S+')).asks then return give_up(victim) end
-    end
+    other = other or victim
+    if traits(victim:match('^%S+')).asks then return give_up(victim) end
   end
   if other then give_up(other) end
 end
@@ -105,10 +103,10 @@ local function keep(strange)
   end
   if ARGV[10] ~= '1' then return {'full', '', 0, 0} end
   if not kept_code or STATUS[kept_code].rank <= STATUS[code].rank then
+    make_room()
     redis.call('HSET', key('kept'), name, string.format('%.0f', told) .. '\t'
       .. table.concat({provider, id, phone, ARGV[4], ARGV[5], code, ARGV[7], ARGV[8]}, '\t'))
     redis.call('ZADD', key('keptdue'), now + (ARGV[9] == '1' and tonumber(ARGV[12]) or 0), name)
-    make_room()
   end
   return {'kept', '', strange, 0}
 end
@@ -125,5 +123,4 @@ local strange = minor and d.amount[pos] ~= minor and 1 or 0
 local moved, over = see(d, pos, b, code, ARGV[7], id, ARGV[8])
 if b.reopened and traits(provider).asks then schedule(b, first_query(b)) end
 drop()
-flush()
 return {moved == 1 and 'applied' or 'unchanged', b.id, strange, over}

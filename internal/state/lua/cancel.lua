@@ -32,5 +32,4 @@ for i = 3, #ARGV do
   local d = sheet(ARGV[i])
   if d then withdraw(d, 1, d.n) end
 end
-flush()
 return {withdrawn, late}

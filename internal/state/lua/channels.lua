@@ -15,7 +15,7 @@ local function waiting_since(queue)
     local id, from, to, place = entry:match('^(%S+) (%d+) (%d+) (%S+)$')
     local d = sheet(id)
     if d then since = d.at end
-    for _, run in ipairs(d and runs(d, tonumber(from), tonumber(to)) or {}) do
+    for _, run in ipairs(runs(d, tonumber(from), tonumber(to))) do
       if run[3] == 'q' and run[4] == place then return d.at end
     end
   end

@@ -12,7 +12,6 @@ local slots, patience = tonumber(ARGV[4]), tonumber(ARGV[5])
 local out = key('slots', provider)
 
 local function idle(why, wait)
-  flush()
   return {'idle', why, math.max(0, wait), ring(provider, slots)}
 end
 
@@ -22,7 +21,6 @@ local function hand_out(b)
   b.state, b.holder = 'claimed', token
   charge(provider, tokens)
   redis.call('ZADD', out, now + patience, b.id)
-  flush()
   return {'batch', ring(provider, slots), describe(b)}
 end
 
@@ -124,25 +122,17 @@ local function look(d, from, to, place)
   end
 end
 
--- Entries are taken off the queue one by one, or as many at once as the last one was small.
-local popped, at, size, looked = {}, 0, most, 0
+local looked = 0
 while count < most and looked < 2 * most + 100 do
-  at = at + 1
-  if at > #popped then
-    local wanted = math.max(1, math.floor((most - count) / size))
-    popped, at = redis.call('LPOP', key('pending', provider), wanted) or {}, 1
-    if #popped == 0 then break end
-  end
+  local entry = redis.call('LPOP', key('pending', provider))
+  if not entry then break end
   looked = looked + 1
-  local id, from, to, place = popped[at]:match('^(%S+) (%d+) (%d+) (%S+)$')
-  from, to = tonumber(from), tonumber(to)
-  size = to - from + 1
+  local id, from, to, place = entry:match('^(%S+) (%d+) (%d+) (%S+)$')
   local d = sheet(id)
-  for _, run in ipairs(d and runs(d, from, to) or {}) do
+  for _, run in ipairs(runs(d, tonumber(from), tonumber(to))) do
     if run[3] == 'q' and run[4] == place then look(d, run[1], run[2], place) end
   end
 end
-for i = at + 1, #popped do back[#back + 1] = popped[i] end
 for i = #back, 1, -1 do redis.call('LPUSH', key('pending', provider), back[i]) end
 if count == 0 then return idle('empty', 0) end
 

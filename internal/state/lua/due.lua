@@ -14,7 +14,6 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('due'), '-inf', now, 'LIMIT'
     list[#list + 1] = id
     list[#list + 1] = b.provider
     list[#list + 1] = b.polls
-    redis.call('HSET', key('batch', id), 'polls', b.polls)
   else
     redis.call('ZREM', key('due'), id)
   end

@@ -24,7 +24,8 @@ local function forget(d)
     enter(held, field .. STATUS[run[3]].name, -n, -sum)
   end
   for ref in d.refs:gmatch('(%S+) %d+') do
-    redis.call('SET', key('digest', ref), find_disbursal(ref).digest, 'PX', ARGV[3])
+    local found = find_disbursal(ref)
+    if found then redis.call('SET', key('digest', ref), found.digest, 'PX', ARGV[3]) end
     redis.call('DEL', key('disbursal', ref))
     forgotten = forgotten + 1
   end
@@ -47,11 +48,11 @@ for _, id in ipairs(redis.call('LRANGE', key('page', page), 0, -1)) do
   end
 end
 
-flush()
 if forgotten > 0 then
   redis.call('DEL', key('page', page))
   for _, id in ipairs(left) do redis.call('RPUSH', key('page', page), id) end
 end
+flush_entries() -- Before the book goes.
 if #left == 0 and tonumber(redis.call('HGET', KEYS[1], 'page')) ~= tonumber(page) then
   redis.call('DEL', key('pagebook', page))
   redis.call('ZREM', key('pages'), page)

@@ -17,5 +17,4 @@ if due > 0 and due <= at then return 1 end
 if b.state == 'done' and b.later == 0 then b.later = due > 0 and due or -1 end
 b.hinted = at
 schedule(b, math.max(1, at - now))
-flush()
 return 1

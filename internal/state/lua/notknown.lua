@@ -28,7 +28,6 @@ local function ask(delay)
   end
   -- What is ready or on the wire is asked about when its next attempt has ended.
   if asked and (b.state == 'doubt' or b.state == 'open') then schedule(b, delay) end
-  flush()
   return {'ask', 0, delay}
 end
 
@@ -38,7 +37,6 @@ if b.state == 'done' or b.state == 'returned' then
   if asked and b.answered ~= b.polls then
     b.answered = b.polls
     schedule(b, b.state == 'done' and late_look(b) or 0)
-    flush()
   end
   return {'ask', 0, 0}
 end
@@ -59,7 +57,7 @@ local function doubtful_slices(skip, limit)
   local list, n = {}, 0
   for _, slice in ipairs(slices_of(b)) do
     local d = sheet(slice[1])
-    for _, run in ipairs(d and runs(d, slice[2], slice[3]) or {}) do
+    for _, run in ipairs(runs(d, slice[2], slice[3])) do
       if run[3] == 'd' and run[4] == b.id then
         local from = run[1] + math.min(skip, run[2] - run[1] + 1)
         skip = skip - (from - run[1])
@@ -87,7 +85,7 @@ end
 local function withhold()
   for _, slice in ipairs(slices_of(b)) do
     local d = sheet(slice[1])
-    for _, run in ipairs(d and runs(d, slice[2], slice[3]) or {}) do
+    for _, run in ipairs(runs(d, slice[2], slice[3])) do
       for pos = run[1], run[3] == 'd' and run[4] == b.id and run[2] or 0 do
         if withheld(d, pos) then give_back(d, pos, pos) end
       end
@@ -109,12 +107,12 @@ end
 
 -- account_fault gives every suspect back and pauses: a provider that refuses whatever it is sent
 -- has nothing against the recipients.
-local function account_fault()
-  for _, id in ipairs(redis.call('ZRANGE', key('suspects', provider), 0, -1)) do
+local function account_fault(suspects)
+  for _, id in ipairs(suspects) do
     local s = batch(id)
     for _, slice in ipairs(s and slices_of(s) or {}) do
       local d = sheet(slice[1])
-      for _, run in ipairs(d and runs(d, slice[2], slice[3]) or {}) do
+      for _, run in ipairs(runs(d, slice[2], slice[3])) do
         if run[3] == 'd' and run[4] == id then give_back(d, run[1], run[2]) end
       end
     end
@@ -134,10 +132,12 @@ elseif b.refused == 1 and b.doubtful > 1 then
   decision = 'halved'
 elseif b.refused == 1 then
   schedule(b, 0)
+  local suspects = redis.call('ZRANGE', key('suspects', provider), 0, -1)
   redis.call('ZADD', key('suspects', provider), now, b.id)
+  suspects[#suspects + 1] = b.id
   decision = 'suspect'
   if redis.call('ZCARD', key('suspects', provider)) >= 3 then
-    account_fault()
+    account_fault(suspects)
     decision = 'account_fault'
   end
 elseif ARGV[6] == '1' and repeatable(b) then
@@ -146,5 +146,4 @@ elseif ARGV[6] == '1' and repeatable(b) then
 else
   return ask(tonumber(ARGV[3]))
 end
-flush()
 return {decision, ring(provider, slots), 0}

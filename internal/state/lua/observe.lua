@@ -96,5 +96,4 @@ if poll > 0 and poll == b.polls and poll ~= b.answered and b.state ~= 'sending' 
 elseif b.reopened then
   schedule(b, tonumber(ARGV[3]))
 end
-flush()
 return {moved, settled, b.open, over, delay}

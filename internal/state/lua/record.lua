@@ -219,6 +219,5 @@ if counts.doubt > 0 and whole.reason ~= 'duplicate' then
 elseif judged > 0 then
   climb(provider, judged)
 end
-flush()
 return {stale and 'stale' or 'recorded', counts.accepted, counts.rejected, counts.returned,
   counts.doubt, rings(touched, tonumber(ARGV[13]))}

@@ -11,5 +11,4 @@ local b = batch(ARGV[1])
 if not b or b.state ~= 'claimed' or b.holder ~= ARGV[2] then return 0 end
 if ARGV[3] ~= '' then pause(b.provider, ARGV[3], tonumber(ARGV[4])) end
 lay_down(b)
-flush()
 return 1

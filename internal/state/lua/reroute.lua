@@ -34,7 +34,7 @@ while ARGV[first] do
     first, to = first + 3, to + 1
   end
   local d = sheet(id)
-  for _, run in ipairs(d and runs(d, from, to) or {}) do
+  for _, run in ipairs(runs(d, from, to)) do
     if run[3] == 'q' and run[5] == provider and not is_batch(run[4]) then
       moved = moved + onward(d, run[1], run[2], next)
       touched[next] = true
@@ -42,5 +42,4 @@ while ARGV[first] do
   end
   first = first + 3
 end
-flush()
 return {moved, rings(touched, tonumber(ARGV[2]))}

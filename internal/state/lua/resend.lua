@@ -21,5 +21,4 @@ if now < free then
   return {0, free - now, 0}
 end
 make_ready(b)
-flush()
 return {1, 0, ring(b.provider, tonumber(ARGV[4]))}

@@ -81,5 +81,4 @@ for i = 6, #ARGV, 6 do
   count = count + 1
 end
 redis.call('SET', key('decision', ARGV[5]), count, 'PX', 3600000)
-flush()
 return {'resolved', count}

@@ -17,7 +17,7 @@ local list, listed, stale, at = {}, 0, 0, 0
 local function look(entry)
   local id, first, last, place = entry:match('^(%S+) (%d+) (%d+) (%S+)$')
   local d, live = sheet(id), false
-  for _, run in ipairs(d and runs(d, tonumber(first), tonumber(last)) or {}) do
+  for _, run in ipairs(runs(d, tonumber(first), tonumber(last))) do
     if run[3] == 'q' and run[4] == place then
       live = true
       if d.given == '' then
@@ -35,6 +35,6 @@ while at < #entries and listed < most do
   if not live and stale == at - 1 then stale = at end
 end
 -- Entries at the head that stand for nobody any more need not be looked at again.
-if from == 0 and stale > 0 then redis.call('LTRIM', key('pending', provider), stale, -1) end
+for _ = 1, from == 0 and stale or 0 do redis.call('LPOP', key('pending', provider)) end
 if at < most and at == #entries then return {-1, list} end
 return {from + at - (from == 0 and stale or 0), list}

@@ -32,5 +32,4 @@ end
 
 clear_suspects(provider, now - tonumber(ARGV[3]))
 
-flush()
 return {returned, doubted, ring(provider, slots)}

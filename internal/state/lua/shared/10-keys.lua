@@ -40,11 +40,9 @@ local NAMES, NO_TRAITS = {}, {code = '?', resend = 0, patience = 0, rate = 0, bu
 for name, t in pairs(PROVIDERS) do NAMES[t.code] = name end
 local function traits(provider) return PROVIDERS[provider] or NO_TRAITS end
 
--- unlock is the first write of the verbs that must run on a full Redis: a script that has written
--- is not refused for memory, and a ZREM is never refused.
-local function unlock()
-  redis.call('ZREM', key('slots', '-'), '-')
-end
+-- unlock is called by the verbs that must run on a full Redis: see lua/end/flush.lua.
+local runs_when_full = false
+local function unlock() runs_when_full = true end
 
 -- Time and money as results spell them ----------------------------------------------------------
 

@@ -164,9 +164,11 @@ local function run_of(from, to, cell)
   return {from, to, cell:sub(1, 1), cell:sub(3), NAMES[cell:sub(2, 2)]}
 end
 
--- runs lists the stretches of equal rows: {from, to, status, place, provider}. Whole batches move
--- together, so that mostly there is one, found by one comparison.
+-- runs lists the stretches of equal rows: {from, to, status, place, provider}; of a sheet that is
+-- not there, none. Whole batches move together, so that mostly there is one, found by one
+-- comparison.
 local function runs(d, from, to)
+  if not d then return {} end
   if from == to then return {run_of(from, to, cell_of(d, from))} end
   local list = {}
   if not d.cells then

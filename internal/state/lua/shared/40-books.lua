@@ -37,11 +37,22 @@ local function enter(books, field, count, sum)
   end
 end
 
+-- flush_entries changes the books. A book is read and written at once: that is one command for all
+-- of its figures.
 local function flush_entries()
   for book, fields in pairs(entries) do
+    local names, steps = {}, {}
     for field, entry in pairs(fields) do
-      if entry[1] ~= 0 then redis.call('HINCRBY', book, field, entry[1]) end
-      if entry[2] ~= 0 then redis.call('HINCRBY', book, field .. ' minor', entry[2]) end
+      if entry[1] ~= 0 then
+        names[#names + 1], steps[#steps + 1] = field, entry[1]
+      end
+      if entry[2] ~= 0 then
+        names[#names + 1], steps[#steps + 1] = field .. ' minor', entry[2]
+      end
+    end
+    local figures = #names > 0 and redis.call('HMGET', book, unpack(names)) or {}
+    for i, figure in ipairs(figures) do
+      redis.call('HSET', book, names[i], string.format('%.0f', (figure or 0) + steps[i]))
     end
   end
   entries = {}

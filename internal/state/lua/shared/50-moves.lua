@@ -244,7 +244,7 @@ local function dissolve(b)
   b.state = 'returned'
   for _, slice in ipairs(slices_of(b)) do
     local d = sheet(slice[1])
-    for _, run in ipairs(d and runs(d, slice[2], slice[3]) or {}) do
+    for _, run in ipairs(runs(d, slice[2], slice[3])) do
       if run[3] == 'q' and run[4] == b.id then give_back(d, run[1], run[2]) end
     end
   end

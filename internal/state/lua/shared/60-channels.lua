@@ -8,8 +8,7 @@
 local frozen_until
 local function frozen_for()
   if not frozen_until then
-    local info = redis.pcall('INFO', 'server')
-    local run = type(info) == 'string' and info:match('run_id:(%w+)')
+    local run = redis.info('server'):match('run_id:(%w+)')
     local v = redis.call('HMGET', KEYS[1], 'run_id', 'frozen_until', 'longest')
     frozen_until = tonumber(v[2] or 0)
     if run and run ~= v[1] then
@@ -156,7 +155,7 @@ local function clear_suspects(provider, edge)
     local b = batch(id)
     for _, slice in ipairs(b and slices_of(b) or {}) do
       local d = sheet(slice[1])
-      for pos = slice[2], slice[3] do
+      for pos = slice[2], d and slice[3] or 0 do
         local status, place = row(d, pos)
         if place == id and status == 'd' then
           settle(d, pos, 'x', id, 'refused', '', '')

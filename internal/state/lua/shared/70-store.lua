@@ -51,7 +51,20 @@ local function keep_time(b)
   end
 end
 
+local function text_of(b, name)
+  if BATCH_FIELDS[name] == '0' then return string.format('%.0f', b[name]) end
+  return b[name]
+end
+
+local function changed(b)
+  for name, default in pairs(BATCH_FIELDS) do
+    if text_of(b, name) ~= (b.saved[name] or default) then return true end
+  end
+  return false
+end
+
 local function flush_batch(b)
+  if not changed(b) then return end
   conclude(b)
   keep_time(b)
   if b.doubtful > 0 then
@@ -63,8 +76,7 @@ local function flush_batch(b)
   if b.state == 'returned' and b.saved.state ~= 'returned' then schedule(b, 0) end
   local fields = {}
   for name, default in pairs(BATCH_FIELDS) do
-    local value = b[name]
-    if default == '0' then value = string.format('%.0f', value) end
+    local value = text_of(b, name)
     if value ~= (b.saved[name] or default) then
       fields[#fields + 1] = name
       fields[#fields + 1] = value
@@ -96,18 +108,6 @@ local function flush_sheet(d)
   if d.recalled then set('history', table.concat(d.history)) end
   if d.told then set('evidence', table.concat(d.evidence, '\n')) end
   if #fields > 0 then redis.call('HSET', key('sheet', d.id), unpack(fields)) end
-end
-
--- flush writes everything that changed. Every verb that changes something ends with it.
-local function flush()
-  for _, d in pairs(sheets) do
-    if d then flush_sheet(d) end
-  end
-  for _, b in pairs(batches) do
-    if b then flush_batch(b) end
-  end
-  if places then redis.call('HSET', KEYS[1], 'places', places) end
-  flush_moves()
 end
 
 -- ids_of lists the provider's ids of a slice, one per line, where it is asked by them.

@@ -1,0 +1,132 @@
+package state_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/airtime"
+	"tuma/internal/state"
+)
+
+// lostSheets are ways on for a batch some of whose recipients Redis has lost: "a", not "b".
+var lostSheets = map[string]func(g *stage, b *state.Batch, holder string){
+	"claimed, swept": func(g *stage, _ *state.Batch, _ string) {
+		g.loses("a")
+		g.c.pass(time.Minute)
+		require.Equal(g.t, 1, g.sweep(talking).Returned)
+	},
+	"claimed, begun": func(g *stage, b *state.Batch, holder string) {
+		g.loses("a")
+		g.refused(b, holder, "known")
+	},
+	"claimed, released": func(g *stage, b *state.Batch, holder string) {
+		g.loses("a")
+		require.NoError(g.t, g.s.Release(background, b, holder, "", 0))
+	},
+	"sent, swept, answered late": func(g *stage, b *state.Batch, holder string) {
+		g.sent(b, holder)
+		g.c.pass(time.Minute)
+		require.Equal(g.t, 1, g.sweep(talking).InDoubt)
+		g.record(b, airtime.Unknown, airtime.ReasonTimeout)
+	},
+	"sent, taken, observed": func(g *stage, b *state.Batch, holder string) {
+		g.sent(b, holder)
+		g.each(b, state.Verdict{Verdict: airtime.Accepted, ProviderReference: "x"},
+			state.Verdict{Verdict: airtime.Accepted, ProviderReference: "y"})
+		g.observe(b, airtime.Processing)
+		_, err := g.s.Observe(background, b.ID, facts(b, airtime.Successful), true, rhythm(0))
+		require.NoError(g.t, err)
+		g.stands("b", talking, airtime.Successful)
+		_, err = g.s.Apply(background, said("x", airtime.Failed))
+		require.NoError(g.t, err)
+	},
+	"sent, refused": func(g *stage, b *state.Batch, holder string) {
+		g.sent(b, holder)
+		g.record(b, airtime.Refused, airtime.ReasonRefused)
+		g.stands("b", talking, airtime.Rejected)
+	},
+	"sent, not sent": func(g *stage, b *state.Batch, holder string) {
+		g.sent(b, holder)
+		g.record(b, airtime.Unsent, airtime.ReasonRefused)
+		g.stands("b", talking, airtime.Queued)
+	},
+	"in doubt, asked about": func(g *stage, b *state.Batch, holder string) {
+		g.sent(b, holder)
+		g.record(b, airtime.Unknown, airtime.ReasonTimeout)
+		_, err := g.s.Hint(background, b.ID)
+		require.NoError(g.t, err)
+		g.c.pass(2 * time.Minute)
+		polls, err := g.s.Due(background, 10, time.Minute)
+		require.NoError(g.t, err)
+		require.Len(g.t, polls, 1)
+		_, err = g.s.Resend(background, reload(g.t, g.s, b))
+		require.NoError(g.t, err)
+		deny(g.t, g.s, b.ID, g.c)
+		n, err := g.s.Resolve(background, state.Word{Paid: true},
+			[]state.Resolution{g.row("b").Resolution()})
+		require.NoError(g.t, err)
+		require.Equal(g.t, 1, n)
+	},
+	"refused whole, asked about": func(g *stage, b *state.Batch, holder string) {
+		g.sent(b, holder)
+		g.record(b, airtime.Refused, airtime.ReasonBatchRefused)
+		deny(g.t, g.s, b.ID, g.c)
+	},
+	"in doubt, cancelled": func(g *stage, b *state.Batch, holder string) {
+		g.sent(b, holder)
+		g.record(b, airtime.Unknown, airtime.ReasonTimeout)
+		for _, ref := range []string{"a", "b"} {
+			_, err := g.s.Cancel(background, state.KindDisbursal, ref)
+			require.NoError(g.t, err)
+		}
+	},
+	"claimed, cancelled": func(g *stage, _ *state.Batch, _ string) {
+		g.loses("a")
+		_, err := g.s.Cancel(background, state.KindDisbursal, "b")
+		require.NoError(g.t, err)
+	},
+}
+
+// loses makes Redis forget a sheet, and nothing else.
+func (g *stage) loses(ref string) {
+	require.NoError(g.t, g.s.Client().Del(background, g.s.SheetOf(ref)).Err())
+}
+
+// sent begins a batch before part of it is lost: afterwards BeginSend would refuse it.
+func (g *stage) sent(b *state.Batch, holder string) {
+	_, err := g.s.BeginSend(background, b, holder)
+	require.NoError(g.t, err)
+	g.loses("a")
+}
+
+// TestALostSheetStopsNobody takes away what a Redis could lose, and wants every verb to answer, the
+// slot to be free in the end, and the other recipients to go on.
+func TestALostSheetStopsNobody(t *testing.T) {
+	t.Parallel()
+	for name, told := range lostSheets {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := set(t, nil)
+			g.c.pass(0)
+			g.accept(someone("a", talking))
+			g.accept(through(shifted("b", 1, 1), talking))
+			g.climb(talking)
+			b, holder := g.claim(talking, 1000)
+			require.Len(t, b.Members, 2)
+			told(g, b, holder)
+			g.c.pass(time.Hour)
+			g.sweep(talking)
+			slots, err := g.s.Client().ZCard(background, g.s.Key("slots", talking)).Result()
+			require.NoError(t, err)
+			require.Zero(t, slots)
+			require.NotEqual(t, airtime.Sending, g.row("b").Status)
+		})
+	}
+}
+
+// climb lets a provider have batches of ten.
+func (g *stage) climb(provider string) {
+	require.NoError(g.t, g.s.Client().HSet(background, g.s.Key("channel", provider), "climb", 1).Err())
+}
