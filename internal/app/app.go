@@ -119,7 +119,8 @@ func stateOptions(c *config.Config) state.Options {
 	return state.Options{
 		URL: c.RedisURL.Value(), CurrentURL: c.RedisURL.Value, TLS: c.RedisTLS,
 		Mode: c.RedisMode, Namespace: c.Namespace,
-		AllowVolatile: c.AllowVolatile, MinReplicas: c.MinReplicas, MaxInFlight: c.MaxInFlight,
+		AllowVolatile: c.AllowVolatile, MinReplicas: c.MinReplicas, Unreplicated: c.MinReplicasSet,
+		MaxInFlight:   c.MaxInFlight,
 		SubmitTimeout: c.SubmitTimeout, SettleDelay: c.SettleDelay,
 		// A store takes zero for "the default".
 		Guard:        max(c.SendGuard, time.Millisecond),

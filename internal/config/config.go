@@ -88,8 +88,10 @@ type Config struct {
 	Routing Routing
 	// Rates bound the requests to a provider, by its name; one without an entry has no bound here.
 	Rates map[string]Rate
-	// MinReplicas is how many replicas must hold a BeginSend before anything is sent.
-	MinReplicas int
+	// MinReplicas is how many replicas must hold a BeginSend before anything is sent, and
+	// MinReplicasSet says that the file tells, if only that it is none.
+	MinReplicas    int
+	MinReplicasSet bool
 
 	shown []string // What Describe returns.
 }

@@ -74,6 +74,7 @@ func TestDefaultsAreThoseOfTheInterface(t *testing.T) {
 	require.Equal(t, "https://sozuri.net", c.Sozuri.BaseURL)
 	require.True(t, c.Lipad.ResendSameReference)
 	require.Zero(t, c.MinReplicas)
+	require.False(t, c.MinReplicasSet)
 }
 
 func TestProviders(t *testing.T) {
@@ -312,6 +313,7 @@ callbacks: {trust: [lipad]}
 	}, c.Limits)
 	require.Equal(t, map[string]int{"lipad": 500}, c.BatchMax)
 	require.Equal(t, 1, c.MinReplicas)
+	require.True(t, c.MinReplicasSet)
 	require.False(t, c.Lipad.ResendSameReference)
 	require.Equal(t, []string{"lipad"}, c.TrustCallbacks)
 	require.Contains(t, c.Describe(), "limits.lipad.KES=10 to 10000.50")

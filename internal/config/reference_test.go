@@ -61,7 +61,7 @@ func fileSettings() []fileSetting {
 		}, {
 			"state.min_replicas", "0", "a whole number from 0 to 10",
 			"How many replicas of Redis must hold a sending before the request leaves: see " +
-				"[the last second](lost-second.md).",
+				"[the last second](lost-second.md). With Sentinel or Cluster it must be said.",
 			"state: {min_replicas: 1}",
 		}, {
 			"lipad.resend_same_reference", "true", "true or false",

@@ -303,6 +303,7 @@ func (f *yamlFile) apply(c *Config) {
 		}
 	}
 	if f.replicas != nil {
+		c.MinReplicasSet = true
 		parse := whole(func(c *Config) *int { return &c.MinReplicas }, 0, 10)
 		if err := parse(c, f.replicas.value); err != nil {
 			f.report(*f.replicas, err)

@@ -135,6 +135,10 @@ func (e *exam) replicas(info map[string]string, fsync string) {
 	case connected < e.Redis.MinReplicas:
 		e.fail(fmt.Sprintf("%s connected, and state.min_replicas is %d: nothing is sent",
 			cli.Plural(connected, "replica"), e.Redis.MinReplicas), "start the replicas")
+	case e.Redis.ReplicasUnsaid():
+		e.fail("TUMA_REDIS_MODE is "+e.Redis.Mode+", and state.min_replicas is not set: nothing starts",
+			"set it in TUMA_CONFIG to how many replicas must hold a sending; 0 lets a failover forget "+
+				"one, and it is paid again (docs/beyond-one-redis.md)")
 	case fsync == "everysec" && connected == 0:
 		e.warn("appendfsync everysec without replicas: a crash of the machine may forget the last "+
 			"second", "set appendfsync always, or run replicas and set state.min_replicas; "+

@@ -61,7 +61,7 @@ func TestClusterHandsOver(t *testing.T) {
 func TestClusterNodesAreAskedForTheirOwn(t *testing.T) {
 	t.Parallel()
 	b := newCluster(t)
-	w := newWorld(t, setup{at: b.place(t)})
+	w := newWorld(t, setup{at: b.place(t), config: unreplicated})
 	ops := proctest.FreeAddr(t)
 	other := b.master(pollKey).Client(t)
 	require.NoError(t, other.ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lru").Err())

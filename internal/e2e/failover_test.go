@@ -25,6 +25,9 @@ const (
 	pollKey  = "asynq:{poll}:pending"
 )
 
+// unreplicated lets a failover forget what is on the wire.
+const unreplicated = "state: {min_replicas: 0}\n"
+
 // beyond is a Redis of many servers of which one takes over from another.
 type beyond struct {
 	mode, url string
@@ -124,7 +127,9 @@ func (w *world) killed(b *beyond, key string, jobs []job) {
 // survivesKills runs everything that there is on a Redis whose masters of the given keys are killed
 // one after the other.
 func survivesKills(t *testing.T, b *beyond, keys ...string) {
-	w := newWorld(t, setup{at: b.place(t), batch: 10, faults: `{"send":{"latency":"400ms"}}`})
+	w := newWorld(t, setup{
+		at: b.place(t), batch: 10, config: unreplicated, faults: `{"send":{"latency":"400ms"}}`,
+	})
 	ops := proctest.FreeAddr(t)
 	poller := w.run(proctest.Build(t, cmdPoller), []string{"TUMA_OPS_ADDR=" + ops})
 	for _, p := range []*proctest.Process{
@@ -230,6 +235,7 @@ func (w *world) bookOf(rdb *redis.Client) map[string]int64 {
 func waitsForTheWire(t *testing.T, b *beyond) {
 	w := newWorld(t, setup{
 		at: b.place(t), batch: 10, environment: []string{"TUMA_SUBMIT_TIMEOUT=14s"},
+		config: unreplicated,
 		faults: `{"outcomes":{"successful":1}}`,
 	})
 	sender := w.start(cmdWorker)

@@ -152,8 +152,8 @@ func (w *world) open() *state.Store {
 	if w.store == nil {
 		// The same times as the processes have: whoever meets a restarted Redis first freezes it.
 		store, err := state.Open(w.t.Context(), state.Options{
-			URL: w.at.url, Mode: w.at.mode, SubmitTimeout: submitTimeout, Guard: sendGuard,
-			SettleDelay: settleDelay, ClaimTimeout: claimTimeout,
+			URL: w.at.url, Mode: w.at.mode, Unreplicated: true, SubmitTimeout: submitTimeout,
+			Guard: sendGuard, SettleDelay: settleDelay, ClaimTimeout: claimTimeout,
 			Providers: app.StateProviders(nil),
 		})
 		require.NoError(w.t, err)

@@ -161,3 +161,56 @@ func (c *Cluster) HandOver(t testing.TB, key string) {
 		return c.Master(t, key) == replicas[0]
 	})
 }
+
+// Moving is a slot on its way from one master to another, as a resharding leaves it: some of its
+// keys are here and some there.
+type Moving struct {
+	// From and To are the two masters.
+	From, To *Server
+
+	slot int64
+}
+
+// Move begins to move the slot of a key to another master. No key has moved yet.
+func (c *Cluster) Move(t testing.TB, key string) *Moving {
+	t.Helper()
+	ctx := t.Context()
+	m := &Moving{From: c.Master(t, key)}
+	for _, node := range c.nodes[:masters] {
+		if node.Server != m.From {
+			m.To = node.Server
+		}
+	}
+	from, to := m.From.Client(t), m.To.Client(t)
+	var err error
+	m.slot, err = from.ClusterKeySlot(ctx, key).Result()
+	require.NoError(t, err)
+	source, target := from.ClusterMyID(ctx).Val(), to.ClusterMyID(ctx).Val()
+	require.NoError(t, to.Do(ctx, "cluster", "setslot", m.slot, "importing", source).Err())
+	require.NoError(t, from.Do(ctx, "cluster", "setslot", m.slot, "migrating", target).Err())
+	return m
+}
+
+// Keys moves up to n keys.
+func (m *Moving) Keys(t testing.TB, n int) {
+	t.Helper()
+	from := m.From.Client(t)
+	names, err := from.ClusterGetKeysInSlot(t.Context(), int(m.slot), n).Result()
+	require.NoError(t, err)
+	host, port, err := net.SplitHostPort(m.To.Addr())
+	require.NoError(t, err)
+	for _, name := range names {
+		require.NoError(t, from.Migrate(t.Context(), host, port, name, 0, startLimit).Err())
+	}
+}
+
+// End moves the keys that are left, and gives the slot to its new master.
+func (m *Moving) End(t testing.TB) {
+	t.Helper()
+	m.Keys(t, 1<<20)
+	id := m.To.Client(t).ClusterMyID(t.Context()).Val()
+	for _, server := range []*Server{m.To, m.From} {
+		require.NoError(t,
+			server.Client(t).Do(t.Context(), "cluster", "setslot", m.slot, "node", id).Err())
+	}
+}

@@ -53,10 +53,16 @@ func newKeys(namespace string) keys { return keys{prefix: "{" + namespace + "}:"
 func (k keys) plain(kind string) string       { return k.prefix + kind }
 func (k keys) named(kind, name string) string { return k.prefix + kind + ":" + name }
 func (k keys) state() string                  { return k.plain("state") }
-func (k keys) jobs() string                   { return k.plain("jobs") }
-func (k keys) results() string                { return k.plain("results") }
-func (k keys) rejected() string               { return k.plain("rejected") }
-func (k keys) book() string                   { return k.plain("book") }
-func (k keys) disbursal(ref string) string    { return k.named("disbursal", ref) }
-func (k keys) sheet(id string) string         { return k.named("sheet", id) }
-func (k keys) batch(id string) string         { return k.named("batch", id) }
+
+// script are the keys that every script names. The second one never exists: of a slot that is
+// moving to another node, a cluster refuses a command that names a key which is there and one which
+// is not (TRYAGAIN), on both nodes. Without it a script would run where half of its keys are.
+func (k keys) script() []string { return []string{k.state(), k.plain("never")} }
+
+func (k keys) jobs() string                { return k.plain("jobs") }
+func (k keys) results() string             { return k.plain("results") }
+func (k keys) rejected() string            { return k.plain("rejected") }
+func (k keys) book() string                { return k.plain("book") }
+func (k keys) disbursal(ref string) string { return k.named("disbursal", ref) }
+func (k keys) sheet(id string) string      { return k.named("sheet", id) }
+func (k keys) batch(id string) string      { return k.named("batch", id) }

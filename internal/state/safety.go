@@ -24,6 +24,12 @@ func isReply(err error) bool {
 	return errors.As(err, &reply)
 }
 
+// ReplicasUnsaid reports whether the Redis is many servers, of which one takes over from another,
+// and nobody has said how many of them must hold a sending.
+func (o Options) ReplicasUnsaid() bool {
+	return o.Mode != "single" && o.MinReplicas == 0 && !o.Unreplicated
+}
+
 func infoField(info, name string) string {
 	for line := range strings.Lines(info) {
 		if value, found := strings.CutPrefix(line, name+":"); found {
@@ -64,6 +70,10 @@ func (s *Store) check(ctx context.Context) error {
 	}
 	if fsync == "no" {
 		faults = append(faults, "appendfsync is no: set it to everysec or always")
+	}
+	if s.options.ReplicasUnsaid() {
+		faults = append(faults, "state.min_replicas is not set, and a failover forgets what no "+
+			"replica holds: set it (TUMA_CONFIG) to how many replicas must hold a sending, or to 0")
 	}
 	if len(faults) > 0 {
 		return fmt.Errorf("%w: %s (or set TUMA_ALLOW_VOLATILE=true for tests)",

@@ -99,7 +99,7 @@ type runner = redis.Scripter
 func (s *Store) run(ctx context.Context, on runner, verb string, args ...any) (any, error) {
 	var reply any
 	err := effect.Do(ctx, verb, func() (err error) {
-		reply, err = s.scripts[verb].Run(ctx, on, []string{s.keys.state()}, args...).Result()
+		reply, err = s.scripts[verb].Run(ctx, on, s.keys.script(), args...).Result()
 		return err
 	})
 	if err != nil {

@@ -28,6 +28,9 @@ type Options struct {
 	AllowVolatile bool
 	// MinReplicas is how many replicas must hold a BeginSend before its request leaves.
 	MinReplicas int
+	// Unreplicated accepts that a Redis of many servers sends what no replica holds: MinReplicas is
+	// zero because somebody has said so.
+	Unreplicated bool
 	// MaxInFlight is how many requests may be on the wire per provider.
 	MaxInFlight int
 	// SubmitTimeout is how long one request may take; Guard is how long after that nobody else
