@@ -121,7 +121,7 @@ func (a *acceptance) accept(ctx context.Context, chunk []state.Disbursal) error 
 	defer a.mu.Unlock()
 	for i, outcome := range outcomes {
 		recipients := int64(len(chunk[i].Recipients))
-		refused := tasks.RefusalOf(outcome)
+		refused := outcome.Refusal(&chunk[i])
 		switch {
 		case outcome == state.Accepted:
 			a.tally.accepted += recipients
@@ -133,7 +133,7 @@ func (a *acceptance) accept(ctx context.Context, chunk []state.Disbursal) error 
 				a.tally.conflicts = append(a.tally.conflicts, chunk[i].Reference)
 			}
 		default:
-			err = fmt.Errorf("disbursal %s: %w", chunk[i].Reference, refused)
+			err = refused
 		}
 	}
 	a.progress.set(a.tally.accepted+a.tally.known, a.total)

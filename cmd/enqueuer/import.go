@@ -25,6 +25,7 @@ const faultsShown = 20
 type importOptions struct {
 	reference, provider, currency, rejects string
 	dryRun, follow, allowRepeats, json     bool
+	again                                  bool
 }
 
 func newImportCommand() *cobra.Command {
@@ -33,10 +34,15 @@ func newImportCommand() *cobra.Command {
 		Use:   "import FILE",
 		Short: "Import a file of disbursals",
 		Long: `Import a CSV or JSON Lines file (- is standard input, .gz is unpacked). Every row is
-checked before anything is accepted. The same file under the same reference changes nothing,
-however often it is imported: after an interruption, run the same command again.
+checked before anything is accepted. The same list under the same reference changes nothing,
+however often it is imported and however it is saved: after an interruption, run the same command
+again. Without --reference the list itself makes the reference: whom it pays what, in its order.
 
-CSV columns: phone_number and amount, and optionally reference, currency, provider, campaign.
+Rows whose number and amount were accepted under another name in the last 30 days are counted, and
+the name is shown: on a terminal you are asked, elsewhere it is refused unless --again.
+
+CSV columns: phone_number and amount, and optionally reference, currency, provider, campaign; also
+what report, indoubt list --csv and --rejects write. The rows of a report get new disbursals.
 Without a reference column, disbursal R/k of import R holds the rows (k-1)*1000+1 to k*1000; rows
 among them that differ in provider, currency or campaign, or repeat a number, make R/k.2 and so on.
 With one, a faulty row refuses all rows of its reference. R may have 115 characters.`,
@@ -51,7 +57,7 @@ With one, a faulty row refuses all rows of its reference. R may have 115 charact
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&options.reference, "reference", "",
-		"reference of the import (default: from the hash of the file's content)")
+		"reference of the import (default: from the hash of what the file pays)")
 	flags.StringVar(&options.provider, "provider", "", "provider of rows that name none")
 	flags.StringVar(&options.currency, "currency", "KES", "currency of rows that name none")
 	flags.BoolVar(&options.dryRun, "dry-run", false, "check and count only; touches nothing")
@@ -60,6 +66,8 @@ With one, a faulty row refuses all rows of its reference. R may have 115 charact
 	flags.BoolVar(&options.follow, "follow", false, "stay until all recipients are settled")
 	flags.BoolVar(&options.allowRepeats, "allow-repeats", false,
 		"let a phone number occur more than once")
+	flags.BoolVar(&options.again, "again", false,
+		"import rows that were accepted under another name, too: they are paid again")
 	flags.BoolVar(&options.json, "json", false, "write the summary as JSON")
 	return cmd
 }
@@ -70,7 +78,9 @@ type importing struct {
 	cmd   *cobra.Command
 	plan  *intake.Plan
 	known bool // The manifest was there before.
-	tally tally
+	// duplicates are what was accepted under another name.
+	duplicates intake.Duplicates
+	tally      tally
 }
 
 func (i *importing) run(ctx context.Context, path string) (err error) {
@@ -86,18 +96,27 @@ func (i *importing) run(ctx context.Context, path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, i.plan.Close()) }()
-	i.printFaults()
-	refused := i.refusal()
-	if i.dryRun || refused != nil {
-		if refused != nil && i.rejects != "" && !i.dryRun {
-			refused = errors.Join(refused, i.writeRejects(ctx))
-		}
-		return errors.Join(i.summarize(nil), refused)
-	}
-	if err := i.writeRejects(ctx); err != nil {
+	a, err := i.look(ctx)
+	if err != nil {
 		return err
 	}
-	return withApp(ctx, func(a *app.App) error { return i.push(ctx, a) })
+	if a != nil {
+		defer func() { err = errors.Join(err, a.Close()) }()
+	}
+	i.printFaults()
+	refused := i.refusal()
+	if i.rejects != "" && !i.dryRun {
+		if err := i.writeRejects(ctx); err != nil {
+			return errors.Join(refused, err)
+		}
+	}
+	if refused == nil {
+		refused = i.repeated(path)
+	}
+	if i.dryRun || refused != nil {
+		return errors.Join(i.summarize(nil), refused)
+	}
+	return i.push(ctx, a)
 }
 
 // check finds wrong flags before anything is read.
@@ -123,7 +142,8 @@ func (i *importing) scan(ctx context.Context, path string, rules intake.Rules) e
 	defer checking.finish()
 	plan, err := intake.Scan(ctx, path, intake.Options{
 		Reference: i.reference, Provider: i.provider, Currency: airtime.Currency(i.currency),
-		AllowRepeats: i.allowRepeats, Progress: checking.set, Stdin: i.cmd.InOrStdin(),
+		AllowRepeats: i.allowRepeats, Again: i.again, Progress: checking.set,
+		Stdin: i.cmd.InOrStdin(),
 	}, rules)
 	var file *fs.PathError
 	switch {

@@ -27,6 +27,9 @@ type importView struct {
 	Rejects    string      `json:"rejects,omitempty"`
 	Faults     []faultView `json:"faults,omitempty"`
 	Conflicts  []string    `json:"conflicts,omitempty"`
+	// Duplicates counts the recipients that were accepted under another name in the last 30 days.
+	Duplicates      int64           `json:"duplicates"`
+	DuplicatesUnder []duplicateView `json:"duplicates_under,omitempty"`
 	// Status is where the recipients stood in the end, with --follow.
 	Status *statusView `json:"status,omitempty"`
 }
@@ -36,6 +39,12 @@ type roadView struct {
 	Currency   airtime.Currency `json:"currency"`
 	Recipients int64            `json:"recipients"`
 	Amount     string           `json:"amount"`
+}
+
+type duplicateView struct {
+	Import     string `json:"import,omitempty"`
+	Disbursal  string `json:"disbursal,omitempty"`
+	Recipients int64  `json:"recipients"`
 }
 
 type faultView struct {
@@ -48,7 +57,11 @@ func (i *importing) view(sum *state.Summary) importView {
 		Reference: i.plan.Reference, DryRun: i.dryRun, Rows: i.plan.Rows,
 		Refused: i.plan.Refused(), Repeats: i.plan.Repeats, Disbursals: i.plan.Count,
 		Recipients: i.plan.Recipients, Accepted: i.tally.accepted, Known: i.tally.known,
-		Totals: []roadView{}, Conflicts: i.tally.conflicts,
+		Totals: []roadView{}, Conflicts: i.tally.conflicts, Duplicates: i.duplicates.Rows,
+	}
+	for _, name := range i.duplicates.Names {
+		v.DuplicatesUnder = append(v.DuplicatesUnder,
+			duplicateView{name.Import, name.Disbursal, name.Rows})
 	}
 	if i.plan.Refused() > 0 && !i.dryRun {
 		v.Rejects = i.rejects
@@ -97,6 +110,9 @@ func (v importView) print(w io.Writer) {
 	t.add("rows", rows)
 	if v.Repeats > 0 {
 		t.add("repeats", cli.Plural(v.Repeats, "recipient")+" whose number occurred before")
+	}
+	if v.Duplicates > 0 {
+		t.add("duplicates", cli.Plural(v.Duplicates, "recipient")+" accepted under another name")
 	}
 	t.add("disbursals", number(v.Disbursals))
 	if v.DryRun {

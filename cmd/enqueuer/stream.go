@@ -12,7 +12,6 @@ import (
 	"tuma/internal/app"
 	"tuma/internal/intake"
 	"tuma/internal/state"
-	"tuma/internal/tasks"
 )
 
 func newStreamCommand() *cobra.Command {
@@ -38,8 +37,8 @@ func addStream(a *app.App, g *run.Group) error {
 		return err
 	}
 	stream := &intake.Stream{
-		Jobs: a.Store, Accept: a.Inlet().Accept, Refusal: tasks.RefusalOf, Rules: a.Rules,
-		Consumer: consumer, Count: jobsCounter(a.Registry), Log: a.Log,
+		Jobs: a.Store, Accept: a.Inlet().Accept, Rules: a.Rules, Consumer: consumer,
+		Count: jobsCounter(a.Registry), Log: a.Log,
 	}
 	app.AddLoop(g, stream.Run)
 	return nil

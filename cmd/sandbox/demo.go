@@ -19,7 +19,6 @@ import (
 	"tuma/internal/intake"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
-	"tuma/internal/tasks"
 )
 
 // sample is what the demo imports when no file is named.
@@ -81,7 +80,7 @@ func (d demo) load(ctx context.Context, path string) (string, int64, error) {
 		if err != nil {
 			return err
 		}
-		return tasks.RefusalOf(outcomes[0])
+		return outcomes[0].Refusal(&disbursal)
 	})
 	if err != nil {
 		return "", 0, fmt.Errorf("import %s: %w", path, err)

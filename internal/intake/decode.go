@@ -40,9 +40,10 @@ var (
 	recipientFields = []string{"phone_number", "amount"}
 )
 
-// DecodeJob reads one job, checks it and routes it. Faults are returned when anything is wrong with
-// it: unknown or repeated fields, other types than expected, bytes after the job, and every rule of
-// a job.
+// DecodeJob reads one job, checks it and routes it. Faults are returned when its content cannot be
+// known: unknown or repeated fields, other types than expected, bytes after the job, a number that
+// is none. What today's rules have against it are the disbursal's Objections: the state may hold it
+// since other rules were in force, and who is told otherwise pays it twice.
 func DecodeJob(data []byte, rules Rules) (state.Disbursal, error) {
 	return DecodeJobNamed(data, "", rules)
 }
@@ -50,12 +51,12 @@ func DecodeJob(data []byte, rules Rules) (state.Disbursal, error) {
 // DecodeJobNamed is DecodeJob for a job that may leave its reference out: reference then stands for
 // it.
 func DecodeJobNamed(data []byte, reference string, rules Rules) (state.Disbursal, error) {
-	var faults Faults
+	var faults findings
 	p := newParser(data, &faults)
 	var job Job
 	p.document(func() { job = p.job("", jobFields, nil) })
 	if p.broken {
-		return state.Disbursal{}, faults
+		return state.Disbursal{}, faults.Faults
 	}
 	if job.Reference == "" {
 		job.Reference = reference
@@ -69,9 +70,10 @@ func DecodeJobNamed(data []byte, reference string, rules Rules) (state.Disbursal
 
 // DecodeJobs reads the payload of a disbursal:accept task: one job, or {"jobs":[…]} with at most
 // 1,000 recipients altogether. The payload is taken whole or refused whole, with Faults that name
-// the job ("jobs[2].reference: missing").
+// the job ("jobs[2].reference: missing"): when rules are against one of its jobs, they are against
+// all.
 func DecodeJobs(data []byte, rules Rules) ([]state.Disbursal, error) {
-	var faults Faults
+	var faults findings
 	p := newParser(data, &faults)
 	var jobs []Job
 	listed := false
@@ -80,7 +82,7 @@ func DecodeJobs(data []byte, rules Rules) ([]state.Disbursal, error) {
 		single = p.job("", envelopeFields, func() { listed, jobs = true, p.jobs() })
 	})
 	if p.broken {
-		return nil, faults
+		return nil, faults.Faults
 	}
 	if !listed {
 		disbursal := single.check(rules, "", &faults)
@@ -92,9 +94,11 @@ func DecodeJobs(data []byte, rules Rules) ([]state.Disbursal, error) {
 	disbursals, total := make([]state.Disbursal, 0, len(jobs)), 0
 	for i, job := range jobs {
 		total += len(job.Recipients) + job.surplus
-		disbursals = append(disbursals, job.check(rules, jobPath(i), &faults))
+		var own findings
+		disbursals = append(disbursals, job.check(rules, jobPath(i), &own))
+		faults.merge("", own)
 	}
-	if len(jobs) == 0 && len(faults) == 0 {
+	if len(jobs) == 0 && len(faults.Faults) == 0 {
 		faults.add("jobs", "must be a list of at least one job")
 	}
 	if total > state.MaxRecipients {
@@ -102,6 +106,13 @@ func DecodeJobs(data []byte, rules Rules) ([]state.Disbursal, error) {
 	}
 	if err := faults.err(); err != nil {
 		return nil, err
+	}
+	for i := range disbursals {
+		if len(faults.Faults) > 0 && disbursals[i].Objections == nil {
+			disbursals[i].Objections = []string{
+				strings.TrimSuffix(jobPath(i), ".") + ": refused with another job of the payload",
+			}
+		}
 	}
 	return disbursals, nil
 }
@@ -111,13 +122,13 @@ func jobPath(i int) string { return "jobs[" + strconv.Itoa(i) + "]." }
 // parser walks the tokens of one JSON document, so that every fault is found and named.
 type parser struct {
 	decoder *jsontext.Decoder
-	faults  *Faults
-	broken  bool   // The document is not JSON: nothing more can be read.
-	text    bool   // The document is valid UTF-8.
-	ignored string // A field of the document itself that says nothing, if any.
+	faults  *findings
+	broken  bool     // The document is not JSON: nothing more can be read.
+	text    bool     // The document is valid UTF-8.
+	ignored []string // Fields of the document itself that say nothing.
 }
 
-func newParser(data []byte, faults *Faults) *parser {
+func newParser(data []byte, faults *findings) *parser {
 	// A repeated name is a fault like others. What is not UTF-8 is refused before anything is read;
 	// half a surrogate pair, which only an escape can write, becomes a replacement character.
 	decoder := jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true),
@@ -147,7 +158,7 @@ func (p *parser) document(read func()) {
 // fail gives up on the document; only the first cause is reported.
 func (p *parser) fail(cause string) {
 	if !p.broken {
-		p.broken = true
+		p.broken, p.faults.unreadable = true, true
 		p.faults.append(cause)
 	}
 }
@@ -207,7 +218,7 @@ func (p *parser) object(path string, names []string, read func(field int)) (came
 		}
 		field := slices.Index(names, name)
 		switch {
-		case path == "" && name == p.ignored && name != "":
+		case path == "" && slices.Contains(p.ignored, name):
 			p.skip(p.token())
 		case field < 0:
 			p.faults.add(path+shownName(name), "unknown field; known: %s",

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -20,15 +21,29 @@ const (
 	rowCurrency
 	rowProvider
 	rowCampaign
+	rowStatus // Of a report only.
 	rowWidth
 )
 
 var rowFields = []string{
-	"phone_number", "amount", "reference", "currency", "provider", "campaign",
+	"phone_number", "amount", "reference", "currency", "provider", "campaign", "status",
 }
+
+// rowChoice are the fields that a person may write.
+var rowChoice = rowFields[:rowStatus]
 
 // reasonField is the column that WriteRejects adds; readers ignore it.
 const reasonField = "reason"
+
+// reportMarks are the fields by which a report or a list of doubts is known, beside those of a row.
+// Its references are those of the disbursals that its rows were in: they will be in others.
+var reportMarks = []string{"status", "batch"}
+
+// reportFields are the other fields that Tuma writes into such files; readers ignore them.
+var reportFields = []string{
+	reasonField, "provider_reference", "batch", "message", "at", "id", "discount", "release_at",
+	"lane", "kind", "since", "why", "not_before", "settle_by", "history",
+}
 
 // rowText is one row as written, by column.
 type rowText [rowWidth]string
@@ -41,74 +56,116 @@ type format struct {
 	jobs bool
 	// referenced says that rows name their reference.
 	referenced bool
+	// report says that it is a report: its references are old.
+	report bool
 	// row reads a line; the faults are about its form only.
-	row func(line []byte) (rowText, Faults)
+	row func(line []byte, faults *findings) rowText
 	// reject writes a refused line with the reason.
 	reject func(line []byte, reason string) error
 }
 
-// detect finds the format by the first line. Rejected lines are written to rejects.
-func detect(first []byte, rejects io.Writer) (*format, error) {
+// detect finds the format by the first line, of that number. Rejected lines are written to rejects.
+func detect(first []byte, number int, rejects io.Writer) (*format, error) {
 	switch first[0] {
 	case '{':
 		return jsonLines(first, rejects), nil
 	case '[':
-		return nil, errors.New("line 1: a JSON list; write one object per line (JSON Lines)")
+		return nil, fmt.Errorf("line %d: a JSON list; write one object per line (JSON Lines)", number)
 	default:
-		return commaSeparated(first, rejects)
+		found, err := commaSeparated(first, rejects)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", number, err)
+		}
+		return found, nil
 	}
+}
+
+// blankRow reports whether a line of CSV holds nothing: what a spreadsheet writes for an empty row.
+func blankRow(line []byte) bool {
+	return len(bytes.Trim(line, ", \t\"")) == 0
+}
+
+// isReport reports whether fields are those of a report or a list of doubts.
+func isReport(names []string) bool {
+	return !slices.ContainsFunc(reportMarks, func(mark string) bool {
+		return !slices.Contains(names, mark)
+	})
 }
 
 // commaSeparated reads CSV with the given header.
 func commaSeparated(header []byte, rejects io.Writer) (*format, error) {
 	names, err := splitCSV(header, nil)
 	if err != nil {
-		return nil, fmt.Errorf("line 1: %w", err)
+		return nil, err
 	}
-	columns := make([]int, len(names)) // The position in rowFields of each column; -1 is reason.
-	var came fieldSet
-	for i, name := range names {
-		columns[i] = slices.Index(rowFields, name)
-		switch {
-		case name == reasonField:
-		case columns[i] < 0:
-			return nil, fmt.Errorf("line 1: unknown column %s; known: %s",
-				shownName(name), strings.Join(rowFields, ", "))
-		case came.has(columns[i]):
-			return nil, fmt.Errorf("line 1: column %s is there twice", name)
-		default:
-			came |= 1 << columns[i]
-		}
-	}
-	for _, column := range []int{rowPhone, rowAmount} {
-		if !came.has(column) {
-			return nil, fmt.Errorf("line 1: column %s is missing", rowFields[column])
-		}
+	names = withoutBlanks(names, 0)
+	columns, err := columnsOf(names)
+	if err != nil {
+		return nil, err
 	}
 	var fields []string
 	split := func(line []byte) error {
 		fields, err = splitCSV(line, fields[:0])
+		fields = withoutBlanks(fields, len(columns))
 		if err == nil && len(fields) != len(columns) {
 			err = fmt.Errorf("%d columns, but the header has %d", len(fields), len(columns))
 		}
 		return err
 	}
+	report := isReport(names)
 	return &format{
 		header:     true,
-		referenced: came.has(rowReference),
-		row: func(line []byte) (row rowText, faults Faults) {
+		report:     report,
+		referenced: !report && slices.Contains(columns, rowReference),
+		row: func(line []byte, faults *findings) (row rowText) {
 			if err := split(line); err != nil {
-				return rowText{}, Faults{err.Error()}
+				faults.unreadable = true
+				faults.append(err.Error())
+				return rowText{}
 			}
 			for i, column := range columns {
 				if column >= 0 {
 					row[column] = fields[i]
 				}
 			}
-			return row, nil
+			return row
 		},
 		reject: rejectCSV(rejects, names, split, &fields),
 	}, nil
+}
+
+// columnsOf returns the position in rowFields of each column, -1 for those that are ignored.
+func columnsOf(names []string) ([]int, error) {
+	columns, came := make([]int, len(names)), map[string]bool{}
+	report := isReport(names)
+	for i, name := range names {
+		columns[i] = slices.Index(rowFields, name)
+		switch {
+		case name == reasonField, report && slices.Contains(reportFields, name):
+			columns[i] = -1
+		case columns[i] < 0, columns[i] == rowStatus && !report:
+			return nil, fmt.Errorf("unknown column %s; known: %s", shownName(name),
+				strings.Join(rowChoice, ", "))
+		}
+		if came[name] {
+			return nil, fmt.Errorf("column %s is there twice", name)
+		}
+		came[name] = true
+	}
+	for _, column := range []int{rowPhone, rowAmount} {
+		if !came[rowFields[column]] {
+			return nil, fmt.Errorf("column %s is missing", rowFields[column])
+		}
+	}
+	return columns, nil
+}
+
+// withoutBlanks cuts empty fields off the end, beyond a width: spreadsheets write such columns.
+func withoutBlanks(fields []string, width int) []string {
+	for len(fields) > width && fields[len(fields)-1] == "" {
+		fields = fields[:len(fields)-1]
+	}
+	return fields
 }
 
 // rejectCSV returns a function that writes refused rows: the columns as they came, then the reason.
@@ -203,19 +260,33 @@ func unquote(text string) (field, rest string, err error) {
 	}
 }
 
-// Only keys are followed by a colon; within a string the quotes would be escaped.
+// keyOf finds a key: only keys are followed by a colon, and within a string the quotes would be
+// escaped.
+func keyOf(name string) *regexp.Regexp { return regexp.MustCompile(`"` + name + `"\s*:`) }
+
 var (
-	recipientsKey = regexp.MustCompile(`"recipients"\s*:`)
-	referenceKey  = regexp.MustCompile(`"reference"\s*:`)
+	recipientsKey = keyOf("recipients")
+	referenceKey  = keyOf("reference")
+	reportKeys    = []*regexp.Regexp{keyOf("status"), keyOf("batch")}
 )
 
 // jsonLines reads jobs or rows, one JSON object per line; the first line decides which.
 func jsonLines(first []byte, rejects io.Writer) *format {
 	jobs := recipientsKey.Match(first)
+	report := !jobs && !slices.ContainsFunc(reportKeys, func(key *regexp.Regexp) bool {
+		return !key.Match(first)
+	})
+	known, ignored := rowChoice, []string{reasonField}
+	if report {
+		known, ignored = rowFields, reportFields
+	}
 	return &format{
 		jobs:       jobs,
-		referenced: jobs || referenceKey.Match(first),
-		row:        decodeRow,
+		report:     report,
+		referenced: jobs || !report && referenceKey.Match(first),
+		row: func(line []byte, faults *findings) rowText {
+			return decodeRow(line, known, ignored, faults)
+		},
 		reject: func(line []byte, reason string) error {
 			_, err := rejects.Write(rejectedObject(line, reason))
 			return err
@@ -223,11 +294,11 @@ func jsonLines(first []byte, rejects io.Writer) *format {
 	}
 }
 
-func decodeRow(line []byte) (row rowText, faults Faults) {
-	p := newParser(line, &faults)
-	p.ignored = reasonField
+func decodeRow(line []byte, known, ignored []string, faults *findings) (row rowText) {
+	p := newParser(line, faults)
+	p.ignored = ignored
 	p.document(func() {
-		p.object("", rowFields, func(field int) {
+		p.object("", known, func(field int) {
 			if field == rowAmount {
 				row[field], _ = p.decimal(rowFields[field])
 			} else {
@@ -236,7 +307,7 @@ func decodeRow(line []byte) (row rowText, faults Faults) {
 			row[field] = strings.TrimSpace(row[field])
 		})
 	})
-	return row, faults
+	return row
 }
 
 // rejectedObject is the line with the reason as its last field. It is spliced as text, so that the

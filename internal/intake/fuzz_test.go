@@ -113,8 +113,8 @@ func FuzzDecodeJob(f *testing.F) {
 	plain, routed := testRules(), airtelToSozuri()
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, rules := range []Rules{plain, routed} {
-			disbursal, err := DecodeJob([]byte(text), rules)
-			jobs, errs := DecodeJobs([]byte(text), rules)
+			disbursal, err := decode(text, rules)
+			jobs, errs := opposed(DecodeJobs([]byte(text), rules))
 			for _, err := range []error{err, errs} {
 				var faults Faults
 				require.Equal(t, err != nil, errors.As(err, &faults) && len(faults) > 0)

@@ -27,9 +27,10 @@ type JobRecipient struct {
 	broken fieldSet
 }
 
-// Disbursal checks the job and routes it. Faults with every fault are returned when there are any.
+// Disbursal checks the job and routes it. Faults with every fault are returned when its content
+// cannot be known; what today's rules have against it are the disbursal's Objections.
 func (j Job) Disbursal(rules Rules) (state.Disbursal, error) {
-	var faults Faults
+	var faults findings
 	disbursal := j.check(rules, "", &faults)
 	if err := faults.err(); err != nil {
 		return state.Disbursal{}, err
@@ -38,7 +39,7 @@ func (j Job) Disbursal(rules Rules) (state.Disbursal, error) {
 }
 
 // check appends the job's faults, each path after prefix, and returns what is right of it.
-func (j Job) check(rules Rules, prefix string, faults *Faults) state.Disbursal {
+func (j Job) check(rules Rules, prefix string, faults *findings) state.Disbursal {
 	if err := CheckReference(j.Reference); err != nil && !j.broken.has(jobReference) {
 		faults.add(prefix+"reference", "%s", err)
 	}
@@ -57,7 +58,7 @@ func (j Job) check(rules Rules, prefix string, faults *Faults) state.Disbursal {
 	recipients := make([]airtime.Recipient, len(j.Recipients))
 	for i, r := range j.Recipients {
 		// The path is only built for recipients that have a fault: most have none.
-		var own Faults
+		var own findings
 		if !r.broken.has(recipientPhone) {
 			recipients[i].Phone = way.phone(r.PhoneNumber, "", &own)
 		}
@@ -65,8 +66,8 @@ func (j Job) check(rules Rules, prefix string, faults *Faults) state.Disbursal {
 			recipients[i].Amount = way.amount(r.Amount, "", &own)
 		}
 		rules.checkOffer(&way, recipients[i], &own)
-		for _, fault := range own {
-			faults.append(recipientPath(prefix, i) + "." + fault)
+		if len(own.Faults) > 0 {
+			faults.merge(recipientPath(prefix, i)+".", own)
 		}
 	}
 	addRepeats(recipients, prefix, faults)
@@ -74,12 +75,14 @@ func (j Job) check(rules Rules, prefix string, faults *Faults) state.Disbursal {
 		Reference: j.Reference, Given: j.Provider, Currency: way.currency, Campaign: j.Campaign,
 		Recipients: recipients,
 	}
-	rules.assign(&disbursal, way)
+	if disbursal.Objections = faults.Faults; disbursal.Objections == nil {
+		rules.assign(&disbursal, way)
+	}
 	return disbursal
 }
 
 // addRepeats reports numbers that occur twice.
-func addRepeats(recipients []airtime.Recipient, prefix string, faults *Faults) {
+func addRepeats(recipients []airtime.Recipient, prefix string, faults *findings) {
 	if len(recipients) < 2 {
 		return
 	}

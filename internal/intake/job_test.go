@@ -232,7 +232,7 @@ func TestDecodeJobFaults(t *testing.T) {
 	for _, row := range jobFaults {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := DecodeJob([]byte(row.text), testRules())
+			got, err := decode(row.text, testRules())
 			var faults Faults
 			require.ErrorAs(t, err, &faults)
 			require.Equal(t, row.want, faults)
@@ -284,7 +284,7 @@ func TestNoDefaultProvider(t *testing.T) {
 	t.Parallel()
 	rules := testRules()
 	rules.DefaultProvider = ""
-	_, err := DecodeJob([]byte(job(good, "")), rules)
+	_, err := decode(job(good, ""), rules)
 	require.EqualError(t, err, "provider: missing, and no default provider is configured")
 }
 
@@ -323,7 +323,7 @@ func TestDecodeJobs(t *testing.T) {
 		`{"jobs":[` + job(many(600), "") + "," + job(many(401), "") + `]}`: "jobs: 1001 recipients " +
 			"altogether; at most 1000",
 	} {
-		got, err := DecodeJobs([]byte(text), testRules())
+		got, err := opposed(DecodeJobs([]byte(text), testRules()))
 		require.ErrorContains(t, err, want)
 		require.Nil(t, got)
 	}

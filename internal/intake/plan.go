@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 
 	"tuma/internal/airtime"
@@ -34,6 +33,8 @@ var errChanged = errors.New("the file changed while it was being imported: impor
 type Options struct {
 	// Reference is the import's reference; empty means the first 16 hex digits of the content hash.
 	Reference string
+	// Again lets rows of a report be paid again that say themselves that they were paid.
+	Again bool
 	// Provider and Currency stand for rows and jobs that name none.
 	Provider string
 	Currency airtime.Currency
@@ -71,7 +72,8 @@ type Total struct {
 type Plan struct {
 	// Reference is the import's reference.
 	Reference string
-	// ContentHash is the hex SHA-256 of the file's bytes, unpacked.
+	// ContentHash is the hex SHA-256 of what the file pays: the same however it was saved, and
+	// whatever rules are in force.
 	ContentHash string
 	// Rows counts rows (or jobs) in the file, Good those that are not refused.
 	Rows, Good int64
@@ -86,6 +88,7 @@ type Plan struct {
 
 	path    string
 	spooled bool
+	bytes   string // The hash of the file's bytes.
 	scan    *scan
 }
 
@@ -107,21 +110,14 @@ func (p *Plan) Close() error {
 // Disbursals calls yield with every disbursal: the same ones in the same order for the same file
 // and options. It stops at the first error of yield and returns it.
 func (p *Plan) Disbursals(yield func(state.Disbursal) error) error {
-	deliver := func(d state.Disbursal) error {
+	return p.scan.eachPart(p.Reference, func(part part) error {
+		d := p.scan.disbursal(part)
+		if len(d.Recipients) == 0 {
+			return nil
+		}
 		d.Import = p.Reference
 		return yield(d)
-	}
-	if p.scan.byReference != nil {
-		return p.scan.eachReferenced(deliver)
-	}
-	for start := 0; start < len(p.scan.rows); start += state.MaxRecipients {
-		end := min(start+state.MaxRecipients, len(p.scan.rows))
-		name := p.Reference + "/" + strconv.Itoa(start/state.MaxRecipients+1)
-		if err := p.scan.eachPart(name, p.scan.rows[start:end], deliver); err != nil {
-			return err
-		}
-	}
-	return nil
+	})
 }
 
 // Scan reads and checks a file ("-" is standard input) without accepting anything. Refused rows are
@@ -150,20 +146,27 @@ func (p *Plan) fill(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = file.Close() }() // It was only read.
-	if p.ContentHash, err = p.scan.read(ctx, file); err != nil {
+	if p.bytes, err = p.scan.read(ctx, file); err != nil {
 		return err
 	}
 	if p.scan.count == 0 {
 		return errors.New("the file has no rows")
 	}
+	p.ContentHash = p.scan.content.hash()
 	if p.Reference = p.scan.options.Reference; p.Reference == "" {
 		p.Reference = p.ContentHash[:16]
 	}
 	p.scan.refuseSpoiled()
+	p.sum()
+	return nil
+}
+
+// sum counts what the scan has found.
+func (p *Plan) sum() {
 	p.Rows, p.Good = p.scan.count, p.scan.count-p.scan.refused
 	p.Repeats, p.Faults = p.scan.repeats, p.scan.faults
-	p.Totals = map[Road]Total{}
-	return p.Disbursals(func(d state.Disbursal) error {
+	p.Count, p.Recipients, p.Totals = 0, 0, map[Road]Total{}
+	_ = p.Disbursals(func(d state.Disbursal) error { // Only what it calls can fail.
 		p.Count++
 		p.Recipients += int64(len(d.Recipients))
 		p.addTotals(d)
@@ -247,13 +250,12 @@ func (p *Plan) WriteRejects(ctx context.Context, to io.Writer) error {
 	defer func() { _ = file.Close() }() // It was only read.
 	out := bufio.NewWriter(to)
 	again := newScan(p.scan.options, p.scan.rules)
-	again.spoiled = p.scan.isSpoiled
-	again.rejects = out
+	again.rejects, again.first = out, p.scan.rows
 	hash, err := again.read(ctx, file)
 	switch {
 	case err != nil:
 		return err
-	case hash != p.ContentHash:
+	case hash != p.bytes:
 		return errChanged
 	}
 	if err := out.Flush(); err != nil {

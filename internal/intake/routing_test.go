@@ -226,11 +226,11 @@ func TestRoutedFaults(t *testing.T) {
 			"recipients[0].amount: above the maximum of KES 5000",
 		},
 	} {
-		_, err := DecodeJob([]byte(job(row.recipients, row.more)), rules)
+		_, err := decode(job(row.recipients, row.more), rules)
 		require.EqualError(t, err, row.want)
 	}
 	rules.DefaultProvider = ""
-	_, err := DecodeJob([]byte(job(good, "")), rules)
+	_, err := decode(job(good, ""), rules)
 	require.EqualError(t, err,
 		"recipients[0].provider: no rule matches, and no default provider is configured")
 }

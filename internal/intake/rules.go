@@ -60,12 +60,39 @@ func (f *Faults) append(fault string) {
 	}
 }
 
-// err returns the faults as an error, or nil when there are none.
-func (f Faults) err() error {
-	if len(f) == 0 {
-		return nil
+// findings are the faults of one job or row, in the order in which they were found.
+type findings struct {
+	Faults
+	// unreadable is set when one of them keeps its content from being known: then nobody can tell
+	// whether the state holds it. Today's rules may be against anything that it holds.
+	unreadable bool
+}
+
+// add appends a fault that keeps the content from being known.
+func (f *findings) add(path, format string, values ...any) {
+	f.unreadable = true
+	f.Faults.add(path, format, values...)
+}
+
+// object appends what today's rules have against content that is known.
+func (f *findings) object(path, format string, values ...any) {
+	f.Faults.add(path, format, values...)
+}
+
+// merge appends the findings of a part at a path.
+func (f *findings) merge(path string, of findings) {
+	f.unreadable = f.unreadable || of.unreadable
+	for _, fault := range of.Faults {
+		f.append(path + fault)
 	}
-	return f
+}
+
+// err returns the faults if the content cannot be known for them, else nil.
+func (f *findings) err() error {
+	if f.unreadable {
+		return f.Faults
+	}
+	return nil
 }
 
 // road is where the recipients of one disbursal go: all to the provider that the offer is of, or
@@ -79,7 +106,7 @@ type road struct {
 
 // road finds the provider and currency for what a job or row names; empty names mean the rules and
 // the defaults.
-func (r Rules) road(provider, currency, campaign, path string, faults *Faults) road {
+func (r Rules) road(provider, currency, campaign, path string, faults *findings) road {
 	way := road{currency: airtime.Currency(currency)}
 	if currency == "" {
 		way.currency = r.currency()
@@ -98,11 +125,11 @@ func (r Rules) road(provider, currency, campaign, path string, faults *Faults) r
 	way.offer = r.offer(provider, way.currency)
 	switch {
 	case provider == "":
-		faults.add(path+"provider", "missing, and no default provider is configured")
+		faults.object(path+"provider", "missing, and no default provider is configured")
 	case !way.on:
-		faults.add(path+"provider", "%s", r.notConfigured(provider))
+		faults.object(path+"provider", "%s", r.notConfigured(provider))
 	case way.currency != "" && !way.limited:
-		faults.add(path+"currency", "%s does not take %s", provider, way.currency)
+		faults.object(path+"currency", "%s does not take %s", provider, way.currency)
 	}
 	return way
 }
@@ -120,7 +147,7 @@ func (r Rules) currency() airtime.Currency {
 }
 
 // phone reads a number and checks it against the currency.
-func (w *road) phone(text, path string, faults *Faults) airtime.MSISDN {
+func (w *road) phone(text, path string, faults *findings) airtime.MSISDN {
 	if text == "" {
 		faults.add(path+"phone_number", "missing")
 		return airtime.MSISDN{}
@@ -131,14 +158,14 @@ func (w *road) phone(text, path string, faults *Faults) airtime.MSISDN {
 		return airtime.MSISDN{}
 	}
 	if w.currency != "" && !w.currency.UsedBy(phone) {
-		faults.add(path+"phone_number", "%s is not a number of a country that uses %s",
+		faults.object(path+"phone_number", "%s is not a number of a country that uses %s",
 			phone, w.currency)
 	}
 	return phone
 }
 
 // amount reads an amount of the currency.
-func (w *road) amount(text, path string, faults *Faults) airtime.Money {
+func (w *road) amount(text, path string, faults *findings) airtime.Money {
 	if text == "" {
 		faults.add(path+"amount", "missing")
 		return airtime.Money{}
@@ -155,7 +182,7 @@ func (w *road) amount(text, path string, faults *Faults) airtime.Money {
 
 // checkOffer adds a fault when no provider takes the recipient. What could not be read of the
 // recipient or the road is zero, and has been reported.
-func (r Rules) checkOffer(way *road, to airtime.Recipient, faults *Faults) {
+func (r Rules) checkOffer(way *road, to airtime.Recipient, faults *findings) {
 	switch {
 	case to.Amount.Minor == 0:
 	case way.routed && !to.Phone.IsZero():
@@ -168,20 +195,20 @@ func (r Rules) checkOffer(way *road, to airtime.Recipient, faults *Faults) {
 }
 
 // addRefusal says why an offer does not cover an amount.
-func (r Rules) addRefusal(o offer, amount airtime.Money, faults *Faults) {
+func (r Rules) addRefusal(o offer, amount airtime.Money, faults *findings) {
 	switch {
 	case o.provider == "":
-		faults.add("provider", "no rule matches, and no default provider is configured")
+		faults.object("provider", "no rule matches, and no default provider is configured")
 	case !o.on:
-		faults.add("provider", "%s", r.notConfigured(o.provider))
+		faults.object("provider", "%s", r.notConfigured(o.provider))
 	case !o.limited:
-		faults.add("amount", "%s does not take %s", o.provider, amount.Currency)
+		faults.object("amount", "%s does not take %s", o.provider, amount.Currency)
 	case amount.Minor < o.limit.Min:
-		faults.add("amount", "below the minimum of %s", short(o.limit.Min, amount.Currency))
+		faults.object("amount", "below the minimum of %s", short(o.limit.Min, amount.Currency))
 	case amount.Minor > o.limit.Max:
-		faults.add("amount", "above the maximum of %s", short(o.limit.Max, amount.Currency))
+		faults.object("amount", "above the maximum of %s", short(o.limit.Max, amount.Currency))
 	default:
-		faults.add("amount", "%s takes whole %s only", o.provider, amount.Currency)
+		faults.object("amount", "%s takes whole %s only", o.provider, amount.Currency)
 	}
 }
 

@@ -5,7 +5,30 @@ import (
 
 	"tuma/internal/airtime"
 	"tuma/internal/providers"
+	"tuma/internal/state"
 )
+
+// opposed makes an error of what rules have against disbursals.
+func opposed(list []state.Disbursal, err error) ([]state.Disbursal, error) {
+	var faults Faults
+	for _, d := range list {
+		faults = append(faults, d.Objections...)
+	}
+	if err == nil && len(faults) > 0 {
+		return nil, faults
+	}
+	return list, err
+}
+
+// decode is DecodeJob with what rules are against as an error.
+func decode(text string, rules Rules) (state.Disbursal, error) {
+	d, err := DecodeJob([]byte(text), rules)
+	list, err := opposed([]state.Disbursal{d}, err)
+	if err != nil {
+		return state.Disbursal{}, err
+	}
+	return list[0], nil
+}
 
 // testRules have two providers: lipad takes KES and UGX, sozuri KES up to 5,000.
 func testRules() Rules {

@@ -1,27 +1,32 @@
 package intake
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"tuma/internal/airtime"
 	"tuma/internal/state"
 )
 
-// maxRows bounds an import. So many of the largest amounts still add up within an int64.
-const maxRows = int(math.MaxInt64 / airtime.MaxMinor / 2)
+const (
+	// maxRows bounds an import. So many of the largest amounts still add up within an int64.
+	maxRows = int(math.MaxInt64 / airtime.MaxMinor / 2)
+	// maxRefused bounds the faulty recipients of an import: a small packed file must not unpack into
+	// all of the memory.
+	maxRefused = 100_000
+	// maxListedText bounds Plan.Faults, in bytes: one line may have thousands of faults.
+	maxListedText = 1 << 20
+)
 
 // row is what is kept of one recipient: small, so that a million fit into 24 MB.
 type row struct {
 	phone uint64 // The E.164 digits as a number; zero when they could not be read.
-	minor int64  // The amount; zero when the row is refused.
+	minor int64  // The amount; zero when the row is refused, negative when only by today's rules.
 	line  uint32
 	group uint32 // Its combination, or its reference where rows name references.
 }
@@ -35,7 +40,7 @@ type combination struct {
 type way struct {
 	given combination
 	road
-	faults Faults
+	faults findings
 }
 
 // reference is one disbursal of a file that names its disbursals.
@@ -44,6 +49,7 @@ type reference struct {
 	way     uint32
 	count   int
 	spoiled bool // One of its rows is refused, so all are.
+	opposed bool // The same, but it is only today's rules that are against them.
 }
 
 // numberIn is a phone number within one reference.
@@ -56,6 +62,7 @@ type numberIn struct {
 type scan struct {
 	options Options
 	rules   Rules
+	jobs    bool // The lines are jobs.
 
 	rows        []row
 	ways        []way
@@ -64,12 +71,16 @@ type scan struct {
 	byReference map[string]uint32   // nil when the file does not name references.
 	seen        map[uint64]uint32   // The line that each phone number was first on.
 	within      map[numberIn]uint32 // The same for each reference, when repeats are allowed.
+	content     content
 
-	count, refused, repeats int64
-	faults                  []RowFault
-	// rejects is where refused lines go in the second reading, spoiled what the first one found.
+	// count and refused are rows or jobs; opposed are those that only today's rules refuse.
+	count, refused, opposed, repeats int64
+	refusedRecipients                int
+	faults                           []RowFault
+	listed                           int // The bytes of faults.
+	// rejects is where refused lines go in the second reading, first what the first one found.
 	rejects io.Writer
-	spoiled func(reference string) bool
+	first   []row
 }
 
 func newScan(options Options, rules Rules) *scan {
@@ -77,28 +88,32 @@ func newScan(options Options, rules Rules) *scan {
 		rules.DefaultCurrency = options.Currency
 	}
 	return &scan{
-		options: options, rules: rules,
+		options: options, rules: rules, content: newContent(),
 		byWay: map[combination]uint32{}, seen: map[uint64]uint32{}, within: map[numberIn]uint32{},
 	}
 }
 
-// read reads the whole file and returns its hash.
+// read reads the whole file and returns the hash of its bytes.
 func (s *scan) read(ctx context.Context, from io.Reader) (string, error) {
 	lines, err := newLines(from)
 	if err != nil {
 		return "", err
 	}
 	line, err := lines.next(ctx)
+	for err == nil && blankRow(line) {
+		line, err = lines.next(ctx)
+	}
 	if errors.Is(err, io.EOF) {
 		return "", errors.New("the file is empty")
 	}
 	if err != nil {
 		return "", err
 	}
-	format, err := detect(line, s.rejects)
+	format, err := detect(line, lines.number, s.rejects)
 	if err != nil {
 		return "", err
 	}
+	s.jobs = format.jobs
 	if format.referenced {
 		s.byReference = map[string]uint32{}
 	}
@@ -108,6 +123,9 @@ func (s *scan) read(ctx context.Context, from io.Reader) (string, error) {
 	for ; err == nil; line, err = lines.next(ctx) {
 		if len(s.rows) >= maxRows || lines.number >= math.MaxUint32 {
 			return "", fmt.Errorf("more than %d rows: split the file", maxRows)
+		}
+		if format.header && blankRow(line) {
+			continue
 		}
 		if err := s.line(format, line, lines.number); err != nil {
 			return "", err
@@ -122,74 +140,119 @@ func (s *scan) read(ctx context.Context, from io.Reader) (string, error) {
 // line checks one line and books it.
 func (s *scan) line(format *format, line []byte, number int) error {
 	s.count++
-	var faults Faults
+	start := len(s.rows)
+	var faults findings
 	if format.jobs {
-		faults = s.job(line, number)
+		s.job(line, number, &faults)
 	} else {
-		faults = s.row(format, line, number)
+		s.row(format, line, number, &faults)
 	}
-	if len(faults) == 0 {
+	refusal := faults.Faults
+	if s.first != nil {
+		refusal = s.decided(start, refusal)
+	}
+	if len(refusal) == 0 {
 		return nil
 	}
 	s.refused++
-	s.list(number, faults)
+	if !faults.unreadable {
+		s.opposed++
+	}
+	s.refusedRecipients += max(1, len(s.rows)-start)
+	s.list(number, refusal)
+	if s.refusedRecipients > maxRefused && s.first == nil {
+		return fmt.Errorf("more than %d faulty rows; the first: %w", maxRefused, s.faults[0])
+	}
 	if s.rejects == nil {
 		return nil
 	}
-	if err := format.reject(line, faults.Error()); err != nil {
+	if err := format.reject(line, refusal.Error()); err != nil {
 		return fmt.Errorf("write rejects: %w", err)
 	}
 	return nil
 }
 
+// decided is what the first reading made of the faults of a line, whose rows begin at start.
+func (s *scan) decided(start int, faults Faults) Faults {
+	switch {
+	case start >= len(s.rows) || start >= len(s.first):
+		return faults // Nothing of it could be read; or the file has changed, which is noticed.
+	case s.first[start].minor > 0:
+		return nil
+	case len(faults) == 0:
+		return spoiledFault()
+	}
+	return faults
+}
+
 func (s *scan) list(line int, faults Faults) {
-	if len(s.faults) < maxListed {
+	if len(s.faults) < maxListed && s.listed < maxListedText {
 		s.faults = append(s.faults, RowFault{line, slices.Clip(faults)})
+		s.listed += len(faults.Error())
 	}
 }
 
 // row checks a line that is one recipient.
-func (s *scan) row(format *format, line []byte, number int) Faults {
-	text, faults := format.row(line)
-	if len(faults) > 0 {
+func (s *scan) row(format *format, line []byte, number int, faults *findings) {
+	text := format.row(line, faults)
+	if faults.unreadable {
 		s.rows = append(s.rows, row{line: uint32(number), group: noGroup})
-		return faults
+		s.content.unreadable()
+		return
 	}
-	index, way := s.way(text[rowProvider], text[rowCurrency], text[rowCampaign], &faults)
-	phone := way.phone(text[rowPhone], "", &faults)
-	amount := way.amount(text[rowAmount], "", &faults)
-	s.rules.checkOffer(&way.road, airtime.Recipient{Phone: phone, Amount: amount}, &faults)
+	index, way := s.way(text[rowProvider], text[rowCurrency], text[rowCampaign], faults)
+	phone := way.phone(text[rowPhone], "", faults)
+	amount := way.amount(text[rowAmount], "", faults)
+	s.rules.checkOffer(&way.road, airtime.Recipient{Phone: phone, Amount: amount}, faults)
 	kept := row{phone: number64(phone), line: uint32(number), group: index}
-	reference := text[rowReference]
-	switch {
+	switch reference := text[rowReference]; {
+	case format.report:
+		s.checkStatus(text[rowStatus], faults)
 	case s.byReference != nil:
-		kept.group = s.referenced(reference, index, &faults)
+		kept.group = s.referenced(reference, index, faults)
 	case reference != "":
 		faults.add("reference", "the first row has none, so no row may have one")
 	}
-	s.repeat(kept, "", &faults)
-	if s.spoiled != nil && s.byReference != nil && len(faults) == 0 && s.spoiled(reference) {
-		faults = spoiledFault()
-	}
+	s.repeat(kept, "", faults)
 	switch {
-	case len(faults) == 0:
+	case faults.unreadable:
+	case len(faults.Faults) > 0:
+		kept.minor = -amount.Minor
+	default:
 		kept.minor = amount.Minor
-	case s.byReference != nil && kept.group != noGroup:
-		s.references[kept.group].spoiled = true
+	}
+	if s.byReference != nil && kept.group != noGroup && kept.minor <= 0 {
+		group := &s.references[kept.group]
+		group.spoiled, group.opposed = group.spoiled || kept.minor == 0, true
 	}
 	s.rows = append(s.rows, kept)
-	return faults
+	if faults.unreadable {
+		s.content.unreadable()
+	} else {
+		s.content.recipient(kept.phone, amount.Minor, index, text[rowReference])
+	}
+}
+
+// checkStatus objects to rows of a report or list that say themselves that they were paid, or may
+// have been.
+func (s *scan) checkStatus(text string, faults *findings) {
+	if text == "" || s.options.Again {
+		return
+	}
+	status, err := airtime.ParseStatus(text)
+	switch {
+	case err != nil:
+		faults.add("status", "%s is not a status of a report", shown(text))
+	case !unpaid(status):
+		faults.object("status", "%s: it was paid or may yet be; --again pays it again", status)
+	}
 }
 
 // noGroup is the group of rows whose reference cannot be used.
 const noGroup = math.MaxUint32
 
-func spoiledFault() Faults {
-	return Faults{"reference: another of its rows is refused; a disbursal goes whole or not at all"}
-}
-
 // way finds the combination, and the road and faults that come with it.
-func (s *scan) way(provider, currency, campaign string, faults *Faults) (uint32, *way) {
+func (s *scan) way(provider, currency, campaign string, faults *findings) (uint32, *way) {
 	if provider == "" {
 		provider = s.options.Provider
 	}
@@ -199,7 +262,7 @@ func (s *scan) way(provider, currency, campaign string, faults *Faults) (uint32,
 	key := combination{provider, currency, campaign}
 	index, known := s.byWay[key]
 	if known {
-		*faults = append(*faults, s.ways[index].faults...)
+		faults.merge("", s.ways[index].faults)
 		return index, &s.ways[index]
 	}
 	fresh := way{given: key}
@@ -208,8 +271,9 @@ func (s *scan) way(provider, currency, campaign string, faults *Faults) (uint32,
 	if err != nil {
 		fresh.faults.add("campaign", "%s", err)
 	}
-	*faults = append(*faults, fresh.faults...)
+	faults.merge("", fresh.faults)
 	if err != nil || len(provider)+len(currency) > maxReference {
+		faults.unreadable = true
 		return noGroup, &fresh // Not worth the memory.
 	}
 	// The texts are parts of whole lines, which would stay in memory with them.
@@ -218,15 +282,16 @@ func (s *scan) way(provider, currency, campaign string, faults *Faults) (uint32,
 	fresh.given.currency = strings.Clone(currency)
 	// Named again, so that the road does not hold on to the line either; faults are known.
 	fresh.road = s.rules.road(
-		fresh.given.provider, fresh.given.currency, fresh.given.campaign, "", new(Faults))
+		fresh.given.provider, fresh.given.currency, fresh.given.campaign, "", new(findings))
 	index = uint32(len(s.ways))
 	s.ways = append(s.ways, fresh)
 	s.byWay[fresh.given] = index
+	s.content.way(fresh.given)
 	return index, &s.ways[index]
 }
 
 // referenced finds the disbursal that a row names, and counts the row there.
-func (s *scan) referenced(name string, way uint32, faults *Faults) uint32 {
+func (s *scan) referenced(name string, way uint32, faults *findings) uint32 {
 	if err := CheckReference(name); err != nil {
 		faults.add("reference", "%s", err)
 		return noGroup
@@ -251,7 +316,7 @@ func (s *scan) referenced(name string, way uint32, faults *Faults) uint32 {
 
 // repeat reports a number that occurred before. A number counts as seen even when its row is
 // refused: the corrected row will come, and then it would be paid twice.
-func (s *scan) repeat(r row, path string, faults *Faults) {
+func (s *scan) repeat(r row, path string, faults *findings) {
 	if r.phone == 0 {
 		return
 	}
@@ -276,87 +341,60 @@ func (s *scan) repeat(r row, path string, faults *Faults) {
 }
 
 // job checks a line that is a whole job.
-func (s *scan) job(line []byte, number int) (faults Faults) {
-	p := newParser(line, &faults)
-	p.ignored = reasonField
+func (s *scan) job(line []byte, number int, faults *findings) {
+	p := newParser(line, faults)
+	p.ignored = []string{reasonField}
 	var job Job
 	p.document(func() { job = p.job("", jobFields, nil) })
 	if p.broken {
-		return faults
+		s.content.unreadable()
+		return
 	}
 	if job.Provider == "" && !job.broken.has(jobProvider) {
 		job.Provider = s.options.Provider
 	}
-	disbursal := job.check(s.rules, "", &faults)
-	group := s.jobGroup(job, &faults)
+	disbursal := job.check(s.rules, "", faults)
+	way, group := s.jobGroup(job, faults)
 	start := len(s.rows)
 	for i, r := range disbursal.Recipients {
 		kept := row{number64(r.Phone), r.Amount.Minor, uint32(number), group}
-		if len(faults) < maxFaults && !s.repeatedInJob(kept) {
-			s.repeat(kept, recipientPath("", i)+".", &faults)
+		if len(faults.Faults) < maxFaults && !s.repeatedInJob(kept) {
+			s.repeat(kept, recipientPath("", i)+".", faults)
 		}
 		s.rows = append(s.rows, kept)
 	}
-	if len(faults) > 0 {
+	if faults.unreadable {
+		s.refusedRecipients += len(s.rows) - start
 		s.rows = s.rows[:start]
+		s.content.unreadable()
+		return
 	}
-	return faults
+	for i := start; i < len(s.rows); i++ {
+		s.content.recipient(s.rows[i].phone, s.rows[i].minor, way, job.Reference)
+		if len(faults.Faults) > 0 {
+			s.rows[i].minor *= -1
+		}
+	}
 }
 
 // jobGroup books the reference of a job.
-func (s *scan) jobGroup(job Job, faults *Faults) uint32 {
+func (s *scan) jobGroup(job Job, faults *findings) (way, group uint32) {
 	if CheckReference(job.Reference) != nil {
-		return noGroup
+		return noGroup, noGroup
 	}
 	if _, known := s.byReference[job.Reference]; known {
 		faults.add("reference", "an earlier line has the same")
-		return noGroup
+		return noGroup, noGroup
 	}
-	way, _ := s.way(job.Provider, job.Currency, job.Campaign, new(Faults)) // check reports those.
-	group := uint32(len(s.references))
+	way, _ = s.way(job.Provider, job.Currency, job.Campaign, new(findings)) // check reports those.
+	group = uint32(len(s.references))
 	s.references = append(s.references, reference{name: job.Reference, way: way})
 	s.byReference[job.Reference] = group
-	return group
+	return way, group
 }
 
 // repeatedInJob reports whether the number was on the same line before: check has reported it.
 func (s *scan) repeatedInJob(r row) bool {
 	line, seen := s.seen[r.phone]
 	return seen && line == r.line
-}
-
-// isSpoiled reports whether the disbursal of that name has a refused row.
-func (s *scan) isSpoiled(name string) bool {
-	index, known := s.byReference[name]
-	return known && s.references[index].spoiled
-}
-
-// refuseSpoiled refuses the good rows of disbursals of which another row is refused.
-func (s *scan) refuseSpoiled() {
-	if s.byReference == nil {
-		return
-	}
-	var more []RowFault
-	for i := range s.rows {
-		r := &s.rows[i]
-		if r.minor == 0 || !s.references[r.group].spoiled {
-			continue
-		}
-		r.minor = 0
-		s.refused++
-		if len(more) < maxListed {
-			more = append(more, RowFault{int(r.line), spoiledFault()})
-		}
-	}
-	s.faults = append(s.faults, more...)
-	slices.SortStableFunc(s.faults, func(a, b RowFault) int { return cmp.Compare(a.Line, b.Line) })
-	s.faults = s.faults[:min(len(s.faults), maxListed)]
-}
-
-func number64(phone airtime.MSISDN) uint64 {
-	number, err := strconv.ParseUint(phone.Digits(), 10, 64)
-	if err != nil {
-		return 0 // Only the zero number is not a number.
-	}
-	return number
 }

@@ -3,7 +3,6 @@ package intake
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -56,9 +55,7 @@ type Stream struct {
 	Jobs Jobs
 	// Accept takes disbursals of together at most state.MaxRecipients recipients.
 	Accept func(context.Context, []state.Disbursal) ([]state.Outcome, error)
-	// Refusal says why an outcome means that a disbursal is not held, or nil.
-	Refusal func(state.Outcome) error
-	Rules   Rules
+	Rules  Rules
 	// Consumer is this consumer's name in the group; no other has it.
 	Consumer string
 	// Count is told of every job with the word of what became of it: an outcome, or Invalid.
@@ -186,9 +183,12 @@ func (s *Stream) deliver(ctx context.Context, p *parcel) {
 		return
 	}
 	for i, outcome := range outcomes {
-		s.Count(outcome.String(), 1)
-		if err := s.Refusal(outcome); err != nil {
-			err = fmt.Errorf("disbursal %s: %w", p.disbursals[i].Reference, err)
+		word := outcome.String()
+		if outcome == state.Refused {
+			word = Invalid
+		}
+		s.Count(word, 1)
+		if err := outcome.Refusal(&p.disbursals[i]); err != nil {
 			p.refusals = append(p.refusals, refusal(p.jobs[i], err))
 		}
 	}

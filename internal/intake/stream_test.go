@@ -133,12 +133,6 @@ func consume(t *testing.T, s *stage, during func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	stream := &intake.Stream{
 		Jobs: s, Accept: s.accept, Consumer: "me", Log: zap.NewNop(), Count: func(string, int) {},
-		Refusal: func(o state.Outcome) error {
-			if o == state.Conflict {
-				return state.ErrConflict
-			}
-			return nil
-		},
 		Rules: intake.Rules{DefaultProvider: "lipad", Providers: map[string]providers.Capabilities{
 			"lipad": {Limits: map[airtime.Currency]providers.Limit{"KES": {Min: 1, Max: 1e6}}},
 		}},

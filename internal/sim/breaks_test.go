@@ -216,8 +216,8 @@ var breaks = []aBreak{
 		"outcomes, err := a.Inlet.Accept(ctx, disbursals)\n\tif err != nil {\n\t\treturn nil",
 	},
 	{
-		"a conflict is kept from its producer", 9, "internal/tasks/accept.go",
-		"case state.Conflict:\n\t\treturn state.ErrConflict", "case state.Conflict:\n\t\treturn nil",
+		"a conflict is kept from its producer", 9, "internal/state/accept.go",
+		"return fmt.Errorf(\"disbursal %s: %w\", d.Reference, ErrConflict)", "return nil",
 	},
 	{
 		"cancelled recipients are given back", 10, "", "local function cancelled(d, pos)\n",

@@ -4,10 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/redis/go-redis/v9"
 
 	"tuma/internal/airtime"
 )
@@ -21,6 +24,7 @@ type Acceptance struct {
 
 var outcomeWords = map[string]Outcome{
 	"accepted": Accepted, "same": Same, "conflict": Conflict, "cancelled": Cancelled,
+	"refused": Refused,
 }
 
 // String returns the outcome's word.
@@ -31,6 +35,21 @@ func (o Outcome) String() string {
 		}
 	}
 	return "outcome(" + strconv.Itoa(int(o)) + ")"
+}
+
+// Refusal returns why the outcome means that the disbursal is not held, or nil if it is.
+func (o Outcome) Refusal(d *Disbursal) error {
+	switch o {
+	case Accepted, Same:
+		return nil
+	case Conflict:
+		return fmt.Errorf("disbursal %s: %w", d.Reference, ErrConflict)
+	case Cancelled:
+		return fmt.Errorf("disbursal %s: %w", d.Reference, ErrCancelled)
+	case Refused:
+		return errors.New(strings.Join(d.Objections, "; "))
+	}
+	return fmt.Errorf("unexpected outcome %s", o)
 }
 
 // Accept takes disbursals of together at most MaxRecipients recipients in one step. Each is taken
@@ -129,9 +148,13 @@ func (s *Store) appendDisbursal(args []any, d *Disbursal) ([]any, error) {
 		string(codes)), nil
 }
 
-// codesOf spells the providers of a disbursal: one code if all recipients go to one, else one each.
+// codesOf spells the providers of a disbursal: one code if all recipients go to one, else one each;
+// none when it is only looked up.
 func (s *Store) codesOf(d *Disbursal) ([]byte, error) {
 	names := d.Providers
+	if d.Objections != nil {
+		return nil, nil // It goes nowhere.
+	}
 	if names == nil {
 		names = []string{d.Provider}
 	} else if len(names) != len(d.Recipients) {
@@ -177,7 +200,7 @@ func contentOf(d *Disbursal, codes []byte) (string, []byte, int64) {
 func sortedBoth(
 	recipients []airtime.Recipient, codes []byte, compare func(a, b airtime.Recipient) int,
 ) ([]airtime.Recipient, []byte) {
-	if len(codes) == 1 {
+	if len(codes) <= 1 {
 		recipients = slices.Clone(recipients)
 		slices.SortFunc(recipients, compare)
 		return recipients, codes
@@ -209,12 +232,40 @@ func (s *Store) OpenImport(ctx context.Context, m Manifest) (known bool, err err
 	if err := s.room(ctx, AcceptLimit); err != nil {
 		return false, err
 	}
-	manifest := m.ContentHash + "\n" + m.Options
-	answer, err := s.run(ctx, s.client, "manifest", m.Reference, manifest, m.Rows)
+	answer, err := s.run(ctx, s.client, "manifest", m.Reference, m.text(), m.Rows)
 	if err != nil {
 		return false, err
 	}
-	switch answer {
+	word, _ := answer.(string)
+	return m.known(word)
+}
+
+// LookImport is OpenImport without declaring anything.
+func (s *Store) LookImport(ctx context.Context, m Manifest) (known bool, err error) {
+	pipe := s.client.Pipeline()
+	mark := pipe.HExists(ctx, s.keys.plain("cancelled"), "import "+m.Reference)
+	there := pipe.HGet(ctx, s.keys.named("import", m.Reference), "manifest")
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return false, fmt.Errorf("look up import %s: %w", m.Reference, err)
+	}
+	switch {
+	case mark.Val():
+		return m.known("cancelled")
+	case there.Err() != nil:
+		return m.known("new")
+	case there.Val() == m.text():
+		return m.known("same")
+	default:
+		return m.known("conflict")
+	}
+}
+
+// text is what another manifest of the same reference is compared with.
+func (m Manifest) text() string { return m.ContentHash + "\n" + m.Options }
+
+// known says what a word about the manifest means.
+func (m Manifest) known(word string) (bool, error) {
+	switch word {
 	case "new":
 		return false, nil
 	case "same":

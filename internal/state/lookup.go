@@ -161,8 +161,7 @@ func (s *Store) reportSheets(
 	pipe := s.client.Pipeline()
 	reads := make([]*redis.SliceCmd, len(sheets))
 	for i, id := range sheets {
-		reads[i] = pipe.HMGet(ctx, s.keys.sheet(id), "head", "content", "rows", "evidence",
-			"history", "refs")
+		reads[i] = pipe.HMGet(ctx, s.keys.sheet(id), sheetFields...)
 	}
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return fmt.Errorf("report: %w", err)
@@ -214,8 +213,10 @@ func (s *Store) doubtOf(ctx context.Context, batch string, known doubts) (doubt,
 // rowWidth is the length of a recipient's row: status code, provider code and place.
 const rowWidth = 38
 
-// rowsOf reads a stored sheet: head, content, rows, evidence, history, refs. There are none if it
-// has been forgotten.
+// sheetFields are the fields of a stored sheet that rowsOf reads, in its order.
+var sheetFields = []string{"head", "content", "rows", "evidence", "history", "refs"}
+
+// rowsOf reads a stored sheet: sheetFields. There are none if it has been forgotten.
 func (s *Store) rowsOf(fields []any) ([]Row, error) {
 	head, _ := fields[0].(string)
 	content, _ := fields[1].(string)

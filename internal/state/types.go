@@ -44,6 +44,9 @@ type Disbursal struct {
 	// Import is the reference of the import it came with, if any.
 	Import     string
 	Recipients []airtime.Recipient
+	// Objections are what today's rules have against it; nil when nothing. One with objections is
+	// never taken, but it is looked up: what the state holds stays held, whatever the rules say now.
+	Objections []string
 }
 
 // Outcome is what Accept did with a disbursal.
@@ -59,6 +62,8 @@ const (
 	Conflict
 	// Cancelled: its reference, import or campaign carries a cancel mark; refused.
 	Cancelled
+	// Refused: the reference is not known, and rules are against it.
+	Refused
 )
 
 // Ring asks the caller to trigger a worker of the provider; the number makes the task id unique.

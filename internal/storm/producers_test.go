@@ -163,7 +163,7 @@ func (p *producers) importFiles(ctx context.Context, dice *rand.Rand) {
 			p.complain(err.Error())
 			return
 		}
-		p.insist("import", path, "--reference", reference)
+		p.insist("import", path, "--reference", reference, "--again")
 		p.imports++
 		if !wait(ctx, importEvery*3/4) {
 			return

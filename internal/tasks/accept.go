@@ -35,15 +35,15 @@ func (a *Accept) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	var refused []error
 	for i, outcome := range outcomes {
 		counts[outcome]++
-		if err := RefusalOf(outcome); err != nil {
-			refused = append(refused, fmt.Errorf("disbursal %s: %w", disbursals[i].Reference, err))
+		if err := outcome.Refusal(&disbursals[i]); err != nil {
+			refused = append(refused, err)
 		}
 	}
+	if len(refused) == len(outcomes) {
+		return a.reject(ctx, t, errors.Join(refused...))
+	}
 	if len(refused) > 0 {
-		err := a.Inlet.Store.Reject(ctx, state.Refusal{
-			Job: string(t.Payload()), Source: TypeAccept, Err: errors.Join(refused...).Error(),
-		})
-		if err != nil {
+		if err := a.keep(ctx, t, errors.Join(refused...)); err != nil {
 			return err
 		}
 	}
@@ -64,24 +64,16 @@ func taskField(ctx context.Context) zap.Field {
 	return zap.String("task", id)
 }
 
-// RefusalOf returns why an outcome means that the disbursal is not held, or nil if it is.
-func RefusalOf(o state.Outcome) error {
-	switch o {
-	case state.Conflict:
-		return state.ErrConflict
-	case state.Cancelled:
-		return state.ErrCancelled
-	case state.Accepted, state.Same:
-		return nil
-	}
-	return fmt.Errorf("unexpected outcome %s", o)
-}
-
-func (a *Accept) reject(ctx context.Context, t *asynq.Task, reason error) error {
-	err := a.Inlet.Store.Reject(ctx, state.Refusal{
+// keep keeps a payload on the rejected stream.
+func (a *Accept) keep(ctx context.Context, t *asynq.Task, reason error) error {
+	return a.Inlet.Store.Reject(ctx, state.Refusal{
 		Job: string(t.Payload()), Source: TypeAccept, Err: reason.Error(),
 	})
-	if err != nil {
+}
+
+// reject finishes a payload of which nothing is taken.
+func (a *Accept) reject(ctx context.Context, t *asynq.Task, reason error) error {
+	if err := a.keep(ctx, t, reason); err != nil {
 		return err
 	}
 	write(t, "refused: %s", reason)

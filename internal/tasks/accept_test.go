@@ -114,6 +114,29 @@ func TestAcceptKeepsWhatItRefuses(t *testing.T) {
 	require.Len(t, r.rejected(t), 4)
 }
 
+// A payload that is repeated after a limit was lowered is held, as it was; one that is new goes
+// whole or not at all.
+func TestAcceptKnowsWhatIsHeldWhateverTheRulesSayNow(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	inlet := r.inlet()
+	r.serve(t, tasks.QueueDisbursals, tasks.TypeAccept, inlet)
+	held := `{"jobs":[` + job("a", 0, 2) + "," + job("b", 2, 1) + `]}`
+	r.push(t, "one", held)
+	lowered := inlet.Rules.Providers[lipad]
+	lowered.Limits = map[airtime.Currency]providers.Limit{"KES": {Min: 1_00, Max: 9_00}}
+	inlet.Rules.Providers[lipad] = lowered
+	require.Equal(t, "2: 0 accepted, 2 known, 0 refused", string(r.push(t, "two", held).Result))
+	require.Empty(t, r.rejected(t))
+
+	cheap := strings.ReplaceAll(job("d", 9, 1), `"amount":"10"`, `"amount":"5"`)
+	done := r.push(t, "three", `{"jobs":[`+job("a", 0, 2)+","+job("c", 5, 1)+","+cheap+`]}`)
+	require.Equal(t, "3: 0 accepted, 1 known, 2 refused", string(done.Result))
+	require.Len(t, r.rejected(t), 1)
+	require.Equal(t, "jobs[1].recipients[0].amount: above the maximum of KES 9\n"+
+		"jobs[2]: refused with another job of the payload", r.rejected(t)[0]["error"])
+}
+
 func TestAcceptIsRepeatedForAsLongAsRedisIsFull(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

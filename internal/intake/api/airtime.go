@@ -90,6 +90,7 @@ func (a *API) sendAirtime(r *request) answer {
 	faults := faultsOf(err)
 	if fault, long := lengthFault(r.producer, r.Form.Get(paramKey)); long {
 		faults = append(withoutReference(faults), fault)
+		faults = append(faults, disbursal.Objections...) // All are told at once.
 	}
 	if len(faults) > 0 {
 		return failure(http.StatusBadRequest, paramFaults(faults))
@@ -101,6 +102,8 @@ func (a *API) sendAirtime(r *request) answer {
 	case http.StatusOK:
 		return airtimeAnswer(r, "Airtime was requested before; nothing is sent twice",
 			a.statusOf(r, keptAs(r.producer, disbursal.Reference)))
+	case http.StatusUnprocessableEntity:
+		return failure(http.StatusBadRequest, paramFaults(disbursal.Objections))
 	}
 	return held
 }

@@ -96,6 +96,9 @@ func (a *API) decode(r *request, body []byte) (state.Disbursal, intake.Faults) {
 		faults = withoutReference(faults)
 		own = append(own, fault)
 	}
+	if len(own) > 0 {
+		faults = append(faults, disbursal.Objections...) // All are told at once.
+	}
 	return disbursal, append(own, faults...)
 }
 
@@ -149,6 +152,10 @@ func (a *API) hold(r *request, disbursal state.Disbursal) answer {
 	case state.Cancelled:
 		return failure(http.StatusConflict,
 			"cancelled: what comes under this reference or campaign is refused")
+	case state.Refused:
+		return answer{
+			status: http.StatusUnprocessableEntity, body: errorsView{disbursal.Objections},
+		}
 	}
 	return unavailable(fmt.Errorf("unexpected outcome %s", outcomes[0]))
 }

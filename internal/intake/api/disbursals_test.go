@@ -15,7 +15,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tuma/internal/airtime"
 	"tuma/internal/intake"
+	"tuma/internal/providers"
 	"tuma/internal/redistest"
 	"tuma/internal/state"
 )
@@ -343,4 +345,32 @@ func TestHalfAnAnswerIsNotTakenForAWholeOne(t *testing.T) {
 				i.ask("GET", disbursalsPath+"/r-1", "").Code)
 		})
 	}
+}
+
+// What the state holds stays held when rules have changed since: only what it does not hold is
+// refused for them.
+func TestAHeldJobIsKnownWhateverTheRulesSayNow(t *testing.T) {
+	t.Parallel()
+	before := embedded(t)
+	require.Equal(t, http.StatusAccepted, before.post(job("r-1", "500")).Code)
+	const send = "phone=0711000001&amount=500&idempotencyKey="
+	require.Equal(t, http.StatusOK, before.ask(http.MethodGet, sendPath+"?"+send+"k-1", "").Code)
+	lowered := on(t, "redis://"+before.redis.Addr(), "tuma", func(o *Options) {
+		for name, provider := range o.Rules.Providers {
+			provider.Limits = map[airtime.Currency]providers.Limit{"KES": {Min: 10_00, Max: 100_00}}
+			o.Rules.Providers[name] = provider
+		}
+	})
+	require.Equal(t, http.StatusOK, lowered.post(job("r-1", "500")).Code)
+	require.Equal(t, http.StatusConflict, lowered.post(job("r-1", "600")).Code)
+	refused := lowered.post(job("r-2", "500"))
+	require.Equal(t, http.StatusUnprocessableEntity, refused.Code)
+	require.Equal(t, []string{"recipients[0].amount: above the maximum of KES 100"},
+		errorsOf(t, refused))
+	known := lowered.ask(http.MethodGet, sendPath+"?"+send+"k-1", "")
+	require.Equal(t, http.StatusOK, known.Code)
+	require.Contains(t, known.Body.String(), "requested before")
+	refused = lowered.ask(http.MethodGet, sendPath+"?"+send+"k-2", "")
+	require.Equal(t, http.StatusBadRequest, refused.Code)
+	require.Contains(t, refused.Body.String(), "'amount': above the maximum of KES 100")
 }

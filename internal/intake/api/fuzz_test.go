@@ -36,6 +36,9 @@ func (s *shelf) accept(_ context.Context, d []state.Disbursal) ([]state.Outcome,
 	if s.outcome > state.Cancelled {
 		return nil, errors.New("away, with 254711000001 on its lips")
 	}
+	if d[0].Objections != nil {
+		return []state.Outcome{state.Refused}, nil
+	}
 	s.taken = append(s.taken, d...)
 	return []state.Outcome{s.outcome}, nil
 }

@@ -6,8 +6,9 @@
 -- ARGV[2]: then per group of disbursals that are alike six values: provider as given, currency,
 --   decimals, import, campaign, number of disbursals; and six per disbursal: reference, digest,
 --   recipients, sum, content, and the codes of the providers that they go to: one for all, or one
---   for each
--- Returns: {one word per disbursal: accepted, same, conflict, cancelled}, {provider, ring, ...}
+--   for each; none for a disbursal that rules are against, which is looked up and not taken
+-- Returns: {one word per disbursal: accepted, same, conflict, cancelled, refused}, {provider, ring,
+--   ...}
 
 local words, touched = {}, {}
 
@@ -35,6 +36,7 @@ local function refusal(group, new, text)
     or forgetting and redis.call('GET', key('digest', new.ref))
   if known then return known == new.digest and 'same' or 'conflict' end
   if marked(new.ref, group.import, group.campaign) then return 'cancelled' end
+  if new.codes == '' then return 'refused' end
 end
 
 -- take adds a disbursal to the sheet of its group.
