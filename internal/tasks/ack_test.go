@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,16 +25,35 @@ func (c *counter) ProcessTask(context.Context, *asynq.Task) error {
 	return nil
 }
 
-// firstAck refuses the first acknowledgement of a finished task.
-func firstAck() func([]byte) fate {
-	var refused atomic.Bool
-	return func(request []byte) fate {
-		ack := bytes.Contains(request, []byte(":completed\r\n")) &&
-			bytes.Contains(request, []byte(":lease\r\n"))
-		if ack && refused.CompareAndSwap(false, true) {
-			return refuse
+// acks counts the acknowledgements of finished tasks.
+type acks struct{ times atomic.Int64 }
+
+// refuseFirst refuses the first one on a wire, and counts there.
+func (a *acks) refuseFirst(request []byte) fate {
+	ack := bytes.Contains(request, []byte(":completed\r\n")) &&
+		bytes.Contains(request, []byte(":lease\r\n"))
+	if ack && a.times.Add(1) == 1 {
+		return refuse
+	}
+	return pass
+}
+
+// tries counts those that a client tries, be it that they never reach the wire.
+type tries struct{ acks }
+
+func (*tries) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (*tries) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (a *tries) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		text := cmd.String()
+		if strings.Contains(text, ":completed ") && strings.Contains(text, ":lease ") {
+			a.times.Add(1)
 		}
-		return pass
+		return next(ctx, cmd)
 	}
 }
 
@@ -45,9 +65,11 @@ func TestAFailedAcknowledgementIsRepeated(t *testing.T) {
 	t.Run("plain client", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, nil)
-		o := throughWire(t, r, firstAck())
+		o := throughWire(t, r, new(acks).refuseFirst)
 		client, err := state.Dial(o)
 		require.NoError(t, err)
+		var tried tries
+		client.AddHook(&tried)
 		server := asynq.NewServerFromRedisClient(client, asynq.Config{
 			Queues: map[string]int{r.queues.Name(lipad): 1}, LogLevel: asynq.FatalLevel,
 		})
@@ -59,14 +81,15 @@ func TestAFailedAcknowledgementIsRepeated(t *testing.T) {
 			server.Shutdown()
 			require.NoError(t, client.Close())
 		})
-		require.Equal(t, int64(2), r.runs(t, &handler), "asynq has mended this: drop the hook")
+		require.Equal(t, int64(2), r.runs(t, &handler, &tried.acks), "asynq has mended this: drop the hook")
 	})
 	t.Run("our client", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, nil)
 		var handler counter
-		r.serveOn(t, throughWire(t, r, firstAck()), lipad, tasks.TypeSubmit, &handler)
-		require.Equal(t, int64(1), r.runs(t, &handler))
+		var seen acks
+		r.serveOn(t, throughWire(t, r, seen.refuseFirst), lipad, tasks.TypeSubmit, &handler)
+		require.Equal(t, int64(1), r.runs(t, &handler, &seen))
 	})
 }
 
@@ -88,27 +111,21 @@ func (r *rig) onWire(t testing.TB, judge func([]byte) fate) (state.Options, *wir
 	return o, w
 }
 
-// runs enqueues a task, lets the first repetition of its acknowledgement pass, lets its lease run
-// out, starts a second server (a server recovers what was lost when it starts), and returns how
-// often the handler has run.
-func (r *rig) runs(t testing.TB, handler *counter) int64 {
+// runs enqueues a task, lets a repetition of its acknowledgement pass, lets its lease run out, starts
+// a second server (a server recovers what was lost when it starts), and returns how often the
+// handler has run.
+func (r *rig) runs(t testing.TB, handler *counter, seen *acks) int64 {
 	t.Helper()
 	r.queues.Ring(context.Background(), &state.Ring{Provider: lipad, Number: 1})
-	require.Eventually(t, func() bool { return handler.runs.Load() == 1 }, patience,
-		10*time.Millisecond)
-	time.Sleep(7 * time.Second) // asynq repeats every five seconds.
+	require.Eventually(t, func() bool { return seen.times.Load() >= 2 }, patience, time.Millisecond)
 	lease := "asynq:{" + r.queues.Name(lipad) + "}:lease"
 	err := r.rdb.ZAddXX(context.Background(), lease, redis.Z{
 		Score: float64(time.Now().Add(-2 * time.Minute).Unix()), Member: "lipad:1",
 	}).Err()
 	require.NoError(t, err)
 	r.serve(t, lipad, tasks.TypeSubmit, handler)
-	deadline := time.Now().Add(9 * time.Second) // A second, and the forwarder's five.
-	for handler.runs.Load() < 2 && time.Now().Before(deadline) {
-		if len(r.completed(t, lipad)) > 0 {
-			break // Acknowledged: nothing can bring it back.
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	require.Eventually(t, func() bool { // What is acknowledged, nothing can bring back.
+		return handler.runs.Load() == 2 || len(r.completed(t, lipad)) > 0
+	}, patience, 20*time.Millisecond)
 	return handler.runs.Load()
 }

@@ -221,6 +221,15 @@ func (f *fleet) workers(t *testing.T, names ...string) {
 	loop(t, sweeper.Run)
 }
 
+// serves starts the queues of some providers and of queries, and no loop beside them.
+func (f *fleet) serves(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		f.serve(t, name, tasks.TypeSubmit, f.submitTo(name, nil))
+	}
+	f.serve(t, tasks.QueuePoll, tasks.TypePoll, f.asking())
+}
+
 // asking is the handler of queries for the whole fleet.
 func (f *fleet) asking() *tasks.Poll {
 	poll := f.poll()

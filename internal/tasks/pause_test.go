@@ -76,14 +76,24 @@ func onPause(names ...string) []intake.Rule {
 	}}
 }
 
-// reroute starts the loop that moves recipients from paused channels.
-func (f *fleet) reroute(t *testing.T) {
-	t.Helper()
-	rerouter := &tasks.Rerouter{
+// rerouter is the loop that moves recipients from paused channels.
+func (f *fleet) rerouter() *tasks.Rerouter {
+	return &tasks.Rerouter{
 		Store: f.store, Queues: f.queues, Interval: 20 * time.Millisecond, Log: f.log,
 		Failover: tasks.Failover{Rules: f.rules, Entries: f.entries},
 	}
-	loop(t, rerouter.Run)
+}
+
+// reroute starts it.
+func (f *fleet) reroute(t *testing.T) {
+	t.Helper()
+	loop(t, f.rerouter().Run)
+}
+
+// move returns one round of it.
+func (f *fleet) move(t *testing.T) func(context.Context) {
+	t.Helper()
+	return func(ctx context.Context) { require.NoError(t, f.rerouter().Once(ctx)) }
 }
 
 // pause pauses a channel for longer than a test takes.
@@ -99,18 +109,17 @@ func TestWhoWaitsForAPausedChannelMoves(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, steady)
 	f.rules.Routing = onPause(talking, sozuri)
+	clock := f.clocked(t)
 	f.workers(t, talking, sozuri)
-	paused := time.Now()
 	f.pause(t, talking)
-	f.reroute(t)
 	const n, each = 45, 100 // More than two pages of the queue.
 	for i := range n {
 		f.acceptSilently(t, road(talking, fmt.Sprint("d", i), each*i, each, true))
 	}
 	f.accept(t, road(talking, "named", n*each, 10, false))
-	require.Eventually(t, func() bool { return len(f.at(sozuriSend)) > 0 }, patience,
-		time.Millisecond)
-	require.GreaterOrEqual(t, time.Since(paused), moveAfter)
+	f.beats(t, clock, 1, moveAfter-time.Millisecond, f.move(t))
+	require.Empty(t, f.at(sozuriSend))
+	f.beats(t, clock, 1, time.Millisecond, f.move(t))
 	for i := range n {
 		f.all(t, fmt.Sprint("d", i), airtime.Submitted, each)
 	}
@@ -153,11 +162,11 @@ func TestWhoDoesNotMove(t *testing.T) {
 			t.Parallel()
 			f := newFleet(t, steady)
 			f.rules.Routing = onPause(talking, sozuri)
+			clock := f.clocked(t)
 			change(t, f)
 			f.acceptSilently(t, road(talking, "d", 0, 20, true))
 			f.pause(t, talking)
-			f.reroute(t)
-			time.Sleep(moveAfter + 400*time.Millisecond)
+			f.beats(t, clock, 3, moveAfter, f.move(t))
 			for _, row := range f.rows(t, "d") {
 				require.Equal(t, talking, row.Provider)
 				require.Empty(t, row.History)
@@ -217,6 +226,7 @@ func TestWhoIsClaimedStays(t *testing.T) {
 func TestWhoIsClaimedBetweenTwoPausesStays(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, steady)
+	clock := f.clocked(t)
 	ctx := context.Background()
 	f.acceptSilently(t, road(talking, "d", 0, 3, true))
 	require.NoError(t, f.store.Pause(ctx, talking, airtime.ReasonBalance, time.Second))
@@ -229,12 +239,10 @@ func TestWhoIsClaimedBetweenTwoPausesStays(t *testing.T) {
 	}
 	token, err := uuid.NewV7()
 	require.NoError(t, err)
-	var claim state.Claim
-	require.Eventually(t, func() bool {
-		claim, err = f.store.Claim(ctx, talking, token.String(), 1)
-		require.NoError(t, err)
-		return claim.Batch != nil
-	}, patience, 10*time.Millisecond)
+	clock.Pass(time.Second)
+	claim, err := f.store.Claim(ctx, talking, token.String(), 1)
+	require.NoError(t, err)
+	require.NotNil(t, claim.Batch)
 	f.pause(t, talking)
 	moved, _, err := f.store.Reroute(ctx, talking, onward)
 	require.NoError(t, err)

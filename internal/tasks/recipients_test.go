@@ -146,12 +146,17 @@ func TestABatchInDoubtIsSentAgainOnce(t *testing.T) {
 		}
 		return false
 	})
+	clock := f.clocked(t)
 	f.workers(t, talking)
 	f.pollers(t)
 	f.accept(t, road(talking, "d", 0, 20, false))
 	require.Eventually(t, func() bool { return f.inDoubt(t, "d") == 20 }, patience,
 		time.Millisecond)
 	f.accept(t, road(talking, "later", 100, 5, false))
+	guarded := f.options.SubmitTimeout + f.options.Guard
+	f.beats(t, clock, 10, guarded/10-time.Millisecond)
+	require.Len(t, f.at(talkingSend), 2, "the first, and the later ones")
+	f.goesOn(t, clock)
 	f.all(t, "d", airtime.Successful, 20)
 	f.all(t, "later", airtime.Successful, 5)
 	var sends []arrival
@@ -164,10 +169,6 @@ func TestABatchInDoubtIsSentAgainOnce(t *testing.T) {
 	require.NotEmpty(t, sends[0].key)
 	require.Equal(t, sends[0].key, sends[1].key)
 	require.Equal(t, string(sends[0].body), string(sends[1].body))
-	// The time counts from BeginSend, a while before the first one arrived.
-	const slack = 500 * time.Millisecond
-	guarded := f.options.SubmitTimeout + f.options.Guard
-	require.GreaterOrEqual(t, sends[1].at.Sub(sends[0].at), guarded-slack)
 	require.Len(t, f.at(talkingSend), 3)
 	f.paidOnce(t, 25)
 }
@@ -184,14 +185,10 @@ func TestADuplicateLeavesABatchInDoubt(t *testing.T) {
 		}
 		return false
 	})
-	f.workers(t, talking)
-	f.pollers(t)
+	clock := f.clocked(t)
+	f.serves(t, talking)
 	f.accept(t, road(talking, "d", 0, 3, false))
-	require.Eventually(t, func() bool { return len(f.at(talkingSend)) == 2 }, patience,
-		5*time.Millisecond)
-	require.Eventually(t, func() bool { return f.inDoubt(t, "d") == 3 }, patience,
-		5*time.Millisecond)
-	time.Sleep(f.options.SubmitTimeout + f.options.Guard + 500*time.Millisecond)
+	f.beats(t, clock, 20, 500*time.Millisecond, f.sweep(talking), f.handOut())
 	require.Len(t, f.at(talkingSend), 2)
 	require.Empty(t, f.at(talkingFind), "there is no id to ask by")
 	require.Equal(t, int64(3), f.inDoubt(t, "d"))
@@ -230,12 +227,10 @@ func TestOutsideTheWindowNothingIsSentAgain(t *testing.T) {
 		}
 		return false
 	})
-	f.workers(t, talking)
-	f.pollers(t)
+	clock := f.clocked(t)
+	f.serves(t, talking)
 	f.accept(t, road(talking, "d", 0, 3, false))
-	require.Eventually(t, func() bool { return f.inDoubt(t, "d") == 3 }, patience,
-		5*time.Millisecond)
-	time.Sleep(2*f.options.SubmitTimeout + f.options.Guard)
+	f.beats(t, clock, 20, 500*time.Millisecond, f.sweep(talking), f.handOut())
 	require.Len(t, f.at(talkingSend), 1)
 	looked := f.completed(t, tasks.QueuePoll)
 	require.NotEmpty(t, looked)
@@ -269,22 +264,22 @@ func TestAProviderThatAnswersNoQuestionsIsNotAsked(t *testing.T) {
 					s.Send.LostAfter = sandbox.NextRequests(1)
 				}
 			})
-			f.workers(t, sozuri)
-			f.pollers(t)
+			clock := f.clocked(t)
+			f.serves(t, sozuri)
 			f.accept(t, road(sozuri, "d", 0, 5, false))
-			require.Eventually(t, func() bool { return len(f.at(sozuriSend)) == 1 }, patience,
-				5*time.Millisecond)
+			f.quiet(t)
+			require.Len(t, f.at(sozuriSend), 1)
 			overdue := func() int64 {
 				figures, err := f.store.Figures(context.Background())
 				require.NoError(t, err)
 				return figures.Overdue
 			}
 			require.Zero(t, overdue())
-			require.Eventually(t, func() bool { return overdue() == 1 }, patience,
-				10*time.Millisecond)
-			time.Sleep(2 * time.Second)
+			f.beats(t, clock, 20, 110*time.Millisecond, f.sweep(sozuri), f.handOut())
+			require.Equal(t, int64(1), overdue())
+			f.beats(t, clock, 20, 110*time.Millisecond, f.sweep(sozuri), f.handOut())
 			looked := f.completed(t, tasks.QueuePoll)
-			require.LessOrEqual(t, len(looked), 2, "looks in two seconds")
+			require.LessOrEqual(t, len(looked), 2, "looks in four seconds")
 			require.Equal(t, "nobody can be asked about: a callback or a person decides",
 				string(looked[0].Result))
 			require.Len(t, f.at(sozuriSend), 1)
