@@ -52,14 +52,15 @@ func TestTheProvidersAnswerCounts(t *testing.T) {
 		t.Run(row.callback+" against "+row.query, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, nil)
-			w.run(t, w.settings)
+			clock := w.clocked(t)
 			w.accept(t, disbursal(at, "d", 0, 1))
 			w.send(t, at)
 			w.vendor.say(atID(0), row.query)
 			w.tell(t, atStatus, atBody(atID(0), phone(0).Digits(), row.callback))
-			w.becomes(t, "d", row.want)
+			w.rounds(t, clock, 1, time.Second)
+			w.is(t, "d", row.want)
 			require.Zero(t, w.figures(t).Kept)
-			time.Sleep(300 * time.Millisecond)
+			w.rounds(t, clock, 10, time.Second)
 			require.Equal(t, 1, w.vendor.asked(), "and that is the end of it")
 			w.balanced(t)
 		})
@@ -70,16 +71,15 @@ func TestTheProvidersAnswerCounts(t *testing.T) {
 func TestAWordThatNobodyKnowsIsLogged(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	w.run(t, w.settings)
+	clock := w.clocked(t)
 	w.accept(t, disbursal(at, "d", 0, 2))
 	w.send(t, at)
 	w.vendor.say(atID(0), "Success")
 	w.vendor.say(atID(1), "Sublimated")
 	w.tell(t, atStatus, atBody(atID(0), phone(0).Digits(), "Sublimated"))
 	w.tell(t, atStatus, atBody(atID(1), phone(1).Digits(), "Success"))
-	require.Eventually(t, func() bool { return w.vendor.asked() >= 1 }, patience,
-		10*time.Millisecond)
-	time.Sleep(300 * time.Millisecond)
+	w.rounds(t, clock, 2, time.Second)
+	require.Positive(t, w.vendor.asked())
 	w.is(t, "d", airtime.Submitted)
 	require.Equal(t, 1, w.logs.FilterMessage(
 		"callback with a word that is not known; the recipient stays open").Len())
@@ -90,19 +90,19 @@ func TestAWordThatNobodyKnowsIsLogged(t *testing.T) {
 func TestACallbackBeforeTheAnswer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	w.run(t, w.settings)
+	clock := w.clocked(t)
 	w.vendor.say(atID(0), "Success")
 	w.vendor.before = func([]string) bool {
 		w.tell(t, atStatus, atBody(atID(0), phone(0).Digits(), "Success"))
-		time.Sleep(500 * time.Millisecond) // The provider is asked while the answer is on its way.
+		w.rounds(t, clock, 1, time.Second)
+		require.Equal(t, 1, w.vendor.asked(), "while the answer is on its way")
 		w.is(t, "d", airtime.Sending)
 		return true
 	}
 	w.accept(t, disbursal(at, "d", 0, 1))
 	w.send(t, at)
-	answered := time.Now()
-	w.becomes(t, "d", airtime.Successful)
-	require.Less(t, time.Since(answered), 5*time.Second, "Record has it tried again")
+	w.rounds(t, clock, 1, time.Millisecond) // Record has it tried again.
+	w.is(t, "d", airtime.Successful)
 	require.Zero(t, w.figures(t).Kept)
 	w.settledOnce(t, "d", 1)
 }
@@ -135,7 +135,7 @@ func TestACallbackSettlesWhoseAnswerWasLost(t *testing.T) {
 func TestACallbackOfALostAnswerMustFitExactlyOne(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	w.run(t, w.settings)
+	clock := w.clocked(t)
 	w.accept(t, disbursal(at, "first", 1, 1)) // Accepted, so it has an id of its own.
 	w.send(t, at)
 	w.vendor.set(func(v *vendor) { v.before = func([]string) bool { return false } })
@@ -150,14 +150,14 @@ func TestACallbackOfALostAnswerMustFitExactlyOne(t *testing.T) {
 	w.tell(t, atStatus, atBody(atID(2), phone(1).Digits(), "Success"))
 	// The first version of these reports names an id only.
 	w.tell(t, atStatus, fmt.Sprintf(`{"requestId":%q,"status":"Success"}`, atID(3)))
-	require.Eventually(t, func() bool { return w.vendor.asked() >= 3 }, patience,
-		10*time.Millisecond)
-	time.Sleep(300 * time.Millisecond)
+	w.rounds(t, clock, 2, time.Second)
+	require.GreaterOrEqual(t, w.vendor.asked(), 3)
 	w.is(t, "lost", airtime.InDoubt)
 	w.is(t, "first", airtime.Submitted)
 	require.EqualValues(t, 3, w.figures(t).Kept)
 	w.tell(t, atStatus, fmt.Sprintf(`{"requestId":%q,"status":"Success"}`, atID(0)))
-	w.becomes(t, "first", airtime.Successful)
+	w.rounds(t, clock, 1, time.Second)
+	w.is(t, "first", airtime.Successful)
 	w.balanced(t)
 }
 
@@ -246,7 +246,7 @@ func TestAnyOrderOfCallbacksComesToTheSame(t *testing.T) {
 func TestAProviderThatCannotBeAskedIsAskedLater(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	w.run(t, w.settings)
+	clock := w.clocked(t)
 	w.accept(t, disbursal(at, "d", 0, 3))
 	w.send(t, at)
 	w.vendor.set(func(v *vendor) { v.down = true })
@@ -254,12 +254,13 @@ func TestAProviderThatCannotBeAskedIsAskedLater(t *testing.T) {
 		w.vendor.say(atID(i), "Success")
 		w.tell(t, atStatus, atBody(atID(i), phone(i).Digits(), "Success"))
 	}
-	time.Sleep(1500 * time.Millisecond)
+	w.rounds(t, clock, 15, 100*time.Millisecond)
 	w.is(t, "d", airtime.Submitted)
 	require.LessOrEqual(t, w.vendor.asked(), 12, "questions in a second and a half")
 	require.Positive(t, w.count(t, "tuma_callback_queries_total", "false", at))
 	w.vendor.set(func(v *vendor) { v.down = false })
-	w.becomes(t, "d", airtime.Successful)
+	w.rounds(t, clock, 1, time.Minute)
+	w.is(t, "d", airtime.Successful)
 	require.Equal(t, 3, w.count(t, "tuma_callback_queries_total", "true", at))
 }
 
@@ -284,17 +285,17 @@ func TestATrustedAfricasTalkingIsAppliedAtOnce(t *testing.T) {
 func TestKeptCallbacksOfAProviderThatIsOffStay(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
+	clock := w.clocked(t)
 	w.accept(t, disbursal(at, "d", 0, 1))
 	w.send(t, at)
 	w.vendor.say(atID(0), "Success")
 	w.tell(t, atStatus, atBody(atID(0), phone(0).Digits(), "Success"))
-	without := w.settings
-	without.Entries = nil
-	stop := w.run(t, without)
-	time.Sleep(500 * time.Millisecond)
-	stop()
+	known := w.settings.Entries
+	w.settings.Entries = nil
+	w.rounds(t, clock, 3, time.Minute)
 	w.is(t, "d", airtime.Submitted)
 	require.EqualValues(t, 1, w.figures(t).Kept)
-	w.run(t, w.settings)
-	w.becomes(t, "d", airtime.Successful)
+	w.settings.Entries = known
+	w.rounds(t, clock, 1, time.Minute)
+	w.is(t, "d", airtime.Successful)
 }

@@ -53,7 +53,7 @@ const (
 	apiKey = "k3y-at-the-provider"
 
 	// patience is how long a test waits for what should take a moment.
-	patience = 20 * time.Second
+	patience = 2 * time.Minute
 )
 
 // world is a poller's callbacks in one process: a namespace on a real Redis, the real adapters, and
@@ -162,6 +162,16 @@ func (w *world) clocked(t *testing.T) *statetest.Clock {
 	w.settings.Store = w.store
 	w.handler = callback.New(w.settings).Handler()
 	return clock
+}
+
+// rounds lets time pass in n steps, and does after each what the loop does.
+func (w *world) rounds(t *testing.T, c *statetest.Clock, n int, step time.Duration) {
+	t.Helper()
+	receiver := callback.New(w.settings)
+	for range n {
+		c.Pass(step)
+		require.NoError(t, receiver.Round(context.Background()))
+	}
 }
 
 // run starts the loop that tries kept callbacks again; stop ends it as a process does.

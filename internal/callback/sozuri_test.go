@@ -137,14 +137,13 @@ func TestAnEarlyCallbackOfSozuriIsNeverLost(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, redistest.WithConfig("appendfsync", "always"))
 	w := newWorldAt(t, server.URL(), "ns", nil)
+	clock := w.clocked(t)
 	const n = 5
 	w.vendor.before = func([]string) bool {
-		stop := w.run(t, w.settings)
 		for i := range n {
 			w.tell(t, sozuri, sozuriBody(sozText(i), phone(i).Digits(), "KES 10", "success"))
 		}
-		time.Sleep(300 * time.Millisecond)
-		stop()
+		w.rounds(t, clock, 3, 100*time.Millisecond)
 		server.Kill()
 		server.Restart()
 		return true
@@ -153,8 +152,8 @@ func TestAnEarlyCallbackOfSozuriIsNeverLost(t *testing.T) {
 	w.send(t, sozuri)
 	w.is(t, "d", airtime.Submitted)
 	require.EqualValues(t, n, w.figures(t).Kept)
-	w.run(t, w.settings)
-	w.becomes(t, "d", airtime.Successful)
+	w.rounds(t, clock, 1, time.Minute)
+	w.is(t, "d", airtime.Successful)
 	require.Zero(t, w.figures(t).Kept)
 	w.settledOnce(t, "d", n)
 	w.balanced(t)

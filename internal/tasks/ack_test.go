@@ -81,7 +81,8 @@ func TestAFailedAcknowledgementIsRepeated(t *testing.T) {
 			server.Shutdown()
 			require.NoError(t, client.Close())
 		})
-		require.Equal(t, int64(2), r.runs(t, &handler, &tried.acks), "asynq has mended this: drop the hook")
+		require.Equal(t, int64(2), r.runs(t, &handler, &tried.acks),
+			"asynq has mended this: drop the hook")
 	})
 	t.Run("our client", func(t *testing.T) {
 		t.Parallel()
@@ -111,9 +112,9 @@ func (r *rig) onWire(t testing.TB, judge func([]byte) fate) (state.Options, *wir
 	return o, w
 }
 
-// runs enqueues a task, lets a repetition of its acknowledgement pass, lets its lease run out, starts
-// a second server (a server recovers what was lost when it starts), and returns how often the
-// handler has run.
+// runs enqueues a task, lets a repetition of its acknowledgement pass, lets its lease run out,
+// starts a second server (a server recovers what was lost when it starts), and returns how often
+// the handler has run.
 func (r *rig) runs(t testing.TB, handler *counter, seen *acks) int64 {
 	t.Helper()
 	r.queues.Ring(context.Background(), &state.Ring{Provider: lipad, Number: 1})
