@@ -36,6 +36,17 @@ func (e *exam) streams(ctx context.Context) error {
 				about(r.Unacknowledged), "look at its consumer (XPENDING), and acknowledge what is done")
 		}
 	}
+	figures, err := e.watched(ctx)
+	if err != nil {
+		return err
+	}
+	for _, stream := range figures.Streams {
+		if stream.TrimmedUnread > 0 {
+			e.warn(fmt.Sprintf("{%s}:%s was trimmed to make room: %d entries nobody had read",
+				e.Redis.Namespace, stream.Name, stream.TrimmedUnread), "give Redis more memory "+
+				"(maxmemory), start the readers, and read what is missing with enqueuer report")
+		}
+	}
 	rejected, err := e.store.Rejected(ctx, lately, rejectedShown)
 	if err != nil {
 		return err

@@ -1,8 +1,10 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -159,6 +161,15 @@ func (e *exam) memory(ctx context.Context) error {
 	more := "give Redis more memory (maxmemory), or keep settled disbursals for less long " +
 		"(TUMA_RETENTION)"
 	share := fmt.Sprintf("%.0f%% of maxmemory is in use", 100*used/limit)
+	largest, err := e.largestStream(ctx)
+	if err != nil {
+		return err
+	}
+	if float64(largest.Bytes) > streamHolds*used {
+		share += fmt.Sprintf(", %d MiB of it by the stream {%s}:%s", largest.Bytes>>20,
+			e.Redis.Namespace, largest.Name)
+		more = streamAdvice[largest.Name] + "; or " + more
+	}
 	switch {
 	case limit <= 0:
 		e.warn("maxmemory is not set: a full machine ends Redis instead of stopping the intake",
@@ -173,6 +184,30 @@ func (e *exam) memory(ctx context.Context) error {
 		e.ok("%s", share)
 	}
 	return nil
+}
+
+// streamHolds is the share of the memory in use from which on a stream is named.
+const streamHolds = 0.2
+
+// streamAdvice says how a stream gets smaller.
+var streamAdvice = map[string]string{
+	"jobs": "start more enqueuer stream, and look at their log: jobs wait",
+	"results": "keep results for less long (TUMA_STREAM_AGE), and look for a consumer group that " +
+		"stands still",
+	"rejected":  "look at what producers send (enqueuer rejected)",
+	"unplaced":  "look at what providers send that nobody can read",
+	"decisions": "it holds what people decided, and is never trimmed",
+}
+
+// largestStream is that of our streams which takes the most memory.
+func (e *exam) largestStream(ctx context.Context) (state.Stream, error) {
+	figures, err := e.watched(ctx)
+	if err != nil {
+		return state.Stream{}, err
+	}
+	return slices.MaxFunc(figures.Streams, func(a, b state.Stream) int {
+		return cmp.Compare(a.Bytes, b.Bytes)
+	}), nil
 }
 
 func (e *exam) permissions(ctx context.Context) error {

@@ -72,6 +72,13 @@ var redisFaults = []wrong{
 		Check: "memory", Result: doctor.Warning, Detail: "from 80% on nothing is accepted",
 		Advice: "TUMA_RETENTION",
 	}},
+	{"a stream holds it", func(w *world) {
+		w.do("xadd {tuma}:rejected * job " + strings.Repeat("x", 100<<20))
+		w.fill(0.74)
+	}, doctor.Finding{
+		Check: "memory", Result: doctor.Warning, Detail: "MiB of it by the stream {tuma}:rejected",
+		Advice: "enqueuer rejected",
+	}},
 	{"full", func(w *world) { w.fill(0.85) }, doctor.Finding{
 		Check: "memory", Result: doctor.Failed, Detail: ": nothing is accepted",
 		Advice: "TUMA_RETENTION",

@@ -71,6 +71,10 @@ var (
 	addedDesc  = describe("stream_added_total",
 		"Entries that were ever added to a stream; those no longer there were trimmed, or taken "+
 			"from the jobs.", "stream")
+	streamBytesDesc   = describe("stream_bytes", "Memory that a stream takes.", "stream")
+	trimmedUnreadDesc = describe("stream_trimmed_unread_total",
+		"Entries that were trimmed to make room before every consumer group had read them, or that "+
+			"nobody reads as a group.", "stream")
 
 	tasksDesc = describe("queue_tasks", "Tasks of an asynq queue, by asynq's state.", "queue",
 		"state")

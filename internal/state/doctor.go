@@ -226,6 +226,7 @@ func (s *Store) Everybody() [][]any {
 		{"zrevrange", key, 0, 0},
 		{"zrangebyscore", key, 0, 0},
 		{"xadd", key, "*", "f", "x"},
+		{"memory", "usage", key},
 		{"xlen", key},
 		{"xrange", key, "-", "+"},
 		{"xtrim", key, "minid", 0},

@@ -115,9 +115,11 @@ func (s *Store) Figures(ctx context.Context) (Figures, error) {
 		return f, err
 	}
 	f.Jobs, f.Rejected = f.Streams[0].Entries, f.Streams[2].Entries
-	if f.Memory, err = s.memoryShare(ctx); err != nil {
+	full, err := s.memoryNow(ctx)
+	if err != nil {
 		return f, err
 	}
+	f.Memory = full.share()
 	f.Channels, err = s.Channels(ctx)
 	return f, err
 }

@@ -329,8 +329,9 @@ func TestFiguresOfLanesAndStreams(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []any{time.Duration(0), time.Duration(0)},
 		[]any{first.DoubtFor, first.OverdueFor})
-	require.Equal(t, []state.Stream{{Name: "jobs"}, {Name: "results"}, {Name: "rejected"}},
-		first.Streams)
+	require.Equal(t, []state.Stream{
+		{Name: "jobs"}, {Name: "results"}, {Name: "rejected"}, {Name: "unplaced"}, {Name: "decisions"},
+	}, first.Streams)
 
 	hour := float64(time.Now().Add(-time.Hour).UnixMilli())
 	for _, lane := range []string{"doubt", "overdue"} {
@@ -355,11 +356,14 @@ func TestFiguresOfLanesAndStreams(t *testing.T) {
 	require.InDelta(t, time.Hour, f.OverdueFor, float64(slow))
 	require.InDelta(t, 0, f.Streams[0].Oldest, float64(slow))
 	require.InDelta(t, time.Hour, f.Streams[1].Oldest, float64(slow))
-	f.Streams[0].Oldest, f.Streams[1].Oldest = 0, 0
+	for i := range f.Streams[:2] {
+		require.Positive(t, f.Streams[i].Bytes)
+		f.Streams[i].Oldest, f.Streams[i].Bytes = 0, 0
+	}
 	require.Equal(t, []state.Stream{
 		{Name: "jobs", Entries: 1, Added: 2, Groups: 1},
 		{Name: "results", Entries: 1, Added: 1},
-		{Name: "rejected"},
+		{Name: "rejected"}, {Name: "unplaced"}, {Name: "decisions"},
 	}, f.Streams)
 	require.Equal(t, []int64{1, 0}, []int64{f.Jobs, f.Rejected})
 }

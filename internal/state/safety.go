@@ -166,16 +166,27 @@ func (s *Store) Ready(ctx context.Context) error { return s.check(ctx) }
 // memoryGauge remembers for a moment how full Redis is, so that not every call asks.
 type memoryGauge struct {
 	mu    sync.Mutex
-	share float64
+	last  memory
 	until time.Time
 }
 
-// memoryShare is the share of maxmemory in use, at most half a second old; 0 without a maxmemory.
-func (s *Store) memoryShare(ctx context.Context) (float64, error) {
+// memory is how full Redis is, in bytes. Without a maxmemory the limit is zero.
+type memory struct{ used, limit float64 }
+
+// share is the share of maxmemory in use; 0 without a maxmemory.
+func (m memory) share() float64 {
+	if m.limit <= 0 {
+		return 0
+	}
+	return m.used / m.limit
+}
+
+// memoryNow is how full Redis is, at most half a second old.
+func (s *Store) memoryNow(ctx context.Context) (memory, error) {
 	s.memory.mu.Lock()
 	defer s.memory.mu.Unlock()
 	if time.Now().Before(s.memory.until) {
-		return s.memory.share, nil
+		return s.memory.last, nil
 	}
 	var info string
 	err := s.onNode(ctx, func(node *redis.Client) (err error) {
@@ -183,25 +194,30 @@ func (s *Store) memoryShare(ctx context.Context) (float64, error) {
 		return err
 	})
 	if err != nil && !isReply(err) {
-		return 0, fmt.Errorf("read redis memory: %w", err)
+		return memory{}, fmt.Errorf("read redis memory: %w", err)
 	}
-	s.memory.share = 0
-	limit, _ := strconv.ParseFloat(infoField(info, "maxmemory"), 64)
-	used, _ := strconv.ParseFloat(infoField(info, "used_memory"), 64)
-	if limit > 0 {
-		s.memory.share = used / limit
-	}
+	s.memory.last.limit, _ = strconv.ParseFloat(infoField(info, "maxmemory"), 64)
+	s.memory.last.used, _ = strconv.ParseFloat(infoField(info, "used_memory"), 64)
 	s.memory.until = time.Now().Add(500 * time.Millisecond)
-	return s.memory.share, nil
+	return s.memory.last, nil
 }
 
-// room returns ErrFull when more than limit of the memory is in use.
+// room returns ErrFull when more than limit of the memory is in use. What the jobs stream holds
+// does not count for the intake: accepting and refusing is what frees it.
 func (s *Store) room(ctx context.Context, limit float64) error {
-	share, err := s.memoryShare(ctx)
+	full, err := s.memoryNow(ctx)
 	if err != nil {
 		return err
 	}
-	if share >= limit {
+	share := full.share()
+	if share >= limit && limit == AcceptLimit {
+		jobs, err := s.usage(ctx, s.keys.jobs())
+		if err != nil {
+			return fmt.Errorf("read redis memory: %w", err)
+		}
+		full.used -= float64(jobs)
+	}
+	if full.share() >= limit {
 		return fmt.Errorf("%w (%.0f%% in use)", ErrFull, share*100)
 	}
 	return nil

@@ -17,13 +17,26 @@ type Stream struct {
 	Entries, Added, Groups int64
 	// Oldest is the age of the first entry, zero when there is none.
 	Oldest time.Duration
+	// Bytes are what it takes, as Redis estimates it, and TrimmedUnread are the entries that made
+	// room before they were read.
+	Bytes, TrimmedUnread int64
 }
 
 // streams reads the sizes of the streams. One that was never used has none; neither has one that
 // this Redis, or its user's permissions, do not tell about.
 func (s *Store) streams(ctx context.Context, now time.Time) ([]Stream, error) {
-	list := []Stream{{Name: "jobs"}, {Name: "results"}, {Name: "rejected"}}
+	list := []Stream{
+		{Name: "jobs"}, {Name: "results"}, {Name: "rejected"}, {Name: "unplaced"}, {Name: "decisions"},
+	}
 	for i := range list {
+		var err error
+		if list[i].Bytes, err = s.usage(ctx, s.keys.plain(list[i].Name)); err != nil {
+			return nil, fmt.Errorf("read figures: stream %s: %w", list[i].Name, err)
+		}
+		list[i].TrimmedUnread, err = s.trimmedUnread(ctx, list[i].Name)
+		if err != nil {
+			return nil, fmt.Errorf("read figures: stream %s: %w", list[i].Name, err)
+		}
 		info, err := s.client.XInfoStream(ctx, s.keys.plain(list[i].Name)).Result()
 		if err != nil && isReply(err) {
 			continue

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -40,11 +41,15 @@ func (s *Store) OpenJobs(ctx context.Context) error {
 func (s *Store) ReadJobs(
 	ctx context.Context, consumer string, count int, block time.Duration,
 ) ([]Entry, error) {
-	if err := s.room(ctx, AcceptLimit); err != nil {
+	err := s.room(ctx, AcceptLimit)
+	if err == nil {
+		count, err = s.jobsAtOnce(ctx, count)
+	}
+	if err != nil {
 		return nil, err
 	}
 	var streams []redis.XStream
-	err := effect.Do(ctx, "read jobs", func() (err error) {
+	err = effect.Do(ctx, "read jobs", func() (err error) {
 		streams, err = s.client.XReadGroup(ctx, &redis.XReadGroupArgs{
 			Group: jobsGroup, Consumer: consumer, Streams: []string{s.keys.jobs(), ">"},
 			Count: int64(count), Block: block,
@@ -126,12 +131,13 @@ func (s *Store) Reject(ctx context.Context, refusals ...Refusal) error {
 	if len(refusals) == 0 {
 		return nil
 	}
+	if _, err := s.Yield(ctx); err != nil {
+		return fmt.Errorf("keep rejected jobs: %w", err)
+	}
 	pipe := s.client.Pipeline()
+	at := time.Now().UTC().Format(time.RFC3339Nano)
 	for _, r := range refusals {
-		pipe.XAdd(ctx, &redis.XAddArgs{Stream: s.keys.rejected(), Values: []string{
-			"job", r.Job, "source", r.Source, "error", r.Err,
-			"at", time.Now().UTC().Format(time.RFC3339Nano),
-		}})
+		pipe.XAdd(ctx, &redis.XAddArgs{Stream: s.keys.rejected(), Values: r.fields(at)})
 	}
 	err := effect.Do(ctx, "reject jobs", func() error {
 		_, err := pipe.Exec(ctx)
@@ -153,9 +159,12 @@ func (s *Store) TrimStreams(ctx context.Context) (int64, error) {
 	edge := strconv.FormatInt(now.Add(-s.options.StreamAge).UnixMilli(), 10) + "-0"
 	var trimmed int64
 	for _, stream := range []string{s.keys.results(), s.keys.rejected()} {
-		floor, err := s.slowest(ctx, stream, edge)
+		floor, err := s.needed(ctx, stream)
 		if err != nil {
-			return trimmed, err
+			return trimmed, fmt.Errorf("trim streams: %w", err)
+		}
+		if floor == "" || olderID(edge, floor) {
+			floor = edge
 		}
 		var n int64
 		err = effect.Do(ctx, "trim stream", func() (err error) {
@@ -170,28 +179,14 @@ func (s *Store) TrimStreams(ctx context.Context) (int64, error) {
 	return trimmed, nil
 }
 
-// slowest returns the smaller of edge and what the slowest consumer group still needs.
-func (s *Store) slowest(ctx context.Context, stream, edge string) (string, error) {
-	groups, err := s.client.XInfoGroups(ctx, stream).Result()
-	if err != nil && strings.Contains(err.Error(), "no such key") {
-		return edge, nil // No stream yet: nothing to trim, nothing to protect.
+// nextID is the stream id behind another.
+func nextID(id string) string {
+	ms, sequence, _ := strings.Cut(id, "-")
+	n, err := strconv.ParseUint(sequence, 10, 64)
+	if err != nil || n == math.MaxUint64 {
+		return id // One entry too few is trimmed.
 	}
-	if err != nil {
-		return "", fmt.Errorf("trim streams: %w", err)
-	}
-	for _, g := range groups {
-		if olderID(g.LastDeliveredID, edge) {
-			edge = g.LastDeliveredID
-		}
-		pending, err := s.client.XPending(ctx, stream, g.Name).Result()
-		if err != nil {
-			return "", fmt.Errorf("trim streams: %w", err)
-		}
-		if pending.Count > 0 && olderID(pending.Lower, edge) {
-			edge = pending.Lower
-		}
-	}
-	return edge, nil
+	return ms + "-" + strconv.FormatUint(n+1, 10)
 }
 
 // olderID compares two stream ids.

@@ -84,6 +84,19 @@ func (s *Sweeper) Once(ctx context.Context) {
 	for _, provider := range s.Providers {
 		s.sweep(ctx, provider)
 	}
+	s.yield(ctx)
+}
+
+// yield has streams make room while Redis gets full.
+func (s *Sweeper) yield(ctx context.Context) {
+	yielded, err := s.Store.Yield(ctx)
+	for _, y := range yielded {
+		s.Log.Warn("stream trimmed before its time: Redis gets full", zap.String("stream", y.Stream),
+			zap.Int64("entries", y.Entries), zap.Int64("unread", y.Unread))
+	}
+	if err != nil && ctx.Err() == nil {
+		s.Log.Warn("streams not trimmed; the next sweep tries again", zap.Error(err))
+	}
 }
 
 func (s *Sweeper) sweep(ctx context.Context, provider string) {

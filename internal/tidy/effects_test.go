@@ -12,8 +12,9 @@ import (
 // on the world, and must go through internal/effect.
 var looks = []string{
 	"ConfigGet", "Exists", "Get", "HExists", "HGet", "HGetAll", "HLen", "HMGet", "Info", "LLen",
-	"LRange", "Ping", "SCard", "SMembers", "Time", "TTL", "Wait", "XInfoGroups", "XInfoStream", "XLen",
-	"XPending", "XPendingExt", "XRange", "XRangeN", "ZCard", "ZRange", "ZRangeByScore",
+	"LRange", "MemoryUsage", "Ping", "SCard", "SMembers", "Time", "TTL", "Wait", "XInfoGroups",
+	"XInfoStream", "XLen", "XPending",
+	"XPendingExt", "XRange", "XRangeN", "ZCard", "ZRange", "ZRangeByScore",
 	"ZRangeWithScores", "ZScore",
 }
 

@@ -1,0 +1,41 @@
+package e2e_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/redistest"
+)
+
+// TestFaultyJobsStopNobody pushes eight faulty jobs of megabytes into a small Redis: good jobs of
+// others, by the stream and from a file, are accepted all the same.
+func TestFaultyJobsStopNobody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{redis: []redistest.Option{redistest.WithConfig("maxmemory", "64mb")}})
+	w.start(cmdEnqueuer, "stream").WaitOutput("serving", patience)
+	w.start(cmdWorker).WaitOutput("serving", patience)
+	push := func(job string) {
+		require.NoError(t, w.rdb.XAdd(t.Context(), &redis.XAddArgs{
+			Stream: "{tuma}:jobs", Values: []string{"job", job},
+		}).Err())
+	}
+	for i := range 8 {
+		filler := strings.Repeat(`{"phone_number":"x","amount":-1},`, (5500+i*214)*1000/33)
+		push(fmt.Sprintf(`{"reference":"faulty-%d","recipients":[%s{}]}`, i, filler))
+		w.await("it is refused", func() bool {
+			return w.rdb.XLen(t.Context(), "{tuma}:rejected").Val() == int64(i)+1
+		})
+	}
+	jobs, wanted := makeJobs("good", 2, 20)
+	w.pipeJobs(jobs)
+	path, more := writeFile(t, "file", 5_000, 10)
+	w.must(0, "import", path, "--reference", "file")
+	w.await("they are accepted", func() bool {
+		_, all := w.counts()
+		return all == int64(len(wanted)+len(more))
+	})
+}
