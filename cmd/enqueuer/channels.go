@@ -8,43 +8,54 @@ import (
 	"github.com/spf13/cobra"
 
 	"tuma/internal/airtime"
+	"tuma/internal/app"
 	"tuma/internal/state"
 )
 
 // channelView is the JSON of one road to a provider.
 type channelView struct {
 	Provider string `json:"provider"`
-	// Queued counts recipients, by the books; InFlight counts requests.
+	// Queued, InDoubt and Sending count recipients, by the books; InFlight counts requests.
 	Queued   int64 `json:"queued"`
 	InFlight int64 `json:"in_flight"`
 	InDoubt  int64 `json:"in_doubt"`
-	// State is open, paused, probing, or unserved: no worker takes what is queued.
+	// State is open; paused, by itself or, with the reason person, by a person; queue_paused in the
+	// asynq dashboard; probing; or unserved: no worker takes what is queued.
 	State  string         `json:"state"`
 	Reason airtime.Reason `json:"reason,omitempty"`
 	Since  *time.Time     `json:"since,omitempty"`
+	// Who and Note are of a person's pause.
+	Who  string `json:"who,omitempty"`
+	Note string `json:"note,omitempty"`
 	// Seconds is how long a pause lasts before the next probe.
 	Seconds float64 `json:"seconds,omitempty"`
 	// Largest is the most recipients of a request while sizes climb.
-	Largest int `json:"largest,omitempty"`
+	Largest int   `json:"largest,omitempty"`
+	Sending int64 `json:"sending"`
 }
 
-func viewOfChannel(f state.Figures, c state.Channel) channelView {
+func viewOfChannel(s *standing, c state.Channel) channelView {
 	view := channelView{
 		Provider: c.Provider, InFlight: c.InFlight, State: "open", Largest: c.Largest,
 		Reason: c.PauseReason,
 	}
-	switch {
-	case c.Paused > 0:
-		view.State, view.Seconds = "paused", c.Paused.Seconds()
-	case c.Probing:
-		view.State = "probing"
-	case c.Unserved():
-		view.State = "unserved"
-	}
 	if !c.Since.IsZero() {
 		view.Since = &c.Since
 	}
-	for field, figure := range f.Book {
+	switch {
+	case c.Stopped != nil:
+		view.State, view.Reason, view.Since = "paused", airtime.ReasonPerson, &c.Stopped.Since
+		view.Who, view.Note = c.Stopped.Who, c.Stopped.Note
+	case c.Paused > 0:
+		view.State, view.Seconds = "paused", c.Paused.Seconds()
+	case s.queuePaused(c.Provider):
+		view.State = "queue_paused"
+	case s.unserved(c):
+		view.State = "unserved"
+	case c.Probing:
+		view.State = "probing"
+	}
+	for field, figure := range s.figures.Book {
 		words := strings.Fields(field)
 		if len(words) != 3 || words[0] != c.Provider {
 			continue
@@ -52,6 +63,8 @@ func viewOfChannel(f state.Figures, c state.Channel) channelView {
 		switch words[2] {
 		case airtime.Queued.String():
 			view.Queued += figure
+		case airtime.Sending.String():
+			view.Sending += figure
 		case airtime.InDoubt.String():
 			view.InDoubt += figure
 		}
@@ -59,15 +72,15 @@ func viewOfChannel(f state.Figures, c state.Channel) channelView {
 	return view
 }
 
-// channels shows the roads to all providers that ever got a disbursal.
-func channels(cmd *cobra.Command, s *state.Store, asJSON bool) error {
-	figures, err := s.Figures(cmd.Context())
+// channels shows the roads to all providers that ever got a disbursal, or that a person paused.
+func channels(cmd *cobra.Command, a *app.App, asJSON bool) error {
+	s, err := readStanding(cmd.Context(), a)
 	if err != nil {
 		return err
 	}
-	views := make([]channelView, len(figures.Channels))
-	for i, c := range figures.Channels {
-		views[i] = viewOfChannel(figures, c)
+	views := make([]channelView, len(s.figures.Channels))
+	for i, c := range s.figures.Channels {
+		views[i] = viewOfChannel(s, c)
 	}
 	out := cmd.OutOrStdout()
 	if asJSON {
@@ -77,19 +90,26 @@ func channels(cmd *cobra.Command, s *state.Store, asJSON bool) error {
 		fmt.Fprintln(out, "no provider has got a disbursal yet")
 		return nil
 	}
+	at := stamps(a, out)
 	t := newTable("provider", "#queued", "#in flight", "#in doubt", "channel", "since", "why")
 	for _, v := range views {
-		word, since := v.State, ""
-		if v.State == "paused" {
+		word, since, why := strings.ReplaceAll(v.State, "_", " "), "", string(v.Reason)
+		switch {
+		case v.Who != "":
+			word += " by " + v.Who
+			why = strings.TrimSuffix(why+": "+v.Note, ": ")
+		case v.State == "paused":
 			word += ", probe in " + seconds(time.Duration(v.Seconds*float64(time.Second)))
 		}
 		if v.Since != nil {
-			since = v.Since.Format(time.RFC3339)
+			since = at(*v.Since)
 		}
-		t.add(v.Provider, number(v.Queued), number(v.InFlight), number(v.InDoubt), word, since,
-			string(v.Reason))
+		t.add(v.Provider, number(v.Queued), number(v.Sending), number(v.InDoubt), word, since, why)
 	}
 	t.write(out)
+	for _, line := range s.roadblocks(at) {
+		fmt.Fprintln(out, line)
+	}
 	return nil
 }
 

@@ -21,8 +21,6 @@ const (
 	// followEvery is the rhythm of looking, followLines that of lines where nothing can be redrawn.
 	followEvery = 300 * time.Millisecond
 	followLines = 5 * time.Second
-	// idleAfter is how long recipients wait with nobody working before a hint is given.
-	idleAfter = 10 * time.Second
 	// overdueEvery is the rhythm of counting overdue recipients, which reads all of them.
 	overdueEvery = 10 * time.Second
 )
@@ -35,11 +33,10 @@ type follower struct {
 	wide int // Columns of the terminal; 0 when it is none.
 
 	sum     state.Summary
-	figures state.Figures
+	now     *standing
 	drawn   time.Time
 	changed time.Time // When the counts changed last.
 	counted time.Time // When the overdue were counted last.
-	idle    time.Time // Since when nobody works; zero when somebody does.
 }
 
 // follow shows live counts until all recipients of an import are settled. An error with the exit
@@ -89,12 +86,12 @@ func (f *follower) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if f.figures, err = f.app.Store.Figures(ctx); err != nil {
+	if f.now, err = readStanding(ctx, f.app); err != nil {
 		return err
 	}
 	now := time.Now()
 	sum.Overdue = f.sum.Overdue
-	if f.figures.Overdue == 0 {
+	if f.now.figures.Overdue == 0 {
 		sum.Overdue = 0
 	} else if now.Sub(f.counted) > overdueEvery {
 		f.counted = now
@@ -174,7 +171,7 @@ func counts(sum state.Summary) string {
 
 // draw shows the counts, and why nothing moves.
 func (f *follower) draw(now time.Time) {
-	hint := f.hint(now)
+	hint := f.hint()
 	if f.wide == 0 {
 		if now.Sub(f.drawn) >= followLines {
 			f.drawn = now
@@ -193,21 +190,7 @@ func (f *follower) clear() {
 	}
 }
 
-// hint says why nothing moves: a road is closed, or nobody works.
-func (f *follower) hint(now time.Time) string {
-	var waiting, working int64
-	for _, c := range f.figures.Channels {
-		waiting += c.Pending + c.Ready
-		working += c.InFlight
-	}
-	lines := roadblocks(f.figures)
-	if waiting == 0 || working > 0 || len(lines) > 0 || f.sum.Settled {
-		f.idle = time.Time{}
-	} else if f.idle.IsZero() {
-		f.idle = now
-	}
-	if !f.idle.IsZero() && now.Sub(f.idle) > idleAfter {
-		lines = append(lines, "nobody takes work: is a worker running, and its queue not paused?")
-	}
-	return strings.Join(lines, "; ")
+// hint says why nothing moves.
+func (f *follower) hint() string {
+	return strings.Join(f.now.roadblocks(stamps(f.app, f.out)), "; ")
 }

@@ -30,6 +30,7 @@ var subcommands = []func() *cobra.Command{
 	newReportCommand,
 	newCancelCommand,
 	newInDoubtCommand,
+	newChannelCommand,
 	newVerifyCommand,
 	newDoctorCommand,
 }

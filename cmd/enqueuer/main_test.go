@@ -37,7 +37,7 @@ func TestScripts(t *testing.T) {
 		Deadline: time.Now().Add(scriptLimit),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "redis": redisCommand, "drive": drive, "observe": observe,
-			"lapse": lapse, "push": push, "drained": drained, "rejected": rejected,
+			"lapse": lapse, "idle": idle, "push": push, "drained": drained, "rejected": rejected,
 			"server": serverCommand, "many": many, "waitfor": waitFor, "age": age,
 		},
 	})
@@ -173,6 +173,16 @@ func drive(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	_, err = w.store.Record(ctx, answer)
 	ts.Check(err)
+}
+
+// idle REASON: there is nothing to send, for that reason.
+func idle(ts *testscript.TestScript, _ bool, args []string) {
+	w := worldOf(ts)
+	claim, err := w.store.Claim(context.Background(), "lipad", uuid.Must(uuid.NewV7()).String(), 1)
+	ts.Check(err)
+	if string(claim.Idle) != args[0] {
+		ts.Fatalf("idle because of %q, not %q", claim.Idle, args[0])
+	}
 }
 
 // observe STATUS [POSITION...]: the provider says where members of the last batch stand.

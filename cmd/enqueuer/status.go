@@ -43,11 +43,11 @@ there, what is on the wire, and which are paused since when and why.`,
 					return cli.Usagef("name the disbursal, import or campaign")
 				}
 				return withApp(cmd.Context(), func(a *app.App) error {
-					return channels(cmd, a.Store, options.json)
+					return channels(cmd, a, options.json)
 				})
 			}
 			return withApp(cmd.Context(), func(a *app.App) error {
-				return status(cmd, a.Store, options, args[0])
+				return status(cmd, a, options, args[0])
 			})
 		},
 	}
@@ -57,8 +57,8 @@ there, what is on the wire, and which are paused since when and why.`,
 	return cmd
 }
 
-func status(cmd *cobra.Command, s *state.Store, options statusOptions, name string) error {
-	ctx := cmd.Context()
+func status(cmd *cobra.Command, a *app.App, options statusOptions, name string) error {
+	ctx, s := cmd.Context(), a.Store
 	sum, err := options.summarize(ctx, s, name)
 	if err != nil {
 		return err
@@ -66,18 +66,18 @@ func status(cmd *cobra.Command, s *state.Store, options statusOptions, name stri
 	if options.json {
 		return statusJSON(ctx, cmd.OutOrStdout(), s, sum, options.recipients)
 	}
-	figures, err := s.Figures(ctx)
+	now, err := readStanding(ctx, a)
 	if err != nil {
 		return err
 	}
-	if figures.Overdue > 0 && !sum.Settled {
+	if now.figures.Overdue > 0 && !sum.Settled {
 		if sum.Overdue, err = overdue(ctx, s, sum.Kind, name); err != nil {
 			return err
 		}
 	}
 	printSummary(cmd.OutOrStdout(), sum)
 	if !sum.Settled {
-		for _, line := range roadblocks(figures) {
+		for _, line := range now.roadblocks(stamps(a, cmd.OutOrStdout())) {
 			fmt.Fprintln(cmd.OutOrStdout(), line)
 		}
 	}

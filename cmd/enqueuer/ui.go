@@ -16,8 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"tuma/internal/airtime"
-	"tuma/internal/cli"
-	"tuma/internal/state"
+	"tuma/internal/app"
 )
 
 // progressEvery is the rhythm of progress lines where no bar can be drawn. What takes less than
@@ -155,36 +154,19 @@ func writeJSON(w io.Writer, value any) error {
 	return nil
 }
 
+// stamps returns how instants are written: for people at a terminal in TUMA_TIMEZONE, elsewhere in
+// UTC.
+func stamps(a *app.App, w io.Writer) func(time.Time) string {
+	if isTerminal(w) {
+		return func(at time.Time) string {
+			return at.In(a.Config.Timezone).Format("2006-01-02 15:04:05 MST")
+		}
+	}
+	return func(at time.Time) string { return at.UTC().Format(time.RFC3339) }
+}
+
 // number writes a count.
 func number[N int | int64](n N) string { return fmt.Sprintf("%d", n) }
-
-// roadblocks says what keeps disbursals from moving: one line per cause.
-func roadblocks(f state.Figures) []string {
-	var lines []string
-	if f.Frozen > 0 {
-		lines = append(lines, "claiming is frozen for "+seconds(f.Frozen)+
-			" more: Redis was restarted, and a request may be on the wire")
-	}
-	for _, c := range f.Channels {
-		switch {
-		case c.Paused > 0:
-			lines = append(lines, fmt.Sprintf("%s is paused for %s more: %s", c.Provider,
-				seconds(c.Paused), orUnknown(c.PauseReason)))
-		case c.Probing:
-			lines = append(lines, fmt.Sprintf("%s was paused: %s; one recipient at a time is sent "+
-				"until it works again", c.Provider, orUnknown(c.PauseReason)))
-		}
-		if c.Unserved() {
-			lines = append(lines, fmt.Sprintf("%s: no worker takes what is queued there; are its "+
-				"credentials set on the workers?", c.Provider))
-		}
-		if c.Held > 0 {
-			lines = append(lines, fmt.Sprintf("%s: %s held back, because the number is in doubt "+
-				"there", c.Provider, cli.Plural(c.Held, "recipient")))
-		}
-	}
-	return lines
-}
 
 func seconds(d time.Duration) string { return max(time.Second, d.Round(time.Second)).String() }
 

@@ -71,6 +71,9 @@ type Config struct {
 	MonitorUser     string
 	MonitorPassword Secret
 
+	// Timezone is of what people read.
+	Timezone *time.Location
+
 	LogLevel string
 	// LogFormat is json, console, or empty: console on a terminal and json elsewhere.
 	LogFormat string

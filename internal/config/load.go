@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"tuma/internal/nearest"
 )
 
 // Problems is everything that is wrong with the configuration; each names its setting.
@@ -146,7 +148,7 @@ func (l *loader) checkNames(environ []string) {
 			serviceLink.MatchString(name) {
 			continue
 		}
-		l.problem("%s: there is no such variable; did you mean %s?", name, nearest(name, known))
+		l.problem("%s: there is no such variable; did you mean %s?", name, nearest.Of(name, known))
 	}
 }
 
@@ -255,30 +257,4 @@ func (l *loader) defaultProvider() {
 		l.problem("%s=%q: is not configured; configured are %s",
 			nameProvider, c.DefaultProvider, strings.Join(on, ", "))
 	}
-}
-
-// nearest returns the known name with the fewest edits from name.
-func nearest(name string, known []string) string {
-	return slices.MinFunc(known, func(a, b string) int { return edits(name, a) - edits(name, b) })
-}
-
-// edits counts the letters to insert, remove or replace between two names (Levenshtein).
-func edits(from, to string) int {
-	row := make([]int, len(to)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(from) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(to) {
-			cost := diagonal
-			if from[i] != to[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(to)]
 }

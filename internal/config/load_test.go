@@ -99,6 +99,18 @@ func TestProviders(t *testing.T) {
 	require.Equal(t, "quicksms", c.DefaultProvider)
 }
 
+func TestDaysAndTimeZones(t *testing.T) {
+	t.Parallel()
+	c, err := load(map[string]string{"TUMA_RETENTION": "90d", "TUMA_STREAM_AGE": "1d12h"})
+	require.NoError(t, err)
+	require.Equal(t, []any{2160 * time.Hour, 36 * time.Hour}, []any{c.Retention, c.StreamAge})
+	noon := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	require.Equal(t, "15:00 EAT", noon.In(c.Timezone).Format("15:04 MST"))
+	c, err = load(map[string]string{"TUMA_TIMEZONE": "Europe/Berlin"})
+	require.NoError(t, err)
+	require.Equal(t, "13:00 CET", noon.In(c.Timezone).Format("15:04 MST"))
+}
+
 func TestEachBadVariableIsNamed(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ name, value, fault string }{
@@ -118,6 +130,13 @@ func TestEachBadVariableIsNamed(t *testing.T) {
 		{"TUMA_CLAIM_TIMEOUT", "never", "must be a duration"},
 		{"TUMA_RETENTION", "-1h", "must be a duration"},
 		{"TUMA_STREAM_AGE", "0s", "must be a duration"},
+		{"TUMA_STREAM_AGE", "-7d", "must be a duration"},
+		{"TUMA_STREAM_AGE", "7d-1h", "must be a duration"},
+		{"TUMA_STREAM_AGE", "7d+1h", "must be a duration"},
+		{"TUMA_STREAM_AGE", "d", "must be a duration"},
+		{"TUMA_STREAM_AGE", "7d1d", "must be a duration"},
+		{"TUMA_TIMEZONE", "Nairobi", "must be the name of a time zone, such as Africa/Nairobi"},
+		{"TUMA_TIMEZONE", "Local", "must be the name of a time zone"},
 		{"TUMA_POLL_INITIAL", "0s", "must be a duration"},
 		{"TUMA_POLL_MAX", "1s", "must not be below TUMA_POLL_INITIAL (5s)"},
 		{"TUMA_POLL_MULTIPLIER", "1", "must be a number above 1"},

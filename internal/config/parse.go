@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	_ "time/tzdata" // The image has no database of time zones.
 )
 
 // These make parsers. Their errors begin with "must be": the page of all settings shows the rest.
@@ -46,11 +47,43 @@ func whole(field func(*Config) *int, least, most int) func(*Config, string) erro
 func period(field func(*Config) *time.Duration, least, most time.Duration,
 ) func(*Config, string) error {
 	return func(c *Config, value string) error {
-		duration, err := time.ParseDuration(value)
+		duration, err := parseDuration(value)
 		if err != nil || duration < least || duration > most {
 			return fmt.Errorf("must be a duration such as 30s, from %s to %s", least, most)
 		}
 		*field(c) = duration
+		return nil
+	}
+}
+
+// parseDuration is time.ParseDuration with days in front: 90d, 1d12h.
+func parseDuration(text string) (time.Duration, error) {
+	days, rest, found := strings.Cut(text, "d")
+	if !found {
+		return time.ParseDuration(text)
+	}
+	n, err := strconv.ParseUint(days, 10, 16)
+	if err != nil {
+		return 0, err
+	}
+	duration := time.Duration(n) * 24 * time.Hour
+	if rest == "" {
+		return duration, nil
+	}
+	more, err := time.ParseDuration(rest)
+	if err == nil && (more < 0 || rest[0] == '+') {
+		err = errors.New("a sign within a duration")
+	}
+	return duration + more, err
+}
+
+func zone(field func(*Config) **time.Location) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		location, err := time.LoadLocation(value)
+		if err != nil || value == "Local" { // Local is another one on each machine.
+			return errors.New("must be the name of a time zone, such as Africa/Nairobi or UTC")
+		}
+		*field(c) = location
 		return nil
 	}
 }

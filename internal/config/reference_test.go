@@ -83,8 +83,8 @@ process does not start with a setting that is wrong: it lists every problem at o
 A name with **~…_FILE~** holds a secret. It may be given as a file instead, whose path is in the
 variable of that name with ~_FILE~ behind it (~TUMA_REDIS_URL_FILE~), and is read again when it
 changes ([what needs a restart anyway](../SECURITY.md#secrets)). Secrets are refused in the YAML
-file. Durations are written like ~1h30m~, ~45s~ or ~250ms~. A provider's base URL must be https,
-except on loopback.
+file. Durations are written like ~90d~, ~1h30m~, ~45s~ or ~250ms~. A provider's base URL must be
+https, except on loopback.
 
 This page is written from the code. ~TestThePageOfSettingsIsTheCode~ fails when it differs, and says
 how to write it anew.

@@ -234,6 +234,12 @@ func operationsSettings() []setting {
 			secret: func(c *Config) *Secret { return &c.MonitorPassword },
 		},
 		{
+			name: "TUMA_TIMEZONE", fallback: "Africa/Nairobi",
+			what: "The time zone of what people read at a terminal; JSON and files are in UTC. A name " +
+				"of the IANA database.",
+			parse: zone(func(c *Config) **time.Location { return &c.Timezone }),
+		},
+		{
 			name: "TUMA_LOG_LEVEL", fallback: "info",
 			what: "The least that is logged.",
 			parse: oneOf(func(c *Config) *string { return &c.LogLevel },

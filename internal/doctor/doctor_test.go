@@ -131,10 +131,25 @@ var workFaults = []wrong{
 	{"storm", pause(airtime.ReasonServerError), doctor.Finding{
 		Check: "channels", Result: doctor.Warning, Detail: ": server_error", Advice: "by itself",
 	}},
-	{"probed", probe, doctor.Finding{
+	{"probed", probe(airtime.ReasonTimeout), doctor.Finding{
 		Check: "channels", Result: doctor.Warning, Detail: "one recipient at a time",
 		Advice: "first clear answer",
 	}},
+	{"probed with refused credentials", probe(airtime.ReasonCredentials), doctor.Finding{
+		Check: "channels", Result: doctor.Failed, Detail: "credentials; one recipient at a time",
+		Advice: "correct the credentials: it will not mend itself",
+	}},
+	{
+		"paused by a person",
+		func(w *world) {
+			_, _, err := w.store.PauseByPerson(w.t.Context(), "lipad", "amina", "wrong list")
+			require.NoError(w.t, err)
+		},
+		doctor.Finding{
+			Check: "channels", Result: doctor.Warning, Detail: "nothing is sent there: wrong list",
+			Advice: "enqueuer channel resume lipad",
+		},
+	},
 	{
 		"unserved",
 		func(w *world) {
@@ -273,14 +288,15 @@ func pause(reason airtime.Reason) func(*world) {
 }
 
 // probe is a pause that is over.
-func probe(w *world) {
-	w.accept()
-	require.NoError(w.t,
-		w.store.Pause(w.t.Context(), "lipad", airtime.ReasonBalance, time.Millisecond))
-	require.Eventually(w.t, func() bool {
-		channels, err := w.store.Channels(w.t.Context())
-		return err == nil && channels[0].Paused == 0 && channels[0].Probing
-	}, patience, time.Millisecond)
+func probe(reason airtime.Reason) func(*world) {
+	return func(w *world) {
+		w.accept()
+		require.NoError(w.t, w.store.Pause(w.t.Context(), "lipad", reason, time.Millisecond))
+		require.Eventually(w.t, func() bool {
+			channels, err := w.store.Channels(w.t.Context())
+			return err == nil && channels[0].Paused == 0 && channels[0].Probing
+		}, patience, time.Millisecond)
+	}
 }
 
 // drift puts a shilling into the book that nobody has.

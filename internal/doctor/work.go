@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -73,7 +74,7 @@ func (e *exam) queueing(ctx context.Context) error {
 	for _, q := range standings {
 		if q.Paused {
 			e.fail("the queue "+q.Name+" is paused: nothing of it is done",
-				"resume it in the dashboard, when what it was paused for is over")
+				"resume it, when what it was paused for is over: enqueuer channel resume "+q.Queue)
 		}
 		if q.Orphaned > 0 {
 			e.warn(fmt.Sprintf("the queue %s has %s that a dead process left behind", q.Name,
@@ -96,8 +97,10 @@ func (e *exam) queueing(ctx context.Context) error {
 
 // mend says what ends a pause for a reason that only people can mend.
 var mend = map[airtime.Reason]string{
-	airtime.ReasonCredentials: "correct the credentials; the channel resumes by itself",
-	airtime.ReasonBalance:     "top the account up; the channel resumes by itself",
+	airtime.ReasonCredentials: "correct the credentials: it will not mend itself; after that the " +
+		"channel resumes by itself",
+	airtime.ReasonBalance: "top the account up: it will not mend itself; after that the channel " +
+		"resumes by itself",
 	airtime.ReasonAccountFault: "the provider refuses every request: look at the messages of " +
 		"enqueuer report, and ask the provider about the account",
 }
@@ -114,6 +117,11 @@ func (e *exam) channels(ctx context.Context) error {
 	}
 	for _, c := range figures.Channels {
 		why, byPeople := mend[c.PauseReason]
+		if c.Stopped != nil {
+			e.warn(fmt.Sprintf("%s is paused by %s since %s: nothing is sent there: %s", c.Provider,
+				c.Stopped.Who, c.Stopped.Since.Format(time.RFC3339), cmp.Or(c.Stopped.Note, "no note")),
+				"enqueuer channel resume "+c.Provider+", when what it was paused for is over")
+		}
 		switch {
 		case c.Paused > 0 && byPeople:
 			e.fail(fmt.Sprintf("%s is paused since %s: %s", c.Provider,
@@ -122,6 +130,9 @@ func (e *exam) channels(ctx context.Context) error {
 			e.warn(fmt.Sprintf("%s is paused since %s: %s", c.Provider,
 				c.Since.Format(time.RFC3339), c.PauseReason),
 				"it is tried again by itself; if it lasts, ask the provider")
+		case c.Probing && byPeople:
+			e.fail(fmt.Sprintf("%s was paused since %s: %s; one recipient at a time finds out whether "+
+				"that is mended", c.Provider, c.Since.Format(time.RFC3339), c.PauseReason), why)
 		case c.Probing:
 			e.warn(fmt.Sprintf("%s was paused since %s: %s; one recipient at a time is sent",
 				c.Provider, c.Since.Format(time.RFC3339), c.PauseReason),

@@ -55,6 +55,7 @@ var roads = []road{
 	{"cancels", mortalEnqueuer, at("cancel", "cancel#2"), cancels},
 	{"lists who is in doubt", mortalEnqueuer, at("load"), listsDoubt},
 	{"takes a person's word", mortalEnqueuer, at("resolve"), takesWord},
+	{"pauses a channel", mortalEnqueuer, at("pausebyperson"), pauses},
 	{"recounts", mortalEnqueuer, at("verify"), recounts},
 	{"shows the channels", mortalEnqueuer, at("channels"), shows},
 }
@@ -443,6 +444,20 @@ func cancels(c *crash) {
 	})
 	c.agrees()
 	require.Zero(c.t, c.ledger().Requests["send"])
+}
+
+// pauses has the command die with which a person stops a provider. Run again it has stopped, and
+// goes on only when a person says so.
+func pauses(c *crash) {
+	c.asked()
+	c.dies(nil, nil, "channel", "pause", c.provider, "--who", "amina")
+	c.says("channel", "pause", c.provider, "--who", "amina")
+	c.starts(mortalWorker)
+	c.starts(mortalPoller)
+	time.Sleep(500 * time.Millisecond)
+	require.Zero(c.t, c.ledger().Requests["send"])
+	c.says("channel", "resume", c.provider, "--who", "amina")
+	c.ends()
 }
 
 // inDoubt has everybody in doubt who is asked for, and nobody to find out.

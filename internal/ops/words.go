@@ -36,6 +36,9 @@ var (
 	troubledDesc = describe("channel_troubled_seconds",
 		"How long ago a channel was paused that has not worked since; 0 while it works.", "provider",
 		"reason")
+	stoppedDesc = describe("channel_paused_by_person_seconds",
+		"How long ago a person paused a channel, which lasts until a person resumes it; 0 otherwise.",
+		"provider")
 	probingDesc = describe("channel_probing",
 		"1 while one request at a time finds out whether a paused channel works again.", "provider")
 	unservedDesc = describe("channel_unserved", "1 while work waits and no worker takes it.",

@@ -22,6 +22,18 @@ var storyMutations = map[string]storyMutation{
 		},
 		handedOnFromADoubt,
 	},
+	"a person's pause lets what was claimed begin": {
+		mutation{"begin", "if stopped(b.provider) then", "if false then"}, stopsBegins,
+	},
+	"a person's pause lets others move": {
+		mutation{
+			"reroute", "if paused_for(provider) <= 0 or stopped(provider) then",
+			"if paused_for(provider) <= 0 then",
+		}, stopsMoves,
+	},
+	"a person's pause is claimed through": {
+		mutation{"claim", "if stopped(provider) then return", "if false then return"}, stopsClaims,
+	},
 	"an answer counts from when it came": {
 		mutation{"notknown", "if asked_at < free then", "if now < free then"}, answeredLate,
 	},

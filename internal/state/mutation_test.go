@@ -180,7 +180,7 @@ var mutations = map[string]mutation{
 		"reroute", "and run[5] == provider and", "and",
 	},
 	"reroute empties open channels": {
-		"reroute", "if paused_for(provider) <= 0 then return {0, {}} end", "",
+		"reroute", "if paused_for(provider) <= 0 or stopped(provider) then return {0, {}} end", "",
 	},
 	"who was named is stranded": {
 		"stranded", "if d.given == '' then", "if true then",

@@ -62,6 +62,58 @@ func (s *Store) eachSheet(
 	}
 }
 
+// PersonPause is a person's pause of a channel.
+type PersonPause struct {
+	// Since is when it began, and For how long ago that was, by Redis's clock.
+	Since time.Time
+	For   time.Duration
+	// Who paused it, and why.
+	Who, Note string
+}
+
+func personPause(since int, who, note string, ago time.Duration) *PersonPause {
+	if since == 0 {
+		return nil
+	}
+	return &PersonPause{
+		Since: time.UnixMilli(int64(since)).UTC(), For: ago, Who: who, Note: note,
+	}
+}
+
+// PauseByPerson pauses the channel to a provider for every process until a person resumes it:
+// nothing that has not begun is sent. It returns the pause that stands then, and whether it is this
+// one; an earlier one stays as it is.
+func (s *Store) PauseByPerson(
+	ctx context.Context, provider, who, note string,
+) (*PersonPause, bool, error) {
+	r, err := s.pauseByPerson(ctx, provider, "pause", who, note)
+	return personPause(r.int(1), r.text(2), r.text(3), 0), r.int(0) == 1, err
+}
+
+// ResumeByPerson ends a person's pause, and no other. It returns the pause that was, nil when there
+// was none, and the ring that work asks for.
+func (s *Store) ResumeByPerson(
+	ctx context.Context, provider, who, note string,
+) (*PersonPause, *Ring, error) {
+	r, err := s.pauseByPerson(ctx, provider, "resume", who, note)
+	return personPause(r.int(1), r.text(2), r.text(3), 0), ringOf(provider, r.int(4)), err
+}
+
+func (s *Store) pauseByPerson(
+	ctx context.Context, provider, what, who, note string,
+) (reply, error) {
+	decision, err := uuid.NewV7()
+	if err != nil {
+		return make(reply, 5), fmt.Errorf("%s %s: %w", what, provider, err)
+	}
+	answer, err := s.run(ctx, s.client, "pausebyperson", provider, what, clean(who), clean(note),
+		decision.String(), s.options.MaxInFlight)
+	if err != nil {
+		return make(reply, 5), err // Of a failed call nothing is known.
+	}
+	return asList(answer), nil
+}
+
 // Word is what a person knows about a recipient.
 type Word struct {
 	Paid bool

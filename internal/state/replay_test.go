@@ -146,6 +146,13 @@ func TestReplayOfEveryVerbChangesNothing(t *testing.T) {
 	require.NoError(t, err, "the replay of a decision is recognised")
 	require.Equal(t, 1, n)
 
+	pause, set, err := s.PauseByPerson(ctx, lipad, "amina", "why")
+	require.NoError(t, err)
+	require.Equal(t, []any{true, "amina"}, []any{set, pause.Who})
+	pause, _, err = s.ResumeByPerson(ctx, lipad, "amina", "")
+	require.NoError(t, err)
+	require.Equal(t, "amina", pause.Who)
+
 	replaySendings(t, s, clock)
 	_, err = s.Forget(ctx, 10)
 	require.NoError(t, err)

@@ -169,6 +169,8 @@ const (
 	IdleBusy   Idle = "busy"
 	IdlePaused Idle = "paused"
 	IdleFrozen Idle = "frozen"
+	// IdleStopped: a person has paused the channel; nobody knows for how long.
+	IdleStopped Idle = "paused by a person"
 	// IdleProbing: one request is out to see whether a channel that was paused works again.
 	IdleProbing Idle = "probing"
 	// IdleRate: the provider's rate is used up; Wait says for how long.

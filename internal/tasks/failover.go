@@ -81,7 +81,8 @@ func (r *Rerouter) Run(ctx context.Context) error {
 	return nil
 }
 
-// Once walks the queues of all paused channels.
+// Once walks the queues of all channels that paused by themselves. A person who stops a channel has
+// not said that its recipients should be sent elsewhere: they stay.
 func (r *Rerouter) Once(ctx context.Context) error {
 	channels, err := r.Store.Channels(ctx)
 	if err != nil {
@@ -89,12 +90,12 @@ func (r *Rerouter) Once(ctx context.Context) error {
 	}
 	paused := map[string]bool{}
 	for _, c := range channels {
-		paused[c.Provider] = c.Paused > 0
+		paused[c.Provider] = c.Paused > 0 || c.Stopped != nil
 	}
 	least, _ := r.Failover.Rules.MovesAfter()
 	for _, c := range channels {
 		// Both times are Redis's own, so no pod's clock plays a part.
-		if !paused[c.Provider] || c.PausedFor < least {
+		if c.Paused == 0 || c.Stopped != nil || c.PausedFor < least {
 			continue
 		}
 		if err := r.channel(ctx, c, paused); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -105,6 +106,17 @@ func (q *Queues) ended(ctx context.Context, queue, id string) (bool, error) {
 func (q *Queues) crowded(ctx context.Context, queue string, limit int64) bool {
 	n, err := q.rdb.LLen(ctx, q.key(queue, "pending")).Result()
 	return err == nil && n >= limit
+}
+
+// Resume takes away the pause of a queue that somebody set in the dashboard, and says whether there
+// was one. It also ends that of a queue which asynq itself does not know any more: of those the
+// dashboard and asynq's own command say only that they are not found.
+func (q *Queues) Resume(ctx context.Context, queue string) (bool, error) {
+	n, err := q.rdb.Del(ctx, q.key(queue, "paused")).Result()
+	if err != nil {
+		return false, fmt.Errorf("resume the queue %s: %w", q.Name(queue), err)
+	}
+	return n > 0, nil
 }
 
 // paused reports whether an operator paused a queue in the dashboard. When Redis does not answer

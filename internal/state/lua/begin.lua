@@ -18,6 +18,10 @@ end
 if b.state ~= 'claimed' or b.holder ~= token or b.attempt ~= attempt - 1 then
   return {'refused', 'moved'}
 end
+if stopped(b.provider) then -- Since it was claimed: nothing begins once a person is told so.
+  lay_down(b)
+  return {'refused', 'stopped'}
+end
 
 -- A first sending takes queued members, a repetition only a batch that is in doubt as a whole: once
 -- one member shows an effect, the provider knows the batch and is asked instead.

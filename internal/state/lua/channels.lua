@@ -1,9 +1,10 @@
--- channels: read the roads to all providers that ever got a disbursal.
+-- channels: read the roads to all providers that ever got a disbursal, or that a person paused.
 -- KEYS[1]: {namespace}:state
 -- Returns: {{provider, pending entries, ready batches, held entries, batches out, ms that it stays
 --   paused, reason, ms since the pause began, 1 if it is probed, climb, ms that triggers have
 --   waited for a worker to ask for work, when the pause began (ms), batches with open recipients,
---   ms since the oldest open recipient was accepted}, ...}
+--   ms since the oldest open recipient was accepted, when a person paused it (ms; 0 if nobody
+--   has), who, note, ms since then}, ...}
 
 local LOOKED = 100
 
@@ -31,17 +32,22 @@ local function oldest(provider)
 end
 
 local list = {}
-local names = redis.call('SMEMBERS', key('providers'))
+local names, listed = redis.call('SMEMBERS', key('providers')), {}
+for _, provider in ipairs(names) do listed[provider] = true end
+for provider in pairs(PROVIDERS) do
+  if not listed[provider] and stopped(provider) then names[#names + 1] = provider end
+end
 table.sort(names)
 for _, provider in ipairs(names) do
   local v = redis.call('HMGET', key('channel', provider), 'pause_reason', 'paused_since', 'climb',
-    'waiting')
-  local since = tonumber(v[2] or 0)
+    'waiting', 'stopped', 'stopped_by', 'stopped_note')
+  local since, person = tonumber(v[2] or 0), tonumber(v[5] or 0)
   list[#list + 1] = {provider, redis.call('LLEN', key('pending', provider)),
     redis.call('LLEN', key('ready', provider)), redis.call('LLEN', key('held', provider)),
     redis.call('ZCARD', key('slots', provider)), math.max(0, paused_for(provider)),
     since > 0 and v[1] or '', since > 0 and now - since or 0, probing(provider) and 1 or 0,
     tonumber(v[3] or 0), v[4] and now - tonumber(v[4]) or 0, since,
-    redis.call('ZCARD', key('open', provider)), oldest(provider)}
+    redis.call('ZCARD', key('open', provider)), oldest(provider), person, v[6] or '', v[7] or '',
+    person > 0 and now - person or 0}
 end
 return list

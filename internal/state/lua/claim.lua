@@ -35,6 +35,7 @@ redis.call('HSET', key('channel', provider), 'rung', 0)
 redis.call('HDEL', key('channel', provider), 'waiting')
 if batch(token) then return idle('busy', 0) end -- A late replay: the claim has lapsed meanwhile.
 if frozen_for() > 0 then return idle('frozen', frozen_for()) end
+if stopped(provider) then return idle('paused by a person', 0) end
 if paused_for(provider) > 0 then return idle('paused', paused_for(provider)) end
 if redis.call('ZCARD', out) >= slots then return idle('busy', 0) end
 if probing(provider) and redis.call('ZCARD', out) > 0 then return idle('probing', 0) end

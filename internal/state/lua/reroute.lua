@@ -1,5 +1,5 @@
 -- reroute: move recipients that wait in the queue of a paused provider to the queues of others. Who
--- has been claimed or cancelled meanwhile stays.
+-- has been claimed or cancelled meanwhile stays, and so do all while a person has paused it.
 -- KEYS[1]: {namespace}:state
 -- ARGV[1]: provider
 -- ARGV[2]: requests that may be on the wire
@@ -8,7 +8,7 @@
 
 local provider, moved, touched = ARGV[1], 0, {}
 local reason = redis.call('HGET', key('channel', provider), 'pause_reason') or ''
-if paused_for(provider) <= 0 then return {0, {}} end
+if paused_for(provider) <= 0 or stopped(provider) then return {0, {}} end
 
 -- onward hands a run on, but for those who have been there.
 local function onward(d, from, to, next)

@@ -7,7 +7,7 @@
 --   campaign, lines}, ...}}
 
 local provider = ARGV[1]
-if paused_for(provider) <= 0 then return {-1, {}} end
+if paused_for(provider) <= 0 or stopped(provider) then return {-1, {}} end
 local from, most = tonumber(ARGV[2]), tonumber(ARGV[3])
 local entries = redis.call('LRANGE', key('pending', provider), from, from + most - 1)
 local list, listed, stale, at = {}, 0, 0, 0

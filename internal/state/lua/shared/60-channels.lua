@@ -37,8 +37,15 @@ end
 --                         asked about
 --   waiting               first trigger since a worker asked for work there (ms)
 --   tokens, charged       what the provider's rate leaves, and when that was counted (ms)
+--   stopped, stopped_by, stopped_note    a person's pause: since when (ms), who and why
 local function of_channel(provider, field)
   return tonumber(redis.call('HGET', key('channel', provider), field) or 0)
+end
+
+-- stopped says whether a person has paused a channel. Only a person ends that: it stands beside the
+-- pauses that come and go by themselves, so that no answer of the provider lifts it.
+local function stopped(provider)
+  return redis.call('HEXISTS', key('channel', provider), 'stopped') == 1
 end
 
 local function probing(provider) return of_channel(provider, 'probing') == 1 end
@@ -124,7 +131,7 @@ local function ring(provider, slots)
     and redis.call('LLEN', key('ready', provider)) == 0 then return 0 end
   local out, tokens = redis.call('ZCARD', key('slots', provider)), tokens_left(provider)
   if out >= slots or (out > 0 and probing(provider)) or (tokens or 1) < 1 then return 0 end
-  if paused_for(provider) > 0 or frozen_for() > 0 then return 0 end
+  if stopped(provider) or paused_for(provider) > 0 or frozen_for() > 0 then return 0 end
   local rung = tonumber(redis.call('HGET', key('channel', provider), 'rung') or 0)
   if now - rung < 2000 then return 0 end
   redis.call('HSET', key('channel', provider), 'rung', now)

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"tuma/internal/app"
+	"tuma/internal/cli"
+	"tuma/internal/state"
+	"tuma/internal/tasks"
+)
+
+// standing is what keeps disbursals from moving: where the channels stand, who works, and which
+// queues somebody paused in the asynq dashboard.
+type standing struct {
+	figures state.Figures
+	queues  map[string]tasks.QueueStanding // Of the providers with channels, and of the queries.
+}
+
+func readStanding(ctx context.Context, a *app.App) (*standing, error) {
+	figures, err := a.Store.Figures(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names := []string{tasks.QueuePoll}
+	for _, c := range figures.Channels {
+		names = append(names, c.Provider)
+	}
+	queues, err := a.Queues.Inspect(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	s := &standing{figures: figures, queues: map[string]tasks.QueueStanding{}}
+	for _, q := range queues {
+		s.queues[q.Queue] = q
+	}
+	return s, nil
+}
+
+func (s *standing) queuePaused(queue string) bool { return s.queues[queue].Paused }
+
+// idle reports whether nobody takes tasks of a queue; false where the Redis user may not see it.
+func (s *standing) idle(queue string) bool {
+	q := s.queues[queue]
+	return !q.Hidden && len(q.Servers) == 0
+}
+
+// unserved reports whether no worker takes what is queued for a provider.
+func (s *standing) unserved(c state.Channel) bool { return c.Unserved() || s.idle(c.Provider) }
+
+// roadblocks says what keeps disbursals from moving: one line per cause.
+func (s *standing) roadblocks(at func(time.Time) string) []string {
+	var lines []string
+	if s.figures.Frozen > 0 {
+		lines = append(lines, "claiming is frozen for "+seconds(s.figures.Frozen)+
+			" more: Redis was restarted, and a request may be on the wire")
+	}
+	for _, c := range s.figures.Channels {
+		lines = append(lines, s.blocks(c, at)...)
+	}
+	if s.figures.Due+s.figures.Kept == 0 {
+		return lines
+	}
+	switch {
+	case s.queuePaused(tasks.QueuePoll):
+		lines = append(lines, "the queue poll is paused in the asynq dashboard: nobody asks what became "+
+			"of payments; resume it with enqueuer channel resume poll")
+	case s.idle(tasks.QueuePoll):
+		lines = append(lines, "no poller runs: nobody asks what became of payments")
+	}
+	return lines
+}
+
+// blocks says what keeps the recipients of one channel.
+func (s *standing) blocks(c state.Channel, at func(time.Time) string) []string {
+	var lines []string
+	say := func(format string, values ...any) {
+		lines = append(lines, fmt.Sprintf(c.Provider+format, values...))
+	}
+	if c.Stopped != nil {
+		say(" is paused %s; it lasts until enqueuer channel resume %s", describePause(c.Stopped, at),
+			c.Provider)
+	}
+	switch {
+	case c.Paused > 0:
+		say(" is paused for %s more: %s", seconds(c.Paused), orUnknown(c.PauseReason))
+	case c.Probing:
+		say(" was paused: %s; one recipient at a time is sent until it works again",
+			orUnknown(c.PauseReason))
+	}
+	waits := c.Pending+c.Ready > 0
+	switch {
+	case !waits:
+	case s.queuePaused(c.Provider):
+		say(": its queue is paused in the asynq dashboard; resume it with enqueuer channel resume %s",
+			c.Provider)
+	case s.unserved(c):
+		say(": no worker takes what is queued there; does one run, and has it the provider's " +
+			"credentials?")
+	}
+	if c.Held > 0 {
+		say(": %s held back, because the number is in doubt there", cli.Plural(c.Held, "recipient"))
+	}
+	return lines
+}
+
+// describePause says who paused a channel, since when and why: "by amina since …: note".
+func describePause(p *state.PersonPause, at func(time.Time) string) string {
+	text := fmt.Sprintf("by %s since %s", p.Who, at(p.Since))
+	if p.Note != "" {
+		text += ": " + p.Note
+	}
+	return text
+}

@@ -1,0 +1,137 @@
+package state_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/airtime"
+	"tuma/internal/state"
+)
+
+// A person's pause lasts until a person ends it, whatever the provider answers meanwhile.
+func TestAPersonsPause(t *testing.T) {
+	t.Parallel()
+	tell(t, map[string]story{
+		"nothing is claimed until it is resumed":    stopsClaims,
+		"what was claimed before does not begin":    stopsBegins,
+		"what was to be sent again waits":           stopsRepetitions,
+		"an answer does not lift it":                answersResumeNothing,
+		"a pause of its own stands beside it":       stopsBesidePauses,
+		"nobody moves to another provider":          stopsMoves,
+		"the first one stands, and each is kept":    stopsAreKept,
+		"a provider without disbursals can be, too": stopsTheUnused,
+	})
+}
+
+func (g *stage) stop(provider string) {
+	pause, set, err := g.s.PauseByPerson(background, provider, "amina", "maintenance")
+	require.NoError(g.t, err)
+	require.True(g.t, set)
+	require.Equal(g.t, "amina", pause.Who)
+}
+
+// resume ends a person's pause and returns the ring.
+func (g *stage) resume(provider string) *state.Ring {
+	was, ring, err := g.s.ResumeByPerson(background, provider, "amina", "")
+	require.NoError(g.t, err)
+	require.NotNil(g.t, was)
+	return ring
+}
+
+func stopsClaims(g *stage) {
+	g.accept(disbursal("a", 2))
+	g.stop(lipad)
+	require.Nil(g.t, g.idle(lipad, state.IdleStopped).Ring)
+	g.c.pass(48 * time.Hour)
+	require.Nil(g.t, g.sweep(lipad).Ring, "nobody is called")
+	require.False(g.t, g.channel(lipad).Unserved())
+	g.idle(lipad, state.IdleStopped)
+	stopped := g.channel(lipad).Stopped
+	require.Equal(g.t, []any{"amina", "maintenance", 48 * time.Hour},
+		[]any{stopped.Who, stopped.Note, stopped.For})
+	require.NotNil(g.t, g.resume(lipad), "who resumes calls a worker")
+	require.Nil(g.t, g.channel(lipad).Stopped)
+	require.Len(g.t, g.begin(lipad).Members, 2, "it is no probe")
+}
+
+func stopsBegins(g *stage) {
+	g.accept(disbursal("a", 1))
+	b, holder := g.claim(lipad, 1000)
+	g.stop(lipad)
+	g.refused(b, holder, "stopped")
+	g.stands("a", lipad, airtime.Queued)
+	g.resume(lipad)
+	require.NotEqual(g.t, b.ID, g.begin(lipad).ID)
+}
+
+func stopsRepetitions(g *stage) {
+	b := g.lost(someone("a", talking))
+	g.c.pass(90 * time.Second)
+	require.Len(g.t, g.due(), 1)
+	g.resend(b, true)
+	again, holder := g.claim(talking, 1000)
+	g.stop(talking)
+	g.refused(again, holder, "stopped")
+	g.stands("a", talking, airtime.InDoubt)
+	g.idle(talking, state.IdleStopped)
+}
+
+func answersResumeNothing(g *stage) {
+	g.accept(disbursal("a", 1), shifted("b", 5, 1))
+	b, holder := g.claim(lipad, 1)
+	_, err := g.s.BeginSend(background, b, holder)
+	require.NoError(g.t, err)
+	g.stop(lipad)
+	g.record(b, airtime.Accepted, "")
+	g.idle(lipad, state.IdleStopped)
+}
+
+func stopsBesidePauses(g *stage) {
+	g.accept(disbursal("a", 1))
+	g.pause(lipad, time.Minute)
+	g.stop(lipad)
+	g.pause(lipad, 2*time.Minute)
+	require.Equal(g.t, "amina", g.channel(lipad).Stopped.Who)
+	require.Equal(g.t, airtime.ReasonBalance, g.channel(lipad).PauseReason)
+	g.resume(lipad)
+	require.Equal(g.t, 2*time.Minute, g.idle(lipad, state.IdlePaused).Wait)
+}
+
+func stopsMoves(g *stage) {
+	g.accept(disbursal("a", 3))
+	g.pause(lipad, time.Minute)
+	list := g.stranded(lipad)
+	require.Len(g.t, list, 3)
+	g.stop(lipad)
+	require.Empty(g.t, g.stranded(lipad))
+	require.Zero(g.t, g.reroute(lipad, list, quicksms))
+	g.resume(lipad)
+	require.Equal(g.t, 3, g.reroute(lipad, list, quicksms))
+}
+
+func stopsAreKept(g *stage) {
+	g.stop(lipad)
+	g.c.pass(time.Minute)
+	stands, set, err := g.s.PauseByPerson(background, lipad, "otieno", "late")
+	require.NoError(g.t, err)
+	require.Equal(g.t, []any{false, "amina"}, []any{set, stands.Who})
+	g.resume(lipad)
+	was, _, err := g.s.ResumeByPerson(background, lipad, "amina", "")
+	require.NoError(g.t, err)
+	require.Nil(g.t, was)
+	kept, err := g.s.Client().XRange(background, g.s.Key("decisions", ""), "-", "+").Result()
+	require.NoError(g.t, err)
+	require.Len(g.t, kept, 2)
+	require.Equal(g.t, "channel_pause", kept[0].Values["what"])
+	require.Equal(g.t, "maintenance", kept[0].Values["detail"])
+	require.Equal(g.t, "channel_resume", kept[1].Values["what"])
+}
+
+func stopsTheUnused(g *stage) {
+	g.stop(quicksms)
+	require.Equal(g.t, "amina", g.channel(quicksms).Stopped.Who, "it is shown")
+	g.accept(someone("a", quicksms))
+	g.idle(quicksms, state.IdleStopped)
+}
