@@ -49,7 +49,8 @@ const (
 	// ReasonDuplicate: the provider has seen this very request before, so an earlier sending of it
 	// arrived, and nobody knows what became of that.
 	ReasonDuplicate Reason = "duplicate"
-	// ReasonBatchRefused: the provider refused the request as a whole (Lipad 721).
+	// ReasonBatchRefused: the request was refused as a whole, by the provider (Lipad 721, QuickSMS 400
+	// and 422) or by its adapter, which could not prepare it.
 	ReasonBatchRefused Reason = "batch_refused"
 	// ReasonProvider: the provider reports the recipient as failed, reversed or refunded.
 	ReasonProvider Reason = "provider"

@@ -161,6 +161,7 @@ func catalogSettings(c *config.Config, client *providers.Client) catalog.Setting
 	if q := c.QuickSMS; q.On {
 		settings.QuickSMS = &catalog.QuickSMSSettings{
 			BaseURL: q.BaseURL, AppKey: q.AppKey.Value, AppToken: q.AppToken.Value,
+			DoubtRefusals: q.DoubtRefusals,
 		}
 	}
 	if so := c.Sozuri; so.On {

@@ -128,6 +128,8 @@ type QuickSMS struct {
 	BaseURL  string
 	AppKey   Secret
 	AppToken Secret
+	// DoubtRefusals brings the recipients of a request that QuickSMS refused as a whole in doubt.
+	DoubtRefusals bool
 }
 
 // Sozuri is the account at Sozuri.

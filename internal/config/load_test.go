@@ -316,6 +316,7 @@ limits: {lipad: {KES: {min: "10", max: 10000.50}, UGX: {max: 5000}}}
 batch: {max_recipients: {lipad: 500}}
 state: {min_replicas: 1}
 lipad: {resend_same_reference: false}
+quicksms: {whole_refusal: in_doubt}
 callbacks: {trust: [lipad]}
 `)
 	c, err := load(lipad("TUMA_CONFIG", path, "TUMA_SUBMIT_TIMEOUT", "10s",
@@ -334,6 +335,7 @@ callbacks: {trust: [lipad]}
 	require.Equal(t, 1, c.MinReplicas)
 	require.True(t, c.MinReplicasSet)
 	require.False(t, c.Lipad.ResendSameReference)
+	require.True(t, c.QuickSMS.DoubtRefusals)
 	require.Equal(t, []string{"lipad"}, c.TrustCallbacks)
 	require.Contains(t, c.Describe(), "limits.lipad.KES=10 to 10000.50")
 	require.Contains(t, c.Describe(), "limits.lipad.UGX=the catalog's to 5000")
@@ -369,6 +371,8 @@ func TestYAMLProblemsNameTheLine(t *testing.T) {
 		"state: {min_replicas: -1}": `state.min_replicas="-1": must be a whole`,
 		"lipad: {resend_same_reference: maybe}": `lipad.resend_same_reference="maybe": ` +
 			`must be true`,
+		"quicksms: {whole_refusal: maybe}": `quicksms.whole_refusal="maybe": want no_effect or ` +
+			`in_doubt`,
 		"callbacks: {trust: lipad}": "callbacks.trust: must be a list of " +
 			"providers",
 		"callbacks: {trust: [mpesa]}":             `callbacks.trust: "mpesa" is no provider`,

@@ -68,6 +68,11 @@ func fileSettings() []fileSetting {
 			"Send a batch that Lipad does not know once more under its reference; else it is " +
 				"left to people.",
 			"lipad: {resend_same_reference: false}",
+		}, {
+			"quicksms.whole_refusal", "no_effect", "no_effect or in_doubt",
+			"What a request that QuickSMS refuses as a whole (400, 422) came to: its page does not say " +
+				"that nobody was paid. no_effect: it is split until the recipient at fault is alone.",
+			"quicksms: {whole_refusal: in_doubt}",
 		},
 	}
 }

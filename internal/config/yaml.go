@@ -34,6 +34,7 @@ type yamlFile struct {
 	limits   map[string]map[string]map[string]scalar
 	batch    map[string]scalar
 	resend   *scalar
+	refusal  *scalar
 	replicas *scalar
 	routing  Routing
 	rates    map[string]Rate
@@ -155,8 +156,8 @@ func (f *yamlFile) plain(node *yaml.Node, path string) (scalar, bool) {
 func (f *yamlFile) sections() map[string]func(key, path string, node *yaml.Node) {
 	return map[string]func(key, path string, node *yaml.Node){
 		"limits": f.limitsOf, "polling": f.polling, "batch": f.batchField,
-		"state": f.stateField, "lipad": f.lipadField, "callbacks": f.callbacksField,
-		"routing": f.routingField, "rates": f.rate,
+		"state": f.stateField, "lipad": f.lipadField, "quicksms": f.quicksmsField,
+		"callbacks": f.callbacksField, "routing": f.routingField, "rates": f.rate,
 	}
 }
 
@@ -209,6 +210,10 @@ func (f *yamlFile) stateField(key, path string, node *yaml.Node) {
 
 func (f *yamlFile) lipadField(key, path string, node *yaml.Node) {
 	f.single(key, path, node, "resend_same_reference", &f.resend)
+}
+
+func (f *yamlFile) quicksmsField(key, path string, node *yaml.Node) {
+	f.single(key, path, node, "whole_refusal", &f.refusal)
 }
 
 func (f *yamlFile) single(key, path string, node *yaml.Node, known string, field **scalar) {
@@ -302,6 +307,13 @@ func (f *yamlFile) apply(c *Config) {
 			f.report(*f.resend, err)
 		}
 	}
+	if f.refusal != nil {
+		doubt := f.refusal.value == "in_doubt"
+		if !doubt && f.refusal.value != "no_effect" {
+			f.report(*f.refusal, errors.New("want no_effect or in_doubt"))
+		}
+		c.QuickSMS.DoubtRefusals = doubt
+	}
 	if f.replicas != nil {
 		c.MinReplicasSet = true
 		parse := whole(func(c *Config) *int { return &c.MinReplicas }, 0, 10)
@@ -355,6 +367,7 @@ func (f *yamlFile) applyLimits(c *Config) {
 func (f *yamlFile) describe(c *Config) []string {
 	shown := []string{
 		"lipad.resend_same_reference=" + strconv.FormatBool(c.Lipad.ResendSameReference),
+		"quicksms.whole_refusal=" + refusalText(c.QuickSMS.DoubtRefusals),
 		"state.min_replicas=" + strconv.Itoa(c.MinReplicas),
 		"callbacks.trust=" + strings.Join(c.TrustCallbacks, ","),
 	}
@@ -370,6 +383,13 @@ func (f *yamlFile) describe(c *Config) []string {
 		}
 	}
 	return append(append(shown, c.Routing.describe()...), describeRates(c.Rates)...)
+}
+
+func refusalText(doubts bool) string {
+	if doubts {
+		return "in_doubt"
+	}
+	return "no_effect"
 }
 
 func boundText(minor int64, currency airtime.Currency) string {

@@ -190,6 +190,8 @@ type Limit struct {
 
 // PrepareError is returned when a batch could not be prepared: surely nothing was sent.
 type PrepareError struct {
+	// Reason is why the channel must pause, or ReasonBatchRefused where one of the recipients is at
+	// fault.
 	Reason airtime.Reason
 	// RetryAfter is how long the provider asked us to wait; zero when it did not say.
 	RetryAfter time.Duration

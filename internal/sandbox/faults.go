@@ -61,6 +61,8 @@ type Faults struct {
 	// RefuseSuffix is the end of the phone numbers that are refused; "" is none. At Lipad and Sozuri
 	// one such number refuses the whole request.
 	RefuseSuffix string `json:"refuse_suffix"`
+	// RefuseWhole makes such a number refuse the whole request at QuickSMS too, with 422.
+	RefuseWhole bool `json:"refuse_whole"`
 	// NotEnabled and TrialLimit are Africa's Talking's refusals of an account that may not send.
 	NotEnabled bool `json:"not_enabled"`
 	TrialLimit bool `json:"trial_limit"`

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -76,6 +77,12 @@ func (q quickSMS) send(r *http.Request, body []byte, rd *round, out *bytes.Buffe
 	orders := make([]order, len(request.Recipients))
 	for i, one := range request.Recipients {
 		orders[i] = one.read(&rd.faults)
+	}
+	if rd.faults.RefuseWhole && slices.ContainsFunc(orders, func(o order) bool {
+		return o.refusal == quickSaysNumber
+	}) {
+		q.book.refuse()
+		return quickRefusal(out, http.StatusUnprocessableEntity, "The given data was invalid.")
 	}
 	accepted := q.settle(q.book.name(), orders, &rd.faults, quickSaysPoor)
 	said := quickAnswer{

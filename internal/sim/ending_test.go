@@ -176,13 +176,11 @@ func (w *world) outlook() outlook {
 	lists, lapses := map[string][]*redis.IntCmd{}, map[string][]*redis.ZSliceCmd{}
 	pauses := map[string]*redis.StringCmd{}
 	for _, name := range w.providers {
-		for _, kind := range []string{"pending", "held", "ready"} {
+		for _, kind := range []string{"pending", "held", "refused", "ready"} {
 			lists[name] = append(lists[name], pipe.LLen(background, w.key(kind, name)))
 		}
-		for _, kind := range []string{"slots", "suspects"} {
-			lapses[name] = append(lapses[name],
-				pipe.ZRangeWithScores(background, w.key(kind, name), 0, 0))
-		}
+		lapses[name] = append(lapses[name],
+			pipe.ZRangeWithScores(background, w.key("slots", name), 0, 0))
 		pauses[name] = pipe.HGet(background, w.key("channel", name), "paused_until")
 	}
 	execute(pipe)
@@ -249,6 +247,11 @@ func (w *world) overdue(r row) string {
 	case 'q':
 		if w.rdb.HExists(background, w.key("doubtphones", r.provider), r.phone).Val() {
 			return "" // The number is in doubt there, and withheld until somebody decides.
+		}
+		for _, entry := range w.rdb.LRange(background, w.key("refused", r.provider), 0, -1).Val() {
+			if strings.Contains(entry, " "+r.place+" ") {
+				return "" // It was refused alone, and its provider has accepted nobody since.
+			}
 		}
 		return "nobody sends it"
 	case 's':

@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"tuma/internal/airtime"
@@ -66,7 +67,7 @@ func (w *world) inspect() {
 func (w *world) onePlace(p picture) {
 	entries := map[string]int{}
 	for name, road := range p.roads {
-		for _, entry := range append(road.pending, road.held...) {
+		for _, entry := range slices.Concat(road.pending, road.held, road.refused) {
 			var ref, place string
 			var from, to int
 			if _, err := fmt.Sscanf(entry, "%s %d %d %s", &ref, &from, &to, &place); err != nil {

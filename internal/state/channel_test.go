@@ -155,7 +155,7 @@ func TestHalvingDownToSingles(t *testing.T) {
 			record(t, s, answer(b, airtime.Refused, airtime.ReasonBatchRefused))
 			want := state.Halved
 			if len(b.Members) == 1 {
-				want = state.Suspect
+				want = state.Rejected
 			}
 			require.Equal(t, want, deny(t, s, b.ID, c))
 		}
@@ -168,54 +168,74 @@ func TestHalvingDownToSingles(t *testing.T) {
 	require.NoError(t, err)
 	record(t, s, answer(b, airtime.Accepted, ""))
 	require.Equal(t, map[airtime.Status]int64{airtime.Submitted: 4, airtime.Rejected: 1},
-		statuses(t, s, "a"), "the acceptance cleared the suspect")
+		statuses(t, s, "a"))
 }
 
-// suspects makes n single recipients that the provider refuses without a reason.
-func suspects(t *testing.T, s *state.Store, c *clock, n int) state.NotKnown {
+// refusedAlone makes n single recipients that the provider refuses before it has accepted anybody.
+func refusedAlone(t *testing.T, s *state.Store, c *clock, n int) {
 	t.Helper()
-	var last state.NotKnown
 	for i := range n {
-		accept(t, s, shifted(fmt.Sprint("s", i), 100+i, 1))
+		ref := fmt.Sprint("s", i)
+		accept(t, s, shifted(ref, 100+i, 1))
 		b := begin(t, s)
 		record(t, s, answer(b, airtime.Refused, airtime.ReasonBatchRefused))
-		last = deny(t, s, b.ID, c)
+		require.Equal(t, state.PutAside, deny(t, s, b.ID, c))
+		only(t, s, ref, airtime.Queued)
 	}
-	return last
 }
 
 func TestThreeSingleRefusalsPauseTheChannel(t *testing.T) {
 	t.Parallel()
 	s, c := timed(t, nil)
-	require.Equal(t, state.OurFault, suspects(t, s, c, 3))
-	for i := range 3 {
-		only(t, s, fmt.Sprint("s", i), airtime.Queued)
+	refusedAlone(t, s, c, 2)
+	idle(t, s, state.IdleEmpty)
+	accept(t, s, shifted("s2", 102, 1))
+	b := begin(t, s)
+	record(t, s, answer(b, airtime.Refused, airtime.ReasonBatchRefused))
+	require.Equal(t, state.PutAside, deny(t, s, b.ID, c))
+	accept(t, s, disbursal("good", 3))
+	c.pass(idle(t, s, state.IdlePaused).Wait)
+	probe := begin(t, s)
+	require.Len(t, probe.Members, 1)
+	require.Equal(t, "good", probe.Members[0].Reference, "not one of those that paused it")
+	balanced(t, s)
+}
+
+func TestOneRecipientPausesNoChannel(t *testing.T) {
+	t.Parallel()
+	s, c := timed(t, nil)
+	refusedAlone(t, s, c, 1)
+	for range 5 {
+		c.pass(5 * time.Minute)
+		sweep(t, s)
+		b := begin(t, s)
+		require.Equal(t, "s0", b.Members[0].Reference, "alone at the provider, it goes again")
+		record(t, s, answer(b, airtime.Refused, airtime.ReasonBatchRefused))
+		require.Equal(t, state.PutAside, deny(t, s, b.ID, c))
+		idle(t, s, state.IdleEmpty)
 	}
-	require.Equal(t, 5*time.Minute, idle(t, s, state.IdlePaused).Wait)
-	c.pass(5 * time.Minute)
-	require.Len(t, begin(t, s).Members, 1, "a probe")
-	balanced(t, s)
 }
 
-func TestAcceptanceClearsSuspects(t *testing.T) {
+func TestAnAcceptanceShowsWhoIsAtFault(t *testing.T) {
 	t.Parallel()
 	s, c := timed(t, nil)
-	require.Equal(t, state.Suspect, suspects(t, s, c, 2))
-	only(t, s, "s0", airtime.InDoubt)
-	accept(t, s, disbursal("good", 1))
+	refusedAlone(t, s, c, 2)
+	accept(t, s, disbursal("good", 2))
 	record(t, s, answer(begin(t, s), airtime.Accepted, ""))
-	only(t, s, "s0", airtime.Rejected)
-	only(t, s, "s1", airtime.Rejected)
+	for i := range 2 {
+		b := begin(t, s)
+		require.Len(t, b.Members, 1, "they go alone")
+		verdict, want := airtime.Refused, airtime.Rejected
+		if i == 1 { // The account was mended meanwhile: nothing was wrong with this one.
+			verdict, want = airtime.Accepted, airtime.Submitted
+		}
+		record(t, s, answer(b, verdict, airtime.ReasonBatchRefused))
+		if verdict == airtime.Refused {
+			require.Equal(t, state.Rejected, deny(t, s, b.ID, c))
+		}
+		only(t, s, fmt.Sprint("s", i), want)
+	}
 	balanced(t, s)
-}
-
-func TestQuietSuspectsAreRejectedInTheEnd(t *testing.T) {
-	t.Parallel()
-	s, c := timed(t, nil)
-	suspects(t, s, c, 1)
-	c.pass(5*time.Minute + time.Second)
-	sweep(t, s)
-	only(t, s, "s0", airtime.Rejected)
 }
 
 func TestSamePhoneNeverTwiceInABatch(t *testing.T) {

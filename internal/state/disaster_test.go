@@ -216,7 +216,7 @@ func TestNobodyResendsBeforeDeadlineAndGuard(t *testing.T) {
 	accept(t, s, disbursal("a", 1))
 	b := begin(t, s)
 	record(t, s, answer(b, airtime.Unknown, airtime.ReasonTimeout))
-	ask := func() state.NotKnown {
+	ask := func() state.NextStep {
 		got, _, err := s.NotKnown(background, reload(t, s, b), true, state.Children{}, rhythm(0))
 		require.NoError(t, err)
 		return got

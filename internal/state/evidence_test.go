@@ -49,13 +49,46 @@ func TestWhoWasPaidByAnEarlierBatchIsNotSentAgain(t *testing.T) {
 	idle(t, s, state.IdleEmpty)
 }
 
-func TestTheCancelledAreNotSentASecondTime(t *testing.T) {
+func TestOneCancelStrandsNobodyElse(t *testing.T) {
 	t.Parallel()
 	s, c := timed(t, nil)
-	b := doubtful(t, s, 1)
+	accept(t, s, disbursal("a", 1), shifted("b", 10, 1))
+	b := begin(t, s)
+	require.Len(t, b.Members, 2)
+	record(t, s, answer(b, airtime.Unknown, airtime.ReasonTimeout))
 	_, err := s.Cancel(bg, state.KindDisbursal, "a")
 	require.NoError(t, err)
-	require.Equal(t, state.KeepAsking, deny(t, s, b.ID, c))
+	c.pass(2 * time.Minute)
+	require.Equal(t, state.Resend, deny(t, s, b.ID, c))
+	again := begin(t, s)
+	require.Equal(t, b.ID, again.ID)
+	require.Len(t, again.Members, 2, "the same bytes")
+	record(t, s, answer(again, airtime.Accepted, ""))
+	only(t, s, "a", airtime.Submitted)
+	only(t, s, "b", airtime.Submitted)
+	balanced(t, s)
+}
+
+func TestALateFailureAgreesWithAResubmission(t *testing.T) {
+	t.Parallel()
+	s, c := timed(t, nil)
+	old := doubtful(t, s, 1)
+	for range 2 {
+		c.pass(3 * time.Minute)
+		resolve(t, s, state.Word{Resubmit: true}, rows(t, s, "a")...)
+		observe(t, s, old.ID, airtime.Failed, 0)
+		only(t, s, "a", airtime.Queued)
+		again := begin(t, s)
+		observe(t, s, old.ID, airtime.Failed, 0)
+		only(t, s, "a", airtime.Sending)
+		record(t, s, answer(again, airtime.Unknown, airtime.ReasonTimeout))
+		observe(t, s, old.ID, airtime.Failed, 0)
+		only(t, s, "a", airtime.InDoubt)
+	}
+	b := rows(t, s, "a")[0].Batch
+	c.pass(2 * time.Minute)
+	require.Equal(t, state.Resend, deny(t, s, b, c), "nor does it keep it from being sent again")
+	balanced(t, s)
 }
 
 func TestUnknownAfterAForgottenSendingStaysInDoubt(t *testing.T) {
@@ -158,16 +191,14 @@ func TestNotKnownKeepsTheLateLooks(t *testing.T) {
 	require.Len(t, late, 1, "the late look")
 }
 
-func TestAClearedSuspectRejoinsItsEarlierBatch(t *testing.T) {
+func TestWhoIsPutAsideRejoinsItsEarlierBatch(t *testing.T) {
 	t.Parallel()
 	s, c := timed(t, nil)
 	accept(t, s, disbursal("a", 1))
 	first, second := returned(t, s)
 	record(t, s, answer(second, airtime.Refused, airtime.ReasonBatchRefused))
-	require.Equal(t, state.Suspect, deny(t, s, second.ID, c))
+	require.Equal(t, state.PutAside, deny(t, s, second.ID, c))
 	observe(t, s, first.ID, airtime.Successful, 0)
-	accept(t, s, shifted("b", 10, 1))
-	record(t, s, answer(begin(t, s), airtime.Accepted, ""))
 	only(t, s, "a", airtime.Successful)
 }
 
@@ -200,21 +231,6 @@ func TestNobodyDecidesWithinTheGuardOfASecondAttempt(t *testing.T) {
 	_, err := s.Resolve(bg, state.Word{Resubmit: true},
 		[]state.Resolution{rows(t, s, "a")[0].Resolution()})
 	require.ErrorIs(t, err, state.ErrEarly)
-}
-
-func TestAFreshSuspectIsNotRejectedWithTheOldest(t *testing.T) {
-	t.Parallel()
-	s, c := timed(t, nil)
-	require.Equal(t, state.Suspect, suspects(t, s, c, 1))
-	c.pass(5*time.Minute - 90*time.Second)
-	accept(t, s, shifted("z", 300, 1))
-	b := begin(t, s)
-	record(t, s, answer(b, airtime.Refused, airtime.ReasonBatchRefused))
-	require.Equal(t, state.Suspect, deny(t, s, b.ID, c))
-	c.pass(31 * time.Second)
-	sweep(t, s)
-	only(t, s, "s0", airtime.Rejected)
-	only(t, s, "z", airtime.InDoubt)
 }
 
 func TestTheSettledLeaveTheOverdue(t *testing.T) {

@@ -109,7 +109,7 @@ type Children [2]string
 // was asked after the batch had been loaded; what came later the answer says nothing about.
 func (s *Store) NotKnown(
 	ctx context.Context, b *Batch, resendSame bool, children Children, r Rhythm,
-) (NotKnown, *Ring, error) {
+) (NextStep, *Ring, error) {
 	answer, err := s.run(ctx, s.client, "notknown", b.ID, r.Poll, r.Next.Milliseconds(),
 		s.options.SettleDelay.Milliseconds(), s.options.Guard.Milliseconds(), flag(resendSame),
 		children[0], children[1], s.options.MaxInFlight, r.Patience.Milliseconds(),
@@ -118,7 +118,7 @@ func (s *Store) NotKnown(
 		return "", nil, err
 	}
 	list := asList(answer)
-	return NotKnown(list.text(0)), ringOf(b.Provider, list.int(1)), nil
+	return NextStep(list.text(0)), ringOf(b.Provider, list.int(1)), nil
 }
 
 // Swept is what a sweep found at one provider.
@@ -128,11 +128,15 @@ type Swept struct {
 	Ring              *Ring
 }
 
+// asideFor is after how long a recipient that was refused alone is sent again although its provider
+// has accepted nobody, when nothing else waits.
+const asideFor = 5 * time.Minute
+
 // Sweep mends what stopped processes left behind at a provider. Every process calls it every few
 // seconds; none leads.
 func (s *Store) Sweep(ctx context.Context, provider string) (Swept, error) {
 	answer, err := s.run(ctx, s.client, "sweep", provider, s.options.MaxInFlight,
-		(5 * s.options.SettleDelay).Milliseconds())
+		asideFor.Milliseconds())
 	if err != nil {
 		return Swept{}, err
 	}

@@ -18,8 +18,9 @@ type snapshot struct {
 	places   map[string]string         // Its batch; empty when it is in none.
 	at       map[string]string         // Its provider.
 	history  map[string][]string       // The providers that it went on from.
-	// pending and held list the recipients that valid entries cover, once per entry.
+	// pending, held and aside list the recipients that valid entries cover, once per entry.
 	pending, held []string
+	aside         []string
 	batches       map[string]map[string]string
 	slots, due    map[string]float64
 	ready         map[string][]string // By provider.
@@ -78,6 +79,8 @@ func (x *machine) look() snapshot {
 		pending, held := reads.lists["pending"].Val(), reads.lists["held"].Val()
 		got.pending = append(got.pending, x.cover(names, sheets, code, pending)...)
 		got.held = append(got.held, x.cover(names, sheets, code, held)...)
+		refused := reads.lists["refused"].Val()
+		got.aside = append(got.aside, x.cover(names, sheets, code, refused)...)
 		got.ready[provider] = reads.lists["ready"].Val()
 		got.doubt[provider], got.channels[provider] = reads.doubt.Val(), reads.channel.Val()
 		for _, z := range reads.slots.Val() {
@@ -109,7 +112,7 @@ type roadReads struct {
 
 func (x *machine) readRoad(pipe redis.Pipeliner, provider string) *roadReads {
 	reads := &roadReads{lists: map[string]*redis.StringSliceCmd{}}
-	for _, kind := range []string{"pending", "held", "ready"} {
+	for _, kind := range []string{"pending", "held", "refused", "ready"} {
 		reads.lists[kind] = pipe.LRange(background, x.store.Key(kind, provider), 0, -1)
 	}
 	reads.slots = pipe.ZRangeWithScores(background, x.store.Key("slots", provider), 0, -1)
@@ -269,7 +272,7 @@ func (x *machine) checkBatches() {
 		if b.state == state.BatchReturned && empty && due && !b.hinted {
 			x.t.Fatalf("batch %s is asked about, but nobody is in it", b.id)
 		}
-		asked := b.state == state.BatchOpen || b.state == state.BatchDoubt && b.suspect == 0
+		asked := b.state == state.BatchOpen || b.state == state.BatchDoubt
 		if x.of(b).asks && asked && !due {
 			x.t.Fatalf("batch %s (%s) is never asked about", b.id, b.state)
 		}
@@ -332,7 +335,7 @@ func (x *machine) checkRoads() {
 // checkPending wants exactly one entry for everybody who is queued and in no batch.
 func (x *machine) checkPending() {
 	covered := map[string]int{}
-	for _, name := range slices.Concat(x.seen.pending, x.seen.held) {
+	for _, name := range slices.Concat(x.seen.pending, x.seen.held, x.seen.aside) {
 		covered[name]++
 	}
 	for _, r := range x.people {

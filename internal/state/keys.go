@@ -20,7 +20,7 @@ package state
 //	{ns}:slots:<provider>      ZSET    batch -> when its claim or sending lapses (ms)
 //	{ns}:channel:<provider>    HASH    see lua/shared/60-channels.lua
 //	{ns}:open:<provider>       ZSET    batch with open members -> when the first was accepted (ms)
-//	{ns}:suspects:<provider>   ZSET    single recipients refused without a reason -> since (ms)
+//	{ns}:refused:<provider>    LIST    pending entries of recipients refused alone, and since when
 //	{ns}:doubtphones:<prov.>   HASH    phone number -> batches in which it is in doubt
 //	{ns}:out:<provider>        HASH    phone number -> who with it is on the way there
 //	{ns}:ids:<provider>:<day>  HASH    the provider's id -> whom it names             9 days

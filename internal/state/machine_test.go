@@ -228,9 +228,10 @@ func (x *machine) nothing(road *modelRoad, got state.Claim) {
 	if got.Ring != nil {
 		return // It looked at many who must wait, and rings for the rest.
 	}
+	waiting := slices.Concat(x.seen.held, x.look().aside)
 	for _, r := range x.people {
 		if r.status == airtime.Queued && r.batch == nil && r.provider == road.name &&
-			!x.blocked(road.name, r.phone) && !slices.Contains(x.seen.held, r.name()) {
+			!x.blocked(road.name, r.phone) && !slices.Contains(waiting, r.name()) {
 			x.t.Fatalf("claim found nothing, but %s is pending", r.name())
 		}
 	}
@@ -246,7 +247,9 @@ func (x *machine) blocked(provider, phone string) bool {
 func (x *machine) drawn(
 	road *modelRoad, b *state.Batch, holder string, limit int,
 ) *modelBatch {
-	if len(road.ready) > 0 {
+	// A paused channel is not probed with what may be why it is paused.
+	if len(road.ready) > 0 &&
+		(!road.probing || road.ready[0].refusedSince == 0 || b.ID != holder) {
 		first := road.ready[0]
 		x.equal(first.id, b.ID, "ready batch")
 		road.ready = road.ready[1:]
@@ -264,6 +267,10 @@ func (x *machine) drawn(
 			r.provider != road.name || x.blocked(road.name, r.phone) || phones[r.phone] {
 			x.t.Fatalf("%s (%s at %s) must not be claimed", r.name(), r.status, r.provider)
 		}
+		if r.refused > 0 && len(b.Members) > 1 {
+			x.t.Fatalf("%s was refused alone, and goes with others", r.name())
+		}
+		fresh.refusedSince = r.refused
 		phones[r.phone] = true
 		fresh.members = append(fresh.members, r)
 		x.move(r, airtime.Queued, fresh)
@@ -339,7 +346,7 @@ func (x *machine) recordOf(s *sending) {
 	a := state.Answer{
 		Batch: s.batch, Attempt: s.attempt, NextPoll: 10 * time.Second,
 		Accepted: draw(x, "accepted as", []airtime.Status{airtime.Submitted, airtime.Unconfirmed}),
-		Default:  x.verdict(s, -1),
+		Default:  x.verdict(s, -1), Children: state.Children{token(), token()},
 	}
 	if x.of(s.model).asks {
 		a.Accepted = airtime.Submitted
@@ -381,6 +388,9 @@ func (x *machine) verdict(s *sending, member int) state.Verdict {
 			x.chance("whole", 75) {
 			v.Reason = airtime.ReasonBatchRefused
 		}
+		if v.Verdict == airtime.Unsent && member < 0 && x.chance("whole", 40) {
+			v.Reason = airtime.ReasonBatchRefused
+		}
 		return v
 	}
 	unknown := state.Verdict{Verdict: airtime.Unknown, Reason: airtime.ReasonTimeout}
@@ -390,8 +400,10 @@ func (x *machine) verdict(s *sending, member int) state.Verdict {
 	switch {
 	case !s.arrived:
 		return state.Verdict{Verdict: airtime.Unsent}
-	case len(s.took) == 0 && !s.model.held:
+	case len(s.took) == 0 && !s.model.held && x.of(s.model).asks:
 		return state.Verdict{Verdict: airtime.Refused, Reason: airtime.ReasonBatchRefused}
+	case len(s.took) == 0 && !s.model.held:
+		return state.Verdict{Verdict: airtime.Unsent, Reason: airtime.ReasonBatchRefused}
 	case member < 0:
 		return unknown
 	case s.took[member]:
@@ -500,7 +512,7 @@ func (x *machine) notKnown(*rapid.T) {
 // denyLong keeps saying so until something follows, and lets the next worker begin.
 func (x *machine) denyLong(*rapid.T) {
 	doubtful := slices.DeleteFunc(slices.Clone(x.batches), func(b *modelBatch) bool {
-		return b.state != state.BatchDoubt || b.suspect > 0
+		return b.state != state.BatchDoubt
 	})
 	b := draw(x, "batch in doubt", doubtful)
 	for range 2 {
@@ -753,6 +765,7 @@ func (x *machine) actions() map[string]func(*rapid.T) {
 		"accept": x.accept, "claim": x.claim, "begin": x.begin, "record": x.record,
 		"observe": x.observe, "due": x.due, "notknown": x.notKnown, "sweep": x.sweep,
 		"release": x.release, "cancel": x.cancel, "resolve": x.resolve, "tick": x.tick,
+		"divide":      x.divide,
 		"claim again": x.claim, "begin again": x.begin, "record again": x.record,
 		"deny long": x.denyLong, "deny longer": x.denyLong, "hand over": x.handOver,
 		"strand": x.strand, "reroute": x.reroute, "reroute again": x.reroute, "pause": x.pause,

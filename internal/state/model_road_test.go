@@ -18,20 +18,24 @@ var modelProviders = []state.Provider{
 
 // modelRoad is a channel in plain Go.
 type modelRoad struct {
-	name     string
-	asks     bool
-	climbs   bool
-	rate     state.Rate
-	ready    []*modelBatch
-	paused   int64
-	since    int64 // When the pause began; zero when it is neither paused nor probed.
-	probing  bool
-	strikes  int
-	climb    int
-	tokens   float64
-	charged  int64
-	stranded []*modelRecipient // Whom Stranded listed last.
-	onward   []state.Onward
+	name    string
+	asks    bool
+	climbs  bool
+	rate    state.Rate
+	ready   []*modelBatch
+	paused  int64
+	since   int64 // When the pause began; zero when it is neither paused nor probed.
+	probing bool
+	strikes int
+	climb   int
+	// acceptedAt is when the provider accepted anybody last; refusals counts who was refused alone
+	// since.
+	acceptedAt int64
+	refusals   int
+	tokens     float64
+	charged    int64
+	stranded   []*modelRecipient // Whom Stranded listed last.
+	onward     []state.Onward
 }
 
 func newModelRoad(name string) *modelRoad {
@@ -59,6 +63,17 @@ func (r *modelRoad) pause(now, wish int64) {
 	}
 	r.strikes++
 	r.paused, r.probing = now+length, true
+}
+
+// accepted takes note of an acceptance.
+func (r *modelRoad) accepted(now int64) { r.acceptedAt, r.refusals = now, 0 }
+
+// refusedAlone counts a recipient that was refused alone.
+func (r *modelRoad) refusedAlone(now int64) {
+	r.refusals++
+	if r.refusals >= 3 || r.probing {
+		r.pause(now, 0)
+	}
 }
 
 // heard draws the conclusions from the answer to the latest attempt of a batch: about how many

@@ -41,6 +41,7 @@ type modelRecipient struct {
 	batch    *modelBatch // Where it is; nil while pending, and after a withdrawal.
 	earlier  []modelFact // What batches show that it has left, in the order of arrival.
 	person   bool        // Whether a person settled it last.
+	refused  int64       // Since when it is refused, while it is queued and goes alone; else zero.
 	results  []modelResult
 	paidBy   map[*modelBatch]bool // What an honest provider really did.
 }
@@ -55,7 +56,9 @@ type modelBatch struct {
 	answered          state.Recorded
 	members           []*modelRecipient
 	deadline, lapse   int64 // Lapse is zero when the batch holds no slot.
-	missing, suspect  int64
+	missing           int64
+	refusedSince      int64 // When the first sending began that refused its members.
+	sent              int64
 	refused, known    bool
 	held              bool // Whether an honest provider really has it.
 	hinted            bool // Whether a callback ever was about it.
@@ -99,7 +102,7 @@ func (m *model) move(r *modelRecipient, to airtime.Status, where *modelBatch) {
 	if to.Settled() {
 		r.person = false
 	}
-	r.status, r.batch = to, where
+	r.status, r.batch, r.refused = to, where, 0
 	if where != nil {
 		r.provider = where.provider
 	}
@@ -121,11 +124,15 @@ func (m *model) rejoin(r *modelRecipient) bool {
 	if len(r.earlier) == 0 || live(r.status) {
 		return false
 	}
-	best := 0
+	best := -1
 	for i, e := range r.earlier {
-		if weight(e.status) > weight(r.earlier[best].status) {
+		better := best < 0 || weight(e.status) > weight(r.earlier[best].status)
+		if e.status != airtime.Failed && better {
 			best = i
 		}
+	}
+	if best < 0 {
+		return false
 	}
 	e := r.earlier[best]
 	if weight(e.status) <= weight(r.status) {
@@ -199,6 +206,7 @@ func (m *model) see(b *modelBatch, r *modelRecipient, status airtime.Status) {
 		r.earlier[i].status = status
 	}
 	switch {
+	case status == airtime.Failed: // It agrees with sending it again.
 	case r.status == airtime.Queued && r.batch != nil:
 		m.dissolve(r.batch)
 	case r.status != airtime.Sending && r.status != airtime.InDoubt:
@@ -272,6 +280,9 @@ func (m *model) begin(b *modelBatch, holder string, attempt int) string {
 	}
 	b.state, b.attempt, b.missing = state.BatchSending, attempt, 0
 	b.deadline = m.now + modelTimeout
+	if b.sent == 0 {
+		b.sent = m.now
+	}
 	b.lapse = b.deadline
 	return "go"
 }
@@ -293,12 +304,18 @@ func (m *model) record(b *modelBatch, a state.Answer) state.Recorded {
 		}
 	}
 	handed, unclear := 0, 0
+	var refused []*modelRecipient
 	for i, r := range b.members {
 		v := a.Default
 		if at := slices.IndexFunc(a.Verdicts, func(v state.Verdict) bool {
 			return v.Position == i
 		}); at >= 0 {
 			v = a.Verdicts[at]
+		}
+		if m.refusedWhole(b, r, a, v, stale) {
+			m.move(r, airtime.Sending, b)
+			refused = append(refused, r)
+			continue
 		}
 		was, doubt := len(r.history), got.InDoubt
 		m.judge(b, r, a, v, stale, &got)
@@ -310,6 +327,13 @@ func (m *model) record(b *modelBatch, a state.Answer) state.Recorded {
 	if stale {
 		return got
 	}
+	if len(refused) > 0 {
+		got.Returned += len(refused)
+		if m.divide(b, airtime.Sending, a.Children) == state.Rejected {
+			got.Returned--
+			got.Rejected++
+		}
+	}
 	b.state, b.recorded, b.answered = state.BatchOpen, a.Attempt, got
 	if got.Returned == len(b.members) {
 		b.state = state.BatchReturned
@@ -317,7 +341,7 @@ func (m *model) record(b *modelBatch, a state.Answer) state.Recorded {
 	m.unready(b)
 	if got.Accepted > 0 {
 		b.known = true
-		m.clearSuspects(b.provider, m.now)
+		m.of(b).accepted(m.now)
 	}
 	m.of(b).heard(m.now, a, got, handed, unclear)
 	return got
@@ -358,41 +382,25 @@ func (m *model) judge(
 	}
 }
 
-// suspects lists those of a provider, oldest first.
-func (m *model) suspects(provider string) []*modelBatch {
-	var list []*modelBatch
-	for _, b := range m.batches {
-		if b.suspect > 0 && b.provider == provider {
-			list = append(list, b)
-		}
-	}
-	slices.SortFunc(list, func(a, b *modelBatch) int {
-		return cmp.Or(cmp.Compare(a.suspect, b.suspect), cmp.Compare(a.id, b.id))
+// refusedWhole says whether a member comes back from a request that its provider refused whole.
+func (m *model) refusedWhole(
+	b *modelBatch, r *modelRecipient, a state.Answer, v state.Verdict, stale bool,
+) bool {
+	here := r.batch == b && (r.status == airtime.Sending || r.status == airtime.InDoubt)
+	return here && !stale && a.Attempt == 1 && v.Verdict == airtime.Unsent &&
+		v.Reason == airtime.ReasonBatchRefused
+}
+
+// paidElsewhere says whether another batch shows an effect of a recipient, or may still show one.
+func (r *modelRecipient) paidElsewhere() bool {
+	return slices.ContainsFunc(r.earlier, func(e modelFact) bool {
+		return e.status != airtime.Failed
 	})
-	return list
 }
 
-// clearSuspects rejects those of a provider that were suspected at edge or before.
-func (m *model) clearSuspects(provider string, edge int64) {
-	for _, b := range m.suspects(provider) {
-		if b.suspect > edge {
-			continue
-		}
-		b.suspect = 0
-		for _, r := range b.members {
-			if r.batch == b && r.status == airtime.InDoubt {
-				m.move(r, airtime.Rejected, b)
-				m.rejoin(r)
-			}
-		}
-	}
-}
-
-// withheld says whether a member must not be sent again: cancelled, or seen in another batch.
+// withheld says whether a member must not be sent again.
 func (m *model) withheld(b *modelBatch) bool {
-	return slices.ContainsFunc(b.members, func(r *modelRecipient) bool {
-		return m.cancelled(r) || len(r.earlier) > 0
-	})
+	return slices.ContainsFunc(b.members, (*modelRecipient).paidElsewhere)
 }
 
 // layDown takes a claimed batch from its holder.
@@ -400,7 +408,7 @@ func (m *model) layDown(b *modelBatch) {
 	switch {
 	case b.attempt > 0:
 		b.state = state.BatchDoubt
-	case b.child:
+	case b.refusedSince > 0:
 		m.makeReady(b)
 	default:
 		m.dissolve(b)
@@ -438,7 +446,6 @@ func (m *model) sweep(provider string) (returned, doubted int) {
 		m.of(b).climb = 0
 		doubted++
 	}
-	m.clearSuspects(provider, m.now-5*modelSettle)
 	return returned, doubted
 }
 
@@ -446,7 +453,7 @@ func (m *model) sweep(provider string) (returned, doubted int) {
 // It was asked at a time before.
 func (m *model) notKnown(
 	b *modelBatch, again bool, children state.Children, asked int64,
-) state.NotKnown {
+) state.NextStep {
 	if b.state != state.BatchDoubt || b.known {
 		return state.KeepAsking
 	}
@@ -461,7 +468,14 @@ func (m *model) notKnown(
 		return state.KeepAsking
 	}
 	if b.refused {
-		return m.divide(b, children)
+		step := m.divide(b, airtime.InDoubt, children)
+		if step != state.Rejected && b.open() == 0 {
+			b.state = state.BatchReturned
+		}
+		if step == "" {
+			return state.KeepAsking
+		}
+		return step
 	}
 	if again && b.doubtful() == len(b.members) && !m.withheld(b) {
 		m.makeReady(b)
@@ -470,64 +484,60 @@ func (m *model) notKnown(
 	return state.KeepAsking
 }
 
-// divide halves a batch that was refused as a whole, or suspects its single member.
-func (m *model) divide(b *modelBatch, children state.Children) state.NotKnown {
+// divide halves a batch that was refused as a whole, or judges its single member.
+func (m *model) divide(
+	b *modelBatch, at airtime.Status, children state.Children,
+) state.NextStep {
+	var left []*modelRecipient
 	for _, r := range b.members {
-		mine := r.batch == b && r.status == airtime.InDoubt
-		if mine && (m.cancelled(r) || len(r.earlier) > 0) {
+		switch mine := r.batch == b && r.status == at; {
+		case mine && (m.cancelled(r) || r.paidElsewhere()):
 			m.giveBack(r)
+		case mine:
+			left = append(left, r)
 		}
 	}
-	switch n := b.doubtful(); {
-	case n == 0:
-		if b.open() == 0 {
-			b.state = state.BatchReturned
-		}
-		return state.KeepAsking
-	case n > 1:
-		m.halve(b, (n+1)/2, children)
+	since := b.refusedSince
+	if since == 0 {
+		since = b.sent
+	}
+	if since == 0 {
+		since = m.now
+	}
+	switch road := m.of(b); {
+	case len(left) == 0:
+		return ""
+	case len(left) > 1:
+		m.halve(b, left, since, children)
 		return state.Halved
-	}
-	b.suspect = m.now
-	list := m.suspects(b.provider)
-	if len(list) < 3 {
-		return state.Suspect
-	}
-	for _, s := range list {
-		s.suspect = 0
-		for _, r := range s.members {
-			if r.batch == s && r.status == airtime.InDoubt {
-				m.giveBack(r)
-			}
+	case road.acceptedAt > since:
+		m.move(left[0], airtime.Rejected, b)
+		m.rejoin(left[0])
+		return state.Rejected
+	default:
+		m.move(left[0], airtime.Queued, nil)
+		left[0].refused = since
+		if b.child || b.refusedSince == 0 {
+			road.refusedAlone(m.now)
 		}
-		if s.open() == 0 {
-			s.state = state.BatchReturned
-		}
+		return state.PutAside
 	}
-	m.of(b).pause(m.now, 300_000)
-	return state.OurFault
 }
 
-func (m *model) halve(b *modelBatch, half int, children state.Children) {
-	first := &modelBatch{id: children[0], provider: b.provider, child: true}
-	second := &modelBatch{id: children[1], provider: b.provider, child: true}
-	for _, r := range b.members {
-		if r.batch != b || r.status != airtime.InDoubt {
-			continue
+func (m *model) halve(
+	b *modelBatch, left []*modelRecipient, since int64, children state.Children,
+) {
+	half := (len(left) + 1) / 2
+	for i, members := range [][]*modelRecipient{left[:half], left[half:]} {
+		child := &modelBatch{
+			id: children[i], provider: b.provider, child: true, refusedSince: since,
+			state: state.BatchReady, members: slices.Clone(members),
 		}
-		to := first
-		if len(first.members) == half {
-			to = second
+		for _, r := range members {
+			m.move(r, airtime.Queued, child)
 		}
-		to.members = append(to.members, r)
-		m.move(r, airtime.Queued, to)
-	}
-	m.batches = append(m.batches, first, second)
-	m.makeReady(first)
-	m.makeReady(second)
-	b.state = state.BatchOpen
-	if b.open() == 0 {
-		b.state = state.BatchReturned
+		m.batches = append(m.batches, child)
+		m.of(b).ready = slices.Insert(m.of(b).ready, i, child)
 	}
 }
 

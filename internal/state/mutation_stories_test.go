@@ -112,8 +112,22 @@ var storyMutations = map[string]storyMutation{
 		mutation{"", "if b.known == 1 or b.doubtful ~= b.n then", "if b.known == 1 then"},
 		resendsNoPart,
 	},
-	"resend of the cancelled": {
-		mutation{"", "if not d or withheld(d, pos) then return false end", ""}, resendsNoCancelled,
+	"one recipient pauses a channel": {
+		mutation{"", "if b.parent == '' and b.refused_since > 0 then return end", ""}, oneBadAlone,
+	},
+	"a half probes its own pause": {
+		mutation{"claim", "if ready and not waits then return", "if ready then return"},
+		halfDoesNotProbe,
+	},
+	"a refused request lets the cancelled go on": {
+		mutation{"", "  withhold(b, status)\n", ""}, cancelledLeave,
+	},
+	"one cancel strands the others": {
+		mutation{
+			"", "if not d or paid_elsewhere(d, pos) then return false end",
+			"if not d or cancelled(d, pos) then return false end",
+		},
+		resendsTheCancelled,
 	},
 	"a doubt is not scheduled for its resend": {
 		mutation{

@@ -126,11 +126,24 @@ var mutations = map[string]mutation{
 		"notknown", "if b.refused == 0 then since = math.max(", "if false then since = math.max(",
 	},
 	"halves lose a member": {
-		"notknown", "list[#list + 1] = {slice[1], from, to}",
+		"", "list[#list + 1] = {slice[1], from, to}",
 		"list[#list + 1] = {slice[1], from, skip == 0 and from < to and to - 1 or to}",
 	},
 	"halves keep the cancelled": {
-		"notknown", "if b.refused == 1 then withhold() end", "",
+		"", "  withhold(b, status)\n", "",
+	},
+	"who was refused alone goes with others": {
+		"claim", "if since and count > 0 then -- It goes alone.", "if false then",
+	},
+	"who was refused alone draws others": {
+		"claim", "if since and count > 0 then break end", "",
+	},
+	"nobody put aside goes again": {
+		"", "redis.call('RPUSH', key('pending', provider), entry)\n    entry", "entry",
+	},
+	"an acceptance before the refusal counts": {
+		"", "of_channel(b.provider, 'accepted_at') > since_refused(b)",
+		"of_channel(b.provider, 'accepted_at') > 0",
 	},
 	"a person may decide what has moved": {
 		"resolve", "if status ~= seen or not open_to_people(d, pos) then return 'status' end", "",
@@ -162,9 +175,6 @@ var mutations = map[string]mutation{
 	},
 	"a refusal goes on from a second sending": {
 		"record", "v.next ~= '' and first and not", "v.next ~= '' and not",
-	},
-	"who was refused goes back": {
-		"record", "and first and not was_at(d, from, v.next) then", "and first then",
 	},
 	"who was refused is rerouted back": {
 		"reroute", "if pos > to or was_at(d, pos, next) then", "if pos > to then",
@@ -282,7 +292,6 @@ var seeds = map[string]int{
 	"who is handed on stays":                    46,
 	"who is reopened is not asked about":        29,
 	"who was named is stranded":                 19,
-	"who was refused goes back":                 2168,
 	"who was refused is rerouted back":          298,
 }
 

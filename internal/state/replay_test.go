@@ -185,10 +185,15 @@ func replaySendings(t *testing.T, s *state.Store, clock *clock) {
 		record(t, s, answer(b, airtime.Refused, airtime.ReasonBatchRefused))
 		deny(t, s, b.ID, clock)
 	}
-	only(t, s, "d", airtime.InDoubt)
+	require.Equal(t, map[airtime.Status]int64{airtime.Queued: 2}, statuses(t, s, "d"), "put aside")
 	clock.pass(10 * time.Minute)
 	sweep(t, s)
-	only(t, s, "d", airtime.Rejected)
+	record(t, s, answer(begin(t, s), airtime.Accepted, ""))
+	b = begin(t, s)
+	record(t, s, answer(b, airtime.Refused, airtime.ReasonBatchRefused))
+	deny(t, s, b.ID, clock)
+	require.Equal(t, map[airtime.Status]int64{airtime.Rejected: 1, airtime.Submitted: 1},
+		statuses(t, s, "d"))
 }
 
 // reload reads a batch anew: an answer counts from when the batch was read to be asked about.
@@ -200,9 +205,9 @@ func reload(t testing.TB, s *state.Store, b *state.Batch) *state.Batch {
 }
 
 // deny says for two minutes that the provider does not know a batch, and returns what followed.
-func deny(t testing.TB, s *state.Store, id string, c *clock) state.NotKnown {
+func deny(t testing.TB, s *state.Store, id string, c *clock) state.NextStep {
 	t.Helper()
-	var got state.NotKnown
+	var got state.NextStep
 	children := state.Children{token(), token()}
 	for range 3 {
 		b, err := s.Load(context.Background(), id)

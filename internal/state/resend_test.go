@@ -28,7 +28,7 @@ func TestResending(t *testing.T) {
 		"a duplicate is a clear answer":           duplicateResumes,
 		"refused or unsent the second time":       doubtRemains,
 		"only whole batches":                      resendsNoPart,
-		"not the cancelled":                       resendsNoCancelled,
+		"also who was cancelled too late":         resendsTheCancelled,
 		"not who was reported meanwhile":          resendsNoReported,
 		"not for an old query":                    resendsForTheLastQuery,
 		"not at other providers":                  resendsNowhereElse,
@@ -197,12 +197,18 @@ func resendsNoPart(g *stage) {
 	require.Equal(g.t, state.Resending{}, g.resend(b, false))
 }
 
-func resendsNoCancelled(g *stage) {
+// resendsTheCancelled: who is cancelled after the sending is too late, and follows the batch.
+func resendsTheCancelled(g *stage) {
 	b := g.lost(someone("a", talking))
-	_, err := g.s.Cancel(background, state.KindDisbursal, "a")
+	got, err := g.s.Cancel(background, state.KindDisbursal, "a")
 	require.NoError(g.t, err)
+	require.Equal(g.t, state.Withdrawal{TooLate: 1}, got)
 	g.c.pass(90 * time.Second)
-	require.Equal(g.t, state.Resending{}, g.resend(b, false))
+	g.resend(b, true)
+	again := g.begin(talking)
+	require.Equal(g.t, b.ID, again.ID)
+	g.taken(again)
+	g.stands("a", talking, airtime.Submitted)
 }
 
 func resendsNoReported(g *stage) {

@@ -80,7 +80,7 @@ func restoredWithinTheGuard(g *stage) {
 
 func restoredAndNotKnown(g *stage) {
 	b := g.restored(lipad, time.Second)
-	ask := func() state.NotKnown {
+	ask := func() state.NextStep {
 		got, _, err := g.s.NotKnown(background, reload(g.t, g.s, b), true, state.Children{}, rhythm(0))
 		require.NoError(g.t, err)
 		return got
@@ -98,7 +98,7 @@ func answeredLate(g *stage) {
 	b := g.lost(someone("a", lipad))
 	g.c.pass(10 * time.Second)
 	asked := reload(g.t, g.s, b)
-	ask := func(about *state.Batch) state.NotKnown {
+	ask := func(about *state.Batch) state.NextStep {
 		got, _, err := g.s.NotKnown(background, about, true, state.Children{}, rhythm(0))
 		require.NoError(g.t, err)
 		return got

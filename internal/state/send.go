@@ -115,25 +115,41 @@ func (s *Store) replicated(ctx context.Context, on runner) error {
 	return nil
 }
 
-// Release lays a claimed batch down that cannot be sent now, and pauses the channel if there is a
-// reason to; a wish of zero leaves the length of the pause to the state.
+// Release lays a claimed batch down that cannot be sent now, and pauses the channel for a reason; a
+// wish of zero leaves the length of the pause to the state.
 func (s *Store) Release(
 	ctx context.Context, b *Batch, token string, pause airtime.Reason, wish time.Duration,
 ) error {
-	_, err := s.run(ctx, s.client, "release", b.ID, token, string(pause), wish.Milliseconds())
+	_, err := s.run(ctx, s.client, "release", b.ID, token, string(pause), wish.Milliseconds(),
+		"", "", "", s.options.MaxInFlight)
 	return err
+}
+
+// Divide takes a claimed batch that could not be prepared, and says why: its members are halved
+// under the ids of the children, or the one that is alone is judged.
+func (s *Store) Divide(
+	ctx context.Context, b *Batch, token, why string, children Children,
+) (NextStep, *Ring, error) {
+	answer, err := s.run(ctx, s.client, "release", b.ID, token,
+		string(airtime.ReasonBatchRefused), 0, clean(why), children[0],
+		children[1], s.options.MaxInFlight)
+	if err != nil {
+		return "", nil, err
+	}
+	list := asList(answer)
+	return NextStep(list.text(0)), ringOf(b.Provider, list.int(1)), nil
 }
 
 // Record stores what a sending came to. It is repeated by the caller until it succeeds: it carries
 // the batch's content, so that even a Redis which forgot the batch takes it.
 func (s *Store) Record(ctx context.Context, a Answer) (Recorded, error) {
-	args := make([]any, 0, 15+6*len(a.Verdicts))
+	args := make([]any, 0, 17+6*len(a.Verdicts))
 	bySheet, byReference := slicesOf(a.Batch)
 	args = append(args, a.Batch.ID, a.Attempt, a.Batch.Provider, bySheet, byReference,
 		string(a.Accepted.Code()), a.Default.Verdict.String(), string(a.Default.Reason),
 		clean(a.Default.Message), string(a.Pause), a.PauseFor.Milliseconds(),
 		a.NextPoll.Milliseconds(), s.options.MaxInFlight, a.Since.Milliseconds(),
-		s.options.SubmitTimeout.Milliseconds())
+		s.options.SubmitTimeout.Milliseconds(), a.Children[0], a.Children[1])
 	for _, v := range a.Verdicts {
 		if _, known := s.code[v.Next]; v.Next != "" && !known {
 			return Recorded{}, fmt.Errorf("record: unknown provider %q", v.Next)

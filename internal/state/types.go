@@ -205,6 +205,8 @@ type Answer struct {
 	// Pause is the reason to pause the channel, or NoReason; PauseFor is the provider's own wish.
 	Pause    airtime.Reason
 	PauseFor time.Duration
+	// Children are new ids for the halves of a batch that was refused before any effect.
+	Children Children
 	// NextPoll is the delay until the batch is looked at first: a status query or, where the provider
 	// cannot be asked, the end of its patience. Zero is never.
 	NextPoll time.Duration
@@ -252,22 +254,24 @@ type Poll struct {
 	Number int
 }
 
-// NotKnown is what the state decided after the provider said that it does not know a reference.
-type NotKnown string
+// NextStep is what follows for a batch that had no effect, or that its provider does not know.
+type NextStep string
 
-// The decisions.
+// The next steps.
 const (
 	// KeepAsking: the settle delay has not passed; ask again.
-	KeepAsking NotKnown = "ask"
+	KeepAsking NextStep = "ask"
 	// Resend: the batch is ready to be sent again with the same reference and bytes.
-	Resend NotKnown = "resend"
+	Resend NextStep = "resend"
 	// Halved: the refused batch was split into two child batches.
-	Halved NotKnown = "halved"
-	// Suspect: a single refused recipient waits to see whether the fault is ours.
-	Suspect NotKnown = "suspect"
-	// OurFault: the third single refusal in a row; the channel is paused, the recipients are
-	// queued.
-	OurFault NotKnown = "account_fault"
+	Halved NextStep = "halved"
+	// Rejected: the provider refused the one recipient, and has accepted others since it first did.
+	Rejected NextStep = "rejected"
+	// PutAside: the provider refused the one recipient and has accepted nobody since: it is queued
+	// behind the next acceptance. The third one in a row pauses the channel.
+	PutAside NextStep = "put_aside"
+	// Released: the batch went back, because it may have been sent before.
+	Released NextStep = "released"
 )
 
 // Totals counts recipients and money of one status, per currency in minor units.

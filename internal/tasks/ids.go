@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
+
+	"tuma/internal/state"
 )
 
 // IDs makes the ids of batches, each later than the one before. Nil makes UUIDs of version 7; only
@@ -20,4 +22,14 @@ func (f IDs) next() (string, error) {
 		return "", fmt.Errorf("make a batch id: %w", err)
 	}
 	return id.String(), nil
+}
+
+// children makes the ids of two halves.
+func (f IDs) children() (ids state.Children, err error) {
+	for i := range ids {
+		if ids[i], err = f.next(); err != nil {
+			return ids, err
+		}
+	}
+	return ids, nil
 }

@@ -177,7 +177,7 @@ func resendText(r state.Resending) string {
 func (p *Poll) notKnown(
 	ctx context.Context, b *state.Batch, entry catalog.Entry, rhythm state.Rhythm,
 ) (string, error) {
-	children, err := p.newChildren()
+	children, err := p.IDs.children()
 	if err != nil {
 		return "", err
 	}
@@ -192,15 +192,6 @@ func (p *Poll) notKnown(
 			zap.String("provider", b.Provider), zap.String("decision", string(decision)))
 	}
 	return "not known to the provider: " + string(decision), nil
-}
-
-func (p *Poll) newChildren() (children state.Children, err error) {
-	for i := range children {
-		if children[i], err = p.IDs.next(); err != nil {
-			return children, err
-		}
-	}
-	return children, nil
 }
 
 func (p *Poll) observe(

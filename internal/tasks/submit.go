@@ -136,27 +136,40 @@ func (s *Submit) stopping() bool {
 	}
 }
 
+// sending is one attempt of a batch: when BeginSend was asked for it, and new ids for two halves,
+// should the provider refuse it as a whole.
+type sending struct {
+	batch    *state.Batch
+	attempt  int
+	asked    time.Time
+	children state.Children
+}
+
 // send takes one claimed batch through BEGIN SEND, POST and RECORD.
 func (s *Submit) send(
 	ctx context.Context, b *state.Batch, token string,
 ) (state.Recorded, error) {
+	children, err := s.IDs.children() // Before the request: nothing may fail behind it.
+	if err != nil {
+		return state.Recorded{}, err
+	}
 	prepared, cancel := context.WithTimeout(ctx, s.Store.Options().ClaimTimeout/2)
 	defer cancel()
 	submission, err := s.Entry.Provider.Prepare(prepared, providers.Batch{
 		ID: b.ID, Recipients: b.Recipients(),
 	})
 	if err != nil {
-		return s.release(ctx, b, token, prepareError(err))
+		return s.unprepared(ctx, b, token, children, prepareError(err))
 	}
-	attempt := b.Attempt + 1
-	s.Log.Debug("batch begins", zap.String("batch", b.ID), zap.Int("attempt", attempt),
+	now := sending{batch: b, attempt: b.Attempt + 1, children: children}
+	s.Log.Debug("batch begins", zap.String("batch", b.ID), zap.Int("attempt", now.attempt),
 		zap.String("provider", b.Provider), zap.Int("recipients", len(b.Members)))
-	asked := time.Now()
+	now.asked = time.Now()
 	left, err := s.Store.BeginSend(ctx, b, token)
 	var refused *state.RefusedError
 	switch {
 	case errors.As(err, &refused) && refused.Begun:
-		return s.record(ctx, b, attempt, asked, unsent(airtime.ReasonStorage))
+		return s.record(ctx, now, unsent(airtime.ReasonStorage))
 	case errors.As(err, &refused) && refused.Why == "full":
 		return s.release(ctx, b, token,
 			&providers.PrepareError{Reason: airtime.ReasonStorage, Err: err})
@@ -167,15 +180,16 @@ func (s *Submit) send(
 	}
 	// The deadline counts from before BeginSend was asked: our clock and Redis's may differ in
 	// speed only, and the guard is for that.
-	deadline := asked.Add(left)
+	deadline := now.asked.Add(left)
 	if time.Until(deadline) < tooLate {
-		return s.record(ctx, b, attempt, asked, unsent(airtime.ReasonLate))
+		return s.record(ctx, now, unsent(airtime.ReasonLate))
 	}
 	wire, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	answer := submission.Send(wire)
-	s.Meter.submitted(s.Entry.Capabilities.Name, answer, len(b.Members), time.Since(asked))
-	return s.record(ctx, b, attempt, asked, answer)
+	s.Meter.submitted(s.Entry.Capabilities.Name, answer, len(b.Members),
+		time.Since(now.asked))
+	return s.record(ctx, now, answer)
 }
 
 func unsent(reason airtime.Reason) providers.Answer {
@@ -189,6 +203,29 @@ func prepareError(err error) *providers.PrepareError {
 		return prepare
 	}
 	return &providers.PrepareError{Reason: airtime.ReasonConnect, Err: err}
+}
+
+// unprepared decides about a batch that could not be prepared: because of a recipient in it, or
+// because of what the channel must wait for.
+func (s *Submit) unprepared(
+	ctx context.Context, b *state.Batch, token string, children state.Children,
+	cause *providers.PrepareError,
+) (state.Recorded, error) {
+	if cause.Reason != airtime.ReasonBatchRefused {
+		return s.release(ctx, b, token, cause)
+	}
+	step, ring, err := s.Store.Divide(ctx, b, token, cause.Err.Error(), children)
+	if err != nil {
+		return state.Recorded{}, err
+	}
+	s.Queues.Ring(ctx, ring)
+	s.Log.Warn("batch could not be prepared", zap.String("batch", b.ID),
+		zap.String("provider", b.Provider), zap.Int("recipients", len(b.Members)),
+		zap.String("then", string(step)), zap.Error(cause.Err))
+	if step == state.Rejected {
+		return state.Recorded{Rejected: len(b.Members)}, nil
+	}
+	return state.Recorded{Returned: len(b.Members)}, nil
 }
 
 // release gives a batch back that cannot be sent now and pauses the channel.
@@ -205,21 +242,24 @@ func (s *Submit) release(
 // record stores an answer, trying for as long as the process lives: what the provider said exists
 // nowhere else.
 func (s *Submit) record(
-	ctx context.Context, b *state.Batch, attempt int, began time.Time, answer providers.Answer,
+	ctx context.Context, now sending, answer providers.Answer,
 ) (state.Recorded, error) {
-	a := s.translate(b, attempt, answer)
+	b := now.batch
+	a := s.translate(b, now.attempt, answer)
+	a.Children = now.children
 	forever := backoff.NewExponentialBackOff(backoff.WithInitialInterval(50*time.Millisecond),
 		backoff.WithMaxInterval(2*time.Second), backoff.WithMaxElapsedTime(0))
 	recorded, err := backoff.RetryNotifyWithData(func() (state.Recorded, error) {
-		a.Since = since(began)
+		a.Since = since(now.asked)
 		recorded, err := s.Store.Record(ctx, a)
 		if errors.Is(err, redis.ErrClosed) {
 			err = backoff.Permanent(err) // The process has ended, but for this goroutine.
 		}
 		return recorded, err
 	}, forever, func(err error, wait time.Duration) {
-		s.Log.Error("answer not stored yet", zap.String("batch", b.ID), zap.Int("attempt", attempt),
-			zap.String("provider", b.Provider), zap.Duration("wait", wait), zap.Error(err))
+		s.Log.Error("answer not stored yet", zap.String("batch", b.ID),
+			zap.Int("attempt", now.attempt), zap.String("provider", b.Provider),
+			zap.Duration("wait", wait), zap.Error(err))
 	})
 	if err != nil {
 		return recorded, err
@@ -227,7 +267,7 @@ func (s *Submit) record(
 	for i := range recorded.Rings {
 		s.Queues.Ring(ctx, &recorded.Rings[i])
 	}
-	s.noteRecorded(b, attempt, answer, recorded)
+	s.noteRecorded(b, now.attempt, answer, recorded)
 	return recorded, nil
 }
 

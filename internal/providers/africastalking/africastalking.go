@@ -103,7 +103,7 @@ func (a *AfricasTalking) Prepare(
 	_ context.Context, batch providers.Batch,
 ) (*providers.Submission, error) {
 	if err := check(batch); err != nil {
-		return nil, &providers.PrepareError{Reason: airtime.ReasonAccountFault, Err: err}
+		return nil, &providers.PrepareError{Reason: airtime.ReasonBatchRefused, Err: err}
 	}
 	key, err := a.key()
 	if err != nil {

@@ -255,7 +255,7 @@ func TestPrepareRefusesWhatMustNotReachTheWire(t *testing.T) {
 			_, err := newAt("http://127.0.0.1:1", nil).Prepare(t.Context(), batch)
 			var refused *providers.PrepareError
 			require.ErrorAs(t, err, &refused)
-			require.Equal(t, airtime.ReasonAccountFault, refused.Reason)
+			require.Equal(t, airtime.ReasonBatchRefused, refused.Reason)
 		})
 	}
 }

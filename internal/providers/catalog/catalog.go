@@ -38,6 +38,8 @@ type AfricasTalkingSettings struct {
 type QuickSMSSettings struct {
 	BaseURL          string
 	AppKey, AppToken func() string
+	// DoubtRefusals: see quicksms.Options.
+	DoubtRefusals bool
 }
 
 // SozuriSettings are where Sozuri is and who we are there.
@@ -85,6 +87,7 @@ func Build(s Settings) map[string]Entry {
 	if q := s.QuickSMS; q != nil {
 		add(on, quicksms.Capabilities(), quicksms.New(quicksms.Options{
 			BaseURL: q.BaseURL, AppKey: q.AppKey, AppToken: q.AppToken, Client: s.Client,
+			DoubtRefusals: q.DoubtRefusals,
 		}))
 	}
 	if so := s.Sozuri; so != nil {

@@ -89,11 +89,11 @@ func (l *Lipad) Prepare(
 	ctx context.Context, batch providers.Batch,
 ) (*providers.Submission, error) {
 	if err := check(batch); err != nil {
-		return nil, &providers.PrepareError{Reason: airtime.ReasonAccountFault, Err: err}
+		return nil, &providers.PrepareError{Reason: airtime.ReasonBatchRefused, Err: err}
 	}
 	body, err := appendSend(batch)
 	if err != nil {
-		return nil, &providers.PrepareError{Reason: airtime.ReasonAccountFault, Err: err}
+		return nil, &providers.PrepareError{Reason: airtime.ReasonBatchRefused, Err: err}
 	}
 	tok, err := l.tokens.get(ctx)
 	if err != nil {

@@ -121,7 +121,7 @@ func TestPrepareRefusesWhatMustNotReachTheWire(t *testing.T) {
 			_, err := p.Prepare(t.Context(), batch)
 			var refused *providers.PrepareError
 			require.ErrorAs(t, err, &refused)
-			require.Equal(t, airtime.ReasonAccountFault, refused.Reason)
+			require.Equal(t, airtime.ReasonBatchRefused, refused.Reason)
 			require.Empty(t, p.auths, "refused before anything is asked")
 		})
 	}

@@ -67,7 +67,7 @@ type resultLine struct {
 func read(r providers.Response, secrets ...string) (providers.Answer, bool) {
 	var body sendAnswer
 	if err := providers.DecodeObject(r.Body, &body); err != nil {
-		return refusedWhole(r, r.Status, plainText(r.Body), secrets)
+		return refusedWhole(r, r.Status, plainText(r.Body), false, secrets)
 	}
 	if !providers.EmptyList(body.Results) {
 		return readLines(body, r, secrets), true
@@ -77,7 +77,7 @@ func read(r providers.Response, secrets ...string) (providers.Answer, bool) {
 	if id != "" || !clear || code != "" && ambiguous(code) {
 		return unclear(r, "code "+code+": "+message, secrets), true
 	}
-	return refusedWhole(r, effective(r.Status, code), message, secrets)
+	return refusedWhole(r, effective(r.Status, code), message, true, secrets)
 }
 
 // unclear is the answer that may have come after an effect, whatever its HTTP status means
@@ -106,9 +106,10 @@ func effective(status int, code string) int {
 }
 
 // refusedWhole decides what an error without lines means: a 4xx with a message comes before any
-// recipient is looked at. ok is false when there is no message.
+// recipient is paid. In QuickSMS's own envelope a 400 or 422 may come from one recipient. ok is
+// false when there is no message.
 func refusedWhole(
-	r providers.Response, status int, message string, secrets []string,
+	r providers.Response, status int, message string, enveloped bool, secrets []string,
 ) (answer providers.Answer, ok bool) {
 	switch {
 	case strings.TrimSpace(message) == "":
@@ -120,12 +121,17 @@ func refusedWhole(
 		Progress: providers.Answered, Status: status, RetryAfter: r.RetryAfter,
 	})
 	answer.Message = providers.Clean(message, secrets...)
-	if answer.Verdict == airtime.Unknown && providers.TurnedAway(status) {
-		answer.Verdict, answer.Reason = airtime.Unsent, airtime.ReasonAccountFault
-		if reasonOf(message, airtime.NoReason) == airtime.ReasonBalance {
-			answer.Reason = airtime.ReasonBalance
-		}
-		answer.Pause = answer.Reason
+	if answer.Verdict != airtime.Unknown || !providers.TurnedAway(status) {
+		return answer, true
+	}
+	answer.Verdict = airtime.Unsent
+	switch {
+	case reasonOf(message, airtime.NoReason) == airtime.ReasonBalance:
+		answer.Reason, answer.Pause = airtime.ReasonBalance, airtime.ReasonBalance
+	case enveloped && (status == http.StatusBadRequest || status == http.StatusUnprocessableEntity):
+		answer.Reason = airtime.ReasonBatchRefused
+	default:
+		answer.Reason, answer.Pause = airtime.ReasonAccountFault, airtime.ReasonAccountFault
 	}
 	return answer, true
 }

@@ -208,6 +208,7 @@ func TestErrorsWithoutLines(t *testing.T) {
 		accountFault, credentials = airtime.ReasonAccountFault, airtime.ReasonCredentials
 		balance, limited          = airtime.ReasonBalance, airtime.ReasonRateLimited
 		unreadable, broken        = airtime.ReasonUnreadable, airtime.ReasonServerError
+		whole                     = airtime.ReasonBatchRefused
 	)
 	unsent, unknown := airtime.Unsent, airtime.Unknown
 	cases := []struct {
@@ -223,8 +224,8 @@ func TestErrorsWithoutLines(t *testing.T) {
 		{403, `{"code":403,"message":"Forbidden","results":[]}`, unsent, credentials, credentials},
 		{200, `{"code":401,"message":"Invalid token"}`, unsent, credentials, credentials},
 		{200, `{"code":"403","message":"No","results":null}`, unsent, credentials, credentials},
-		{400, `{"message":"recipients is required"}`, unsent, accountFault, accountFault},
-		{422, `{"code":422,"message":"Invalid data","results":[]}`, unsent, accountFault, accountFault},
+		{400, `{"message":"recipients is required"}`, unsent, whole, ""},
+		{422, `{"code":422,"message":"Invalid data","results":[]}`, unsent, whole, ""},
 		{404, `{"message":"No such route"}`, unsent, accountFault, accountFault},
 		{400, `Malformed request`, unsent, accountFault, accountFault},
 		{402, `{"message":"Insufficient balance"}`, unsent, balance, balance},

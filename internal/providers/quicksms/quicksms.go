@@ -32,6 +32,9 @@ type Options struct {
 	AppKey   func() string
 	AppToken func() string
 	Client   *providers.Client
+	// DoubtRefusals takes a request that QuickSMS refused as a whole for one that may have had an
+	// effect: its page does not say that nobody was paid before.
+	DoubtRefusals bool
 }
 
 // QuickSMS submits batches. It may be used by many goroutines.
@@ -39,6 +42,7 @@ type QuickSMS struct {
 	base       string
 	client     *providers.Client
 	key, token func() string
+	doubts     bool
 }
 
 var _ providers.Provider = (*QuickSMS)(nil)
@@ -47,6 +51,7 @@ var _ providers.Provider = (*QuickSMS)(nil)
 func New(o Options) *QuickSMS {
 	return &QuickSMS{
 		base: strings.TrimRight(o.BaseURL, "/"), client: o.Client, key: o.AppKey, token: o.AppToken,
+		doubts: o.DoubtRefusals,
 	}
 }
 
@@ -75,7 +80,7 @@ func (q *QuickSMS) Prepare(
 	_ context.Context, batch providers.Batch,
 ) (*providers.Submission, error) {
 	if err := check(batch); err != nil {
-		return nil, &providers.PrepareError{Reason: airtime.ReasonAccountFault, Err: err}
+		return nil, &providers.PrepareError{Reason: airtime.ReasonBatchRefused, Err: err}
 	}
 	key, token := q.key(), q.token()
 	for setting, value := range map[string]string{
@@ -92,7 +97,13 @@ func (q *QuickSMS) Prepare(
 		"Content-Type": {"application/json"}, "Accept": {"application/json"},
 		headerKey: {key}, headerToken: {token},
 	}
-	read := func(r providers.Response) (providers.Answer, bool) { return read(r, key, token) }
+	read := func(r providers.Response) (providers.Answer, bool) {
+		answer, ok := read(r, key, token)
+		if q.doubts && answer.Reason == airtime.ReasonBatchRefused {
+			answer.Verdict = airtime.Unknown
+		}
+		return answer, ok
+	}
 	submission, err := q.client.NewSubmission(q.base+pathSend, header, appendSend(batch), read)
 	if err != nil {
 		return nil, &providers.PrepareError{

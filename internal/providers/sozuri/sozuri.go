@@ -76,8 +76,13 @@ func (s *Sozuri) GoString() string { return name }
 func (s *Sozuri) Prepare(
 	_ context.Context, batch providers.Batch,
 ) (*providers.Submission, error) {
-	if err := s.check(batch); err != nil {
-		return nil, &providers.PrepareError{Reason: airtime.ReasonAccountFault, Err: err}
+	if s.project == "" {
+		return nil, &providers.PrepareError{
+			Reason: airtime.ReasonAccountFault, Err: errors.New("SOZURI_PROJECT: missing"),
+		}
+	}
+	if err := check(batch); err != nil {
+		return nil, &providers.PrepareError{Reason: airtime.ReasonBatchRefused, Err: err}
 	}
 	key := s.key()
 	if !providers.HeaderSafe(key) {
@@ -104,10 +109,7 @@ func (s *Sozuri) Prepare(
 
 // check refuses what must not reach the wire: the callers have checked it before, and money is
 // worth a second look.
-func (s *Sozuri) check(batch providers.Batch) error {
-	if s.project == "" {
-		return errors.New("SOZURI_PROJECT: missing")
-	}
+func check(batch providers.Batch) error {
 	if batch.ID == "" {
 		return errors.New("batch: the id is empty")
 	}

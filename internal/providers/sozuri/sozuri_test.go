@@ -207,7 +207,7 @@ func TestPrepareRefusesWhatMustNotReachTheWire(t *testing.T) {
 		batch := providertest.Recipients(2)
 		spoil(&batch)
 		_, err := newAt("http://127.0.0.1:1", providertest.NewClient(t)).Prepare(t.Context(), batch)
-		requirePrepareError(t, err, airtime.ReasonAccountFault, want)
+		requirePrepareError(t, err, airtime.ReasonBatchRefused, want)
 	}
 }
 

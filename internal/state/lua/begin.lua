@@ -35,11 +35,9 @@ for _, slice in ipairs(slices_of(b)) do
   whole = whole and d -- Redis may have lost it.
   for _, run in ipairs(runs(d, slice[2], slice[3])) do
     whole = whole and run[3] == expected and run[4] == b.id
-    for pos = run[1], whole and attempt > 1 and run[2] or 0 do
-      whole = whole and not withheld(d, pos)
-    end
   end
 end
+whole = whole and (attempt == 1 or repeatable(b))
 if not whole then
   if attempt == 1 then
     dissolve(b)

@@ -13,10 +13,10 @@ local LOOKED = 100
 local function waiting_since(queue)
   local since
   for _, entry in ipairs(redis.call('LRANGE', queue, 0, LOOKED - 1)) do
-    local id, from, to, place = entry:match('^(%S+) (%d+) (%d+) (%S+)$')
+    local id, from, to, place = read_entry(entry)
     local d = sheet(id)
     if d then since = d.at end
-    for _, run in ipairs(runs(d, tonumber(from), tonumber(to))) do
+    for _, run in ipairs(runs(d, from, to)) do
       if run[3] == 'q' and run[4] == place then return d.at end
     end
   end

@@ -43,21 +43,31 @@ if tokens and tokens < 1 then
   return idle('rate', math.ceil((1 - tokens) * 1000 / traits(provider).rate))
 end
 
--- Batches that are ready as they are go first: halves of a refused batch, and resends.
-local id = redis.call('LPOP', key('ready', provider))
-while id do
-  local b = batch(id)
-  if b and b.state == 'ready' then return hand_out(b) end
-  id = redis.call('LPOP', key('ready', provider))
+-- Batches that are ready as they are go first: halves of a refused batch, and resends. A half may
+-- be why the channel is paused: another recipient probes it, if there is one.
+local function next_ready()
+  local id = redis.call('LPOP', key('ready', provider))
+  while id do
+    local b = batch(id)
+    if b and b.state == 'ready' then return b end
+    id = redis.call('LPOP', key('ready', provider))
+  end
 end
+
+local ready = next_ready()
+local waits = ready and ready.refused_since > 0 and probing(provider)
+if ready and not waits then return hand_out(ready) end
 
 most = largest(provider, most)
 local doubt = redis.call('EXISTS', key('doubtphones', provider)) == 1
 local taken, count, phones = {}, 0, nil
 local back = {}
 
+-- refused_since is when the entry that is being drawn was refused first; nil for most.
+local refused_since
+
 local function keep_back(d, from, to, place)
-  back[#back + 1] = entry_of(d, from, to, place)
+  back[#back + 1] = entry_of(d, from, to, place, refused_since)
 end
 
 local function take(d, from, to)
@@ -92,7 +102,7 @@ local function pick(d, from, to, place)
       if i > start then take(d, start, i - 1) end
       start = i + 1
       if blocked then
-        redis.call('RPUSH', key('held', provider), entry_of(d, i, i, place))
+        redis.call('RPUSH', key('held', provider), entry_of(d, i, i, place, refused_since))
       else
         keep_back(d, i, i, place)
       end
@@ -128,18 +138,27 @@ while count < most and looked < 2 * most + 100 do
   local entry = redis.call('LPOP', key('pending', provider))
   if not entry then break end
   looked = looked + 1
-  local id, from, to, place = entry:match('^(%S+) (%d+) (%d+) (%S+)$')
+  local id, from, to, place, since = read_entry(entry)
+  if since and count > 0 then -- It goes alone.
+    redis.call('LPUSH', key('pending', provider), entry)
+    break
+  end
+  refused_since = since
   local d = sheet(id)
-  for _, run in ipairs(runs(d, tonumber(from), tonumber(to))) do
+  for _, run in ipairs(runs(d, from, to)) do
     if run[3] == 'q' and run[4] == place then look(d, run[1], run[2], place) end
   end
+  if since and count > 0 then break end
 end
 for i = #back, 1, -1 do redis.call('LPUSH', key('pending', provider), back[i]) end
+if count == 0 and waits then return hand_out(ready) end
+if waits then redis.call('LPUSH', key('ready', provider), ready.id) end
 if count == 0 then return idle('empty', 0) end
 
 local slices = {}
 for i, t in ipairs(taken) do slices[i] = t[1].id .. ' ' .. t[2] .. ' ' .. t[3] end
 local b = new_batch(token, provider, 'claimed', slices, count)
+b.refused_since = refused_since or 0
 for _, t in ipairs(taken) do
   for _, run in ipairs(runs(t[1], t[2], t[3])) do
     put(t[1], run[1], run[2], 'q', run[4], 'q', token)

@@ -51,95 +51,11 @@ if b.refused == 0 then since = math.max(since, b.deadline + tonumber(ARGV[5])) e
 local free = since + tonumber(ARGV[4])
 if asked_at < free then return ask(math.max(1, math.min(tonumber(ARGV[3]), free - now))) end
 
--- doubtful_slices lists the stretches of members that are in doubt here, at most limit members from
--- the skip-th on.
-local function doubtful_slices(skip, limit)
-  local list, n = {}, 0
-  for _, slice in ipairs(slices_of(b)) do
-    local d = sheet(slice[1])
-    for _, run in ipairs(runs(d, slice[2], slice[3])) do
-      if run[3] == 'd' and run[4] == b.id then
-        local from = run[1] + math.min(skip, run[2] - run[1] + 1)
-        skip = skip - (from - run[1])
-        local to = math.min(run[2], from + limit - n - 1)
-        if to >= from then
-          list[#list + 1] = {slice[1], from, to}
-          n = n + to - from + 1
-        end
-      end
-    end
-  end
-  return list, n
-end
-
-local function child(id, skip, limit)
-  local list, n = doubtful_slices(skip, limit)
-  local slices = {}
-  for i, s in ipairs(list) do slices[i] = table.concat(s, ' ') end
-  local half = new_batch(id, provider, 'ready', slices, n)
-  half.parent = b.id
-  return list
-end
-
--- withhold takes out who must not be sent again: the cancelled, and who was paid by another batch.
-local function withhold()
-  for _, slice in ipairs(slices_of(b)) do
-    local d = sheet(slice[1])
-    for _, run in ipairs(runs(d, slice[2], slice[3])) do
-      for pos = run[1], run[3] == 'd' and run[4] == b.id and run[2] or 0 do
-        if withheld(d, pos) then give_back(d, pos, pos) end
-      end
-    end
-  end
-end
-
-local function halve()
-  local half = math.ceil(b.doubtful / 2)
-  local first, second = child(ARGV[7], 0, half), child(ARGV[8], half, b.n)
-  for i, list in ipairs({first, second}) do
-    for _, s in ipairs(list) do
-      put(sheet(s[1]), s[2], s[3], 'd', b.id, 'q', ARGV[6 + i])
-    end
-    redis.call('RPUSH', key('ready', provider), ARGV[6 + i])
-  end
-  b.state = b.open == 0 and 'returned' or 'open'
-end
-
--- account_fault gives every suspect back and pauses: a provider that refuses whatever it is sent
--- has nothing against the recipients.
-local function account_fault(suspects)
-  for _, id in ipairs(suspects) do
-    local s = batch(id)
-    for _, slice in ipairs(s and slices_of(s) or {}) do
-      local d = sheet(slice[1])
-      for _, run in ipairs(runs(d, slice[2], slice[3])) do
-        if run[3] == 'd' and run[4] == id then give_back(d, run[1], run[2]) end
-      end
-    end
-    if s and s.open == 0 then s.state = 'returned' end
-  end
-  redis.call('DEL', key('suspects', provider))
-  pause(provider, 'account_fault', 300000)
-end
-
 local decision
-if b.refused == 1 then withhold() end
-if b.refused == 1 and b.doubtful == 0 then
-  if b.open == 0 then b.state = 'returned' end
-  return ask(tonumber(ARGV[3]))
-elseif b.refused == 1 and b.doubtful > 1 then
-  halve()
-  decision = 'halved'
-elseif b.refused == 1 then
-  schedule(b, 0)
-  local suspects = redis.call('ZRANGE', key('suspects', provider), 0, -1)
-  redis.call('ZADD', key('suspects', provider), now, b.id)
-  suspects[#suspects + 1] = b.id
-  decision = 'suspect'
-  if redis.call('ZCARD', key('suspects', provider)) >= 3 then
-    account_fault(suspects)
-    decision = 'account_fault'
-  end
+if b.refused == 1 then
+  decision = divide(b, 'd', {ARGV[7], ARGV[8]})
+  if decision ~= 'rejected' then b.state = b.open == 0 and 'returned' or 'open' end
+  if decision == '' then return ask(tonumber(ARGV[3])) end
 elseif ARGV[6] == '1' and repeatable(b) then
   make_ready(b)
   decision = 'resend'

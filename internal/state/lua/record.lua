@@ -15,7 +15,9 @@
 -- ARGV[13]: requests that may be on the wire
 -- ARGV[14]: ms since the sending began
 -- ARGV[15]: ms that the request might take
--- ARGV[16]: then per exception six values: position, verdict, reason, reference, message, and the
+-- ARGV[16]: id of a first child batch, should the batch be halved
+-- ARGV[17]: id of the second
+-- ARGV[18]: then per exception six values: position, verdict, reason, reference, message, and the
 --   provider that takes the recipient should it be rejected, or ''
 -- Returns: {'recorded' or 'stale', accepted, rejected, returned, in doubt, {provider, ring, ...}}
 
@@ -41,8 +43,8 @@ end
 
 local accepted_code = ARGV[6]
 local whole = {verdict = ARGV[7], reason = ARGV[8], reference = '', message = ARGV[9], next = ''}
-local exceptions, exceptional = {}, #ARGV >= 16
-for i = 16, #ARGV, 6 do
+local exceptions, exceptional = {}, #ARGV >= 18
+for i = 18, #ARGV, 6 do
   exceptions[tonumber(ARGV[i]) + 1] = {verdict = ARGV[i + 1], reason = ARGV[i + 2],
     reference = ARGV[i + 3], message = ARGV[i + 4], next = ARGV[i + 5]}
 end
@@ -69,6 +71,8 @@ local counts = {accepted = 0, rejected = 0, returned = 0, doubt = 0}
 local touched, handed = {[provider] = true}, 0
 -- unclear counts those in doubt of whom the answer says nothing; why is a reason of a doubt.
 local unclear, why = 0, ''
+-- refused counts those of a request that the provider refused as a whole before any effect.
+local refused = 0
 
 -- claim_back takes members that a Redis which forgot the sending has put elsewhere, or let somebody
 -- cancel.
@@ -107,6 +111,9 @@ local function judge_run(d, from, to, status, v)
     counts.rejected = counts.rejected + n
     for pos = from, to do settle(d, pos, 'x', id, v.reason, v.reference, v.message) end
     for pos = from, to do rejoin(d, pos) end
+  elseif v.verdict == 'unsent' and v.reason == 'batch_refused' and first then
+    refused = refused + n
+    if status ~= 's' then put(d, from, to, status, id, 's', id) end
   elseif v.verdict == 'unsent' and first then
     counts.returned = counts.returned + n
     give_back(d, from, to)
@@ -177,6 +184,12 @@ for _, slice in ipairs(slices_of(b)) do
   end
 end
 
+if refused > 0 then
+  local did = divide(b, 's', {ARGV[16], ARGV[17]}, whole.message)
+  local word = did == 'rejected' and 'rejected' or 'returned'
+  counts[word] = counts[word] + refused
+end
+
 -- What came too early is tried again now that we know whom the provider's ids name.
 if redis.call('EXISTS', key('keptdue')) == 1 then
   for _, v in pairs(exceptions) do
@@ -199,7 +212,7 @@ if not stale then
   end
   if counts.accepted > 0 then
     b.known = 1
-    clear_suspects(provider)
+    note_acceptance(provider)
   end
 end
 local judged = counts.accepted + counts.rejected + handed

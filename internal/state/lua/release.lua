@@ -1,14 +1,29 @@
--- release: lay a claimed batch down that cannot be sent now. Runs on a full Redis.
+-- release: lay a claimed batch down that cannot be sent now, or divide one that could not be
+-- prepared. Runs on a full Redis.
 -- KEYS[1]: {namespace}:state
 -- ARGV[1]: batch
 -- ARGV[2]: token under which it was claimed
--- ARGV[3]: reason to pause the channel, or ''
+-- ARGV[3]: reason to pause the channel, or ''; batch_refused for a batch that could not be prepared
 -- ARGV[4]: ms that the provider asked us to wait, or 0
--- Returns: 1 if it was laid down, 0 if the caller did not hold it any more
+-- ARGV[5]: why it could not be prepared
+-- ARGV[6]: id of a first child batch, should the batch be halved
+-- ARGV[7]: id of the second
+-- ARGV[8]: requests that may be on the wire
+-- Returns: {what was done: '' if the caller did not hold it any more, released, halved, rejected or
+--   put_aside, ring}
 
 unlock()
 local b = batch(ARGV[1])
-if not b or b.state ~= 'claimed' or b.holder ~= ARGV[2] then return 0 end
-if ARGV[3] ~= '' then pause(b.provider, ARGV[3], tonumber(ARGV[4])) end
-lay_down(b)
-return 1
+if not b or b.state ~= 'claimed' or b.holder ~= ARGV[2] then return {'', 0} end
+local did = 'released'
+if ARGV[3] ~= 'batch_refused' then
+  if ARGV[3] ~= '' then pause(b.provider, ARGV[3], tonumber(ARGV[4])) end
+  lay_down(b)
+elseif b.attempt > 0 then
+  lay_down(b)
+else
+  did = divide(b, 'q', {ARGV[6], ARGV[7]}, ARGV[5])
+  b.state = 'returned'
+  redis.call('ZREM', key('slots', b.provider), b.id)
+end
+return {did, ring(b.provider, tonumber(ARGV[8]))}

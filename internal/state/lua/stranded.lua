@@ -15,9 +15,9 @@ local list, listed, stale, at = {}, 0, 0, 0
 -- look lists who is queued by an entry and may go elsewhere; it says whether the entry stands for
 -- anybody at all.
 local function look(entry)
-  local id, first, last, place = entry:match('^(%S+) (%d+) (%d+) (%S+)$')
+  local id, first, last, place = read_entry(entry)
   local d, live = sheet(id), false
-  for _, run in ipairs(runs(d, tonumber(first), tonumber(last))) do
+  for _, run in ipairs(runs(d, first, last)) do
     if run[3] == 'q' and run[4] == place then
       live = true
       if d.given == '' then

@@ -2,7 +2,7 @@
 -- KEYS[1]: {namespace}:state
 -- ARGV[1]: provider
 -- ARGV[2]: requests that may be on the wire
--- ARGV[3]: ms after which single refusals with no acceptance since are taken as rejections
+-- ARGV[3]: ms after which a recipient that was refused alone goes again without an acceptance
 -- Returns: {batches given back, batches put in doubt, ring}
 
 unlock()
@@ -30,6 +30,15 @@ for _ = 1, redis.call('LLEN', key('held', provider)) do
   redis.call('RPUSH', key('pending', provider), redis.call('LPOP', key('held', provider)))
 end
 
-clear_suspects(provider, now - tonumber(ARGV[3]))
+-- With nothing else to send, a recipient that was refused alone finds out whether the account works
+-- again.
+local rested = now - of_channel(provider, 'refused_at') >= tonumber(ARGV[3])
+local idle = redis.call('LLEN', key('pending', provider)) == 0
+  and redis.call('LLEN', key('ready', provider)) == 0
+  and redis.call('ZCARD', key('slots', provider)) == 0
+if rested and idle then
+  local entry = redis.call('LPOP', key('refused', provider))
+  if entry then redis.call('RPUSH', key('pending', provider), entry) end
+end
 
 return {returned, doubted, ring(provider, slots)}

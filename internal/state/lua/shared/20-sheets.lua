@@ -114,6 +114,11 @@ local function write_evidence(d, pos, reason, reference, message)
   d.told = true
 end
 
+-- words_of is what a provider said about a recipient last.
+local function words_of(d, pos)
+  return evidence_of(d)[pos]:match('^[^\t]*\t[^\t]*\t[^\t]*\t(.*)$') or ''
+end
+
 -- history_of returns the history of a sheet, line by line, and fills d.been with "position
 -- provider" of them.
 local function history_of(d)

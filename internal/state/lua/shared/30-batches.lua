@@ -12,6 +12,7 @@
 --   polls: queries handed out    answered: the last of them that set the schedule
 --   looks: queries after settling
 --   known: 1 if the provider knows it    missing: not known since (ms)    refused: 1 if as a whole
+--   refused_since: when the first sending began that refused its members (ms); 0 if none has
 --   hinted: last callback about it that brought its query forward (ms)
 --   later: when it would have been looked at without the hint (ms), -1 for never
 --   accepted: when the first of its members was accepted (ms)
@@ -19,7 +20,7 @@ local BATCH_FIELDS = {
   provider = '', state = '', attempt = '0', holder = '', slices = '', n = '0', parent = '',
   open = '0', doubtful = '0', sent = '0', deadline = '0', recorded = '0', result = '',
   polls = '0', answered = '0', looks = '0', known = '0', missing = '0', refused = '0', why = '',
-  hinted = '0', later = '0', accepted = '0',
+  hinted = '0', later = '0', accepted = '0', refused_since = '0',
 }
 
 local batches = {}

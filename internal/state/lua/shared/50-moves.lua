@@ -125,9 +125,17 @@ local function cancel_run(d, from, to)
   end
 end
 
--- entry_of is what stands in the queue for a run.
-local function entry_of(d, from, to, place)
-  return d.id .. ' ' .. from .. ' ' .. to .. ' ' .. place
+-- entry_of is what stands in the queue for a run. One that is refused since a moment stands for a
+-- recipient that was refused alone, and goes alone again.
+local function entry_of(d, from, to, place, refused_since)
+  local entry = d.id .. ' ' .. from .. ' ' .. to .. ' ' .. place
+  return refused_since and entry .. ' ' .. string.format('%.0f', refused_since) or entry
+end
+
+-- read_entry returns sheet, positions, place, and since when it was refused; nil where it was not.
+local function read_entry(entry)
+  local id, from, to, place, since = entry:match('^(%S+) (%d+) (%d+) (%S+) ?(%d*)$')
+  return id, tonumber(from), tonumber(to), place, tonumber(since)
 end
 
 local function push_pending(d, from, to, place, head)
@@ -187,7 +195,8 @@ local function rejoin(d, pos)
   local list, status, place = earlier(d, pos), row(d, pos)
   local best
   for i, e in ipairs(list) do
-    if not best or weight(e[2]) > weight(list[best][2]) then best = i end
+    -- That it failed there is no reason to go back: it agrees with sending it again.
+    if e[2] ~= 'f' and (not best or weight(e[2]) > weight(list[best][2])) then best = i end
   end
   if not best or LIVE[status] or weight(list[best][2]) <= weight(status) then return false end
   local e = table.remove(list, best)
@@ -234,8 +243,14 @@ local function hand_on(d, from, to, next, reason, message)
   queue_at(d, from, to, next, false)
 end
 
--- withheld says whether a recipient must not be sent again: cancelled, or seen in another batch.
-local function withheld(d, pos) return cancelled(d, pos) or #earlier(d, pos) > 0 end
+-- paid_elsewhere says whether another batch shows, or may still show, an effect of a recipient. A
+-- failure there agrees with sending it again.
+local function paid_elsewhere(d, pos)
+  for _, e in ipairs(earlier(d, pos)) do
+    if e[2] ~= 'f' then return true end
+  end
+  return false
+end
 
 -- dissolve gives the members of a batch back that has never begun to send.
 local function dissolve(b)
@@ -292,6 +307,7 @@ local function see(d, pos, b, status, reason, reference, message)
     list[#list + 1] = {b.id, status, reference}
   end
   local new = keep_earlier(d, pos, list)
+  if status == 'f' then return 0, new end
   if old == 'q' and is_batch(place) and batch(place) then
     dissolve(batch(place)) -- Its request has not begun; the others go back, this one rejoins b.
     local _, there = row(d, pos)

@@ -36,6 +36,9 @@ end
 --   climb                 batches hold at most 10^climb recipients, where an unknown cannot be
 --                         asked about
 --   waiting               first trigger since a worker asked for work there (ms)
+--   accepted_at           when the provider accepted a recipient last (ms)
+--   refused_at            when a recipient that was refused alone was put aside last (ms)
+--   refusals              recipients refused alone since then, each counted once
 --   tokens, charged       what the provider's rate leaves, and when that was counted (ms)
 --   stopped, stopped_by, stopped_note    a person's pause: since when (ms), who and why
 local function of_channel(provider, field)
@@ -153,26 +156,6 @@ local function rings(touched, slots)
   return list
 end
 
--- suspects are single recipients that the provider refused without saying why. One acceptance shows
--- that the fault was theirs: they are rejected.
-local function clear_suspects(provider, edge)
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('suspects', provider), '-inf',
-    edge or '+inf')) do
-    redis.call('ZREM', key('suspects', provider), id)
-    local b = batch(id)
-    for _, slice in ipairs(b and slices_of(b) or {}) do
-      local d = sheet(slice[1])
-      for pos = slice[2], d and slice[3] or 0 do
-        local status, place = row(d, pos)
-        if place == id and status == 'd' then
-          settle(d, pos, 'x', id, 'refused', '', '')
-          rejoin(d, pos)
-        end
-      end
-    end
-  end
-end
-
 -- schedule sets when a batch is asked about next; 0 takes it off the schedule.
 local function schedule(b, delay)
   if delay > 0 then
@@ -203,13 +186,14 @@ local function first_query(b)
   return math.max(1000, t.patience - (now - (b.sent > 0 and b.sent or now)))
 end
 
--- repeatable says whether a batch may be sent again as it is: everybody in it is in doubt, and
--- nobody must be withheld.
+-- repeatable says whether a batch may be sent again as it is: all members are in doubt, and none is
+-- known to have an effect. A member that was cancelled after the first sending was cancelled too
+-- late: it follows the batch.
 local function repeatable(b)
   if b.known == 1 or b.doubtful ~= b.n then return false end
   for i = 1, b.n do
     local d, pos = member(b, i)
-    if not d or withheld(d, pos) then return false end
+    if not d or paid_elsewhere(d, pos) then return false end
   end
   return true
 end

@@ -1,12 +1,12 @@
 -- Lapses ----------------------------------------------------------------------------------------
 
 -- lay_down takes a claimed batch from its holder: its members go back, unless they belong together
--- (a child batch) or may have been sent before.
+-- (what is left of a batch that was refused) or may have been sent before.
 local function lay_down(b)
   if b.attempt > 0 then
     b.state = 'doubt'
     schedule(b, 1000)
-  elseif b.parent ~= '' then
+  elseif b.refused_since > 0 then
     b.state = 'ready'
     redis.call('RPUSH', key('ready', b.provider), b.id)
   else

@@ -1,0 +1,147 @@
+package state_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/airtime"
+	"tuma/internal/state"
+)
+
+// TestWhoIsAtFault tells of requests that a provider refuses as a whole before any effect, or that
+// cannot be prepared.
+func TestWhoIsAtFault(t *testing.T) {
+	t.Parallel()
+	tell(t, map[string]story{
+		"one bad recipient among many":          oneBadAmongMany,
+		"one bad recipient pauses no channel":   oneBadAlone,
+		"a half does not probe its own pause":   halfDoesNotProbe,
+		"one that cannot be prepared":           oneUnprepared,
+		"the cancelled leave a refused request": cancelledLeave,
+	})
+}
+
+// refuseWhole lets a provider refuse a request as a whole before any effect.
+func (g *stage) refuseWhole(b *state.Batch) state.Recorded {
+	a := answer(b, airtime.Unsent, airtime.ReasonBatchRefused)
+	a.Default.Message, a.Children = "Invalid data", state.Children{token(), token()}
+	return record(g.t, g.s, a)
+}
+
+// oneBadAmongMany: the first of 301 recipients is one that QuickSMS refuses the whole request for.
+func oneBadAmongMany(g *stage) {
+	bad := "254700000000"
+	g.accept(through(disbursal("a", 301), quicksms))
+	for requests := 1; ; requests++ {
+		require.Less(g.t, requests, 40, "requests")
+		g.c.pass(time.Millisecond)
+		holder := token()
+		got, err := g.s.Claim(background, quicksms, holder, 1000)
+		require.NoError(g.t, err)
+		if got.Batch == nil {
+			require.Equal(g.t, state.IdleEmpty, got.Idle, "no pause")
+			break
+		}
+		_, err = g.s.BeginSend(background, got.Batch, holder)
+		require.NoError(g.t, err)
+		refused := false
+		for _, m := range got.Batch.Members {
+			refused = refused || m.Phone.Digits() == bad
+		}
+		if refused {
+			g.refuseWhole(got.Batch)
+			continue
+		}
+		a := answer(got.Batch, airtime.Accepted, "")
+		a.Accepted = airtime.Unconfirmed
+		record(g.t, g.s, a)
+	}
+	require.Equal(g.t, map[airtime.Status]int64{airtime.Unconfirmed: 300, airtime.Rejected: 1},
+		statuses(g.t, g.s, "a"))
+	for _, r := range rows(g.t, g.s, "a") {
+		if r.Phone.Digits() == bad {
+			require.Equal(g.t, airtime.ReasonRefused, r.Reason)
+			require.Equal(g.t, "Invalid data", r.Message)
+		}
+	}
+}
+
+// oneBadAlone: a recipient that is alone at a provider goes again now and then, and pauses nothing.
+func oneBadAlone(g *stage) {
+	g.accept(someone("bad", quicksms))
+	for range 4 {
+		require.Equal(g.t, 1, g.refuseWhole(g.begin(quicksms)).Returned)
+		g.idle(quicksms, state.IdleEmpty)
+		g.sweep(quicksms)
+		g.idle(quicksms, state.IdleEmpty)
+		g.c.pass(5 * time.Minute)
+		g.sweep(quicksms)
+	}
+	g.accept(through(shifted("good", 10, 1), quicksms))
+	require.Equal(g.t, 1, g.refuseWhole(g.begin(quicksms)).Returned)
+	g.taken(g.begin(quicksms))
+	require.Equal(g.t, 1, g.refuseWhole(g.begin(quicksms)).Rejected, "the account works")
+	g.stands("bad", quicksms, airtime.Rejected)
+}
+
+// halfDoesNotProbe: a channel is paused while halves of a refused batch wait.
+func halfDoesNotProbe(g *stage) {
+	g.accept(through(disbursal("a", 4), lipad))
+	b := g.begin(lipad)
+	g.record(b, airtime.Refused, airtime.ReasonBatchRefused)
+	require.Equal(g.t, state.Halved, deny(g.t, g.s, b.ID, g.c))
+	g.accept(through(shifted("other", 10, 2), lipad))
+	g.pause(lipad, time.Second)
+	g.c.pass(time.Second)
+	probe := g.begin(lipad)
+	require.Len(g.t, probe.Members, 1)
+	require.Equal(g.t, "other", probe.Members[0].Reference)
+	g.taken(probe)
+	require.Equal(g.t, "a", g.begin(lipad).Members[0].Reference, "then the halves go first again")
+}
+
+// oneUnprepared: no request can be written for one of three recipients.
+func oneUnprepared(g *stage) {
+	g.accept(through(disbursal("a", 3), lipad), through(shifted("b", 10, 1), lipad))
+	bad := "254700000001"
+	for _, size := range []int{4, 2, 1, 1, 2} {
+		g.c.pass(time.Millisecond)
+		b, holder := g.claim(lipad, 4)
+		require.Len(g.t, b.Members, size)
+		unwritten := false
+		for _, m := range b.Members {
+			unwritten = unwritten || m.Phone.Digits() == bad
+		}
+		if !unwritten {
+			_, err := g.s.BeginSend(background, b, holder)
+			require.NoError(g.t, err)
+			g.taken(b)
+			continue
+		}
+		want := state.Halved
+		if size == 1 {
+			want = state.Rejected
+		}
+		step, _, err := g.s.Divide(background, b, holder, "amount: cannot be written",
+			state.Children{token(), token()})
+		require.NoError(g.t, err)
+		require.Equal(g.t, want, step, fmt.Sprint(size))
+	}
+	require.Equal(g.t, map[airtime.Status]int64{airtime.Submitted: 2, airtime.Rejected: 1},
+		statuses(g.t, g.s, "a"))
+	require.Equal(g.t, "amount: cannot be written", rows(g.t, g.s, "a")[1].Message)
+}
+
+// cancelledLeave: who was cancelled while a request was out that came to nothing is withdrawn.
+func cancelledLeave(g *stage) {
+	g.accept(through(disbursal("a", 1), lipad), through(shifted("b", 10, 2), lipad))
+	b := g.begin(lipad)
+	_, err := g.s.Cancel(background, state.KindDisbursal, "a")
+	require.NoError(g.t, err)
+	g.refuseWhole(b)
+	g.stands("a", lipad, airtime.Cancelled)
+	require.Len(g.t, g.begin(lipad).Members, 1, "the others go on, in halves")
+}
