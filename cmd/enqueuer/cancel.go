@@ -53,8 +53,8 @@ type cancelView struct {
 
 func cancel(cmd *cobra.Command, s *state.Store, options cancelOptions, name string) error {
 	ctx := cmd.Context()
-	kind, err := options.find(ctx, s, name)
-	unknown := errors.Is(err, state.ErrNotFound)
+	found, err := options.find(ctx, s, name)
+	kind, unknown := found.kind, errors.Is(err, state.ErrNotFound)
 	if err != nil && (!unknown || kind == "") {
 		return err
 	}
@@ -64,10 +64,16 @@ func cancel(cmd *cobra.Command, s *state.Store, options cancelOptions, name stri
 			return cli.Usagef("REF: %w", err)
 		}
 	}
-	if _, err := s.Cancel(ctx, kind, name); err != nil {
-		return err
+	names := []string{found.name}
+	if unknown { // Whatever will come that can be meant.
+		names = options.readings(name)
 	}
-	sum, err := s.Summarize(ctx, kind, name)
+	for _, name := range names {
+		if _, err := s.Cancel(ctx, kind, name); err != nil {
+			return err
+		}
+	}
+	sum, err := s.Summarize(ctx, kind, names[0])
 	if err != nil && !errors.Is(err, state.ErrNotFound) {
 		return err
 	}

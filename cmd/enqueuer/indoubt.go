@@ -41,6 +41,7 @@ const laneUnconfirmed = state.Lane("unconfirmed")
 type listOptions struct {
 	json, csv, unconfirmed        bool
 	reference, imported, campaign string
+	producer                      string
 }
 
 func newInDoubtListCommand() *cobra.Command {
@@ -73,6 +74,7 @@ its portal say earlier proves nothing, and --csv leaves such recipients out.`,
 	flags.StringVar(&options.reference, "reference", "", "disbursal for --unconfirmed")
 	flags.StringVar(&options.imported, "import", "", "import for --unconfirmed")
 	flags.StringVar(&options.campaign, "campaign", "", "campaign for --unconfirmed")
+	addProducerFlag(cmd, &options.producer)
 	return cmd
 }
 
@@ -88,22 +90,19 @@ func (o listOptions) check() error {
 		return cli.Usagef("choose one of --json and --csv")
 	case o.unconfirmed && named != 1:
 		return cli.Usagef("--unconfirmed: name one --reference, --import or --campaign")
-	case !o.unconfirmed && named > 0:
-		return cli.Usagef("--reference, --import and --campaign go with --unconfirmed")
+	case !o.unconfirmed && (named > 0 || o.producer != ""):
+		return cli.Usagef("--reference, --import, --campaign and --producer go with --unconfirmed")
 	}
 	return nil
 }
 
-// name returns what --unconfirmed is about.
-func (o listOptions) name() (state.Kind, string) {
-	switch {
-	case o.imported != "":
-		return state.KindImport, o.imported
-	case o.campaign != "":
-		return state.KindCampaign, o.campaign
-	default:
-		return state.KindDisbursal, o.reference
+// find returns what --unconfirmed is about.
+func (o listOptions) find(ctx context.Context, s *state.Store) (target, error) {
+	names := naming{
+		disbursal: o.reference != "", imported: o.imported != "", campaign: o.campaign != "",
+		producer: o.producer,
 	}
+	return names.find(ctx, s, o.reference+o.imported+o.campaign)
 }
 
 // laneCase is one line of the list, with everything that is said about it.
@@ -142,8 +141,11 @@ func listCases(cmd *cobra.Command, a *app.App, options listOptions) error {
 		return err
 	}
 	if options.unconfirmed {
-		kind, name := options.name()
-		more, err := unconfirmed(cmd.Context(), a.Store, kind, name)
+		found, err := options.find(cmd.Context(), a.Store)
+		if err != nil {
+			return err
+		}
+		more, err := unconfirmed(cmd.Context(), a.Store, found.kind, found.name)
 		if err != nil {
 			return err
 		}

@@ -39,6 +39,7 @@ func TestScripts(t *testing.T) {
 			"exits": exits, "redis": redisCommand, "drive": drive, "observe": observe,
 			"lapse": lapse, "idle": idle, "push": push, "drained": drained, "rejected": rejected,
 			"server": serverCommand, "many": many, "waitfor": waitFor, "age": age,
+			"producer": producer,
 		},
 	})
 }
@@ -231,6 +232,19 @@ func push(ts *testscript.TestScript, _ bool, args []string) {
 		}).Err()
 		ts.Check(err)
 	}
+}
+
+// producer NAME REFERENCE CAMPAIGN PHONE: a producer sends a job of one recipient over HTTP.
+func producer(ts *testscript.TestScript, _ bool, args []string) {
+	accepted, err := worldOf(ts).store.Accept(context.Background(), []state.Disbursal{{
+		Producer: args[0], Reference: args[1], Campaign: args[2], Provider: "lipad", Currency: "KES",
+		Recipients: []airtime.Recipient{{
+			Phone:  airtime.MSISDNFromE164(args[3]),
+			Amount: airtime.Money{Minor: 10_00, Currency: "KES"},
+		}},
+	}})
+	ts.Check(err)
+	fmt.Fprintln(ts.Stdout(), accepted.Outcomes[0])
 }
 
 // drained: wait until no job is on the stream, nor read and not acknowledged.

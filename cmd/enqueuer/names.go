@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,13 +14,37 @@ import (
 )
 
 // naming is how a command is told which kind of thing a name belongs to.
-type naming struct{ disbursal, imported, campaign bool }
+type naming struct {
+	disbursal, imported, campaign bool
+	// producer is whose name it is; nobody's when it is noProducer.
+	producer string
+}
+
+// noProducer stands for whatever did not come over HTTP with a token.
+const noProducer = "-"
 
 func (n *naming) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&n.disbursal, "disbursal", false, "REF is the reference of a disbursal")
 	flags.BoolVar(&n.imported, "import", false, "REF is the reference of an import")
 	flags.BoolVar(&n.campaign, "campaign", false, "REF is the name of a campaign")
+	addProducerFlag(cmd, &n.producer)
+}
+
+func addProducerFlag(cmd *cobra.Command, producer *string) {
+	cmd.Flags().StringVar(producer, "producer", "", "REF is what this producer of the HTTP inlet "+
+		"calls it ("+noProducer+" for none); without it, producer/REF")
+}
+
+// readings are the names in the state that a name may stand for.
+func (n *naming) readings(name string) []string {
+	switch n.producer {
+	case "":
+		return state.Readings(name)
+	case noProducer:
+		return []string{name}
+	}
+	return []string{state.Own(n.producer, name)}
 }
 
 // kind returns what the flags say, or nothing. A usage error is returned when they disagree.
@@ -47,14 +72,51 @@ func (n *naming) kind() (state.Kind, error) {
 	}
 }
 
-// find returns what the name belongs to. state.ErrNotFound is returned, beside the kind that the
-// flags ask for, when nothing of that kind has the name; a usage error when several kinds have it
+// target is what a name stands for.
+type target struct {
+	kind state.Kind
+	// name is the one in the state.
+	name string
+}
+
+// find returns what the name stands for. state.ErrNotFound is returned, beside the kind that the
+// flags ask for, when nothing of that kind has the name; a usage error when several things have it
 // and no flag chooses.
-func (n *naming) find(ctx context.Context, s *state.Store, name string) (state.Kind, error) {
+func (n *naming) find(ctx context.Context, s *state.Store, name string) (target, error) {
 	asked, err := n.kind()
 	if err != nil {
-		return "", err
+		return target{}, err
 	}
+	var found []target
+	var missing error
+	for _, reading := range n.readings(name) {
+		kind, err := findKind(ctx, s, asked, reading)
+		switch {
+		case err == nil:
+			found = append(found, target{kind, reading})
+		case !errors.Is(err, state.ErrNotFound):
+			return target{}, err
+		case missing == nil:
+			missing = err
+		}
+	}
+	switch len(found) {
+	case 0:
+		return target{asked, n.readings(name)[0]}, fmt.Errorf("%w (what a producer sent over HTTP has "+
+			"the producer in front: shop/%s)", missing, name)
+	case 1:
+		return found[0], nil
+	}
+	producer, own, _ := strings.Cut(name, "/")
+	return target{}, cli.Usagef("%s is several things: a %s of this name, and the %s that the "+
+		"producer %s calls %s: choose with --producer %s, or with --producer %s and %s", name,
+		found[0].kind, found[1].kind, producer, own, noProducer, producer, own)
+}
+
+// findKind returns what a name in the state belongs to, among the kind that is asked for.
+func findKind(
+	ctx context.Context, s *state.Store, asked state.Kind, name string,
+) (state.Kind, error) {
 	found, err := s.KindOf(ctx, name)
 	var ambiguous *state.AmbiguousError
 	switch {
@@ -68,7 +130,7 @@ func (n *naming) find(ctx context.Context, s *state.Store, name string) (state.K
 		return asked, err
 	}
 	if asked != "" && asked != found {
-		return asked, fmt.Errorf("%s %s: %w; there is a %s of this name", asked, name,
+		return asked, fmt.Errorf("%s %s: %w; there is a %s of this name", asked, state.Shown(name),
 			state.ErrNotFound, found)
 	}
 	return found, nil

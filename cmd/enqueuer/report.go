@@ -76,11 +76,11 @@ it.`, Example: `  enqueuer report wave-7 -o wave-7.csv
 }
 
 func report(cmd *cobra.Command, s *state.Store, options reportOptions, name string) error {
-	kind, err := options.find(cmd.Context(), s, name)
+	found, err := options.find(cmd.Context(), s, name)
 	if err != nil {
 		return err
 	}
-	sum, err := s.Summarize(cmd.Context(), kind, name)
+	sum, err := s.Summarize(cmd.Context(), found.kind, found.name)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func report(cmd *cobra.Command, s *state.Store, options reportOptions, name stri
 		out := newRowWriter(w)
 		out.csv = options.format == "csv"
 		out.header()
-		err := s.Report(cmd.Context(), kind, name, func(r state.Row) error {
+		err := s.Report(cmd.Context(), found.kind, found.name, func(r state.Row) error {
 			read++
 			writing.set(read, max(read, sum.Recipients))
 			if options.status != "" && options.status != r.Status.String() {

@@ -21,7 +21,7 @@ import (
 // resolveOptions are the flags of "enqueuer indoubt resolve".
 type resolveOptions struct {
 	batch, reference, phone, file string
-	as, evidence, who             string
+	as, evidence, who, producer   string
 	resubmit, unconfirmed, json   bool
 	yes                           bool
 }
@@ -55,6 +55,7 @@ or while the request may still be on the wire. Unpaid recipients are settled as 
 	flags.StringVar(&options.batch, "batch", "", "recipients of this batch")
 	flags.StringVar(&options.reference, "reference", "", "recipients of this disbursal")
 	flags.StringVar(&options.phone, "phone", "", "with --reference: this recipient only")
+	addProducerFlag(cmd, &options.producer)
 	flags.StringVar(&options.file, "file", "",
 		"CSV with reference, phone_number, amount, status and batch, as indoubt list --csv writes it")
 	flags.StringVar(&options.as, "as", "", "paid or unpaid")
@@ -77,6 +78,8 @@ func (o *resolveOptions) check() error {
 	switch {
 	case named != 1:
 		return cli.Usagef("name one of --batch, --reference and --file")
+	case o.producer != "" && o.reference == "":
+		return cli.Usagef("--producer goes with --reference")
 	case o.phone != "" && o.reference == "":
 		return cli.Usagef("--phone goes with --reference")
 	case o.as != "paid" && o.as != "unpaid":
@@ -300,6 +303,13 @@ func (p *picker) batch(ctx context.Context) error {
 	return nil
 }
 
+// disbursal finds the name in the state of a disbursal.
+func (p *picker) disbursal(ctx context.Context, reference string) (string, error) {
+	names := naming{disbursal: true, producer: p.options.producer}
+	found, err := names.find(ctx, p.store, reference)
+	return found.name, err
+}
+
 // reference picks from one disbursal.
 func (p *picker) reference(ctx context.Context) error {
 	var phone airtime.MSISDN
@@ -309,7 +319,11 @@ func (p *picker) reference(ctx context.Context) error {
 			return cli.Usagef("--phone: %w", err)
 		}
 	}
-	return p.store.Report(ctx, state.KindDisbursal, p.options.reference, func(r state.Row) error {
+	name, err := p.disbursal(ctx, p.options.reference)
+	if err != nil {
+		return err
+	}
+	return p.store.Report(ctx, state.KindDisbursal, name, func(r state.Row) error {
 		if phone.IsZero() && p.listed(r.Status, r.Batch) || r.Phone == phone && p.named(r) {
 			p.picked = append(p.picked, pickRow(r))
 		}

@@ -58,10 +58,13 @@ func (p *picker) file(ctx context.Context) error {
 // compare picks the recipients of one disbursal, and refuses if one has moved.
 func (p *picker) compare(ctx context.Context, reference string, words []word) error {
 	rows := map[airtime.MSISDN]state.Row{}
-	err := p.store.Report(ctx, state.KindDisbursal, reference, func(r state.Row) error {
-		rows[r.Phone] = r
-		return nil
-	})
+	name, err := p.disbursal(ctx, reference)
+	if err == nil {
+		err = p.store.Report(ctx, state.KindDisbursal, name, func(r state.Row) error {
+			rows[r.Phone] = r
+			return nil
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("--file: line %d: %w", words[0].line, err)
 	}

@@ -71,7 +71,7 @@ func status(cmd *cobra.Command, a *app.App, options statusOptions, name string) 
 		return err
 	}
 	if now.figures.Overdue > 0 && !sum.Settled {
-		if sum.Overdue, err = overdue(ctx, s, sum.Kind, name); err != nil {
+		if sum.Overdue, err = overdue(ctx, s, sum.Kind, sum.Name); err != nil {
 			return err
 		}
 	}
@@ -92,11 +92,11 @@ func status(cmd *cobra.Command, a *app.App, options statusOptions, name string) 
 func (n *naming) summarize(
 	ctx context.Context, s *state.Store, name string,
 ) (state.Summary, error) {
-	kind, missing := n.find(ctx, s, name)
-	if missing != nil && (!errors.Is(missing, state.ErrNotFound) || kind == "") {
+	found, missing := n.find(ctx, s, name)
+	if missing != nil && (!errors.Is(missing, state.ErrNotFound) || found.kind == "") {
 		return state.Summary{}, missing
 	}
-	sum, err := s.Summarize(ctx, kind, name)
+	sum, err := s.Summarize(ctx, found.kind, found.name)
 	if missing != nil && sum.Cancelled && errors.Is(err, state.ErrNotFound) {
 		err = nil
 	}
@@ -162,7 +162,7 @@ func statusJSON(
 		if sum.Recipients == 0 {
 			return nil
 		}
-		return s.Report(ctx, sum.Kind, sum.Reference, each)
+		return s.Report(ctx, sum.Kind, sum.Name, each)
 	})
 }
 
@@ -222,7 +222,7 @@ func listRecipients(ctx context.Context, w io.Writer, s *state.Store, sum state.
 		t = newTable("reference", "phone_number", "#amount", "provider", "status", "reason", "at")
 	}
 	fresh()
-	err := s.Report(ctx, sum.Kind, sum.Reference, func(r state.Row) error {
+	err := s.Report(ctx, sum.Kind, sum.Name, func(r state.Row) error {
 		t.add(r.Reference, r.Phone.Digits(), r.Amount.String(), r.Provider+before(r),
 			r.Status.String(), string(r.Reason), r.At.Format(atLayout))
 		if len(t.rows) == listedAtOnce {

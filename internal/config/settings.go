@@ -201,8 +201,9 @@ func inletSettings() []setting {
 		},
 		{
 			name: "TUMA_HTTP_TOKENS",
-			what: "Who may hand in jobs: `producer=token` pairs. A reference is kept as " +
-				"`producer/reference`. Without tokens the inlet starts on loopback only.",
+			what: "Who may hand in jobs: `producer=token` pairs. References and campaigns are a " +
+				"producer's own, kept as `producer/reference`. Without tokens the inlet starts on " +
+				"loopback only, and serves no browser.",
 			secret: func(c *Config) *Secret { return &c.HTTPTokens },
 			check:  func(text string) error { _, err := ParseTokens(text); return err },
 		},

@@ -104,7 +104,7 @@ func alike(disbursals []Disbursal) [][]int {
 	known := map[likeness]int{}
 	for i := range disbursals {
 		d := &disbursals[i]
-		of := likeness{d.Given, d.Campaign, d.Import, d.Currency}
+		of := likeness{d.Given, Own(d.Producer, d.Campaign), d.Import, d.Currency}
 		group, found := known[of]
 		if !found {
 			group = len(groups)
@@ -122,8 +122,8 @@ func (s *Store) appendGroup(args []any, disbursals []Disbursal, group []int) ([]
 	if !known {
 		return nil, fmt.Errorf("disbursal %s: unknown currency %q", first.Reference, first.Currency)
 	}
-	args = append(args, first.Given, string(first.Currency), decimals, first.Import, first.Campaign,
-		len(group))
+	args = append(args, first.Given, string(first.Currency), decimals, first.Import,
+		Own(first.Producer, first.Campaign), len(group))
 	for _, i := range group {
 		var err error
 		if args, err = s.appendDisbursal(args, &disbursals[i]); err != nil {
@@ -139,13 +139,16 @@ func (s *Store) appendDisbursal(args []any, d *Disbursal) ([]any, error) {
 		return nil, fmt.Errorf("disbursal %s: %d recipients, want 1 to %d",
 			d.Reference, len(d.Recipients), MaxRecipients)
 	}
+	if err := checkNames(d); err != nil {
+		return nil, err
+	}
 	codes, err := s.codesOf(d)
 	if err != nil {
 		return nil, fmt.Errorf("disbursal %s: %w", d.Reference, err)
 	}
 	content, codes, sum := contentOf(d, codes)
-	return append(args, d.Reference, digest(d, content), len(d.Recipients), sum, content,
-		string(codes)), nil
+	return append(args, Own(d.Producer, d.Reference), digest(d, content), len(d.Recipients), sum,
+		content, string(codes)), nil
 }
 
 // codesOf spells the providers of a disbursal: one code if all recipients go to one, else one each;

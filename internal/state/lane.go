@@ -104,7 +104,8 @@ func (s *Store) overpaid(ctx context.Context) ([]Case, error) {
 			}
 			m := Member{
 				Recipient: airtime.Recipient{Phone: r.Phone, Amount: r.Amount},
-				Reference: r.Reference, Status: r.Status, Here: true, position: r.position,
+				Reference: r.Reference, Status: r.Status, Here: true, name: r.name,
+				position: r.position,
 			}
 			b := &Batch{ID: r.Batch, Provider: r.Provider, Members: []Member{m}}
 			cases = append(cases, Case{LaneOverpaid, r.At, b, airtime.ReasonProvider})

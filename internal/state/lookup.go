@@ -39,7 +39,7 @@ func (s *Store) KindOf(ctx context.Context, name string) (Kind, error) {
 		KindCampaign: pipe.Exists(ctx, s.keys.named("campaignbook", name)),
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return "", fmt.Errorf("look up %s: %w", name, err)
+		return "", fmt.Errorf("look up %s: %w", Shown(name), err)
 	}
 	var found []Kind
 	for _, kind := range []Kind{KindDisbursal, KindImport, KindCampaign} {
@@ -49,23 +49,25 @@ func (s *Store) KindOf(ctx context.Context, name string) (Kind, error) {
 	}
 	switch len(found) {
 	case 0:
-		return "", fmt.Errorf("%s: %w: no disbursal, import or campaign has this name", name,
+		return "", fmt.Errorf("%s: %w: no disbursal, import or campaign has this name", Shown(name),
 			ErrNotFound)
 	case 1:
 		return found[0], nil
 	default:
-		return "", &AmbiguousError{Name: name, Kinds: found}
+		return "", &AmbiguousError{Name: Shown(name), Kinds: found}
 	}
 }
 
-// Summarize counts where the recipients of a disbursal, import or campaign stand.
+// Summarize counts where the recipients of a disbursal, import or campaign stand. The name is the
+// one in the state: Own, or one of Readings.
 func (s *Store) Summarize(ctx context.Context, kind Kind, name string) (Summary, error) {
 	sum := Summary{
-		Reference: name, Kind: kind, Settled: true, Statuses: map[airtime.Status]Totals{},
+		Reference: Shown(name), Name: name, Kind: kind, Settled: true,
+		Statuses: map[airtime.Status]Totals{},
 	}
 	mark, err := s.client.HExists(ctx, s.keys.plain("cancelled"), string(kind)+" "+name).Result()
 	if err != nil {
-		return sum, fmt.Errorf("summarize %s: %w", name, err)
+		return sum, fmt.Errorf("summarize %s: %w", Shown(name), err)
 	}
 	sum.Cancelled = mark
 	if kind == KindDisbursal {
@@ -78,7 +80,7 @@ func (s *Store) Summarize(ctx context.Context, kind Kind, name string) (Summary,
 	book := s.keys.named(string(kind)+"book", name)
 	figures, err := s.client.HGetAll(ctx, book).Result()
 	if err != nil {
-		return sum, fmt.Errorf("summarize %s: %w", name, err)
+		return sum, fmt.Errorf("summarize %s: %w", Shown(name), err)
 	}
 	return sum, sum.addBook(figures)
 }
@@ -138,17 +140,17 @@ func (s *Store) reportDisbursal(
 ) error {
 	text, err := s.client.Get(ctx, s.keys.disbursal(ref)).Result()
 	if errors.Is(err, redis.Nil) {
-		return fmt.Errorf("disbursal %s: %w", ref, ErrNotFound)
+		return fmt.Errorf("disbursal %s: %w", Shown(ref), ErrNotFound)
 	}
 	if err != nil {
-		return fmt.Errorf("report %s: %w", ref, err)
+		return fmt.Errorf("report %s: %w", Shown(ref), err)
 	}
 	parts := strings.Fields(text) // Digest, sheet, positions before it, recipients.
 	if len(parts) != 4 {
-		return fmt.Errorf("report %s: stored disbursal is damaged", ref)
+		return fmt.Errorf("report %s: stored disbursal is damaged", Shown(ref))
 	}
 	return s.reportSheets(ctx, parts[1:2], why, func(r Row) error {
-		if r.Reference != ref {
+		if r.name != ref {
 			return nil
 		}
 		return fn(r)
@@ -237,7 +239,7 @@ func (s *Store) rowsOf(fields []any) ([]Row, error) {
 	rows := make([]Row, len(lines))
 	for i, line := range lines {
 		r := &rows[i]
-		*r = Row{Campaign: h[8], At: time.UnixMilli(accepted).UTC()}
+		*r = Row{Campaign: ownWord(h[8]), At: time.UnixMilli(accepted).UTC()}
 		recipient, err := parseLine(line, airtime.Currency(h[1]))
 		if err != nil {
 			return nil, err
@@ -269,8 +271,9 @@ func own(rows []Row, refs string) error {
 		if err != nil {
 			return fmt.Errorf("stored references: %w", err)
 		}
+		shown := Shown(ref)
 		for position := 0; position < n && i < len(rows); position++ {
-			rows[i].Reference, rows[i].position = ref, position
+			rows[i].Reference, rows[i].name, rows[i].position = shown, ref, position
 			i++
 		}
 	}
@@ -320,7 +323,7 @@ func (r *Row) tell(line string, accepted int64) {
 // Resolution names the row for Resolve, as it was seen.
 func (r Row) Resolution() Resolution {
 	return Resolution{
-		Reference: r.Reference, Position: r.position, Seen: r.Status, Batch: r.Batch,
+		Reference: r.name, Position: r.position, Seen: r.Status, Batch: r.Batch,
 		Attempt: r.Attempt, Amount: r.Amount,
 	}
 }
@@ -328,7 +331,7 @@ func (r Row) Resolution() Resolution {
 // Resolution names the member of this batch for Resolve, as it was seen.
 func (b *Batch) Resolution(m Member) Resolution {
 	return Resolution{
-		Reference: m.Reference, Position: m.position, Seen: m.Status, Batch: b.ID,
+		Reference: m.name, Position: m.position, Seen: m.Status, Batch: b.ID,
 		Attempt: b.Attempt, Amount: m.Amount,
 	}
 }

@@ -51,7 +51,7 @@ func (s *Store) eachSheet(
 	for start := 0; ; start += chunk {
 		sheets, err := s.client.LRange(ctx, list, int64(start), int64(start+chunk-1)).Result()
 		if err != nil {
-			return fmt.Errorf("list %s %s: %w", kind, name, err)
+			return fmt.Errorf("list %s %s: %w", kind, Shown(name), err)
 		}
 		if len(sheets) == 0 {
 			return nil
@@ -126,6 +126,7 @@ type Word struct {
 // Resolution names a recipient and what the person saw of it: the word is about that sending and
 // that amount, and about no later one.
 type Resolution struct {
+	// Reference is its disbursal's name in the state.
 	Reference string
 	// Position is the recipient's index in its disbursal, as Row gives it.
 	Position int
@@ -167,9 +168,9 @@ func (s *Store) Resolve(ctx context.Context, word Word, list []Resolution) (int,
 		return reply.int(1), nil
 	case "early":
 		return 0, fmt.Errorf("recipient %s of %s: %w: try again in %s", reply.text(2),
-			reply.text(1), ErrEarly, millis(reply.int(3)).Round(time.Second))
+			Shown(reply.text(1)), ErrEarly, millis(reply.int(3)).Round(time.Second))
 	default:
 		return 0, fmt.Errorf("recipient %s of %s: %w: its %s is another now", reply.text(2),
-			reply.text(1), ErrMoved, reply.text(3))
+			Shown(reply.text(1)), ErrMoved, reply.text(3))
 	}
 }

@@ -12,6 +12,7 @@ import (
 // producer asked for this one.
 type Stranded struct {
 	airtime.Recipient
+	// Campaign is as the producer says it.
 	Campaign string
 	// sheet and position are where the state keeps the recipient.
 	sheet    string
@@ -37,7 +38,7 @@ func (s *Store) Stranded(
 				return nil, -1, fmt.Errorf("stranded: %w", err)
 			}
 			list = append(list, Stranded{
-				Recipient: recipient, Campaign: stretch.text(3), sheet: stretch.text(0),
+				Recipient: recipient, Campaign: ownWord(stretch.text(3)), sheet: stretch.text(0),
 				position: position,
 			})
 			position++

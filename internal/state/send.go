@@ -202,7 +202,7 @@ func clean(text string) string { return airtime.Line(text, maxText) }
 func slicesOf(b *Batch) (bySheet, byReference string) {
 	sheets := stretches(b, func(m *Member) (string, int) { return m.sheet, m.place })
 	references := stretches(b, func(m *Member) (string, int) {
-		return "@" + m.Reference, m.position + 1
+		return "@" + m.name, m.position + 1
 	})
 	return sheets, references
 }
@@ -269,7 +269,7 @@ func membersOf(slice reply) ([]Member, error) {
 	for i := range members {
 		m := &members[i]
 		m.sheet, m.place = slice.text(0), first+i
-		m.Campaign, m.Routed = slice.text(5), slice.int(6) == 1
+		m.Campaign, m.Routed = ownWord(slice.text(5)), slice.int(6) == 1
 		m.ProviderReference, ids, _ = strings.Cut(ids, "\n")
 		if codes[i] != '-' {
 			status, err := airtime.StatusFromCode(codes[i])
@@ -305,8 +305,9 @@ func nameAll(members []Member, names string) error {
 		if err := errors.Join(err, lastErr); err != nil {
 			return fmt.Errorf("stored names: %w", err)
 		}
+		shown := Shown(ref)
 		for position := from; position <= to && i < len(members); position++ {
-			members[i].Reference, members[i].position = ref, position-1
+			members[i].Reference, members[i].name, members[i].position = shown, ref, position-1
 			i++
 		}
 	}

@@ -277,7 +277,7 @@ func sheetRetired(g *stage) {
 // sheetMutations are breaks of how sheets are kept apart, and the story that notices each.
 var sheetMutations = map[string]storyMutation{
 	"results name the first disbursal": {
-		mutation{"", "'reference', d.owner[pos],", "'reference', d.owner[1],"}, sheetsAreNotSeen,
+		mutation{"", "shown(d.owner[pos]),", "shown(d.owner[1]),"}, sheetsAreNotSeen,
 	},
 	"positions count within the disbursal": {
 		mutation{"", "owner[i], before[i] = ref, pos", "owner[i], before[i] = ref, 0"},

@@ -33,6 +33,8 @@ const MaxRecipients = 1000
 // different phone numbers, all in one currency, through one provider.
 type Disbursal struct {
 	Reference string
+	// Producer is who sent it over HTTP, if so; the reference and the campaign are its own then.
+	Producer string
 	// Given is the provider as the producer wrote it, empty when routing chose.
 	Given string
 	// Provider is the provider it goes to, or the first recipient's where Providers tells them apart.
@@ -75,17 +77,20 @@ type Ring struct {
 // Member is one recipient inside a batch. Its position in Batch.Members never changes.
 type Member struct {
 	airtime.Recipient
+	// Reference is its disbursal's, as it is shown.
 	Reference string
 	Status    airtime.Status
 	// Here is false when the recipient is no longer in this batch (returned, cancelled, split off).
 	Here bool
-	// Campaign is its disbursal's. Routed is true when the producer named no provider, so that the
-	// recipient may go to another.
+	// Campaign is its disbursal's, as the producer says it. Routed is true when the producer named
+	// no provider, so that the recipient may go to another.
 	Campaign string
 	Routed   bool
 	// ProviderReference is the provider's id of the recipient, where it is asked by it.
 	ProviderReference string
-	// position is the recipient's index in its disbursal, sorted by phone number.
+	// name is its disbursal's in the state, and position the recipient's index there, sorted by
+	// phone number.
+	name     string
 	position int
 	// sheet is where the state keeps the recipient, at the place so-and-so, from 1.
 	sheet string
@@ -282,7 +287,9 @@ type Totals struct {
 
 // Summary is what status shows: where the recipients of a disbursal, import or campaign stand.
 type Summary struct {
+	// Reference is the name as it is shown, Name as the methods of Store take it.
 	Reference  string
+	Name       string
 	Kind       Kind
 	Recipients int64
 	Settled    bool
@@ -305,6 +312,7 @@ const (
 
 // Row is one recipient in a report.
 type Row struct {
+	// Reference is its disbursal's, as it is shown; Campaign as the producer says it.
 	Reference         string
 	Campaign          string
 	Phone             airtime.MSISDN
@@ -320,7 +328,9 @@ type Row struct {
 	At      time.Time
 	// History lists the providers that the recipient went to before, oldest first.
 	History []PastRefusal
-	// position is the recipient's index in its disbursal, sorted by phone number.
+	// name is its disbursal's in the state, and position the recipient's index there, sorted by
+	// phone number.
+	name     string
 	position int
 }
 

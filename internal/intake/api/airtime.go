@@ -101,7 +101,7 @@ func (a *API) sendAirtime(r *request) answer {
 		return airtimeAnswer(r, "Airtime is queued", "queued")
 	case http.StatusOK:
 		return airtimeAnswer(r, "Airtime was requested before; nothing is sent twice",
-			a.statusOf(r, keptAs(r.producer, disbursal.Reference)))
+			a.statusOf(r, state.Own(r.producer, disbursal.Reference)))
 	case http.StatusUnprocessableEntity:
 		return failure(http.StatusBadRequest, paramFaults(disbursal.Objections))
 	}

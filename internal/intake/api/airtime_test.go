@@ -32,13 +32,14 @@ func TestAirtimeIsSentOncePerKey(t *testing.T) {
 		"response":{"reference":"k","phone":"+254711000001","status":"queued"}}`, first.Body.String())
 	var rows []state.Row
 	collect := func(r state.Row) error { rows = append(rows, r); return nil }
-	require.NoError(t, i.store.Report(context.Background(), state.KindDisbursal, "shop/k", collect))
+	require.NoError(t, i.store.Report(context.Background(), state.KindDisbursal,
+		state.Own("shop", "k"), collect))
 	require.Len(t, rows, 1)
 	require.Equal(t, "africastalking", rows[0].Provider)
 	require.Equal(t, airtime.Money{Minor: 10_00, Currency: "KES"}, rows[0].Amount)
 	require.Equal(t, "254711000001", rows[0].Phone.Digits())
 
-	_, err := i.store.Cancel(context.Background(), state.KindDisbursal, "shop/k")
+	_, err := i.store.Cancel(context.Background(), state.KindDisbursal, state.Own("shop", "k"))
 	require.NoError(t, err)
 	for _, again := range []string{"GET", "POST"} {
 		answer := i.ask(again, sendPath+"?phone=0711000001&amount=10.00&idempotencyKey=k", "")

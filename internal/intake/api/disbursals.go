@@ -19,25 +19,15 @@ import (
 // maxReference is the longest reference that the state is given; intake.CheckReference has it too.
 const maxReference = 128
 
-// keptAs is how a producer's reference is kept. Producers have no slash in their names, so none can
-// reach the references of another.
-func keptAs(producer, reference string) string {
-	if producer == "" {
-		return reference
-	}
-	return producer + "/" + reference
-}
-
 // lengthFault says that a reference is too long with the producer in front of it, if it is.
 func lengthFault(producer, reference string) (string, bool) {
-	room := maxReference - len(keptAs(producer, ""))
+	room := maxReference - len(state.Own(producer, "r")) + len("r")
 	if len(reference) <= room {
 		return "", false
 	}
 	fault := fmt.Sprintf("reference: longer than %d characters", room)
 	if producer != "" {
-		fault += fmt.Sprintf(", since it is kept as %s in at most %d",
-			keptAs(producer, "…"), maxReference)
+		fault += fmt.Sprintf(", since it is kept as %s/… in at most %d", producer, maxReference)
 	}
 	return fault, true
 }
@@ -128,8 +118,7 @@ func faultsOf(err error) intake.Faults {
 
 // hold hands a disbursal to the state: 202 when it is new, 200 when it is known.
 func (a *API) hold(r *request, disbursal state.Disbursal) answer {
-	own := disbursal.Reference
-	disbursal.Reference = keptAs(r.producer, own)
+	disbursal.Producer = r.producer
 	// A client that goes away changes nothing: what has begun is finished, and the workers told.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), storeLimit)
 	defer cancel()
@@ -138,14 +127,18 @@ func (a *API) hold(r *request, disbursal state.Disbursal) answer {
 		return unavailable(err)
 	}
 	a.options.Log.Info("job decided", zap.String("request", r.id),
-		zap.String("producer", r.producer), zap.String("reference", disbursal.Reference),
+		zap.String("producer", r.producer),
+		zap.String("reference", state.Shown(state.Own(r.producer, disbursal.Reference))),
 		zap.Int("recipients", len(disbursal.Recipients)), zap.Stringer("outcome", outcomes[0]))
 	switch outcome := outcomes[0]; outcome {
 	case state.Accepted:
-		return answer{status: http.StatusAccepted, body: disbursalView{own, outcome.String()}}
+		return answer{status: http.StatusAccepted, body: disbursalView{
+			disbursal.Reference, outcome.String(),
+		}}
 	case state.Same:
 		return answer{
-			status: http.StatusOK, body: disbursalView{own, state.Accepted.String()},
+			status: http.StatusOK,
+			body:   disbursalView{disbursal.Reference, state.Accepted.String()},
 		}
 	case state.Conflict:
 		return failure(http.StatusConflict, state.ErrConflict.Error())
@@ -163,13 +156,17 @@ func (a *API) hold(r *request, disbursal state.Disbursal) answer {
 // getDisbursal shows where a disbursal of the producer stands, with every recipient.
 func (a *API) getDisbursal(r *request) answer {
 	own := r.PathValue("reference")
-	kept := keptAs(r.producer, own)
+	kept := state.Own(r.producer, own)
+	missing := failure(http.StatusNotFound, "there is no disbursal of this reference, or it settled "+
+		"longer ago than TUMA_RETENTION")
+	if intake.CheckReference(own) != nil { // It could be the name in the state of another's.
+		return missing
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), storeLimit)
 	defer cancel()
 	sum, err := a.options.State.Summarize(ctx, state.KindDisbursal, kept)
 	if errors.Is(err, state.ErrNotFound) {
-		return failure(http.StatusNotFound, "there is no disbursal of this reference, or it settled "+
-			"longer ago than TUMA_RETENTION")
+		return missing
 	}
 	if err != nil {
 		return unavailable(err)

@@ -153,7 +153,7 @@ func TestProducersHaveTheirOwnReferences(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, i.ask("GET", disbursalsPath+"/shop/r-1", "", bank...).Code)
 	require.Equal(t, http.StatusAccepted, i.post(job("r-1", "20"), bank...).Code)
 	require.Equal(t, int64(2), i.booked(t))
-	sum, err := i.store.Summarize(context.Background(), state.KindDisbursal, "shop/r-1")
+	sum, err := i.store.Summarize(context.Background(), state.KindDisbursal, state.Own("shop", "r-1"))
 	require.NoError(t, err)
 	require.Equal(t, int64(1), sum.Recipients)
 	shown := i.ask("GET", disbursalsPath+"/r-1", "")
@@ -214,7 +214,7 @@ func TestWhatIsRefusedIsNotKept(t *testing.T) {
 func TestACancelledReferenceIsAConflict(t *testing.T) {
 	t.Parallel()
 	i := embedded(t)
-	_, err := i.store.Cancel(context.Background(), state.KindDisbursal, "shop/r-1")
+	_, err := i.store.Cancel(context.Background(), state.KindDisbursal, state.Own("shop", "r-1"))
 	require.NoError(t, err)
 	answer := i.post(job("r-1", "10"))
 	require.Equal(t, http.StatusConflict, answer.Code)

@@ -67,7 +67,7 @@ for i = 6, #ARGV, 6 do
   local old, place, provider = row(d, pos)
   settle(d, pos, status, place, 'person', '', ARGV[4])
   if traits(provider).callbacks then note_decision(d, pos, provider, place) end
-  redis.call('XADD', key('decisions'), '*', 'reference', ARGV[i], 'position', ARGV[i + 1],
+  redis.call('XADD', key('decisions'), '*', 'reference', shown(ARGV[i]), 'position', ARGV[i + 1],
     'batch', place, 'was', STATUS[old].name, 'word', ARGV[1], 'who', ARGV[3],
     'evidence', ARGV[4], 'resubmitted', ARGV[2], 'at', at_text())
   -- Who was paid by an earlier batch, or is cancelled, must not be sent again.

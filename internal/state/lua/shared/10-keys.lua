@@ -21,10 +21,13 @@
 --   batch:<id>  HASH, see BATCH_FIELDS
 -- And disbursal:<reference> STRING "digest sheet before recipients" says where a disbursal is:
 -- behind so many positions of that sheet.
+-- What a producer of the HTTP inlet calls a reference or a campaign is kept as producer, MARK,
+-- name: no other inlet can write MARK, so that nobody reaches what is another's.
 -- The place is where a recipient is: the id of its batch, or '+', the provider's code and the
 -- number of its pending entry.
 
 local WIDTH = 38
+local MARK = '\31'
 local prefix = KEYS[1]:sub(1, -6)
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -43,6 +46,19 @@ local function traits(provider) return PROVIDERS[provider] or NO_TRAITS end
 -- unlock is called by the verbs that must run on a full Redis: see lua/end/flush.lua.
 local runs_when_full = false
 local function unlock() runs_when_full = true end
+
+-- owned splits a name: the producer whose own it is, or false, and how that one says it.
+local function owned(name)
+  local at = name:find(MARK, 1, true)
+  if not at then return false, name end
+  return name:sub(1, at - 1), name:sub(at + 1)
+end
+
+-- shown is how people see a name.
+local function shown(name)
+  local producer, own = owned(name)
+  return producer and producer .. '/' .. own or name
+end
 
 -- Time and money as results spell them ----------------------------------------------------------
 

@@ -49,12 +49,15 @@ end
 local function publish(d, pos, provider, status, place, corrected, reason, reference, message)
   content_of(d)
   owners_of(d)
-  redis.call('XADD', key('results'), '*', 'reference', d.owner[pos], 'phone_number', d.phone[pos],
-    'amount', decimal(d.amount[pos], d.decimals), 'currency', d.currency,
-    'provider', provider, 'status', STATUS[status].name, 'reason', reason,
+  local producer = owned(d.owner[pos])
+  local _, campaign = owned(d.campaign)
+  redis.call('XADD', key('results'), '*', 'reference', shown(d.owner[pos]),
+    'phone_number', d.phone[pos], 'amount', decimal(d.amount[pos], d.decimals),
+    'currency', d.currency, 'provider', provider, 'status', STATUS[status].name, 'reason', reason,
     'provider_reference', reference, 'batch', is_batch(place) and place or '',
-    'message', message, 'campaign', d.campaign,
-    'corrected', corrected and 'true' or 'false', 'at', at_text())
+    'message', message, 'campaign', campaign,
+    'corrected', corrected and 'true' or 'false', 'at', at_text(),
+    unpack(producer and {'producer', producer} or {}))
 end
 
 -- settle_all moves the recipients from..to of a sheet, which all stand alike, and publishes

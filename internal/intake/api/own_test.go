@@ -1,0 +1,117 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/airtime"
+	"tuma/internal/state"
+)
+
+// bring has the state accept a disbursal of one recipient from another inlet.
+func (i *inlet) bring(t *testing.T, d state.Disbursal) {
+	t.Helper()
+	d.Provider, d.Currency = "lipad", "KES"
+	d.Recipients = []airtime.Recipient{{
+		Phone:  airtime.MSISDNFromE164("254722000000"),
+		Amount: airtime.Money{Minor: 50_00, Currency: "KES"},
+	}}
+	accepted, err := i.store.Accept(context.Background(), []state.Disbursal{d})
+	require.NoError(t, err)
+	require.Equal(t, []state.Outcome{state.Accepted}, accepted.Outcomes)
+}
+
+// TestOtherInletsReachNothingOfAProducers: whatever imports, the stream and tasks call theirs, a
+// producer neither sees it nor is kept from its own by it, and the other way round.
+func TestOtherInletsReachNothingOfAProducers(t *testing.T) {
+	t.Parallel()
+	i := embedded(t)
+	for _, d := range []state.Disbursal{
+		{Reference: "shop/1", Import: "shop"}, // An import named shop.
+		{Reference: "shop/r-1"}, {Reference: "r-1"}, {Reference: "shop//1", Import: "shop/"},
+		{Reference: "shop"}, {Reference: "named", Import: "shop/r-2", Campaign: "november"},
+	} {
+		i.bring(t, d)
+	}
+	own := []string{"1", "r-1", "shop/1", "/1", "named", "r-2"}
+	for _, reference := range own {
+		path := disbursalsPath + "/" + url.PathEscape(reference)
+		require.Equal(t, http.StatusNotFound, i.ask("GET", path, "").Code, reference)
+		require.Equal(t, http.StatusAccepted, i.post(job(reference, "10")).Code, reference)
+		shown := i.ask("GET", path, "")
+		require.Contains(t, shown.Body.String(), "254711000001")
+		require.NotContains(t, shown.Body.String(), "254722000000", "another's recipient")
+	}
+	// Cancelling what others brought, before and after, says nothing about the producer's.
+	for _, name := range []string{"shop", "shop/", "shop/r-2", "shop/r-3"} {
+		for _, kind := range []state.Kind{
+			state.KindImport, state.KindDisbursal, state.KindCampaign,
+		} {
+			_, err := i.store.Cancel(context.Background(), kind, name)
+			require.NoError(t, err)
+		}
+	}
+	require.Equal(t, http.StatusAccepted, i.post(job("r-3", "10")).Code)
+	require.Equal(t, http.StatusOK, i.post(job("1", "10")).Code)
+	_, err := i.store.Cancel(context.Background(), state.KindDisbursal, state.Own("shop", "r-1"))
+	require.NoError(t, err)
+	sum, err := i.store.Summarize(context.Background(), state.KindDisbursal, "shop/r-1")
+	require.NoError(t, err)
+	require.False(t, sum.Cancelled)
+	// What is no reference reaches nothing either: the separator of the state least of all.
+	open := embedded(t, withoutTokens, func(o *Options) { o.State = i.store })
+	for _, a := range []*inlet{i, open} {
+		require.Equal(t, http.StatusNotFound,
+			a.ask("GET", disbursalsPath+"/"+url.PathEscape(state.Own("shop", "1")), "").Code)
+		require.Equal(t, http.StatusUnprocessableEntity,
+			a.post(`{"reference":"shop\u001fr-9","recipients":[{"phone_number":"0711000001",`+
+				`"amount":"10"}]}`).Code)
+	}
+	require.Error(t, func() error {
+		_, err := i.store.Accept(context.Background(), []state.Disbursal{{
+			Reference: state.Own("shop", "r-9"), Provider: "lipad", Currency: "KES",
+			Recipients: []airtime.Recipient{{Phone: airtime.MSISDNFromE164("254722000000")}},
+		}})
+		return err
+	}())
+}
+
+// TestCampaignsAreAProducersOwn: two producers and an import that say november mean three.
+func TestCampaignsAreAProducersOwn(t *testing.T) {
+	t.Parallel()
+	i := embedded(t)
+	post := func(reference, token string) int {
+		return i.post(`{"reference":"`+reference+`","campaign":"november","recipients":[`+
+			`{"phone_number":"0711000001","amount":"10"}]}`, "Authorization", "Bearer "+token).Code
+	}
+	i.bring(t, state.Disbursal{Reference: "x", Campaign: "november"})
+	require.Equal(t, http.StatusAccepted, post("r-1", "shop-token"))
+	require.Equal(t, http.StatusAccepted, post("r-1", "bank-new"))
+	_, err := i.store.Cancel(context.Background(), state.KindCampaign, state.Own("shop", "november"))
+	require.NoError(t, err)
+	for name, cancelled := range map[string]int64{
+		"november": 0, state.Own("shop", "november"): 1, state.Own("bank", "november"): 0,
+	} {
+		sum, err := i.store.Summarize(context.Background(), state.KindCampaign, name)
+		require.NoError(t, err)
+		require.Equal(t, int64(1), sum.Recipients, name)
+		require.Equal(t, cancelled, sum.Statuses[airtime.Cancelled].Recipients, name)
+	}
+	require.Equal(t, http.StatusConflict, post("r-2", "shop-token"))
+	require.Equal(t, http.StatusAccepted, post("r-2", "bank-new"))
+	// The result has the producer's word, and says whose it is.
+	results, err := i.redis.Stream("{tuma}:results")
+	require.NoError(t, err)
+	require.Len(t, results, 1)
+	values := map[string]string{}
+	for n := 0; n < len(results[0].Values); n += 2 {
+		values[results[0].Values[n]] = results[0].Values[n+1]
+	}
+	require.Equal(t, "shop/r-1", values["reference"])
+	require.Equal(t, "november", values["campaign"])
+	require.Equal(t, "shop", values["producer"])
+}
