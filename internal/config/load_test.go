@@ -268,7 +268,7 @@ func TestSecretFileIsReadAgainWhenItChanges(t *testing.T) {
 	shared := secret
 	require.Equal(t, "one", secret.Value())
 
-	require.NoError(t, os.WriteFile(path, []byte("two"), 0o600))
+	require.NoError(t, os.WriteFile(path, []byte("\ufefftwo\r\n"), 0o600), "with a mark")
 	later := time.Now().Add(time.Minute)
 	require.NoError(t, os.Chtimes(path, later, later))
 	require.Equal(t, "two", secret.Value())

@@ -16,6 +16,9 @@ const maxSecret = 64 << 10
 
 const secretText = "[secret]"
 
+// byteOrderMark is what some editors put before text in UTF-8; it is no part of a secret.
+const byteOrderMark = "\ufeff"
+
 // secretChanges counts the secrets of files that were replaced while this process ran.
 var secretChanges atomic.Uint64
 
@@ -89,7 +92,7 @@ func (s *secretSource) refresh() error {
 	if err != nil {
 		return fmt.Errorf("read secret: %w", err)
 	}
-	value := strings.TrimSpace(string(data))
+	value := strings.TrimSpace(strings.TrimPrefix(string(data), byteOrderMark))
 	if err := checkSecret(value); err != nil {
 		return fmt.Errorf("read secret: %s %w", s.path, err)
 	}

@@ -47,6 +47,13 @@ func TestDecodeJob(t *testing.T) {
 				},
 			},
 		},
+		"a byte-order mark": {
+			"\ufeff" + `{"reference":"r","recipients":[{"phone_number":"0711000000","amount":10}]}`,
+			state.Disbursal{
+				Reference: "r", Provider: "lipad", Currency: "KES",
+				Recipients: []airtime.Recipient{kes("254711000000", 1000)},
+			},
+		},
 		"another currency": {
 			`{"reference":"r","currency":"UGX",
 			 "recipients":[{"phone_number":"+256772123456","amount":"500"}]}`,

@@ -158,8 +158,8 @@ func (s *Stream) take(ctx context.Context, entries []state.Entry) {
 }
 
 func (s *Stream) decode(entry state.Entry) (state.Disbursal, error) {
-	if entry.Nameless {
-		return state.Disbursal{}, Faults{`the entry has no field named "job"`}
+	if entry.Fault != "" {
+		return state.Disbursal{}, Faults{entry.Fault}
 	}
 	return DecodeJob([]byte(entry.Job), s.Rules)
 }

@@ -248,6 +248,40 @@ func TestJobsAreReadTakenOverAndDeleted(t *testing.T) {
 	require.Equal(t, int64(1), f.Rejected)
 }
 
+// A client's map keeps one value of a field that came twice: neither may be lost, in either
+// protocol of Redis.
+func TestAnEntryWithTwoJobsIsReadWhole(t *testing.T) {
+	t.Parallel()
+	for _, protocol := range []string{"2", "3"} {
+		s := open(t, func(o *state.Options) { o.URL += "?protocol=" + protocol })
+		require.NoError(t, s.OpenJobs(background))
+		for _, values := range [][]string{
+			{"job", "a", "trace", "x"}, {"job", "a", "trace", "x", "job", "b"}, {"x", "1", "y", "2"},
+		} {
+			require.NoError(t, s.Client().XAdd(background, &redis.XAddArgs{
+				Stream: s.Key("jobs", ""), Values: values,
+			}).Err())
+		}
+		entries, err := s.ReadJobs(background, "one", 10, time.Second)
+		require.NoError(t, err)
+		require.Len(t, entries, 3)
+		require.Equal(t, state.Entry{ID: entries[0].ID, Job: "a"}, entries[0])
+		require.Equal(t, state.Entry{
+			ID: entries[1].ID, Job: `["job","a","trace","x","job","b"]`,
+			Fault: `the entry has the field "job" 2 times: add an entry per job`,
+		}, entries[1])
+		require.Equal(t, `{"x":"1","y":"2"}`, entries[2].Job)
+		none, err := s.ReadJobs(background, "one", 10, time.Millisecond)
+		require.NoError(t, err)
+		require.Empty(t, none)
+		require.NoError(t, s.Client().XDel(background, s.Key("jobs", ""), entries[0].ID).Err())
+		taken, next, err := s.TakeOverJobs(background, "two", 10, 0, "0-0")
+		require.NoError(t, err)
+		require.Equal(t, entries[1:], taken)
+		require.Equal(t, "0-0", next)
+	}
+}
+
 func TestNamesThatBelongToSeveralThings(t *testing.T) {
 	t.Parallel()
 	s := open(t, nil)

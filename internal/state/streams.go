@@ -21,10 +21,10 @@ const jobsGroup = "enqueuer"
 // Entry is one entry of the jobs stream.
 type Entry struct {
 	ID string
-	// Job is the producer's job; of an entry without a field named job, all its fields as JSON.
+	// Job is the producer's job; of an entry with a fault, all its fields as JSON.
 	Job string
-	// Nameless is set when the entry has no field named job.
-	Nameless bool
+	// Fault says why the entry holds no job, or more than one; empty when it holds one.
+	Fault string
 }
 
 // OpenJobs makes the consumer group of the jobs stream, from its beginning.
@@ -48,25 +48,46 @@ func (s *Store) ReadJobs(
 	if err != nil {
 		return nil, err
 	}
-	var streams []redis.XStream
-	err = effect.Do(ctx, "read jobs", func() (err error) {
-		streams, err = s.client.XReadGroup(ctx, &redis.XReadGroupArgs{
-			Group: jobsGroup, Consumer: consumer, Streams: []string{s.keys.jobs(), ">"},
-			Count: int64(count), Block: block,
-		}).Result()
-		return err
-	})
+	// Not by the client's own method, which puts fields into a map: of one that came twice it would
+	// drop the first.
+	args := []any{"xreadgroup", "group", jobsGroup, consumer, "count", count}
+	if block > 0 {
+		args = append(args, "block", s.withinReply(block).Milliseconds())
+	}
+	args = append(args, "streams", s.keys.jobs(), ">")
+	read := redis.NewCmd(ctx, args...)
+	read.SetFirstKeyPos(int8(len(args) - 2))
+	err = effect.Do(ctx, "read jobs", func() error { return s.client.Process(ctx, read) })
 	if errors.Is(err, redis.Nil) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read jobs: %w", err)
 	}
-	var entries []Entry
-	for _, stream := range streams {
-		entries = append(entries, entriesOf(stream.Messages)...)
+	switch streams := read.Val().(type) {
+	case map[any]any: // RESP3: entries by stream.
+		return entriesOf(streams[s.keys.jobs()])
+	case []any: // RESP2: pairs of both.
+		if pair := asList(streams[0]); len(pair) == 2 {
+			return entriesOf(pair[1])
+		}
 	}
-	return entries, nil
+	return nil, errReply
+}
+
+// withinReply shortens a wait in Redis so that it ends before the client stops listening.
+func (s *Store) withinReply(wait time.Duration) time.Duration {
+	var limit time.Duration
+	switch client := s.client.(type) {
+	case *redis.Client:
+		limit = client.Options().ReadTimeout
+	case *redis.ClusterClient:
+		limit = client.Options().ReadTimeout
+	}
+	if limit > 0 {
+		return min(wait, limit/2)
+	}
+	return wait
 }
 
 // TakeOverJobs returns entries that another consumer read and left for longer than idle, and where
@@ -74,32 +95,77 @@ func (s *Store) ReadJobs(
 func (s *Store) TakeOverJobs(
 	ctx context.Context, consumer string, count int, idle time.Duration, start string,
 ) ([]Entry, string, error) {
-	var messages []redis.XMessage
-	var next string
-	err := effect.Do(ctx, "take over jobs", func() (err error) {
-		messages, next, err = s.client.XAutoClaim(ctx, &redis.XAutoClaimArgs{
-			Stream: s.keys.jobs(), Group: jobsGroup, Consumer: consumer, MinIdle: idle,
-			Start: start, Count: int64(count),
-		}).Result()
-		return err
-	})
+	claim := redis.NewCmd(ctx, "xautoclaim", s.keys.jobs(), jobsGroup, consumer,
+		idle.Milliseconds(), start, "count", count)
+	err := effect.Do(ctx, "take over jobs", func() error { return s.client.Process(ctx, claim) })
 	if err != nil {
 		return nil, "", fmt.Errorf("take over jobs: %w", err)
 	}
-	return entriesOf(messages), next, nil
+	answer := asList(claim.Val())
+	if len(answer) < 2 {
+		return nil, "", errReply
+	}
+	entries, err := entriesOf(answer[1])
+	return entries, answer.text(0), err
 }
 
-func entriesOf(messages []redis.XMessage) []Entry {
-	entries := make([]Entry, len(messages))
-	for i, m := range messages {
-		job, named := m.Values["job"].(string)
-		if !named {
-			fields, _ := json.Marshal(m.Values) // Texts by text: it cannot fail.
-			job = string(fields)
-		}
-		entries[i] = Entry{ID: m.ID, Job: job, Nameless: !named}
+// errReply is returned when Redis answers in a shape that it never has.
+var errReply = errors.New("redis answered with something that is no list of stream entries")
+
+// entriesOf reads entries as Redis lists them: id, and fields and values in their order. Deleted
+// ones, which old versions list as nothing, are left out.
+func entriesOf(list any) ([]Entry, error) {
+	items, ok := list.([]any)
+	if !ok {
+		return nil, errReply
 	}
-	return entries
+	entries := make([]Entry, 0, len(items))
+	for _, item := range items {
+		entry := asList(item)
+		if item == nil || len(entry) == 2 && entry[1] == nil {
+			continue
+		}
+		if len(entry) != 2 || entry.text(0) == "" {
+			return nil, errReply
+		}
+		entries = append(entries, entryOf(entry.text(0), entry.list(1)))
+	}
+	return entries, nil
+}
+
+// entryOf finds the job among the fields of an entry.
+func entryOf(id string, fields reply) Entry {
+	entry, jobs := Entry{ID: id}, 0
+	for i := 0; i+1 < len(fields); i += 2 {
+		if fields.text(i) == "job" {
+			jobs++
+			entry.Job = fields.text(i + 1)
+		}
+	}
+	switch jobs {
+	case 1:
+		return entry
+	case 0:
+		entry.Fault = `the entry has no field named "job"`
+	default:
+		entry.Fault = fmt.Sprintf(`the entry has the field "job" %d times: add an entry per job`, jobs)
+	}
+	entry.Job = fieldsJSON(fields)
+	return entry
+}
+
+// fieldsJSON writes fields and values: an object, or a list where an object would hide some.
+func fieldsJSON(fields reply) string {
+	object := map[string]any{}
+	for i := 0; i+1 < len(fields); i += 2 {
+		object[fields.text(i)] = fields[i+1]
+	}
+	var all any = object
+	if 2*len(object) < len(fields) {
+		all = []any(fields)
+	}
+	text, _ := json.Marshal(all) // Texts: it cannot fail.
+	return string(text)
 }
 
 // AckJobs acknowledges and deletes entries that the state holds or has rejected.

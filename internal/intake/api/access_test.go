@@ -45,6 +45,11 @@ func TestOnlyATokenLetsIn(t *testing.T) {
 			require.Equal(t, `Bearer realm="tuma"`, answer.Header().Get("WWW-Authenticate"))
 		}
 	}
+	two := i.request(http.MethodPost, disbursalsPath, strings.NewReader(job("r-1", "10")))
+	two.Header["Authorization"] = []string{"Bearer shop-token", "Bearer bank-old"}
+	answer := httptest.NewRecorder()
+	i.ServeHTTP(answer, two)
+	require.Equal(t, http.StatusUnauthorized, answer.Code, "nobody knows which producer's job it is")
 	refused := i.post(job("r-1", "10"), "Authorization", "Bearer wrong")
 	require.Equal(t, http.StatusUnauthorized, refused.Code)
 	require.Zero(t, i.booked(t))

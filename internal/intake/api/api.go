@@ -232,7 +232,8 @@ func (a *API) admit(r *http.Request, route route) (producer string, refusal *ans
 	}
 	if a.tokens != nil {
 		var known bool
-		if producer, known = a.tokens.producer(r.Header.Get("Authorization")); !known {
+		header := strings.Join(r.Header.Values("Authorization"), ", ") // Two are nobody's.
+		if producer, known = a.tokens.producer(header); !known {
 			no := failure(http.StatusUnauthorized,
 				"unknown or missing token: send Authorization: Bearer and one of TUMA_HTTP_TOKENS")
 			return "", &no

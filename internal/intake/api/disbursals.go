@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -94,6 +95,7 @@ func (a *API) decode(r *request, body []byte) (state.Disbursal, intake.Faults) {
 
 // writtenReference is the reference of a job that has faults, as far as it can be made out.
 func writtenReference(body []byte) (reference string) {
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(body, &fields) != nil || json.Unmarshal(fields["reference"], &reference) != nil {
 		return ""
