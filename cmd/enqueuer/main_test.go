@@ -208,16 +208,35 @@ func observe(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 }
 
+// errNotYet is what a look returns while it has to be repeated.
+var errNotYet = errors.New("not yet")
+
+// await repeats a look until it no longer says errNotYet. Its limit only bounds a broken test.
+func await(ts *testscript.TestScript, failure string, look func() error) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		err := look()
+		if !errors.Is(err, errNotYet) {
+			ts.Check(err)
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%s", failure)
+		}
+	}
+}
+
 // lapse: the provider's patience with the last batch is over.
 func lapse(ts *testscript.TestScript, _ bool, _ []string) {
 	w := worldOf(ts)
-	time.Sleep(5 * time.Millisecond)
-	polls, err := w.store.Due(context.Background(), 1, time.Hour)
-	ts.Check(err)
-	if len(polls) != 1 {
-		ts.Fatalf("no query is due")
-	}
-	_, err = w.store.Observe(context.Background(), polls[0].Batch, nil, true, state.Rhythm{
+	var polls []state.Poll
+	await(ts, "no query is due", func() (err error) {
+		polls, err = w.store.Due(context.Background(), 1, time.Hour)
+		if err == nil && len(polls) != 1 {
+			err = errNotYet
+		}
+		return err
+	})
+	_, err := w.store.Observe(context.Background(), polls[0].Batch, nil, true, state.Rhythm{
 		Poll: polls[0].Number, Next: time.Hour, Patience: time.Millisecond, Slow: time.Hour,
 	})
 	ts.Check(err)
@@ -251,19 +270,17 @@ func producer(ts *testscript.TestScript, _ bool, args []string) {
 func drained(ts *testscript.TestScript, _ bool, _ []string) {
 	w, ctx := worldOf(ts), context.Background()
 	stream := "{" + w.ns + "}:jobs"
-	for range 1000 {
+	await(ts, "jobs are still on the stream", func() error {
 		length, err := w.client.XLen(ctx, stream).Result()
-		if err == nil && length == 0 {
-			pending, err := w.client.XPending(ctx, stream, "enqueuer").Result()
-			ts.Check(err)
-			if pending.Count != 0 {
-				ts.Fatalf("%d deleted entries are not acknowledged", pending.Count)
-			}
-			return
+		if err != nil || length > 0 {
+			return errNotYet
 		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	ts.Fatalf("jobs are still on the stream")
+		pending, err := w.client.XPending(ctx, stream, "enqueuer").Result()
+		if err == nil && pending.Count != 0 {
+			err = fmt.Errorf("%d deleted entries are not acknowledged", pending.Count)
+		}
+		return err
+	})
 }
 
 // rejected: print the rejected stream, one line per job.
@@ -304,15 +321,13 @@ func many(ts *testscript.TestScript, _ bool, args []string) {
 // waitfor IMPORT RECIPIENTS: wait until the state holds that many recipients of an import.
 func waitFor(ts *testscript.TestScript, _ bool, args []string) {
 	w := worldOf(ts)
-	for range 1000 {
+	await(ts, fmt.Sprintf("import %s never had %s recipients", args[0], args[1]), func() error {
 		sum, err := w.store.Summarize(context.Background(), state.KindImport, args[0])
-		ts.Check(err)
-		if fmt.Sprint(sum.Recipients) == args[1] {
-			return
+		if err == nil && fmt.Sprint(sum.Recipients) != args[1] {
+			err = errNotYet
 		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	ts.Fatalf("import %s never had %s recipients", args[0], args[1])
+		return err
+	})
 }
 
 // age: what the consumer named dead has read lies there for a minute already.

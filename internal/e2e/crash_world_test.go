@@ -215,7 +215,7 @@ func (c *crash) follows() {
 		if all < int64(len(c.wanted)) || !maps.Equal(last, now) || c.underWay(now) {
 			last, since = now, time.Now()
 		}
-		if time.Since(since) > calm {
+		if time.Now().After(since.Add(calm)) {
 			require.NotEqual(c.t, sandbox.Lipad, c.provider, "it can be asked")
 			c.lateCallbacks(c.rows())
 			c.resolveByLedger()

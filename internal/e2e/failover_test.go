@@ -113,13 +113,13 @@ func (w *world) killed(b *beyond, key string, jobs []job) {
 	begin := time.Now()
 	w.pushes(b, jobs[20:30])
 	require.NotEqual(w.t, victim.Addr(), b.master(key).Addr())
-	took := time.Since(begin)
+	took := time.Now()
 	w.rdb = b.master(stateKey).Client(w.t)
 	sends := w.ledger().Requests["send"]
 	w.pushes(b, jobs[30:])
 	w.awaitSends(sends + 1)
 	w.t.Logf("%s: taken over within %s, sending again within %s", key,
-		took.Round(time.Millisecond), time.Since(begin).Round(time.Millisecond))
+		took.Sub(begin).Round(time.Millisecond), time.Since(begin).Round(time.Millisecond))
 	victim.Restart()
 	b.whole()
 }

@@ -34,8 +34,8 @@ func theOthers(base string) []string {
 	}
 }
 
-// gatewayPatience is how long a callback waits for a pod: less than its sender does.
-const gatewayPatience = 4 * time.Second
+// podWait is how long a callback waits for a pod: less than its sender does.
+const podWait = 4 * time.Second
 
 // gateway stands in front of the pollers as a proxy does: a callback goes to a pod that is alive.
 type gateway struct {
@@ -74,7 +74,7 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	for limit := time.Now().Add(gatewayPatience); time.Now().Before(limit); time.Sleep(glance) {
+	for limit := time.Now().Add(podWait); time.Now().Before(limit); time.Sleep(glance) {
 		for _, address := range g.known() {
 			answer, err := http.Post("http://"+address+r.URL.Path, r.Header.Get("Content-Type"),
 				bytes.NewReader(body))
@@ -237,7 +237,7 @@ func (w *world) awaitQuiet() {
 		if !maps.Equal(last, now) || w.underWay(now) {
 			last, since = now, time.Now()
 		}
-		return time.Since(since) > quiet
+		return time.Now().After(since.Add(quiet))
 	})
 }
 

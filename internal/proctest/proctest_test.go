@@ -20,7 +20,7 @@ import (
 const roleVariable = "PROCTEST_ROLE"
 
 // patience is far longer than anything here takes; it only bounds a broken test.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // roles are the programs that the tests start.
 var roles = map[string]func(){

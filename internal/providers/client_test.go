@@ -196,15 +196,18 @@ func TestTooLateWhileConnecting(t *testing.T) {
 	target := "https://" + listener.Addr().String()
 
 	c := NewClient(ClientOptions{
-		Timeout: 5 * time.Second, ConnectTimeout: 300 * time.Millisecond,
+		Timeout: time.Minute, ConnectTimeout: 300 * time.Millisecond,
 		Dialer: &net.Dialer{Control: local},
 	})
 	answer := post(t, c, target).Send(t.Context())
 	require.Equal(t, airtime.ReasonConnect, answer.Reason, "the provider had its full time")
 	require.Equal(t, airtime.Unsent, answer.Verdict)
 
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(30*time.Millisecond))
 	defer cancel()
+	c = NewClient(ClientOptions{
+		Timeout: time.Minute, ConnectTimeout: time.Minute, Dialer: &net.Dialer{Control: local},
+	})
 	answer = post(t, c, target).Send(ctx)
 	require.Equal(t, airtime.ReasonLate, answer.Reason, "we came too late to blame the provider")
 	require.Equal(t, airtime.Unsent, answer.Verdict)

@@ -31,13 +31,13 @@ func settled(t testing.TB, s *state.Store, d state.Disbursal) {
 
 func TestForgetBooksAndKeepsDigest(t *testing.T) {
 	t.Parallel()
-	s := open(t, func(o *state.Options) { o.Retention = 50 * time.Millisecond })
+	s, c := timed(t, func(o *state.Options) { o.Retention = time.Hour })
 	ctx := context.Background()
 	d := disbursal("old", 3)
 	d.Campaign, d.Import = "blue", "i"
 	settled(t, s, d)
 	accept(t, s, shifted("open", 3, 2))
-	time.Sleep(60 * time.Millisecond)
+	c.pass(time.Hour + time.Millisecond)
 	before, err := s.Figures(ctx)
 	require.NoError(t, err)
 	n, err := s.Forget(ctx, 10)
@@ -64,14 +64,14 @@ func TestForgetBooksAndKeepsDigest(t *testing.T) {
 
 func TestForgottenDisbursalDoesNotStopItsBatch(t *testing.T) {
 	t.Parallel()
-	s := open(t, func(o *state.Options) { o.Retention = 50 * time.Millisecond })
+	s, c := timed(t, func(o *state.Options) { o.Retention = time.Hour })
 	ctx := context.Background()
 	accept(t, s, disbursal("old", 2))
 	accept(t, s, shifted("open", 2, 2))
 	b := begin(t, s)
 	record(t, s, answer(b, airtime.Unknown, airtime.ReasonTimeout))
 	observe(t, s, b.ID, airtime.Successful, 0, 1)
-	time.Sleep(60 * time.Millisecond)
+	c.pass(time.Hour + time.Millisecond)
 	n, err := s.Forget(ctx, 10)
 	require.NoError(t, err)
 	require.Equal(t, 1, n)

@@ -36,5 +36,5 @@ func TestALoadingRedisIsFrozenToo(t *testing.T) {
 		}
 		require.Equal(t, state.IdleFrozen, got.Idle)
 		return true
-	}, 20*time.Second, 20*time.Millisecond)
+	}, 2*time.Minute, 20*time.Millisecond)
 }

@@ -41,7 +41,7 @@ func TestRestartedRedisFreezesClaiming(t *testing.T) {
 		sweep(t, s)
 		got, err := s.Claim(context.Background(), "lipad", token(), 1)
 		return err == nil && got.Batch != nil
-	}, 10*time.Second, 20*time.Millisecond)
+	}, 2*time.Minute, 20*time.Millisecond)
 	only(t, s, "a", airtime.Submitted)
 	balanced(t, s)
 }

@@ -44,6 +44,8 @@ const (
 	settleDelay   = time.Second
 	// patience only bounds a broken test on a busy machine.
 	patience = 3 * time.Minute
+	// podWait is how long a callback waits for one pod: less than its sender does.
+	podWait = 2 * time.Second
 	// glance is the pause between two looks at something that is awaited.
 	glance = 100 * time.Millisecond
 )
@@ -166,7 +168,7 @@ func (g *gateway) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	var faults error
 	for _, address := range g.addrs {
-		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+		ctx, cancel := context.WithTimeout(r.Context(), podWait)
 		again := r.Clone(ctx)
 		again.URL.Host, again.Body = address, io.NopCloser(bytes.NewReader(body))
 		answer, err := http.DefaultTransport.RoundTrip(again)

@@ -79,7 +79,7 @@ func TestARefusalThatSaysNothingOfOthersGoesToTheNextProvider(t *testing.T) {
 		require.Equal(t, airtime.ReasonNetwork, past.Reason)
 		require.Equal(t, "UserNotFound", past.Message)
 		require.Equal(t, first, past.Batch)
-		require.WithinDuration(t, time.Now(), past.At, time.Minute)
+		require.False(t, past.At.IsZero())
 	}
 	f.paidOnce(t, 30)
 }

@@ -61,6 +61,7 @@ var rules = []rule{
 	{"machine", machine},
 	{"lua-header", luaHeader},
 	{"effects", effects},
+	{"wall-time", wallTime},
 }
 
 func TestTreeIsTidy(t *testing.T) {

@@ -16,10 +16,11 @@ func TestTheAccountIsAskedForAfresh(t *testing.T) {
 	p := newLipad(t)
 	p.send(t)
 	for asked := 2; asked <= 3; asked++ {
+		before := time.Now().Truncate(time.Second)
 		got, err := p.CheckAccount(t.Context())
 		require.NoError(t, err)
 		require.Empty(t, got.Balance)
-		require.WithinDuration(t, time.Now(), got.At, time.Minute)
+		require.False(t, got.At.Before(before) || got.At.After(time.Now()), "as of now")
 		require.Equal(t, asked, p.authCount())
 	}
 }
