@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
@@ -90,7 +89,7 @@ func TestStreamsYieldBeforeIntakeStops(t *testing.T) {
 			require.Zero(t, stream.TrimmedUnread)
 		}
 	}
-	time.Sleep(600 * time.Millisecond) // How full Redis is, is known for half a second.
+	s.LookAgain()
 	accept(t, s, disbursal("a", 1))
 }
 

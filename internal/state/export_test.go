@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -57,3 +58,10 @@ func (s *Store) Key(kind, name string) string {
 
 // ScriptTexts are the texts of the scripts, by verb.
 func ScriptTexts(o Options) map[string]string { return scriptTexts(o) }
+
+// LookAgain forgets how full Redis was.
+func (s *Store) LookAgain() {
+	s.memory.mu.Lock()
+	defer s.memory.mu.Unlock()
+	s.memory.until = time.Time{}
+}

@@ -180,7 +180,7 @@ func TestRedisThatDoesNotAnswerIsNamed(t *testing.T) {
 	require.ErrorContains(t, err, "TUMA_REDIS_MODE")
 }
 
-// fill sets the memory limit so that a share of it is in use, and waits until the store knows it.
+// fill sets the memory limit so that a share of it is in use.
 func fill(t *testing.T, s *state.Store, share float64) {
 	t.Helper()
 	ctx := context.Background()
@@ -195,7 +195,7 @@ func fill(t *testing.T, s *state.Store, share float64) {
 	}
 	limit := fmt.Sprint(int64(float64(used) / share))
 	require.NoError(t, s.Client().ConfigSet(ctx, "maxmemory", limit).Err())
-	time.Sleep(600 * time.Millisecond)
+	s.LookAgain()
 }
 
 func TestFullRedis(t *testing.T) {
