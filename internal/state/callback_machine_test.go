@@ -35,6 +35,7 @@ type payee struct {
 	phone    airtime.MSISDN
 	payments []*payment
 	decided  bool // Whether a person ever decided.
+	repeated bool // Whether its batch was sent again: its first answer is lost.
 	mistaken bool // Whether a person said last that it was unpaid, although it was paid.
 }
 
@@ -164,6 +165,9 @@ func (x *talker) deliver() {
 	x.requests = append(x.requests, r)
 	for _, m := range b.Members {
 		x.sent[m.Phone.Digits()]++
+		if r.attempt > 1 {
+			x.payees[m.Reference+" "+m.Phone.Digits()].repeated = true
+		}
 	}
 	first := x.known[b.ID]
 	r.repeated = first != nil && r.at-first.at < talkingMemory.Milliseconds()
@@ -406,9 +410,14 @@ func (x *talker) end() {
 }
 
 // alone says whether callbacks about a number can only mean one recipient: the only one on the way,
-// or the only one about which a person decided, not long ago.
+// or the only one about which a person decided, not long ago; and no other one's answer is lost.
 func (x *talker) alone(p *payee, r state.Row, out int) bool {
 	decisions := x.decisions[r.Phone.Digits()]
+	for _, other := range x.payees {
+		if other != p && other.repeated && other.phone == p.phone {
+			return false
+		}
+	}
 	if p.mistaken {
 		recent := len(decisions) == 1 && x.c.ms-decisions[0] < 9*24*time.Hour.Milliseconds()
 		return out == 0 && recent

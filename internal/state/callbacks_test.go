@@ -44,6 +44,8 @@ func TestCallbacksByPhone(t *testing.T) {
 		"said more than once":              phoneDecidedAgain,
 		"nor after two persons' words":     phoneAfterTwoDecisions,
 		"nor with one who was decided":     phoneDecidedLongAgo,
+		"two ids are two effects":          twoIdsArePaid,
+		"of two ids one is paid":           oneOfTwoIdsIsPaid,
 		"nor once it was sent again":       phoneAfterResubmission,
 		"nor by what was kept before":      phoneBeforeSending,
 		"nor by a duplicate of it":         phoneDuplicateOfKept,
@@ -393,6 +395,42 @@ func phoneDecidedLongAgo(g *stage) {
 
 // A person has seen that the first sending failed, and it is sent again: what the provider says
 // about the first, late or once more, must not be taken for the second.
+// twoIdsArePaid: the answer to the first sending is lost, the second one with the same key is
+// accepted, and both turn out to be paid. That is two effects, in whatever order they are heard of.
+func twoIdsArePaid(g *stage) {
+	own, other := g.twice("a")
+	g.apply(saidOf(other, airtime.Failed), state.CallbackUnchanged)
+	require.Zero(g.t, g.figures().Overpaid, "only one of them was paid")
+	require.Equal(g.t, 1, g.apply(saidOf(other, airtime.Successful), state.CallbackUnchanged).Overpaid)
+	g.apply(saidOf(own, airtime.Successful), state.CallbackApplied)
+	g.stands("a", talking, airtime.Successful)
+	require.Equal(g.t, own, g.row("a").ProviderReference)
+	require.Equal(g.t, int64(1), g.figures().Overpaid)
+	g.apply(saidOf(other, airtime.Successful), state.CallbackUnchanged)
+	require.Equal(g.t, int64(1), g.figures().Overpaid, "said again, it is the same one")
+}
+
+// oneOfTwoIdsIsPaid: the sending that was answered fails, the one whose answer was lost is paid.
+func oneOfTwoIdsIsPaid(g *stage) {
+	own, other := g.twice("a")
+	g.apply(saidOf(other, airtime.Successful), state.CallbackUnchanged)
+	g.apply(saidOf(own, airtime.Failed), state.CallbackApplied)
+	g.stands("a", talking, airtime.Successful)
+	require.Equal(g.t, other, g.row("a").ProviderReference)
+	require.Zero(g.t, g.figures().Overpaid)
+}
+
+// twice sends a batch of Africa's Talking twice: the first answer is lost. It returns the id of the
+// second sending, and one for the first.
+func (g *stage) twice(ref string) (own, other string) {
+	b := g.lost(someone(ref, talking))
+	g.c.pass(90 * time.Second)
+	g.resend(b, true)
+	own = g.taken(g.begin(talking))[0]
+	g.stands(ref, talking, airtime.Submitted)
+	return own, "x"
+}
+
 func phoneAfterResubmission(g *stage) {
 	g.lost(someone("a", talking))
 	g.c.pass(2 * time.Minute)

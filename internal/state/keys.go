@@ -24,7 +24,7 @@ package state
 //	{ns}:doubtphones:<prov.>   HASH    phone number -> batches in which it is in doubt
 //	{ns}:out:<provider>        HASH    phone number -> who with it is on the way there
 //	{ns}:ids:<provider>:<day>  HASH    the provider's id -> whom it names             9 days
-//	{ns}:decided:<prov.>:<day> HASH    phone number -> sendings that a person decided 9 days
+//	{ns}:unanswered:<p>:<day>  HASH    phone number -> sendings whose answer is lost  9 days
 //	{ns}:validated:<day>       HASH    payments that we have vouched for              2 days
 //	{ns}:kept                  HASH    callbacks that fit nobody yet, or are not confirmed
 //	{ns}:keptdue               ZSET    the same -> when they are tried next (ms)

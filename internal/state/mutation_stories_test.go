@@ -112,6 +112,13 @@ var storyMutations = map[string]storyMutation{
 		mutation{"", "if b.known == 1 or b.doubtful ~= b.n then", "if b.known == 1 then"},
 		resendsNoPart,
 	},
+	"two ids are one payment": {
+		mutation{"", "if place == b.id and not other then", "if place == b.id then"}, twoIdsArePaid,
+	},
+	"the first of two sendings is forgotten": {
+		mutation{"begin", "if again then note_unanswered", "if false then note_unanswered"},
+		oneOfTwoIdsIsPaid,
+	},
 	"one recipient pauses a channel": {
 		mutation{"", "if b.parent == '' and b.refused_since > 0 then return end", ""}, oneBadAlone,
 	},
@@ -137,19 +144,19 @@ var storyMutations = map[string]storyMutation{
 		resendsInTime,
 	},
 	"a number that is out twice is matched": {
-		mutation{"callback", "if #out + #decided ~= 1 then", "if #out == 0 or #decided > 0 then"},
+		mutation{"callback", "if #out + #lost ~= 1 then", "if #out == 0 or #lost > 0 then"},
 		phoneOutTwice,
 	},
 	"a person's decision is no doubt": {
-		mutation{"callback", "if #out + #decided ~= 1 then", "if #out ~= 1 then"},
+		mutation{"callback", "if #out + #lost ~= 1 then", "if #out ~= 1 then"},
 		phoneSettledByPerson,
 	},
 	"a person's word is final": {
-		mutation{"callback", "if #out + #decided ~= 1 then", "if #out ~= 1 or #decided > 0 then"},
+		mutation{"callback", "if #out + #lost ~= 1 then", "if #out ~= 1 or #lost > 0 then"},
 		phoneAfterPerson,
 	},
 	"the first of two decisions is meant": {
-		mutation{"callback", "if #out + #decided ~= 1 then", "if #out + #decided == 0 then"},
+		mutation{"callback", "if #out + #lost ~= 1 then", "if #out + #lost == 0 then"},
 		phoneAfterTwoDecisions,
 	},
 	"a decision is taken for two": {
@@ -157,8 +164,8 @@ var storyMutations = map[string]storyMutation{
 	},
 	"a decision is not noted": {
 		mutation{
-			"resolve", "if traits(provider).callbacks then note_decision",
-			"if false then note_decision",
+			"resolve", "if traits(provider).callbacks then note_unanswered",
+			"if false then note_unanswered",
 		},
 		phoneAfterResubmission,
 	},
@@ -449,18 +456,18 @@ var talkMutations = map[string]struct {
 	seed int
 }{
 	"a number that is out twice is matched": {
-		mutation{"callback", "if #out + #decided ~= 1 then", "if #out == 0 or #decided > 0 then"}, 9,
+		mutation{"callback", "if #out + #lost ~= 1 then", "if #out == 0 or #lost > 0 then"}, 9,
 	},
 	"a person's decision is no doubt": {
-		mutation{"callback", "if #out + #decided ~= 1 then", "if #out ~= 1 then"}, 12,
+		mutation{"callback", "if #out + #lost ~= 1 then", "if #out ~= 1 then"}, 12,
 	},
 	"a person's word is final": {
-		mutation{"callback", "if #out + #decided ~= 1 then", "if #out ~= 1 or #decided > 0 then"}, 12,
+		mutation{"callback", "if #out + #lost ~= 1 then", "if #out ~= 1 or #lost > 0 then"}, 12,
 	},
 	"a decision is not noted": {
 		mutation{
-			"resolve", "if traits(provider).callbacks then note_decision",
-			"if false then note_decision",
+			"resolve", "if traits(provider).callbacks then note_unanswered",
+			"if false then note_unanswered",
 		}, 12,
 	},
 	"a resend outside the window pays twice": {

@@ -49,10 +49,14 @@ if not whole then
   return {'refused', late and 'late' or 'known'}
 end
 
+local again = attempt > 1 and traits(b.provider).callbacks
 for _, slice in ipairs(slices_of(b)) do
   local d = sheet(slice[1])
   for _, run in ipairs(runs(d, slice[2], slice[3])) do
     put(d, run[1], run[2], run[3], b.id, 's', b.id)
+    for pos = run[1], run[2] do
+      if again then note_unanswered(d, pos, b.provider, b.id) end
+    end
   end
 end
 b.state, b.attempt, b.deadline, b.missing = 'sending', attempt, now + timeout, 0

@@ -35,17 +35,24 @@ local function about(d, pos, b)
 end
 
 -- by_phone finds the one recipient whose lost answer this makes up for: the only one of that number
--- on its way, or else the only one that a person decided about. With both, or with two, nobody can
--- say which is meant. What was said before a sending is not about it.
+-- on its way, or else the only sending to it whose answer is lost. With both, or with two, nobody
+-- can say which is meant. What was said before a sending is not about it.
 local function by_phone()
-  local out, decided = people_out(provider, phone), decided_about(provider, phone)
-  if #out + #decided ~= 1 then return end
+  local lost, out = unanswered(provider, phone), {}
+  for _, o in ipairs(people_out(provider, phone)) do
+    local known = false
+    for _, l in ipairs(lost) do
+      known = known or l[1] == o[1] and l[2] == o[2] and l[3] and l[3].id == o[4]
+    end
+    if not known then out[#out + 1] = o end
+  end
+  if #out + #lost ~= 1 then return end
   local d, pos, b
   if #out == 1 then
     d, pos = out[1][1], out[1][2]
     b = out[1][3] == 'd' and batch(out[1][4])
   else
-    d, pos, b = unpack(decided[1])
+    d, pos, b = unpack(lost[1])
   end
   if about(d, pos, b) and b.sent <= told then return d, pos, b end
 end

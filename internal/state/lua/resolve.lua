@@ -66,7 +66,7 @@ for i = 6, #ARGV, 6 do
   local d, pos = place_of(ARGV[i], tonumber(ARGV[i + 1]))
   local old, place, provider = row(d, pos)
   settle(d, pos, status, place, 'person', '', ARGV[4])
-  if traits(provider).callbacks then note_decision(d, pos, provider, place) end
+  if traits(provider).callbacks then note_unanswered(d, pos, provider, place) end
   redis.call('XADD', key('decisions'), '*', 'reference', shown(ARGV[i]), 'position', ARGV[i + 1],
     'batch', place, 'was', STATUS[old].name, 'word', ARGV[1], 'who', ARGV[3],
     'evidence', ARGV[4], 'resubmitted', ARGV[2], 'at', at_text())

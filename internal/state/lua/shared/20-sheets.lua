@@ -114,6 +114,11 @@ local function write_evidence(d, pos, reason, reference, message)
   d.told = true
 end
 
+-- reference_of is the id by which a provider knows a recipient; '' while we know none.
+local function reference_of(d, pos)
+  return evidence_of(d)[pos]:match('^[^\t]*\t[^\t]*\t([^\t]*)') or ''
+end
+
 -- words_of is what a provider said about a recipient last.
 local function words_of(d, pos)
   return evidence_of(d)[pos]:match('^[^\t]*\t[^\t]*\t[^\t]*\t(.*)$') or ''

@@ -6,8 +6,9 @@
 --                               way there
 --   ids:<provider>:<day>  HASH  the provider's id -> "sheet position batch", by the day when
 --                               the id was learnt; a day is kept for DAYS days
---   decided:<provider>:<day>  HASH  phone -> lines "sheet position batch" of sendings that a
---                               person decided about on that day; kept as long
+--   unanswered:<provider>:<day>  HASH  phone -> lines "sheet position batch" of sendings whose
+--                               answer is lost, and about which a callback may still come: they
+--                               were repeated, or a person decided, on that day; kept as long
 local DAYS, DAY = 9, 86400000
 
 local OUT = {s = true, d = true, a = true, p = true, j = true, r = true}
@@ -74,23 +75,22 @@ local function by_id(provider, id)
   end
 end
 
--- note_decision remembers that a person decided about a recipient: a callback may still come about
--- that sending, and must not be taken for one about the next.
-local function note_decision(d, pos, provider, place)
+-- note_unanswered remembers that the answer to a sending is lost: a callback may still come about
+-- it, with an id that we never learnt, and must not be taken for one about the next sending.
+local function note_unanswered(d, pos, provider, place)
   content_of(d)
-  local decided = key('decided', provider .. ':' .. today())
+  local index = key('unanswered', provider .. ':' .. today())
   local line = d.id .. ' ' .. pos .. ' ' .. place
-  local list = redis.call('HGET', decided, d.phone[pos]) or ''
-  redis.call('HSET', decided, d.phone[pos], list .. line .. '\n')
-  of_day('decided', provider)
+  local list = redis.call('HGET', index, d.phone[pos]) or ''
+  redis.call('HSET', index, d.phone[pos], list .. line .. '\n')
+  of_day('unanswered', provider)
 end
 
--- decided_about lists the sendings to a number that a person decided about: {sheet, position,
--- batch}.
-local function decided_about(provider, phone)
+-- unanswered lists the sendings to a number whose answer is lost: {sheet, position, batch}.
+local function unanswered(provider, phone)
   local list, seen = {}, {}
   for day = today(), today() - DAYS, -1 do
-    local text = redis.call('HGET', key('decided', provider .. ':' .. day), phone) or ''
+    local text = redis.call('HGET', key('unanswered', provider .. ':' .. day), phone) or ''
     for line in text:gmatch('[^\n]+') do
       local id, pos, place = line:match('^(%S+) (%d+) (%S+)$')
       if not seen[line] then list[#list + 1] = {sheet(id), tonumber(pos), batch(place)} end

@@ -204,7 +204,7 @@ local function rejoin(d, pos)
   if not best or LIVE[status] or weight(list[best][2]) <= weight(status) then return false end
   local e = table.remove(list, best)
   if STATUS[status].rank >= STATUS.a.rank then
-    list[#list + 1] = {place, status, evidence_of(d)[pos]:match('^[^\t]*\t[^\t]*\t([^\t]*)') or ''}
+    list[#list + 1] = {place, status, reference_of(d, pos)}
   end
   keep_earlier(d, pos, list)
   settle(d, pos, e[2], e[1], 'provider', e[3], '')
@@ -276,13 +276,22 @@ local function advances(old, status)
   return rank > had or (newer and old ~= status)
 end
 
+-- another_id says whether a fact about a recipient carries another id of its provider than the one
+-- that we know it by: that is another payment, also in the same batch.
+local function another_id(d, pos, b, reference)
+  if reference == '' or not traits(b.provider).callbacks then return false end
+  local known = reference_of(d, pos)
+  return known ~= '' and known ~= reference
+end
+
 -- see merges a fact about a recipient in batch b: by rank if it is there, else as earlier evidence.
 -- Returns 1 if the status moved, 0 if not, and 1 or 0 for a new second effect.
 local function see(d, pos, b, status, reason, reference, message)
   local old, place = row(d, pos)
   note_id(d, pos, b.provider, b.id, reference)
   local rank, had = STATUS[status].rank, STATUS[old].rank
-  if place == b.id then
+  local other = place == b.id and another_id(d, pos, b, reference)
+  if place == b.id and not other then
     if advances(old, status) then
       settle(d, pos, status, place, reason, reference, message)
       if STATUS[status].settled then rejoin(d, pos) end
@@ -301,7 +310,7 @@ local function see(d, pos, b, status, reason, reference, message)
   if rank < STATUS.a.rank then return 0, 0 end
   local list, mine = earlier(d, pos), nil
   for _, e in ipairs(list) do
-    if e[1] == b.id then mine = e end
+    if e[1] == b.id and (not other or e[3] == reference) then mine = e end
   end
   if mine then
     if STATUS[mine[2]].rank > rank then return 0, 0 end
