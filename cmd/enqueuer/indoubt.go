@@ -30,7 +30,7 @@ request those of which the provider cannot tell more (unconfirmed).`,
 		Example: `  enqueuer indoubt list
   enqueuer indoubt resolve --batch 0198… --as paid --evidence "provider's portal, 21 Nov"`,
 	}
-	cmd.AddCommand(newInDoubtListCommand(), newResolveCommand())
+	cmd.AddCommand(newInDoubtListCommand(), newResolveCommand(), newParkedCommand())
 	return cmd
 }
 

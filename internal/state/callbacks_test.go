@@ -722,3 +722,20 @@ func keptFull(g *stage) {
 	require.NoError(g.t, err)
 	require.Equal(g.t, int64(20_000), n)
 }
+
+// TestParkedCallbacksAreListed: what fits nobody is there for people to see.
+func TestParkedCallbacksAreListed(t *testing.T) {
+	t.Parallel()
+	g := set(t, nil)
+	g.c.pass(0)
+	g.apply(saidOf("x", airtime.Successful), state.CallbackKept)
+	g.c.pass(time.Second)
+	g.apply(said("y", airtime.Failed), state.CallbackKept)
+	got, err := g.s.Parked(background)
+	require.NoError(t, err)
+	require.Len(t, got, 2)
+	want := saidOf("x", airtime.Successful)
+	require.Equal(t, want, got[0].Callback)
+	require.Equal(t, time.UnixMilli(modelStart).UTC(), got[0].Since)
+	require.Equal(t, "y", got[1].ProviderReference)
+}
