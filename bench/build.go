@@ -21,8 +21,9 @@ const profileVariable = "BENCH_PROFILE"
 //go:embed testdata/profile.go.txt
 var profileSource []byte
 
-// build builds the programs into a folder, as `make build` does. With profiled they take a CPU
-// profile of their whole life: by an overlay, so that the product carries nothing for it.
+// build builds the programs into a folder, as the image is built: what is measured is what is
+// delivered, and whoever builds both compiles once. With profiled they take a CPU profile of their
+// whole life: by an overlay, so that the product carries nothing for it.
 func build(folder string, profiled bool) error {
 	root, err := proctest.ModuleRoot()
 	if err != nil {
@@ -44,6 +45,7 @@ func build(folder string, profiled bool) error {
 	}
 	run := exec.Command("go", arguments...)
 	run.Dir = root
+	run.Env = append(run.Environ(), "CGO_ENABLED=0")
 	if output, err := run.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, output)
 	}
