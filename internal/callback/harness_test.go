@@ -2,7 +2,6 @@ package callback_test
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -31,13 +30,7 @@ import (
 	"tuma/internal/tasks"
 )
 
-// TestMain runs more tests at once than there are cores: they mostly wait.
-func TestMain(m *testing.M) {
-	if err := flag.Set("test.parallel", "12"); err != nil {
-		panic(err)
-	}
-	goleak.VerifyTestMain(proctest.Suite{M: m})
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(proctest.Suite{M: m, AtOnce: 12}) }
 
 const (
 	lipad  = "lipad"

@@ -26,7 +26,7 @@ import (
 	"tuma/internal/state"
 )
 
-func TestMain(m *testing.M) { os.Exit(proctest.Suite{M: m}.Run()) }
+func TestMain(m *testing.M) { os.Exit(proctest.Suite{M: m, AtOnce: 6}.Run()) }
 
 // patience is how long a test waits for what should take a moment.
 const patience = 60 * time.Second

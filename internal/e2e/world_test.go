@@ -25,7 +25,7 @@ import (
 	"tuma/internal/state"
 )
 
-func TestMain(m *testing.M) { os.Exit(proctest.Suite{M: m}.Run()) }
+func TestMain(m *testing.M) { os.Exit(proctest.Suite{M: m, AtOnce: 6}.Run()) }
 
 // The programs under test.
 const (

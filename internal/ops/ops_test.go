@@ -20,7 +20,7 @@ import (
 	"tuma/internal/state"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(proctest.Suite{M: m}) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(proctest.Suite{M: m, AtOnce: 6}) }
 
 // serve opens the listener of a process on a Redis of its own.
 func serve(t *testing.T) (*redistest.Server, *state.Store, string) {

@@ -2,9 +2,11 @@ package proctest
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -29,11 +31,18 @@ var suite struct {
 //	func TestMain(m *testing.M) { goleak.VerifyTestMain(proctest.Suite{M: m}) }
 type Suite struct {
 	M interface{ Run() int }
+	// AtOnce is how many parallel tests run at once where they mostly wait; zero is one per core.
+	AtOnce int
 }
 
 // Run runs the tests, then cleans up, and returns the exit code.
 func (s Suite) Run() int {
 	defer cleanUp()
+	if s.AtOnce > 0 {
+		if err := flag.Set("test.parallel", strconv.Itoa(s.AtOnce)); err != nil {
+			panic(err)
+		}
+	}
 	return s.M.Run()
 }
 

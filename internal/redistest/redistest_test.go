@@ -12,7 +12,7 @@ import (
 	"tuma/internal/proctest"
 )
 
-func TestMain(m *testing.M) { os.Exit(proctest.Suite{M: m}.Run()) }
+func TestMain(m *testing.M) { os.Exit(proctest.Suite{M: m, AtOnce: 6}.Run()) }
 
 func TestServerIsDurableByDefault(t *testing.T) {
 	t.Parallel()

@@ -33,7 +33,7 @@ import (
 
 func TestMain(m *testing.M) {
 	state.LogTo(func(string) {}) // That Redis is away is what these tests are about.
-	os.Exit(proctest.Suite{M: m}.Run())
+	os.Exit(proctest.Suite{M: m, AtOnce: 6}.Run())
 }
 
 // Short times let a storm of a minute hold what takes an hour in production. What they are relative
