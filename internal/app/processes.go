@@ -59,9 +59,8 @@ func (a *App) AddWorker(g *run.Group) error {
 			return err
 		}
 	}
-	accept := &tasks.Accept{Inlet: a.Inlet(), Rules: a.Rules}
 	if err := a.addServer(g, tasks.QueueDisbursals, tasks.TypeAccept, a.Config.Concurrency,
-		accept); err != nil {
+		a.acceptor()); err != nil {
 		return err
 	}
 	a.AddSweeper(g)
@@ -73,6 +72,10 @@ func (a *App) AddWorker(g *run.Group) error {
 	// No handler claims another batch once the group ends.
 	g.Add(func() error { <-stopping; return nil }, func(error) { close(stopping) })
 	return nil
+}
+
+func (a *App) acceptor() *tasks.Accept {
+	return &tasks.Accept{Inlet: a.Inlet(), Rules: a.Rules}
 }
 
 func (a *App) failover() tasks.Failover {
@@ -156,7 +159,7 @@ func (a *App) addServer(
 	g *run.Group, queue, kind string, concurrency int, handler tasks.Handler,
 ) error {
 	server, err := tasks.NewServer(tasks.ServerOptions{
-		Redis: a.Store.Options(), Queue: queue, Type: kind, Handler: handler,
+		Redis: a.Store.Options(), Queue: queue, Type: kind, Handler: handler, Accept: a.acceptor(),
 		Concurrency: concurrency, ShutdownTimeout: a.Config.SubmitTimeout + finish/2, Log: a.Log,
 	})
 	if err != nil {

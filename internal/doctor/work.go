@@ -78,8 +78,9 @@ func (e *exam) queueing(ctx context.Context) error {
 		}
 		if q.Orphaned > 0 {
 			e.warn(fmt.Sprintf("the queue %s has %s that a dead process left behind", q.Name,
-				cli.Plural(q.Orphaned, "active task")), "start a process that serves the queue: it takes "+
-				"them up within minutes; no payment depends on them")
+				cli.Plural(q.Orphaned, "active task")), "start a worker: it takes them up "+
+				"within minutes, and accepting twice changes nothing. Until then a disbursal may be held by "+
+				"asynq alone")
 		}
 		switch {
 		case q.Archived == 0:

@@ -25,7 +25,7 @@ var _ asynq.Handler = (*Accept)(nil)
 func (a *Accept) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	disbursals, err := intake.DecodeJobs(t.Payload(), a.Rules)
 	if err != nil {
-		return a.reject(ctx, t, err)
+		return a.reject(ctx, t, TypeAccept, err)
 	}
 	outcomes, err := a.Inlet.Accept(ctx, disbursals)
 	if err != nil {
@@ -40,10 +40,10 @@ func (a *Accept) ProcessTask(ctx context.Context, t *asynq.Task) error {
 		}
 	}
 	if len(refused) == len(outcomes) {
-		return a.reject(ctx, t, errors.Join(refused...))
+		return a.reject(ctx, t, TypeAccept, errors.Join(refused...))
 	}
 	if len(refused) > 0 {
-		if err := a.keep(ctx, t, errors.Join(refused...)); err != nil {
+		if err := a.keep(ctx, t, TypeAccept, errors.Join(refused...)); err != nil {
 			return err
 		}
 	}
@@ -65,15 +65,19 @@ func taskField(ctx context.Context) zap.Field {
 }
 
 // keep keeps a payload on the rejected stream.
-func (a *Accept) keep(ctx context.Context, t *asynq.Task, reason error) error {
+func (a *Accept) keep(
+	ctx context.Context, t *asynq.Task, source string, reason error,
+) error {
 	return a.Inlet.Store.Reject(ctx, state.Refusal{
-		Job: string(t.Payload()), Source: TypeAccept, Err: reason.Error(),
+		Job: string(t.Payload()), Source: source, Err: reason.Error(),
 	})
 }
 
 // reject finishes a payload of which nothing is taken.
-func (a *Accept) reject(ctx context.Context, t *asynq.Task, reason error) error {
-	if err := a.keep(ctx, t, reason); err != nil {
+func (a *Accept) reject(
+	ctx context.Context, t *asynq.Task, source string, reason error,
+) error {
+	if err := a.keep(ctx, t, source, reason); err != nil {
 		return err
 	}
 	write(t, "refused: %s", reason)

@@ -225,7 +225,7 @@ func (r *rig) serveOn(
 ) (stop func()) {
 	t.Helper()
 	server, err := tasks.NewServer(tasks.ServerOptions{
-		Redis: o, Queue: queue, Type: kind, Handler: handler, Concurrency: 4,
+		Redis: o, Queue: queue, Type: kind, Handler: handler, Accept: r.inlet(), Concurrency: 4,
 		ShutdownTimeout: o.SubmitTimeout + 5*time.Second, Log: r.log,
 	})
 	require.NoError(t, err)

@@ -85,6 +85,10 @@ func (s *Sweeper) Once(ctx context.Context) {
 		s.sweep(ctx, provider)
 	}
 	s.yield(ctx)
+	strays := Strays{Store: s.Store, Queues: s.Queues, Log: s.Log}
+	if err := strays.Once(ctx); err != nil && ctx.Err() == nil {
+		s.Log.Warn("stray tasks not looked for; the next sweep does", zap.Error(err))
+	}
 }
 
 // yield has streams make room while Redis gets full.

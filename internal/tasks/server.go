@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -31,6 +32,8 @@ type Server struct {
 	rdb    redis.UniversalClient
 	kind   string
 	run    Handler
+	// foreign handles the tasks of other types.
+	foreign Handler
 }
 
 // ServerOptions are the settings of a Server.
@@ -39,6 +42,8 @@ type ServerOptions struct {
 	// Queue and Type say which tasks the handler gets.
 	Queue, Type string
 	Handler     Handler
+	// Accept takes disbursals up that were put into a queue of another type.
+	Accept      *Accept
 	Concurrency int
 	// ShutdownTimeout is how long running handlers may finish: longer than a provider request,
 	// shorter than the grace period of the pod.
@@ -68,6 +73,7 @@ func NewServer(o ServerOptions) (*Server, error) {
 	}
 	return &Server{
 		server: asynq.NewServerFromRedisClient(rdb, config), rdb: rdb, kind: o.Type, run: o.Handler,
+		foreign: foreign{o.Accept},
 	}, nil
 }
 
@@ -83,7 +89,9 @@ func quiet(log *zap.Logger) *zap.Logger {
 // its disbursals, so it waits for as long as Redis is away or full; triggers can be replaced.
 func failure(kind string) func(error) bool {
 	return func(err error) bool {
-		return err != nil && (kind != TypeAccept || asynq.IsPanicError(err))
+		var held *heldError
+		waits := kind == TypeAccept || errors.As(err, &held)
+		return err != nil && (!waits || asynq.IsPanicError(err))
 	}
 }
 
@@ -94,9 +102,13 @@ func retryDelay(n int, _ error, _ *asynq.Task) time.Duration {
 
 // Start begins to take tasks.
 func (s *Server) Start() error {
-	mux := asynq.NewServeMux()
-	mux.Handle(s.kind, s.run)
-	if err := s.server.Start(mux); err != nil {
+	handler := func(ctx context.Context, t *asynq.Task) error {
+		if t.Type() == s.kind {
+			return s.run.ProcessTask(ctx, t)
+		}
+		return s.foreign.ProcessTask(ctx, t)
+	}
+	if err := s.server.Start(asynq.HandlerFunc(handler)); err != nil {
 		return fmt.Errorf("start asynq server: %w", err)
 	}
 	return nil
