@@ -12,14 +12,8 @@ var manifestBreaks = map[string][]breakage{
 	"overlays/production": {
 		{"minReplicaCount: 1", "minReplicaCount: 0", "ScaledObject worker: scales from 0"},
 		{"maxReplicaCount: 6", "maxReplicas: 6", `unknown field "spec.maxReplicas"`},
-		{"asynq:{lipad}:pending", "asynq:lipad:pending", "ScaledObject worker: looks at"},
-		{"asynq:{disbursals}:active", "asynq:{disbursals}:retry", "ScaledObject worker: looks at"},
-		{"key: scaler_redis_password", "key: redis_password", "has no key redis_password"},
-		{
-			"authenticationRef:\n      name: redis\n", "authenticationRef:\n      name: db\n",
-			"there is no TriggerAuthentication db",
-		},
-		{"listLength: \"4\"", "listLength: \"0\"", "has no target"},
+		{`queue="lipad"`, `queue="lipids"`, "ScaledObject worker: looks at"},
+		{"threshold: \"4\"", "threshold: \"0\"", "has no target"},
 		{
 			"kind: Deployment\n    name: worker", "kind: Deployment\n    name: workers",
 			"worker: replicas must be set by the manifest or by KEDA",

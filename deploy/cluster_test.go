@@ -53,27 +53,11 @@ type scaledObject struct {
 		Triggers []struct {
 			Type     string `json:"type"`
 			Metadata struct {
-				ListName   string `json:"listName"`
-				ListLength string `json:"listLength"`
+				ServerAddress string `json:"serverAddress"`
+				Query         string `json:"query"`
+				Threshold     string `json:"threshold"`
 			} `json:"metadata"`
-			AuthenticationRef struct {
-				Name string `json:"name"`
-			} `json:"authenticationRef"`
 		} `json:"triggers"`
-	} `json:"spec"`
-}
-
-// triggerAuthentication is what we use of KEDA's TriggerAuthentication.
-type triggerAuthentication struct {
-	metav1.TypeMeta   `json:",inline"`
-	metav1.ObjectMeta `json:"metadata"`
-
-	Spec struct {
-		SecretTargetRef []struct {
-			Parameter string `json:"parameter"`
-			Name      string `json:"name"`
-			Key       string `json:"key"`
-		} `json:"secretTargetRef"`
 	} `json:"spec"`
 }
 
@@ -91,13 +75,12 @@ type cluster struct {
 	secrets string // The folder that the Secret tuma is made of.
 	base    bool   // It is the part that all overlays share, and has no providers.
 
-	workloads  []workload
-	services   []corev1.Service
-	configs    map[string]corev1.ConfigMap
-	budgets    []policyv1.PodDisruptionBudget
-	policies   []networkingv1.NetworkPolicy
-	scaled     []scaledObject
-	scalerAuth []triggerAuthentication
+	workloads []workload
+	services  []corev1.Service
+	configs   map[string]corev1.ConfigMap
+	budgets   []policyv1.PodDisruptionBudget
+	policies  []networkingv1.NetworkPolicy
+	scaled    []scaledObject
 }
 
 // build does what kubectl kustomize does.
@@ -163,8 +146,6 @@ func (c *cluster) add(document []byte) error {
 		err = keep(strict, &c.policies)
 	case "keda.sh/v1alpha1 ScaledObject":
 		err = keep(strict, &c.scaled)
-	case "keda.sh/v1alpha1 TriggerAuthentication":
-		err = keep(strict, &c.scalerAuth)
 	case "apps/v1 Deployment":
 		var o appsv1.Deployment
 		err = strict(&o)

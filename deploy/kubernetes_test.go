@@ -2,8 +2,6 @@ package deploy
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -297,7 +295,7 @@ func (c *cluster) ways(w workload, problem func(format string, values ...any)) [
 	return ways
 }
 
-// checkScaling wants workers to be scaled on the lists that asynq uses, and never to nothing.
+// checkScaling wants workers to be scaled on the tasks of each queue, and never to nothing.
 func checkScaling(_ *testing.T, c *cluster) []string {
 	var problems []string
 	problem := func(format string, values ...any) {
@@ -309,9 +307,8 @@ func checkScaling(_ *testing.T, c *cluster) []string {
 		queues = append(queues, known.Name)
 	}
 	for _, queue := range queues {
-		for _, list := range []string{"pending", "active"} {
-			want = append(want, "asynq:{"+tasks.QueueName("tuma", queue)+"}:"+list)
-		}
+		want = append(want, fmt.Sprintf(
+			`sum(max by (state) (tuma_queue_tasks{queue=%q, state=~"pending|active"}))`, queue))
 	}
 	scaled := map[string]bool{}
 	for _, s := range c.scaled {
@@ -320,31 +317,18 @@ func checkScaling(_ *testing.T, c *cluster) []string {
 			problem("ScaledObject %s: scales from %d to %d", s.Name, s.Spec.MinReplicaCount,
 				s.Spec.MaxReplicaCount)
 		}
-		var lists []string
+		var queries []string
 		for _, trigger := range s.Spec.Triggers {
-			lists = append(lists, trigger.Metadata.ListName)
-			if length, err := strconv.Atoi(trigger.Metadata.ListLength); err != nil || length < 1 ||
-				trigger.Type != "redis" {
-				problem("ScaledObject %s: trigger %s has no target", s.Name, trigger.Metadata.ListName)
-			}
-			if !slices.ContainsFunc(c.scalerAuth, func(a triggerAuthentication) bool {
-				return a.Name == trigger.AuthenticationRef.Name
-			}) {
-				problem("ScaledObject %s: there is no TriggerAuthentication %s", s.Name,
-					trigger.AuthenticationRef.Name)
+			of := trigger.Metadata
+			queries = append(queries, of.Query)
+			if n, err := strconv.Atoi(of.Threshold); err != nil || n < 1 || of.ServerAddress == "" ||
+				trigger.Type != "prometheus" {
+				problem("ScaledObject %s: trigger %s has no target", s.Name, of.Query)
 			}
 		}
-		slices.Sort(lists)
-		if slices.Sort(want); !slices.Equal(lists, want) {
-			problem("ScaledObject %s: looks at %v and not at %v", s.Name, lists, want)
-		}
-	}
-	for _, auth := range c.scalerAuth {
-		for _, from := range auth.Spec.SecretTargetRef {
-			if _, err := os.Stat(filepath.Join(c.secrets, from.Key)); err != nil || from.Name != "tuma" {
-				problem("TriggerAuthentication %s: Secret %s has no key %s", auth.Name, from.Name,
-					from.Key)
-			}
+		slices.Sort(queries)
+		if slices.Sort(want); !slices.Equal(queries, want) {
+			problem("ScaledObject %s: looks at %v and not at %v", s.Name, queries, want)
 		}
 	}
 	for _, w := range c.ours() {

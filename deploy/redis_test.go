@@ -96,32 +96,6 @@ func TestRedisSettingsThatForgetAreNoticed(t *testing.T) {
 	}
 }
 
-// TestScalerSeesTheListsAndNothingElse plays KEDA, which looks with a script.
-func TestScalerSeesTheListsAndNothingElse(t *testing.T) {
-	t.Parallel()
-	secrets := newSecrets(t)
-	address := startRedis(t, read(t, "redis/redis.conf"), secrets)
-	worker := client(t, urlOf(t, secrets, "worker", address))
-	scaler := client(t, urlOf(t, secrets, "scaler", address))
-	key := "asynq:{lipad}:pending"
-	length := func() (int64, error) {
-		return scaler.Eval(t.Context(), `
-			local kind = redis.call('type', KEYS[1]).ok
-			return redis.call(({list = 'llen', none = 'llen'})[kind], KEYS[1])`, []string{key}).Int64()
-	}
-	empty, err := length()
-	require.NoError(t, err)
-	require.Zero(t, empty, "a list that is not there is empty")
-	require.NoError(t, worker.LPush(t.Context(), key, "1", "2").Err())
-	two, err := length()
-	require.NoError(t, err)
-	require.Equal(t, int64(2), two)
-	require.ErrorContains(t, scaler.LPop(t.Context(), key).Err(), "no permissions")
-	require.ErrorContains(t, scaler.Type(t.Context(), "{tuma}:jobs").Err(), "no permissions")
-	deletes := scaler.Eval(t.Context(), `return redis.call('del', KEYS[1])`, []string{key})
-	require.ErrorContains(t, deletes.Err(), "can't run this command")
-}
-
 func client(t *testing.T, url string) *redis.Client {
 	t.Helper()
 	options, err := redis.ParseURL(url)

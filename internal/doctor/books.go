@@ -14,6 +14,8 @@ const (
 	readLate = time.Hour
 	// lately is for how long a rejected job is worth a word, and rejectedShown how many are counted.
 	lately, rejectedShown = 24 * time.Hour, 100
+	// streamAhead is how far clocks may differ.
+	streamAhead = time.Minute
 	// driftShown is how many differences are listed; enqueuer verify lists all.
 	driftShown = 3
 )
@@ -41,6 +43,12 @@ func (e *exam) streams(ctx context.Context) error {
 		return err
 	}
 	for _, stream := range figures.Streams {
+		if stream.Ahead > streamAhead {
+			e.fail(fmt.Sprintf("the last id of {%s}:%s is %s ahead of Redis's clock: a producer chose "+
+				"it, and at the largest id the stream takes no more", e.Redis.Namespace, stream.Name,
+				about(stream.Ahead)), "find who sends with an id of its own (XADD without *) and change "+
+				"its password; enqueuer stream makes the jobs stream anew once it is empty")
+		}
 		if stream.TrimmedUnread > 0 {
 			e.warn(fmt.Sprintf("{%s}:%s was trimmed to make room: %d entries nobody had read",
 				e.Redis.Namespace, stream.Name, stream.TrimmedUnread), "give Redis more memory "+

@@ -242,6 +242,12 @@ func (e *exam) permissions(ctx context.Context) error {
 				strings.Join(denied, ", "))
 		}
 	}
+	if password, err := e.store.Setting(ctx, "masterauth"); err == nil && password != "" {
+		e.warn("the Redis user may read masterauth, the password of replication: CONFIG GET shows it",
+			"give the replicas a user that may replicate and nothing else (masteruser; ACL SETUSER "+
+				"with +psync +replconf +ping)")
+		return nil
+	}
 	e.ok("%s", enough)
 	return nil
 }

@@ -357,7 +357,7 @@ func TestUsersMayDoNothingElse(t *testing.T) {
 		"EVAL #!lua\nreturn\tredis.call('GET','other') 0",
 		"EVAL return{redis.call('FLUSHALL')} 0", "EVAL return{redis.call('GET','other')} 0",
 	}
-	for _, user := range []string{"enqueuer", "worker", "poller", "producer", "scaler"} {
+	for _, user := range []string{"enqueuer", "worker", "poller", "producer"} {
 		client := as(t, server, user)
 		for _, text := range forbidden {
 			err := client.Do(ctx, words(text)...).Err()

@@ -89,12 +89,13 @@ func (s *Stream) Run(ctx context.Context) error {
 
 // round opens the stream if need be, looks after dead consumers now and then, and reads once.
 func (s *Stream) round(ctx context.Context, opened bool, tookOver *time.Time) error {
-	if !opened {
+	due := time.Since(*tookOver) > takeOverEvery
+	if !opened || due {
 		if err := s.Jobs.OpenJobs(ctx); err != nil {
 			return err
 		}
 	}
-	if time.Since(*tookOver) > takeOverEvery {
+	if due {
 		if err := s.takeOver(ctx); err != nil {
 			return err
 		}

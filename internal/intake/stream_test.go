@@ -48,7 +48,16 @@ func (s *stage) fail(step string, err error) {
 	s.failing[step] = err
 }
 
-func (s *stage) OpenJobs(context.Context) error { return s.note("open", "") }
+// OpenJobs changes nothing once the stream is open, and is asked for now and then.
+func (s *stage) OpenJobs(context.Context) error {
+	s.mu.Lock()
+	open := slices.Contains(s.diary, "open") && s.failing["open"] == nil
+	s.mu.Unlock()
+	if open {
+		return nil
+	}
+	return s.note("open", "")
+}
 
 func (s *stage) ReadJobs(
 	_ context.Context, _ string, _ int, block time.Duration,

@@ -140,6 +140,7 @@ func (c collection) stream(stream state.Stream) {
 	c.gauge(entriesOldestDesc, stream.Oldest.Seconds(), stream.Name)
 	c.gauge(groupsDesc, float64(stream.Groups), stream.Name)
 	c.counter(addedDesc, stream.Added, stream.Name)
+	c.gauge(aheadDesc, stream.Ahead.Seconds(), stream.Name)
 	c.gauge(streamBytesDesc, float64(stream.Bytes), stream.Name)
 	c.counter(trimmedUnreadDesc, stream.TrimmedUnread, stream.Name)
 }

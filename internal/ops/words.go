@@ -74,6 +74,8 @@ var (
 	addedDesc  = describe("stream_added_total",
 		"Entries that were ever added to a stream; those no longer there were trimmed, or taken "+
 			"from the jobs.", "stream")
+	aheadDesc = describe("stream_ahead_seconds",
+		"How far the last id of a stream is ahead of Redis's clock: somebody chose it.", "stream")
 	streamBytesDesc   = describe("stream_bytes", "Memory that a stream takes.", "stream")
 	trimmedUnreadDesc = describe("stream_trimmed_unread_total",
 		"Entries that were trimmed to make room before every consumer group had read them, or that "+

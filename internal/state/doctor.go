@@ -246,6 +246,8 @@ func (s *Store) Streaming() [][]any {
 		{"xack", key, "g", "0-1"},
 		{"xdel", key, "0-1"},
 		{"xgroup", "create", key, "g", "0"},
+		{"watch", key},
+		{"unwatch"},
 		{"xreadgroup", "group", "g", "c", "streams", key, ">"},
 		{"xautoclaim", key, "g", "c", 0, "0"},
 	}

@@ -20,6 +20,9 @@ type Stream struct {
 	// Bytes are what it takes, as Redis estimates it, and TrimmedUnread are the entries that made
 	// room before they were read.
 	Bytes, TrimmedUnread int64
+	// Ahead is how far its last id is ahead of Redis's clock: somebody chose an id. At the largest
+	// id a stream takes no more.
+	Ahead time.Duration
 }
 
 // streams reads the sizes of the streams. One that was never used has none; neither has one that
@@ -45,6 +48,7 @@ func (s *Store) streams(ctx context.Context, now time.Time) ([]Stream, error) {
 			return nil, fmt.Errorf("read figures: stream %s: %w", list[i].Name, err)
 		}
 		list[i].Entries, list[i].Added, list[i].Groups = info.Length, info.EntriesAdded, info.Groups
+		list[i].Ahead = aheadOf(info.LastGeneratedID, now)
 		if info.Length > 0 {
 			list[i].Oldest = ageOfEntry(info.FirstEntry.ID, now)
 		}

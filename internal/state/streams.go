@@ -27,13 +27,63 @@ type Entry struct {
 	Fault string
 }
 
-// OpenJobs makes the consumer group of the jobs stream, from its beginning.
+// OpenJobs makes the consumer group of the jobs stream, from its beginning. A stream that is nearly
+// out of ids, because a producer chose one far ahead, is made anew once it is empty.
 func (s *Store) OpenJobs(ctx context.Context) error {
 	err := s.client.XGroupCreateMkStream(ctx, s.keys.jobs(), jobsGroup, "0").Err()
-	if err != nil && !strings.HasPrefix(err.Error(), "BUSYGROUP") {
+	if err == nil {
+		return nil
+	}
+	if !strings.HasPrefix(err.Error(), "BUSYGROUP") {
 		return fmt.Errorf("open jobs stream: %w", readable(err))
 	}
+	if err := s.renewJobs(ctx); err != nil {
+		return fmt.Errorf("renew jobs stream: %w", readable(err))
+	}
 	return nil
+}
+
+// renewFrom is how far the last id of the jobs stream may be ahead of Redis's clock.
+const renewFrom = time.Hour
+
+// renewJobs replaces the jobs stream if its ids run far ahead and nothing is left on it. What comes
+// in between undoes that, and the next call tries again.
+func (s *Store) renewJobs(ctx context.Context) error {
+	jobs := s.keys.jobs()
+	err := s.client.Watch(ctx, func(tx *redis.Tx) error {
+		now, err := tx.Time(ctx).Result()
+		if err != nil {
+			return err
+		}
+		info, err := tx.XInfoStream(ctx, jobs).Result()
+		if err != nil || info.Length > 0 || aheadOf(info.LastGeneratedID, now) < renewFrom {
+			return err
+		}
+		return effect.Do(ctx, "read jobs", func() error {
+			_, err := tx.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+				pipe.Del(ctx, jobs)
+				pipe.XGroupCreateMkStream(ctx, jobs, jobsGroup, "0")
+				return nil
+			})
+			return err
+		})
+	}, jobs)
+	if errors.Is(err, redis.TxFailedErr) {
+		return nil
+	}
+	return err
+}
+
+// aheadOf is how far a stream id is ahead of a clock; zero when it is not.
+func aheadOf(id string, now time.Time) time.Duration {
+	text, _, _ := strings.Cut(id, "-")
+	ms, err := strconv.ParseUint(text, 10, 64)
+	clock := uint64(max(0, now.UnixMilli())) //nolint:gosec // Not negative.
+	if err != nil || ms <= clock {
+		return 0
+	}
+	const most = uint64(math.MaxInt64 / time.Millisecond)
+	return time.Duration(min(ms-clock, most)) * time.Millisecond //nolint:gosec // Not above most.
 }
 
 // ReadJobs returns new entries for a consumer, at most count, after waiting for them at most block.
