@@ -20,7 +20,8 @@ var looks = []string{
 
 // connecting are the calls that make, hand on or end a connection, or gather commands: what is done
 // with it is looked at where it is done.
-var connecting = []string{"Options", "Close", "Conn", "MasterForKey", "Pipeline", "TxPipeline", "Watch",
+var connecting = []string{
+	"Options", "Close", "Conn", "MasterForKey", "Pipeline", "TxPipeline", "Watch",
 }
 
 // repeatable are calls that change something and need no crash point, and why not.
