@@ -1,29 +1,16 @@
 package api
 
 import (
-	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/time/rate"
 
 	"tuma/internal/config"
-)
-
-const (
-	// requestsPerSecond and requestsBurst are what one producer may ask.
-	requestsPerSecond = 200
-	requestsBurst     = 400
-	// requestsInHand is how many requests are worked on at once; it bounds memory.
-	requestsInHand = 64
-	// turnLimit is how long a request waits for its turn.
-	turnLimit = time.Second
 )
 
 // tokens knows the producers by their tokens. The text is asked for every time, so that a replaced
@@ -90,46 +77,3 @@ func stranger(r *http.Request) bool {
 	return !config.Loopback(r.Host) &&
 		!config.Loopback(net.JoinHostPort(strings.Trim(r.Host, "[]"), "0"))
 }
-
-// limits bound what producers ask: each one's rate, and everybody's requests in hand.
-type limits struct {
-	perSecond rate.Limit
-	burst     int
-	turns     chan struct{} // Holds one value per request in hand.
-
-	mu        sync.Mutex // Guards producers.
-	producers map[string]*rate.Limiter
-}
-
-func newLimits() *limits {
-	return &limits{
-		perSecond: requestsPerSecond, burst: requestsBurst,
-		turns: make(chan struct{}, requestsInHand), producers: map[string]*rate.Limiter{},
-	}
-}
-
-// allow charges a producer for one request, and reports whether it may have it.
-func (l *limits) allow(producer string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	limiter := l.producers[producer]
-	if limiter == nil {
-		limiter = rate.NewLimiter(l.perSecond, l.burst)
-		l.producers[producer] = limiter
-	}
-	return limiter.Allow()
-}
-
-// enter waits for a turn, though not long. Whoever got one calls leave.
-func (l *limits) enter(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, turnLimit)
-	defer cancel()
-	select {
-	case l.turns <- struct{}{}:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-func (l *limits) leave() { <-l.turns }

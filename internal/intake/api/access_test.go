@@ -150,21 +150,6 @@ func TestEachProducerHasItsOwnRate(t *testing.T) {
 	require.Equal(t, http.StatusOK, i.ask("GET", "/openapi.yaml", "").Code)
 }
 
-func TestRequestsInHandAreBounded(t *testing.T) {
-	t.Parallel()
-	i := embedded(t)
-	for range requestsInHand {
-		require.True(t, i.limits.enter(t.Context()))
-	}
-	full := i.post(job("r-1", "10"))
-	require.Equal(t, http.StatusServiceUnavailable, full.Code)
-	require.Equal(t, "1", full.Header().Get("Retry-After"))
-	require.Zero(t, i.booked(t))
-	i.limits.leave()
-	require.Equal(t, http.StatusAccepted, i.post(job("r-1", "10")).Code)
-	require.Len(t, i.limits.turns, requestsInHand-1, "the turn was not given back")
-}
-
 func TestWithoutTokensTheListenerStaysOnLoopback(t *testing.T) {
 	t.Parallel()
 	for _, addr := range []string{":8080", "0.0.0.0:0", "[::]:0", "192.0.2.1:0"} {

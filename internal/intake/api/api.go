@@ -5,6 +5,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -208,13 +209,36 @@ func (a *API) handle(w http.ResponseWriter, r *http.Request, route route) {
 		return
 	}
 	if !route.open {
-		if !a.limits.enter(r.Context()) {
-			a.send(w, route, producer, busy())
+		leave, refusal := a.turn(w, r, producer)
+		if refusal != nil {
+			a.send(w, route, producer, *refusal)
 			return
 		}
-		defer a.limits.leave()
+		defer leave()
 	}
 	a.send(w, route, producer, route.serve(&request{r, producer, w.Header().Get(requestIDHeader)}))
+}
+
+// turn reads the body of a request and waits for its turn, or returns the answer when it gets none.
+func (a *API) turn(
+	w http.ResponseWriter, r *http.Request, producer string,
+) (leave func(), refusal *answer) {
+	release, err := a.limits.readBody(w, r, producer)
+	if err != nil {
+		no := unreadable(err)
+		if errors.Is(err, errBusy) {
+			no = busy()
+		}
+		w.Header().Set("Connection", "close") // What is left of the body is not waited for.
+		return nil, &no
+	}
+	over, entered := a.limits.enter(r.Context(), producer)
+	if !entered {
+		release()
+		no := busy()
+		return nil, &no
+	}
+	return func() { over(); release() }, nil
 }
 
 // admit finds out who asks. It returns the answer when they may not, or not now.
