@@ -94,8 +94,21 @@ func cancel(cmd *cobra.Command, s *state.Store, options cancelOptions, name stri
 	fmt.Fprintf(cmd.OutOrStdout(), "%s %s is cancelled: %d withdrawn, %d too late (on the wire, at "+
 		"the provider or in doubt), %d settled before\n", kind, name, view.Withdrawn, view.TooLate,
 		view.Settled)
-	if unknown {
+	switch {
+	case unknown:
 		fmt.Fprintln(cmd.OutOrStdout(), "nothing has this name yet; what comes under it is refused")
+	case view.Withdrawn > 0 && kind == state.KindCampaign:
+		fmt.Fprintf(cmd.OutOrStdout(), "to send them after all, give them another campaign in the file: "+
+			"%s\n", sendAgain(kind, name, airtime.Cancelled))
+	case view.Withdrawn > 0:
+		fmt.Fprintf(cmd.OutOrStdout(), "to send them after all: %s\n",
+			sendAgain(kind, name, airtime.Cancelled))
 	}
 	return nil
+}
+
+// sendAgain says which commands send those of a name that ended in a status once more.
+func sendAgain(kind state.Kind, name string, status airtime.Status) string {
+	return fmt.Sprintf("enqueuer report --%s %s --status %s -o rest.csv, "+
+		"then enqueuer import rest.csv", kind, name, status)
 }

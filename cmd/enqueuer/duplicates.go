@@ -36,10 +36,17 @@ func (i *importing) look(ctx context.Context) (*app.App, error) {
 	return nil, nil
 }
 
+// otherName says what to do about a reference that is taken.
+const otherName = "What it holds stays as it is (enqueuer report shows it): import what it lacks " +
+	"under another reference, or the whole file under none: it says then who was accepted before"
+
 // compare asks the state about the import and its rows.
 func (i *importing) compare(ctx context.Context, a *app.App) error {
 	_, err := a.Store.LookImport(ctx, i.manifest())
-	if errors.Is(err, state.ErrConflict) || errors.Is(err, state.ErrCancelled) {
+	switch {
+	case errors.Is(err, state.ErrConflict):
+		err = cli.Exit(cli.ExitRefused, fmt.Errorf("%w. %s", err, otherName))
+	case errors.Is(err, state.ErrCancelled):
 		err = cli.Exit(cli.ExitRefused, err)
 	}
 	if err != nil {

@@ -150,8 +150,14 @@ func outcome(sum state.Summary) error {
 	if len(parts) == 0 {
 		return nil
 	}
+	again := ""
+	for _, s := range []airtime.Status{airtime.Failed, airtime.Rejected, airtime.Cancelled} {
+		if sum.Statuses[s].Recipients > 0 && again == "" {
+			again = "; to send them again: " + sendAgain(sum.Kind, sum.Reference, s)
+		}
+	}
 	return cli.Exit(cli.ExitSomeFailed, errors.New("settled, but not all were paid: "+
-		strings.Join(parts, ", ")))
+		strings.Join(parts, ", ")+again))
 }
 
 // counts is the line of live counts.

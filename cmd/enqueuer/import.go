@@ -245,5 +245,6 @@ func (i *importing) conflicts() error {
 		rest = "nothing was accepted"
 	}
 	return cli.Exit(i.tally.refusedCode(), fmt.Errorf("%s refused, the reference is taken by other "+
-		"content: %s; %s", cli.Plural(i.tally.conflictCount, "disbursal"), names, rest))
+		"content: %s; %s. %s", cli.Plural(i.tally.conflictCount, "disbursal"), names, rest,
+		otherName))
 }

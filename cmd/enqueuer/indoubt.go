@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +15,7 @@ import (
 	"tuma/internal/airtime"
 	"tuma/internal/app"
 	"tuma/internal/cli"
+	"tuma/internal/intake"
 	"tuma/internal/providers"
 	"tuma/internal/state"
 )
@@ -256,7 +256,7 @@ func printLane(w io.Writer, cases []laneCase) {
 // writeLane writes one row per recipient, which resolve --file compares with what is then.
 // Those of whom nobody can know yet are left out, and counted on notes.
 func writeLane(w, notes io.Writer, cases []laneCase) error {
-	out := csv.NewWriter(w)
+	out := intake.NewCellWriter(w)
 	err := out.Write([]string{
 		"lane", "since", "batch", "attempt", "provider", "reference", "phone_number", "amount",
 		"currency", "status", "why",
@@ -275,6 +275,5 @@ func writeLane(w, notes io.Writer, cases []laneCase) error {
 			}))
 		}
 	}
-	out.Flush()
-	return errors.Join(err, out.Error())
+	return errors.Join(err, out.Flush())
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 	"tuma/internal/airtime"
 	"tuma/internal/app"
 	"tuma/internal/cli"
+	"tuma/internal/intake"
 	"tuma/internal/state"
 )
 
@@ -111,31 +111,31 @@ func report(cmd *cobra.Command, s *state.Store, options reportOptions, name stri
 	return err
 }
 
-// rowWriter writes rows as CSV or JSON Lines. Errors are kept until flush, as csv.Writer does.
+// rowWriter writes rows as CSV or JSON Lines. Errors are kept until flush, as bufio.Writer does.
 type rowWriter struct {
 	csv    bool
 	out    *bufio.Writer
-	sheet  *csv.Writer
+	cells  *intake.CellWriter
 	object func(state.Row) error
 }
 
 func newRowWriter(w io.Writer) *rowWriter {
 	out := bufio.NewWriterSize(w, 1<<16)
 	return &rowWriter{
-		out: out, sheet: csv.NewWriter(out),
+		out: out, cells: intake.NewCellWriter(out),
 		object: func(r state.Row) error { return writeObject(out, r) },
 	}
 }
 
 func (w *rowWriter) header() {
 	if w.csv {
-		_ = w.sheet.Write(reportColumns) // flush reports what went wrong.
+		_ = w.cells.Write(reportColumns) // flush reports what went wrong.
 	}
 }
 
 func (w *rowWriter) row(r state.Row) error {
 	if w.csv {
-		return w.sheet.Write(cells(r))
+		return w.cells.Write(cells(r))
 	}
 	err := w.object(r)
 	w.text("\n")
@@ -145,8 +145,7 @@ func (w *rowWriter) row(r state.Row) error {
 func (w *rowWriter) text(text string) { _, _ = w.out.WriteString(text) } // As above.
 
 func (w *rowWriter) flush() error {
-	w.sheet.Flush()
-	if err := errors.Join(w.sheet.Error(), w.out.Flush()); err != nil {
+	if err := errors.Join(w.cells.Flush(), w.out.Flush()); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
 	return nil

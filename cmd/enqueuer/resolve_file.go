@@ -14,6 +14,7 @@ import (
 
 	"tuma/internal/airtime"
 	"tuma/internal/cli"
+	"tuma/internal/intake"
 	"tuma/internal/state"
 )
 
@@ -146,6 +147,9 @@ func readWords(path string) ([]word, error) {
 	}
 	columns := map[string]int{}
 	for i, name := range head {
+		if _, twice := columns[name]; twice {
+			return nil, fmt.Errorf("line 1: column %s is there twice", name)
+		}
 		columns[name] = i
 	}
 	for _, name := range []string{"reference", "phone_number", "status"} {
@@ -170,7 +174,7 @@ func readWords(path string) ([]word, error) {
 		line, _ := sheet.FieldPos(0)
 		w, err := readWord(func(column string) string {
 			if i, there := columns[column]; there {
-				return row[i]
+				return intake.PlainCell(row[i])
 			}
 			return ""
 		})

@@ -2,7 +2,6 @@ package intake
 
 import (
 	"bytes"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,7 +41,7 @@ var reportMarks = []string{"status", "batch"}
 // reportFields are the other fields that Tuma writes into such files; readers ignore them.
 var reportFields = []string{
 	reasonField, "provider_reference", "batch", "message", "at", "id", "discount", "release_at",
-	"lane", "kind", "since", "why", "not_before", "settle_by", "history",
+	"attempt", "lane", "kind", "since", "why", "not_before", "settle_by", "history",
 }
 
 // rowText is one row as written, by column.
@@ -173,7 +172,7 @@ func withoutBlanks(fields []string, width int) []string {
 // can import it before it is corrected.
 func rejectCSV(to io.Writer, names []string, split func([]byte) error, fields *[]string,
 ) func([]byte, string) error {
-	out := csv.NewWriter(to)
+	out := NewCellWriter(to)
 	keep := func(fields []string) []string {
 		var kept []string
 		for i, name := range names {
@@ -200,8 +199,7 @@ func rejectCSV(to io.Writer, names []string, split func([]byte) error, fields *[
 		if err := out.Write(append(row, reason)); err != nil {
 			return err
 		}
-		out.Flush()
-		return out.Error()
+		return out.Flush()
 	}
 }
 
@@ -220,7 +218,7 @@ func splitCSV(line []byte, fields []string) ([]string, error) {
 			if field, rest, err = unquote(rest[1:]); err != nil {
 				return nil, err
 			}
-			fields = append(fields, strings.TrimSpace(field))
+			fields = append(fields, PlainCell(strings.TrimSpace(field)))
 			if rest == "" {
 				return fields, nil
 			}
@@ -231,7 +229,7 @@ func splitCSV(line []byte, fields []string) ([]string, error) {
 		if strings.Contains(field, `"`) {
 			return nil, errors.New("a quote inside a field: put the field in quotes and double it")
 		}
-		fields = append(fields, strings.TrimSpace(field))
+		fields = append(fields, PlainCell(strings.TrimSpace(field)))
 		if !more {
 			return fields, nil
 		}
