@@ -42,6 +42,11 @@ const otherName = "What it holds stays as it is (enqueuer report shows it): impo
 
 // compare asks the state about the import and its rows.
 func (i *importing) compare(ctx context.Context, a *app.App) error {
+	if !i.otherRules {
+		if err := a.CheckRules(ctx); err != nil {
+			return err
+		}
+	}
 	_, err := a.Store.LookImport(ctx, i.manifest())
 	switch {
 	case errors.Is(err, state.ErrConflict):

@@ -25,7 +25,7 @@ const faultsShown = 20
 type importOptions struct {
 	reference, provider, currency, rejects string
 	dryRun, follow, allowRepeats, json     bool
-	again                                  bool
+	again, otherRules                      bool
 }
 
 func newImportCommand() *cobra.Command {
@@ -68,6 +68,7 @@ With one, a faulty row refuses all rows of its reference. R may have 115 charact
 		"let a phone number occur more than once")
 	flags.BoolVar(&options.again, "again", false,
 		"import rows that were accepted under another name, too: they are paid again")
+	addOtherRules(cmd, &options.otherRules)
 	flags.BoolVar(&options.json, "json", false, "write the summary as JSON")
 	return cmd
 }

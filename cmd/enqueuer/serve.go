@@ -16,7 +16,8 @@ import (
 )
 
 func newServeCommand() *cobra.Command {
-	return &cobra.Command{
+	var otherRules bool
+	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Take jobs over HTTP, until stopped",
 		Long: `Take jobs over HTTP at TUMA_HTTP_ADDR (default 127.0.0.1:8080), until stopped. Any
@@ -33,9 +34,13 @@ and /metrics are at TUMA_OPS_ADDR (default :9103).`,
   curl -G 127.0.0.1:8080/airtime/invoke-send-airtime -H 'Authorization: Bearer s3cret' \
     -d phone=254711000000 -d amount=10 -d currency=KES -d idempotencyKey=r-2`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return app.Serve(cmd.Context(), app.Process{OpsAddr: ":9103", Add: addInlet})
+			return app.Serve(cmd.Context(), app.Process{
+				OpsAddr: ":9103", Add: withRules(cmd.Context(), &otherRules, addInlet),
+			})
 		},
 	}
+	addOtherRules(cmd, &otherRules)
+	return cmd
 }
 
 // addInlet adds the HTTP inlet to the process.

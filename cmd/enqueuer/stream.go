@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -15,7 +16,8 @@ import (
 )
 
 func newStreamCommand() *cobra.Command {
-	return &cobra.Command{
+	var otherRules bool
+	cmd := &cobra.Command{
 		Use:   "stream",
 		Short: "Take jobs from the Redis stream, until stopped",
 		Long: `Take jobs from the Redis stream {tuma}:jobs as consumer group "enqueuer", until
@@ -25,8 +27,32 @@ holds it; what cannot be accepted goes to the stream {tuma}:rejected with the re
 		Example: `  enqueuer stream
   redis-cli XADD '{tuma}:jobs' '*' job '{"reference":"r-1","recipients":[…]}'`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return app.Serve(cmd.Context(), app.Process{OpsAddr: ":9103", Add: addStream})
+			return app.Serve(cmd.Context(), app.Process{
+				OpsAddr: ":9103", Add: withRules(cmd.Context(), &otherRules, addStream),
+			})
 		},
+	}
+	addOtherRules(cmd, &otherRules)
+	return cmd
+}
+
+// addOtherRules adds the flag of what may route by other rules than the workers.
+func addOtherRules(cmd *cobra.Command, allowed *bool) {
+	cmd.Flags().BoolVar(allowed, "allow-other-rules", false,
+		"go on although the routing rules here are not those of the workers")
+}
+
+// withRules adds a process only where its routing rules are those of the workers, or may differ.
+func withRules(
+	ctx context.Context, allowed *bool, add func(*app.App, *run.Group) error,
+) func(*app.App, *run.Group) error {
+	return func(a *app.App, g *run.Group) error {
+		if !*allowed {
+			if err := a.CheckRules(ctx); err != nil {
+				return err
+			}
+		}
+		return add(a, g)
 	}
 }
 

@@ -64,6 +64,7 @@ func (a *App) AddWorker(g *run.Group) error {
 		return err
 	}
 	a.AddSweeper(g)
+	AddLoop(g, a.keepRules)
 	rerouter := &tasks.Rerouter{
 		Store: a.Store, Queues: a.Queues, Failover: a.failover(),
 		Interval: a.Config.SweepInterval, Log: a.Log,

@@ -23,7 +23,7 @@ import (
 // them, or in the table of what cannot be reached.
 var roads = []road{
 	{"sends", mortalWorker, and(
-		at("claim", "trigger", "begin", "submission", "record", "trim stream"),
+		at("rules", "claim", "trigger", "begin", "submission", "record", "trim stream"),
 		"question", sandbox.Lipad), sends},
 	{"accepts tasks", mortalWorker, at("accept", "trigger", "reject jobs"), acceptsTasks},
 	{"cannot send", mortalWorker, at("release"), cannotSend},

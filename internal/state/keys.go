@@ -18,6 +18,7 @@ package state
 //	{ns}:held:<provider>       LIST    pending entries whose number is in doubt there
 //	{ns}:ready:<provider>      LIST    batches to be sent as they are
 //	{ns}:slots:<provider>      ZSET    batch -> when its claim or sending lapses (ms)
+//	{ns}:rules                 ZSET    routing rules -> when a worker last had them    an hour
 //	{ns}:channel:<provider>    HASH    see lua/shared/60-channels.lua
 //	{ns}:open:<provider>       ZSET    batch with open members -> when the first was accepted (ms)
 //	{ns}:refused:<provider>    LIST    pending entries of recipients refused alone, and since when

@@ -146,6 +146,10 @@ func TestReplayOfEveryVerbChangesNothing(t *testing.T) {
 	require.NoError(t, err, "the replay of a decision is recognised")
 	require.Equal(t, 1, n)
 
+	require.NoError(t, s.KeepRules(ctx, state.Rules{"a": "b"}))
+	inForce, err := s.RulesInForce(ctx)
+	require.NoError(t, err)
+	require.Equal(t, []state.Rules{{"a": "b"}}, inForce)
 	pause, set, err := s.PauseByPerson(ctx, lipad, "amina", "why")
 	require.NoError(t, err)
 	require.Equal(t, []any{true, "amina"}, []any{set, pause.Who})
