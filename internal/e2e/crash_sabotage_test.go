@@ -29,7 +29,7 @@ var (
 			File: "internal/tasks/submit.go",
 			From: "\tanswer := submission.Send(wire)\n",
 			To: "\tanswer := providers.Answer{Verdict: airtime.Accepted}\n" +
-				"\t_, _ = s.record(ctx, b, attempt, asked, answer)\n" +
+				"\t_, _ = s.record(ctx, now, answer)\n" +
 				"\tanswer = submission.Send(wire)\n",
 		}),
 	}

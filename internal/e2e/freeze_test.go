@@ -22,18 +22,18 @@ var freezing = &proctest.Variant{
 	Name: "freezing-worker", Command: cmdWorker,
 	Edits: []proctest.Edit{{
 		File: "internal/tasks/submit.go",
-		From: "\tasked := time.Now()\n\tleft, err := s.Store.BeginSend(",
+		From: "\tnow.asked = time.Now()\n\tleft, err := s.Store.BeginSend(",
 		To: "\tproviders.Freeze(\"before begin\")\n" +
-			"\tasked := time.Now()\n\tleft, err := s.Store.BeginSend(",
+			"\tnow.asked = time.Now()\n\tleft, err := s.Store.BeginSend(",
 	}, {
 		File: "internal/tasks/submit.go",
 		From: "\tanswer := submission.Send(wire)\n",
 		To:   "\tproviders.Freeze(\"after begin\")\n\tanswer := submission.Send(wire)\n",
 	}, {
 		File: "internal/tasks/submit.go",
-		From: "\ta := s.translate(b, attempt, answer)\n",
+		From: "\ta := s.translate(b, now.attempt, answer)\n",
 		To: "\tproviders.Freeze(\"before record\")\n" +
-			"\ta := s.translate(b, attempt, answer)\n",
+			"\ta := s.translate(b, now.attempt, answer)\n",
 	}, {
 		File: "internal/providers/gate.go",
 		From: "\t\tg.state = gateOpen\n\t\treturn nil\n",

@@ -32,6 +32,20 @@ var (
 	}
 )
 
+// TestEveryEditFits finds an edit whose text is not in its file any more, without a build.
+func TestEveryEditFits(t *testing.T) {
+	t.Parallel()
+	root, err := proctest.ModuleRoot()
+	require.NoError(t, err)
+	for _, program := range []*proctest.Variant{
+		resending, unguarded, freezing, givingBack, premature, mortalWorker, mortalPoller,
+		mortalEnqueuer, shiftedWorker, shiftedPoller,
+	} {
+		_, err := proctest.WriteEdits(root, t.TempDir(), program.Edits)
+		require.NoError(t, err, program.Name)
+	}
+}
+
 // TestTheLedgerShowsARepeatedSend runs a worker that sends again what may have arrived, and demands
 // that the comparison which ends every other test says so: a check that cannot fail proves nothing.
 func TestTheLedgerShowsARepeatedSend(t *testing.T) {
