@@ -75,6 +75,19 @@ func (s *scan) isGood(line int) bool {
 	return found && s.rows[at].minor > 0
 }
 
+// decided is what the first reading made of the faults of a line, whose rows begin at start.
+func (s *scan) decided(start int, faults Faults) Faults {
+	switch {
+	case start >= len(s.rows) || start >= len(s.first):
+		return faults // Nothing of it could be read; or the file has changed, which is noticed.
+	case s.first[start].minor > 0:
+		return nil
+	case len(faults) == 0:
+		return spoiledFault()
+	}
+	return faults
+}
+
 // refuseSpoiled refuses the other rows of disbursals of which one is refused.
 func (s *scan) refuseSpoiled() {
 	if s.byReference == nil || s.jobs {

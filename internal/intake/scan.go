@@ -16,8 +16,8 @@ import (
 const (
 	// maxRows bounds an import. So many of the largest amounts still add up within an int64.
 	maxRows = int(math.MaxInt64 / airtime.MaxMinor / 2)
-	// maxRefused bounds the faulty recipients of an import: a small packed file must not unpack into
-	// all of the memory.
+	// maxRefused bounds the faulty recipients of an import, and what they bring with them: a small
+	// packed file must not unpack into all of the memory.
 	maxRefused = 100_000
 	// maxListedText bounds Plan.Faults, in bytes: one line may have thousands of faults.
 	maxListedText = 1 << 20
@@ -75,7 +75,7 @@ type scan struct {
 
 	// count and refused are rows or jobs; opposed are those that only today's rules refuse.
 	count, refused, opposed, repeats int64
-	refusedRecipients                int
+	burden                           int // What faulty rows cost, in recipients.
 	faults                           []RowFault
 	listed                           int // The bytes of faults.
 	// rejects is where refused lines go in the second reading, first what the first one found.
@@ -140,7 +140,7 @@ func (s *scan) read(ctx context.Context, from io.Reader) (string, error) {
 // line checks one line and books it.
 func (s *scan) line(format *format, line []byte, number int) error {
 	s.count++
-	start := len(s.rows)
+	start, names := len(s.rows), len(s.ways)+len(s.references)
 	var faults findings
 	if format.jobs {
 		s.job(line, number, &faults)
@@ -158,10 +158,12 @@ func (s *scan) line(format *format, line []byte, number int) error {
 	if !faults.unreadable {
 		s.opposed++
 	}
-	s.refusedRecipients += max(1, len(s.rows)-start)
+	// A campaign or reference of its own costs more than a row does.
+	s.burden += max(1, len(s.rows)-start) + 2*(len(s.ways)+len(s.references)-names)
 	s.list(number, refusal)
-	if s.refusedRecipients > maxRefused && s.first == nil {
-		return fmt.Errorf("more than %d faulty rows; the first: %w", maxRefused, s.faults[0])
+	if s.burden > maxRefused && s.first == nil {
+		first := RowFault{s.faults[0].Line, s.faults[0].Faults[:1]}
+		return fmt.Errorf("too many faulty rows (%d so far); the first: %w", s.refused, first)
 	}
 	if s.rejects == nil {
 		return nil
@@ -170,19 +172,6 @@ func (s *scan) line(format *format, line []byte, number int) error {
 		return fmt.Errorf("write rejects: %w", err)
 	}
 	return nil
-}
-
-// decided is what the first reading made of the faults of a line, whose rows begin at start.
-func (s *scan) decided(start int, faults Faults) Faults {
-	switch {
-	case start >= len(s.rows) || start >= len(s.first):
-		return faults // Nothing of it could be read; or the file has changed, which is noticed.
-	case s.first[start].minor > 0:
-		return nil
-	case len(faults) == 0:
-		return spoiledFault()
-	}
-	return faults
 }
 
 func (s *scan) list(line int, faults Faults) {
@@ -364,7 +353,7 @@ func (s *scan) job(line []byte, number int, faults *findings) {
 		s.rows = append(s.rows, kept)
 	}
 	if faults.unreadable {
-		s.refusedRecipients += len(s.rows) - start
+		s.burden += len(s.rows) - start
 		s.rows = s.rows[:start]
 		s.content.unreadable()
 		return

@@ -513,10 +513,16 @@ func TestFaultyRowsAreBounded(t *testing.T) {
 	t.Parallel()
 	many := func(row string) string { return strings.Repeat(row, 2_000_000) }
 	faults := strings.Repeat(`{"phone_number":"1","amount":"x"},`, 999)
+	var named strings.Builder
+	named.WriteString("reference,phone_number,amount,campaign\n")
+	for i := range 50_000 {
+		fmt.Fprintf(&named, "r-%d,07%08d,1,c-%d\n", i, i, i)
+	}
 	for name, text := range map[string]string{
-		"cannot be split": "phone_number,amount\n" + many("1\n"),
-		"no amount":       "phone_number,amount\n" + many("0711000000,x\n"),
-		"by a rule":       "phone_number,amount\n" + many("0711000000,1\n"),
+		"names of their own": named.String(),
+		"cannot be split":    "phone_number,amount\n" + many("1\n"),
+		"no amount":          "phone_number,amount\n" + many("0711000000,x\n"),
+		"by a rule":          "phone_number,amount\n" + many("0711000000,1\n"),
 		"jobs": strings.Repeat(`{"reference":"r","recipients":[`+faults+
 			`{"phone_number":"1","amount":"x"}]}`+"\n", 1000),
 	} {
@@ -524,7 +530,8 @@ func TestFaultyRowsAreBounded(t *testing.T) {
 			t.Parallel()
 			scanned := newScan(Options{}, testRules())
 			_, err := scanned.read(t.Context(), strings.NewReader(text))
-			require.ErrorContains(t, err, "more than 100000 faulty rows; the first: line ")
+			require.ErrorContains(t, err, "too many faulty rows")
+			require.Less(t, len(err.Error()), 1000)
 			require.LessOrEqual(t, len(scanned.rows), maxRefused+1000)
 			kept := 0
 			for _, fault := range scanned.faults {
