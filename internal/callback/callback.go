@@ -39,7 +39,9 @@ type Store interface {
 	Hint(ctx context.Context, batch string) (bool, error)
 	Apply(ctx context.Context, c state.Callback) (state.Placement, error)
 	Keep(ctx context.Context, c state.Callback) (state.Placement, error)
-	Kept(ctx context.Context, limit int, lease time.Duration) ([]state.Kept, error)
+	Kept(
+		ctx context.Context, limit int, lease time.Duration, confirm ...string,
+	) ([]state.Kept, error)
 	Validate(ctx context.Context, v state.Validation) (bool, error)
 	Unplaced(ctx context.Context, provider, why string, body []byte) error
 	Load(ctx context.Context, id string) (*state.Batch, error)
@@ -229,7 +231,7 @@ func (r *Receiver) take(ctx context.Context, c *call, said providers.Callback) (
 		return r.ofBatch(ctx, c, said, trusted)
 	}
 	store := r.o.Store.Apply
-	if c.entry.Capabilities.Asks == providers.AskByRecipient && !trusted {
+	if r.toConfirm(c.name) {
 		store = r.o.Store.Keep // Until a query has confirmed it.
 	}
 	placed, err := store(ctx, callbackOf(c.name, said))

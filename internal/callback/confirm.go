@@ -43,7 +43,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 
 // Round tries each kept callback once that is to be tried by now.
 func (r *Receiver) Round(ctx context.Context) error {
-	kept, err := r.o.Store.Kept(ctx, keptAtOnce, 2*r.o.QueryTimeout)
+	kept, err := r.o.Store.Kept(ctx, keptAtOnce, 2*r.o.QueryTimeout, r.confirm()...)
 	if err != nil {
 		return err
 	}
@@ -65,6 +65,22 @@ func (r *Receiver) Round(ctx context.Context) error {
 	return all.Wait()
 }
 
+// toConfirm reports whether a query decides about the callbacks of a provider.
+func (r *Receiver) toConfirm(provider string) bool {
+	return r.o.Entries[provider].Capabilities.Asks == providers.AskByRecipient &&
+		!slices.Contains(r.o.Trusted, provider)
+}
+
+// confirm lists the providers whose callbacks a query decides about.
+func (r *Receiver) confirm() (names []string) {
+	for name := range r.o.Entries {
+		if r.toConfirm(name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // retry applies one kept callback: what the provider answers when it is asked about the id, or the
 // callback itself where that cannot be asked or is trusted.
 func (r *Receiver) retry(ctx context.Context, k state.Kept) (state.Placement, error) {
@@ -72,9 +88,10 @@ func (r *Receiver) retry(ctx context.Context, k state.Kept) (state.Placement, er
 	switch {
 	case !on:
 		return r.o.Store.Keep(ctx, k.Callback) // Another process may know the provider.
-	case entry.Capabilities.Asks != providers.AskByRecipient,
-		slices.Contains(r.o.Trusted, k.Provider):
+	case !r.toConfirm(k.Provider):
 		return r.o.Store.Apply(ctx, k.Callback)
+	case !k.Ask:
+		return r.o.Store.Keep(ctx, k.Callback) // It fits nobody yet.
 	}
 	line, found := r.ask(ctx, entry.Querier, k)
 	ahead := found && k.Status.Settled() && !line.Status.Settled() && k.Age < insist

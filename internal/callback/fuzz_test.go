@@ -56,7 +56,7 @@ func (l *ledger) Keep(context.Context, state.Callback) (state.Placement, error) 
 	return state.Placement{Placed: state.CallbackKept}, l.note(&l.stored)
 }
 
-func (l *ledger) Kept(context.Context, int, time.Duration) ([]state.Kept, error) {
+func (l *ledger) Kept(context.Context, int, time.Duration, ...string) ([]state.Kept, error) {
 	return nil, errAway
 }
 

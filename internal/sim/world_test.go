@@ -207,9 +207,9 @@ func (w *world) revive(p *pod) {
 type oneKept struct{ *state.Store }
 
 func (s oneKept) Kept(
-	ctx context.Context, _ int, lease time.Duration,
+	ctx context.Context, _ int, lease time.Duration, confirm ...string,
 ) ([]state.Kept, error) {
-	return s.Store.Kept(ctx, 1, lease)
+	return s.Store.Kept(ctx, 1, lease, confirm...)
 }
 
 // entriesAt builds the real adapters for one base URL.

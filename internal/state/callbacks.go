@@ -19,6 +19,9 @@ const (
 	keptRetry = time.Second
 	// maxKept is how many callbacks are kept; then those that were tried most go, and are counted.
 	maxKept = 20000
+	// questionsPerSecond is how many queries confirm the callbacks of one provider, over all
+	// processes; half the provider's rate where that is less.
+	questionsPerSecond = 50
 )
 
 // Hint says that something happened to a batch: its query is brought forward, one query in a few
@@ -117,19 +120,29 @@ func (s *Store) callback(ctx context.Context, c Callback, apply bool) (Placement
 type Kept struct {
 	Callback
 	Age time.Duration
+	// Ask is true when a query about it is charged: the provider is asked, once.
+	Ask bool
 }
 
-// Kept hands out callbacks that are to be tried again. One that is not passed to Apply again within
+// Kept hands out callbacks that are to be tried again, those first that are to be confirmed by a
+// query and fit somebody; of them no more than may be asked about now. Confirm are the providers
+// whose callbacks a query decides about. One that is not passed to Apply again within
 // the lease is handed out again.
-func (s *Store) Kept(ctx context.Context, limit int, lease time.Duration) ([]Kept, error) {
-	answer, err := s.run(ctx, s.client, "kept", limit, lease.Milliseconds())
+func (s *Store) Kept(
+	ctx context.Context, limit int, lease time.Duration, confirm ...string,
+) ([]Kept, error) {
+	args := []any{limit, lease.Milliseconds(), questionsPerSecond}
+	for _, provider := range confirm {
+		args = append(args, provider)
+	}
+	answer, err := s.run(ctx, s.client, "kept", args...)
 	if err != nil {
 		return nil, err
 	}
 	var list []Kept
 	for _, item := range asList(answer) {
 		r := asList(item)
-		k := Kept{Age: millis(r.int(1)), Callback: Callback{
+		k := Kept{Age: millis(r.int(1)), Ask: r.int(10) == 1, Callback: Callback{
 			kept: r.text(0), Provider: r.text(2), ProviderReference: r.text(3),
 			Phone:  airtime.MSISDNFromE164(r.text(4)),
 			Reason: airtime.Reason(r.text(8)), Message: r.text(9),

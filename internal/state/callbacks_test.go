@@ -61,6 +61,8 @@ func TestKeptCallbacks(t *testing.T) {
 		"before the answer was lost":       keptUntilDoubt,
 		"to be confirmed first":            keptUntilConfirmed,
 		"handed out once per lease":        keptLease,
+		"whoever forges them":              keptStrangers,
+		"within the budget of queries":     keptBudget,
 		"the better word counts":           keptBetterWord,
 		"also when it comes meanwhile":     keptBetterWordMeanwhile,
 		"but not when a query says less":   keptUntilLessIsConfirmed,
@@ -538,6 +540,59 @@ func keptUntilConfirmed(g *stage) {
 	g.apply(k.Callback, state.CallbackApplied)
 	g.stands("a", talking, airtime.Successful)
 	require.Zero(g.t, g.figures().Kept)
+}
+
+// asked counts the callbacks that are due and to be asked about, and all that are due.
+func (g *stage) asked() (ask, due int) {
+	list, err := g.s.Kept(background, 1000, time.Minute, talking)
+	require.NoError(g.t, err)
+	for _, k := range list {
+		if k.Ask {
+			ask++
+		}
+	}
+	return ask, len(list)
+}
+
+// keptStrangers: what fits nobody costs no query, and does not stand before what fits somebody.
+func keptStrangers(g *stage) {
+	keep := func(id string) {
+		_, err := g.s.Keep(background, said(id, airtime.Successful))
+		require.NoError(g.t, err)
+	}
+	for i := range 200 {
+		keep(fmt.Sprint("forged-", i))
+	}
+	_, id := g.open("a")
+	g.c.pass(time.Minute)
+	keep(id)
+	first, err := g.s.Kept(background, 1, time.Minute, talking)
+	require.NoError(g.t, err)
+	require.Equal(g.t, []any{id, true}, []any{first[0].ProviderReference, first[0].Ask})
+	ask, due := g.asked()
+	require.Equal(g.t, []int{0, 200}, []int{ask, due})
+}
+
+// keptBudget: forged ones about a number that is on the way are asked about at the provider's pace,
+// whoever asks, and every one of them is handed out in the end.
+func keptBudget(g *stage) {
+	g.open("a")
+	for i := range 200 {
+		_, err := g.s.Keep(background, saidOf(fmt.Sprint("forged-", i), airtime.Successful))
+		require.NoError(g.t, err)
+	}
+	ask, due := g.asked()
+	require.Equal(g.t, []int{50, 50}, []int{ask, due})
+	ask, _ = g.asked()
+	require.Zero(g.t, ask, "another process")
+	total := 50
+	for range 5 {
+		g.c.pass(time.Second)
+		ask, _ = g.asked()
+		require.LessOrEqual(g.t, ask, 50)
+		total += ask
+	}
+	require.Equal(g.t, 200, total)
 }
 
 func keptLease(g *stage) {

@@ -370,7 +370,8 @@ func TestFullRedisAppliesCallbacks(t *testing.T) {
 	g := &stage{t: t, s: s}
 	accept(t, s, shifted("bulk", 100, 1000))
 	_, id := g.open("a")
-	_, err := s.Keep(background, said("early", airtime.Successful))
+	_, other := g.open("b")
+	_, err := s.Keep(background, said(other, airtime.Successful))
 	require.NoError(t, err)
 	fill(t, s, 0.85)
 	_, err = s.Apply(background, said("nobody", airtime.Successful))

@@ -210,7 +210,7 @@ var storyMutations = map[string]storyMutation{
 		mutation{"callback", "    if kept then\n", "    drop()\n    if false then\n"}, keptUntilDoubt,
 	},
 	"a kept one is handed out at once again": {
-		mutation{"kept", "redis.call('ZADD', key('keptdue'), now + tonumber(ARGV[2]), name)", ""},
+		mutation{"kept", "wait > 0 and wait or tonumber(ARGV[2])", "0"},
 		keptLease,
 	},
 	"a worse word replaces what is kept": {

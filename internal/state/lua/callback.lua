@@ -113,7 +113,9 @@ local function keep(strange)
     make_room()
     redis.call('HSET', key('kept'), name, string.format('%.0f', told) .. '\t'
       .. table.concat({provider, id, phone, ARGV[4], ARGV[5], code, ARGV[7], ARGV[8]}, '\t'))
-    redis.call('ZADD', key('keptdue'), now + (ARGV[9] == '1' and tonumber(ARGV[12]) or 0), name)
+    -- What is to be confirmed and fits somebody is first, whatever strangers send.
+    local first = ARGV[9] ~= '1' and expected(provider, id, phone)
+    redis.call('ZADD', key('keptdue'), first and now - DAY or now + tonumber(ARGV[12]), name)
   end
   return {'kept', '', strange, 0}
 end

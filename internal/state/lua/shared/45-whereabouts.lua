@@ -100,6 +100,15 @@ local function unanswered(provider, phone)
   return list
 end
 
+-- expected says whether somebody is known by that id, or with that number is on the way to a
+-- provider or was decided about.
+local function expected(provider, id, phone)
+  if id ~= '' and by_id(provider, id) then return true end
+  if phone == '' then return false end
+  return redis.call('HGET', key('out', provider), phone) and true
+    or #decided_about(provider, phone) > 0
+end
+
 -- people_out lists who with that number is on the way to a provider: {sheet, position, status,
 -- place}.
 local function people_out(provider, phone)
