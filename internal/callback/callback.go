@@ -102,25 +102,26 @@ func (r *Receiver) Handler() http.Handler {
 		if !on {
 			continue
 		}
-		mux.HandleFunc("/callbacks/{token}/"+route.path,
-			func(w http.ResponseWriter, request *http.Request) {
-				switch {
-				case !r.expected(request), !same(request.PathValue("token"), r.o.Token()):
-					r.o.Meter.took(route.provider, unauthorised)
-					http.NotFound(w, request)
-					return
-				case request.Method != http.MethodPost:
-					w.Header().Set("Allow", http.MethodPost)
-					http.Error(w, "callbacks are posted", http.StatusMethodNotAllowed)
-					return
-				}
-				c, ok := r.read(w, request, entry)
-				if ok {
-					route.serve(r, w, c)
-				}
-			})
+		serve := func(w http.ResponseWriter, request *http.Request) {
+			switch {
+			case !r.expected(request), !same(request.PathValue("token"), r.o.Token()):
+				r.o.Meter.took(route.provider, unauthorised)
+				http.NotFound(w, request)
+				return
+			case request.Method != http.MethodPost:
+				w.Header().Set("Allow", http.MethodPost)
+				http.Error(w, "callbacks are posted", http.StatusMethodNotAllowed)
+				return
+			}
+			c, ok := r.read(w, request, entry)
+			if ok {
+				route.serve(r, w, c)
+			}
+		}
+		mux.HandleFunc("/callbacks/{token}/"+route.path, serve)
+		mux.HandleFunc("/callbacks/{token}/"+route.path+"/{$}", serve) // As some write addresses.
 	}
-	return mux
+	return r.noting(mux)
 }
 
 // expected reports whether a request comes from an address that may send callbacks.
@@ -183,6 +184,10 @@ func (r *Receiver) report(w http.ResponseWriter, c *call) {
 			zap.String("provider", c.name))
 		http.Error(w, "wrong authKey", http.StatusForbidden)
 		return
+	}
+	if said.Unread != "" {
+		r.refusedLog.Warn("callback taken without a field that could not be read",
+			zap.String("provider", c.name), zap.String("field", said.Unread))
 	}
 	what, err := r.take(ctx, c, said)
 	if err != nil {

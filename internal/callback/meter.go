@@ -31,6 +31,7 @@ type Meter struct {
 	confirmations *prometheus.CounterVec
 	amounts       *prometheus.CounterVec
 	numbers       *prometheus.CounterVec
+	misses        prometheus.Counter
 }
 
 // NewMeter registers the metrics for the providers that are on.
@@ -53,6 +54,11 @@ func NewMeter(registry prometheus.Registerer, names []string) *Meter {
 		numbers: counter("tuma_callback_number_mismatches_total",
 			"Callbacks whose id belongs to somebody of another number; they are kept."),
 	}
+	m.misses = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tuma_callbacks_misaddressed_total",
+		Help: "Requests with our token at an address that is none: reports of a provider are lost.",
+	})
+	registry.MustRegister(m.misses)
 	for _, name := range names {
 		for _, word := range []string{
 			hinted, ignored, unreadable, unplaced, unauthorised, refused,

@@ -234,6 +234,34 @@ func TestOtherMethodsAndPathsAreNotServed(t *testing.T) {
 	require.Equal(t, http.StatusMethodNotAllowed, answer.Code)
 }
 
+// TestANearMissIsServedOrSaid: a slash at the end is no other address, and our token at one that is
+// none is counted and said, without the token.
+func TestANearMissIsServedOrSaid(t *testing.T) {
+	t.Parallel()
+	for route, row := range documented {
+		w := newWorld(t, nil)
+		served := w.post("/callbacks/"+token+"/"+route+"/", asJSON, row.body)
+		require.Equal(t, http.StatusOK, served.Code, route)
+		require.Equal(t, row.answer, served.Body.String())
+	}
+	w := newWorld(t, nil)
+	misses := []string{
+		"/callbacks/" + token + "/Sozuri", "/Callbacks/" + token + "/sozuri", "/" + token + "/sozuri",
+		"/callbacks/" + token + "/sozuri//", "/callbacks//" + token + "/sozuri", "/callbacks/" + token,
+		"/callbacks/" + token + "/africastalking", "/callbacks/" + token + "/sozuri/status",
+	}
+	for _, path := range misses {
+		require.Equal(t, http.StatusNotFound, w.post(path, asJSON, "{}").Code, path)
+	}
+	require.Equal(t, len(misses), w.count(t, "tuma_callbacks_misaddressed_total"))
+	for _, path := range []string{"/", "/callbacks/x/Sozuri", "/callbacks/x" + token + "/Sozuri"} {
+		require.Equal(t, http.StatusNotFound, w.post(path, asJSON, "{}").Code, path)
+	}
+	require.Equal(t, len(misses), w.count(t, "tuma_callbacks_misaddressed_total"))
+	require.NotZero(t, w.logs.FilterMessageSnippet("an address that is none").Len())
+	w.leaksNothing(t)
+}
+
 // TestEveryResultStartsAtZero, so that an alert on its growth sees the first one.
 func TestEveryResultStartsAtZero(t *testing.T) {
 	t.Parallel()

@@ -72,6 +72,8 @@ type Callback struct {
 	Message string
 	// AuthKey is the shared key that the body carries, where the provider has one.
 	AuthKey string
+	// Unread names a field that could not be read and that the rest does without, and why.
+	Unread string
 }
 
 // ErrNotAirtime is returned for a callback that concerns another product of the provider.

@@ -31,11 +31,11 @@ func (a *AfricasTalking) ReadCallback(
 		}
 	}
 	if value := f.Get("value"); value != "" {
-		amount, err := providers.ReadMoney(value, "")
-		if err != nil {
-			return providers.Callback{}, fmt.Errorf("value: %w", err)
-		}
-		if amount.Minor > 0 { // A failure may say "0": that is no amount of anybody's.
+		// It only confirms what the id says: one that cannot be read costs nothing else. A failure may
+		// say "0": that is no amount of anybody's.
+		if amount, err := providers.ReadMoney(value, ""); err != nil {
+			callback.Unread = fmt.Sprintf("value: %s", err)
+		} else if amount.Minor > 0 {
 			callback.Amount = amount
 		}
 	}

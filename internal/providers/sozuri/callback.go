@@ -72,8 +72,11 @@ func whom(f providers.Fields) (callback providers.Callback, err error) {
 	}
 	if amount != "" {
 		money, err := providers.ReadMoney(amount, "KES")
-		if err != nil {
+		switch {
+		case err != nil && callback.ProviderReference == "":
 			return callback, fmt.Errorf("amount: %w", err)
+		case err != nil: // The id says enough.
+			callback.Unread = fmt.Sprintf("amount: %s", err)
 		}
 		if money.Minor > 0 { // A failure may say "KES 0.00": that is no amount of anybody's.
 			callback.Amount = money

@@ -132,10 +132,10 @@ func TestCallbacksThatCannotBeRead(t *testing.T) {
 		about + `"status":"success","requestId":{"a":1}}`:                      "requestId: missing",
 		about + `"status":"x","requestId":"` + strings.Repeat("1", 129) + `"}`: "requestId: longer",
 		about + `"status":"x","requestId":"1","number":"nobody"}`:              "number: ",
-		about + `"status":"x","requestId":"1","amount":"KES 1,000"}`:           "amount: ",
-		about + `"status":"x","requestId":"1","amount":"KES 10.005"}`:          "amount: ",
-		about + `"status":"x","requestId":"1","amount":1e3}`:                   "amount: ",
-		about + `"status":"x","requestId":"1","amount":"-5"}`:                  "amount: ",
+		about + `"status":"x","number":"0711000100","amount":"KES 1,000"}`:     "amount: ",
+		about + `"status":"x","number":"0711000100","amount":"KES 10.005"}`:    "amount: ",
+		about + `"status":"x","number":"0711000100","amount":1e3}`:             "amount: ",
+		about + `"status":"x","number":"0711000100","amount":"-5"}`:            "amount: ",
 	} {
 		mediaType := jsonType
 		if body == "" {
@@ -145,6 +145,10 @@ func TestCallbacksThatCannotBeRead(t *testing.T) {
 		require.ErrorContains(t, err, want, body)
 		require.NotErrorIs(t, err, providers.ErrNotAirtime)
 	}
+	got, err := readCallback(jsonType, about+`"status":"success","requestId":"1","amount":"1,000"}`)
+	require.NoError(t, err, "the id says enough")
+	require.Contains(t, got.Unread, "amount: ")
+	require.Zero(t, got.Amount)
 	for body, want := range map[string]string{
 		"%zz": "no form", "a;b": "no form", "status=success&status=failed": `"status": given twice`,
 		"0711000100=1&0711000100=2": `"•••100": given twice`,
