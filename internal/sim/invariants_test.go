@@ -3,6 +3,7 @@ package sim_test
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"tuma/internal/airtime"
@@ -157,8 +158,11 @@ func statusOf(code byte) airtime.Status {
 
 // decidedByPerson reports whether somebody's word stands about a recipient.
 func (w *world) decidedByPerson(r row) bool {
-	evidence := w.rdb.HGet(background, w.key("sheet", r.sheet), "evidence").Val()
-	lines := strings.Split(evidence, "\n")
+	sheet := w.rdb.HGetAll(background, w.key("sheet", r.sheet)).Val()
+	if alone := sheet[strconv.Itoa(r.at)]; alone != "" {
+		return strings.Contains(alone, "\tperson\t")
+	}
+	lines := strings.Split(sheet["evidence"], "\n")
 	return r.at <= len(lines) && strings.Contains(lines[r.at-1], "\tperson\t")
 }
 

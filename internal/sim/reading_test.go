@@ -70,16 +70,19 @@ func readRows(rdb redis.UniversalClient, jobs []*job) []row {
 	places, err := rdb.MGet(background, names...).Result()
 	must(err)
 	pipe, sheets := rdb.Pipeline(), map[string]*redis.SliceCmd{}
+	cells := map[string]*redis.StringCmd{}
 	for _, place := range places {
 		if id := sheetOf(place); id != "" && sheets[id] == nil {
-			sheets[id] = pipe.HMGet(background, "{"+namespace+"}:sheet:"+id, "content", "rows", "head")
+			sheets[id] = pipe.HMGet(background, "{"+namespace+"}:sheet:"+id, "content", "head")
+			cells[id] = pipe.Get(background, "{"+namespace+"}:rows:"+id)
 		}
 	}
 	execute(pipe)
 	var rows []row
 	for i, j := range jobs {
 		if id := sheetOf(places[i]); id != "" {
-			rows = append(rows, rowsOf(j, fmt.Sprint(places[i]), sheets[id].Val())...)
+			rows = append(rows,
+				rowsOf(j, fmt.Sprint(places[i]), sheets[id].Val(), cells[id].Val())...)
 		}
 	}
 	return rows
@@ -94,15 +97,14 @@ func sheetOf(place any) string {
 	return strings.Fields(text)[1]
 }
 
-// rowsOf reads the recipients of one disbursal off their sheet: content, rows, head.
-func rowsOf(j *job, place string, sheet []any) []row {
+// rowsOf reads the recipients of one disbursal off their sheet, content and head, and its rows.
+func rowsOf(j *job, place string, sheet []any, cells string) []row {
 	var id string
 	var before, n int
 	_, err := fmt.Sscanf(place, "%s %s %d %d", new(string), &id, &before, &n)
 	must(err)
 	content, _ := sheet[0].(string)
-	cells, _ := sheet[1].(string)
-	text, _ := sheet[2].(string)
+	text, _ := sheet[1].(string)
 	head, lines := strings.Split(text, "\t"), strings.Split(content, "\n")
 	rows := make([]row, n)
 	for k := range rows {

@@ -124,12 +124,15 @@ func (x *machine) readRoad(pipe redis.Pipeliner, provider string) *roadReads {
 // readSheets reads the sheets of the known disbursals, by their ids.
 func (x *machine) readSheets() map[string]map[string]string {
 	pipe := x.store.Client().Pipeline()
-	reads := map[string]*redis.MapStringStringCmd{}
+	reads, rows := map[string]*redis.MapStringStringCmd{}, map[string]*redis.StringCmd{}
+	histories := map[string]*redis.StringSliceCmd{}
 	for ref := range x.refs {
 		key := x.store.SheetOf(ref)
 		id := key[strings.LastIndexByte(key, ':')+1:]
 		if reads[id] == nil {
 			reads[id] = pipe.HGetAll(background, key)
+			rows[id] = pipe.Get(background, x.store.Key("rows", id))
+			histories[id] = pipe.LRange(background, x.store.Key("history", id), 0, -1)
 		}
 	}
 	_, err := pipe.Exec(background)
@@ -137,6 +140,8 @@ func (x *machine) readSheets() map[string]map[string]string {
 	sheets := map[string]map[string]string{}
 	for id, read := range reads {
 		sheets[id] = read.Val()
+		sheets[id]["rows"] = rows[id].Val()
+		sheets[id]["history"] = strings.Join(histories[id].Val(), "\n")
 	}
 	return sheets
 }

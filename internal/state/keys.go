@@ -11,6 +11,8 @@ package state
 //	{ns}:decision:<id>         STRING  recipients that one word of a person decided    one hour
 //	{ns}:disbursal:<ref>       STRING  digest, and where its recipients are            TUMA_RETENTION
 //	{ns}:sheet:<id>            HASH    see lua/shared/10-keys.lua                      TUMA_RETENTION
+//	{ns}:rows:<id>             STRING  where the recipients of a sheet are           TUMA_RETENTION
+//	{ns}:history:<id>          LIST    refusals that were failed over                 TUMA_RETENTION
 //	{ns}:digest:<ref>          STRING  digest of a forgotten disbursal                 one year
 //	{ns}:batch:<id>            HASH    see lua/shared/30-batches.lua                   TUMA_RETENTION
 //	{ns}:providers             SET     every provider that ever got a disbursal        for ever

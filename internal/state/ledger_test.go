@@ -107,19 +107,19 @@ func TestVerifyFindsDrift(t *testing.T) {
 	t.Parallel()
 	tamper := map[string]func(*state.Store, *redis.Client) error{
 		"a row changed": func(s *state.Store, c *redis.Client) error {
-			name := s.SheetOf("a")
-			rows := c.HGet(background, name, "rows").Val()
-			return c.HSet(background, name, "rows", "S"+rows[1:]).Err()
+			name := strings.Replace(s.SheetOf("a"), ":sheet:", ":rows:", 1)
+			rows := c.Get(background, name).Val()
+			return c.Set(background, name, "S"+rows[1:], 0).Err()
 		},
 		"a row without a status": func(s *state.Store, c *redis.Client) error {
-			name := s.SheetOf("a")
-			rows := c.HGet(background, name, "rows").Val()
-			return c.HSet(background, name, "rows", "?"+rows[1:]).Err()
+			name := strings.Replace(s.SheetOf("a"), ":sheet:", ":rows:", 1)
+			rows := c.Get(background, name).Val()
+			return c.Set(background, name, "?"+rows[1:], 0).Err()
 		},
 		"a row lost": func(s *state.Store, c *redis.Client) error {
-			name := s.SheetOf("a")
-			rows := c.HGet(background, name, "rows").Val()
-			return c.HSet(background, name, "rows", rows[38:]).Err()
+			name := strings.Replace(s.SheetOf("a"), ":sheet:", ":rows:", 1)
+			rows := c.Get(background, name).Val()
+			return c.Set(background, name, rows[38:], 0).Err()
 		},
 		"an amount changed": func(s *state.Store, c *redis.Client) error {
 			name := s.SheetOf("a")

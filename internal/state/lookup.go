@@ -161,15 +161,15 @@ func (s *Store) reportSheets(
 	ctx context.Context, sheets []string, why doubts, fn func(Row) error,
 ) error {
 	pipe := s.client.Pipeline()
-	reads := make([]*redis.SliceCmd, len(sheets))
+	reads := make([]storedReads, len(sheets))
 	for i, id := range sheets {
-		reads[i] = pipe.HMGet(ctx, s.keys.sheet(id), sheetFields...)
+		reads[i] = s.readSheet(ctx, pipe, id)
 	}
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return fmt.Errorf("report: %w", err)
 	}
 	for i, read := range reads {
-		rows, err := s.rowsOf(read.Val())
+		rows, err := s.rowsOf(read.sheet())
 		if err != nil {
 			return fmt.Errorf("report: sheet %s: %w", sheets[i], err)
 		}
@@ -215,28 +215,50 @@ func (s *Store) doubtOf(ctx context.Context, batch string, known doubts) (doubt,
 // rowWidth is the length of a recipient's row: status code, provider code and place.
 const rowWidth = 38
 
-// sheetFields are the fields of a stored sheet that rowsOf reads, in its order.
-var sheetFields = []string{"head", "content", "rows", "evidence", "history", "refs"}
+// stored is a sheet as lua/shared/10-keys.lua describes it, storedReads what reads it.
+type (
+	stored struct {
+		fields  map[string]string
+		rows    string
+		history []string
+	}
+	storedReads struct {
+		fields  *redis.MapStringStringCmd
+		rows    *redis.StringCmd
+		history *redis.StringSliceCmd
+	}
+)
 
-// rowsOf reads a stored sheet: sheetFields. There are none if it has been forgotten.
-func (s *Store) rowsOf(fields []any) ([]Row, error) {
-	head, _ := fields[0].(string)
-	content, _ := fields[1].(string)
-	places, _ := fields[2].(string)
-	evidence, _ := fields[3].(string)
-	if head == "" {
+// readSheet reads a sheet when the pipeline runs.
+func (s *Store) readSheet(ctx context.Context, pipe redis.Pipeliner, id string) storedReads {
+	return storedReads{
+		// In this order: what is told of somebody is never older than the status.
+		rows:    pipe.Get(ctx, s.keys.named("rows", id)),
+		history: pipe.LRange(ctx, s.keys.named("history", id), 0, -1),
+		fields:  pipe.HGetAll(ctx, s.keys.sheet(id)),
+	}
+}
+
+// sheet is what was read.
+func (r storedReads) sheet() stored {
+	return stored{r.fields.Val(), r.rows.Val(), r.history.Val()}
+}
+
+// rowsOf reads a stored sheet. There are none if it has been forgotten.
+func (s *Store) rowsOf(sheet stored) ([]Row, error) {
+	if sheet.fields["head"] == "" {
 		return nil, nil
 	}
-	h := strings.SplitN(head, "\t", 9)
-	lines := strings.Split(content, "\n")
-	if len(h) != 9 || len(places) != len(lines)*rowWidth {
+	h := strings.SplitN(sheet.fields["head"], "\t", 9)
+	lines := strings.Split(sheet.fields["content"], "\n")
+	if len(h) != 9 || len(sheet.rows) != len(lines)*rowWidth {
 		return nil, errors.New("stored sheet is damaged")
 	}
 	accepted, err := strconv.ParseInt(h[4], 10, 64)
 	if err != nil {
 		return nil, fmt.Errorf("stored head: %w", err)
 	}
-	rows := make([]Row, len(lines))
+	rows, evidence := make([]Row, len(lines)), sheet.fields["evidence"]
 	for i, line := range lines {
 		r := &rows[i]
 		*r = Row{Campaign: ownWord(h[8]), At: time.UnixMilli(accepted).UTC()}
@@ -245,7 +267,7 @@ func (s *Store) rowsOf(fields []any) ([]Row, error) {
 			return nil, err
 		}
 		r.Phone, r.Amount = recipient.Phone, recipient.Amount
-		place := places[i*rowWidth : (i+1)*rowWidth]
+		place := sheet.rows[i*rowWidth : (i+1)*rowWidth]
 		if r.Status, err = airtime.StatusFromCode(place[0]); err != nil {
 			return nil, err
 		}
@@ -255,11 +277,12 @@ func (s *Store) rowsOf(fields []any) ([]Row, error) {
 		}
 		var told string
 		told, evidence, _ = strings.Cut(evidence, "\n")
+		if alone := sheet.fields[strconv.Itoa(i+1)]; alone != "" {
+			told = alone
+		}
 		r.tell(told, accepted)
 	}
-	history, _ := fields[4].(string)
-	refs, _ := fields[5].(string)
-	return rows, errors.Join(own(rows, refs), recall(rows, history))
+	return rows, errors.Join(own(rows, sheet.fields["refs"]), recall(rows, sheet.history))
 }
 
 // own names the disbursals that the rows belong to: lines "reference recipients".
@@ -284,9 +307,9 @@ func own(rows []Row, refs string) error {
 }
 
 // recall adds the refusals that were failed over: position, at, provider, batch, reason, message.
-func recall(rows []Row, history string) error {
-	for line := range strings.Lines(history) {
-		parts := strings.SplitN(strings.TrimSuffix(line, "\n"), "\t", 6)
+func recall(rows []Row, history []string) error {
+	for _, line := range history {
+		parts := strings.SplitN(line, "\t", 6)
 		if len(parts) != 6 {
 			return errors.New("stored history is damaged")
 		}

@@ -171,7 +171,7 @@ var mutations = map[string]mutation{
 		"", "queue_at(d, from, to, next, false)", "queue_at(d, from, to, provider, false)",
 	},
 	"who is handed on has no history": {
-		"", "if d.recalled then", "if false then",
+		"", "if d.history and #d.history > 0 then", "if false then",
 	},
 	"a refusal goes on from a second sending": {
 		"record", "v.next ~= '' and first and not", "v.next ~= '' and not",

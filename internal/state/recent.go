@@ -50,17 +50,16 @@ func (s *Store) recentPage(
 		return err
 	}
 	pipe := s.client.Pipeline()
-	reads := make([]*redis.SliceCmd, len(sheets))
+	reads := make([]storedReads, len(sheets))
 	for i, id := range sheets {
-		reads[i] = pipe.HMGet(ctx, s.keys.sheet(id), sheetFields...)
+		reads[i] = s.readSheet(ctx, pipe, id)
 	}
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return err
 	}
 	for i, read := range reads {
-		fields := read.Val()
-		head, _ := fields[0].(string)
-		words := strings.SplitN(head, "\t", 9)
+		sheet := read.sheet()
+		words := strings.SplitN(sheet.fields["head"], "\t", 9)
 		if len(words) != 9 {
 			continue // Forgotten; rowsOf says so if it is damaged.
 		}
@@ -68,7 +67,7 @@ func (s *Store) recentPage(
 		if err == nil && accepted < since.UnixMilli() {
 			continue
 		}
-		rows, err := s.rowsOf(fields)
+		rows, err := s.rowsOf(sheet)
 		if err != nil {
 			return fmt.Errorf("sheet %s: %w", sheets[i], err)
 		}

@@ -95,9 +95,9 @@ local function write(group)
   end
   redis.call('HSET', key('sheet', id), 'head', table.concat({group.given, group.currency,
     group.decimals, page, now_text, group.n, string.format('%.0f', group.sum), group.import,
-    group.campaign}, '\t'), 'refs', refs, 'content', table.concat(group.contents, '\n'), 'rows',
-    table.concat(rows), 'open', group.n)
-  local places = {}
+    group.campaign}, '\t'), 'refs', refs, 'content', table.concat(group.contents, '\n'), 'open',
+    group.n)
+  local places = {key('rows', id), table.concat(rows)}
   for _, new in ipairs(group.members) do
     append(places, key('disbursal', new.ref))
     append(places, table.concat({new.digest, id, new.before, new.n}, ' '))

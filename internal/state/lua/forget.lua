@@ -29,7 +29,7 @@ local function forget(d)
     redis.call('DEL', key('disbursal', ref))
     forgotten = forgotten + 1
   end
-  redis.call('DEL', key('sheet', d.id))
+  for _, kind in ipairs({'sheet', 'rows', 'history'}) do redis.call('DEL', key(kind, d.id)) end
   for pos = 1, d.n do
     redis.call('HDEL', key('earlier'), d.id .. ' ' .. pos)
     redis.call('SREM', key('overpaid'), d.id .. ' ' .. pos)

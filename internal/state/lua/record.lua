@@ -175,6 +175,7 @@ end
 for _, slice in ipairs(slices_of(b)) do
   local d = sheet(slice[1])
   if not d and restored then remember(slice) end
+  if d then load_rows(d, slice[2], slice[3]) end
   if d and not exceptional then
     judge(d, slice[2], slice[3], whole)
   elseif d then

@@ -19,7 +19,7 @@ local function open_to_people(d, pos)
   local status, place = row(d, pos)
   if not is_batch(place) or status == 'q' or status == 's' then return false end
   if not STATUS[status].settled or status == 'u' then return true end
-  return evidence_of(d)[pos]:match('^[^\t]*\tperson\t') ~= nil
+  return evidence_of(d, pos):match('^[^\t]*\tperson\t') ~= nil
 end
 
 -- too_early is how long nobody can know what became of a recipient.

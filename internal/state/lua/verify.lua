@@ -80,7 +80,7 @@ local function recount(d, counted)
       sum = sum + money
     end
   end
-  if #d.rows ~= d.n * WIDTH or #d.phone ~= d.n then
+  if redis.call('STRLEN', key('rows', d.id)) ~= d.n * WIDTH or #d.phone ~= d.n then
     drift[#drift + 1] = name .. ': recipients are missing'
   end
   if sum ~= d.sum then

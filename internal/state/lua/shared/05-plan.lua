@@ -21,6 +21,7 @@ local redis, perform = (function(real)
   --             already, how far they are popped, and how many are read next
   --   head, tail, gone    elements that it got since, and those taken out by their value
   --   log       commands that append to a stream
+  --   ranges    parts of a string: offset and text
   --   expiry    ms, or 0 for a key that is to stay
   local function plan_of(name)
     local p = plans[name]
@@ -49,7 +50,7 @@ local redis, perform = (function(real)
   local function read(of, name, member)
     local p = plans[name]
     if p then
-      local value = p.map and p.map[member]
+      local value = p.map and p.map[spell(member)]
       if value ~= nil then return value end
       if p.deleted then return false end
     end
@@ -228,6 +229,24 @@ local redis, perform = (function(real)
     if expiry then plan_of(name).expiry = expiry end
   end
 
+  function ours.GETRANGE(name, from, to)
+    local p = plans[name]
+    if p and p.ranges then error('GETRANGE of ' .. name .. ', of which something is planned') end
+    if texts[name] ~= nil then return (texts[name] or ''):sub(from + 1, to + 1) end
+    return call('GETRANGE', name, from, to)
+  end
+
+  function ours.SETRANGE(name, offset, text)
+    local known = texts[name]
+    if known then
+      texts[name] = known:sub(1, offset) .. text .. known:sub(offset + #text + 1)
+      return
+    end
+    local p = plan_of(name)
+    p.ranges = p.ranges or {}
+    p.ranges[#p.ranges + 1] = {offset, text}
+  end
+
   function ours.MSET(...)
     local list = {...}
     for i = 1, #list, 2 do texts[list[i]] = spell(list[i + 1]) end
@@ -262,7 +281,7 @@ local redis, perform = (function(real)
   end
 
   -- These read a whole key, or no key.
-  local READS = {TIME = true, HGETALL = true, ZRANGE = true, ZRANGEBYSCORE = true,
+  local READS = {TIME = true, HGETALL = true, STRLEN = true, ZRANGE = true, ZRANGEBYSCORE = true,
     ZREVRANGE = true, LRANGE = true, SMEMBERS = true}
 
   local shown = {sha1hex = real.sha1hex}
@@ -341,6 +360,7 @@ local redis, perform = (function(real)
       if p.map then write_map(p) end
       if p.head then write_list(p) end
       for _, entry in ipairs(p.log or {}) do call(unpack(entry)) end
+      for _, range in ipairs(p.ranges or {}) do call('SETRANGE', p.name, range[1], range[2]) end
       if p.expiry and not texts[p.name] then
         if p.expiry == 0 then call('PERSIST', p.name) else call('PEXPIRE', p.name, p.expiry) end
       end

@@ -6,18 +6,22 @@
 -- verb finds out which sheets and batches it touches only while it runs, and names them here.
 --
 -- Two kinds of record carry the state:
---   sheet:<id>  HASH head, refs, content, rows, evidence, history, open, settled
+--   sheet:<id>  HASH head, refs, content, open, settled, evidence, and fields of positions
 --       The recipients of disbursals that were accepted together and are alike in provider as
 --       given, currency, import and campaign. A position counts within the sheet, from 1.
 --       head      provider as given, currency, decimals, page, accepted (ms), recipients, sum,
 --                 import, campaign; tab separated, never changes
 --       refs      one line "reference recipients" per disbursal, never changes
 --       content   one line "phone amount" per recipient, in minor units, never changes
---       rows      WIDTH characters per recipient: status code, provider code and place
 --       evidence  one line per recipient: ms since accepted, reason ('.' for provider), provider
 --                 reference, message; tab separated
---       history   one line per refusal that was failed over: position, at, provider, batch, reason,
---                 message; tab separated
+--       <n>       the line of position n where it came alone: it counts, not the one in evidence,
+--                 and goes there when there are many of them
+--   rows:<id>  STRING WIDTH characters per recipient: status code, provider code and place. It is
+--       changed in place: a script's effects reach the append-only file and the replicas, and one
+--       callback must not bring a thousand rows there.
+--   history:<id>  LIST one line per refusal that was failed over: position, at, provider, batch,
+--       reason, message; tab separated
 --   batch:<id>  HASH, see BATCH_FIELDS
 -- And disbursal:<reference> STRING "digest sheet before recipients" says where a disbursal is:
 -- behind so many positions of that sheet.

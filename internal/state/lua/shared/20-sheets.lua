@@ -6,8 +6,8 @@ local sheets = {}
 local function sheet(id)
   local d = sheets[id]
   if d ~= nil then return d end
-  local v = redis.call('HMGET', key('sheet', id), 'head', 'rows', 'open', 'content', 'refs')
-  if not v[1] then
+  local v = redis.call('HMGET', key('sheet', id), 'head', 'open', 'content', 'refs')
+  if not v[1] or redis.call('EXISTS', key('rows', id)) == 0 then
     sheets[id] = false
     return false
   end
@@ -16,8 +16,8 @@ local function sheet(id)
   d = {
     id = id, given = given, currency = currency, decimals = tonumber(decimals),
     page = page, at = tonumber(at), n = tonumber(n), sum = tonumber(sum), import = import,
-    campaign = campaign, rows = v[2], open = tonumber(v[3]), content = v[4], refs = v[5],
-    group = table.concat({currency, page, import, campaign}, '\t'),
+    campaign = campaign, open = tonumber(v[2]), had = tonumber(v[2]), content = v[3],
+    refs = v[4], group = table.concat({currency, page, import, campaign}, '\t'),
   }
   sheets[id] = d
   return d
@@ -95,43 +95,73 @@ local function sum_of(d, from, to)
   return sum
 end
 
--- evidence_of returns the evidence lines of a sheet, by position; '' where there is none.
-local function evidence_of(d)
-  if d.evidence then return d.evidence end
-  d.evidence = {}
+-- Evidence that comes for many is one field; what comes for one is a field of its own, so that it
+-- is not written together with everybody else's. d.news holds the lines that are new, by position.
+
+-- common_evidence returns the lines that are together.
+local function common_evidence(d)
+  if d.common then return d.common end
+  d.common = {}
   local text = redis.call('HGET', key('sheet', d.id), 'evidence')
   if text then
-    for line in (text .. '\n'):gmatch('([^\n]*)\n') do d.evidence[#d.evidence + 1] = line end
+    for line in (text .. '\n'):gmatch('([^\n]*)\n') do d.common[#d.common + 1] = line end
   end
-  for i = #d.evidence + 1, d.n do d.evidence[i] = '' end
-  return d.evidence
+  for i = #d.common + 1, d.n do d.common[i] = '' end
+  return d.common
+end
+
+-- all_evidence returns the lines of all, by position; '' where there is none.
+local function all_evidence(d)
+  if d.lines then return d.lines end
+  d.lines = common_evidence(d)
+  -- Beside head, refs, content, open and evidence.
+  local more = redis.call('HLEN', key('sheet', d.id)) > 5
+  local fields = more and redis.call('HGETALL', key('sheet', d.id)) or {}
+  d.alone = {}
+  for i = 1, #fields, 2 do
+    local pos = tonumber(fields[i])
+    if pos then
+      d.lines[pos] = fields[i + 1]
+      d.alone[#d.alone + 1] = fields[i]
+    end
+  end
+  for pos, line in pairs(d.news or {}) do d.lines[pos] = line end
+  return d.lines
+end
+
+-- evidence_of returns the line of one recipient.
+local function evidence_of(d, pos)
+  if d.news and d.news[pos] then return d.news[pos] end
+  if d.lines then return d.lines[pos] end
+  return redis.call('HGET', key('sheet', d.id), pos) or common_evidence(d)[pos]
 end
 
 local function write_evidence(d, pos, reason, reference, message)
   if reason == 'provider' then reason = '.' end
   d.since = d.since or string.format('%.0f', now - d.at)
-  evidence_of(d)[pos] = d.since .. '\t' .. reason .. '\t' .. reference .. '\t' .. message
-  d.told = true
+  local line = d.since .. '\t' .. reason .. '\t' .. reference .. '\t' .. message
+  if not d.news then d.news, d.newer = {}, 0 end
+  if not d.news[pos] then d.newer = d.newer + 1 end
+  d.news[pos] = line
+  if d.lines then d.lines[pos] = line end
 end
 
 -- reference_of is the id by which a provider knows a recipient; '' while we know none.
 local function reference_of(d, pos)
-  return evidence_of(d)[pos]:match('^[^\t]*\t[^\t]*\t([^\t]*)') or ''
+  return evidence_of(d, pos):match('^[^\t]*\t[^\t]*\t([^\t]*)') or ''
 end
 
 -- words_of is what a provider said about a recipient last.
 local function words_of(d, pos)
-  return evidence_of(d)[pos]:match('^[^\t]*\t[^\t]*\t[^\t]*\t(.*)$') or ''
+  return evidence_of(d, pos):match('^[^\t]*\t[^\t]*\t[^\t]*\t(.*)$') or ''
 end
 
--- history_of returns the history of a sheet, line by line, and fills d.been with "position
--- provider" of them.
+-- history_of returns the lines that are new of the history of a sheet, and fills d.been with
+-- "position provider" of all.
 local function history_of(d)
   if d.history then return d.history end
   d.history, d.been = {}, {}
-  local text = redis.call('HGET', key('sheet', d.id), 'history')
-  for line in (text or ''):gmatch('[^\n]*\n') do
-    d.history[#d.history + 1] = line
+  for _, line in ipairs(redis.call('LRANGE', key('history', d.id), 0, -1)) do
     local pos, provider = line:match('^(%d+)\t%d+\t([^\t]*)')
     d.been[pos .. ' ' .. provider] = true
   end
@@ -142,9 +172,7 @@ end
 local function remember_refusal(d, pos, provider, id, reason, message)
   local history = history_of(d)
   history[#history + 1] = table.concat({pos, now_text, provider, id, reason, message}, '\t')
-    .. '\n'
   d.been[pos .. ' ' .. provider] = true
-  d.recalled = true
 end
 
 -- was_at says whether a provider refused a recipient before, or was passed over: nobody returns,
@@ -154,14 +182,62 @@ local function was_at(d, pos, provider)
   return d.been[pos .. ' ' .. provider] or false
 end
 
+-- The rows d.first..d.last, which a script has read and changed, are d.rows, one text, or else
+-- d.cells, by position. Whole batches move together, so that mostly they are all d.same, which
+-- takes one comparison to know: making texts of this length is what costs.
+
+local function text_of_rows(d, from, to)
+  if d.cells then return table.concat(d.cells, '', from, to) end
+  if from == d.first and to == d.last then return d.rows end
+  return d.rows:sub((from - d.first) * WIDTH + 1, (to - d.first + 1) * WIDTH)
+end
+
+-- load_rows reads the rows from..to, and all of them when others are there already.
+local function load_rows(d, from, to)
+  if d.first and d.first <= from and d.last >= to then return end
+  local seen, first, last = d.first and text_of_rows(d, d.first, d.last), d.first, d.last
+  if seen then from, to = 1, d.n end
+  local text = redis.call('GETRANGE', key('rows', d.id), (from - 1) * WIDTH, to * WIDTH - 1)
+  if seen then
+    text = text:sub(1, (first - 1) * WIDTH) .. seen .. text:sub(last * WIDTH + 1)
+  end
+  d.rows, d.first, d.last, d.cells, d.same = text, from, to, nil, nil
+end
+
 local function explode(d)
   if d.cells then return end
-  d.cells = {}
-  for i = 1, d.n do d.cells[i] = d.rows:sub((i - 1) * WIDTH + 1, i * WIDTH) end
+  local cells = {}
+  for i = d.first, d.last do cells[i] = d.same or text_of_rows(d, i, i) end
+  d.cells, d.rows, d.same = cells, nil, nil
 end
 
 local function cell_of(d, pos)
-  return d.cells and d.cells[pos] or d.rows:sub((pos - 1) * WIDTH + 1, pos * WIDTH)
+  load_rows(d, pos, pos)
+  return d.same or d.cells and d.cells[pos] or text_of_rows(d, pos, pos)
+end
+
+-- set_rows gives one row to all of from..to. A stretch that changed is {from, to, whether it is one
+-- who stays at a place}.
+local function set_rows(d, from, to, cell)
+  load_rows(d, from, to)
+  local count, was = to - from + 1, cell_of(d, from):sub(3)
+  if from == d.first and to == d.last then
+    d.rows, d.cells, d.same = cell:rep(count), nil, cell
+  elseif d.cells or count < (d.last - d.first + 1) / 8 then
+    explode(d)
+    for i = from, to do d.cells[i] = cell end
+  else
+    d.rows = text_of_rows(d, d.first, from - 1) .. cell:rep(count)
+      .. text_of_rows(d, to + 1, d.last)
+    d.same = nil
+  end
+  local last = d.changed and d.changed[#d.changed]
+  if last and last[2] == from - 1 then
+    last[2], last[3] = to, nil
+  else
+    d.changed = d.changed or {}
+    d.changed[#d.changed + 1] = {from, to, count == 1 and was == cell:sub(3)}
+  end
 end
 
 -- row returns status, place and provider of a recipient.
@@ -179,15 +255,14 @@ end
 -- comparison.
 local function runs(d, from, to)
   if not d then return {} end
-  if from == to then return {run_of(from, to, cell_of(d, from))} end
+  load_rows(d, from, to)
+  if d.same or from == to then return {run_of(from, to, cell_of(d, from))} end
   local list = {}
   if not d.cells then
     local first = cell_of(d, from)
-    local segment = d.rows
-    if from ~= 1 or to ~= d.n then segment = segment:sub((from - 1) * WIDTH + 1, to * WIDTH) end
-    if segment == first:rep(to - from + 1) then
-      list[1] = run_of(from, to, first)
-      return list
+    if text_of_rows(d, from, to) == first:rep(to - from + 1) then
+      if from == d.first and to == d.last then d.same = first end
+      return {run_of(from, to, first)}
     end
     explode(d)
   end

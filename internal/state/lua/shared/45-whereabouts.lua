@@ -56,11 +56,14 @@ local function of_day(kind, provider)
   return name
 end
 
+local known_ids = {} -- What today's index says of the ids that were looked up.
+
 -- note_id remembers whom a provider's id names.
 local function note_id(d, pos, provider, place, id)
   if id == '' or not traits(provider).callbacks or not is_batch(place) then return end
-  local ids = key('ids', provider .. ':' .. today())
-  redis.call('HSET', ids, id, d.id .. ' ' .. pos .. ' ' .. place)
+  local ids, line = key('ids', provider .. ':' .. today()), d.id .. ' ' .. pos .. ' ' .. place
+  if known_ids[id] == line then return end
+  redis.call('HSET', ids, id, line)
   of_day('ids', provider)
 end
 
@@ -69,6 +72,7 @@ local function by_id(provider, id)
   for day = today(), today() - DAYS, -1 do
     local found = redis.call('HGET', key('ids', provider .. ':' .. day), id)
     if found then
+      if day == today() then known_ids[id] = found end
       local id, pos, place = found:match('^(%S+) (%d+) (%S+)$')
       return sheet(id), tonumber(pos), batch(place)
     end

@@ -26,13 +26,7 @@ local function put(d, from, to, old, left, status, place)
   local _, _, before = row(d, from)
   local after = provider_at(place, before)
   local cell = status .. traits(after).code .. place
-  if d.cells or count < d.n / 8 then
-    explode(d)
-    for i = from, to do d.cells[i] = cell end
-  else
-    d.rows = d.rows:sub(1, (from - 1) * WIDTH) .. cell:rep(count) .. d.rows:sub(to * WIDTH + 1)
-  end
-  d.dirty = true
+  set_rows(d, from, to, cell)
   count_in(left, old, -count)
   count_in(place, status, count)
   if old == status and before == after then return end
@@ -297,7 +291,7 @@ local function see(d, pos, b, status, reason, reference, message)
       if STATUS[status].settled then rejoin(d, pos) end
       return 1, 0
     end
-    local said = STATUS[old].settled and evidence_of(d)[pos]:match('^[^\t]*\tperson\t') ~= nil
+    local said = STATUS[old].settled and evidence_of(d, pos):match('^[^\t]*\tperson\t') ~= nil
     if said and rank == had then
       write_evidence(d, pos, reason, reference, message) -- Now it is the provider's word.
     end

@@ -94,26 +94,47 @@ local function flush_batch(b)
   end
 end
 
+-- flush_rows writes the rows that changed where they are, or all, if that is most of them.
+local function flush_rows(d)
+  local name, rows = key('rows', d.id), 3 * #d.changed -- A command is as long as some rows.
+  for _, run in ipairs(d.changed) do rows = rows + run[2] - run[1] + 1 end
+  if rows > d.n then
+    load_rows(d, 1, d.n)
+    redis.call('SET', name, text_of_rows(d, 1, d.n))
+    return
+  end
+  for _, run in ipairs(d.changed) do
+    local text = text_of_rows(d, run[1], run[2])
+    redis.call('SETRANGE', name, (run[1] - 1) * WIDTH, run[3] and text:sub(1, 2) or text)
+  end
+end
+
+-- flush_evidence writes new lines by themselves, or all lines together: where many came, where many
+-- are alone by now, and when the sheet has settled.
+local function flush_evidence(d)
+  local name = key('sheet', d.id)
+  if d.open == 0 and d.had > 0 or 2 * (redis.call('HLEN', name) + d.newer) > d.n then
+    redis.call('HSET', name, 'evidence', table.concat(all_evidence(d), '\n'))
+    if #d.alone > 0 then redis.call('HDEL', name, unpack(d.alone)) end
+    return
+  end
+  for pos, line in pairs(d.news) do redis.call('HSET', name, pos, line) end
+end
+
 local function flush_sheet(d)
-  local fields = {}
-  local function set(name, value)
-    fields[#fields + 1] = name
-    fields[#fields + 1] = value
+  if d.changed then flush_rows(d) end
+  if d.news then flush_evidence(d) end
+  if d.open ~= d.had then redis.call('HSET', key('sheet', d.id), 'open', d.open) end
+  if d.changed and d.open == 0 then redis.call('HSET', key('sheet', d.id), 'settled', now) end
+  if d.history and #d.history > 0 then
+    redis.call('RPUSH', key('history', d.id), unpack(d.history))
   end
-  if d.dirty then
-    set('rows', d.cells and table.concat(d.cells) or d.rows)
-    set('open', d.open)
-    if d.open == 0 then set('settled', now) end
-  end
-  if d.recalled then set('history', table.concat(d.history)) end
-  if d.told then set('evidence', table.concat(d.evidence, '\n')) end
-  if #fields > 0 then redis.call('HSET', key('sheet', d.id), unpack(fields)) end
 end
 
 -- ids_of lists the provider's ids of a slice, one per line, where it is asked by them.
 local function ids_of(b, d, slice)
   if traits(b.provider).asks ~= 'recipient' or b.attempt == 0 then return '' end
-  local ids, evidence = {}, evidence_of(d)
+  local ids, evidence = {}, all_evidence(d)
   for pos = slice[2], slice[3] do
     ids[#ids + 1] = evidence[pos]:match('^[^\t]*\t[^\t]*\t([^\t]*)') or ''
   end

@@ -1,0 +1,61 @@
+package state_test
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/airtime"
+	"tuma/internal/redistest"
+	"tuma/internal/state"
+)
+
+var written = regexp.MustCompile(`(?m)^aof_current_size:(\d+)`)
+
+// TestACallbackWritesLittle counts what the append-only file grows by while a thousand callbacks
+// settle the thousand recipients of one sheet.
+func TestACallbackWritesLittle(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, redistest.WithConfig("appendonly", "yes"),
+		redistest.WithConfig("appendfsync", "always"),
+		redistest.WithConfig("auto-aof-rewrite-percentage", "0"))
+	s := openWith(t, state.Options{URL: server.URL(), Providers: testProviders})
+	g := &stage{t: t, s: s}
+	size := func() int {
+		info, err := s.Client().Info(background, "persistence").Result()
+		require.NoError(t, err)
+		n, err := strconv.Atoi(written.FindStringSubmatch(info)[1])
+		require.NoError(t, err)
+		return n
+	}
+	d := through(disbursal("salaries-of-november", 1000), talking)
+	d.Import = "salaries-of-november"
+	for i := range d.Recipients {
+		d.Recipients[i].Amount.Minor = 1000
+	}
+	g.accept(d)
+	require.NoError(t, s.Client().HSet(background, s.Key("channel", talking), "climb", 3).Err())
+	b := g.begin(talking)
+	a := answer(b, airtime.Accepted, "")
+	for i := range b.Members {
+		a.Verdicts = append(a.Verdicts, state.Verdict{Position: i, Verdict: airtime.Accepted,
+			ProviderReference: fmt.Sprintf("ATQid_%032d", i)})
+	}
+	require.Equal(t, 1000, record(t, s, a).Accepted)
+	before, most := size(), 0
+	for i := range b.Members {
+		was := size()
+		c := said(fmt.Sprintf("ATQid_%032d", i*7%1000), airtime.Successful)
+		c.Message = "Delivered to the recipient"
+		placed, err := s.Apply(background, c)
+		require.NoError(t, err)
+		require.Equal(t, state.CallbackApplied, placed.Placed)
+		most = max(most, size()-was)
+	}
+	t.Logf("%d bytes for each, at most %d", (size()-before)/1000, most)
+	require.Less(t, (size()-before)/1000, 2000)
+	balanced(t, s)
+}
