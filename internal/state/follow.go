@@ -15,10 +15,16 @@ func (s *Store) Due(ctx context.Context, limit int, redeliver time.Duration) ([]
 	if err != nil {
 		return nil, err
 	}
-	r := asList(answer)
-	polls := make([]Poll, 0, len(r)/3)
-	for i := 0; i < len(r); i += 3 {
-		polls = append(polls, Poll{Batch: r.text(i), Provider: r.text(i + 1), Number: r.int(i + 2)})
+	polls := make([]Poll, len(asList(answer)))
+	for i, item := range asList(answer) {
+		r := asList(item)
+		polls[i] = Poll{
+			Batch: r.text(0), Provider: r.text(1), Number: r.int(2), Recipients: r.int(3),
+			Open: r.int(4), Attempt: r.int(5),
+		}
+		if sent := r.int(6); sent > 0 {
+			polls[i].Since = time.UnixMilli(int64(sent)).UTC()
+		}
 	}
 	return polls, nil
 }

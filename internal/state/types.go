@@ -257,6 +257,11 @@ type Poll struct {
 	Provider string
 	// Number counts the queries of this batch; it makes the task id unique.
 	Number int
+	// Recipients are in the batch, and Open of them are not settled.
+	Recipients, Open int
+	// Attempt counts its sendings, and Since is when the first of them began.
+	Attempt int
+	Since   time.Time
 }
 
 // NextStep is what follows for a batch that had no effect, or that its provider does not know.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,14 +38,15 @@ func TestADisbursalGoesFromAcceptToSettled(t *testing.T) {
 	readable := regexp.MustCompile(`^(\d+: \d+ accepted, \d+ rejected|nothing to send: \w+)$`)
 	for _, done := range r.completed(t, lipad) {
 		require.Regexp(t, `^lipad:\d+$`, done.ID)
-		require.Regexp(t, `^\{"provider":"lipad","ring":\d+\}$`, string(done.Payload))
+		require.Regexp(t, `^\{"provider":"lipad","wakeup":\d+\}$`, string(done.Payload))
 		require.Regexp(t, readable, string(done.Result))
 	}
 	asked := regexp.MustCompile(`^\d+: \d+ changed, \d+ settled, \d+ open$`)
 	const uuid = `[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`
 	for _, done := range r.completed(t, tasks.QueuePoll) {
 		require.Regexp(t, `^`+uuid+`:\d+$`, done.ID)
-		require.Regexp(t, `^\{"batch":"`+uuid+`","provider":"lipad","number":\d+\}$`,
+		require.Regexp(t, `^\{"batch":"`+uuid+`","provider":"lipad","number":\d+,"recipients":\d+,`+
+			`"open":\d+,"attempt":1,"since":"20[^"]+Z"\}$`,
 			string(done.Payload))
 		require.Regexp(t, asked, string(done.Result))
 	}
@@ -187,4 +190,28 @@ func TestAnUnreadableTriggerIsNotRepeated(t *testing.T) {
 	r := newRig(t, nil)
 	err := r.poll().ProcessTask(context.Background(), task(tasks.TypePoll, "not JSON"))
 	require.ErrorIs(t, err, asynq.SkipRetry)
+}
+
+// TestTheDashboardSaysWhatIsInDoubtAndPaused, in the results of the tasks themselves.
+func TestTheDashboardSaysWhatIsInDoubtAndPaused(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.provider.instead(send, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusInternalServerError)
+	})
+	r.serve(t, lipad, tasks.TypeSubmit, r.submit(nil))
+	r.accept(t, disbursal("d", 0, 3))
+	result := func(text string) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			return slices.ContainsFunc(r.completed(t, lipad), func(done *asynq.TaskInfo) bool {
+				return strings.Contains(string(done.Result), text)
+			})
+		}, patience, 5*time.Millisecond)
+	}
+	result("3: 0 accepted, 0 rejected, 3 in doubt: paid or not, it is not known yet")
+	require.NoError(t, r.store.Pause(t.Context(), lipad, airtime.ReasonBalance, time.Hour))
+	r.acceptSilently(t, disbursal("e", 10, 1))
+	r.queues.Ring(t.Context(), &state.Ring{Provider: lipad, Number: 1000})
+	result("nothing to send: the channel is paused, and tried again in ")
 }

@@ -50,7 +50,7 @@ func (t tally) String() string {
 		text += fmt.Sprintf(", %d returned", t.returned)
 	}
 	if t.inDoubt > 0 {
-		text += fmt.Sprintf(", %d in doubt", t.inDoubt)
+		text += fmt.Sprintf(", %d in doubt: paid or not, it is not known yet", t.inDoubt)
 	}
 	return text
 }
@@ -58,28 +58,38 @@ func (t tally) String() string {
 // ProcessTask works until there is nothing to claim, for at most one turn.
 func (s *Submit) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	var sum tally
-	idle, err := s.work(ctx, time.Now().Add(turn), &sum)
-	if sum.recipients == 0 && idle != "" {
-		write(t, "nothing to send: %s", idle)
+	last, err := s.work(ctx, time.Now().Add(turn), &sum)
+	if sum.recipients == 0 && last.Idle != "" {
+		write(t, "nothing to send: %s", idleText(last))
 	} else {
 		write(t, "%s", sum)
 	}
 	return err
 }
 
-func (s *Submit) work(ctx context.Context, until time.Time, sum *tally) (state.Idle, error) {
+// idleText says for the dashboard why there was nothing to claim, and what goes on.
+func idleText(c state.Claim) string {
+	if c.Idle != state.IdlePaused || c.Wait <= 0 {
+		return string(c.Idle)
+	}
+	return fmt.Sprintf("the channel is paused, and tried again in %s (enqueuer status says why)",
+		c.Wait.Round(time.Second))
+}
+
+// work answers the last claim, in which nothing was found.
+func (s *Submit) work(ctx context.Context, until time.Time, sum *tally) (state.Claim, error) {
 	name := s.Entry.Capabilities.Name
 	for {
 		if s.stopping() || s.Queues.paused(ctx, name) {
-			return state.IdlePaused, nil // Whoever starts or resumes finds the work by a sweep.
+			return state.Claim{Idle: state.IdlePaused}, nil // Whoever starts or resumes finds the work by a sweep.
 		}
 		token, err := s.IDs.next()
 		if err != nil {
-			return "", err
+			return state.Claim{}, err
 		}
 		claim, err := s.Store.Claim(ctx, name, token, s.limit())
 		if err != nil {
-			return "", err
+			return state.Claim{}, err
 		}
 		s.Queues.Ring(ctx, claim.Ring)
 		if claim.Idle == state.IdleRate && time.Now().Add(claim.Wait).Before(until) {
@@ -87,18 +97,18 @@ func (s *Submit) work(ctx context.Context, until time.Time, sum *tally) (state.I
 			continue
 		}
 		if claim.Batch == nil {
-			return claim.Idle, nil
+			return claim, nil
 		}
 		// From here on the batch is finished whatever happens to the task.
 		recorded, err := s.send(context.WithoutCancel(ctx), claim.Batch, token)
 		if err != nil {
-			return "", err
+			return state.Claim{}, err
 		}
 		sum.add(claim.Batch, recorded)
 		if time.Now().After(until) {
 			swept, err := s.Store.Sweep(ctx, name) // Its ring starts the next turn.
 			s.Queues.Ring(ctx, swept.Ring)
-			return "", err
+			return state.Claim{}, err
 		}
 	}
 }
@@ -221,7 +231,7 @@ func (s *Submit) unprepared(
 	s.Queues.Ring(ctx, ring)
 	s.Log.Warn("batch could not be prepared", zap.String("batch", b.ID),
 		zap.String("provider", b.Provider), zap.Int("recipients", len(b.Members)),
-		zap.String("then", string(step)), zap.Error(cause.Err))
+		zap.String("decision", string(step)), zap.Error(cause.Err))
 	if step == state.Rejected {
 		return state.Recorded{Rejected: len(b.Members)}, nil
 	}

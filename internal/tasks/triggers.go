@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -14,13 +15,18 @@ import (
 // submitPayload and pollPayload are what triggers carry: no money and no phone number.
 type submitPayload struct {
 	Provider string `json:"provider"`
-	Ring     int64  `json:"ring"`
+	Wakeup   int64  `json:"wakeup"`
 }
 
 type pollPayload struct {
 	Batch    string `json:"batch"`
 	Provider string `json:"provider"`
 	Number   int    `json:"number"`
+	// What follows is for whoever reads the dashboard.
+	Recipients int       `json:"recipients"`
+	Open       int       `json:"open"`
+	Attempt    int       `json:"attempt"`
+	Since      time.Time `json:"since,omitzero"`
 }
 
 // ringsWaiting is how many triggers of a provider may wait: each keeps a handler busy until nothing
@@ -34,7 +40,7 @@ func (q *Queues) Ring(ctx context.Context, rings ...*state.Ring) {
 		if r == nil || q.crowded(ctx, r.Provider, ringsWaiting) {
 			continue
 		}
-		payload, err := json.Marshal(submitPayload{Provider: r.Provider, Ring: r.Number})
+		payload, err := json.Marshal(submitPayload{Provider: r.Provider, Wakeup: r.Number})
 		if err == nil {
 			id := r.Provider + ":" + strconv.FormatInt(r.Number, 10)
 			err = q.enqueue(ctx, r.Provider, TypeSubmit, id, payload)

@@ -2,7 +2,8 @@
 -- KEYS[1]: {namespace}:state
 -- ARGV[1]: most queries to hand out
 -- ARGV[2]: ms until a query that was handed out counts as lost
--- Returns: {batch, provider, number of the query, ...}
+-- Returns: {{batch, provider, number of the query, recipients, open ones, sendings,
+--   when the first of them began (ms)}, ...}
 
 unlock()
 local list = {}
@@ -11,9 +12,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('due'), '-inf', now, 'LIMIT'
   if b then
     b.polls = b.polls + 1
     schedule(b, tonumber(ARGV[2]))
-    list[#list + 1] = id
-    list[#list + 1] = b.provider
-    list[#list + 1] = b.polls
+    list[#list + 1] = {id, b.provider, b.polls, b.n, b.open, b.attempt, b.sent}
   else
     redis.call('ZREM', key('due'), id)
   end
