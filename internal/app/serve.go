@@ -39,7 +39,7 @@ func OpenFromEnvironment(ctx context.Context, options ...zap.Option) (*App, erro
 		return nil, cli.Usage(err)
 	}
 	a, err := Open(ctx, c, log.WithOptions(options...))
-	if errors.Is(err, state.ErrForgetful) {
+	if errors.Is(err, state.ErrForgetful) || errors.Is(err, state.ErrLayout) {
 		return nil, cli.Usage(err)
 	}
 	return a, err
@@ -80,11 +80,25 @@ func Serve(ctx context.Context, p Process) (err error) {
 	if err := p.Add(a, &g); err != nil {
 		return cli.Usage(err)
 	}
+	a.addLayout(&g)
 	a.Log.Info("serving", zap.String("ops", addr))
 	context.AfterFunc(ctx, func() { a.Log.Info("stopping: what is on the wire is finished first") })
 	err = g.Run()
 	a.Log.Info("stopped", zap.Error(err))
 	return err
+}
+
+// addLayout ends the group when the state is found in a layout that this version does not know.
+func (a *App) addLayout(g *run.Group) {
+	done := make(chan struct{})
+	g.Add(func() error {
+		select {
+		case err := <-a.Store.Misread():
+			return cli.Usage(err)
+		case <-done:
+			return nil
+		}
+	}, func(error) { close(done) })
 }
 
 // AddOps adds the operations listener and returns the address that it listens on.

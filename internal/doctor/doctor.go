@@ -46,7 +46,7 @@ type Finding struct {
 // Options are what is looked over, and how.
 type Options struct {
 	Config *config.Config
-	// Redis are the settings of the state. A Redis that can forget is looked at like any other.
+	// Redis are the settings of the state. Any Redis that answers is looked at.
 	Redis state.Options
 	// Entries are the providers that are on here, and Client carries the questions to them.
 	Entries map[string]catalog.Entry
@@ -104,6 +104,7 @@ func checks() []check {
 		{name: "version", run: (*exam).version},
 		{name: "configuration", run: (*exam).configuration},
 		{name: "redis", run: (*exam).redis},
+		{name: "layout", redis: true, run: (*exam).layout},
 		{name: "persistence", redis: true, run: (*exam).persistence},
 		{name: "memory", redis: true, run: (*exam).memory},
 		{name: "permissions", redis: true, run: (*exam).permissions},
@@ -200,6 +201,8 @@ func (e *exam) make(ctx context.Context, c check) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err == nil:
+	case errors.Is(err, state.ErrLayout):
+		e.skip("the state has a layout that this version does not know")
 	case state.Forbidden(err):
 		e.fail(err.Error(), "give the user in TUMA_REDIS_URL the permission (ACL SETUSER)")
 	case errors.Is(err, context.DeadlineExceeded):
@@ -217,7 +220,7 @@ func (e *exam) make(ctx context.Context, c check) error {
 // connect opens what needs Redis, whatever its settings are.
 func (e *exam) connect(ctx context.Context) {
 	options := e.Redis
-	options.AllowVolatile = true
+	options.Inspect = true
 	bounded, cancel := context.WithTimeout(ctx, usualLimit)
 	defer cancel()
 	var err error

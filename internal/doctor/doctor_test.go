@@ -173,7 +173,9 @@ var workFaults = []wrong{
 		},
 	},
 	{
-		"frozen", func(w *world) { w.do("hset {ns}:state frozen_until " + old(-time.Minute)) },
+		"frozen", func(w *world) {
+			w.do("hset {ns}:state schema 1 frozen_until " + old(-time.Minute))
+		},
 		doctor.Finding{
 			Check: "channels", Result: doctor.Warning, Detail: "claiming is frozen", Advice: "wait",
 		},

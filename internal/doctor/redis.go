@@ -3,6 +3,7 @@ package doctor
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -83,6 +84,22 @@ func supports(version string) (known, supported bool) {
 // setDurable is the advice for what must be set in two places.
 func setDurable(line string) string {
 	return "CONFIG SET " + line + ", and write it into redis.conf"
+}
+
+// layout says in which layout the state is stored.
+func (e *exam) layout(ctx context.Context) error {
+	number, err := e.store.Layout(ctx)
+	switch {
+	case errors.Is(err, state.ErrLayout):
+		e.fail(err.Error(), "no program of this version starts on it")
+	case err == nil && number == 0:
+		e.ok("nothing is stored yet")
+	case err == nil:
+		e.ok("layout %d", number)
+	default:
+		return err
+	}
+	return nil
 }
 
 func (e *exam) persistence(ctx context.Context) error {
@@ -258,7 +275,13 @@ func (e *exam) clock(ctx context.Context) error {
 		return err
 	}
 	e.compare("Redis's clock", server.Behind)
-	return nil
+	figures, err := e.watched(ctx)
+	if figures.Behind > 0 {
+		e.fail("Redis's clock is "+about(figures.Behind)+" behind what it has shown before: nothing is "+
+			"sent again, given back or taken for lost until it has caught up, for at most an hour",
+			"let the machines of Redis follow NTP (timedatectl, chronyc tracking)")
+	}
+	return err
 }
 
 // compare judges this machine's clock, which is behind another one, or ahead if negative.

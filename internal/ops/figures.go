@@ -156,6 +156,7 @@ func (c collection) lanes(figures *state.Figures) {
 	c.gauge(keptDesc, float64(figures.Kept))
 	c.counter(droppedDesc, figures.Dropped)
 	c.gauge(unplacedDesc, float64(figures.Unplaced))
+	c.gauge(behindDesc, figures.Behind.Seconds())
 	c.gauge(frozenDesc, figures.Frozen.Seconds())
 	c.gauge(memoryDesc, figures.Memory)
 }

@@ -85,6 +85,8 @@ var (
 		"state")
 	queuePausedDesc = describe("queue_paused", "1 while somebody has paused an asynq queue.", "queue")
 
+	behindDesc = describe("clock_behind_seconds", "By how much Redis's clock is behind the highest "+
+		"time that it has shown, if by more than a second.")
 	frozenDesc = describe("frozen_seconds", "How long claiming stays frozen after a Redis restart.")
 	memoryDesc = describe("redis_memory_share",
 		"Share of its maxmemory that Redis uses; 0 without a maxmemory.")

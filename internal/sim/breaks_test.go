@@ -184,7 +184,7 @@ var breaks = []aBreak{
 		"if false then\n        add",
 	},
 	{
-		"a lost trigger is waited for", 8, "", "if now - rung < 2000 then return 0 end",
+		"a lost trigger is waited for", 8, "", "if rung <= now and now - rung < 2000 then return 0 end",
 		"if rung > 0 then return 0 end",
 	},
 	{

@@ -15,7 +15,7 @@ func (s *Store) In(namespace string) *Store {
 	o.Namespace = namespace
 	return &Store{
 		options: o, keys: newKeys(namespace), client: s.client, scripts: s.scripts,
-		code: s.code, name: s.name,
+		code: s.code, name: s.name, misread: s.misread,
 	}
 }
 

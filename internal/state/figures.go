@@ -77,6 +77,9 @@ type Figures struct {
 	Kept, Dropped, Unplaced int64
 	// Frozen is how long claiming stays frozen after Redis was restarted.
 	Frozen time.Duration
+	// Behind is by how much Redis's clock is behind the highest time that it has shown; zero unless
+	// that is more than a second. Nothing is sent again and nothing expires meanwhile.
+	Behind time.Duration
 }
 
 // Figures reads what operators watch. It costs a few reads, whatever the number of recipients.
@@ -97,7 +100,7 @@ func (s *Store) Figures(ctx context.Context) (Figures, error) {
 	overdueFor := pipe.ZRangeWithScores(ctx, s.keys.plain("overdue"), 0, 0)
 	kept := pipe.HLen(ctx, s.keys.plain("kept"))
 	unplaced := pipe.XLen(ctx, s.keys.plain("unplaced"))
-	state := pipe.HMGet(ctx, s.keys.state(), "frozen_until", "callbacks_dropped")
+	state := pipe.HMGet(ctx, s.keys.state(), "frozen_until", "callbacks_dropped", "clock")
 	if _, err := pipe.Exec(ctx); err != nil {
 		return f, fmt.Errorf("read figures: %w", err)
 	}
@@ -114,6 +117,9 @@ func (s *Store) Figures(ctx context.Context) (Figures, error) {
 	f.Kept, f.Unplaced = kept.Val(), unplaced.Val()
 	f.Dropped = whole(state.Val()[1])
 	f.Frozen = untilMillis(now, state.Val()[0])
+	if behind := untilMillis(now, state.Val()[2]); behind > time.Second {
+		f.Behind = behind
+	}
 	if f.Streams, err = s.streams(ctx, now); err != nil {
 		return f, err
 	}

@@ -132,6 +132,9 @@ type Swept struct {
 	// Returned counts batches whose claim lapsed, InDoubt those whose sender never reported back.
 	Returned, InDoubt int
 	Ring              *Ring
+	// Behind is by how much Redis's clock is behind the highest time that it has shown; zero unless
+	// that is more than a second. Nothing is sent again and nothing expires meanwhile.
+	Behind time.Duration
 }
 
 // asideFor is after how long a recipient that was refused alone is sent again although its provider
@@ -147,7 +150,8 @@ func (s *Store) Sweep(ctx context.Context, provider string) (Swept, error) {
 		return Swept{}, err
 	}
 	r := asList(answer)
-	return Swept{Returned: r.int(0), InDoubt: r.int(1), Ring: ringOf(provider, r.int(2))}, nil
+	return Swept{Returned: r.int(0), InDoubt: r.int(1), Ring: ringOf(provider, r.int(2)),
+		Behind: millis(r.int(3))}, nil
 }
 
 // Pause pauses the channel to a provider for every process, with a reason. A zero length leaves

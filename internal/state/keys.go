@@ -3,7 +3,7 @@ package state
 // Keys are named here and, for what scripts touch, in lua/shared/10-keys.lua by the same kinds. All
 // of them share the hash tag {namespace}, so that one Redis Cluster slot holds the whole state.
 //
-//	{ns}:state                 HASH    run_id, frozen_until, longest, places, page…    for ever
+//	{ns}:state                 HASH    schema, clock, run_id, longest, places, page…   for ever
 //	{ns}:jobs                  STREAM  jobs from producers, deleted when held          never trimmed
 //	{ns}:results               STREAM  one entry per settling or correction          TUMA_STREAM_AGE
 //	{ns}:rejected              STREAM  what could not be accepted, with the reason   TUMA_STREAM_AGE

@@ -30,8 +30,8 @@ func TestWhileItsSlotMovesAScriptDoesNothing(t *testing.T) {
 	b := begin(t, s)
 	move := c.Move(t, s.Key("state", ""))
 	on := []*state.Store{
-		openWith(t, state.Options{URL: move.From.URL(), Providers: testProviders}),
-		openWith(t, state.Options{URL: move.To.URL(), Providers: testProviders}),
+		openWith(t, state.Options{URL: move.From.URL(), Inspect: true}),
+		openWith(t, state.Options{URL: move.To.URL(), Inspect: true}),
 	}
 	for range 8 {
 		before := []map[string]string{dumps(t, on[0]), dumps(t, on[1])}

@@ -423,7 +423,7 @@ var mendMutations = map[string]storyMutation{
 		unservedThoughRung,
 	},
 	"a pause began when it is looked at": {
-		mutation{"channels", "since > 0 and now - since or 0", "0"}, channelsAtOnce,
+		mutation{"channels", "ago(since)", "0"}, channelsAtOnce,
 	},
 }
 

@@ -45,6 +45,12 @@ func (s *Store) check(ctx context.Context) error {
 	if err != nil {
 		return s.silent(err)
 	}
+	if s.options.Inspect {
+		return nil
+	}
+	if _, err := s.Layout(ctx); err != nil {
+		return err
+	}
 	if s.options.AllowVolatile {
 		s.warn("volatile Redis allowed: a restart may lose disbursals")
 		return nil

@@ -87,8 +87,8 @@ func luaTables(o Options) string {
 	for _, look := range looks {
 		fmt.Fprintf(&b, "%d, ", look.Milliseconds())
 	}
-	fmt.Fprintf(&b, "}\nlocal RETENTION, GUARD, FREEZE = %d, %d, %d\n", o.Retention.Milliseconds(),
-		o.Guard.Milliseconds(), (o.SubmitTimeout + o.Guard).Milliseconds())
+	fmt.Fprintf(&b, "}\nlocal SCHEMA = '%d'\nlocal RETENTION, GUARD, FREEZE = %d, %d, %d\n", schema,
+		o.Retention.Milliseconds(), o.Guard.Milliseconds(), (o.SubmitTimeout + o.Guard).Milliseconds())
 	return b.String()
 }
 
@@ -103,13 +103,18 @@ func (s *Store) run(ctx context.Context, on runner, verb string, args ...any) (a
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", verb, readable(err))
+		return nil, fmt.Errorf("%s: %w", verb, s.noticed(readable(err)))
 	}
 	return reply, nil
 }
 
-// readable turns Redis's words for a full memory into ErrFull.
+// readable turns Redis's words for a full memory into ErrFull, and the scripts' for a layout that
+// they do not know into ErrLayout.
 func readable(err error) error {
+	if _, found, other := strings.Cut(err.Error(), layoutPrefix); other {
+		found, _, _ = strings.Cut(found, " ")
+		return layoutError(found)
+	}
 	if strings.Contains(err.Error(), "OOM command not allowed") {
 		return ErrFull
 	}

@@ -11,7 +11,7 @@ type ScriptEdit func(verb, text string) string
 func (s *Store) Edited(edit ScriptEdit) *Store {
 	edited := &Store{
 		options: s.options, keys: s.keys, client: s.client, scripts: scripts{},
-		code: s.code, name: s.name,
+		code: s.code, name: s.name, misread: s.misread,
 	}
 	for verb, text := range scriptTexts(s.options) {
 		edited.scripts[verb] = redis.NewScript(edit(verb, text))

@@ -26,6 +26,8 @@ type Options struct {
 	Namespace string
 	// AllowVolatile accepts a Redis that can forget.
 	AllowVolatile bool
+	// Inspect opens any Redis that answers, as it is, to look at it.
+	Inspect bool
 	// MinReplicas is how many replicas must hold a BeginSend before its request leaves.
 	MinReplicas int
 	// Unreplicated accepts that a Redis of many servers sends what no replica holds: MinReplicas is
@@ -83,14 +85,18 @@ type Store struct {
 	scripts scripts
 	code    map[string]byte
 	name    map[byte]string
+	misread chan error
 	warning atomic.Pointer[string]
 	memory  memoryGauge
 }
 
 // Open connects and checks that the Redis can be trusted with money. ErrForgetful is returned, with
-// the setting to change, when it may lose what it has confirmed and AllowVolatile is not set.
+// the setting to change, when it may lose what it has confirmed and AllowVolatile is not set; ErrLayout when
+// another version has stored what this one would misread.
 func Open(ctx context.Context, options Options) (*Store, error) {
-	s := &Store{options: options.withDefaults()}
+	s := &Store{
+		options: options.withDefaults(), misread: make(chan error, 1),
+	}
 	if err := s.options.checkProviders(); err != nil {
 		return nil, err
 	}

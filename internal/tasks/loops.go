@@ -58,6 +58,8 @@ type Sweeper struct {
 	Providers []string
 	Interval  time.Duration
 	Log       *zap.Logger
+
+	behind bool // Redis's clock was, when it was swept last.
 }
 
 // upkeep is how often streams are trimmed and old disbursals forgotten.
@@ -112,10 +114,24 @@ func (s *Sweeper) sweep(ctx context.Context, provider string) {
 		return
 	}
 	s.Queues.Ring(ctx, swept.Ring)
+	s.noteClock(swept.Behind)
 	if swept.Returned > 0 || swept.InDoubt > 0 {
 		s.Log.Info("sweep", zap.String("provider", provider), zap.Int("returned", swept.Returned),
 			zap.Int("in_doubt", swept.InDoubt))
 	}
+}
+
+// noteClock says when Redis's clock was set back, and when it has caught up.
+func (s *Sweeper) noteClock(behind time.Duration) {
+	switch {
+	case behind > 0 && !s.behind:
+		s.Log.Error("redis's clock is behind what it has shown before: nothing is sent again, given "+
+			"back or taken for lost until it has caught up, for at most an hour",
+			zap.Duration("behind", behind))
+	case behind == 0 && s.behind:
+		s.Log.Info("redis's clock is trusted again")
+	}
+	s.behind = behind > 0
 }
 
 func (s *Sweeper) upkeep(ctx context.Context) {

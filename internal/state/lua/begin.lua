@@ -28,7 +28,8 @@ end
 local expected = attempt == 1 and 'q' or 'd'
 local whole = b.known == 0 or attempt == 1
 local window = traits(b.provider).resend
-local late = attempt > 1 and window > 0 and now + timeout > b.sent + window
+local late = attempt > 1 and (behind > 0
+  or window > 0 and (now + timeout > b.sent + window or b.sent <= distrusted))
 whole = whole and not late
 for _, slice in ipairs(slices_of(b)) do
   local d = sheet(slice[1])

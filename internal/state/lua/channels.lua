@@ -31,6 +31,9 @@ local function oldest(provider)
   return now - since
 end
 
+-- ago is how long ago something was, 0 for never.
+local function ago(at) return at > 0 and math.max(0, now - at) or 0 end
+
 local list = {}
 local names, listed = redis.call('SMEMBERS', key('providers')), {}
 for _, provider in ipairs(names) do listed[provider] = true end
@@ -45,9 +48,8 @@ for _, provider in ipairs(names) do
   list[#list + 1] = {provider, redis.call('LLEN', key('pending', provider)),
     redis.call('LLEN', key('ready', provider)), redis.call('LLEN', key('held', provider)),
     redis.call('ZCARD', key('slots', provider)), math.max(0, paused_for(provider)),
-    since > 0 and v[1] or '', since > 0 and now - since or 0, probing(provider) and 1 or 0,
-    tonumber(v[3] or 0), v[4] and now - tonumber(v[4]) or 0, since,
-    redis.call('ZCARD', key('open', provider)), oldest(provider), person, v[6] or '', v[7] or '',
-    person > 0 and now - person or 0}
+    since > 0 and v[1] or '', ago(since), probing(provider) and 1 or 0, tonumber(v[3] or 0),
+    ago(tonumber(v[4] or 0)), since, redis.call('ZCARD', key('open', provider)), oldest(provider),
+    person, v[6] or '', v[7] or '', ago(person)}
 end
 return list

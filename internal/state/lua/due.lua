@@ -7,6 +7,21 @@
 
 unlock()
 local list = {}
+
+-- shift corrects what a clock that was ahead has scheduled, once: to look too early costs a query.
+local function shift(schedule)
+  local entries = redis.call('ZRANGEBYSCORE', schedule, now, '+inf', 'WITHSCORES')
+  for i = 1, #entries, 2 do
+    redis.call('ZADD', schedule, math.max(now, entries[i + 1] - behind), entries[i])
+  end
+end
+
+if behind > 0 and head[5] ~= head[2] then
+  redis.call('HSET', KEYS[1], 'shifted', head[2])
+  shift(key('due'))
+  shift(key('keptdue'))
+  return list
+end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('due'), '-inf', now, 'LIMIT', 0, ARGV[1])) do
   local b = batch(id)
   if b then

@@ -8,6 +8,7 @@
 -- Returns: {forgotten, left}
 
 unlock()
+if behind > 0 then return {0, 1} end
 local page, edge = ARGV[1], now - tonumber(ARGV[2])
 local forgotten, left = 0, {}
 

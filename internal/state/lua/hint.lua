@@ -11,6 +11,7 @@ if not b or b.attempt == 0 then return 0 end
 if b.state == 'ready' or b.state == 'claimed' or b.state == 'sending' then
   return 1 -- Its sending has not ended; Record sets its first query.
 end
+if b.hinted > now + ARGV[2] then b.hinted = now end -- By a clock that was ahead.
 local at = math.max(now, b.hinted + tonumber(ARGV[2]))
 local due = tonumber(redis.call('ZSCORE', key('due'), b.id) or 0)
 if due > 0 and due <= at then return 1 end

@@ -40,7 +40,7 @@ if b.state == 'done' or b.state == 'returned' then
   end
   return {'ask', 0, 0}
 end
-if b.state ~= 'doubt' or b.known == 1 then return ask(tonumber(ARGV[3])) end
+if b.state ~= 'doubt' or b.known == 1 or behind > 0 then return ask(tonumber(ARGV[3])) end
 local asked_at = math.min(now, tonumber(ARGV[12]))
 if b.missing == 0 then b.missing = asked_at end
 

@@ -13,7 +13,8 @@ if not b or tonumber(ARGV[2]) ~= b.polls then return {0, 0, 0} end
 local window = traits(b.provider).resend
 local free = b.deadline + GUARD
 local ends = b.sent + window - tonumber(ARGV[3]) -- The last moment at which it may begin.
-if b.state ~= 'doubt' or b.attempt == 0 or free > ends or now > ends or not repeatable(b) then
+if b.state ~= 'doubt' or b.attempt == 0 or free > ends or now > ends or not repeatable(b)
+  or b.sent <= distrusted then
   return {0, 0, 0}
 end
 if now < free then

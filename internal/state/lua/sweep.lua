@@ -3,13 +3,24 @@
 -- ARGV[1]: provider
 -- ARGV[2]: requests that may be on the wire
 -- ARGV[3]: ms after which a recipient that was refused alone goes again without an acceptance
--- Returns: {batches given back, batches put in doubt, ring}
+-- Returns: {batches given back, batches put in doubt, ring, ms that the clock is behind}
 
 unlock()
 local provider, slots = ARGV[1], tonumber(ARGV[2])
 local returned, doubted = 0, 0
 
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('slots', provider), '-inf', now)) do
+-- lapsed lists whose time is up, and whose deadline was set by a clock that was ahead: nobody knows
+-- whether these are still at work. While the clock is behind, no time is up.
+local function lapsed()
+  local lost = redis.call('ZRANGEBYSCORE', key('slots', provider), now + FARTHEST, '+inf')
+  if behind > 0 then return lost end
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('slots', provider), '-inf', now)) do
+    lost[#lost + 1] = id
+  end
+  return lost
+end
+
+for _, id in ipairs(lapsed()) do
   local b = batch(id)
   if not b then
     redis.call('ZREM', key('slots', provider), id)
@@ -32,7 +43,8 @@ end
 
 -- With nothing else to send, a recipient that was refused alone finds out whether the account works
 -- again.
-local rested = now - of_channel(provider, 'refused_at') >= tonumber(ARGV[3])
+local refused_at = of_channel(provider, 'refused_at')
+local rested = refused_at > now or now - refused_at >= tonumber(ARGV[3])
 local idle = redis.call('LLEN', key('pending', provider)) == 0
   and redis.call('LLEN', key('ready', provider)) == 0
   and redis.call('ZCARD', key('slots', provider)) == 0
@@ -41,4 +53,4 @@ if rested and idle then
   if entry then redis.call('RPUSH', key('pending', provider), entry) end
 end
 
-return {returned, doubted, ring(provider, slots)}
+return {returned, doubted, ring(provider, slots), behind}

@@ -8,8 +8,9 @@
 -- Only what the scripts need is here: a command that writes and is not below fails, and so does one
 -- that reads a whole key of which something is planned. Both fail before anything is written.
 
--- perform writes what is planned, behind a first command that Redis refuses, or nothing.
-local redis, perform = (function(real)
+-- perform writes what is planned, behind a first command that Redis refuses, or nothing; planned says
+-- whether anything is.
+local redis, perform, planned = (function(real)
   local call = real.call
   local plans, order = {}, {} -- By key, and in the order of their first changes.
   local texts = {} -- Strings by key; false for one that is deleted.
@@ -352,8 +353,10 @@ local redis, perform = (function(real)
     end
   end
 
+  local function planned() return #order > 0 or next(texts) ~= nil end
+
   local function perform(...)
-    if #order == 0 and not next(texts) then return end
+    if not planned() then return end
     call(...)
     for _, p in ipairs(order) do
       if p.deleted then call('DEL', p.name) end
@@ -368,5 +371,5 @@ local redis, perform = (function(real)
     write_texts()
   end
 
-  return shown, perform
+  return shown, perform, planned
 end)(redis)

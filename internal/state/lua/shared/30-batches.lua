@@ -34,6 +34,14 @@ local function blank_batch(id)
   return b
 end
 
+-- mend_times replaces times that a clock has set which was ahead: when it was is not known, but for
+-- that it was before now.
+local function mend_times(b)
+  if b.sent > now then b.sent = math.min(now, distrusted) end
+  if b.missing > now then b.missing = now end
+  if b.deadline > now + FARTHEST then b.deadline = now + FREEZE - GUARD end
+end
+
 local function batch(id)
   if batches[id] ~= nil then return batches[id] end
   local fields = redis.call('HGETALL', key('batch', id))
@@ -47,6 +55,7 @@ local function batch(id)
     b.saved[name] = value
     b[name] = BATCH_FIELDS[name] == '0' and tonumber(value) or value
   end
+  mend_times(b)
   return b
 end
 

@@ -10,20 +10,22 @@ local function frozen_for()
   if not frozen_until then
     local run = redis.info('server'):match('run_id:(%w+)')
     local v = redis.call('HMGET', KEYS[1], 'run_id', 'frozen_until', 'longest')
+    local latest = now + tonumber(v[3] or FREEZE)
     frozen_until = tonumber(v[2] or 0)
     if run and run ~= v[1] then
       redis.call('HSET', KEYS[1], 'run_id', run)
-      if v[1] then
-        frozen_until = now + tonumber(v[3] or FREEZE)
-        redis.call('HSET', KEYS[1], 'frozen_until', frozen_until)
-      end
+      if v[1] then frozen_until = latest end
+    end
+    frozen_until = math.min(frozen_until, latest) -- Or it was set by a clock that was ahead.
+    if frozen_until ~= tonumber(v[2] or 0) then
+      redis.call('HSET', KEYS[1], 'frozen_until', string.format('%.0f', frozen_until))
     end
   end
   return frozen_until - now
 end
 
 local function paused_for(provider)
-  return tonumber(redis.call('HGET', key('channel', provider), 'paused_until') or 0) - now
+  return time_left(tonumber(redis.call('HGET', key('channel', provider), 'paused_until') or 0))
 end
 
 -- A channel is the road to one provider for all pods: HASH channel:<provider>
@@ -136,7 +138,7 @@ local function ring(provider, slots)
   if out >= slots or (out > 0 and probing(provider)) or (tokens or 1) < 1 then return 0 end
   if stopped(provider) or paused_for(provider) > 0 or frozen_for() > 0 then return 0 end
   local rung = tonumber(redis.call('HGET', key('channel', provider), 'rung') or 0)
-  if now - rung < 2000 then return 0 end
+  if rung <= now and now - rung < 2000 then return 0 end
   redis.call('HSET', key('channel', provider), 'rung', now)
   redis.call('HSETNX', key('channel', provider), 'waiting', now)
   return redis.call('HINCRBY', key('channel', provider), 'rings', 1)

@@ -1,0 +1,64 @@
+package e2e_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/proctest"
+)
+
+// newer is a command line of a version whose layout is the next one.
+var newer = proctest.Variant{
+	Name: "newer", Command: cmdEnqueuer, Slow: true,
+	Edits: []proctest.Edit{{
+		File: "internal/state/layout.go", From: "const schema = 1\n", To: "const schema = 2\n",
+	}},
+}
+
+// stored reads everything that the state holds.
+func (w *world) stored() map[string]string {
+	w.t.Helper()
+	names, err := w.rdb.Keys(w.t.Context(), "{tuma}:*").Result()
+	require.NoError(w.t, err)
+	require.NotEmpty(w.t, names)
+	dumps := map[string]string{}
+	for _, name := range names {
+		dumps[name] = w.rdb.Dump(w.t.Context(), name).Val()
+	}
+	return dumps
+}
+
+// TestTwoLayoutsBesideEachOther lets a newer version take a namespace over: programs of this one do
+// not start, and those that run end, without another write.
+func TestTwoLayoutsBesideEachOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{})
+	path, _ := writeFile(t, "file", 100, 3)
+	w.launch(newer.Build(t), []string{"import", path, "--reference", "file"}, w.environment).
+		Wait(patience)
+	before := w.stored()
+	const says = "it is layout 2, and this program knows layout 1"
+	for _, arguments := range [][]string{
+		{"import", path, "--reference", "file"}, {"stream"}, {"cancel", "file"}, {"verify"},
+	} {
+		require.Contains(t, w.must(2, arguments...).errors, says)
+	}
+	for _, command := range []string{cmdWorker, cmdPoller} {
+		p := w.start(command)
+		require.Equal(t, 2, p.Wait(patience), p.Output())
+		require.Contains(t, p.Output(), says)
+	}
+	doctor := w.must(1, "doctor", "--only", "layout,books")
+	require.Contains(t, doctor.out, says)
+	require.Equal(t, before, w.stored())
+
+	require.NoError(t, w.rdb.FlushDB(t.Context()).Err())
+	worker := w.start(cmdWorker)
+	worker.WaitOutput("serving", patience)
+	w.must(0, "import", path, "--reference", "file", "--provider", "sozuri")
+	require.Equal(t, "1", w.rdb.HGet(t.Context(), stateKey, "schema").Val())
+	require.NoError(t, w.rdb.HSet(t.Context(), stateKey, "schema", 2).Err())
+	require.Equal(t, 2, worker.Wait(patience), worker.Output())
+	require.Contains(t, worker.Output(), says)
+}
