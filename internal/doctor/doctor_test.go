@@ -181,6 +181,13 @@ var workFaults = []wrong{
 		},
 	},
 	{
+		"clock set back",
+		func(w *world) { w.do("hset {ns}:state schema 1 clock " + old(-10*time.Minute)) },
+		doctor.Finding{
+			Check: "clock", Result: doctor.Failed, Detail: "behind what it has shown", Advice: "NTP",
+		},
+	},
+	{
 		"slot", func(w *world) { w.do("zadd {ns}:slots:sozuri " + old(time.Hour) + " b-1") },
 		doctor.Finding{
 			Check: "stuck", Result: doctor.Failed, Detail: "sozuri: the time of a request was over 1h",
@@ -224,7 +231,9 @@ var workFaults = []wrong{
 	{"unplaced", func(w *world) { w.do("xadd {ns}:unplaced * body x") }, doctor.Finding{
 		Check: "people", Result: doctor.Warning, Detail: "1 callback kept", Advice: ":unplaced",
 	}},
-	{"dropped", func(w *world) { w.do("hset {ns}:state callbacks_dropped 3") }, doctor.Finding{
+	{"dropped", func(w *world) {
+		w.do("hset {ns}:state schema 1 callbacks_dropped 3")
+	}, doctor.Finding{
 		Check: "people", Result: doctor.Warning, Detail: "3 callbacks given up",
 		Advice: "statements",
 	}},

@@ -107,16 +107,14 @@ func (s *Store) drop(
 		if err != nil || min(unread, dropped) == 0 {
 			return err
 		}
-		return s.client.HIncrBy(ctx, s.keys.state(), unreadField(name), min(unread, dropped)).Err()
+		return s.client.HIncrBy(ctx, s.keys.plain("yielded"), name, min(unread, dropped)).Err()
 	})
 	return dropped, err
 }
 
-func unreadField(stream string) string { return "trimmed_unread_" + stream }
-
 // trimmedUnread counts the entries of a stream that made room before they were read.
 func (s *Store) trimmedUnread(ctx context.Context, stream string) (int64, error) {
-	n, err := s.client.HGet(ctx, s.keys.state(), unreadField(stream)).Int64()
+	n, err := s.client.HGet(ctx, s.keys.plain("yielded"), stream).Int64()
 	if errors.Is(err, redis.Nil) {
 		return 0, nil
 	}

@@ -11,14 +11,14 @@ import (
 )
 
 // whatFollows asks what may follow from the word that a batch is not known.
-func (g *stage) whatFollows(b *state.Batch) state.NotKnown {
+func (g *stage) whatFollows(b *state.Batch) state.NextStep {
 	got, _, err := g.s.NotKnown(background, reload(g.t, g.s, b), true, state.Children{}, rhythm(0))
 	require.NoError(g.t, err)
 	return got
 }
 
-// keyOutlived: the provider remembers a key for five minutes. After the clock was set back, by little
-// or by much, the key would be young enough by that clock for some minutes more.
+// keyOutlived: the provider remembers a key for five minutes. After the clock was set back, by
+// little or by much, the key would be young enough by that clock for some minutes more.
 func keyOutlived(g *stage) {
 	for _, back := range []time.Duration{2 * time.Minute, 10 * time.Minute} {
 		b := g.lost(through(shifted(back.String(), int(back.Minutes()), 1), talking))

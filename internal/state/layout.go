@@ -34,8 +34,8 @@ func layoutError(found string) error {
 		"programs that knows layout %[2]s, or use another TUMA_NAMESPACE", ErrLayout, found, schema)
 }
 
-// Layout returns the number of the stored layout, zero when nothing is stored. ErrLayout is returned
-// for one that this version does not know.
+// Layout returns the number of the stored layout, zero when nothing is stored. ErrLayout is
+// returned for one that this version does not know.
 func (s *Store) Layout(ctx context.Context) (int, error) {
 	found, err := s.client.HGet(ctx, s.keys.state(), "schema").Result()
 	if errors.Is(err, redis.Nil) {

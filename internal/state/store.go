@@ -91,8 +91,8 @@ type Store struct {
 }
 
 // Open connects and checks that the Redis can be trusted with money. ErrForgetful is returned, with
-// the setting to change, when it may lose what it has confirmed and AllowVolatile is not set; ErrLayout when
-// another version has stored what this one would misread.
+// the setting to change, when it may lose what it has confirmed and AllowVolatile is not set;
+// ErrLayout when another version has stored what this one would misread.
 func Open(ctx context.Context, options Options) (*Store, error) {
 	s := &Store{
 		options: options.withDefaults(), misread: make(chan error, 1),

@@ -8,8 +8,8 @@
 -- Only what the scripts need is here: a command that writes and is not below fails, and so does one
 -- that reads a whole key of which something is planned. Both fail before anything is written.
 
--- perform writes what is planned, behind a first command that Redis refuses, or nothing; planned says
--- whether anything is.
+-- perform writes what is planned, behind a first command that Redis refuses, or nothing; planned
+-- says whether anything is.
 local redis, perform, planned = (function(real)
   local call = real.call
   local plans, order = {}, {} -- By key, and in the order of their first changes.
