@@ -24,6 +24,9 @@ func secretsOf(c *config.Config) []string {
 			list = append(list, password)
 		}
 	}
+	if tokens, err := config.ParseCallbackTokens(c.CallbackToken.Value()); err == nil {
+		list = append(list, tokens.All()...)
+	}
 	if tokens, err := config.ParseTokens(c.HTTPTokens.Value()); err == nil {
 		list = append(list, slices.Collect(maps.Keys(tokens))...)
 	}

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"tuma/internal/airtime"
+	"tuma/internal/config"
 	"tuma/internal/logs"
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
@@ -56,7 +57,8 @@ var _ Store = (*state.Store)(nil)
 type Options struct {
 	Store   Store
 	Entries map[string]catalog.Entry
-	// Token returns the secret in the path; it is asked each time, since it may be rotated.
+	// Token returns the secret in the path, or one for each provider as config.ParseCallbackTokens
+	// reads them; it is asked each time, since it may be rotated.
 	Token func() string
 	// Networks are those that may send callbacks; the zero value lets all.
 	Networks Networks
@@ -104,7 +106,7 @@ func (r *Receiver) Handler() http.Handler {
 		}
 		serve := func(w http.ResponseWriter, request *http.Request) {
 			switch {
-			case !r.expected(request), !same(request.PathValue("token"), r.o.Token()):
+			case !r.expected(request), !has(r.tokens().Of(route.provider), request.PathValue("token")):
 				r.o.Meter.took(route.provider, unauthorised)
 				http.NotFound(w, request)
 				return
@@ -132,6 +134,27 @@ func (r *Receiver) expected(request *http.Request) bool {
 			"behind a proxy, is TUMA_CALLBACK_PROXIES set?", zap.Stringer("from", from))
 	}
 	return ok
+}
+
+// tokens are those that hold now; none when they cannot be read.
+func (r *Receiver) tokens() config.CallbackTokens {
+	tokens, err := config.ParseCallbackTokens(r.o.Token())
+	if err != nil {
+		r.refusedLog.Error("TUMA_CALLBACK_TOKEN has changed and cannot be read; no callback is taken",
+			zap.Error(err))
+		return nil
+	}
+	return tokens
+}
+
+// has reports whether a secret is among others, in a time that tells nothing about them.
+func has(secrets []string, given string) (found bool) {
+	for _, secret := range secrets {
+		if same(given, secret) {
+			found = true
+		}
+	}
+	return found
 }
 
 // same compares two secrets in a time that tells nothing about them, their lengths included.

@@ -32,9 +32,9 @@ const longestPath = 200
 
 // hide replaces our token in an address, and reports whether it was there.
 func (r *Receiver) hide(address string) (hidden string, ours bool) {
-	parts := strings.Split(address, "/")
+	parts, tokens := strings.Split(address, "/"), r.tokens().All()
 	for i, part := range parts {
-		if same(part, r.o.Token()) {
+		if has(tokens, part) {
 			parts[i], ours = "{token}", true
 		}
 	}

@@ -157,6 +157,27 @@ func TestARotatedTokenCountsAtOnce(t *testing.T) {
 		w.post("/callbacks/"+next+"/"+atStatus, asJSON, body).Code)
 }
 
+// TestEachProviderMayHaveATokenOfItsOwn: it opens no address of another's.
+func TestEachProviderMayHaveATokenOfItsOwn(t *testing.T) {
+	t.Parallel()
+	own := map[string]string{lipad: "token-of-lipad", at: "token-of-at", sozuri: "token-of-sozuri"}
+	pairs := "lipad=token-of-lipad, africastalking=token-of-at\nafricastalking=next-of-at," +
+		"sozuri=token-of-sozuri"
+	w := newWorld(t, func(o *callback.Options) { o.Token = func() string { return pairs } })
+	for route, row := range documented {
+		for provider, secret := range own {
+			want := http.StatusNotFound
+			if provider == row.provider {
+				want = http.StatusOK
+			}
+			got := w.post("/callbacks/"+secret+"/"+route, asJSON, row.body)
+			require.Equal(t, want, got.Code, "%s with the token of %s", route, provider)
+		}
+	}
+	require.Equal(t, http.StatusOK,
+		w.post("/callbacks/next-of-at/"+atStatus, asJSON, documented[atStatus].body).Code)
+}
+
 func TestAProviderThatIsOffIsNotFound(t *testing.T) {
 	t.Parallel()
 	for route, row := range documented {

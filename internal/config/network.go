@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -96,6 +97,50 @@ func checkPathToken(value string) error {
 			" underscores, since it stands in a URL")
 	}
 	return nil
+}
+
+// CallbackTokens are the tokens in the addresses that providers are given, by provider; those under
+// the empty name are everybody's.
+type CallbackTokens map[string][]string
+
+// ParseCallbackTokens reads one token, or provider=token pairs separated by commas or line ends. A
+// provider may have several, so that one can be replaced. An error is returned when a pair is not
+// one, or a name is no provider's; it shows no token.
+func ParseCallbackTokens(text string) (CallbackTokens, error) {
+	if !strings.Contains(text, "=") {
+		return CallbackTokens{"": {text}}, checkPathToken(text)
+	}
+	tokens := CallbackTokens{}
+	separator := func(c rune) bool { return c == ',' || c == '\n' || c == '\r' }
+	for pair := range strings.FieldsFuncSeq(text, separator) {
+		if strings.TrimSpace(pair) == "" {
+			continue
+		}
+		provider, token, _ := strings.Cut(pair, "=")
+		provider, token = strings.TrimSpace(provider), strings.TrimSpace(token)
+		if !slices.Contains(providerNames, provider) {
+			return nil, fmt.Errorf("must be one token, or provider=token pairs with commas between "+
+				"them; providers are %s", strings.Join(providerNames, ", "))
+		}
+		if err := checkPathToken(token); err != nil {
+			return nil, fmt.Errorf("the token of %s %w", provider, err)
+		}
+		tokens[provider] = append(tokens[provider], token)
+	}
+	return tokens, nil
+}
+
+// Of lists the tokens of a provider.
+func (t CallbackTokens) Of(provider string) []string {
+	return slices.Concat(t[""], t[provider])
+}
+
+// All lists every token.
+func (t CallbackTokens) All() (list []string) {
+	for _, tokens := range t {
+		list = append(list, tokens...)
+	}
+	return list
 }
 
 func oneLine(value string) error {

@@ -64,8 +64,11 @@ func callbackSettings() []setting {
 			parse: address(func(c *Config) *string { return &c.CallbackAddr }),
 		},
 		{
-			name: "TUMA_CALLBACK_TOKEN", check: checkPathToken,
-			what:   "Stands in the addresses that providers are given; no token, no listener.",
+			name:  "TUMA_CALLBACK_TOKEN",
+			check: func(text string) error { _, err := ParseCallbackTokens(text); return err },
+			what: "Stands in the addresses that providers are given; no token, no listener. One for " +
+				"all, or `provider=token` pairs with commas between them: one provider's then says " +
+				"nothing about another's recipients.",
 			secret: func(c *Config) *Secret { return &c.CallbackToken },
 		},
 		{

@@ -135,12 +135,12 @@ const notOurs = "enqueuer-doctor-asks-with-a-wrong-token"
 // callbacks asks the callback listener through its public address with GET, which it refuses (405)
 // before it reads anything, and only behind the right token.
 func (e *exam) callbacks(ctx context.Context) error {
-	token := e.Config.CallbackToken.Value()
+	tokens, err := config.ParseCallbackTokens(e.Config.CallbackToken.Value())
 	switch {
 	case e.CallbackURL == "":
 		e.skip("say where providers reach the listener: --callback-url https://host")
 		return nil
-	case token == "":
+	case err != nil:
 		e.fail("TUMA_CALLBACK_TOKEN is not set: no process takes callbacks",
 			"set it where the poller runs, and here")
 		return nil
@@ -153,7 +153,13 @@ func (e *exam) callbacks(ctx context.Context) error {
 			continue
 		}
 		asked++
-		right, err := e.get(ctx, base+url.PathEscape(token)+"/"+l.path)
+		own := tokens.Of(l.provider)
+		if len(own) == 0 {
+			e.fail("TUMA_CALLBACK_TOKEN holds no token of "+l.provider+": its callbacks are not taken",
+				"add "+l.provider+"=token where the poller runs, and here")
+			continue
+		}
+		right, err := e.get(ctx, base+url.PathEscape(own[0])+"/"+l.path)
 		if e.unheard(err) {
 			return nil
 		}

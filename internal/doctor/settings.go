@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"tuma/internal/config"
@@ -85,8 +86,10 @@ func (e *exam) callbackToken() {
 		_, on := e.Entries[l.provider]
 		reporting = reporting || on
 	}
-	switch token := e.Config.CallbackToken; {
-	case token.IsSet() && weak(token.Value()):
+	token := e.Config.CallbackToken
+	tokens, _ := config.ParseCallbackTokens(token.Value()) // It was checked at the start.
+	switch {
+	case token.IsSet() && slices.ContainsFunc(tokens.All(), weak):
 		e.warn("TUMA_CALLBACK_TOKEN is easy to guess: strangers could report payments", longer)
 	case token.IsSet() && !reporting:
 		e.warn("TUMA_CALLBACK_TOKEN is set, and no provider that reports by callbacks is on here",
