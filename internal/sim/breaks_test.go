@@ -101,7 +101,7 @@ var breaks = []aBreak{
 	},
 	{
 		"an unknown is halved", 3, "notknown",
-		"elseif b.refused == 1 and b.doubtful > 1 then", "elseif b.doubtful > 1 then",
+		"if b.refused == 1 then\n  decision", "if true then\n  decision",
 	},
 	{
 		"a refused repetition is halved", 3, "record",
