@@ -81,7 +81,8 @@ func (s *Submit) work(ctx context.Context, until time.Time, sum *tally) (state.C
 	name := s.Entry.Capabilities.Name
 	for {
 		if s.stopping() || s.Queues.paused(ctx, name) {
-			return state.Claim{Idle: state.IdlePaused}, nil // Whoever starts or resumes finds the work by a sweep.
+			// Whoever starts or resumes finds the work by a sweep.
+			return state.Claim{Idle: state.IdlePaused}, nil
 		}
 		token, err := s.IDs.next()
 		if err != nil {
