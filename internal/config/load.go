@@ -45,6 +45,7 @@ func Load(getenv func(string) string, environ []string) (*Config, error) {
 	l.checkPolling()
 	l.checkProviders()
 	l.checkMonitor()
+	l.checkOwnSecrets()
 	if len(l.problems) > 0 {
 		return nil, l.problems
 	}

@@ -203,8 +203,8 @@ func TestNoSecretIsShown(t *testing.T) {
 	t.Parallel()
 	variables := lipad(
 		"TUMA_REDIS_URL", "redis://ann:pass-hush@redis.example:6379/1?sentinel_password=more-hush",
-		"TUMA_CALLBACK_TOKEN", "cb-hush", "TUMA_HTTP_TOKENS", "shop=http-hush",
-		"TUMA_MONITOR_USER", "ann", "TUMA_MONITOR_PASSWORD", "mon-hush")
+		"TUMA_CALLBACK_TOKEN", "cb-hush-of-16-and-more", "TUMA_HTTP_TOKENS", "shop=http-hush",
+		"TUMA_MONITOR_USER", "ann", "TUMA_MONITOR_PASSWORD", "mon-hush-of-16-and-more")
 	c, err := load(variables)
 	require.NoError(t, err)
 	described := strings.Join(c.Describe(), "\n")
@@ -229,6 +229,33 @@ func TestNoSecretIsShown(t *testing.T) {
 	}
 }
 
+// TestShortSecretsStayOnLoopback: what can be guessed is refused where other machines can try.
+func TestShortSecretsStayOnLoopback(t *testing.T) {
+	t.Parallel()
+	const short, long = "fifteen-letters", "sixteen--letters"
+	for _, row := range []struct{ setting, before, address, loopback, beyond string }{
+		{"TUMA_HTTP_TOKENS", "shop=x" + long + ",bank=", "TUMA_HTTP_ADDR", "[::1]:80", ":8080"},
+		{"TUMA_CALLBACK_TOKEN", "", "TUMA_CALLBACK_ADDR", "127.0.0.1:0", ""},
+		{
+			"TUMA_CALLBACK_TOKEN", "sozuri=x" + long + ",lipad=", "TUMA_CALLBACK_ADDR", "localhost:1",
+			"0.0.0.0:8081",
+		},
+		{"TUMA_MONITOR_PASSWORD", "", "TUMA_OPS_ADDR", "127.0.0.1:0", ""},
+	} {
+		try := func(address, secret string) error {
+			_, err := load(lipad(row.address, address, "TUMA_MONITOR_USER", "ann",
+				"TUMA_MONITOR_PASSWORD", long, row.setting, row.before+secret))
+			return err
+		}
+		require.NoError(t, try(row.loopback, short), row.setting)
+		require.NoError(t, try(row.beyond, long), row.setting)
+		err := try(row.beyond, short)
+		require.ErrorContains(t, err, row.setting)
+		require.ErrorContains(t, err, "at least 16 characters")
+		require.NotContains(t, err.Error(), short)
+	}
+}
+
 func TestEverySecretMayBeAFile(t *testing.T) {
 	t.Parallel()
 	for _, s := range settings() {
@@ -239,12 +266,12 @@ func TestEverySecretMayBeAFile(t *testing.T) {
 			"TUMA_REDIS_URL": "redis://host:1/0", "TUMA_HTTP_TOKENS": "shop=token",
 		}[s.name]
 		if content == "" {
-			content = "file-hush"
+			content = "file-hush-of-16-and-more"
 		}
 		path := write(t, " "+content+"\r\n")
 		variables := lipad("AFRICASTALKING_USERNAME", "u", "AFRICASTALKING_API_KEY", "k",
 			"QUICKSMS_APP_KEY", "k", "QUICKSMS_APP_TOKEN", "t", "SOZURI_PROJECT", "p",
-			"SOZURI_API_KEY", "k", "TUMA_MONITOR_USER", "ann", "TUMA_MONITOR_PASSWORD", "p",
+			"SOZURI_API_KEY", "k", "TUMA_MONITOR_USER", "ann", "TUMA_MONITOR_PASSWORD", "p-of-16-and-more",
 			s.name, "", s.name+"_FILE", path)
 		c, err := load(variables)
 		require.NoError(t, err, s.name)

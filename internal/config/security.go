@@ -193,3 +193,33 @@ func bare(err error) error {
 	}
 	return err
 }
+
+// shortestSecret is the least length of a secret of ours that other machines can try, in bytes.
+const shortestSecret = 16
+
+// checkOwnSecrets refuses secrets of ours that can be guessed, where other machines can try. What
+// cannot be read has been reported.
+func (l *loader) checkOwnSecrets() {
+	c := l.config
+	short := func(setting, address, secret string) {
+		if secret != "" && len(secret) < shortestSecret {
+			l.problem("%s: must have at least %d characters, since %s is reached from other "+
+				"machines: openssl rand -hex 32", setting, shortestSecret, address)
+		}
+	}
+	if !Loopback(c.HTTPAddr) {
+		tokens, _ := ParseTokens(c.HTTPTokens.Value())
+		for token, producer := range tokens {
+			short("TUMA_HTTP_TOKENS: the token of "+producer, "TUMA_HTTP_ADDR", token)
+		}
+	}
+	if !Loopback(c.CallbackAddr) {
+		tokens, _ := ParseCallbackTokens(c.CallbackToken.Value())
+		for _, token := range tokens.All() {
+			short("TUMA_CALLBACK_TOKEN", "TUMA_CALLBACK_ADDR", token)
+		}
+	}
+	if !Loopback(c.OpsAddr) { // Without a setting each process has a port on every address.
+		short("TUMA_MONITOR_PASSWORD", "TUMA_OPS_ADDR", c.MonitorPassword.Value())
+	}
+}
