@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -152,6 +153,15 @@ func (s *Store) Sweep(ctx context.Context, provider string) (Swept, error) {
 	r := asList(answer)
 	return Swept{Returned: r.int(0), InDoubt: r.int(1), Ring: ringOf(provider, r.int(2)),
 		Behind: millis(r.int(3))}, nil
+}
+
+// Providers lists every provider that ever got a disbursal, on or off here.
+func (s *Store) Providers(ctx context.Context) ([]string, error) {
+	names, err := s.client.SMembers(ctx, s.keys.plain("providers")).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list providers: %w", err)
+	}
+	return names, nil
 }
 
 // Pause pauses the channel to a provider for every process, with a reason. A zero length leaves

@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -81,9 +82,16 @@ func (s *Sweeper) Run(ctx context.Context) error {
 	return nil
 }
 
-// Once sweeps each provider once.
+// Once sweeps each provider once, also those that were taken out of the settings: what they have on
+// the wire ends like everybody else's.
 func (s *Sweeper) Once(ctx context.Context) {
-	for _, provider := range s.Providers {
+	used, err := s.Store.Providers(ctx)
+	if err != nil && ctx.Err() == nil {
+		s.Log.Warn("only the providers that are on here are swept", zap.Error(err))
+	}
+	names := slices.Concat(s.Providers, used)
+	slices.Sort(names)
+	for _, provider := range slices.Compact(names) {
 		s.sweep(ctx, provider)
 	}
 	s.yield(ctx)

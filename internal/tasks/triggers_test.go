@@ -184,3 +184,19 @@ func TestTriggersDoNotPileUp(t *testing.T) {
 	require.Positive(t, waiting.Pending)
 	require.LessOrEqual(t, waiting.Pending, 240)
 }
+
+// TestAProviderThatIsOffIsStillSwept: it was taken out of the settings while a batch was claimed.
+func TestAProviderThatIsOffIsStillSwept(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *state.Options) { o.ClaimTimeout = time.Millisecond })
+	ctx := context.Background()
+	r.acceptSilently(t, disbursal("a", 0, 1))
+	_, err := r.store.Claim(ctx, lipad, "0190a1b2-0000-7000-8000-000000000001", 1)
+	require.NoError(t, err)
+	require.Equal(t, int64(1), r.channel(t).InFlight)
+	time.Sleep(5 * time.Millisecond)
+	sweeper := &tasks.Sweeper{Store: r.store, Queues: r.queues, Log: r.log}
+	sweeper.Once(ctx)
+	require.Zero(t, r.channel(t).InFlight)
+	require.Equal(t, int64(1), r.channel(t).Pending)
+}
