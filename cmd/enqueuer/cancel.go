@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"tuma/internal/airtime"
 	"tuma/internal/app"
@@ -16,7 +18,8 @@ import (
 // cancelOptions are the flags of "enqueuer cancel".
 type cancelOptions struct {
 	naming
-	json bool
+	who       string
+	json, yes bool
 }
 
 func newCancelCommand() *cobra.Command {
@@ -26,17 +29,20 @@ func newCancelCommand() *cobra.Command {
 		Short: "Withdraw what is not on the wire, now and later",
 		Long: `Withdraw what is not on the wire of a disbursal, import or campaign. The mark lasts:
 what comes later under this name is refused. A name that does not exist yet can be cancelled when a
-flag says what it is. Nothing is asked; recipients on the wire or beyond are too late and go on.`,
+flag says what it is; a campaign that nothing has used is asked about first, since that is mostly a
+misspelt one. Recipients on the wire or beyond are too late and go on.`,
 		Example: `  enqueuer cancel rewards-2026-11-21-000917
   enqueuer cancel rewards-november --campaign`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withApp(cmd.Context(), func(a *app.App) error {
-				return cancel(cmd, a.Store, options, args[0])
+				return cancel(cmd, a, options, args[0])
 			})
 		},
 	}
 	options.addFlags(cmd)
+	addWho(cmd, &options.who)
+	addYes(cmd, &options.yes)
 	cmd.Flags().BoolVar(&options.json, "json", false, "write JSON")
 	return cmd
 }
@@ -51,8 +57,9 @@ type cancelView struct {
 	Settled   int64      `json:"settled"`
 }
 
-func cancel(cmd *cobra.Command, s *state.Store, options cancelOptions, name string) error {
-	ctx := cmd.Context()
+func cancel(cmd *cobra.Command, a *app.App, options cancelOptions, name string) error {
+	setWho(&options.who)
+	ctx, s := cmd.Context(), a.Store
 	found, err := options.find(ctx, s, name)
 	kind, unknown := found.kind, errors.Is(err, state.ErrNotFound)
 	if err != nil && (!unknown || kind == "") {
@@ -62,6 +69,13 @@ func cancel(cmd *cobra.Command, s *state.Store, options cancelOptions, name stri
 		// A mark on a name that cannot be would only hide a typing error.
 		if err := intake.CheckReference(name); err != nil {
 			return cli.Usagef("REF: %w", err)
+		}
+	}
+	if unknown && kind == state.KindCampaign {
+		err := confirm(cmd, options.yes, fmt.Sprintf("Nothing has used the campaign %s. Refuse it "+
+			"for ever?", name))
+		if err != nil {
+			return err
 		}
 	}
 	names := []string{found.name}
@@ -77,6 +91,43 @@ func cancel(cmd *cobra.Command, s *state.Store, options cancelOptions, name stri
 	if err != nil && !errors.Is(err, state.ErrNotFound) {
 		return err
 	}
+	view := viewOfCancel(sum, kind, name)
+	log := personLog(a)
+	log.Info("cancelled by a person", zap.String("who", options.who), zap.String("kind", string(kind)),
+		zap.String("name", name), zap.Int64("withdrawn", view.Withdrawn),
+		zap.Int64("too_late", view.TooLate))
+	if options.json {
+		return writeJSON(cmd.OutOrStdout(), view)
+	}
+	printCancel(cmd.OutOrStdout(), options, view, unknown)
+	return nil
+}
+
+// printCancel says what a cancel came to, and how those withdrawn are sent after all.
+func printCancel(out io.Writer, options cancelOptions, view cancelView, unknown bool) {
+	kind, name := view.Kind, view.Reference
+	fmt.Fprintf(out, "%s %s is cancelled: %d withdrawn, %d too late (on the wire, at "+
+		"the provider or in doubt), %d settled before\n", kind, name, view.Withdrawn, view.TooLate,
+		view.Settled)
+	for _, other := range options.also {
+		if other == "" {
+			break
+		}
+		fmt.Fprintf(out, "the %s %s has the same recipients; what comes later under it is accepted, "+
+			"unless you cancel it with --%s\n", other, name, other)
+	}
+	switch {
+	case unknown:
+		fmt.Fprintln(out, "nothing has this name yet; what comes under it is refused")
+	case view.Withdrawn > 0 && kind == state.KindCampaign:
+		fmt.Fprintf(out, "to send them after all, give them another campaign in the file: "+
+			"%s\n", sendAgain(kind, name, airtime.Cancelled))
+	case view.Withdrawn > 0:
+		fmt.Fprintf(out, "to send them after all: %s\n", sendAgain(kind, name, airtime.Cancelled))
+	}
+}
+
+func viewOfCancel(sum state.Summary, kind state.Kind, name string) cancelView {
 	view := cancelView{Reference: name, Kind: kind}
 	for status, totals := range sum.Statuses {
 		switch {
@@ -88,23 +139,7 @@ func cancel(cmd *cobra.Command, s *state.Store, options cancelOptions, name stri
 			view.TooLate += totals.Recipients
 		}
 	}
-	if options.json {
-		return writeJSON(cmd.OutOrStdout(), view)
-	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s %s is cancelled: %d withdrawn, %d too late (on the wire, at "+
-		"the provider or in doubt), %d settled before\n", kind, name, view.Withdrawn, view.TooLate,
-		view.Settled)
-	switch {
-	case unknown:
-		fmt.Fprintln(cmd.OutOrStdout(), "nothing has this name yet; what comes under it is refused")
-	case view.Withdrawn > 0 && kind == state.KindCampaign:
-		fmt.Fprintf(cmd.OutOrStdout(), "to send them after all, give them another campaign in the file: "+
-			"%s\n", sendAgain(kind, name, airtime.Cancelled))
-	case view.Withdrawn > 0:
-		fmt.Fprintf(cmd.OutOrStdout(), "to send them after all: %s\n",
-			sendAgain(kind, name, airtime.Cancelled))
-	}
-	return nil
+	return view
 }
 
 // sendAgain says which commands send those of a name that ended in a status once more.

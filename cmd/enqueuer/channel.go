@@ -86,9 +86,7 @@ func (o *channelOptions) run(act channelAct) func(*cobra.Command, []string) erro
 		if o.all == (len(args) > 0) {
 			return cli.Usagef("name the providers, or say --all")
 		}
-		if err := setWho(&o.who); err != nil {
-			return err
-		}
+		setWho(&o.who)
 		return withApp(cmd.Context(), func(a *app.App) error {
 			known := slices.Sorted(maps.Keys(a.Rules.Providers))
 			names := args

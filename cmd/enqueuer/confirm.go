@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"tuma/internal/cli"
 )
@@ -21,12 +19,11 @@ func confirm(cmd *cobra.Command, yes bool, question string) error {
 	if yes {
 		return nil
 	}
-	input, ok := cmd.InOrStdin().(*os.File)
-	if !ok || !term.IsTerminal(int(input.Fd())) {
+	if !isTerminal(cmd.InOrStdin()) {
 		return cli.Usagef("%s Nobody can be asked here: say --yes; nothing was changed", question)
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "%s [y/N] ", question)
-	answer, err := readLine(cmd.Context(), input)
+	answer, err := readLine(cmd.Context(), cmd.InOrStdin())
 	if err != nil {
 		return fmt.Errorf("read the answer: %w; nothing was changed", err)
 	}

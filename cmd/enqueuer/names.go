@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -18,6 +19,8 @@ type naming struct {
 	disbursal, imported, campaign bool
 	// producer is whose name it is; nobody's when it is noProducer.
 	producer string
+	// also are the other kinds that have the name and mean the same recipients.
+	also [2]state.Kind
 }
 
 // noProducer stands for whatever did not come over HTTP with a token.
@@ -90,7 +93,7 @@ func (n *naming) find(ctx context.Context, s *state.Store, name string) (target,
 	var found []target
 	var missing error
 	for _, reading := range n.readings(name) {
-		kind, err := findKind(ctx, s, asked, reading)
+		kind, err := n.findKind(ctx, s, asked, reading)
 		switch {
 		case err == nil:
 			found = append(found, target{kind, reading})
@@ -114,14 +117,14 @@ func (n *naming) find(ctx context.Context, s *state.Store, name string) (target,
 }
 
 // findKind returns what a name in the state belongs to, among the kind that is asked for.
-func findKind(
+func (n *naming) findKind(
 	ctx context.Context, s *state.Store, asked state.Kind, name string,
 ) (state.Kind, error) {
 	found, err := s.KindOf(ctx, name)
 	var ambiguous *state.AmbiguousError
 	switch {
 	case errors.As(err, &ambiguous) && asked == "":
-		return "", cli.Usage(err)
+		return n.choose(ctx, s, ambiguous)
 	case errors.As(err, &ambiguous) && slices.Contains(ambiguous.Kinds, asked):
 		return asked, nil
 	case errors.As(err, &ambiguous):
@@ -134,4 +137,49 @@ func findKind(
 			state.ErrNotFound, found)
 	}
 	return found, nil
+}
+
+// choose decides what a name of several kinds is taken for. Where all of them mean the same
+// recipients it makes no difference, and an import stands for them; else a person is asked, and
+// without one a usage error is returned.
+func (n *naming) choose(
+	ctx context.Context, s *state.Store, ambiguous *state.AmbiguousError,
+) (state.Kind, error) {
+	same, err := s.SameRecipients(ctx, ambiguous.Name, ambiguous.Kinds)
+	if err != nil {
+		return "", err
+	}
+	if same {
+		chosen := ambiguous.Kinds[0]
+		if slices.Contains(ambiguous.Kinds, state.KindImport) {
+			chosen = state.KindImport
+		}
+		copy(n.also[:], slices.DeleteFunc(slices.Clone(ambiguous.Kinds),
+			func(k state.Kind) bool { return k == chosen }))
+		return chosen, nil
+	}
+	if !isTerminal(os.Stdin) {
+		return "", cli.Usage(ambiguous)
+	}
+	words := make([]string, len(ambiguous.Kinds))
+	for i, kind := range ambiguous.Kinds {
+		sum, err := s.Summarize(ctx, kind, ambiguous.Name)
+		if err != nil {
+			return "", err
+		}
+		words[i] = fmt.Sprintf("%s (%s)", kind, cli.Plural(sum.Recipients, "recipient"))
+	}
+	fmt.Fprintf(os.Stderr, "%s is several things: which do you mean, %s? ",
+		state.Shown(ambiguous.Name), strings.Join(words, " or "))
+	answer, err := readLine(ctx, os.Stdin)
+	if err != nil {
+		return "", fmt.Errorf("read the answer: %w", err)
+	}
+	for _, kind := range ambiguous.Kinds {
+		if text := strings.ToLower(strings.TrimSpace(answer)); text != "" &&
+			strings.HasPrefix(string(kind), text) {
+			return kind, nil
+		}
+	}
+	return "", cli.Usage(ambiguous)
 }

@@ -1,13 +1,14 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"os/user"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
 	"tuma/internal/app"
-	"tuma/internal/cli"
 )
 
 // addWho adds the flag that names who decides.
@@ -20,17 +21,15 @@ func addYes(cmd *cobra.Command, yes *bool) {
 	cmd.Flags().BoolVarP(yes, "yes", "y", false, "ask nobody: for scripts")
 }
 
-// setWho fills in the user of this process.
-func setWho(who *string) error {
+// setWho fills in the user of this process: in a container that has no name for it, its number.
+func setWho(who *string) {
 	if *who != "" {
-		return nil
+		return
 	}
-	current, err := user.Current()
-	if err != nil {
-		return cli.Usagef("--who: say who decides: %w", err)
+	*who = fmt.Sprintf("uid %d", os.Getuid())
+	if current, err := user.Current(); err == nil && current.Username != "" {
+		*who = current.Username
 	}
-	*who = current.Username
-	return nil
 }
 
 // personLog is the log for what people decide. Everything else that a command does is told to the

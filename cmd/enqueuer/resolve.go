@@ -94,7 +94,8 @@ func (o *resolveOptions) check() error {
 			return cli.Usagef("--phone: %w", err)
 		}
 	}
-	return setWho(&o.who)
+	setWho(&o.who)
+	return nil
 }
 
 func resolve(cmd *cobra.Command, a *app.App, options resolveOptions) error {

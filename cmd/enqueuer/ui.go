@@ -23,9 +23,9 @@ import (
 // that shows none.
 const progressEvery = 2 * time.Second
 
-// isTerminal reports whether people look at what is written there.
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
+// isTerminal reports whether people look at what is written there, or type what is read.
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 

@@ -13,9 +13,8 @@ import (
 var looks = []string{
 	"ConfigGet", "Exists", "Get", "HExists", "HGet", "HGetAll", "HLen", "HMGet", "Info", "LLen",
 	"LRange", "MemoryUsage", "Ping", "SCard", "SMembers", "Time", "TTL", "Wait", "XInfoGroups",
-	"XInfoStream", "XLen", "XPending",
-	"XPendingExt", "XRange", "XRangeN", "ZCard", "ZRange", "ZRangeByScore",
-	"ZRangeWithScores", "ZScore",
+	"XInfoStream", "XLen", "XPending", "XPendingExt", "XRange", "XRangeN", "XRevRangeN", "ZCard",
+	"ZRange", "ZRangeByScore", "ZRangeWithScores", "ZScore",
 }
 
 // connecting are the calls that make, hand on or end a connection, or gather commands: what is done
