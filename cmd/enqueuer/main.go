@@ -28,6 +28,7 @@ var subcommands = []func() *cobra.Command{
 	newServeCommand,
 	newStatusCommand,
 	newReportCommand,
+	newRejectedCommand,
 	newCancelCommand,
 	newInDoubtCommand,
 	newChannelCommand,

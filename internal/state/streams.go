@@ -314,3 +314,35 @@ func olderID(a, b string) bool {
 	}
 	return len(as) < len(bs) || (len(as) == len(bs) && as < bs)
 }
+
+// RejectedJob is an entry of the rejected stream.
+type RejectedJob struct {
+	// At is when it was rejected, as it was written then.
+	At string
+	Refusal
+	// Bytes is how long the job was, of which Job may be the beginning only.
+	Bytes int64
+}
+
+// RejectedJobs returns the newest entries of the rejected stream, the newest first.
+func (s *Store) RejectedJobs(ctx context.Context, limit int) ([]RejectedJob, error) {
+	entries, err := s.client.XRevRangeN(ctx, s.keys.rejected(), "+", "-", int64(limit)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read rejected jobs: %w", err)
+	}
+	jobs := make([]RejectedJob, len(entries))
+	for i, entry := range entries {
+		text := func(field string) string {
+			value, _ := entry.Values[field].(string)
+			return value
+		}
+		jobs[i] = RejectedJob{
+			At: text("at"), Bytes: whole(entry.Values["bytes"]),
+			Refusal: Refusal{Job: text("job"), Source: text("source"), Err: text("error")},
+		}
+		if jobs[i].Bytes == 0 {
+			jobs[i].Bytes = int64(len(jobs[i].Job))
+		}
+	}
+	return jobs, nil
+}
