@@ -124,7 +124,7 @@ func (n *naming) findKind(
 	var ambiguous *state.AmbiguousError
 	switch {
 	case errors.As(err, &ambiguous) && asked == "":
-		return n.choose(ctx, s, ambiguous)
+		return n.choose(ctx, s, name, ambiguous)
 	case errors.As(err, &ambiguous) && slices.Contains(ambiguous.Kinds, asked):
 		return asked, nil
 	case errors.As(err, &ambiguous):
@@ -143,9 +143,9 @@ func (n *naming) findKind(
 // recipients it makes no difference, and an import stands for them; else a person is asked, and
 // without one a usage error is returned.
 func (n *naming) choose(
-	ctx context.Context, s *state.Store, ambiguous *state.AmbiguousError,
+	ctx context.Context, s *state.Store, name string, ambiguous *state.AmbiguousError,
 ) (state.Kind, error) {
-	same, err := s.SameRecipients(ctx, ambiguous.Name, ambiguous.Kinds)
+	same, err := s.SameRecipients(ctx, name, ambiguous.Kinds)
 	if err != nil {
 		return "", err
 	}
@@ -163,14 +163,14 @@ func (n *naming) choose(
 	}
 	words := make([]string, len(ambiguous.Kinds))
 	for i, kind := range ambiguous.Kinds {
-		sum, err := s.Summarize(ctx, kind, ambiguous.Name)
+		sum, err := s.Summarize(ctx, kind, name)
 		if err != nil {
 			return "", err
 		}
 		words[i] = fmt.Sprintf("%s (%s)", kind, cli.Plural(sum.Recipients, "recipient"))
 	}
 	fmt.Fprintf(os.Stderr, "%s is several things: which do you mean, %s? ",
-		state.Shown(ambiguous.Name), strings.Join(words, " or "))
+		ambiguous.Name, strings.Join(words, " or "))
 	answer, err := readLine(ctx, os.Stdin)
 	if err != nil {
 		return "", fmt.Errorf("read the answer: %w", err)
