@@ -30,7 +30,11 @@ const (
 
 func (e *exam) redis(ctx context.Context) error {
 	if e.away != "" {
-		e.fail(e.away, "start Redis, or correct TUMA_REDIS_URL and TUMA_REDIS_MODE")
+		advice := "start Redis, or correct TUMA_REDIS_URL and TUMA_REDIS_MODE"
+		if !strings.Contains(e.away, "does not answer") {
+			advice = "mend what it says, or correct TUMA_REDIS_URL and TUMA_REDIS_MODE"
+		}
+		e.fail(e.away, advice)
 		return nil
 	}
 	server, err := e.told(ctx)

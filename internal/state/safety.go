@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -93,11 +94,45 @@ func (s *Store) check(ctx context.Context) error {
 	return nil
 }
 
-// silent says that Redis does not answer: nobody knows then whether it can forget.
+// silent says that Redis cannot be asked, and what it said instead of an answer: nobody knows then
+// whether it can forget.
 func (s *Store) silent(err error) error {
-	return fmt.Errorf("redis at TUMA_REDIS_URL, TUMA_REDIS_MODE %s, does not answer: %w",
-		s.options.Mode, err)
+	what := "does not answer"
+	switch {
+	case strings.HasPrefix(err.Error(), "MISCONF"):
+		what = "cannot write to its disk, and refuses everything until it can"
+	case isReply(err):
+		what = "answers with an error"
+	case s.speaksPlainly():
+		what = "speaks no TLS there: use redis://, or the port where it does"
+	}
+	return fmt.Errorf("redis at TUMA_REDIS_URL, TUMA_REDIS_MODE %s, %s: %w", s.options.Mode, what,
+		err)
 }
+
+// speaksPlainly reports whether a Redis that was asked over TLS would answer without. It waits for
+// the end of the first line of our greeting, which never comes: to the client it is only silent.
+func (s *Store) speaksPlainly() bool {
+	client, single := s.client.(*redis.Client)
+	if !single || client.Options().TLSConfig == nil {
+		return false
+	}
+	connection, err := net.DialTimeout("tcp", client.Options().Addr, plainTimeout)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = connection.Close() }()
+	_ = connection.SetDeadline(time.Now().Add(plainTimeout))
+	_, err = connection.Write([]byte("PING\r\n"))
+	first := make([]byte, 1)
+	if err == nil {
+		_, err = connection.Read(first)
+	}
+	return err == nil && (first[0] == '+' || first[0] == '-')
+}
+
+// plainTimeout bounds the question whether a Redis speaks without TLS.
+const plainTimeout = time.Second
 
 // node is the Redis that holds the state: in a cluster the others' settings and memory say nothing.
 func (s *Store) node(ctx context.Context) (*redis.Client, error) {

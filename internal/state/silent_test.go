@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tuma/internal/redistest"
 	"tuma/internal/state"
 )
 
@@ -18,6 +19,38 @@ import (
 // nothing about its settings.
 func TestASilentRedisIsNotCalledForgetful(t *testing.T) {
 	t.Parallel()
+	_, err := state.Open(context.Background(), state.Options{
+		URL: "redis://" + pinged(t, "+PONG\r\n") + "?max_retries=-1",
+	})
+	require.ErrorContains(t, err, "does not answer")
+	require.NotErrorIs(t, err, state.ErrForgetful)
+}
+
+// TestWhatRedisSaysInsteadOfAnAnswerIsTold: it does answer, and says what is wrong.
+func TestWhatRedisSaysInsteadOfAnAnswerIsTold(t *testing.T) {
+	t.Parallel()
+	for answer, told := range map[string]string{
+		"-MISCONF Errors writing to the AOF file: No space left on device\r\n": "cannot write to its " +
+			"disk, and refuses everything until it can: MISCONF Errors writing to the AOF file: No space",
+		"-NOPERM this user has no permissions\r\n": "answers with an error: NOPERM this user has",
+	} {
+		_, err := state.Open(t.Context(), state.Options{
+			URL: "redis://" + pinged(t, answer) + "?max_retries=-1",
+		})
+		require.ErrorContains(t, err, told)
+		require.NotContains(t, err.Error(), "does not answer")
+	}
+	url, _ := redistest.Shared(t)
+	_, err := state.Open(t.Context(), state.Options{
+		URL: strings.Replace(url, "redis://", "rediss://", 1) + "?max_retries=-1&dial_timeout=200ms",
+	})
+	require.ErrorContains(t, err, "speaks no TLS there: use redis://, or the port where it does")
+}
+
+// pinged is the address of a Redis that answers PING so, knows no other command, and hangs up when
+// it is asked for a setting.
+func pinged(t *testing.T, answer string) string {
+	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = listener.Close() })
@@ -27,18 +60,13 @@ func TestASilentRedisIsNotCalledForgetful(t *testing.T) {
 			if err != nil {
 				return
 			}
-			go answerPings(connection)
+			go answerPings(connection, answer)
 		}
 	}()
-	_, err = state.Open(context.Background(), state.Options{
-		URL: "redis://" + listener.Addr().String() + "?max_retries=-1",
-	})
-	require.ErrorContains(t, err, "does not answer")
-	require.NotErrorIs(t, err, state.ErrForgetful)
+	return listener.Addr().String()
 }
 
-// answerPings answers PING, knows no other command, and hangs up when it is asked for a setting.
-func answerPings(connection net.Conn) {
+func answerPings(connection net.Conn, ping string) {
 	defer func() { _ = connection.Close() }()
 	reader := bufio.NewReader(connection)
 	for {
@@ -46,7 +74,7 @@ func answerPings(connection net.Conn) {
 		answer := "-ERR unknown command\r\n"
 		switch command {
 		case "PING":
-			answer = "+PONG\r\n"
+			answer = ping
 		case "HGET": // Which layout? None.
 			answer = "$-1\r\n"
 		case "EXISTS":
