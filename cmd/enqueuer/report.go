@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -41,6 +42,7 @@ func cells(r state.Row) []string {
 type reportOptions struct {
 	naming
 	format, status, output string
+	force                  bool
 }
 
 func newReportCommand() *cobra.Command {
@@ -50,7 +52,8 @@ func newReportCommand() *cobra.Command {
 		Short: "Write every recipient of a disbursal, import or campaign",
 		Long: `Write every recipient of a disbursal, import or campaign, with full phone numbers. A
 file is written beside its name first and takes it when it is complete; only its owner may read
-it.`, Example: `  enqueuer report wave-7 -o wave-7.csv
+it. A file that is there already is not replaced without --force.`,
+		Example: `  enqueuer report wave-7 -o wave-7.csv
   enqueuer report rewards-november --campaign --format json --status failed`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -59,7 +62,8 @@ it.`, Example: `  enqueuer report wave-7 -o wave-7.csv
 			}
 			if options.status != "" {
 				if _, err := airtime.ParseStatus(options.status); err != nil {
-					return cli.Usagef("--status: %w", err)
+					return cli.Usagef("--status: %w; choose one of %s", err,
+						strings.Join(statusNames(), ", "))
 				}
 			}
 			return withApp(cmd.Context(), func(a *app.App) error {
@@ -70,12 +74,28 @@ it.`, Example: `  enqueuer report wave-7 -o wave-7.csv
 	options.addFlags(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&options.format, "format", "csv", "csv, or json for JSON Lines")
-	flags.StringVar(&options.status, "status", "", "only recipients in this status")
+	flags.StringVar(&options.status, "status", "", "only recipients in this status: "+
+		strings.Join(statusNames(), ", "))
+	flags.BoolVar(&options.force, "force", false, "replace the file if it is there")
 	flags.StringVarP(&options.output, "output", "o", "", "write to this file")
+	_ = cmd.RegisterFlagCompletionFunc("status", // The flag is there.
+		cobra.FixedCompletions(statusNames(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
+// statusNames are the words for --status.
+func statusNames() []string {
+	var names []string
+	for _, s := range airtime.Statuses() {
+		names = append(names, s.String())
+	}
+	return names
+}
+
 func report(cmd *cobra.Command, s *state.Store, options reportOptions, name string) error {
+	if info, err := os.Stat(options.output); err == nil && info.Mode().IsRegular() && !options.force {
+		return cli.Usagef("-o: %s is there already; --force replaces it", options.output)
+	}
 	found, err := options.find(cmd.Context(), s, name)
 	if err != nil {
 		return err

@@ -7,9 +7,13 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"tuma/internal/nearest"
 )
 
 // Exit codes of all commands.
@@ -80,9 +84,10 @@ func code(name string, err error) int {
 // prepare makes wrong flags, arguments and subcommands usage errors everywhere in the tree.
 func prepare(root *cobra.Command) *cobra.Command {
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.Version = Version()
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return Usagef("%w; see %s --help", err, cmd.CommandPath())
+		return Usagef("%w%s; see %s --help", err, meantFlag(cmd, err), cmd.CommandPath())
 	})
 	visit(root)
 	return root
@@ -100,13 +105,65 @@ func visit(cmd *cobra.Command) {
 		return nil
 	}
 	if !cmd.Runnable() && cmd.HasSubCommands() {
-		cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-			return Usagef("name a command; see %s --help", cmd.CommandPath())
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return Usagef("name a command; see %s --help", cmd.CommandPath())
+			}
+			return Usagef("unknown command %q for %q%s; see %s --help", args[0], cmd.CommandPath(),
+				meantCommand(cmd, args[0]), cmd.CommandPath())
 		}
+		cmd.Args = cobra.ArbitraryArgs // RunE says what may have been meant.
 	}
 	for _, sub := range cmd.Commands() {
 		visit(sub)
 	}
+}
+
+// Version says what the program was built from: the version of the module, or the revision.
+func Version() string {
+	build, known := debug.ReadBuildInfo()
+	if !known {
+		return "unknown"
+	}
+	text := build.Main.Version
+	for _, setting := range build.Settings {
+		switch {
+		case setting.Key == "vcs.revision":
+			text += ", revision " + setting.Value
+		case setting.Key == "vcs.modified" && setting.Value == "true":
+			text += ", with changes"
+		}
+	}
+	return text + ", " + build.GoVersion
+}
+
+// meantCommand says which command a misspelt one may stand for.
+func meantCommand(cmd *cobra.Command, name string) string {
+	var known []string
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() {
+			known = append(known, sub.Name())
+		}
+	}
+	return meant(nearest.Close(name, known))
+}
+
+// meantFlag says which flag a misspelt one may stand for.
+func meantFlag(cmd *cobra.Command, err error) string {
+	var missing *pflag.NotExistError
+	if !errors.As(err, &missing) {
+		return ""
+	}
+	var known []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, "--"+f.Name) })
+	return meant(nearest.Close("--"+missing.GetSpecifiedName(), known))
+}
+
+func meant(name string) string {
+	if name == "" {
+		return ""
+	}
+	return "; did you mean " + name + "?"
 }
 
 // Plural writes a count with its noun: 1 callback, 2 callbacks.

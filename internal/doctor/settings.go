@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"tuma/internal/cli"
 	"tuma/internal/config"
 )
 
@@ -18,21 +19,11 @@ const (
 
 // version says what runs here.
 func (e *exam) version(context.Context) error {
-	build, known := debug.ReadBuildInfo()
-	if !known {
+	if _, known := debug.ReadBuildInfo(); !known {
 		e.warn("this program does not know what it was built from", "build it with make build")
 		return nil
 	}
-	what := []string{"Tuma " + build.Main.Version}
-	for _, setting := range build.Settings {
-		switch {
-		case setting.Key == "vcs.revision":
-			what = append(what, "revision "+setting.Value)
-		case setting.Key == "vcs.modified" && setting.Value == "true":
-			what = append(what, "with changes")
-		}
-	}
-	e.ok("%s, %s", strings.Join(what, ", "), build.GoVersion)
+	e.ok("Tuma %s", cli.Version())
 	return nil
 }
 
