@@ -95,13 +95,3 @@ func TestRedisSettingsThatForgetAreNoticed(t *testing.T) {
 		})
 	}
 }
-
-func client(t *testing.T, url string) *redis.Client {
-	t.Helper()
-	options, err := redis.ParseURL(url)
-	require.NoError(t, err)
-	c := redis.NewClient(options)
-	t.Cleanup(func() { require.NoError(t, c.Close()) })
-	require.NoError(t, c.Ping(t.Context()).Err(), options.Username)
-	return c
-}

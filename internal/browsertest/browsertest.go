@@ -53,8 +53,8 @@ func Open(t *testing.T, hosts ...string) context.Context {
 	return ctx
 }
 
-// Run runs an action within the patience of a test.
-func Run[T any](t *testing.T, browser context.Context, action chromedp.Action[T]) T {
+// Run runs an action in a browser within the patience of a test.
+func Run[T any](browser context.Context, t *testing.T, action chromedp.Action[T]) T {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(browser, Patience)
 	defer cancel()

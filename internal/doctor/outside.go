@@ -140,7 +140,7 @@ func (e *exam) callbacks(ctx context.Context) error {
 	case e.CallbackURL == "":
 		e.skip("say where providers reach the listener: --callback-url https://host")
 		return nil
-	case err != nil:
+	case err != nil: //nolint:nilerr // It is what the check finds.
 		e.fail("TUMA_CALLBACK_TOKEN is not set: no process takes callbacks",
 			"set it where the poller runs, and here")
 		return nil

@@ -56,6 +56,6 @@ func requireClock(t *testing.T, output string, by time.Duration) {
 	require.NotNil(t, found, output)
 	at, err := time.Parse(time.RFC3339Nano, found[1])
 	require.NoError(t, err)
-	wrong := at.Sub(time.Now())
+	wrong := time.Until(at)
 	require.InDelta(t, by.Seconds(), wrong.Seconds(), patience.Seconds())
 }

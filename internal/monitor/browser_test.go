@@ -50,7 +50,7 @@ func openBrowser(t *testing.T, base, user, password string) *browser {
 // run runs an action within the test's patience.
 func run[T any](b *browser, action chromedp.Action[T]) T {
 	b.t.Helper()
-	return browsertest.Run(b.t, b.ctx, action)
+	return browsertest.Run(b.ctx, b.t, action)
 }
 
 // note keeps what the browser reports.

@@ -269,7 +269,7 @@ func (w *world) overdue(r row) string {
 		says := w.faults[lipad].UnknownReference != sandbox.UnknownObject
 		if r.status == 'd' && !known && says && w.resendSame && b["known"] != "1" &&
 			b["attempt"] == "1" &&
-			b["doubtful"] == b["n"] && !w.withheld(r) {
+			b["doubtful"] == b["n"] && w.rdb.Exists(background, w.key("earlier", "")).Val() == 0 {
 			return "Lipad does not know it, so that it may be sent again"
 		}
 	case quicksms:
@@ -321,34 +321,6 @@ func (w *world) ambiguous(phone string) bool {
 		}
 	}
 	return n > 1
-}
-
-// withheld reports whether somebody in the batch must not be sent again.
-func (w *world) withheld(r row) bool {
-	marks := w.rdb.HGetAll(background, w.key("cancelled", "")).Val()
-	slices := w.rdb.HGet(background, w.key("batch", r.place), "slices").Val()
-	for _, other := range readRows(w.rdb, w.jobs) {
-		_, one := marks["disbursal "+other.reference]
-		_, all := marks["campaign "+other.campaign]
-		if (one || all) && holds(slices, other) {
-			return true
-		}
-	}
-	return w.rdb.Exists(background, w.key("earlier", "")).Val() > 0
-}
-
-// holds reports whether a recipient is in slices of a batch: lines "sheet from to".
-func holds(slices string, r row) bool {
-	for line := range strings.Lines(slices) {
-		var id string
-		var from, to int
-		_, err := fmt.Sscanf(line, "%s %d %d", &id, &from, &to)
-		must(err)
-		if id == r.sheet && from <= r.at && r.at <= to || id == "@"+r.reference {
-			return true
-		}
-	}
-	return false
 }
 
 // listed checks that people are shown everybody who is not settled when patience has ended.

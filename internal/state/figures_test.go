@@ -363,7 +363,9 @@ func TestFiguresOfLanesAndStreams(t *testing.T) {
 	require.Equal(t, []state.Stream{
 		{Name: "jobs", Entries: 1, Added: 2, Groups: 1},
 		{Name: "results", Entries: 1, Added: 1},
-		{Name: "rejected"}, {Name: "unplaced"}, {Name: "decisions"},
+		{Name: "rejected"},
+		{Name: "unplaced"},
+		{Name: "decisions"},
 	}, f.Streams)
 	require.Equal(t, []int64{1, 0}, []int64{f.Jobs, f.Rejected})
 }

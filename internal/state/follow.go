@@ -151,8 +151,10 @@ func (s *Store) Sweep(ctx context.Context, provider string) (Swept, error) {
 		return Swept{}, err
 	}
 	r := asList(answer)
-	return Swept{Returned: r.int(0), InDoubt: r.int(1), Ring: ringOf(provider, r.int(2)),
-		Behind: millis(r.int(3))}, nil
+	return Swept{
+		Returned: r.int(0), InDoubt: r.int(1), Ring: ringOf(provider, r.int(2)),
+		Behind: millis(r.int(3)),
+	}, nil
 }
 
 // Providers lists every provider that ever got a disbursal, on or off here.

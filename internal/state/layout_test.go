@@ -85,6 +85,7 @@ func lived(g *stage) {
 // on with it. Who changes the layout raises the schema and leaves this file; only before the first
 // release it may be written anew (go test ./internal/state -run StoredLayout -write-fixture).
 func TestTheStoredLayoutIsUnderstood(t *testing.T) {
+	t.Parallel()
 	g := set(t, nil)
 	if *writeFixture {
 		g.c.pass(0)

@@ -43,7 +43,8 @@ func TestWhileItsSlotMovesAScriptDoesNothing(t *testing.T) {
 		require.ErrorContains(t, err, "TRYAGAIN")
 		_, err = s.Sweep(background, lipad)
 		require.ErrorContains(t, err, "TRYAGAIN")
-		require.Equal(t, before, []map[string]string{dumps(t, on[0]), dumps(t, on[1])})
+		after := []map[string]string{dumps(t, on[0]), dumps(t, on[1])}
+		require.Equal(t, before, after)
 		move.Keys(t, 10)
 	}
 	move.End(t)

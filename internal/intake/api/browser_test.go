@@ -86,7 +86,7 @@ func TestNoBrowserSendsMoney(t *testing.T) {
 		{"http://evil.example/prefetch", "GET", "Sec-Purpose", "prefetch"},
 		{"http://evil.example/form", "POST", "Origin", "http://evil.example"},
 	} {
-		browsertest.Run(t, browser, chromedp.Navigate(row.url))
+		browsertest.Run(browser, t, chromedp.Navigate(row.url))
 		require.Equal(t, http.StatusForbidden,
 			v.came(t, row.method, row.header, row.value).status, row.url)
 		require.Zero(t, v.booked(t), row.url)

@@ -32,7 +32,9 @@ func TestOtherInletsReachNothingOfAProducers(t *testing.T) {
 	i := embedded(t)
 	for _, d := range []state.Disbursal{
 		{Reference: "shop/1", Import: "shop"}, // An import named shop.
-		{Reference: "shop/r-1"}, {Reference: "r-1"}, {Reference: "shop//1", Import: "shop/"},
+		{Reference: "shop/r-1"},
+		{Reference: "r-1"},
+		{Reference: "shop//1", Import: "shop/"},
 		{Reference: "shop"}, {Reference: "named", Import: "shop/r-2", Campaign: "november"},
 	} {
 		i.bring(t, d)

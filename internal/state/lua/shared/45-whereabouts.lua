@@ -105,12 +105,12 @@ local function unanswered(provider, phone)
 end
 
 -- expected says whether somebody is known by that id, or with that number is on the way to a
--- provider or was decided about.
+-- provider, or has a sending whose answer is lost.
 local function expected(provider, id, phone)
   if id ~= '' and by_id(provider, id) then return true end
   if phone == '' then return false end
   return redis.call('HGET', key('out', provider), phone) and true
-    or #decided_about(provider, phone) > 0
+    or #unanswered(provider, phone) > 0
 end
 
 -- people_out lists who with that number is on the way to a provider: {sheet, position, status,
