@@ -194,9 +194,10 @@ func TestAProviderThatIsOffIsStillSwept(t *testing.T) {
 	_, err := r.store.Claim(ctx, lipad, "0190a1b2-0000-7000-8000-000000000001", 1)
 	require.NoError(t, err)
 	require.Equal(t, int64(1), r.channel(t).InFlight)
-	time.Sleep(5 * time.Millisecond)
 	sweeper := &tasks.Sweeper{Store: r.store, Queues: r.queues, Log: r.log}
-	sweeper.Once(ctx)
-	require.Zero(t, r.channel(t).InFlight)
+	require.Eventually(t, func() bool {
+		sweeper.Once(ctx)
+		return r.channel(t).InFlight == 0
+	}, patience, time.Millisecond)
 	require.Equal(t, int64(1), r.channel(t).Pending)
 }
