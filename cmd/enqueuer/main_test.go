@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -228,16 +229,21 @@ func await(ts *testscript.TestScript, failure string, look func() error) {
 // lapse: the provider's patience with the last batch is over.
 func lapse(ts *testscript.TestScript, _ bool, _ []string) {
 	w := worldOf(ts)
-	var polls []state.Poll
-	await(ts, "no query is due", func() (err error) {
-		polls, err = w.store.Due(context.Background(), 1, time.Hour)
-		if err == nil && len(polls) != 1 {
-			err = errNotYet
+	var poll state.Poll
+	await(ts, "no query of the batch is due", func() error {
+		polls, err := w.store.Due(context.Background(), 10, time.Hour)
+		i := slices.IndexFunc(polls, func(p state.Poll) bool { return p.Batch == w.batch.ID })
+		switch {
+		case err != nil:
+			return err
+		case i < 0:
+			return errNotYet
 		}
-		return err
+		poll = polls[i]
+		return nil
 	})
-	_, err := w.store.Observe(context.Background(), polls[0].Batch, nil, true, state.Rhythm{
-		Poll: polls[0].Number, Next: time.Hour, Patience: time.Millisecond, Slow: time.Hour,
+	_, err := w.store.Observe(context.Background(), poll.Batch, nil, true, state.Rhythm{
+		Poll: poll.Number, Next: time.Hour, Patience: time.Millisecond, Slow: time.Hour,
 	})
 	ts.Check(err)
 }

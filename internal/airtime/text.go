@@ -77,9 +77,9 @@ func harmless(text string, from, to int) bool {
 		return address.As4()[0] < 0xf0 // No host has 254.7…; Kenya has.
 	case strings.Count(found, ".") == 3, strings.HasSuffix(before, "+"):
 		return false
-	case strings.ContainsAny(found, "-:s"): // A UUID, a time or a duration.
+	case strings.ContainsAny(found, "-:"): // A UUID or a time.
 		return true
-	case strings.Contains(found, "."): // One of many groups is no amount.
+	case strings.Contains(found, "."): // One of many groups is no amount and no duration.
 		first, _ := utf8.DecodeRuneInString(strings.TrimLeft(after, " .-/()"))
 		last, _ := utf8.DecodeLastRuneInString(strings.TrimRight(before, " .-/()"))
 		return !unicode.IsDigit(first) && !unicode.IsDigit(last)
