@@ -378,18 +378,21 @@ func (c *crash) entriesAge() {
 	}
 }
 
+// inletProducer is who posts jobs to the HTTP inlet.
+const inletProducer = "shop"
+
 // serves has the HTTP inlet die with a job in its hands, so that the service has no answer.
 func serves(c *crash) {
 	jobs := c.jobs()
 	imported := orders{}
 	for recipient, cents := range c.wanted {
-		imported[who{"shop/" + recipient.reference, recipient.phone}] = cents
+		imported[who{inletProducer + "/" + recipient.reference, recipient.phone}] = cents
 	}
 	c.wanted = imported
 	settings := func() ([]string, string) {
 		address := proctest.FreeAddr(c.t)
 		return []string{
-			"TUMA_HTTP_ADDR=" + address, "TUMA_HTTP_TOKENS=shop=shop-token",
+			"TUMA_HTTP_ADDR=" + address, "TUMA_HTTP_TOKENS=" + inletProducer + "=shop-token",
 		}, "http://" + address + "/v1/disbursals"
 	}
 	post := func(url string, j job) (int, error) {

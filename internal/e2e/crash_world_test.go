@@ -248,6 +248,12 @@ func (c *crash) rows() (rows []reported) {
 func (c *crash) references() []string {
 	var list []string
 	for recipient := range c.wanted {
+		// What a producer calls its own is shown as "producer/reference".
+		producer, own, _ := strings.Cut(recipient.reference, "/")
+		if producer == inletProducer {
+			list = append(list, state.Own(producer, own))
+			continue
+		}
 		list = append(list, recipient.reference)
 	}
 	slices.Sort(list)

@@ -37,13 +37,17 @@ func layoutError(found string) error {
 // Layout returns the number of the stored layout, zero when nothing is stored. ErrLayout is
 // returned for one that this version does not know.
 func (s *Store) Layout(ctx context.Context) (int, error) {
-	found, err := s.client.HGet(ctx, s.keys.state(), "schema").Result()
+	// In this order: another process may write its first state, number and all, in between.
+	exists, err := s.client.Exists(ctx, s.keys.state()).Result()
+	if err == nil && exists == 0 {
+		return 0, nil
+	}
+	found := unnumbered
+	if err == nil {
+		found, err = s.client.HGet(ctx, s.keys.state(), "schema").Result()
+	}
 	if errors.Is(err, redis.Nil) {
-		var exists int64
-		if exists, err = s.client.Exists(ctx, s.keys.state()).Result(); err == nil && exists == 0 {
-			return 0, nil
-		}
-		found = unnumbered
+		found, err = unnumbered, nil
 	}
 	if isReply(err) {
 		return 0, fmt.Errorf("read the layout of the state: %w", err)

@@ -127,7 +127,7 @@ func (m *model) rejoin(r *modelRecipient) bool {
 	best := -1
 	for i, e := range r.earlier {
 		better := best < 0 || weight(e.status) > weight(r.earlier[best].status)
-		if e.status != airtime.Failed && better {
+		if (e.status != airtime.Failed || r.status.Settled()) && better {
 			best = i
 		}
 	}
@@ -206,8 +206,7 @@ func (m *model) see(b *modelBatch, r *modelRecipient, status airtime.Status) {
 		r.earlier[i].status = status
 	}
 	switch {
-	case status == airtime.Failed: // It agrees with sending it again.
-	case r.status == airtime.Queued && r.batch != nil:
+	case r.status == airtime.Queued && r.batch != nil && status != airtime.Failed:
 		m.dissolve(r.batch)
 	case r.status != airtime.Sending && r.status != airtime.InDoubt:
 		m.rejoin(r)

@@ -76,8 +76,8 @@ func transition(t *testing.T, s *state.Store, c *clock, n int, now, seen airtime
 	before := results(t, s)[who]
 
 	want := airtime.Merge(now, seen)
-	if now == airtime.Cancelled && (!seen.Effect() || seen == airtime.Failed) {
-		want = now // It is no longer in that batch, so only an effect that there was counts.
+	if now == airtime.Cancelled && !seen.Effect() {
+		want = now // It is no longer in that batch, so only an effect counts.
 	}
 	observe(t, s, id, seen, 0)
 	only(t, s, ref, want)

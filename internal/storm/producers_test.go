@@ -241,6 +241,9 @@ func (p *producers) dropRefused(t *testing.T) (refused int) {
 	entries, err := p.w.rdb.XRange(t.Context(), "{tuma}:rejected", "-", "+").Result()
 	require.NoError(t, err)
 	for _, e := range entries {
+		if e.Values["source"] == "asynq" {
+			continue // A task whose payload the storm has deleted: its producer asks again.
+		}
 		text, _ := e.Values["job"].(string)
 		var job struct {
 			Reference  string `json:"reference"`

@@ -192,8 +192,9 @@ local function rejoin(d, pos)
   local list, status, place = earlier(d, pos), row(d, pos)
   local best
   for i, e in ipairs(list) do
-    -- That it failed there is no reason to go back: it agrees with sending it again.
-    if e[2] ~= 'f' and (not best or weight(e[2]) > weight(list[best][2])) then best = i end
+    -- That it failed there agrees with sending it again: it counts only for who is settled anyway.
+    local counts = e[2] ~= 'f' or STATUS[status].settled
+    if counts and (not best or weight(e[2]) > weight(list[best][2])) then best = i end
   end
   if not best or LIVE[status] or weight(list[best][2]) <= weight(status) then return false end
   local e = table.remove(list, best)
@@ -313,8 +314,7 @@ local function see(d, pos, b, status, reason, reference, message)
     list[#list + 1] = {b.id, status, reference}
   end
   local new = keep_earlier(d, pos, list)
-  if status == 'f' then return 0, new end
-  if old == 'q' and is_batch(place) and batch(place) then
+  if old == 'q' and status ~= 'f' and is_batch(place) and batch(place) then
     dissolve(batch(place)) -- Its request has not begun; the others go back, this one rejoins b.
     local _, there = row(d, pos)
     if there == b.id then return 1, 0 end
