@@ -41,8 +41,9 @@ func TestACallbackWritesLittle(t *testing.T) {
 	b := g.begin(talking)
 	a := answer(b, airtime.Accepted, "")
 	for i := range b.Members {
-		a.Verdicts = append(a.Verdicts, state.Verdict{Position: i, Verdict: airtime.Accepted,
-			ProviderReference: fmt.Sprintf("ATQid_%032d", i)})
+		a.Verdicts = append(a.Verdicts, state.Verdict{
+			Position: i, Verdict: airtime.Accepted, ProviderReference: fmt.Sprintf("ATQid_%032d", i),
+		})
 	}
 	require.Equal(t, 1000, record(t, s, a).Accepted)
 	before, most := size(), 0

@@ -35,7 +35,8 @@ func TestOtherInletsReachNothingOfAProducers(t *testing.T) {
 		{Reference: "shop/r-1"},
 		{Reference: "r-1"},
 		{Reference: "shop//1", Import: "shop/"},
-		{Reference: "shop"}, {Reference: "named", Import: "shop/r-2", Campaign: "november"},
+		{Reference: "shop"},
+		{Reference: "named", Import: "shop/r-2", Campaign: "november"},
 	} {
 		i.bring(t, d)
 	}
