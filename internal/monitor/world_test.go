@@ -54,8 +54,9 @@ func newWorld(t *testing.T, more map[string]string) *world {
 	settings := map[string]string{
 		"TUMA_REDIS_URL": url, "TUMA_MONITOR_USER": user, "TUMA_MONITOR_PASSWORD": password,
 		"LIPAD_BASE_URL": provider.URL, "LIPAD_CONSUMER_KEY": "key", "LIPAD_CONSUMER_SECRET": secret,
-		"TUMA_CALLBACK_ADDR": "127.0.0.1:0", "TUMA_CALLBACK_TOKEN": token,
-		"TUMA_POLL_INITIAL": "100ms", "TUMA_POLL_MAX": "1s", "TUMA_SWEEP_INTERVAL": "200ms",
+		"TUMA_OPS_ADDR": "127.0.0.1:0", "TUMA_CALLBACK_ADDR": "127.0.0.1:0",
+		"TUMA_CALLBACK_TOKEN": token,
+		"TUMA_POLL_INITIAL":   "100ms", "TUMA_POLL_MAX": "1s", "TUMA_SWEEP_INTERVAL": "200ms",
 	}
 	maps.Copy(settings, more)
 	c, err := config.Load(func(name string) string { return settings[name] }, nil)
