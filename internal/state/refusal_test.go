@@ -21,6 +21,7 @@ func TestWhoIsAtFault(t *testing.T) {
 		"a half does not probe its own pause":   halfDoesNotProbe,
 		"one that cannot be prepared":           oneUnprepared,
 		"the cancelled leave a refused request": cancelledLeave,
+		"who is left of it alone is judged":     cancelledLeaveOne,
 	})
 }
 
@@ -133,6 +134,22 @@ func oneUnprepared(g *stage) {
 	require.Equal(g.t, map[airtime.Status]int64{airtime.Submitted: 2, airtime.Rejected: 1},
 		statuses(g.t, g.s, "a"))
 	require.Equal(g.t, "amount: cannot be written", rows(g.t, g.s, "a")[1].Message)
+}
+
+// cancelledLeaveOne: of two in a refused request one was cancelled, so that the other is alone.
+func cancelledLeaveOne(g *stage) {
+	g.accept(through(disbursal("a", 1), lipad), through(shifted("b", 10, 1), lipad))
+	b := g.begin(lipad)
+	require.Len(g.t, b.Members, 2)
+	g.c.pass(time.Millisecond)
+	g.accept(through(shifted("good", 20, 1), lipad))
+	g.taken(g.begin(lipad))
+	_, err := g.s.Cancel(background, state.KindDisbursal, "a")
+	require.NoError(g.t, err)
+	got := g.refuseWhole(b)
+	require.Equal(g.t, []int{1, 1}, []int{got.Rejected, got.Returned})
+	g.stands("a", lipad, airtime.Cancelled)
+	g.stands("b", lipad, airtime.Rejected)
 }
 
 // cancelledLeave: who was cancelled while a request was out that came to nothing is withdrawn.

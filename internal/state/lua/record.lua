@@ -187,8 +187,9 @@ end
 
 if refused > 0 then
   local did = divide(b, 's', {ARGV[16], ARGV[17]}, whole.message)
-  local word = did == 'rejected' and 'rejected' or 'returned'
-  counts[word] = counts[word] + refused
+  local rejected = did == 'rejected' and 1 or 0 -- It was alone: the others have been withheld.
+  counts.rejected = counts.rejected + rejected
+  counts.returned = counts.returned + refused - rejected
 end
 
 -- What came too early is tried again now that we know whom the provider's ids name.
