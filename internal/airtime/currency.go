@@ -77,6 +77,28 @@ func (c Currency) Known() bool {
 	return known
 }
 
+// CurrencyOf returns the currency of the country that a number belongs to, empty when none here
+// uses one.
+func CurrencyOf(m MSISDN) Currency {
+	for n := min(3, len(m.digits)); n > 0; n-- { // Calling codes have at most three digits.
+		if currency, known := currencyByCode[m.digits[:n]]; known {
+			return currency
+		}
+	}
+	return ""
+}
+
+// currencyByCode is the table by calling code.
+var currencyByCode = func() map[string]Currency {
+	byCode := map[string]Currency{}
+	for currency, row := range currencyTable {
+		for _, code := range row.codes {
+			byCode[code] = currency
+		}
+	}
+	return byCode
+}()
+
 // UsedBy reports whether the number belongs to a country that uses the currency. No provider checks
 // this: asked for KES 100 to a Tanzanian number, it would send something.
 func (c Currency) UsedBy(m MSISDN) bool {

@@ -74,6 +74,10 @@ const (
 	ReasonLate Reason = "late"
 	// ReasonSilent: the sender never reported back.
 	ReasonSilent Reason = "silent"
+	// ReasonAmount: the provider names another amount than was sent.
+	ReasonAmount Reason = "amount"
+	// ReasonContradicted: the provider says failed of whom a person said to be paid.
+	ReasonContradicted Reason = "contradicted"
 	// ReasonCancelled: withdrawn by a person.
 	ReasonCancelled Reason = "cancelled"
 	// ReasonPerson: settled by a person's word.
@@ -90,7 +94,8 @@ func Reasons() []Reason {
 		ReasonRefused, ReasonNetwork, ReasonLimit, ReasonDuplicate, ReasonBatchRefused,
 		ReasonProvider, ReasonCredentials, ReasonBalance, ReasonRateLimited, ReasonConnect,
 		ReasonTimeout, ReasonServerError, ReasonUnreadable, ReasonMissing, ReasonLate,
-		ReasonSilent, ReasonCancelled, ReasonPerson, ReasonStorage, ReasonAccountFault,
+		ReasonSilent, ReasonAmount, ReasonContradicted, ReasonCancelled, ReasonPerson,
+		ReasonStorage, ReasonAccountFault,
 	}
 }
 

@@ -65,7 +65,7 @@ type Callback struct {
 	// ProviderReference is the provider's id of the recipient, as text whatever its type was.
 	ProviderReference string
 	Phone             airtime.MSISDN
-	Amount            airtime.Money
+	Sums
 	// Status is zero when the provider used a word that we do not know; Code then has it.
 	Status  airtime.Status
 	Code    string
@@ -116,6 +116,7 @@ type Line struct {
 	Reason            airtime.Reason
 	ProviderReference string
 	Message           string
+	Sums
 }
 
 // Standing is what a provider knows about a batch.
@@ -139,6 +140,7 @@ type StandingLine struct {
 	Code              string
 	ProviderReference string
 	Message           string
+	Sums
 }
 
 // Asking says how a provider can be asked where recipients stand.

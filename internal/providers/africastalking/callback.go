@@ -3,6 +3,7 @@ package africastalking
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"tuma/internal/airtime"
 	"tuma/internal/providers"
@@ -30,14 +31,10 @@ func (a *AfricasTalking) ReadCallback(
 			return providers.Callback{}, err
 		}
 	}
-	if value := f.Get("value"); value != "" {
-		// It only confirms what the id says: one that cannot be read costs nothing else. A failure may
-		// say "0": that is no amount of anybody's.
-		if amount, err := providers.ReadMoney(value, ""); err != nil {
-			callback.Unread = fmt.Sprintf("value: %s", err)
-		} else if amount.Minor > 0 {
-			callback.Amount = amount
-		}
+	// The value only confirms what the id says: one that cannot be read costs nothing else.
+	callback.Sums = readSums(f["value"], f["discount"], callback.Phone)
+	if callback.OddAmount {
+		callback.Unread = "value: no amount"
 	}
 	key := a.apiKey()
 	callback.Status, callback.Code = standingOf(f["status"], key)
@@ -96,4 +93,17 @@ func readPhone(f providers.Fields) (airtime.MSISDN, error) {
 		return airtime.MSISDN{}, errors.New("phoneNumber: missing, or no phone number")
 	}
 	return phone, nil
+}
+
+// readSums reads what is said of a recipient's money. Where the number is not said, its currency is
+// the one that stands there.
+func readSums(amount, discount providers.Scalar, phone airtime.MSISDN) providers.Sums {
+	currency := airtime.CurrencyOf(phone)
+	for _, text := range []providers.Scalar{amount, discount} {
+		code, _, spaced := strings.Cut(text.Trimmed(), " ")
+		if currency == "" && spaced {
+			currency = airtime.Currency(code)
+		}
+	}
+	return providers.ReadSums(amount, discount, currency)
 }

@@ -29,7 +29,9 @@ func TestCallbacksAreReadAsFormAndAsJSON(t *testing.T) {
 	t.Parallel()
 	want := providers.Callback{
 		ProviderReference: sentID, Phone: phone("254711000111"),
-		Amount: airtime.Money{Minor: 100_00, Currency: "KES"},
+		Sums: providers.Sums{
+			Amount: airtime.Money{Minor: 100_00, Currency: "KES"}, Discount: "0.6",
+		},
 		Status: airtime.Successful, Message: "Airtime Delivered Successfully",
 	}
 	asFields := form("phoneNumber", "+254711000111", "status", "Success", "requestId", sentID,
@@ -75,22 +77,28 @@ func TestCallbacksOfTheOldVersionHaveTwoFields(t *testing.T) {
 func TestCallbackFieldsAreReadLeniently(t *testing.T) {
 	t.Parallel()
 	const base = `{"requestId":4971724,"status":" failed "`
-	ugx := airtime.Money{Minor: 500, Currency: "UGX"}
-	kes := airtime.Money{Minor: 38_67, Currency: "KES"}
+	sums := func(minor int64, currency airtime.Currency) providers.Callback {
+		return providers.Callback{Sums: providers.Sums{
+			Amount: airtime.Money{Minor: minor, Currency: currency},
+		}}
+	}
+	odd := providers.Callback{Sums: providers.Sums{OddAmount: true}, Unread: "value: no amount"}
 	cases := map[string]providers.Callback{
 		`}`: {},
 		`,"value":"0","description":"None","phoneNumber":null}`: {},
-		`,"value":"KES 0.0000","description":null,"x":[1]}`:     {},
-		`,"value":null}`:                  {},
-		`,"phoneNumber":254711000111}`:    {Phone: phone("254711000111")},
-		`,"phoneNumber":" 0711 000 111"}`: {Phone: phone("254711000111")},
-		`,"value":"UGX 500.0000"}`:        {Amount: ugx},
-		`,"value":"100"}`:                 {Unread: "value: names no currency"},
-		`,"phoneNumber":"254711000111","value":"KES 100.0050"}`: {
-			Phone: phone("254711000111"), Unread: "value: has more decimals than KES has (2)",
-		},
-		`,"value":"KES 38.67"}`:                           {Amount: kes},
+		`,"value":"KES 0.0000","description":null,"x":[1]}`:     sums(0, "KES"),
+		`,"value":null}`:                                  {},
+		`,"phoneNumber":254711000111}`:                    {Phone: phone("254711000111")},
+		`,"phoneNumber":" 0711 000 111"}`:                 {Phone: phone("254711000111")},
+		`,"value":"UGX 500.0000"}`:                        sums(500, "UGX"),
+		`,"value":"KES 38.67"}`:                           sums(38_67, "KES"),
 		`,"description":"to 0711000111 ` + testKey + `"}`: {Message: "to •••111 •••"},
+		// What cannot be read of the money does not cost the report the rest.
+		`,"value":"100"}`:          odd,
+		`,"value":"KES 100.0050"}`: odd,
+		`,"value":"UGX 100.5"}`:    odd,
+		`,"value":"KES -1"}`:       odd,
+		`,"value":"254711000111"}`: odd,
 	}
 	for rest, want := range cases {
 		want.ProviderReference, want.Status = "4971724", airtime.Failed

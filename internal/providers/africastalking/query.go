@@ -69,6 +69,10 @@ type foundData struct {
 	Phone  providers.Scalar `json:"phoneNumber"`
 	ID     providers.Scalar `json:"requestId"`
 	Status providers.Scalar `json:"status"`
+
+	Amount   providers.Scalar `json:"amount"`
+	Value    providers.Scalar `json:"value"`
+	Discount providers.Scalar `json:"discount"`
 }
 
 // found is what one question came to: a line, or why there is none.
@@ -206,6 +210,13 @@ func readFound(key string, asked providers.Asked, r providers.Response) found {
 	}
 	line := providers.StandingLine{Phone: asked.Phone, ProviderReference: asked.ProviderReference}
 	line.Status, line.Code = standingOf(word, key)
+	if data := body.Data; data != nil {
+		amount := data.Amount
+		if amount.Trimmed() == "" {
+			amount = data.Value
+		}
+		line.Sums = readSums(amount, data.Discount, asked.Phone)
+	}
 	if line.Status == airtime.Jammed {
 		line.Message = providers.Clean(word.Trimmed(), key)
 	}

@@ -38,11 +38,18 @@ func TestLinesAreMatchedByPhoneInAnyOrder(t *testing.T) {
 	want := providers.Answer{
 		Verdict: airtime.Unknown, Reason: airtime.ReasonMissing,
 		Lines: []providers.Line{
-			{Phone: phone("254722000222"), Verdict: airtime.Accepted, ProviderReference: otherID},
-			{Phone: phone("254711000111"), Verdict: airtime.Accepted, ProviderReference: sentID},
+			{
+				Phone: phone("254722000222"), Verdict: airtime.Accepted,
+				ProviderReference: otherID, Sums: kes(50_50, "2.02"),
+			},
+			{
+				Phone: phone("254711000111"), Verdict: airtime.Accepted,
+				ProviderReference: sentID, Sums: kes(10_00, "0.4"),
+			},
 			{
 				Phone: phone("254733000333"), Verdict: airtime.Refused,
 				Reason: airtime.ReasonLimit, Message: "Value Outside The Allowed Limits",
+				Sums: kes(12_500_00, "0"),
 			},
 		},
 	}
@@ -63,14 +70,23 @@ func TestAllFailedIsDecidedLineByLine(t *testing.T) {
 			{
 				Phone: phone("254711000111"), Verdict: airtime.Refused,
 				Reason: airtime.ReasonLimit, Message: "Value Outside The Allowed Limits",
+				Sums: kes(10_00, "0"),
 			},
 			{
 				Phone: phone("254722000222"), Verdict: airtime.Unsent,
 				Reason: airtime.ReasonBalance, Message: "Insufficient Credit",
+				Sums: kes(50_50, "0"),
 			},
 		},
 	}
 	require.Empty(t, cmp.Diff(want, s.send(t), byDigits))
+}
+
+// kes is what a line says about money.
+func kes(minor int64, discount string) providers.Sums {
+	return providers.Sums{
+		Amount: airtime.Money{Minor: minor, Currency: "KES"}, Discount: discount,
+	}
 }
 
 // lineMeanings are what a line of an answer may say, by status, id and error.

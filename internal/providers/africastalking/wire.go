@@ -20,6 +20,9 @@ type sendLine struct {
 	Status providers.Scalar `json:"status"`
 	ID     providers.Scalar `json:"requestId"`
 	Error  providers.Scalar `json:"errorMessage"`
+
+	Amount   providers.Scalar `json:"amount"`
+	Discount providers.Scalar `json:"discount"`
 }
 
 // fault is what an error text means for whom it concerns. The channel pauses for whatever left them
@@ -140,6 +143,7 @@ func (l sendLine) read(key string) (line providers.Line, ok bool) {
 	line = providers.Line{
 		Phone: phone, Verdict: airtime.Unknown, Reason: airtime.ReasonUnreadable,
 		Message: providers.Clean(why, key),
+		Sums:    providers.ReadSums(l.Amount, l.Discount, airtime.CurrencyOf(phone)),
 	}
 	word := wordOf(l.Status)
 	id, clear := providers.CleanID(string(l.ID))

@@ -2,7 +2,6 @@ package lipad
 
 import (
 	"errors"
-	"fmt"
 
 	"tuma/internal/airtime"
 	"tuma/internal/providers"
@@ -34,11 +33,7 @@ func (l *Lipad) ReadCallback(mediaType string, body []byte) (providers.Callback,
 	if callback.Phone, read = providers.ReadPhone(f.Get("phone_number")); !read {
 		return callback, errors.New("phone_number: missing, or no phone number")
 	}
-	if amount := f.Get("amount"); amount != "" {
-		if callback.Amount, err = providers.ReadMoney(amount, "KES"); err != nil {
-			return callback, fmt.Errorf("amount: %w", err)
-		}
-	}
+	callback.Sums = providers.ReadSums(f["amount"], f["discount"], currency)
 	code := f.Get("service_status")
 	if code == "" {
 		return callback, errors.New("service_status: missing")

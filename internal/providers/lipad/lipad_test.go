@@ -205,10 +205,12 @@ func TestStandingOfTheDocumentedList(t *testing.T) {
 		{
 			Phone: airtime.MSISDNFromE164("254718192689"), Status: airtime.Successful,
 			ProviderReference: "2611175", Message: "Airtime request processed successfully",
+			Sums: providers.Sums{Amount: airtime.Money{Minor: 10_00, Currency: "KES"}},
 		},
 		{
 			Phone: airtime.MSISDNFromE164("254722000000"), Status: airtime.Failed,
 			ProviderReference: "ABC123XYZ", Message: "Invalid phone number",
+			Sums: providers.Sums{Amount: airtime.Money{Minor: 50_00, Currency: "KES"}},
 		},
 	}}
 	require.Empty(t, cmp.Diff(want, got, byDigits))

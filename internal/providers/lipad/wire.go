@@ -31,7 +31,11 @@ var statuses = map[string]airtime.Status{
 	"607": airtime.Reprocessing, // SUBMITTED_FOR_REPROCESSING
 }
 
-const maxCode = 16 // Bytes kept of a code that we do not know.
+const (
+	maxCode = 16 // Bytes kept of a code that we do not know.
+
+	currency airtime.Currency = "KES" // Lipad names none: it is that of the market.
+)
 
 type tokenAnswer struct {
 	AccessToken  providers.Scalar `json:"access_token"`
@@ -66,6 +70,8 @@ type statusLine struct {
 	Reference   providers.Scalar `json:"external_reference"`
 	Provider    providers.Scalar `json:"provider_reference"`
 	Correlation providers.Scalar `json:"correlation_id"`
+	Amount      providers.Scalar `json:"amount"`
+	Discount    providers.Scalar `json:"discount"`
 	Message     providers.Scalar `json:"message"`
 }
 
@@ -175,6 +181,7 @@ func (l statusLine) read(batchID, secret string) (line providers.StandingLine, o
 		Phone: phone, Status: statuses[code],
 		ProviderReference: oneID(l.Provider, l.Correlation),
 		Message:           providers.Clean(string(l.Message), secret),
+		Sums:              providers.ReadSums(l.Amount, l.Discount, currency),
 	}
 	if line.Status == 0 {
 		line.Code = airtime.Line(providers.Clean(code, secret), maxCode)

@@ -81,6 +81,7 @@ func runLines(t *testing.T, s Suite) {
 			}
 		}
 	})
+	t.Run("sums", func(t *testing.T) { w.runSums(t) })
 	t.Run("strangers", func(t *testing.T) {
 		var others []airtime.Recipient
 		for i := range strangers {
@@ -138,5 +139,48 @@ func (w *world) requireAccepts(
 			continue
 		}
 		require.Equal(t, airtime.Unknown, VerdictOf(answer, r.Phone), "%s is left out", r.Phone)
+	}
+}
+
+// fields of an answer's line that speak of money.
+var (
+	amountField   = regexp.MustCompile(`"amount":("[^"]*"|[0-9.]+)`)
+	discountField = regexp.MustCompile(`"discount":("[^"]*"|[0-9.]+)`)
+)
+
+// runSums checks that the amount and the discount of a line are read, and that whatever stands in
+// their place is no reason to doubt an acceptance.
+func (w *world) runSums(t *testing.T) {
+	for _, c := range []struct {
+		amount, discount string
+		want             providers.Sums
+	}{
+		{`"KES 999.0000"`, `"KES 0.6000"`, sums(999_00, "0.6")},
+		{`999`, `0.4`, sums(999_00, "0.4")},
+		{`"999.00"`, `"0"`, sums(999_00, "0")},
+		{`null`, `null`, providers.Sums{}},
+		{`"USD 0.07"`, `"None"`, providers.Sums{}},
+		{`{"a":1}`, `[]`, providers.Sums{}},
+		{`"ten"`, `"KES 0.12345"`, providers.Sums{OddAmount: true, OddDiscount: true}},
+		{`true`, `"4%"`, providers.Sums{OddAmount: true, OddDiscount: true}},
+	} {
+		w.set(func(rw http.ResponseWriter, _ *http.Request, _ []byte) {
+			status, answer := w.suite.Lines(w.suite.Batch.Recipients)
+			require.True(t, amountField.Match(answer) && discountField.Match(answer))
+			answer = amountField.ReplaceAll(answer, []byte(`"amount":`+c.amount))
+			answer = discountField.ReplaceAll(answer, []byte(`"discount":`+c.discount))
+			reply(rw, status, "application/json", answer)
+		})
+		answer := w.send(t)
+		w.requireVerdict(t, airtime.Accepted, answer, c.amount, " ", c.discount)
+		for _, line := range answer.Lines {
+			require.Equal(t, c.want, line.Sums, "%s %s", c.amount, c.discount)
+		}
+	}
+}
+
+func sums(minor int64, discount string) providers.Sums {
+	return providers.Sums{
+		Amount: airtime.Money{Minor: minor, Currency: "KES"}, Discount: discount,
 	}
 }

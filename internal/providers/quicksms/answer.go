@@ -60,6 +60,8 @@ type resultLine struct {
 	Code      providers.Scalar `json:"code"`
 	Message   providers.Scalar `json:"message"`
 	RequestID json.RawMessage  `json:"request_id"`
+	Amount    providers.Scalar `json:"amount"`
+	Discount  providers.Scalar `json:"discount"`
 }
 
 // read is the reader of a submission's answer: its lines where it has any, whatever the HTTP status
@@ -231,6 +233,7 @@ func (l resultLine) read(secrets []string) (line providers.Line, ok bool) {
 	line = providers.Line{
 		Phone: phone, ProviderReference: id,
 		Message: providers.Clean(string(l.Message), secrets...),
+		Sums:    providers.ReadSums(l.Amount, l.Discount, "KES"),
 	}
 	switch {
 	case code == codeQueued && id != "":

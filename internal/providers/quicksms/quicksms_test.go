@@ -219,6 +219,9 @@ func TestTheSampleOfThePage(t *testing.T) {
 		return providers.Line{
 			Phone: airtime.MSISDNFromE164(digits), Verdict: airtime.Accepted,
 			ProviderReference: id, Message: "queued for disbursal",
+			Sums: providers.Sums{
+				Amount: airtime.Money{Minor: 100_00, Currency: "KES"}, Discount: "0.4",
+			},
 		}
 	}
 	want := providers.Answer{

@@ -71,6 +71,8 @@ type responseLine struct {
 	Status    providers.Scalar `json:"status"`
 	Error     providers.Scalar `json:"errorMessage"`
 	RequestID json.RawMessage  `json:"requestId"`
+	Amount    providers.Scalar `json:"amount"`
+	Discount  providers.Scalar `json:"discount"`
 }
 
 // read is the reader of a submission's answer. Its shape decides, whatever the HTTP status: lines,
@@ -204,6 +206,7 @@ func (l responseLine) read(secret string) (line providers.Line, ok bool) {
 	line = providers.Line{
 		Phone: phone, Verdict: airtime.Unknown, Reason: airtime.ReasonUnreadable,
 		ProviderReference: id, Message: providers.Clean(failure, secret),
+		Sums: providers.ReadSums(l.Amount, l.Discount, "KES"),
 	}
 	switch word := strings.ToLower(l.Status.Trimmed()); {
 	case word == "accepted" && id != "":

@@ -2,7 +2,6 @@ package sozuri
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"tuma/internal/airtime"
@@ -62,7 +61,7 @@ func whom(f providers.Fields) (callback providers.Callback, err error) {
 	if callback.ProviderReference, err = f.ID("requestId"); err != nil {
 		return callback, err
 	}
-	number, amount := f.Get("number"), f.Get("amount")
+	number := f.Get("number")
 	if number != "" {
 		phone, ok := providers.ReadPhone(number)
 		if !ok {
@@ -70,17 +69,12 @@ func whom(f providers.Fields) (callback providers.Callback, err error) {
 		}
 		callback.Phone = phone
 	}
-	if amount != "" {
-		money, err := providers.ReadMoney(amount, "KES")
-		switch {
-		case err != nil && callback.ProviderReference == "":
-			return callback, fmt.Errorf("amount: %w", err)
-		case err != nil: // The id says enough.
-			callback.Unread = fmt.Sprintf("amount: %s", err)
+	callback.Sums = providers.ReadSums(f["amount"], f["discount"], "KES")
+	if callback.OddAmount {
+		if callback.ProviderReference == "" {
+			return callback, errors.New("amount: no amount")
 		}
-		if money.Minor > 0 { // A failure may say "KES 0.00": that is no amount of anybody's.
-			callback.Amount = money
-		}
+		callback.Unread = "amount: no amount" // The id says enough.
 	}
 	if callback.ProviderReference == "" && (number == "" || callback.Amount.Minor == 0) {
 		return callback, errors.New("requestId: missing, and number and amount do not stand for it")

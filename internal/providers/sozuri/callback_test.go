@@ -25,7 +25,9 @@ func TestTheCallbackOfThePage(t *testing.T) {
 	t.Parallel()
 	want := providers.Callback{
 		ProviderReference: "5015342", Phone: airtime.MSISDNFromE164(paged),
-		Amount: airtime.Money{Minor: 1000_00, Currency: "KES"},
+		Sums: providers.Sums{
+			Amount: airtime.Money{Minor: 1000_00, Currency: "KES"}, Discount: "0",
+		},
 		Status: airtime.Successful, Message: "success",
 	}
 	body := fixture(t, "callback.json")
@@ -35,7 +37,7 @@ func TestTheCallbackOfThePage(t *testing.T) {
 		require.Empty(t, cmp.Diff(want, got, byDigits), mediaType)
 	}
 	form := "number=%2B254725164293&amount=KES+1000.00&requestId=5015342&status=success" +
-		"&type=airtimeDelivery&description=success&timestamp=1603713484"
+		"&type=airtimeDelivery&description=success&timestamp=1603713484&discount=KES+0.00"
 	for _, mediaType := range []string{formType, "", "text/plain"} {
 		got, err := readCallback(mediaType, form)
 		require.NoError(t, err, mediaType)
@@ -46,7 +48,9 @@ func TestTheCallbackOfThePage(t *testing.T) {
 func TestCallbackFields(t *testing.T) {
 	t.Parallel()
 	const about = `"type":"airtimeDelivery","requestId":5015342,`
-	kes := func(minor int64) airtime.Money { return airtime.Money{Minor: minor, Currency: "KES"} }
+	kes := func(minor int64) providers.Sums {
+		return providers.Sums{Amount: airtime.Money{Minor: minor, Currency: "KES"}}
+	}
 	cases := []struct {
 		body string
 		want providers.Callback
@@ -69,18 +73,22 @@ func TestCallbackFields(t *testing.T) {
 		{
 			`{` + about + `"status":"failed","amount":10,"number":"0711000100"}`,
 			providers.Callback{
-				Status: airtime.Failed, Amount: kes(10_00), Phone: airtime.MSISDNFromE164(first),
+				Status: airtime.Failed, Sums: kes(10_00), Phone: airtime.MSISDNFromE164(first),
 			},
 		},
 		{`{` + about + `"status":"failed","amount":"KES 0.00"}`, providers.Callback{
-			Status: airtime.Failed,
+			Status: airtime.Failed, Sums: kes(0),
+		}},
+		{`{` + about + `"status":"failed","amount":"KES 1,000","discount":"4%"}`, providers.Callback{
+			Status: airtime.Failed, Sums: providers.Sums{OddAmount: true, OddDiscount: true},
+			Unread: "amount: no amount",
 		}},
 		{`{` + about + `"status":"success","amount":"KES 27.5000"}`, providers.Callback{
-			Status: airtime.Successful, Amount: kes(27_50),
+			Status: airtime.Successful, Sums: kes(27_50),
 		}},
 		// Without a type the amount shows what it is about.
 		{`{"requestId":"5015342","status":"success","amount":"KES 10"}`, providers.Callback{
-			Status: airtime.Successful, Amount: kes(10_00),
+			Status: airtime.Successful, Sums: kes(10_00),
 		}},
 	}
 	for _, c := range cases {

@@ -255,6 +255,9 @@ func TestTheSampleOfThePage(t *testing.T) {
 		Lines: []providers.Line{{
 			Phone: airtime.MSISDNFromE164(paged), Verdict: airtime.Accepted,
 			ProviderReference: "4971724", Message: "accepted twice, also as 5015342",
+			Sums: providers.Sums{
+				Amount: airtime.Money{Minor: 10_00, Currency: "KES"}, Discount: "0",
+			},
 		}},
 	}
 	require.Empty(t, cmp.Diff(want, answer, byDigits))
