@@ -25,7 +25,9 @@ func newInDoubtCommand() *cobra.Command {
 		Use:   "indoubt",
 		Short: "The lane for people: what nobody else can settle",
 		Long: `The lane for people: recipients that may or may not have been paid (in doubt), that
-are open beyond their provider's patience (overdue), that were paid twice (overpaid), and on
+are open beyond their provider's patience (overdue), that were paid twice (overpaid), of whom
+their provider says what cannot be right (mismatched: another amount than was sent, or failed
+although a person said paid), and on
 request those of which the provider cannot tell more (unconfirmed).`,
 		Example: `  enqueuer indoubt list
   enqueuer indoubt resolve --batch 0198… --as paid --evidence "provider's portal, 21 Nov"`,
@@ -48,9 +50,9 @@ func newInDoubtListCommand() *cobra.Command {
 	var options listOptions
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List what is in doubt, overdue and overpaid",
-		Long: `List what is in doubt, overdue and overpaid: since when, why, how much, and what
-would settle it. --csv writes one row per recipient, which indoubt resolve --file takes back.
+		Short: "List what is in doubt, overdue, overpaid and mismatched",
+		Long: `List what is in doubt, overdue, overpaid and mismatched: since when, why, how much, and
+what would settle it. --csv writes one row per recipient, which indoubt resolve --file takes back.
 
 "not before" is when the request has surely arrived or never will: what the provider's people or
 its portal say earlier proves nothing, and --csv leaves such recipients out.`,
@@ -105,20 +107,57 @@ func (o listOptions) find(ctx context.Context, s *state.Store) (target, error) {
 	return names.find(ctx, s, o.reference+o.imported+o.campaign)
 }
 
+// caseView is the JSON of one recipient that waits for people.
+type caseView struct {
+	Kind      state.Lane     `json:"kind"`
+	Reference string         `json:"reference"`
+	Phone     string         `json:"phone_number"`
+	Amount    string         `json:"amount"`
+	Currency  string         `json:"currency"`
+	Provider  string         `json:"provider"`
+	Batch     string         `json:"batch"`
+	Attempt   int            `json:"attempt,omitempty"`
+	Since     string         `json:"since"`
+	Reason    airtime.Reason `json:"reason"`
+	Message   string         `json:"message"`
+	NotBefore string         `json:"not_before"`
+	SettleBy  string         `json:"settle_by"`
+}
+
+// viewCases lists the recipients of the cases, one each.
+func viewCases(cases []laneCase) []caseView {
+	views := []caseView{}
+	for _, c := range cases {
+		view := caseView{
+			Kind: c.Lane, Provider: c.Provider, Batch: c.Batch, Attempt: c.Attempt,
+			Since: c.Since.Format(atLayout), SettleBy: c.Settle,
+		}
+		if c.NotBefore != nil {
+			view.NotBefore = c.NotBefore.Format(time.RFC3339)
+		}
+		for _, m := range c.members {
+			view.Reference, view.Phone = m.Reference, m.Phone.Digits()
+			view.Amount, view.Currency = m.Amount.Decimal(), string(m.Amount.Currency)
+			view.Reason, view.Message = m.Reason, m.Message
+			views = append(views, view)
+		}
+	}
+	return views
+}
+
 // laneCase is one line of the list, with everything that is said about it.
 type laneCase struct {
-	Lane       state.Lane        `json:"lane"`
-	Since      time.Time         `json:"since"`
-	Batch      string            `json:"batch"`
-	Provider   string            `json:"provider"`
-	Recipients int               `json:"recipients"`
-	Amounts    map[string]string `json:"amounts"`
-	Why        airtime.Reason    `json:"why"`
-	Settle     string            `json:"settle"`
-	// NotBefore is when it can be known what became of them; absent when that has passed.
-	NotBefore *time.Time `json:"not_before,omitempty"`
+	Lane       state.Lane
+	Since      time.Time
+	Batch      string
+	Provider   string
+	Recipients int
+	Why        airtime.Reason
+	Settle     string
+	// NotBefore is when it can be known what became of them; nil when that has passed.
+	NotBefore *time.Time
 	// Attempt is the last sending of the batch.
-	Attempt int `json:"attempt,omitempty"`
+	Attempt int
 
 	minor   map[airtime.Currency]int64
 	members []state.Member
@@ -126,13 +165,11 @@ type laneCase struct {
 
 func (c *laneCase) add(m state.Member) {
 	if c.minor == nil {
-		c.minor, c.Amounts = map[airtime.Currency]int64{}, map[string]string{}
+		c.minor = map[airtime.Currency]int64{}
 	}
 	c.members = append(c.members, m)
 	c.Recipients++
-	currency := m.Amount.Currency
-	c.minor[currency] += m.Amount.Minor
-	c.Amounts[string(currency)] = airtime.FormatMinor(c.minor[currency], currency)
+	c.minor[m.Amount.Currency] += m.Amount.Minor
 }
 
 func listCases(cmd *cobra.Command, a *app.App, options listOptions) error {
@@ -153,7 +190,7 @@ func listCases(cmd *cobra.Command, a *app.App, options listOptions) error {
 	}
 	switch out := cmd.OutOrStdout(); {
 	case options.json:
-		return writeJSON(out, map[string][]laneCase{"cases": append([]laneCase{}, cases...)})
+		return writeJSON(out, map[string][]caseView{"cases": viewCases(cases)})
 	case options.csv:
 		return writeLane(out, cmd.ErrOrStderr(), cases)
 	case len(cases) == 0:
@@ -210,7 +247,7 @@ func unconfirmed(
 		}
 		c.add(state.Member{
 			Recipient: airtime.Recipient{Phone: r.Phone, Amount: r.Amount},
-			Reference: r.Reference, Status: r.Status,
+			Reference: r.Reference, Status: r.Status, Reason: r.Reason, Message: r.Message,
 		})
 		return nil
 	})
@@ -227,6 +264,10 @@ func settler(p providers.Capabilities, c state.Case) string {
 	switch {
 	case c.Lane == state.LaneOverpaid:
 		return "nothing here: two effects were seen; ask the provider for one back"
+	case c.Lane == state.LaneMismatched && c.Why == airtime.ReasonAmount:
+		return "a person: ask the provider which amount was paid, then resolve --as paid"
+	case c.Lane == state.LaneMismatched:
+		return "a person: the provider says failed where paid was said; look again"
 	case c.Lane == state.LaneInDoubt && p.Asks == providers.AskByBatch:
 		return "query by reference, repeated until known; or a person"
 	case c.Lane == state.LaneInDoubt && left > 0 && c.Why != airtime.ReasonDuplicate:

@@ -26,7 +26,7 @@ const atLayout = "2006-01-02T15:04:05.000Z07:00"
 // reportColumns are the columns of a report, in order.
 var reportColumns = []string{
 	"reference", "campaign", "phone_number", "amount", "currency", "provider", "status", "reason",
-	"provider_reference", "batch", "message", "at",
+	"provider_reference", "batch", "message", "at", "id", "discount", "release_at",
 }
 
 // cells are the values of a row, in the order of reportColumns.
@@ -34,7 +34,7 @@ func cells(r state.Row) []string {
 	return []string{
 		r.Reference, r.Campaign, r.Phone.Digits(), r.Amount.Decimal(), string(r.Amount.Currency),
 		r.Provider, r.Status.String(), string(r.Reason), r.ProviderReference, r.Batch, r.Message,
-		r.At.Format(atLayout),
+		r.At.Format(atLayout), "", r.Discount, "",
 	}
 }
 

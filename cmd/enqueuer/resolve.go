@@ -234,10 +234,10 @@ type pick struct {
 func pickRow(r state.Row) pick { return pick{r.Resolution(), r.Provider, r.Reason} }
 
 // listing is since when batches are on the lanes for people, as the list shows it.
-type listing struct{ doubt, overdue map[string]time.Time }
+type listing struct{ doubt, overdue, mismatched map[string]time.Time }
 
 func readListing(ctx context.Context, s *state.Store) (listing, error) {
-	l := listing{map[string]time.Time{}, map[string]time.Time{}}
+	l := listing{map[string]time.Time{}, map[string]time.Time{}, map[string]time.Time{}}
 	cases, err := s.Cases(ctx)
 	for _, c := range cases {
 		switch c.Lane {
@@ -245,6 +245,10 @@ func readListing(ctx context.Context, s *state.Store) (listing, error) {
 			l.doubt[c.Batch.ID] = c.Since
 		case state.LaneOverdue:
 			l.overdue[c.Batch.ID] = c.Since
+		case state.LaneMismatched:
+			for _, m := range c.Concerned() {
+				l.mismatched[m.Reference+" "+m.Phone.Digits()] = c.Since
+			}
 		case state.LaneOverpaid:
 		}
 	}
@@ -255,6 +259,9 @@ func readListing(ctx context.Context, s *state.Store) (listing, error) {
 func (l listing) since(r state.Row) time.Time {
 	if r.Status == airtime.InDoubt {
 		return l.doubt[r.Batch]
+	}
+	if at, disputed := l.mismatched[r.Reference+" "+r.Phone.Digits()]; disputed {
+		return at
 	}
 	return l.overdue[r.Batch]
 }
@@ -286,7 +293,8 @@ func (p *picker) listed(status airtime.Status, batch string) bool {
 
 // named reports whether a person may also speak about a recipient who was named one by one.
 func (p *picker) named(r state.Row) bool {
-	return p.listed(r.Status, r.Batch) || r.Status == airtime.Unconfirmed ||
+	_, disputed := p.listing.mismatched[r.Reference+" "+r.Phone.Digits()]
+	return p.listed(r.Status, r.Batch) || r.Status == airtime.Unconfirmed || disputed ||
 		r.Status.Settled() && r.Reason == airtime.ReasonPerson
 }
 

@@ -129,6 +129,8 @@ type statusView struct {
 	Recipients int64                 `json:"recipients"`
 	Settled    bool                  `json:"settled"`
 	Statuses   map[string]totalsView `json:"statuses"`
+	// Discounts are per currency, left out where no provider gave any.
+	Discounts map[string]string `json:"discounts,omitempty"`
 }
 
 type totalsView struct {
@@ -148,7 +150,20 @@ func viewOf(sum state.Summary) statusView {
 		}
 		view.Statuses[s.String()] = totalsView{totals.Recipients, amounts}
 	}
+	view.Discounts = discounts(sum)
 	return view
+}
+
+// discounts writes what providers took off, per currency; nil where they gave none.
+func discounts(sum state.Summary) map[string]string {
+	var texts map[string]string
+	for currency, units := range sum.Discounts {
+		if texts == nil {
+			texts = map[string]string{}
+		}
+		texts[string(currency)] = airtime.FormatDiscount(units)
+	}
+	return texts
 }
 
 // statusJSON writes the view; the recipients are streamed behind it, since they may be a million.

@@ -103,13 +103,14 @@ func (m minorFigure) in(c airtime.Currency) figure {
 
 const requested = "requested"
 
-// balancesOf sorts the book of the state, whose fields are "provider currency status[ minor]".
+// balancesOf sorts the book of the state, whose fields are "provider currency status", and the same
+// with " minor" and " discount".
 func balancesOf(book map[string]int64) []balance {
 	byRoad := map[string]*balance{}
 	for field, value := range book {
 		words := strings.Fields(field)
-		if len(words) < 3 {
-			continue
+		if len(words) < 3 || words[len(words)-1] == "discount" {
+			continue // Nobody requests a discount.
 		}
 		road := words[0] + " " + words[1]
 		if byRoad[road] == nil {

@@ -212,6 +212,7 @@ func (r *Receiver) report(w http.ResponseWriter, c *call) {
 		r.refusedLog.Warn("callback taken without a field that could not be read",
 			zap.String("provider", c.name), zap.String("field", said.Unread))
 	}
+	r.o.Meter.odd(c.name, said.Sums)
 	what, err := r.take(ctx, c, said)
 	if err != nil {
 		r.o.Meter.took(c.name, refused)
@@ -298,16 +299,18 @@ func (r *Receiver) observe(ctx context.Context, c *call, said providers.Callback
 	if at < 0 {
 		return unplaced, r.o.Store.Unplaced(ctx, c.name, "nobody of that number in the batch", c.body)
 	}
+	other := said.Other(b.Members[at].Amount, said.Status == airtime.Successful)
 	observed, err := r.o.Store.Observe(ctx, b.ID, []state.Observation{{
 		Position: at, Status: said.Status, Reason: airtime.ReasonOf(said.Status),
 		ProviderReference: said.ProviderReference, Message: said.Message,
+		Sums: state.Sums{Discount: said.Discount, Other: other},
 	}}, true, state.Rhythm{Next: time.Second})
 	if err != nil {
 		return "", err
 	}
 	placement := state.Placement{
 		Placed: state.CallbackUnchanged, Batch: b.ID, Overpaid: observed.Overpaid,
-		OtherAmount: said.Amount.Currency != "" && said.Amount != b.Members[at].Amount,
+		OtherAmount: other.Currency != "",
 	}
 	if observed.Changed > 0 {
 		placement.Placed = state.CallbackApplied
@@ -320,7 +323,7 @@ func callbackOf(provider string, said providers.Callback) state.Callback {
 	return state.Callback{
 		Provider: provider, ProviderReference: said.ProviderReference, Phone: said.Phone,
 		Amount: said.Amount, Status: said.Status, Reason: airtime.ReasonOf(said.Status),
-		Message: said.Message,
+		Message: said.Message, Discount: said.Discount,
 	}
 }
 
@@ -330,8 +333,8 @@ func (r *Receiver) note(provider string, p state.Placement) {
 		zap.String("outcome", string(p.Placed)))
 	if p.OtherAmount {
 		r.o.Meter.otherAmount(provider)
-		r.o.Log.Warn("callback names another amount than was sent", zap.String("provider", provider),
-			zap.String("batch", p.Batch))
+		r.o.Log.Error("callback names another amount than was sent: see enqueuer indoubt list",
+			zap.String("provider", provider), zap.String("batch", p.Batch))
 	}
 	if p.OtherNumber {
 		r.o.Meter.otherNumber(provider)

@@ -103,6 +103,12 @@ func (r *Receiver) retry(ctx context.Context, k state.Kept) (state.Placement, er
 	if line.Message != "" {
 		confirmed.Message = line.Message
 	}
+	if line.Discount != "" {
+		confirmed.Discount = line.Discount
+	}
+	if line.Amount.Currency != "" {
+		confirmed.Amount = line.Amount // What the provider answers counts for more.
+	}
 	return r.o.Store.Apply(ctx, confirmed)
 }
 

@@ -3,6 +3,7 @@ package callback
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tuma/internal/providers"
 	"tuma/internal/state"
 )
 
@@ -32,6 +33,7 @@ type Meter struct {
 	amounts       *prometheus.CounterVec
 	numbers       *prometheus.CounterVec
 	misses        prometheus.Counter
+	oddSums       *prometheus.CounterVec
 }
 
 // NewMeter registers the metrics for the providers that are on.
@@ -53,6 +55,9 @@ func NewMeter(registry prometheus.Registerer, names []string) *Meter {
 			"Callbacks that name another amount than was sent."),
 		numbers: counter("tuma_callback_number_mismatches_total",
 			"Callbacks whose id belongs to somebody of another number; they are kept."),
+		oddSums: counter("tuma_callback_odd_sums_total",
+			"Amounts and discounts in callbacks that could not be read as such; the rest counts.",
+			"field"),
 	}
 	m.misses = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "tuma_callbacks_misaddressed_total",
@@ -76,6 +81,8 @@ func NewMeter(registry prometheus.Registerer, names []string) *Meter {
 		m.confirmations.WithLabelValues(name, "false")
 		m.amounts.WithLabelValues(name)
 		m.numbers.WithLabelValues(name)
+		m.oddSums.WithLabelValues(name, "amount")
+		m.oddSums.WithLabelValues(name, "discount")
 	}
 	return m
 }
@@ -97,5 +104,14 @@ func (m *Meter) asked(provider string, answered bool) {
 }
 
 func (m *Meter) otherAmount(provider string) { m.amounts.WithLabelValues(provider).Inc() }
+
+func (m *Meter) odd(provider string, sums providers.Sums) {
+	if sums.OddAmount {
+		m.oddSums.WithLabelValues(provider, "amount").Inc()
+	}
+	if sums.OddDiscount {
+		m.oddSums.WithLabelValues(provider, "discount").Inc()
+	}
+}
 
 func (m *Meter) otherNumber(provider string) { m.numbers.WithLabelValues(provider).Inc() }

@@ -228,6 +228,10 @@ var workFaults = []wrong{
 		Check: "people", Result: doctor.Warning, Detail: "1 recipient with a second effect",
 		Advice: "claim the money back",
 	}},
+	{"mismatched", func(w *world) { w.do("zadd {ns}:mismatched 1 s-1") }, doctor.Finding{
+		Check: "people", Result: doctor.Warning, Detail: "1 recipient of whom a provider says",
+		Advice: "statement",
+	}},
 	{"unplaced", func(w *world) { w.do("xadd {ns}:unplaced * body x") }, doctor.Finding{
 		Check: "people", Result: doctor.Warning, Detail: "1 callback kept", Advice: ":unplaced",
 	}},

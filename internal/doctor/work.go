@@ -220,6 +220,10 @@ func (e *exam) people(ctx context.Context) error {
 		e.warn(cli.Plural(n, "recipient")+" with a second effect: paid twice",
 			list+", and claim the money back")
 	}
+	if n := figures.Mismatched; n > 0 {
+		e.warn(cli.Plural(n, "recipient")+" of whom a provider says what cannot be right",
+			list+", and compare with the provider's statement")
+	}
 	if n := figures.Doubt; n > 0 {
 		e.warn(cli.Plural(n, "request")+" with recipients in doubt", list)
 	}

@@ -85,7 +85,7 @@ func (c collection) books(book map[string]int64) {
 	type drift struct{ recipients, minor int64 }
 	drifts := map[account]*drift{}
 	for field, value := range book {
-		words := strings.Fields(field) // provider currency status, and minor for money.
+		words := strings.Fields(field) // provider currency status, and minor or discount for money.
 		of := account{words[0], words[1]}
 		if drifts[of] == nil {
 			drifts[of] = &drift{}
@@ -93,6 +93,10 @@ func (c collection) books(book map[string]int64) {
 		signed := -value
 		if words[2] == "requested" {
 			signed = value
+		}
+		if words[len(words)-1] == "discount" { // Nobody requests one.
+			c.gauge(discountDesc, float64(value)/airtime.DiscountScale, words[:3]...)
+			continue
 		}
 		if len(words) == 4 {
 			c.gauge(amountDesc, float64(value), words[:3]...)
@@ -153,6 +157,8 @@ func (c collection) lanes(figures *state.Figures) {
 	c.gauge(overdueDesc, float64(figures.Overdue))
 	c.gauge(overdueOldestDesc, figures.OverdueFor.Seconds())
 	c.gauge(overpaidDesc, float64(figures.Overpaid))
+	c.gauge(mismatchedDesc, float64(figures.Mismatched))
+	c.gauge(mismatchedOldestDesc, figures.MismatchedFor.Seconds())
 	c.gauge(keptDesc, float64(figures.Kept))
 	c.counter(droppedDesc, figures.Dropped)
 	c.gauge(unplacedDesc, float64(figures.Unplaced))

@@ -14,6 +14,9 @@ var (
 	amountDesc = describe("amount_minor",
 		"Money per provider, currency and status, in minor units, since the beginning.",
 		"provider", "currency", "status")
+	discountDesc = describe("discount",
+		"Discounts that providers gave, per provider, currency and status, in the currency.",
+		"provider", "currency", "status")
 	driftRecipientsDesc = describe("books_drift_recipients",
 		"Recipients requested less those in all statuses: anything but 0 is a fault.",
 		"provider", "currency")
@@ -59,7 +62,12 @@ var (
 	overdueDesc       = describe("overdue_batches", "Batches open beyond the provider's patience.")
 	overdueOldestDesc = describe("overdue_oldest_seconds",
 		"For how long the first of the overdue batches has been overdue.")
-	overpaidDesc = describe("overpaid_recipients", "Recipients with a second effect.")
+	overpaidDesc   = describe("overpaid_recipients", "Recipients with a second effect.")
+	mismatchedDesc = describe("mismatched_recipients",
+		"Recipients of whom a provider names another amount than was sent, or says failed where a "+
+			"person said paid, until a person has decided.")
+	mismatchedOldestDesc = describe("mismatched_oldest_seconds",
+		"For how long the first of the mismatched recipients has been listed.")
 
 	keptDesc = describe("kept_callbacks",
 		"Callbacks that fit nobody yet or wait to be confirmed.")

@@ -177,7 +177,8 @@ var breaks = []aBreak{
 	},
 	{
 		"a move is not booked", 7, "",
-		"move(d, before, old, after, status, count, sum_of(d, from, to))", "",
+		"move(d, before, old, after, status, count, sum_of(d, from, to), units_in(d, from, to))",
+		"",
 	},
 	{
 		"what is handed on stays in the books", 7, "", "if before ~= after then\n        add",

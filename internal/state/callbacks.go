@@ -42,6 +42,8 @@ type Callback struct {
 	ProviderReference string
 	Phone             airtime.MSISDN
 	Amount            airtime.Money
+	// Discount is a decimal as airtime.ParseDiscount gives it, empty where nothing is said.
+	Discount string
 	// Status is zero for a word that we do not know.
 	Status  airtime.Status
 	Reason  airtime.Reason
@@ -102,7 +104,7 @@ func (s *Store) callback(ctx context.Context, c Callback, apply bool) (Placement
 	answer, err := s.run(ctx, s.client, "callback", c.Provider, clean(c.ProviderReference),
 		c.Phone.Digits(), minor, string(c.Amount.Currency), code, string(c.Reason),
 		clean(c.Message), flag(apply), flag(room == nil), c.kept, keptRetry.Milliseconds(), maxKept,
-		c.keptCode)
+		c.keptCode, c.Discount)
 	if err != nil {
 		return Placement{}, err
 	}
@@ -142,10 +144,11 @@ func (s *Store) Kept(
 	var list []Kept
 	for _, item := range asList(answer) {
 		r := asList(item)
-		k := Kept{Age: millis(r.int(1)), Ask: r.int(10) == 1, Callback: Callback{
+		k := Kept{Age: millis(r.int(1)), Ask: r.int(11) == 1, Callback: Callback{
 			kept: r.text(0), Provider: r.text(2), ProviderReference: r.text(3),
 			Phone:  airtime.MSISDNFromE164(r.text(4)),
 			Reason: airtime.Reason(r.text(8)), Message: r.text(9),
+			Discount: r.text(10),
 		}}
 		if r.text(5) != "" {
 			minor, err := strconv.ParseInt(r.text(5), 10, 64)

@@ -57,12 +57,17 @@ func (c Channel) Unserved() bool {
 
 // Figures is what operators watch.
 type Figures struct {
-	// Book maps "provider currency status" and the same with " minor" to recipients and money.
+	// Book maps "provider currency status" and the same with " minor" and " discount" to recipients,
+	// money, and discounts in units of airtime.DiscountScale.
 	Book     map[string]int64
 	Channels []Channel
 	// Due counts batches on the schedule, Doubt, Overdue and Overpaid what people may have to
 	// settle.
 	Due, Doubt, Overdue, Overpaid int64
+	// Mismatched counts recipients of whom a provider says what cannot be right, and MismatchedFor is
+	// for how long the first of them has been listed.
+	Mismatched    int64
+	MismatchedFor time.Duration
 	// DoubtFor and OverdueFor are for how long the first of these batches has been there.
 	DoubtFor, OverdueFor time.Duration
 	// Jobs and Rejected are the lengths of these streams, Streams more about them and the results.
@@ -96,6 +101,8 @@ func (s *Store) Figures(ctx context.Context) (Figures, error) {
 	doubt := pipe.ZCard(ctx, s.keys.plain("doubt"))
 	overdue := pipe.ZCard(ctx, s.keys.plain("overdue"))
 	overpaid := pipe.SCard(ctx, s.keys.plain("overpaid"))
+	mismatched := pipe.ZCard(ctx, s.keys.plain("mismatched"))
+	mismatchedFor := pipe.ZRangeWithScores(ctx, s.keys.plain("mismatched"), 0, 0)
 	doubtFor := pipe.ZRangeWithScores(ctx, s.keys.plain("doubt"), 0, 0)
 	overdueFor := pipe.ZRangeWithScores(ctx, s.keys.plain("overdue"), 0, 0)
 	kept := pipe.HLen(ctx, s.keys.plain("kept"))
@@ -114,6 +121,7 @@ func (s *Store) Figures(ctx context.Context) (Figures, error) {
 	f.Times = s.timesOf(took)
 	f.Due, f.Doubt, f.Overdue, f.Overpaid = due.Val(), doubt.Val(), overdue.Val(), overpaid.Val()
 	f.DoubtFor, f.OverdueFor = sinceFirst(now, doubtFor.Val()), sinceFirst(now, overdueFor.Val())
+	f.Mismatched, f.MismatchedFor = mismatched.Val(), sinceFirst(now, mismatchedFor.Val())
 	f.Kept, f.Unplaced = kept.Val(), unplaced.Val()
 	f.Dropped = whole(state.Val()[1])
 	f.Frozen = untilMillis(now, state.Val()[0])

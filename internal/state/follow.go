@@ -55,7 +55,9 @@ func (s *Store) Observe(
 		args = append(args, facts[0].Position, n, string(facts[0].Status.Code()),
 			string(facts[0].Reason),
 			told(facts[:n], func(f Observation) string { return f.ProviderReference }),
-			told(facts[:n], func(f Observation) string { return f.Message }))
+			told(facts[:n], func(f Observation) string { return f.Message }),
+			told(facts[:n], func(f Observation) string { return f.Discount }),
+			told(facts[:n], func(f Observation) string { return f.other() }))
 		facts = facts[n:]
 	}
 	answer, err := s.run(ctx, s.client, "observe", args...)

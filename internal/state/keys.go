@@ -38,9 +38,11 @@ package state
 //	{ns}:overdue               ZSET    batch open beyond the provider's patience -> since (ms)
 //	{ns}:earlier               HASH    evidence from batches that a recipient has left
 //	{ns}:overpaid              SET     "sheet position" with a second effect
+//	{ns}:mismatched            ZSET    "sheet position" of whom a provider says what cannot be right
+//	{ns}:disputes              HASH    "sheet position" -> batch, reason, words
 //	{ns}:times                 HASH    how long batches took, see took in lua/shared/70-store.lua
 //	{ns}:cancelled             HASH    "kind name" -> when (ms)                        for ever
-//	{ns}:book                  HASH    "provider currency status[ minor]" -> figure    for ever
+//	{ns}:book                  HASH    "provider currency status[ minor| discount]" -> figure
 //	{ns}:forgotten             HASH    the same, of forgotten disbursals               for ever
 //	{ns}:pages                 ZSET    page -> when it was begun (ms)
 //	{ns}:page:<n>              LIST    its sheets

@@ -73,7 +73,7 @@ func (s *Store) Summarize(ctx context.Context, kind Kind, name string) (Summary,
 	if kind == KindDisbursal {
 		err = s.Report(ctx, kind, name, func(r Row) error {
 			sum.add(r.Status, 1, r.Amount.Currency, r.Amount.Minor)
-			return nil
+			return sum.addDiscount(r)
 		})
 		return sum, err
 	}
@@ -97,6 +97,31 @@ func (sum *Summary) add(s airtime.Status, n int64, c airtime.Currency, minor int
 	sum.Settled = sum.Settled && (s.Settled() || n == 0)
 }
 
+// discounted says whether the discount on a recipient counts: the provider has paid, as far as it
+// tells.
+func discounted(s airtime.Status) bool {
+	return s == airtime.Successful || s == airtime.Unconfirmed
+}
+
+func (sum *Summary) addUnits(c airtime.Currency, units int64) {
+	if sum.Discounts == nil {
+		sum.Discounts = map[airtime.Currency]int64{}
+	}
+	sum.Discounts[c] += units
+}
+
+func (sum *Summary) addDiscount(r Row) error {
+	if r.Discount == "" || !discounted(r.Status) {
+		return nil
+	}
+	units, err := airtime.DiscountUnits(r.Discount)
+	if err != nil {
+		return fmt.Errorf("stored discount: %w", err)
+	}
+	sum.addUnits(r.Amount.Currency, units)
+	return nil
+}
+
 // addBook adds the figures of a book, leaving out statuses that nobody has.
 func (sum *Summary) addBook(figures map[string]string) error {
 	for field, figure := range figures {
@@ -115,6 +140,10 @@ func (sum *Summary) addBook(figures map[string]string) error {
 		minor, _ := strconv.ParseInt(figures[field+" minor"], 10, 64) // Absent means zero.
 		if n != 0 {
 			sum.add(status, n, airtime.Currency(words[1]), minor)
+		}
+		units, _ := strconv.ParseInt(figures[field+" discount"], 10, 64) // As above.
+		if units != 0 && discounted(status) {
+			sum.addUnits(airtime.Currency(words[1]), units)
 		}
 	}
 	return nil
@@ -179,7 +208,7 @@ func (s *Store) reportSheets(
 				if err != nil {
 					return err
 				}
-				r.Reason, r.Attempt = doubt.why, doubt.attempt
+				r.explain(doubt)
 			}
 			if err := fn(r); err != nil {
 				return err
@@ -192,10 +221,21 @@ func (s *Store) reportSheets(
 // doubts are what a report has read about batches in doubt, by their ids.
 type doubts map[string]doubt
 
-// doubt is why a batch is in doubt, and its last sending.
+// doubt is why a batch is in doubt, what the provider said of everybody in it, and its last
+// sending.
 type doubt struct {
 	why     airtime.Reason
+	words   string
 	attempt int
+}
+
+// explain adds to a row in doubt what was said of all of its batch, where nothing was said of the
+// recipient alone.
+func (r *Row) explain(d doubt) {
+	r.Attempt = d.attempt
+	if r.Reason == airtime.NoReason {
+		r.Reason, r.Message = d.why, d.words
+	}
 }
 
 // doubtOf reads about a batch in doubt, once per batch.
@@ -203,12 +243,13 @@ func (s *Store) doubtOf(ctx context.Context, batch string, known doubts) (doubt,
 	if found, ok := known[batch]; ok {
 		return found, nil
 	}
-	fields, err := s.client.HMGet(ctx, s.keys.batch(batch), "why", "attempt").Result()
+	fields, err := s.client.HMGet(ctx, s.keys.batch(batch), "why", "words", "attempt").Result()
 	if err != nil {
 		return doubt{}, fmt.Errorf("report: %w", err)
 	}
 	why, _ := fields[0].(string)
-	known[batch] = doubt{airtime.Reason(why), int(whole(fields[1]))}
+	words, _ := fields[1].(string)
+	known[batch] = doubt{airtime.Reason(why), words, int(whole(fields[2]))}
 	return known[batch], nil
 }
 
@@ -328,16 +369,17 @@ func recall(rows []Row, history []string) error {
 }
 
 // tell reads a line of evidence: ms since the sheet was accepted, reason, provider reference,
-// message.
+// message, discount.
 func (r *Row) tell(line string, accepted int64) {
-	parts := strings.SplitN(line, "\t", 4)
-	if len(parts) != 4 {
+	parts := strings.SplitN(line, "\t", 5)
+	if len(parts) != 5 {
 		return
 	}
 	if ms, err := strconv.ParseInt(parts[0], 10, 64); err == nil {
 		r.At = time.UnixMilli(accepted + ms).UTC()
 	}
 	r.Reason, r.ProviderReference, r.Message = airtime.Reason(parts[1]), parts[2], parts[3]
+	r.Discount = parts[4]
 	if r.Reason == "." {
 		r.Reason = airtime.ReasonProvider
 	}
@@ -348,13 +390,5 @@ func (r Row) Resolution() Resolution {
 	return Resolution{
 		Reference: r.name, Position: r.position, Seen: r.Status, Batch: r.Batch,
 		Attempt: r.Attempt, Amount: r.Amount,
-	}
-}
-
-// Resolution names the member of this batch for Resolve, as it was seen.
-func (b *Batch) Resolution(m Member) Resolution {
-	return Resolution{
-		Reference: m.name, Position: m.position, Seen: m.Status, Batch: b.ID,
-		Attempt: b.Attempt, Amount: m.Amount,
 	}
 }

@@ -61,7 +61,7 @@ var storyMutations = map[string]storyMutation{
 		mutation{"record", "if stale then\n  -- ", "if false then\n  -- "}, oldNews,
 	},
 	"the id of a doubt is not learnt": {
-		mutation{"record", "note_id(d, pos, provider, id, v.reference)\n    end\n  end", "end\n  end"},
+		mutation{"record", "note_id(d, pos, provider, id, v.reference) -- It", "-- It"},
 		appliedToADoubt,
 	},
 	"forget books all rows at one provider": {
@@ -186,7 +186,7 @@ var storyMutations = map[string]storyMutation{
 		mutation{"callback", "and d.currency == ARGV[5]", ""}, phoneWithOtherAmount,
 	},
 	"another amount is not flagged": {
-		mutation{"callback", "d.amount[pos] ~= minor and 1 or 0", "0"}, otherAmount,
+		mutation{"callback", "names_another(d, pos) and 1 or 0", "0"}, otherAmount,
 	},
 	"ids are not learnt": {
 		mutation{"", "    note_id(d, pos, provider, place, reference)\n", ""}, appliedByID,

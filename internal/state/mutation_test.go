@@ -101,8 +101,8 @@ var mutations = map[string]mutation{
 		"", "push_pending(d, first, last, place, head)\n    end", "end",
 	},
 	"who is given back is booked twice": {
-		"", "move(d, before, old, after, status, count, sum_of(d, from, to))",
-		"for _ = 1, status == 'q' and 2 or 1 do move(d, before, old, after, status, count, 1) end",
+		"", "move(d, before, old, after, status, count, sum_of(d, from, to), units_in(d, from, to))",
+		"for _ = 1, status == 'q' and 2 or 1 do move(d, before, old, after, status, count, 1, 0) end",
 	},
 	"numbers stay in doubt": {
 		"", "if old == 'd' then mark_doubt(d, before, from, to, -1) end", "",

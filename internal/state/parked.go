@@ -44,9 +44,9 @@ func (s *Store) Parked(ctx context.Context) ([]Parked, error) {
 // readParked reads a record as lua/callback.lua writes it: ms of its arrival, provider, the
 // provider's id, phone, amount in minor units, currency, status code, reason, message.
 func readParked(record string) (Parked, error) {
-	fields := strings.SplitN(record, "\t", 9)
-	if len(fields) != 9 {
-		return Parked{}, fmt.Errorf("%d fields, want 9", len(fields))
+	fields := strings.SplitN(record, "\t", 10)
+	if len(fields) != 10 {
+		return Parked{}, fmt.Errorf("%d fields, want 10", len(fields))
 	}
 	since, err := strconv.ParseInt(fields[0], 10, 64)
 	if err != nil {
@@ -55,6 +55,7 @@ func readParked(record string) (Parked, error) {
 	p := Parked{Since: time.UnixMilli(since).UTC(), Callback: Callback{
 		Provider: fields[1], ProviderReference: fields[2], Phone: airtime.MSISDNFromE164(fields[3]),
 		Reason: airtime.Reason(fields[7]), Message: fields[8],
+		Discount: fields[9],
 	}}
 	if fields[4] != "" {
 		minor, err := strconv.ParseInt(fields[4], 10, 64)

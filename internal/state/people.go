@@ -174,3 +174,11 @@ func (s *Store) Resolve(ctx context.Context, word Word, list []Resolution) (int,
 			Shown(reply.text(1)), ErrMoved, reply.text(3))
 	}
 }
+
+// Resolution names the member of this batch for Resolve, as it was seen.
+func (b *Batch) Resolution(m Member) Resolution {
+	return Resolution{
+		Reference: m.name, Position: m.position, Seen: m.Status, Batch: b.ID,
+		Attempt: b.Attempt, Amount: m.Amount,
+	}
+}

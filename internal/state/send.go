@@ -143,7 +143,7 @@ func (s *Store) Divide(
 // Record stores what a sending came to. It is repeated by the caller until it succeeds: it carries
 // the batch's content, so that even a Redis which forgot the batch takes it.
 func (s *Store) Record(ctx context.Context, a Answer) (Recorded, error) {
-	args := make([]any, 0, 17+6*len(a.Verdicts))
+	args := make([]any, 0, 17+8*len(a.Verdicts))
 	bySheet, byReference := slicesOf(a.Batch)
 	args = append(args, a.Batch.ID, a.Attempt, a.Batch.Provider, bySheet, byReference,
 		string(a.Accepted.Code()), a.Default.Verdict.String(), string(a.Default.Reason),
@@ -155,7 +155,7 @@ func (s *Store) Record(ctx context.Context, a Answer) (Recorded, error) {
 			return Recorded{}, fmt.Errorf("record: unknown provider %q", v.Next)
 		}
 		args = append(args, v.Position, v.Verdict.String(), string(v.Reason),
-			clean(v.ProviderReference), clean(v.Message), v.Next)
+			clean(v.ProviderReference), clean(v.Message), v.Next, v.Discount, v.other())
 	}
 	answer, err := s.run(ctx, s.client, "record", args...)
 	if err != nil {
@@ -247,6 +247,7 @@ func describe(r reply) (*Batch, error) {
 		Polls: r.int(4), Parent: r.text(5), Refused: r.int(6) == 1, Open: r.int(7),
 		Age: millis(r.int(8)), Why: airtime.Reason(r.text(9)),
 		Read: time.UnixMilli(int64(r.int(11))).UTC(), StillOut: millis(r.int(12)),
+		Words: r.text(13),
 	}
 	for _, item := range r.list(10) {
 		slice := asList(item)

@@ -88,6 +88,9 @@ type Member struct {
 	Routed   bool
 	// ProviderReference is the provider's id of the recipient, where it is asked by it.
 	ProviderReference string
+	// Reason and Message are what was said of the recipient; only Cases reads them.
+	Reason  airtime.Reason
+	Message string
 	// name is its disbursal's in the state, and position the recipient's index there, sorted by
 	// phone number.
 	name     string
@@ -137,6 +140,8 @@ type Batch struct {
 	Age time.Duration
 	// Why is the reason of a batch in doubt.
 	Why airtime.Reason
+	// Words are what the provider said of everybody in doubt.
+	Words string
 	// StillOut is how long the request of a batch in doubt may have an effect that nobody has seen:
 	// what a person learns before that says nothing.
 	StillOut time.Duration
@@ -182,6 +187,23 @@ const (
 	IdleRate Idle = "rate"
 )
 
+// Sums is what a provider says about the money of one member, beside its verdict or status.
+type Sums struct {
+	// Discount is a decimal as airtime.ParseDiscount gives it, empty where nothing is said.
+	Discount string
+	// Other is the amount that the provider names where it is not the one that was sent; zero without
+	// a currency otherwise.
+	Other airtime.Money
+}
+
+// other writes the amount for the scripts.
+func (s Sums) other() string {
+	if s.Other.Currency == "" {
+		return ""
+	}
+	return s.Other.String()
+}
+
 // Verdict is an answer about one member.
 type Verdict struct {
 	// Position is the member's index in Batch.Members.
@@ -190,6 +212,7 @@ type Verdict struct {
 	Reason            airtime.Reason
 	ProviderReference string
 	Message           string
+	Sums
 	// Next is the provider that takes the recipient if it is refused, empty for none.
 	Next string
 }
@@ -237,6 +260,7 @@ type Observation struct {
 	Reason            airtime.Reason
 	ProviderReference string
 	Message           string
+	Sums
 }
 
 // Observed is what Observe made of the observations.
@@ -299,6 +323,9 @@ type Summary struct {
 	Recipients int64
 	Settled    bool
 	Statuses   map[airtime.Status]Totals
+	// Discounts are what the providers took off for those who are successful or unconfirmed, per
+	// currency, in units of airtime.DiscountScale.
+	Discounts map[airtime.Currency]int64
 	// Overdue counts open recipients beyond the provider's patience.
 	Overdue int64
 	// Cancelled says that a cancel mark stands.
@@ -330,7 +357,9 @@ type Row struct {
 	// Attempt is the last sending of the batch of a recipient in doubt; zero for the others.
 	Attempt int
 	Message string
-	At      time.Time
+	// Discount is what the provider took off, a decimal; empty where it said nothing.
+	Discount string
+	At       time.Time
 	// History lists the providers that the recipient went to before, oldest first.
 	History []PastRefusal
 	// name is its disbursal's in the state, and position the recipient's index there, sorted by

@@ -17,6 +17,12 @@ const (
 	failed  = "failed"
 )
 
+// The fields of a provider's sums.
+const (
+	fieldAmount   = "amount"
+	fieldDiscount = "discount"
+)
+
 // Meter counts what workers and pollers do with providers. All reasons start at zero.
 type Meter struct {
 	submissions   *prometheus.CounterVec
@@ -28,6 +34,7 @@ type Meter struct {
 	unplacedLines *prometheus.CounterVec
 	unknownCodes  *prometheus.CounterVec
 	settledTotal  *prometheus.CounterVec
+	oddSums       *prometheus.CounterVec
 }
 
 // NewMeter registers the metrics for the providers that are on.
@@ -71,6 +78,9 @@ func NewMeter(registry prometheus.Registerer, names []string) *Meter {
 			"Answer lines with a status code that we do not know; the recipient stays open.",
 			"provider"),
 		settledTotal: counter("tuma_settled_total", "Recipients settled by queries.", "provider"),
+		oddSums: counter("tuma_odd_sums_total",
+			"Amounts and discounts in answers that could not be read as such; the recipient's verdict "+
+				"or status counts all the same.", "provider", "field"),
 	}
 	for _, name := range names {
 		m.startAtZero(name)
@@ -100,6 +110,8 @@ func (m *Meter) startAtZero(name string) {
 	m.unplacedLines.WithLabelValues(name)
 	m.unknownCodes.WithLabelValues(name)
 	m.settledTotal.WithLabelValues(name)
+	m.oddSums.WithLabelValues(name, fieldAmount)
+	m.oddSums.WithLabelValues(name, fieldDiscount)
 }
 
 // overall is the verdict and reason of an answer as a whole: that of the recipient with the most
@@ -152,6 +164,16 @@ func (m *Meter) unplaced(provider string, lines int) {
 }
 
 func (m *Meter) unrecognised(provider string) { m.unknownCodes.WithLabelValues(provider).Inc() }
+
+// odd counts what stands where an amount or a discount belongs and is none.
+func (m *Meter) odd(provider string, sums providers.Sums) {
+	if sums.OddAmount {
+		m.oddSums.WithLabelValues(provider, fieldAmount).Inc()
+	}
+	if sums.OddDiscount {
+		m.oddSums.WithLabelValues(provider, fieldDiscount).Inc()
+	}
+}
 
 func (m *Meter) settled(provider string, recipients int) {
 	m.settledTotal.WithLabelValues(provider).Add(float64(recipients))

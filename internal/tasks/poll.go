@@ -210,7 +210,13 @@ func (p *Poll) observe(
 			facts = append(facts, state.Observation{
 				Position: position, Status: line.Status, Reason: airtime.ReasonOf(line.Status),
 				ProviderReference: line.ProviderReference, Message: line.Message,
+				Sums: state.Sums{
+					Discount: line.Discount,
+					Other: line.Other(b.Members[position].Amount,
+						line.Status == airtime.Successful),
+				},
 			})
+			p.Meter.odd(b.Provider, line.Sums)
 		}
 	}
 	observed, err := p.Store.Observe(ctx, b.ID, facts, true, rhythm)

@@ -341,7 +341,12 @@ func (s *Submit) translate(b *state.Batch, attempt int, answer providers.Answer)
 		verdict := state.Verdict{
 			Position: position, Verdict: line.Verdict, Reason: line.Reason,
 			ProviderReference: line.ProviderReference, Message: line.Message,
+			Sums: state.Sums{
+				Discount: line.Discount,
+				Other:    line.Other(b.Members[position].Amount, line.Verdict == airtime.Accepted),
+			},
 		}
+		s.Meter.odd(b.Provider, line.Sums)
 		if line.Verdict == airtime.Refused {
 			verdict.Next = s.Failover.refused(&b.Members[position], b.Provider, line.Reason)
 		}

@@ -14,6 +14,7 @@
 -- ARGV[12]: ms until a kept one is tried next
 -- ARGV[13]: the most that are kept
 -- ARGV[14]: the status code of its record when it was handed out, if it was kept before
+-- ARGV[15]: the discount, or ''
 -- Returns: {word, batch, 1 if the amount is not what was sent or 2 if its id names somebody of
 --   another number, new second effects}; the words are applied, unchanged, kept, full and dropped
 
@@ -112,12 +113,20 @@ local function keep(strange)
   if not kept_code or STATUS[kept_code].rank <= STATUS[code].rank then
     make_room()
     redis.call('HSET', key('kept'), name, string.format('%.0f', told) .. '\t'
-      .. table.concat({provider, id, phone, ARGV[4], ARGV[5], code, ARGV[7], ARGV[8]}, '\t'))
+      .. table.concat({provider, id, phone, ARGV[4], ARGV[5], code, ARGV[7], ARGV[8],
+        ARGV[15]}, '\t'))
     -- What is to be confirmed and fits somebody is first, whatever strangers send.
     local first = ARGV[9] ~= '1' and expected(provider, id, phone)
     redis.call('ZADD', key('keptdue'), first and now - DAY or now + tonumber(ARGV[12]), name)
   end
   return {'kept', '', strange, 0}
+end
+
+-- names_another says whether it names another amount than was sent. One in another currency is of a
+-- wallet, and zero is nobody's where nobody is paid.
+local function names_another(d, pos)
+  if not minor or ARGV[5] ~= d.currency or d.amount[pos] == minor then return false end
+  return minor > 0 or code == 'S'
 end
 
 if code == '' then
@@ -128,8 +137,9 @@ if ARGV[9] ~= '1' then return keep(0) end
 local d, pos, b, stranger = find()
 if not d then return keep(stranger and 2 or 0) end
 content_of(d)
-local strange = minor and d.amount[pos] ~= minor and 1 or 0
-local moved, over = see(d, pos, b, code, ARGV[7], id, ARGV[8])
+local strange = names_another(d, pos) and 1 or 0
+if strange == 1 then dispute(d, pos, b, 'amount', ARGV[5] .. ' ' .. decimal(minor, d.decimals)) end
+local moved, over = see(d, pos, b, code, ARGV[7], id, ARGV[8], ARGV[15])
 if b.reopened and traits(provider).asks then schedule(b, first_query(b)) end
 drop()
 return {moved == 1 and 'applied' or 'unchanged', b.id, strange, over}

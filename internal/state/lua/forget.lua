@@ -22,8 +22,9 @@ local function forget(d)
     local n, sum = run[2] - run[1] + 1, sum_of(d, run[1], run[2])
     enter(gone, field .. 'requested', n, sum)
     enter(held, field .. 'requested', -n, -sum)
-    enter(gone, field .. STATUS[run[3]].name, n, sum)
-    enter(held, field .. STATUS[run[3]].name, -n, -sum)
+    local units = units_in(d, run[1], run[2])
+    enter(gone, field .. STATUS[run[3]].name, n, sum, units)
+    enter(held, field .. STATUS[run[3]].name, -n, -sum, -units)
   end
   for ref in d.refs:gmatch('(%S+) %d+') do
     local found = find_disbursal(ref)
@@ -35,6 +36,8 @@ local function forget(d)
   for pos = 1, d.n do
     redis.call('HDEL', key('earlier'), d.id .. ' ' .. pos)
     redis.call('SREM', key('overpaid'), d.id .. ' ' .. pos)
+    redis.call('ZREM', key('mismatched'), d.id .. ' ' .. pos)
+    redis.call('HDEL', key('disputes'), d.id .. ' ' .. pos)
   end
   if d.import ~= '' then
     redis.call('LREM', key('importsheets', d.import), 1, d.id)

@@ -6,7 +6,7 @@
 -- ARGV[3]: queries a second that may confirm the callbacks of one provider, over all processes
 -- ARGV[4]: then the providers whose callbacks a query has to confirm
 -- Returns: {{name, age in ms, provider, id, phone, amount, currency, status code, reason, message,
---   1 if the provider is to be asked about it}, ...}
+--   discount, 1 if the provider is to be asked about it}, ...}
 
 unlock()
 local confirm = {}
@@ -47,8 +47,8 @@ for _, name in ipairs(redis.call('ZRANGEBYSCORE', key('keptdue'), '-inf', now, '
     local wait = asked == 1 and question(provider) or 0
     redis.call('ZADD', key('keptdue'), now + (wait > 0 and wait or tonumber(ARGV[2])), name)
     fields[1] = now - tonumber(fields[1])
-    fields[10] = asked
-    if wait == 0 then list[#list + 1] = {name, unpack(fields, 1, 10)} end
+    fields[11] = asked
+    if wait == 0 then list[#list + 1] = {name, unpack(fields, 1, 11)} end
   else
     redis.call('ZREM', key('keptdue'), name)
   end

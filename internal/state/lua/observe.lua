@@ -6,9 +6,9 @@
 -- ARGV[4]: ms after the first sending from which open members are overdue
 -- ARGV[5]: ms until the next query of an overdue batch
 -- ARGV[6]: 1 if the answer shows that the provider knows the batch
--- ARGV[7]: then six values per stretch of neighbours of whom the same is told: position of the
---   first, how many, status code, reason, references, messages; these two one per line, or one
---   for all
+-- ARGV[7]: then eight values per stretch of neighbours of whom the same is told: position of the
+--   first, how many, status code, reason, references, messages, discounts, and amounts that are
+--   not what was sent; these four one per line, or one for all
 -- Returns: {status moved, settled, open, new second effects, ms until the next query} or {}
 
 unlock()
@@ -40,17 +40,23 @@ local function same_sheet(index, last)
   return d and to - from + 1 or 1, d, from, to
 end
 
-for i = 7, #ARGV - 5, 6 do
+for i = 7, #ARGV - 7, 8 do
   local index, count, status = ARGV[i] + 1, tonumber(ARGV[i + 1]), ARGV[i + 2]
   local reason, reference, message = ARGV[i + 3], told(ARGV[i + 4]), told(ARGV[i + 5])
+  local discount, other = told(ARGV[i + 6]), told(ARGV[i + 7])
   local done = 0
   while done < count do
     local n, d, from, to = same_sheet(index + done, index + count - 1)
     if d then
       local before = done - from + 1
       local changed, second = see_all(d, from, to, b, status, function(pos)
-        return reason, reference(before + pos), message(before + pos)
+        local nth = before + pos
+        return reason, reference(nth), message(nth), discount(nth)
       end)
+      for pos = from, ARGV[i + 7] ~= '' and to or 0 do
+        local amount = other(before + pos)
+        if amount ~= '' then dispute(d, pos, b, 'amount', amount) end
+      end
       moved, over = moved + changed, over + second
       if STATUS[status].settled then settled = settled + changed end
     end

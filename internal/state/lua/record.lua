@@ -17,8 +17,9 @@
 -- ARGV[15]: ms that the request might take
 -- ARGV[16]: id of a first child batch, should the batch be halved
 -- ARGV[17]: id of the second
--- ARGV[18]: then per exception six values: position, verdict, reason, reference, message, and the
---   provider that takes the recipient should it be rejected, or ''
+-- ARGV[18]: then per exception eight values: position, verdict, reason, reference, message, the
+--   provider that takes the recipient should it be rejected, or '', the discount, and the amount
+--   that the provider named should it be another than was sent, both or ''
 -- Returns: {'recorded' or 'stale', accepted, rejected, returned, in doubt, {provider, ring, ...}}
 
 local id, attempt, provider = ARGV[1], tonumber(ARGV[2]), ARGV[3]
@@ -42,11 +43,13 @@ if b.recorded == attempt then
 end
 
 local accepted_code = ARGV[6]
-local whole = {verdict = ARGV[7], reason = ARGV[8], reference = '', message = ARGV[9], next = ''}
+local whole = {verdict = ARGV[7], reason = ARGV[8], reference = '', message = ARGV[9], next = '',
+  discount = '', other = ''}
 local exceptions, exceptional = {}, #ARGV >= 18
-for i = 18, #ARGV, 6 do
+for i = 18, #ARGV, 8 do
   exceptions[tonumber(ARGV[i]) + 1] = {verdict = ARGV[i + 1], reason = ARGV[i + 2],
-    reference = ARGV[i + 3], message = ARGV[i + 4], next = ARGV[i + 5]}
+    reference = ARGV[i + 3], message = ARGV[i + 4], next = ARGV[i + 5], discount = ARGV[i + 6],
+    other = ARGV[i + 7]}
 end
 
 -- Returned with this attempt not begun: this Redis has forgotten the sending.
@@ -69,7 +72,8 @@ end
 local first = attempt == 1
 local counts = {accepted = 0, rejected = 0, returned = 0, doubt = 0}
 local touched, handed = {[provider] = true}, 0
--- unclear counts those in doubt of whom the answer says nothing; why is a reason of a doubt.
+-- unclear counts those in doubt of whom the answer says nothing; why is the reason of a doubt: that
+-- of all rather than that of one.
 local unclear, why = 0, ''
 -- refused counts those of a request that the provider refused as a whole before any effect.
 local refused = 0
@@ -91,13 +95,26 @@ local function claim_back(d, from, to)
   end
 end
 
+-- note_doubt keeps what was said of those in doubt: the batch has what was said of all of them,
+-- the evidence what was said of one. What it says of another sending goes.
+local function note_doubt(d, from, to, v)
+  local own = v ~= whole and v.reference .. v.message .. v.discount ~= ''
+  for pos = from, to do
+    if own and (first or v.reference ~= '') or first and evidence_of(d, pos) ~= '' then
+      write_evidence(d, pos, v.reason, v.reference, v.message)
+      if v.discount ~= '' then set_discount(d, pos, v.discount) end
+      note_id(d, pos, provider, id, v.reference) -- It can be asked about by that id.
+    end
+  end
+end
+
 local function judge_run(d, from, to, status, v)
   local n = to - from + 1
   if v.verdict == 'accepted' then
     counts.accepted = counts.accepted + n
-    if STATUS[accepted_code].settled or v.reference ~= '' then
+    if STATUS[accepted_code].settled or v.reference ~= '' or v.discount ~= '' then
       for pos = from, to do
-        settle(d, pos, accepted_code, id, v.reason, v.reference, v.message)
+        settle(d, pos, accepted_code, id, v.reason, v.reference, v.message, v.discount)
       end
     else
       put(d, from, to, status, id, accepted_code, id)
@@ -120,20 +137,23 @@ local function judge_run(d, from, to, status, v)
   else
     counts.doubt = counts.doubt + n
     if v.verdict == 'unknown' then unclear = unclear + n end
-    if why == '' then why = v.reason end
+    if why == '' or v == whole then why = v.reason end
     if v.reason == 'duplicate' then b.known = 1 end -- An earlier sending arrived.
     if status ~= 'd' then put(d, from, to, status, id, 'd', id) end
-    for pos = from, v.reference ~= '' and to or 0 do
-      write_evidence(d, pos, v.reason, v.reference, v.message) -- It can be asked about by that id.
-      note_id(d, pos, provider, id, v.reference)
-    end
+    note_doubt(d, from, to, v)
   end
 end
 
+-- accepted_again merges an acceptance of a recipient that has moved on.
+local function accepted_again(d, pos, v)
+  see(d, pos, b, accepted_code, v.reason, v.reference, v.message, v.discount)
+end
+
 local function judge(d, from, to, v)
+  for pos = from, v.other ~= '' and to or 0 do dispute(d, pos, b, 'amount', v.other) end
   if stale then
     if v.verdict == 'accepted' then
-      for pos = from, to do see(d, pos, b, accepted_code, v.reason, v.reference, v.message) end
+      for pos = from, to do accepted_again(d, pos, v) end
     end
     return
   end
@@ -145,9 +165,7 @@ local function judge(d, from, to, v)
       judge_run(d, run[1], run[2], run[3], v)
     elseif v.verdict == 'accepted' then
       counts.accepted = counts.accepted + run[2] - run[1] + 1
-      for pos = run[1], run[2] do
-        see(d, pos, b, accepted_code, v.reason, v.reference, v.message)
-      end
+      for pos = run[1], run[2] do accepted_again(d, pos, v) end
     end
   end
 end
@@ -166,7 +184,8 @@ local function remember(slice)
       or (v.verdict == 'rejected' and b.refused == 0))
     if not surely_not then
       local list = earlier({id = slice[1]}, pos)
-      list[#list + 1] = {id, v.verdict == 'accepted' and accepted_code or 'd', v.reference}
+      local code = v.verdict == 'accepted' and accepted_code or 'd'
+      list[#list + 1] = {id, code, v.reference, v.discount}
       keep_earlier({id = slice[1]}, pos, list)
     end
   end
@@ -204,7 +223,7 @@ end
 if not stale then
   local gone = counts.returned == b.n
   b.state, b.recorded = gone and 'returned' or 'open', attempt
-  b.why = why
+  b.why, b.words = why, why ~= '' and whole.message or ''
   b.result = table.concat({counts.accepted, counts.rejected, counts.returned, counts.doubt}, ' ')
   redis.call('LREM', key('ready', provider), 0, id)
   if counts.doubt == b.n and b.known == 0 and traits(provider).resend > 0 then

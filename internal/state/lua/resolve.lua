@@ -13,13 +13,22 @@
 local taken = redis.call('GET', key('decision', ARGV[5]))
 if taken then return {'resolved', tonumber(taken)} end
 
+local function disputed_still(d, pos)
+  return redis.call('ZSCORE', key('mismatched'), d.id .. ' ' .. pos)
+end
+
+local function decided_before(d, pos)
+  return evidence_of(d, pos):match('^[^\t]*\tperson\t') ~= nil
+end
+
 -- open_to_people says whether a person may decide: it is in doubt, open at a provider, unconfirmed,
--- or was decided by a person before.
+-- was decided by a person before, or its provider says what cannot be right. Of the last one nobody
+-- says that it is unpaid: then it could be sent again although its provider has paid.
 local function open_to_people(d, pos)
   local status, place = row(d, pos)
   if not is_batch(place) or status == 'q' or status == 's' then return false end
-  if not STATUS[status].settled or status == 'u' then return true end
-  return evidence_of(d, pos):match('^[^\t]*\tperson\t') ~= nil
+  if not STATUS[status].settled or status == 'u' or decided_before(d, pos) then return true end
+  return ARGV[1] == 'paid' and disputed_still(d, pos)
 end
 
 -- too_early is how long nobody can know what became of a recipient.
@@ -65,8 +74,12 @@ local status, count = ARGV[1] == 'paid' and 'S' or 'f', 0
 for i = 6, #ARGV, 6 do
   local d, pos = place_of(ARGV[i], tonumber(ARGV[i + 1]))
   local old, place, provider = row(d, pos)
-  settle(d, pos, status, place, 'person', '', ARGV[4])
-  if traits(provider).callbacks then note_unanswered(d, pos, provider, place) end
+  -- Who only confirms what the provider says takes the recipient off the list.
+  if old ~= status or decided_before(d, pos) then
+    settle(d, pos, status, place, 'person', '', ARGV[4])
+    if traits(provider).callbacks then note_unanswered(d, pos, provider, place) end
+  end
+  redis.call('ZREM', key('mismatched'), d.id .. ' ' .. pos)
   redis.call('XADD', key('decisions'), '*', 'reference', shown(ARGV[i]), 'position', ARGV[i + 1],
     'batch', place, 'was', STATUS[old].name, 'word', ARGV[1], 'who', ARGV[3],
     'evidence', ARGV[4], 'resubmitted', ARGV[2], 'at', at_text())

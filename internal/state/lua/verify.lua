@@ -35,7 +35,9 @@ local function balanced(what, figures)
   local rest = {}
   for field, figure in pairs(figures) do
     local provider, currency, status, minor = field:match('^(%S+) (%S+) (%S+)( ?%S*)$')
-    add(rest, provider .. ' ' .. currency .. minor, status == 'requested' and figure or -figure)
+    if minor ~= ' discount' then -- Nobody requests one.
+      add(rest, provider .. ' ' .. currency .. minor, status == 'requested' and figure or -figure)
+    end
   end
   for field, figure in pairs(rest) do
     if figure ~= 0 then
@@ -76,6 +78,8 @@ local function recount(d, counted)
       add(counted, field .. 'requested minor', money)
       add(counted, field .. status.name, n)
       add(counted, field .. status.name .. ' minor', money)
+      local units = units_in(d, run[1], run[2])
+      if units ~= 0 then add(counted, field .. status.name .. ' discount', units) end
       if not status.settled then open = open + n end
       sum = sum + money
     end

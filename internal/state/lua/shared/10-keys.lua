@@ -6,7 +6,8 @@
 -- verb finds out which sheets and batches it touches only while it runs, and names them here.
 --
 -- Two kinds of record carry the state:
---   sheet:<id>  HASH head, refs, content, open, settled, evidence, and fields of positions
+--   sheet:<id>  HASH head, refs, content, open, settled, evidence, discounted, and fields of
+--       positions
 --       The recipients of disbursals that were accepted together and are alike in provider as
 --       given, currency, import and campaign. A position counts within the sheet, from 1.
 --       head      provider as given, currency, decimals, page, accepted (ms), recipients, sum,
@@ -14,7 +15,8 @@
 --       refs      one line "reference recipients" per disbursal, never changes
 --       content   one line "phone amount" per recipient, in minor units, never changes
 --       evidence  one line per recipient: ms since accepted, reason ('.' for provider), provider
---                 reference, message; tab separated
+--                 reference, message, discount as a decimal; tab separated
+--       discounted  1 once a discount is among the evidence
 --       <n>       the line of position n where it came alone: it counts, not the one in evidence,
 --                 and goes there when there are many of them
 --   rows:<id>  STRING WIDTH characters per recipient: status code, provider code and place. It is

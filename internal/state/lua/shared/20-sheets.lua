@@ -6,7 +6,7 @@ local sheets = {}
 local function sheet(id)
   local d = sheets[id]
   if d ~= nil then return d end
-  local v = redis.call('HMGET', key('sheet', id), 'head', 'open', 'content', 'refs')
+  local v = redis.call('HMGET', key('sheet', id), 'head', 'open', 'content', 'refs', 'discounted')
   if not v[1] or redis.call('EXISTS', key('rows', id)) == 0 then
     sheets[id] = false
     return false
@@ -17,7 +17,8 @@ local function sheet(id)
     id = id, given = given, currency = currency, decimals = tonumber(decimals),
     page = page, at = tonumber(at), n = tonumber(n), sum = tonumber(sum), import = import,
     campaign = campaign, open = tonumber(v[2]), had = tonumber(v[2]), content = v[3],
-    refs = v[4], group = table.concat({currency, page, import, campaign}, '\t'),
+    refs = v[4], discounted = v[5] == '1',
+    group = table.concat({currency, page, import, campaign}, '\t'),
   }
   sheets[id] = d
   return d
@@ -136,14 +137,38 @@ local function evidence_of(d, pos)
   return redis.call('HGET', key('sheet', d.id), pos) or common_evidence(d)[pos]
 end
 
-local function write_evidence(d, pos, reason, reference, message)
-  if reason == 'provider' then reason = '.' end
-  d.since = d.since or string.format('%.0f', now - d.at)
-  local line = d.since .. '\t' .. reason .. '\t' .. reference .. '\t' .. message
+-- discount_of returns the discount that a provider gave on a recipient, as it is spelt; '' where it
+-- gave none.
+local function discount_of(d, pos)
+  if not d.discounted then return '' end
+  return evidence_of(d, pos):match('([^\t]*)$')
+end
+
+-- units_of returns a discount in ten-thousandths of the currency: providers give four decimals.
+local function units_of(discount)
+  return discount == '' and 0 or math.floor(tonumber(discount) * 10000 + 0.5)
+end
+
+-- units_in sums the discounts of the recipients from..to.
+local function units_in(d, from, to)
+  local sum = 0
+  for pos = from, d.discounted and to or 0 do sum = sum + units_of(discount_of(d, pos)) end
+  return sum
+end
+
+-- write_line sets the line of evidence of one recipient.
+local function write_line(d, pos, line)
   if not d.news then d.news, d.newer = {}, 0 end
   if not d.news[pos] then d.newer = d.newer + 1 end
   d.news[pos] = line
   if d.lines then d.lines[pos] = line end
+end
+
+local function write_evidence(d, pos, reason, reference, message)
+  if reason == 'provider' then reason = '.' end
+  d.since = d.since or string.format('%.0f', now - d.at)
+  write_line(d, pos,
+    table.concat({d.since, reason, reference, message, discount_of(d, pos)}, '\t'))
 end
 
 -- reference_of is the id by which a provider knows a recipient; '' while we know none.
@@ -151,9 +176,14 @@ local function reference_of(d, pos)
   return evidence_of(d, pos):match('^[^\t]*\t[^\t]*\t([^\t]*)') or ''
 end
 
--- words_of is what a provider said about a recipient last.
-local function words_of(d, pos)
-  return evidence_of(d, pos):match('^[^\t]*\t[^\t]*\t[^\t]*\t(.*)$') or ''
+-- spell_discount sets the discount in the evidence of a recipient.
+local function spell_discount(d, pos, discount)
+  local line = evidence_of(d, pos)
+  if not d.discounted then
+    d.discounted = true
+    redis.call('HSET', key('sheet', d.id), 'discounted', 1)
+  end
+  write_line(d, pos, (line == '' and '\t\t\t\t' or line):match('^(.*\t)') .. discount)
 end
 
 -- history_of returns the lines that are new of the history of a sheet, and fills d.been with

@@ -11,6 +11,7 @@
 --   recorded: attempt whose answer is stored    result: what Record answered
 --   polls: queries handed out    answered: the last of them that set the schedule
 --   looks: queries after settling
+--   why, words: reason of a doubt, and what the provider said of everybody in it
 --   known: 1 if the provider knows it    missing: not known since (ms)    refused: 1 if as a whole
 --   refused_since: when the first sending began that refused its members (ms); 0 if none has
 --   hinted: last callback about it that brought its query forward (ms)
@@ -20,7 +21,7 @@ local BATCH_FIELDS = {
   provider = '', state = '', attempt = '0', holder = '', slices = '', n = '0', parent = '',
   open = '0', doubtful = '0', sent = '0', deadline = '0', recorded = '0', result = '',
   polls = '0', answered = '0', looks = '0', known = '0', missing = '0', refused = '0', why = '',
-  hinted = '0', later = '0', accepted = '0', refused_since = '0',
+  words = '', hinted = '0', later = '0', accepted = '0', refused_since = '0',
 }
 
 local batches = {}

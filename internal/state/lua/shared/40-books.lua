@@ -2,8 +2,8 @@
 
 local moves = {}
 
--- move books recipients from one provider and status to another.
-local function move(d, before, from, after, to, count, sum)
+-- move books recipients from one provider and status to another, with their money and discounts.
+local function move(d, before, from, after, to, count, sum, units)
   local group = moves[d.group]
   if not group then
     group = {}
@@ -12,10 +12,10 @@ local function move(d, before, from, after, to, count, sum)
   local change = before .. ' ' .. from .. ' ' .. after .. ' ' .. to
   local m = group[change]
   if not m then
-    m = {0, 0}
+    m = {0, 0, 0}
     group[change] = m
   end
-  m[1], m[2] = m[1] + count, m[2] + sum
+  m[1], m[2], m[3] = m[1] + count, m[2] + sum, m[3] + units
 end
 
 -- books_of lists the books that a group of sheets is kept in.
@@ -28,12 +28,13 @@ end
 
 local entries = {} -- By book and field.
 
--- enter books a count and a sum in each of the books.
-local function enter(books, field, count, sum)
+-- enter books a count, a sum and discounts in each of the books.
+local function enter(books, field, count, sum, units)
   for _, book in ipairs(books) do
     local fields = entries[book] or {}
-    local entry = fields[field] or {0, 0}
-    entries[book], fields[field] = fields, {entry[1] + count, entry[2] + sum}
+    local entry = fields[field] or {0, 0, 0}
+    entries[book] = fields
+    fields[field] = {entry[1] + count, entry[2] + sum, entry[3] + (units or 0)}
   end
 end
 
@@ -43,12 +44,12 @@ local function flush_entries()
   for book, fields in pairs(entries) do
     local names, steps = {}, {}
     for field, entry in pairs(fields) do
-      if entry[1] ~= 0 then
-        names[#names + 1], steps[#steps + 1] = field, entry[1]
+      local function step(name, by)
+        if by ~= 0 then names[#names + 1], steps[#steps + 1] = name, by end
       end
-      if entry[2] ~= 0 then
-        names[#names + 1], steps[#steps + 1] = field .. ' minor', entry[2]
-      end
+      step(field, entry[1])
+      step(field .. ' minor', entry[2])
+      step(field .. ' discount', entry[3])
     end
     local figures = #names > 0 and redis.call('HMGET', book, unpack(names)) or {}
     for i, figure in ipairs(figures) do
@@ -62,13 +63,13 @@ local function flush_moves()
   for group, changes in pairs(moves) do
     local currency, page, import, campaign = group:match('^([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$')
     local books = books_of(page, import, campaign)
-    local function add(provider, word, count, sum)
-      enter(books, provider .. ' ' .. currency .. ' ' .. word, count, sum)
+    local function add(provider, word, count, sum, units)
+      enter(books, provider .. ' ' .. currency .. ' ' .. word, count, sum, units)
     end
     for change, m in pairs(changes) do
       local before, from, after, to = change:match('^(%S+) (%S) (%S+) (%S)$')
-      add(before, STATUS[from].name, -m[1], -m[2])
-      add(after, STATUS[to].name, m[1], m[2])
+      add(before, STATUS[from].name, -m[1], -m[2], -m[3])
+      add(after, STATUS[to].name, m[1], m[2], m[3])
       if before ~= after then
         add(before, 'requested', -m[1], -m[2])
         add(after, 'requested', m[1], m[2])

@@ -18,19 +18,32 @@ local function count_in(place, status, count)
   if status == 'd' then b.doubtful = b.doubtful + count end
 end
 
+-- set_discount takes a provider's word about its discount on a recipient, which replaces an earlier
+-- one; '' takes it away.
+local function set_discount(d, pos, discount)
+  local had = discount_of(d, pos)
+  if discount == had then return end
+  spell_discount(d, pos, discount)
+  local status, _, provider = row(d, pos)
+  enter(books_of(d.page, d.import, d.campaign),
+    provider .. ' ' .. d.currency .. ' ' .. STATUS[status].name, 0, 0,
+    units_of(discount) - units_of(had))
+end
+
 -- put moves the recipients from..to of a sheet, which all stand at (old, left), to (status,
--- place). The books, the open counts, the numbers in doubt and the whereabouts follow. It is the
--- only writer of rows.
+-- place). The books, the open counts, the numbers in doubt and the whereabouts follow; a discount
+-- was on the sending that is left. It is the only writer of rows.
 local function put(d, from, to, old, left, status, place)
   local count = to - from + 1
   local _, _, before = row(d, from)
   local after = provider_at(place, before)
   local cell = status .. traits(after).code .. place
+  for pos = from, left ~= place and d.discounted and to or 0 do set_discount(d, pos, '') end
   set_rows(d, from, to, cell)
   count_in(left, old, -count)
   count_in(place, status, count)
   if old == status and before == after then return end
-  move(d, before, old, after, status, count, sum_of(d, from, to))
+  move(d, before, old, after, status, count, sum_of(d, from, to), units_in(d, from, to))
   if STATUS[old].settled ~= STATUS[status].settled then
     d.open = d.open + (STATUS[status].settled and -count or count)
   end
@@ -51,22 +64,23 @@ local function publish(d, pos, provider, status, place, corrected, reason, refer
     'provider_reference', reference, 'batch', is_batch(place) and place or '',
     'message', message, 'campaign', campaign,
     'corrected', corrected and 'true' or 'false', 'at', at_text(),
-    unpack(producer and {'producer', producer} or {}))
+    'discount', discount_of(d, pos), unpack(producer and {'producer', producer} or {}))
 end
 
 -- settle_all moves the recipients from..to of a sheet, which all stand alike, and publishes
 -- those whom that settles or corrects. What was told of each is said(position): reason, reference,
--- message.
+-- message, discount.
 local function settle_all(d, from, to, status, place, said)
   local old, left = row(d, from)
   put(d, from, to, old, left, status, place)
   local _, _, provider = row(d, from)
   local settles, corrects = STATUS[status].settled, STATUS[old].settled
   for pos = from, to do
-    local reason, reference, message = said(pos)
+    local reason, reference, message, discount = said(pos)
     if settles or reference ~= '' or message ~= '' then
       write_evidence(d, pos, reason, reference, message)
     end
+    if discount ~= '' then set_discount(d, pos, discount) end
     note_id(d, pos, provider, place, reference)
     if old ~= status and (settles or corrects) then
       publish(d, pos, provider, status, place, corrects, reason, reference, message)
@@ -75,8 +89,10 @@ local function settle_all(d, from, to, status, place, said)
 end
 
 -- settle does the same for one recipient.
-local function settle(d, pos, status, place, reason, reference, message)
-  settle_all(d, pos, pos, status, place, function() return reason, reference, message end)
+local function settle(d, pos, status, place, reason, reference, message, discount)
+  settle_all(d, pos, pos, status, place, function()
+    return reason, reference, message, discount or ''
+  end)
 end
 
 local any_marks
@@ -141,8 +157,8 @@ local function push_pending(d, from, to, place, head)
 end
 
 -- EARLIER keeps what is learned about a recipient in a batch that it has left: field "sheet
--- position", lines "batch code provider-reference". While its disbursal is missing the field is
--- "@reference position", with the position there.
+-- position", lines "batch code discount provider-reference", '-' for no discount. While its
+-- disbursal is missing the field is "@reference position", with the position there.
 local any_earlier
 
 local function has_earlier()
@@ -154,8 +170,8 @@ local function earlier(d, pos)
   local list = {}
   if not has_earlier() then return list end
   local text = redis.call('HGET', key('earlier'), d.id .. ' ' .. pos)
-  for id, code, reference in (text or ''):gmatch('(%S+) (%S) ([^\n]*)\n') do
-    list[#list + 1] = {id, code, reference}
+  for id, code, discount, reference in (text or ''):gmatch('(%S+) (%S) (%S+) ([^\n]*)\n') do
+    list[#list + 1] = {id, code, reference, discount == '-' and '' or discount}
   end
   return list
 end
@@ -167,7 +183,8 @@ local LIVE = {a = true, p = true, j = true, r = true, u = true, S = true}
 local function keep_earlier(d, pos, list)
   local field, text, over = d.id .. ' ' .. pos, '', false
   for _, e in ipairs(list) do
-    text = text .. e[1] .. ' ' .. e[2] .. ' ' .. e[3] .. '\n'
+    local discount = e[4] == '' and '-' or e[4]
+    text = text .. table.concat({e[1], e[2], discount, e[3]}, ' ') .. '\n'
     over = over or LIVE[e[2]] or false
   end
   if text == '' then
@@ -181,6 +198,18 @@ local function keep_earlier(d, pos, list)
   end
   redis.call('SREM', key('overpaid'), field)
   return 0
+end
+
+-- DISPUTED are recipients of whom a provider says what cannot be right, for people:
+--   mismatched  ZSET  "sheet position" -> since (ms), until a person has decided
+--   disputes    HASH  "sheet position" -> batch, reason (amount: it names another than was sent;
+--               contradicted: it failed whom a person said to be paid), words; tab separated
+-- What a person has decided about is not listed again for the same word.
+local function dispute(d, pos, b, reason, words)
+  local field, said = d.id .. ' ' .. pos, table.concat({b.id, reason, words}, '\t')
+  if redis.call('HGET', key('disputes'), field) == said then return end
+  redis.call('HSET', key('disputes'), field, said)
+  redis.call('ZADD', key('mismatched'), 'NX', now, field)
 end
 
 local function weight(status) return STATUS[status].rank + (LIVE[status] and 100 or 0) end
@@ -199,10 +228,10 @@ local function rejoin(d, pos)
   if not best or LIVE[status] or weight(list[best][2]) <= weight(status) then return false end
   local e = table.remove(list, best)
   if STATUS[status].rank >= STATUS.a.rank then
-    list[#list + 1] = {place, status, reference_of(d, pos)}
+    list[#list + 1] = {place, status, reference_of(d, pos), discount_of(d, pos)}
   end
   keep_earlier(d, pos, list)
-  settle(d, pos, e[2], e[1], 'provider', e[3], '')
+  settle(d, pos, e[2], e[1], 'provider', e[3], '', e[4])
   return true
 end
 
@@ -281,20 +310,24 @@ end
 
 -- see merges a fact about a recipient in batch b: by rank if it is there, else as earlier evidence.
 -- Returns 1 if the status moved, 0 if not, and 1 or 0 for a new second effect.
-local function see(d, pos, b, status, reason, reference, message)
+local function see(d, pos, b, status, reason, reference, message, discount)
   local old, place = row(d, pos)
   note_id(d, pos, b.provider, b.id, reference)
   local rank, had = STATUS[status].rank, STATUS[old].rank
   local other = place == b.id and another_id(d, pos, b, reference)
   if place == b.id and not other then
     if advances(old, status) then
-      settle(d, pos, status, place, reason, reference, message)
+      settle(d, pos, status, place, reason, reference, message, discount)
       if STATUS[status].settled then rejoin(d, pos) end
       return 1, 0
     end
     local said = STATUS[old].settled and evidence_of(d, pos):match('^[^\t]*\tperson\t') ~= nil
     if said and rank == had then
       write_evidence(d, pos, reason, reference, message) -- Now it is the provider's word.
+    end
+    if said and old == 'S' and status == 'f' then dispute(d, pos, b, 'contradicted', message) end
+    if discount ~= '' and (rank >= had or discount_of(d, pos) == '') then
+      set_discount(d, pos, discount)
     end
     if old == 'f' and rank == STATUS.a.rank then
       write_evidence(d, pos, said and 'person' or reason, reference, message)
@@ -310,8 +343,9 @@ local function see(d, pos, b, status, reason, reference, message)
   if mine then
     if STATUS[mine[2]].rank > rank then return 0, 0 end
     mine[2], mine[3] = status, reference
+    if discount ~= '' then mine[4] = discount end
   else
-    list[#list + 1] = {b.id, status, reference}
+    list[#list + 1] = {b.id, status, reference, discount}
   end
   local new = keep_earlier(d, pos, list)
   if old == 'q' and status ~= 'f' and is_batch(place) and batch(place) then

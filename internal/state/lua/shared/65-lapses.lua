@@ -20,10 +20,16 @@ local function fall_silent(b)
   for _, slice in ipairs(slices_of(b)) do
     local d = sheet(slice[1])
     for _, run in ipairs(runs(d, slice[2], slice[3])) do
-      if run[3] == 's' and run[4] == b.id then put(d, run[1], run[2], 's', b.id, 'd', b.id) end
+      if run[3] == 's' and run[4] == b.id then
+        put(d, run[1], run[2], 's', b.id, 'd', b.id)
+        for pos = run[1], b.attempt == 1 and run[2] or 0 do
+          -- What was said of another sending goes.
+          if evidence_of(d, pos) ~= '' then write_evidence(d, pos, 'silent', '', '') end
+        end
+      end
     end
   end
-  b.state, b.why = 'open', 'silent'
+  b.state, b.why, b.words = 'open', 'silent', ''
   fall(b.provider)
   schedule(b, first_query(b))
   redis.call('ZREM', key('slots', b.provider), b.id)

@@ -82,7 +82,7 @@ end
 -- divide decides what follows for the members of a batch that stand at (status, batch) and surely
 -- had no effect: halves with new ids, or the rule for the one that is alone. Returns what it did:
 -- halved, rejected, put_aside, or '' with no member left. The message is the provider's, where the
--- evidence of the recipient does not have it yet.
+-- batch does not have it yet.
 local function divide(b, status, ids, message)
   withhold(b, status)
   local members, n = members_at(b, status, 0, b.n)
@@ -93,7 +93,7 @@ local function divide(b, status, ids, message)
   elseif n == 1 then
     local d, pos = sheet(members[1][1]), members[1][2]
     if of_channel(b.provider, 'accepted_at') > since_refused(b) then
-      settle(d, pos, 'x', b.id, 'refused', '', message or words_of(d, pos))
+      settle(d, pos, 'x', b.id, 'refused', '', message or b.words)
       rejoin(d, pos)
       did = 'rejected'
     else
