@@ -121,6 +121,13 @@ var workFaults = []wrong{
 			Check: "queues", Result: doctor.Warning, Detail: "2 active tasks", Advice: "minutes",
 		},
 	},
+	{
+		"disbursals left behind",
+		func(w *world) { w.do("rpush " + w.queue("disbursals", "active") + " lost") },
+		doctor.Finding{
+			Check: "queues", Result: doctor.Failed, Detail: "1 active task", Advice: "start a worker",
+		},
+	},
 	{"no money", pause(airtime.ReasonBalance), doctor.Finding{
 		Check: "channels", Result: doctor.Failed, Detail: "lipad is paused since",
 		Advice: "top the account up",

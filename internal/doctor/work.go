@@ -77,7 +77,11 @@ func (e *exam) queueing(ctx context.Context) error {
 				"resume it, when what it was paused for is over: enqueuer channel resume "+q.Queue)
 		}
 		if q.Orphaned > 0 {
-			e.warn(fmt.Sprintf("the queue %s has %s that a dead process left behind", q.Name,
+			say := e.warn
+			if q.Queue == tasks.QueueDisbursals {
+				say = e.fail
+			}
+			say(fmt.Sprintf("the queue %s has %s that a dead process left behind", q.Name,
 				cli.Plural(q.Orphaned, "active task")), "start a worker: it takes them up "+
 				"within minutes, and accepting twice changes nothing. Until then a disbursal may be held by "+
 				"asynq alone")

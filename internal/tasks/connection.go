@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -10,12 +11,14 @@ import (
 	"tuma/internal/state"
 )
 
-// serverConnection is a client for asynq servers, with a hook against two of asynq's habits.
+// serverConnection is a client for asynq servers, with a hook against three of asynq's habits.
 //
 // It cancels the context of an acknowledgement before it repeats it, so that a failed one could
 // never succeed and the task would run again: such commands get a context of their own. And it asks
 // for the next task at once when Redis answers with an error (full, read-only, loading), which
 // takes a core of ours and of Redis's just when that is in trouble: such answers take their time.
+// And it puts the tasks of an old aggregation set back into their group without listing the group,
+// where nobody finds them any more: Strays takes them up instead.
 func serverConnection(options state.Options) (redis.UniversalClient, error) {
 	rdb, err := state.Dial(options)
 	if err != nil {
@@ -51,6 +54,9 @@ func (steady) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		if cmd.Name() != "evalsha" && cmd.Name() != "eval" {
 			return next(ctx, cmd)
 		}
+		if reclaims(cmd) {
+			return nil
+		}
 		if errors.Is(ctx.Err(), context.Canceled) {
 			own, cancel := context.WithTimeout(context.WithoutCancel(ctx), detached)
 			defer cancel()
@@ -65,6 +71,17 @@ func (steady) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		}
 		return err
 	}
+}
+
+// reclaims reports whether a script is the one that puts tasks of aggregation sets back: the only
+// one whose first key is their index.
+func reclaims(cmd redis.Cmder) bool {
+	args := cmd.Args()
+	if len(args) < 4 {
+		return false
+	}
+	key, _ := args[3].(string)
+	return strings.HasSuffix(key, ":aggregation_sets")
 }
 
 // refusal reports whether Redis answered with an error; "nothing there" and "send me the script"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -72,9 +73,11 @@ func (s *Strays) Once(ctx context.Context) error {
 	}
 	pipe := s.Queues.rdb.Pipeline()
 	active, groups := map[string]*redis.StringSliceCmd{}, map[string]*redis.StringSliceCmd{}
+	sets := map[string]*redis.StringSliceCmd{}
 	for _, queue := range queues {
 		active[queue] = pipe.LRange(ctx, s.Queues.key(queue, "active"), -straysAtOnce, -1)
 		groups[queue] = pipe.SMembers(ctx, s.Queues.key(queue, "groups"))
+		sets[queue] = pipe.ZRange(ctx, s.Queues.key(queue, "aggregation_sets"), 0, groupsAtOnce-1)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("look for stray tasks: %w", err)
@@ -83,7 +86,7 @@ func (s *Strays) Once(ctx context.Context) error {
 	var errs []error
 	for _, queue := range queues {
 		errs = append(errs, s.active(ctx, queue, active[queue].Val(), now),
-			s.grouped(ctx, queue, groups[queue].Val()))
+			s.grouped(ctx, queue, groups[queue].Val()), s.cut(ctx, queue, sets[queue].Val()))
 	}
 	return errors.Join(append(errs, err)...)
 }
@@ -130,7 +133,8 @@ func (s *Strays) active(ctx context.Context, queue string, ids []string, now tim
 
 // requeueActive puts an active task without a lease at the head of its queue, and dropActive ends
 // one that nobody can run. Asynq takes and ends a task together with its lease, in one script, so
-// none that runs is seen without.
+// none that runs is seen without. requeueGrouped takes a task out of a group, and requeueCut out of
+// an aggregation set.
 var (
 	requeueActive = redis.NewScript(`
 		if redis.call('ZSCORE', KEYS[2], ARGV[1]) then return 0 end
@@ -150,6 +154,11 @@ var (
 		if redis.call('EXISTS', KEYS[1]) == 0 then
 			redis.call('SREM', KEYS[2], KEYS[1]:match('}:g:(.*)'))
 		end
+		return 1`)
+	requeueCut = redis.NewScript(`
+		if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return 0 end
+		redis.call('HSET', KEYS[3], 'state', 'pending')
+		redis.call('LPUSH', KEYS[4], ARGV[1])
 		return 1`)
 )
 
@@ -204,6 +213,37 @@ func (s *Strays) grouped(ctx context.Context, queue string, groups []string) err
 		for _, id := range ids {
 			err := s.move(ctx, queue, id, requeueGrouped, key, s.Queues.key(queue, "groups"))
 			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// cut puts the tasks of aggregation sets into their queue: a server of somebody else's has cut them
+// off their groups, and the one who cut them would be the only one to finish them. It may have put
+// the tasks back into a group that asynq does not list any more, so the group is looked at, too.
+func (s *Strays) cut(ctx context.Context, queue string, sets []string) error {
+	index := s.Queues.key(queue, "aggregation_sets")
+	for _, set := range sets {
+		ids, err := s.Queues.rdb.ZRange(ctx, set, 0, straysAtOnce-1).Result()
+		if err != nil {
+			return fmt.Errorf("look at aggregation sets: %w", err)
+		}
+		for _, id := range ids {
+			if err := s.move(ctx, queue, id, requeueCut, set, index); err != nil {
+				return err
+			}
+		}
+		if len(ids) == straysAtOnce {
+			continue // The next look takes the rest.
+		}
+		if err := s.Queues.rdb.ZRem(ctx, index, set).Err(); err != nil {
+			return fmt.Errorf("end an aggregation set: %w", err)
+		}
+		group := strings.TrimPrefix(set, s.Queues.key(queue, "g:"))
+		if at := strings.LastIndexByte(group, ':'); at >= 0 {
+			if err := s.grouped(ctx, queue, []string{group[:at]}); err != nil {
 				return err
 			}
 		}

@@ -44,6 +44,17 @@ func (r *strayRig) take(t *testing.T, queue, name string, lease *time.Time) {
 	}
 }
 
+// cut moves a task of a group into an aggregation set, as a server that aggregates does before it
+// stops.
+func (r *strayRig) cut(t *testing.T, queue, group, name string) {
+	t.Helper()
+	ctx, set := t.Context(), r.key(queue, "g:"+group+":0190a1b2-0000-4000-8000-000000000001")
+	require.NoError(t, r.rdb.ZRem(ctx, r.key(queue, "g:"+group), name).Err())
+	require.NoError(t, r.rdb.ZAdd(ctx, set, redis.Z{Score: 1, Member: name}).Err())
+	require.NoError(t, r.rdb.ZAdd(ctx, r.key(queue, "aggregation_sets"),
+		redis.Z{Score: 1, Member: set}).Err())
+}
+
 // TestWhatOnlyAsynqHoldsIsTakenUp, wherever it stands, or is kept on the rejected stream.
 func TestWhatOnlyAsynqHoldsIsTakenUp(t *testing.T) {
 	t.Parallel()
@@ -54,6 +65,11 @@ func TestWhatOnlyAsynqHoldsIsTakenUp(t *testing.T) {
 	r.enqueue(t, tasks.QueueDisbursals, tasks.TypeAccept, "no-lease")
 	r.take(t, tasks.QueueDisbursals, "no-lease", nil)
 	r.enqueue(t, tasks.QueueDisbursals, tasks.TypeAccept, "in-a-group", asynq.Group("g"))
+	r.enqueue(t, tasks.QueueDisbursals, tasks.TypeAccept, "in-an-aggregation-set",
+		asynq.Group("h"))
+	r.cut(t, tasks.QueueDisbursals, "h", "in-an-aggregation-set")
+	r.enqueue(t, tasks.QueueDisbursals, tasks.TypeAccept, "in-an-unlisted-group", asynq.Group("h"))
+	require.NoError(t, r.rdb.SRem(t.Context(), r.key(tasks.QueueDisbursals, "groups"), "h").Err())
 	r.enqueue(t, lipad, tasks.TypeAccept, "in-another-queue")
 	r.enqueue(t, tasks.QueueDisbursals, "disbursal:acept", "another-type")
 	r.enqueue(t, tasks.QueueDisbursals, tasks.TypeAccept, "payload-gone")
@@ -66,7 +82,9 @@ func TestWhatOnlyAsynqHoldsIsTakenUp(t *testing.T) {
 
 	r.worker(t)
 	r.serve(t, tasks.QueueDisbursals, tasks.TypeAccept, r.inlet())
-	for _, name := range []string{"no-lease", "in-a-group", "in-another-queue"} {
+	for _, name := range []string{
+		"no-lease", "in-a-group", "in-an-aggregation-set", "in-an-unlisted-group", "in-another-queue",
+	} {
 		require.Eventually(t, func() bool {
 			held, err := r.store.Summarize(t.Context(), state.KindDisbursal, name)
 			return err == nil && held.Recipients == 1
@@ -89,7 +107,8 @@ func TestWhatOnlyAsynqHoldsIsTakenUp(t *testing.T) {
 	}
 	require.Eventually(t, func() bool {
 		n := r.rdb.LLen(t.Context(), r.key(tasks.QueueDisbursals, "active")).Val() +
-			r.rdb.SCard(t.Context(), r.key(tasks.QueueDisbursals, "groups")).Val()
+			r.rdb.SCard(t.Context(), r.key(tasks.QueueDisbursals, "groups")).Val() +
+			r.rdb.ZCard(t.Context(), r.key(tasks.QueueDisbursals, "aggregation_sets")).Val()
 		return n == 0
 	}, patience, 5e6)
 }
