@@ -77,7 +77,7 @@ func settle(env *testscript.Env) error {
 	w.client = redis.NewClient(options)
 	env.Defer(func() { _ = w.client.Close() })
 	w.store, err = state.Open(context.Background(), state.Options{
-		URL: url, Namespace: w.ns, Providers: app.StateProviders(nil), SubmitTimeout: time.Second,
+		URL: url, Namespace: w.ns, Providers: app.StateProviders(nil, nil), SubmitTimeout: time.Second,
 	})
 	require.NoError(t, err)
 	env.Defer(func() { _ = w.store.Close() })

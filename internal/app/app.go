@@ -125,12 +125,12 @@ func stateOptions(c *config.Config) state.Options {
 		// A store takes zero for "the default".
 		Guard:        max(c.SendGuard, time.Millisecond),
 		ClaimTimeout: c.ClaimTimeout, Retention: c.Retention, StreamAge: c.StreamAge,
-		Providers: StateProviders(c.Rates),
+		Providers: StateProviders(c.Rates, c.SharedAccounts),
 	}
 }
 
 // StateProviders says what the state must know of each provider that Tuma knows.
-func StateProviders(rates map[string]config.Rate) []state.Provider {
+func StateProviders(rates map[string]config.Rate, shared map[string]bool) []state.Provider {
 	asks := map[providers.Asking]state.Asking{
 		providers.AskByBatch: state.AskByBatch, providers.AskByRecipient: state.AskByRecipient,
 	}
@@ -139,7 +139,7 @@ func StateProviders(rates map[string]config.Rate) []state.Provider {
 		list = append(list, state.Provider{
 			Name: known.Name, Code: known.Code, Asks: asks[known.Asks],
 			ResendWithin: known.ResendWithin, Callbacks: known.Callbacks, Climbs: known.Climbs(),
-			Patience: known.Patience, Rate: state.Rate(rates[known.Name]),
+			Patience: known.Patience, Rate: state.Rate(rates[known.Name]), Shared: shared[known.Name],
 		})
 	}
 	return list
@@ -187,6 +187,9 @@ func Rules(c *config.Config) intake.Rules {
 			r.DefaultProvider = known.Name
 		}
 		known.Limits = limits(known.Limits, c.Limits[known.Name])
+		if networks, configured := c.Networks[known.Name]; configured {
+			known.Networks = networks
+		}
 		r.Providers[known.Name] = known
 	}
 	return r

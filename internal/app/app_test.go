@@ -89,6 +89,12 @@ func TestRulesKnowEveryProvider(t *testing.T) {
 		},
 	})
 	require.Equal(t, "sozuri", limited.DefaultProvider)
+	sozuri := []airtime.Network{airtime.Safaricom, airtime.Airtel, airtime.Telkom}
+	require.Equal(t, sozuri, limited.Providers["sozuri"].Networks)
+	for _, networks := range [][]airtime.Network{{airtime.Equitel}, {}} {
+		said := Rules(&config.Config{Networks: map[string][]airtime.Network{"sozuri": networks}})
+		require.Equal(t, networks, said.Providers["sozuri"].Networks)
+	}
 	require.Equal(t, int64(500_00), limited.Providers["lipad"].Limits["KES"].Max)
 }
 

@@ -85,6 +85,10 @@ type Config struct {
 
 	// Limits replace what the catalog says, by provider and currency.
 	Limits map[string]map[airtime.Currency]Limit
+	// Networks replace those that the catalog says, by provider; an empty list is for any.
+	Networks map[string][]airtime.Network
+	// SharedAccounts are the providers whose account somebody else uses, too.
+	SharedAccounts map[string]bool
 	// BatchMax replaces the most recipients of one request, by provider.
 	BatchMax map[string]int
 	// Routing chooses the providers of those who name none.

@@ -344,6 +344,8 @@ batch: {max_recipients: {lipad: 500}}
 state: {min_replicas: 1}
 lipad: {resend_same_reference: false}
 quicksms: {whole_refusal: in_doubt}
+sozuri: {networks: [safaricom, equitel], account_shared: true}
+africastalking: {account_shared: false}
 callbacks: {trust: [lipad]}
 `)
 	c, err := load(lipad("TUMA_CONFIG", path, "TUMA_SUBMIT_TIMEOUT", "10s",
@@ -363,6 +365,12 @@ callbacks: {trust: [lipad]}
 	require.True(t, c.MinReplicasSet)
 	require.False(t, c.Lipad.ResendSameReference)
 	require.True(t, c.QuickSMS.DoubtRefusals)
+	require.Equal(t, map[string][]airtime.Network{
+		"sozuri": {airtime.Safaricom, airtime.Equitel},
+	}, c.Networks)
+	require.Equal(t, map[string]bool{"sozuri": true, "africastalking": false}, c.SharedAccounts)
+	require.Contains(t, c.Describe(), "sozuri.networks=safaricom,equitel")
+	require.Contains(t, c.Describe(), "sozuri.account_shared=true")
 	require.Equal(t, []string{"lipad"}, c.TrustCallbacks)
 	require.Contains(t, c.Describe(), "limits.lipad.KES=10 to 10000.50")
 	require.Contains(t, c.Describe(), "limits.lipad.UGX=the catalog's to 5000")
@@ -400,6 +408,11 @@ func TestYAMLProblemsNameTheLine(t *testing.T) {
 			`must be true`,
 		"quicksms: {whole_refusal: maybe}": `quicksms.whole_refusal="maybe": want no_effect or ` +
 			`in_doubt`,
+		"sozuri: {networks: [orange]}":         `sozuri.networks="orange": must be one of safaricom`,
+		"sozuri: {networks: [airtel, airtel]}": `sozuri.networks="airtel": is there twice`,
+		"sozuri: {networks: airtel}":           "sozuri.networks: must be a list of networks",
+		"sozuri: {account_shared: maybe}":      `sozuri.account_shared="maybe": must be true`,
+		"africastalking: {networks: [airtel]}": "africastalking.networks: there is no such setting",
 		"callbacks: {trust: lipad}": "callbacks.trust: must be a list of " +
 			"providers",
 		"callbacks: {trust: [mpesa]}":             `callbacks.trust: "mpesa" is no provider`,

@@ -25,6 +25,10 @@ type fileSetting struct {
 	example string
 }
 
+// sharedText says what account_shared is, of either provider.
+const sharedText = "Somebody else uses the account, too, such as another namespace: a callback is then " +
+	"believed only by an id that we know, never by number and amount. It must be said by both."
+
 // fileSettings are all of them. Rules are one setting here: docs/routing.md explains their fields.
 func fileSettings() []fileSetting {
 	return []fileSetting{
@@ -73,6 +77,18 @@ func fileSettings() []fileSetting {
 			"What a request that QuickSMS refuses as a whole (400, 422) came to: its page does not say " +
 				"that nobody was paid. no_effect: it is split until the recipient at fault is alone.",
 			"quicksms: {whole_refusal: in_doubt}",
+		}, {
+			"sozuri.networks", "safaricom, airtel, telkom",
+			"a list of safaricom, airtel, telkom, equitel, other; an empty one is for any",
+			"The networks that Sozuri takes: numbers of others are refused at the door, or routed to the " +
+				"next provider of their rule. The default is what its page names.",
+			"sozuri: {networks: [safaricom, airtel, telkom, equitel]}",
+		}, {
+			"sozuri.account_shared", "false", "true or false", sharedText,
+			"sozuri: {account_shared: true}",
+		}, {
+			"africastalking.account_shared", "false", "true or false", sharedText,
+			"africastalking: {account_shared: true}",
 		},
 	}
 }

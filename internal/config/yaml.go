@@ -32,6 +32,8 @@ type yamlFile struct {
 	scalars  map[string]scalar // By setting key.
 	lists    []scalar          // The providers under callbacks.trust.
 	limits   map[string]map[string]map[string]scalar
+	networks map[string][]airtime.Network
+	shared   map[string]*scalar
 	batch    map[string]scalar
 	resend   *scalar
 	refusal  *scalar
@@ -53,6 +55,7 @@ var pollingKeys = map[string]string{
 func readYAML(path string, problems *Problems) *yamlFile {
 	f := &yamlFile{
 		path: path, scalars: map[string]scalar{}, batch: map[string]scalar{},
+		networks: map[string][]airtime.Network{}, shared: map[string]*scalar{},
 		limits: map[string]map[string]map[string]scalar{}, rates: map[string]Rate{},
 		problems: problems,
 	}
@@ -158,6 +161,7 @@ func (f *yamlFile) sections() map[string]func(key, path string, node *yaml.Node)
 		"limits": f.limitsOf, "polling": f.polling, "batch": f.batchField,
 		"state": f.stateField, "lipad": f.lipadField, "quicksms": f.quicksmsField,
 		"callbacks": f.callbacksField, "routing": f.routingField, "rates": f.rate,
+		ProviderSozuri: f.sozuriField, ProviderAfricasTalking: f.africastalkingField,
 	}
 }
 
@@ -214,6 +218,43 @@ func (f *yamlFile) lipadField(key, path string, node *yaml.Node) {
 
 func (f *yamlFile) quicksmsField(key, path string, node *yaml.Node) {
 	f.single(key, path, node, "whole_refusal", &f.refusal)
+}
+
+func (f *yamlFile) africastalkingField(key, path string, node *yaml.Node) {
+	f.sharedField(ProviderAfricasTalking, key, path, node)
+}
+
+func (f *yamlFile) sozuriField(key, path string, node *yaml.Node) {
+	if key == "networks" {
+		f.networksOf(ProviderSozuri, path, node)
+		return
+	}
+	f.sharedField(ProviderSozuri, key, path, node)
+}
+
+// sharedField reads whether somebody else uses the account, too.
+func (f *yamlFile) sharedField(provider, key, path string, node *yaml.Node) {
+	var value *scalar
+	f.single(key, path, node, "account_shared", &value)
+	if value != nil {
+		f.shared[provider] = value
+	}
+}
+
+// networksOf reads the networks that a provider takes; an empty list is for any.
+func (f *yamlFile) networksOf(provider, path string, node *yaml.Node) {
+	f.networks[provider] = []airtime.Network{}
+	f.list(node, path, "networks", func(value scalar, _ *yaml.Node) {
+		network, err := parseNetwork(value.value)
+		if err == nil && slices.Contains(f.networks[provider], network) {
+			err = errors.New("is there twice")
+		}
+		if err != nil {
+			f.report(value, err)
+			return
+		}
+		f.networks[provider] = append(f.networks[provider], network)
+	})
 }
 
 func (f *yamlFile) single(key, path string, node *yaml.Node, known string, field **scalar) {
@@ -334,7 +375,21 @@ func (f *yamlFile) apply(c *Config) {
 		c.BatchMax[provider] = size
 	}
 	f.applyLimits(c)
+	f.applyShared(c)
+	c.Networks = f.networks
 	c.Routing, c.Rates = f.routing, f.rates
+}
+
+func (f *yamlFile) applyShared(c *Config) {
+	c.SharedAccounts = map[string]bool{}
+	for _, provider := range slices.Sorted(maps.Keys(f.shared)) {
+		shared := false
+		parse := boolean(func(*Config) *bool { return &shared })
+		if err := parse(c, f.shared[provider].value); err != nil {
+			f.report(*f.shared[provider], err)
+		}
+		c.SharedAccounts[provider] = shared
+	}
 }
 
 func (f *yamlFile) applyLimits(c *Config) {
@@ -382,6 +437,12 @@ func (f *yamlFile) describe(c *Config) []string {
 				boundText(limit.Min, currency), boundText(limit.Max, currency)))
 		}
 	}
+	for _, provider := range slices.Sorted(maps.Keys(c.SharedAccounts)) {
+		shown = append(shown, fmt.Sprintf("%s.account_shared=%t", provider, c.SharedAccounts[provider]))
+	}
+	for _, provider := range slices.Sorted(maps.Keys(c.Networks)) {
+		shown = append(shown, provider+".networks="+networksText(c.Networks[provider]))
+	}
 	return append(append(shown, c.Routing.describe()...), describeRates(c.Rates)...)
 }
 
@@ -390,6 +451,17 @@ func refusalText(doubts bool) string {
 		return "in_doubt"
 	}
 	return "no_effect"
+}
+
+func networksText(networks []airtime.Network) string {
+	if len(networks) == 0 {
+		return "any"
+	}
+	names := make([]string, len(networks))
+	for i, network := range networks {
+		names[i] = network.String()
+	}
+	return strings.Join(names, ",")
 }
 
 func boundText(minor int64, currency airtime.Currency) string {

@@ -84,7 +84,7 @@ func worldAt(t *testing.T, url, namespace string) *world {
 	w.client = redis.NewClient(options)
 	t.Cleanup(func() { _ = w.client.Close() })
 	w.store, err = state.Open(t.Context(), state.Options{
-		URL: url, Namespace: namespace, Providers: app.StateProviders(nil),
+		URL: url, Namespace: namespace, Providers: app.StateProviders(nil, nil),
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = w.store.Close() })

@@ -67,7 +67,7 @@ func newCrash(t *testing.T, p point, traces string) *crash {
 	w.providers = server.URL
 	w.store, err = state.Open(t.Context(), state.Options{
 		URL: url, SubmitTimeout: crashTimeout, Guard: crashGuard, SettleDelay: crashSettle,
-		ClaimTimeout: crashClaim, Providers: app.StateProviders(nil),
+		ClaimTimeout: crashClaim, Providers: app.StateProviders(nil, nil),
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = w.store.Close() })

@@ -126,6 +126,7 @@ routing:
     - {name: airtel, networks: [airtel], providers: [africastalking]}
     - {name: telkom, networks: [telkom], providers: [quicksms]}
     - {name: equitel, networks: [equitel], providers: [sozuri]}
+sozuri: {networks: [equitel]}
 `
 
 // phoneFor makes numbers of the network that byNetwork routes to a provider.

@@ -154,7 +154,7 @@ func (w *world) open() *state.Store {
 		store, err := state.Open(w.t.Context(), state.Options{
 			URL: w.at.url, Mode: w.at.mode, Unreplicated: true, SubmitTimeout: submitTimeout,
 			Guard: sendGuard, SettleDelay: settleDelay, ClaimTimeout: claimTimeout,
-			Providers: app.StateProviders(nil),
+			Providers: app.StateProviders(nil, nil),
 		})
 		require.NoError(w.t, err)
 		w.t.Cleanup(func() { _ = store.Close() })

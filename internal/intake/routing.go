@@ -46,7 +46,8 @@ type offer struct {
 	on       bool // The provider is known.
 	limited  bool // It takes the currency, so limit and unit hold.
 	limit    providers.Limit
-	unit     int64 // Amounts are multiples of it, in minor units; zero where any will do.
+	unit     int64             // Amounts are multiples of it, in minor units; zero where any will do.
+	networks []airtime.Network // Those that it serves; none where any will do.
 }
 
 // offer returns what a provider takes in a currency.
@@ -57,6 +58,7 @@ func (r Rules) offer(provider string, currency airtime.Currency) offer {
 		return o
 	}
 	o.limit, o.limited = capabilities.Limits[currency]
+	o.networks = capabilities.Networks
 	if capabilities.WholeUnits {
 		o.unit = 1
 		decimals, _ := currency.Decimals() // A currency that is not known is not limited either.
@@ -67,10 +69,15 @@ func (r Rules) offer(provider string, currency airtime.Currency) offer {
 	return o
 }
 
-// takes reports whether the provider takes the amount, in minor units.
-func (o offer) takes(minor int64) bool {
+// takes reports whether the provider takes the amount, in minor units, for a number of the network.
+func (o offer) takes(minor int64, network airtime.Network) bool {
 	return o.limited && minor >= o.limit.Min && minor <= o.limit.Max &&
-		(o.unit == 0 || minor%o.unit == 0)
+		(o.unit == 0 || minor%o.unit == 0) && o.serves(network)
+}
+
+// serves reports whether the provider serves the network.
+func (o offer) serves(network airtime.Network) bool {
+	return len(o.networks) == 0 || slices.Contains(o.networks, network)
 }
 
 // choice is a rule of which the currency and the campaign hold; what is left are the conditions
@@ -102,12 +109,16 @@ func (r Rules) choices(currency airtime.Currency, campaign string) []choice {
 	return left
 }
 
-// pick returns the first rule that the recipient meets, nil when there is none.
-func (r Rules) pick(choices []choice, to airtime.Recipient) *Rule {
-	network, ported := r.Ported[to.Phone.Digits()]
-	if !ported {
-		network = to.Phone.Network()
+// network returns the network of a number: the settings' word, else that of its prefix.
+func (r Rules) network(phone airtime.MSISDN) airtime.Network {
+	if network, ported := r.Ported[phone.Digits()]; ported {
+		return network
 	}
+	return phone.Network()
+}
+
+// pick returns the first rule that the recipient meets, nil when there is none.
+func (r Rules) pick(choices []choice, to airtime.Recipient, network airtime.Network) *Rule {
 	for i := range choices {
 		c := &choices[i]
 		if (c.networks == 0 || c.networks&(1<<network) != 0) &&
@@ -118,16 +129,16 @@ func (r Rules) pick(choices []choice, to airtime.Recipient) *Rule {
 	return nil
 }
 
-// route returns the offer of the provider that the recipient goes to. It does not cover the amount
-// when no provider of the matching rule takes it: then it is the first one's.
+// route returns the offer of the provider that the recipient goes to. It does not cover the recipient
+// when no provider of the matching rule does: then it is the first one's.
 func (r Rules) route(choices []choice, to airtime.Recipient) offer {
-	currency := to.Amount.Currency
-	rule := r.pick(choices, to)
+	currency, network := to.Amount.Currency, r.network(to.Phone)
+	rule := r.pick(choices, to, network)
 	if rule == nil {
 		return r.offer(r.DefaultProvider, currency)
 	}
 	for _, provider := range rule.Providers {
-		if o := r.offer(provider, currency); o.takes(to.Amount.Minor) {
+		if o := r.offer(provider, currency); o.takes(to.Amount.Minor, network) {
 			return o
 		}
 	}
@@ -158,11 +169,12 @@ func (r Rules) assign(d *state.Disbursal, way road) {
 }
 
 // Next returns the provider that comes behind another one in the rule that matches the recipient
-// now, and that takes its currency and amount, with that rule. It returns false when there is none,
+// now, and that takes its currency, amount and network, with that rule. It returns false when there is none,
 // also when the rule does not hold the other provider: the rules have changed since. It is not for
 // recipients whose producer named a provider: those stay there.
 func (r Rules) Next(campaign string, to airtime.Recipient, after string) (string, Rule, bool) {
-	rule := r.pick(r.choices(to.Amount.Currency, campaign), to)
+	network := r.network(to.Phone)
+	rule := r.pick(r.choices(to.Amount.Currency, campaign), to, network)
 	if rule == nil {
 		return "", Rule{}, false
 	}
@@ -171,7 +183,7 @@ func (r Rules) Next(campaign string, to airtime.Recipient, after string) (string
 		return "", Rule{}, false
 	}
 	for _, provider := range rule.Providers[at+1:] {
-		if r.offer(provider, to.Amount.Currency).takes(to.Amount.Minor) {
+		if r.offer(provider, to.Amount.Currency).takes(to.Amount.Minor, network) {
 			return provider, *rule, true
 		}
 	}

@@ -183,19 +183,27 @@ func (w *road) amount(text, path string, faults *findings) airtime.Money {
 // checkOffer adds a fault when no provider takes the recipient. What could not be read of the
 // recipient or the road is zero, and has been reported.
 func (r Rules) checkOffer(way *road, to airtime.Recipient, faults *findings) {
+	o := way.offer
 	switch {
 	case to.Amount.Minor == 0:
-	case way.routed && !to.Phone.IsZero():
-		if offer := r.route(way.choices, to); !offer.takes(to.Amount.Minor) {
-			r.addRefusal(offer, to.Amount, faults)
-		}
-	case way.limited && !way.takes(to.Amount.Minor):
-		r.addRefusal(way.offer, to.Amount, faults)
+		return
+	case way.routed && to.Phone.IsZero():
+		return
+	case way.routed:
+		o = r.route(way.choices, to)
+	case !o.limited: // The road has been reported.
+		return
+	}
+	if network := r.network(to.Phone); !o.takes(to.Amount.Minor, network) {
+		r.addRefusal(o, to, network, faults)
 	}
 }
 
-// addRefusal says why an offer does not cover an amount.
-func (r Rules) addRefusal(o offer, amount airtime.Money, faults *findings) {
+// addRefusal says why an offer does not cover a recipient.
+func (r Rules) addRefusal(
+	o offer, to airtime.Recipient, network airtime.Network, faults *findings,
+) {
+	amount := to.Amount
 	switch {
 	case o.provider == "":
 		faults.object("provider", "no rule matches, and no default provider is configured")
@@ -207,9 +215,22 @@ func (r Rules) addRefusal(o offer, amount airtime.Money, faults *findings) {
 		faults.object("amount", "below the minimum of %s", short(o.limit.Min, amount.Currency))
 	case amount.Minor > o.limit.Max:
 		faults.object("amount", "above the maximum of %s", short(o.limit.Max, amount.Currency))
-	default:
+	case o.unit > 0 && amount.Minor%o.unit != 0:
 		faults.object("amount", "%s takes whole %s only", o.provider, amount.Currency)
+	case amount.Currency.UsedBy(to.Phone): // Else that has been reported, as has a missing number.
+		faults.object("phone_number", "%s is of the network %s, and %s takes %s only (settings: "+
+			"%s.networks; routing.ported for a number that changed its network)",
+			to.Phone, network, o.provider, listed(o.networks), o.provider)
 	}
+}
+
+// listed spells networks with commas between them.
+func listed(networks []airtime.Network) string {
+	names := make([]string, len(networks))
+	for i, network := range networks {
+		names[i] = network.String()
+	}
+	return strings.Join(names, ", ")
 }
 
 func short(minor int64, currency airtime.Currency) string {

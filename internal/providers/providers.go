@@ -166,6 +166,8 @@ type Capabilities struct {
 	MaxRecipients int
 	// Limits per currency; a currency without an entry is not sent.
 	Limits map[airtime.Currency]Limit
+	// Networks are those that its page names; none means that it names none, and any will do.
+	Networks []airtime.Network
 	// WholeUnits says that amounts must have no decimals.
 	WholeUnits bool
 	// Accepted is the status of a recipient that the provider has accepted.

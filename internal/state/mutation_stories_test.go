@@ -179,6 +179,10 @@ var storyMutations = map[string]storyMutation{
 		mutation{"callback", "b = out[1][3] == 'd' and batch", "b = batch"},
 		phoneNotInDoubt,
 	},
+	"a shared account is matched by number": {
+		mutation{"callback", "and minor and not traits(provider).shared then", "and minor then"},
+		phoneOfASharedAccount,
+	},
 	"the amount is not looked at": {
 		mutation{"callback", "d.amount[pos] == minor and", ""}, phoneWithOtherAmount,
 	},

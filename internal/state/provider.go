@@ -28,6 +28,9 @@ type Provider struct {
 	// Callbacks says that the provider reports recipients by ids of its own, so that they must be
 	// found by them.
 	Callbacks bool
+	// Shared says that somebody else uses our account there: then a callback is about us only if we
+	// know its id.
+	Shared bool
 	// Climbs says that batches start with one recipient and grow with each clear answer.
 	Climbs bool
 	// Patience is how long a recipient may stay open before people are told; zero is for ever.
@@ -50,7 +53,7 @@ func (p Provider) lua() string {
 	if p.Asks != "" {
 		text += fmt.Sprintf(", asks = '%s', looks = %t", p.Asks, p.Asks == AskByBatch)
 	}
-	return text + fmt.Sprintf(", callbacks = %t, climbs = %t", p.Callbacks, p.Climbs)
+	return text + fmt.Sprintf(", callbacks = %t, climbs = %t, shared = %t", p.Callbacks, p.Climbs, p.Shared)
 }
 
 // codes maps the providers to their codes, and back.

@@ -18,6 +18,7 @@ const (
 	talking  = "africastalking"
 	sozuri   = "sozuri"
 	metered  = "metered"
+	joint    = "joint"
 )
 
 // stage is where a story is told: a store whose time stands still until the story lets it pass.

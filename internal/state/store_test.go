@@ -41,6 +41,7 @@ var testProviders = []state.Provider{
 		ResendWithin: 4 * time.Minute, Patience: 24 * time.Hour,
 	},
 	{Name: "sozuri", Code: 'S', Callbacks: true, Climbs: true, Patience: 72 * time.Hour},
+	{Name: "joint", Code: 'J', Callbacks: true, Shared: true},
 	{
 		Name: "metered", Code: 'M', Asks: state.AskByBatch,
 		Rate: state.Rate{PerSecond: 2, Burst: 3},

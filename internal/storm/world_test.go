@@ -60,6 +60,7 @@ routing:
     - {name: airtel, networks: [airtel], providers: [africastalking]}
     - {name: telkom, networks: [telkom], providers: [quicksms]}
     - {name: equitel, networks: [equitel], providers: [sozuri]}
+sozuri: {networks: [equitel]}
 `
 
 // world is a Redis, the simulated providers, and a fault proxy before each of them.
@@ -122,7 +123,7 @@ func (w *world) open() {
 	w.t.Helper()
 	store, err := state.Open(w.t.Context(), state.Options{
 		URL: w.redis.URL(), SubmitTimeout: submitTimeout, Guard: sendGuard,
-		SettleDelay: settleDelay, Providers: app.StateProviders(nil),
+		SettleDelay: settleDelay, Providers: app.StateProviders(nil, nil),
 	})
 	require.NoError(w.t, err)
 	w.t.Cleanup(func() { _ = store.Close() }) // Nothing is lost with the connections of a test.

@@ -60,6 +60,7 @@ func Capabilities() providers.Capabilities {
 		Limits: map[airtime.Currency]providers.Limit{
 			"KES": {Min: 10_00, Max: 5_000_00},
 		},
+		Networks: []airtime.Network{airtime.Safaricom, airtime.Airtel, airtime.Telkom},
 		Accepted: airtime.Submitted, Asks: providers.AskNothing, Callbacks: true,
 		Patience: 72 * time.Hour,
 	}

@@ -268,6 +268,7 @@ func TestCapabilities(t *testing.T) {
 	want := providers.Capabilities{
 		Name: "sozuri", Code: 'S', MaxRecipients: 1000,
 		Limits:   map[airtime.Currency]providers.Limit{"KES": {Min: 1000, Max: 500_000}},
+		Networks: []airtime.Network{airtime.Safaricom, airtime.Airtel, airtime.Telkom},
 		Accepted: airtime.Submitted, Asks: providers.AskNothing, Callbacks: true,
 		Patience: 72 * time.Hour,
 	}

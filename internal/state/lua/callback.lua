@@ -35,7 +35,8 @@ local function about(d, pos, b)
   return d.phone[pos] == phone and d.amount[pos] == minor and d.currency == ARGV[5]
 end
 
--- by_phone finds the one recipient whose lost answer this makes up for: the only one of that number
+-- by_phone is for an account that nobody else uses: else a payment of the same amount to the same
+-- number may be theirs. It finds the one recipient whose lost answer this makes up for: the only one of that number
 -- on its way, or else the only sending to it whose answer is lost. With both, or with two, nobody
 -- can say which is meant. What was said before a sending is not about it.
 local function by_phone()
@@ -63,7 +64,7 @@ local function find()
   local d, pos, b
   if id ~= '' then d, pos, b = by_id(provider, id) end
   if d and phone ~= '' and content_of(d).phone[pos] ~= phone then return nil, nil, nil, true end
-  if not d and phone ~= '' and minor then d, pos, b = by_phone() end
+  if not d and phone ~= '' and minor and not traits(provider).shared then d, pos, b = by_phone() end
   if d and b then return d, pos, b end
 end
 
