@@ -81,12 +81,13 @@ func (l *limits) allow(producer string) bool {
 	return l.of(producer).rate.Allow()
 }
 
-// enter waits for a turn of the producer's, though not long. Whoever got one calls leave.
+// enter waits for a turn of the producer's, though not long, and whether or not the client is still
+// there: its body has been read. Whoever got a turn calls leave.
 func (l *limits) enter(ctx context.Context, producer string) (leave func(), entered bool) {
 	l.mu.Lock()
 	turns := l.of(producer).turns
 	l.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, turnLimit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), turnLimit)
 	defer cancel()
 	select {
 	case turns <- struct{}{}:
