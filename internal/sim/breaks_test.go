@@ -72,7 +72,7 @@ var breaks = []aBreak{
 	},
 	{
 		"silence sends again", 3, "sweep",
-		"put(d, run[1], run[2], 's', b.id, 'd', b.id) end", "give_back(d, run[1], run[2]) end",
+		"put(d, run[1], run[2], 's', b.id, 'd', b.id)", "give_back(d, run[1], run[2])",
 	},
 	{"not known sends again at once", 3, "notknown", "if asked_at < free then", "if false then"},
 	{

@@ -91,6 +91,28 @@ func TestDiscountsReachReportBooksAndResults(t *testing.T) {
 	require.Equal(t, []any{"0.5", "0.6125", "0", "1.0001", "0.5"}, published)
 }
 
+// The first discounts of a chunk may come when some of its evidence stands alone, and is joined.
+func TestFirstDiscountsMeetEvidenceThatStandsAlone(t *testing.T) {
+	t.Parallel()
+	const n = 20
+	s := open(t, nil)
+	accept(t, s, disbursal("a", n))
+	b := begin(t, s)
+	record(t, s, answer(b, airtime.Accepted, ""))
+	alone := fact(0, airtime.Successful, "")
+	alone.ProviderReference = "P0"
+	observeFacts(t, s, b, alone)
+	facts := make([]state.Observation, n)
+	for i := range facts {
+		facts[i] = fact(i, airtime.Successful, "0.4")
+	}
+	observeFacts(t, s, b, facts...)
+	sum, each := discounts(t, s, state.KindDisbursal, "a")
+	require.Equal(t, "8.00", sum)
+	require.Len(t, each, n)
+	require.NotContains(t, each, "")
+}
+
 // A discount is on one sending: it leaves with it, and comes back with it.
 func TestADiscountStaysWithItsSending(t *testing.T) {
 	t.Parallel()

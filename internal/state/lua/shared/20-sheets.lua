@@ -104,6 +104,7 @@ local function common_evidence(d)
   if d.common then return d.common end
   d.common = {}
   local text = redis.call('HGET', key('sheet', d.id), 'evidence')
+  d.together = text and 1 or 0
   if text then
     for line in (text .. '\n'):gmatch('([^\n]*)\n') do d.common[#d.common + 1] = line end
   end
@@ -115,8 +116,8 @@ end
 local function all_evidence(d)
   if d.lines then return d.lines end
   d.lines = common_evidence(d)
-  -- Beside head, refs, content, open and evidence.
-  local more = redis.call('HLEN', key('sheet', d.id)) > 5
+  -- Beside head, refs, content, open and evidence, if it is there.
+  local more = redis.call('HLEN', key('sheet', d.id)) > 4 + d.together
   local fields = more and redis.call('HGETALL', key('sheet', d.id)) or {}
   d.alone = {}
   for i = 1, #fields, 2 do
@@ -179,10 +180,8 @@ end
 -- spell_discount sets the discount in the evidence of a recipient.
 local function spell_discount(d, pos, discount)
   local line = evidence_of(d, pos)
-  if not d.discounted then
-    d.discounted = true
-    redis.call('HSET', key('sheet', d.id), 'discounted', 1)
-  end
+  d.newly_discounted = d.newly_discounted or not d.discounted
+  d.discounted = true
   write_line(d, pos, (line == '' and '\t\t\t\t' or line):match('^(.*\t)') .. discount)
 end
 

@@ -124,6 +124,7 @@ end
 local function flush_sheet(d)
   if d.changed then flush_rows(d) end
   if d.news then flush_evidence(d) end
+  if d.newly_discounted then redis.call('HSET', key('sheet', d.id), 'discounted', 1) end
   if d.open ~= d.had then redis.call('HSET', key('sheet', d.id), 'open', d.open) end
   if d.changed and d.open == 0 then redis.call('HSET', key('sheet', d.id), 'settled', now) end
   if d.history and #d.history > 0 then
