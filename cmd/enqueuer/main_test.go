@@ -231,7 +231,7 @@ func lapse(ts *testscript.TestScript, _ bool, _ []string) {
 	w := worldOf(ts)
 	var poll state.Poll
 	await(ts, "no query of the batch is due", func() error {
-		polls, err := w.store.Due(context.Background(), 10, time.Hour)
+		polls, _, err := w.store.Due(context.Background(), 10, time.Hour)
 		i := slices.IndexFunc(polls, func(p state.Poll) bool { return p.Batch == w.batch.ID })
 		switch {
 		case err != nil:

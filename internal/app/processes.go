@@ -90,7 +90,7 @@ func (a *App) AddPoller(g *run.Group) error {
 		Store: a.Store, Queues: a.Queues, Entries: a.Entries, Known: a.Rules.Providers,
 		Backoff: a.backoff(), Many: make(chan struct{}, max(1, a.Config.Concurrency/2)),
 		Timeout: a.Config.SubmitTimeout, ResendSame: a.Config.Lipad.ResendSameReference,
-		Meter: a.meter, Log: a.Log,
+		Redeliver: a.Config.SubmitTimeout + finish, Meter: a.meter, Log: a.Log,
 	}
 	err := a.addServer(g, tasks.QueuePoll, tasks.TypePoll, a.Config.Concurrency, poll)
 	if err != nil {
@@ -98,9 +98,13 @@ func (a *App) AddPoller(g *run.Group) error {
 	}
 	due := &tasks.Due{
 		Store: a.Store, Queues: a.Queues, Log: a.Log,
-		Redeliver: a.Config.SubmitTimeout + finish,
+		Redeliver: poll.Redeliver,
 	}
 	AddLoop(g, due.Run)
+	mirror := &tasks.Mirror{
+		Store: a.Store, Queues: a.Queues, Due: due, Interval: a.Config.SweepInterval, Log: a.Log,
+	}
+	AddLoop(g, mirror.Run)
 	a.AddSweeper(g)
 	return a.addCallbacks(g)
 }

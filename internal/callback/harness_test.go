@@ -268,7 +268,7 @@ func (w *world) query(t *testing.T) int {
 		Known:   map[string]providers.Capabilities{lipad: w.entries[lipad].Capabilities},
 		Backoff: tasks.Backoff{Initial: time.Hour, Max: time.Hour, Multiplier: 1}, Log: w.log,
 	}
-	due, err := w.store.Due(ctx, 100, time.Minute)
+	due, _, err := w.store.Due(ctx, 100, time.Minute)
 	require.NoError(t, err)
 	for _, p := range due {
 		payload := fmt.Sprintf(`{"batch":%q,"provider":%q,"number":%d}`, p.Batch, p.Provider, p.Number)

@@ -36,6 +36,11 @@ var roads = []road{
 	{"asks", mortalPoller, and(
 		and(map[string][]string{}, "trigger", sandbox.Lipad, sandbox.AfricasTalking, sandbox.Sozuri),
 		"question", sandbox.Lipad, sandbox.AfricasTalking), followsUp},
+	{"shows what waits", mortalPoller, map[string][]string{
+		sandbox.Lipad:          {"upcoming", "mirror"},
+		sandbox.AfricasTalking: {"upcoming", "mirror"},
+		sandbox.Sozuri:         {"upcoming", "mirror"},
+	}, showsWhatWaits},
 	{"is told of nothing", mortalPoller, map[string][]string{
 		sandbox.Lipad: {"notknown", "notknown#2"}, sandbox.AfricasTalking: {"resend"},
 	}, doubts},
@@ -239,6 +244,15 @@ func followsUp(c *crash) {
 		}
 	}
 	time.Sleep(200 * time.Millisecond) // Until they are due.
+	c.dies(nil, nil)
+	c.starts(mortalPoller)
+	c.ends()
+}
+
+// showsWhatWaits has a poller die while it shows the queries that are scheduled.
+func showsWhatWaits(c *crash) {
+	c.environment = append(c.environment, "TUMA_POLL_INITIAL=4s", "TUMA_POLL_MAX=4s")
+	c.sent()
 	c.dies(nil, nil)
 	c.starts(mortalPoller)
 	c.ends()

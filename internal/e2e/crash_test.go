@@ -247,6 +247,9 @@ var unreachable = []gap{
 		[]string{sandbox.QuickSMS},
 		"at QuickSMS whatever is accepted has settled, and what is in doubt is for people",
 	},
+	{"upcoming", []string{sandbox.QuickSMS}, "at QuickSMS nothing is scheduled"},
+	{"mirror", []string{sandbox.QuickSMS}, "at QuickSMS nothing is scheduled"},
+	{"handout", nobody, "a person runs a query in the dashboard before its time"},
 	{"pause", nobody, "a pause comes with Record or Release: no program asks for it alone"},
 	{"permissions", nobody, "enqueuer doctor asks what it may do, and does nothing"},
 }

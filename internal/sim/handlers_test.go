@@ -79,6 +79,7 @@ func (w *world) doings(c chance, p *pod) []doing {
 		{4, len(o.sweep) > 0, func() { w.submit(p, one(c, w.providers...), "by chance") }},
 		{8, len(o.sweep) > 0, start("sweep", w.sweeper(p).Once)},
 		{20, o.due <= 0, start("due", w.due(p).Once)},
+		{3, true, func() { w.runScheduled(c, p) }},
 		{8, o.kept > 0, func() { p.running = w.start("kept callbacks", p.receiver.Round) }},
 		{8, o.paused && moves, func() { p.running = w.start("reroute", w.rerouter(p).Once) }},
 		{9, true, func() { w.callBack(c, p) }},
@@ -115,13 +116,29 @@ func (w *world) poll(p *pod, t trigger) {
 	handler := &tasks.Poll{
 		Store: w.stores[i], Queues: w.queues[i], Entries: p.entries, Known: w.rules.Providers,
 		Backoff: w.backoff(), Timeout: w.options[i].SubmitTimeout, ResendSame: w.resendSame,
-		IDs: w.newID, Meter: taskMeter, Log: zap.NewNop(),
+		Redeliver: w.due(p).Redeliver, IDs: w.newID, Meter: taskMeter, Log: zap.NewNop(),
 	}
 	batch, number, _ := strings.Cut(t.id, ":")
-	payload := fmt.Sprintf(`{"batch":%q,"number":%s}`, batch, number)
+	payload := fmt.Sprintf(`{"batch":%q,"number":%s%s}`, batch, number, t.due)
 	p.running = w.start("poll "+t.id, func(ctx context.Context) error {
 		return handler.ProcessTask(ctx, asynq.NewTask(tasks.TypePoll, []byte(payload)))
 	})
+}
+
+// runScheduled has a person run a query in the dashboard that stands there for later, or that stood
+// there once.
+func (w *world) runScheduled(c chance, p *pod) {
+	polls, err := w.stores[0].Upcoming(background, 20)
+	must(err)
+	for _, u := range polls {
+		w.scheduled = append(w.scheduled, trigger{
+			id:  fmt.Sprintf("%s:%d", u.Batch, u.Number),
+			due: fmt.Sprintf(`,"due":%q`, u.Due.Format(time.RFC3339Nano)),
+		})
+	}
+	if len(w.scheduled) > 0 {
+		w.poll(p, one(c, w.scheduled...))
+	}
 }
 
 // together draws one or a few of the jobs.

@@ -181,8 +181,8 @@ func (w *world) change(c chance, name string) {
 	must(w.simulate.SetProviderFaults(name, f))
 }
 
-// trigger is one task of asynq: its queue and its id, which says all that it carries.
-type trigger struct{ queue, id string }
+// trigger is one task of asynq: its queue, its id, and when a query is due that is only scheduled.
+type trigger struct{ queue, id, due string }
 
 func pendingKey(queue string) string { return "asynq:{" + queue + "}:pending" }
 
@@ -206,7 +206,7 @@ func (w *world) triggers() []trigger {
 	var list []trigger
 	for i, queue := range queues {
 		for _, id := range slices.Backward(waiting[i].Val()) {
-			list = append(list, trigger{queue, id})
+			list = append(list, trigger{queue: queue, id: id})
 		}
 	}
 	return list

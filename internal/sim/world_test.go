@@ -114,6 +114,8 @@ type world struct {
 	excused map[string]bool
 	// triggers that ran before, to be repeated.
 	past []trigger
+	// scheduled are queries that stood in the dashboard for later.
+	scheduled []trigger
 	// resubmitted counts, by person, how often somebody said: unpaid, send again.
 	resubmitted map[person]int
 	// delivered are the callbacks that were answered with 200: provider, reference and number.

@@ -350,7 +350,7 @@ func TestReopenedBatchIsAskedAboutSoon(t *testing.T) {
 	record(t, s, answer(b, airtime.Refused, airtime.ReasonRefused))
 	for range 3 {
 		c.pass(25 * time.Hour)
-		polls, err := s.Due(context.Background(), 10, time.Minute)
+		polls, _, err := s.Due(context.Background(), 10, time.Minute)
 		require.NoError(t, err)
 		for _, p := range polls {
 			_, err := s.Observe(context.Background(), p.Batch, nil, true, rhythm(p.Number))
@@ -360,7 +360,7 @@ func TestReopenedBatchIsAskedAboutSoon(t *testing.T) {
 	observe(t, s, b.ID, airtime.Submitted, 0)
 	only(t, s, "a", airtime.Submitted)
 	c.pass(time.Minute)
-	polls, err := s.Due(context.Background(), 10, time.Minute)
+	polls, _, err := s.Due(context.Background(), 10, time.Minute)
 	require.NoError(t, err)
 	require.Len(t, polls, 1)
 	require.Equal(t, []string{"rejected", "submitted corrected"}, results(t, s)["a 254700000000"])
@@ -376,7 +376,7 @@ func TestSettledBatchIsLookedAtTwiceMore(t *testing.T) {
 	looks := 0
 	for range 60 {
 		c.pass(time.Hour)
-		polls, err := s.Due(context.Background(), 10, time.Minute)
+		polls, _, err := s.Due(context.Background(), 10, time.Minute)
 		require.NoError(t, err)
 		for _, p := range polls {
 			looks++

@@ -131,7 +131,7 @@ func TestAFailedQueryIsNoLook(t *testing.T) {
 	looks := 0
 	for range 60 {
 		c.pass(time.Hour)
-		polls, err := s.Due(bg, 10, time.Minute)
+		polls, _, err := s.Due(bg, 10, time.Minute)
 		require.NoError(t, err)
 		for _, p := range polls {
 			looks++
@@ -150,7 +150,7 @@ func TestReprocessingIsAskedAboutDespiteErrors(t *testing.T) {
 	record(t, s, answer(b, airtime.Accepted, ""))
 	observe(t, s, b.ID, airtime.Failed, 0)
 	due := func() []state.Poll {
-		polls, err := s.Due(bg, 10, time.Minute)
+		polls, _, err := s.Due(bg, 10, time.Minute)
 		require.NoError(t, err)
 		return polls
 	}
@@ -173,12 +173,12 @@ func TestNotKnownKeepsTheLateLooks(t *testing.T) {
 	s, c := timed(t, nil)
 	b := doubtful(t, s, 1)
 	c.pass(10 * time.Minute)
-	_, err := s.Due(bg, 10, time.Minute)
+	_, _, err := s.Due(bg, 10, time.Minute)
 	require.NoError(t, err)
 	stale, err := s.Load(bg, b.ID)
 	require.NoError(t, err)
 	c.pass(2 * time.Minute)
-	_, err = s.Due(bg, 10, time.Minute)
+	_, _, err = s.Due(bg, 10, time.Minute)
 	require.NoError(t, err)
 	paid := []state.Observation{{Position: 0, Status: airtime.Successful}}
 	_, err = s.Observe(bg, b.ID, paid, true, rhythm(stale.Polls+1))
@@ -186,7 +186,7 @@ func TestNotKnownKeepsTheLateLooks(t *testing.T) {
 	_, _, err = s.NotKnown(bg, stale, true, state.Children{token(), token()}, rhythm(stale.Polls))
 	require.NoError(t, err)
 	c.pass(48 * time.Hour)
-	late, err := s.Due(bg, 10, time.Minute)
+	late, _, err := s.Due(bg, 10, time.Minute)
 	require.NoError(t, err)
 	require.Len(t, late, 1, "the late look")
 }
@@ -240,7 +240,7 @@ func TestTheSettledLeaveTheOverdue(t *testing.T) {
 	b := begin(t, s)
 	record(t, s, answer(b, airtime.Refused, airtime.ReasonBatchRefused))
 	c.pass(25 * time.Hour)
-	p, err := s.Due(bg, 10, time.Minute)
+	p, _, err := s.Due(bg, 10, time.Minute)
 	require.NoError(t, err)
 	require.Len(t, p, 1)
 	r := rhythm(p[0].Number)
@@ -274,7 +274,7 @@ func TestTheReopenedDoNotWaitForTheLateLook(t *testing.T) {
 	observe(t, s, b.ID, airtime.Submitted, 0)
 	only(t, s, "a", airtime.Submitted)
 	c.pass(time.Minute)
-	polls, err := s.Due(bg, 10, time.Minute)
+	polls, _, err := s.Due(bg, 10, time.Minute)
 	require.NoError(t, err)
 	require.Len(t, polls, 1)
 }

@@ -10,15 +10,33 @@ import (
 )
 
 // Due hands out at most limit status queries, each once. One that is not answered within redeliver
-// counts as lost and is handed out again.
-func (s *Store) Due(ctx context.Context, limit int, redeliver time.Duration) ([]Poll, error) {
+// counts as lost and is handed out again. Waiting says whether any query is scheduled, also for
+// later.
+func (s *Store) Due(
+	ctx context.Context, limit int, redeliver time.Duration,
+) (polls []Poll, waiting bool, err error) {
 	answer, err := s.run(ctx, s.client, "due", limit, redeliver.Milliseconds())
+	if err != nil {
+		return nil, false, err
+	}
+	list := asList(answer)
+	return pollsOf(list.list(1)), list.int(0) == 1, nil
+}
+
+// Upcoming lists the next status queries of batches with open recipients, at most limit, soonest
+// first, without those that are due by now. Nothing is handed out.
+func (s *Store) Upcoming(ctx context.Context, limit int) ([]Poll, error) {
+	answer, err := s.run(ctx, s.client, "upcoming", limit, 2*limit)
 	if err != nil {
 		return nil, err
 	}
-	polls := make([]Poll, len(asList(answer)))
-	for i, item := range asList(answer) {
-		r := asList(item)
+	return pollsOf(asList(answer)), nil
+}
+
+func pollsOf(list reply) []Poll {
+	polls := make([]Poll, len(list))
+	for i := range list {
+		r := list.list(i)
 		polls[i] = Poll{
 			Batch: r.text(0), Provider: r.text(1), Number: r.int(2), Recipients: r.int(3),
 			Open: r.int(4), Attempt: r.int(5),
@@ -26,8 +44,43 @@ func (s *Store) Due(ctx context.Context, limit int, redeliver time.Duration) ([]
 		if sent := r.int(6); sent > 0 {
 			polls[i].Since = time.UnixMilli(int64(sent)).UTC()
 		}
+		if len(r) > 7 {
+			polls[i].Due = time.UnixMilli(int64(r.int(7))).UTC()
+		}
 	}
-	return polls, nil
+	return polls
+}
+
+// Handout is what came of handing out one named query.
+type Handout string
+
+// What may come of it.
+const (
+	// Handed: the query is the caller's to make.
+	Handed Handout = "handed"
+	// HandoutGone: the batch is not known any more.
+	HandoutGone Handout = "gone"
+	// HandoutAsked: a later query has been handed out since.
+	HandoutAsked Handout = "asked"
+	// HandoutMoved: the query is due at another time, or not any more.
+	HandoutMoved Handout = "moved"
+	// HandoutSoon: a query of the batch was brought forward less than a minute ago.
+	HandoutSoon Handout = "soon"
+)
+
+// broughtForward is the least time between two queries of a batch that are brought forward by hand.
+const broughtForward = time.Minute
+
+// HandOut hands out one query that Upcoming listed, also before it is due, unless it has been
+// handed out or its time has moved since.
+func (s *Store) HandOut(ctx context.Context, p Poll, redeliver time.Duration) (Handout, error) {
+	answer, err := s.run(ctx, s.client, "handout", p.Batch, p.Number, p.Due.UnixMilli(),
+		redeliver.Milliseconds(), broughtForward.Milliseconds())
+	if err != nil {
+		return "", err
+	}
+	text, _ := answer.(string)
+	return Handout(text), nil
 }
 
 // Rhythm says when a batch is asked about again.

@@ -58,7 +58,7 @@ var lostSheets = map[string]func(g *stage, b *state.Batch, holder string){
 		_, err := g.s.Hint(background, b.ID)
 		require.NoError(g.t, err)
 		g.c.pass(2 * time.Minute)
-		polls, err := g.s.Due(background, 10, time.Minute)
+		polls, _, err := g.s.Due(background, 10, time.Minute)
 		require.NoError(g.t, err)
 		require.Len(g.t, polls, 1)
 		_, err = g.s.Resend(background, reload(g.t, g.s, b))

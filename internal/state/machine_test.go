@@ -471,7 +471,7 @@ func (x *machine) words(s *sending, r *modelRecipient) []airtime.Status {
 
 // due hands out status queries.
 func (x *machine) due(*rapid.T) {
-	polls, err := x.store.Due(background, 100, 15*time.Second)
+	polls, _, err := x.store.Due(background, 100, 15*time.Second)
 	x.must(err)
 	for _, p := range polls {
 		i := slices.IndexFunc(x.batches, func(b *modelBatch) bool { return b.id == p.Batch })

@@ -34,6 +34,16 @@ var storyMutations = map[string]storyMutation{
 	"a person's pause is claimed through": {
 		mutation{"claim", "if stopped(provider) then return", "if false then return"}, stopsClaims,
 	},
+	"a query that has moved is handed out by its name": {
+		mutation{"handout", "if due ~= tonumber(ARGV[3]) then", "if false then"}, handedOutByName,
+	},
+	"a query is handed out by its name again": {
+		mutation{"handout", "if b.polls ~= number - 1 then", "if false then"}, handedOutByName,
+	},
+	"queries are brought forward without end": {
+		mutation{"handout", "b.hinted + tonumber(ARGV[5]) > now then", "false then"},
+		handedOutByName,
+	},
 	"an answer counts from when it came": {
 		mutation{"notknown", "if asked_at < free then", "if now < free then"}, answeredLate,
 	},

@@ -210,7 +210,7 @@ func TestCasesListDoubtAndOverdue(t *testing.T) {
 	slow := begin(t, s)
 	record(t, s, answer(slow, airtime.Accepted, ""))
 	c.pass(25 * time.Hour)
-	polls, err := s.Due(context.Background(), 10, time.Minute)
+	polls, _, err := s.Due(context.Background(), 10, time.Minute)
 	require.NoError(t, err)
 	require.Len(t, polls, 2)
 	for _, p := range polls {

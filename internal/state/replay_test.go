@@ -129,7 +129,7 @@ func TestReplayOfEveryVerbChangesNothing(t *testing.T) {
 		record(t, s, mixed))
 
 	clock.pass(2 * time.Second)
-	polls, err := s.Due(ctx, 10, time.Minute)
+	polls, _, err := s.Due(ctx, 10, time.Minute)
 	require.NoError(t, err)
 	require.Empty(t, polls, "the first call handed it out, and its reply was lost")
 	_, err = s.Observe(ctx, b.ID, []state.Observation{

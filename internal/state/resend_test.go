@@ -47,7 +47,7 @@ func (g *stage) resend(b *state.Batch, want bool) state.Resending {
 }
 
 func (g *stage) due() []state.Poll {
-	polls, err := g.s.Due(background, 10, time.Minute)
+	polls, _, err := g.s.Due(background, 10, time.Minute)
 	require.NoError(g.t, err)
 	return polls
 }

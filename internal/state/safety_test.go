@@ -228,7 +228,7 @@ func TestFullRedis(t *testing.T) {
 		record(t, s, answer(silent, airtime.Unknown, airtime.ReasonTimeout)).InDoubt)
 	observe(t, s, heard.ID, airtime.Successful, 0, 1, 2)
 	require.Equal(t, state.Swept{Returned: 1}, sweep(t, s))
-	_, err = s.Due(ctx, 10, time.Minute)
+	_, _, err = s.Due(ctx, 10, time.Minute)
 	require.NoError(t, err)
 	balanced(t, s)
 }

@@ -247,7 +247,7 @@ func describe(r reply) (*Batch, error) {
 		Polls: r.int(4), Parent: r.text(5), Refused: r.int(6) == 1, Open: r.int(7),
 		Age: millis(r.int(8)), Why: airtime.Reason(r.text(9)),
 		Read: time.UnixMilli(int64(r.int(11))).UTC(), StillOut: millis(r.int(12)),
-		Words: r.text(13),
+		Words: r.text(13), Answered: r.int(14) == 1,
 	}
 	for _, item := range r.list(10) {
 		slice := asList(item)

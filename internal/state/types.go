@@ -128,10 +128,12 @@ type Batch struct {
 	State    BatchState
 	// Attempt counts the sendings begun so far.
 	Attempt int
-	// Polls counts the status queries handed out so far.
-	Polls   int
-	Parent  string
-	Members []Member
+	// Polls counts the status queries handed out so far; Answered says that the answer to the last
+	// of them is stored.
+	Polls    int
+	Answered bool
+	Parent   string
+	Members  []Member
 	// Refused is set when the provider refused the batch as a whole.
 	Refused bool
 	// Open counts the members that are here and not settled.
@@ -286,6 +288,8 @@ type Poll struct {
 	// Attempt counts its sendings, and Since is when the first of them began.
 	Attempt int
 	Since   time.Time
+	// Due is when it is to be made; zero for one that was handed out.
+	Due time.Time
 }
 
 // NextStep is what follows for a batch that had no effect, or that its provider does not know.

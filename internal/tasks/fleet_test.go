@@ -308,7 +308,7 @@ func (f *fleet) due(t *testing.T, n int) {
 		var polls []state.Poll
 		require.Eventually(t, func() bool {
 			var err error
-			polls, err = f.store.Due(context.Background(), 1, time.Minute)
+			polls, _, err = f.store.Due(context.Background(), 1, time.Minute)
 			require.NoError(t, err)
 			return len(polls) == 1
 		}, patience, 5*time.Millisecond)

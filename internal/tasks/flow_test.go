@@ -135,7 +135,7 @@ func (r *rig) query(t testing.TB) string {
 	var polls []state.Poll
 	require.Eventually(t, func() bool {
 		var err error
-		polls, err = r.store.Due(context.Background(), 1, time.Minute)
+		polls, _, err = r.store.Due(context.Background(), 1, time.Minute)
 		require.NoError(t, err)
 		return len(polls) == 1
 	}, patience, 5*time.Millisecond)
@@ -172,7 +172,7 @@ func TestAStaleQueryDoesNothing(t *testing.T) {
 	for _, into := range []*[]state.Poll{&first, &second} {
 		require.Eventually(t, func() bool {
 			var err error
-			*into, err = r.store.Due(context.Background(), 1, time.Millisecond)
+			*into, _, err = r.store.Due(context.Background(), 1, time.Millisecond)
 			require.NoError(t, err)
 			return len(*into) == 1
 		}, patience, 5*time.Millisecond)

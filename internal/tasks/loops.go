@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -18,6 +19,9 @@ type Due struct {
 	Log    *zap.Logger
 	// Redeliver is after how long a query without an answer counts as lost.
 	Redeliver time.Duration
+
+	handed  bool        // The last beat handed queries out, or too many waited.
+	waiting atomic.Bool // A query was scheduled at the last beat.
 }
 
 // duePace is the rhythm of the loop, and dueBatch how many queries each beat hands out at most: at
@@ -35,12 +39,15 @@ func (d *Due) Run(ctx context.Context) error {
 	return nil
 }
 
-// Once hands out the queries of one beat, unless too many wait already.
+// Once hands out the queries of one beat, unless too many wait already. While none are handed out
+// none are counted either.
 func (d *Due) Once(ctx context.Context) {
-	if d.Queues.crowded(ctx, QueuePoll, dueWaiting) {
+	if d.handed && d.Queues.crowded(ctx, QueuePoll, dueWaiting) {
 		return
 	}
-	polls, err := d.Store.Due(ctx, dueBatch, d.Redeliver)
+	polls, waiting, err := d.Store.Due(ctx, dueBatch, d.Redeliver)
+	d.handed = len(polls) > 0
+	d.waiting.Store(waiting || err != nil)
 	for _, p := range polls {
 		if err == nil {
 			err = d.Queues.Poll(ctx, p)

@@ -31,9 +31,11 @@ type Poll struct {
 	Many chan struct{}
 	// ResendSame permits a second sending with the same reference where the provider allows it.
 	ResendSame bool
-	IDs        IDs
-	Meter      *Meter
-	Log        *zap.Logger
+	// Redeliver is after how long a query that was brought forward counts as lost without an answer.
+	Redeliver time.Duration
+	IDs       IDs
+	Meter     *Meter
+	Log       *zap.Logger
 }
 
 var _ asynq.Handler = (*Poll)(nil)
@@ -52,13 +54,36 @@ func (p *Poll) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		return err
 	}
-	if b.Polls != payload.Number {
+	if b.Polls == payload.Number-1 && !payload.Due.IsZero() {
+		handed, err := p.Store.HandOut(ctx, state.Poll(payload), p.Redeliver)
+		if err != nil {
+			return err
+		}
+		if handed != state.Handed {
+			write(t, "not asked: %s", notHanded[handed])
+			return nil
+		}
+		b.Polls, b.Answered = payload.Number, false
+	}
+	switch {
+	case b.Polls != payload.Number:
 		write(t, "superseded by query %d", b.Polls)
+		return nil
+	case b.Answered:
+		write(t, "this query has been answered")
 		return nil
 	}
 	result, err := p.ask(ctx, b)
 	write(t, "%s", result)
 	return err
+}
+
+// notHanded says in the dashboard why a scheduled query is not made by its task.
+var notHanded = map[state.Handout]string{
+	state.HandoutGone:  "the batch has been forgotten",
+	state.HandoutAsked: "a later query has been made since",
+	state.HandoutMoved: "its time has moved since, or nothing is to be asked any more",
+	state.HandoutSoon:  "one was brought forward less than a minute ago",
 }
 
 // ask makes the query and stores the answer; the text is for the dashboard.

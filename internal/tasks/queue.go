@@ -72,29 +72,54 @@ func QueueName(namespace, queue string) string {
 	return namespace + "-" + queue
 }
 
-// enqueue adds a trigger. One that still waits or runs under its id is as good as a new one. One
-// that has ended, and is only kept for readers, is not: a Redis that has forgotten the last seconds
-// gives numbers out that it gave before, so the trigger gets an id that nobody has had.
+// enqueue adds a trigger. One that still waits or runs under its id is as good as a new one, and
+// one that is only scheduled, to show that it will come, is due now. One that has ended, and is only
+// kept for readers, is no trigger: a Redis that has forgotten the last seconds gives numbers out
+// that it gave before, so the trigger gets an id that nobody has had.
 func (q *Queues) enqueue(ctx context.Context, queue, kind, id string, payload []byte) error {
+	task := asynq.NewTask(kind, payload)
 	err := effect.Do(ctx, "trigger", func() error {
-		_, err := q.client.EnqueueContext(ctx, asynq.NewTask(kind, payload),
-			asynq.Queue(q.Name(queue)), asynq.TaskID(id), asynq.MaxRetry(1),
-			asynq.Timeout(5*time.Minute), asynq.Retention(readable))
+		_, err := q.client.EnqueueContext(ctx, task, q.options(queue, id)...)
 		return err
 	})
 	if !errors.Is(err, asynq.ErrTaskIDConflict) {
 		return err
 	}
-	ended, err := q.ended(ctx, queue, id)
+	ended := false
+	err = effect.Do(ctx, "trigger", func() (err error) {
+		ended, err = q.expedite(ctx, queue, id)
+		return err
+	})
 	if err != nil || !ended {
 		return err
 	}
 	return q.enqueue(ctx, queue, kind, id+"-"+strings.ToLower(rand.Text()), payload)
 }
 
-// ended reports whether the task of an id is done, and nobody will run it.
-func (q *Queues) ended(ctx context.Context, queue, id string) (bool, error) {
-	is, err := q.rdb.HGet(ctx, q.key(queue, "t:"+id), "state").Result()
+// options are those of every trigger.
+func (q *Queues) options(queue, id string) []asynq.Option {
+	return []asynq.Option{
+		asynq.Queue(q.Name(queue)), asynq.TaskID(id), asynq.MaxRetry(1),
+		asynq.Timeout(5 * time.Minute), asynq.Retention(readable),
+	}
+}
+
+// expediteScript puts a scheduled task into its queue, as asynq does at its time, and returns the
+// state of any other.
+var expediteScript = redis.NewScript(`
+	if redis.call('ZREM', KEYS[2], ARGV[1]) == 0 then
+		return redis.call('HGET', KEYS[1], 'state')
+	end
+	redis.call('HSET', KEYS[1], 'state', 'pending', 'pending_since', ARGV[2])
+	redis.call('LPUSH', KEYS[3], ARGV[1])
+	return 'pending'`)
+
+// expedite has a task run now that is scheduled for later, and reports whether it has ended, so
+// that nobody will run it.
+func (q *Queues) expedite(ctx context.Context, queue, id string) (ended bool, err error) {
+	is, err := expediteScript.Run(ctx, q.rdb, []string{
+		q.key(queue, "t:"+id), q.key(queue, "scheduled"), q.key(queue, "pending"),
+	}, id, time.Now().UnixNano()).Text()
 	if errors.Is(err, redis.Nil) {
 		return true, nil // It has gone since.
 	}

@@ -27,6 +27,8 @@ type pollPayload struct {
 	Open       int       `json:"open"`
 	Attempt    int       `json:"attempt"`
 	Since      time.Time `json:"since,omitzero"`
+	// Due is set in the task of a query that has not been handed out yet.
+	Due time.Time `json:"due,omitzero"`
 }
 
 // ringsWaiting is how many triggers of a provider may wait: each keeps a handler busy until nothing
@@ -58,8 +60,11 @@ func (q *Queues) Poll(ctx context.Context, p state.Poll) error {
 	if err != nil {
 		return fmt.Errorf("encode poll: %w", err)
 	}
-	return q.enqueue(ctx, QueuePoll, TypePoll, p.Batch+":"+strconv.Itoa(p.Number), payload)
+	return q.enqueue(ctx, QueuePoll, TypePoll, pollID(p), payload)
 }
+
+// pollID is the id of the task of a status query.
+func pollID(p state.Poll) string { return p.Batch + ":" + strconv.Itoa(p.Number) }
 
 // Inlet hands disbursals to the state and rings the workers.
 type Inlet struct {

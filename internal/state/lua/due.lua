@@ -2,8 +2,8 @@
 -- KEYS[1]: {namespace}:state
 -- ARGV[1]: most queries to hand out
 -- ARGV[2]: ms until a query that was handed out counts as lost
--- Returns: {{batch, provider, number of the query, recipients, open ones, sendings,
---   when the first of them began (ms)}, ...}
+-- Returns: {1 if any query waits, now or later, {{batch, provider, number of the query, recipients,
+--   open ones, sendings, when the first of them began (ms)}, ...}}
 
 unlock()
 local list = {}
@@ -20,9 +20,13 @@ if behind > 0 and head[5] ~= head[2] then
   redis.call('HSET', KEYS[1], 'shifted', head[2])
   shift(key('due'))
   shift(key('keptdue'))
-  return list
+  return {1, list}
 end
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('due'), '-inf', now, 'LIMIT', 0, ARGV[1])) do
+local entries = redis.call('ZRANGEBYSCORE', key('due'), '-inf', '+inf', 'WITHSCORES', 'LIMIT', 0,
+  ARGV[1])
+for i = 1, #entries, 2 do
+  local id = entries[i]
+  if tonumber(entries[i + 1]) > now then break end
   local b = batch(id)
   if b then
     b.polls = b.polls + 1
@@ -32,4 +36,4 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('due'), '-inf', now, 'LIMIT'
     redis.call('ZREM', key('due'), id)
   end
 end
-return list
+return {#entries > 0 and 1 or 0, list}

@@ -162,5 +162,5 @@ local function describe(b)
   end
   return {b.id, b.provider, b.state, b.attempt, b.polls, b.parent, b.refused, b.open,
     b.sent > 0 and now - b.sent or 0, b.why, slices, now,
-    b.doubtful > 0 and still_out(b) or 0, b.words}
+    b.doubtful > 0 and still_out(b) or 0, b.words, b.answered == b.polls and 1 or 0}
 end
