@@ -74,8 +74,8 @@ func QueueName(namespace, queue string) string {
 
 // enqueue adds a trigger. One that still waits or runs under its id is as good as a new one, and
 // one that is only scheduled, to show that it will come, is due now. One that has ended, and is
-// only kept for readers, is no trigger: a Redis that has forgotten the last seconds gives numbers out
-// that it gave before, so the trigger gets an id that nobody has had.
+// only kept for readers, is no trigger: a Redis that has forgotten the last seconds gives numbers
+// out that it gave before, so the trigger gets an id that nobody has had.
 func (q *Queues) enqueue(ctx context.Context, queue, kind, id string, payload []byte) error {
 	task := asynq.NewTask(kind, payload)
 	err := effect.Do(ctx, "trigger", func() error {
