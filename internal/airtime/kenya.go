@@ -2,8 +2,8 @@ package airtime
 
 import "fmt"
 
-// Network is a Kenyan operator. Numbers can be ported, so the network of a prefix is a hint, which the
-// settings can correct. The zero value is no Kenyan network.
+// Network is a Kenyan operator. Numbers can be ported, so the network of a prefix is a hint,
+// which the settings can correct. The zero value is no Kenyan network.
 type Network uint8
 
 // The networks.

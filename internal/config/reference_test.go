@@ -26,8 +26,8 @@ type fileSetting struct {
 }
 
 // sharedText says what account_shared is, of either provider.
-const sharedText = "Somebody else uses the account, too, such as another namespace: a callback is then " +
-	"believed only by an id that we know, never by number and amount. It must be said by both."
+const sharedText = "Somebody else uses the account, too, such as another namespace: a callback " +
+	"is then believed only by an id that we know, never by number and amount. It must be said by both."
 
 // fileSettings are all of them. Rules are one setting here: docs/routing.md explains their fields.
 func fileSettings() []fileSetting {

@@ -129,8 +129,8 @@ func (r Rules) pick(choices []choice, to airtime.Recipient, network airtime.Netw
 	return nil
 }
 
-// route returns the offer of the provider that the recipient goes to. It does not cover the recipient
-// when no provider of the matching rule does: then it is the first one's.
+// route returns the offer of the provider that the recipient goes to. It does not cover the
+// recipient when no provider of the matching rule does: then it is the first one's.
 func (r Rules) route(choices []choice, to airtime.Recipient) offer {
 	currency, network := to.Amount.Currency, r.network(to.Phone)
 	rule := r.pick(choices, to, network)
@@ -169,9 +169,9 @@ func (r Rules) assign(d *state.Disbursal, way road) {
 }
 
 // Next returns the provider that comes behind another one in the rule that matches the recipient
-// now, and that takes its currency, amount and network, with that rule. It returns false when there is none,
-// also when the rule does not hold the other provider: the rules have changed since. It is not for
-// recipients whose producer named a provider: those stay there.
+// now, and that takes its currency, amount and network, with that rule. It returns false when
+// there is none, also when the rule does not hold the other provider: the rules have changed
+// since. It is not for recipients whose producer named a provider: those stay there.
 func (r Rules) Next(campaign string, to airtime.Recipient, after string) (string, Rule, bool) {
 	network := r.network(to.Phone)
 	rule := r.pick(r.choices(to.Amount.Currency, campaign), to, network)

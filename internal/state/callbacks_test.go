@@ -340,22 +340,6 @@ func phoneSettledByPerson(g *stage) {
 	g.stands("a", talking, airtime.InDoubt)
 }
 
-// Another namespace has paid the same amount to the same number by the same account.
-func phoneOfASharedAccount(g *stage) {
-	g.accept(someone("a", joint))
-	g.record(g.begin(joint), airtime.Unknown, airtime.ReasonTimeout)
-	theirs := saidOf("theirs", airtime.Successful)
-	theirs.Provider = joint
-	g.apply(theirs, state.CallbackKept)
-	g.stands("a", joint, airtime.InDoubt)
-
-	g.accept(through(shifted("b", 1, 1), joint))
-	ours := said(g.taken(g.begin(joint))[0], airtime.Successful)
-	ours.Provider = joint
-	g.apply(ours, state.CallbackApplied)
-	g.stands("b", joint, airtime.Successful)
-}
-
 // decided lets a person decide about the only recipient of a disbursal, when nothing can happen to
 // its request any more.
 func (g *stage) decided(ref string, word state.Word) {

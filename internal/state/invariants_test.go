@@ -326,14 +326,15 @@ func (x *machine) checkRoads() {
 		if road.probing {
 			probing = 1
 		}
-		want := []int64{road.paused, road.since, probing, int64(road.strikes), int64(road.climb)}
+		want := []int64{road.paused, road.since, probing, int64(road.strikes), int64(road.climb),
+			int64(road.careful)}
 		var stored []int64
 		for _, field := range []string{
-			"paused_until", "paused_since", "probing", "strikes", "climb",
+			"paused_until", "paused_since", "probing", "strikes", "climb", "careful",
 		} {
 			stored = append(stored, number(field))
 		}
-		x.equal(want, stored, "paused, since, probing, strikes and climb of "+provider)
+		x.equal(want, stored, "paused, since, probing, strikes, climb and careful of "+provider)
 	}
 }
 

@@ -391,6 +391,10 @@ func (x *machine) verdict(s *sending, member int) state.Verdict {
 		if v.Verdict == airtime.Unsent && member < 0 && x.chance("whole", 40) {
 			v.Reason = airtime.ReasonBatchRefused
 		}
+		if v.Verdict == airtime.Unknown && member < 0 && !x.of(s.model).asks &&
+			x.chance("for one", 20) {
+			v.Reason = airtime.ReasonBatchRefused
+		}
 		return v
 	}
 	unknown := state.Verdict{Verdict: airtime.Unknown, Reason: airtime.ReasonTimeout}

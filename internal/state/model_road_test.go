@@ -28,6 +28,8 @@ type modelRoad struct {
 	probing bool
 	strikes int
 	climb   int
+	// careful is how many recipients go alone since a request was refused for one of several.
+	careful int
 	// acceptedAt is when the provider accepted anybody last; refusals counts who was refused alone
 	// since.
 	acceptedAt int64
@@ -78,12 +80,25 @@ func (r *modelRoad) refusedAlone(now int64) {
 
 // heard draws the conclusions from the answer to the latest attempt of a batch: about how many
 // recipients it was clear, how many came back, and of how many in doubt it said nothing.
-func (r *modelRoad) heard(now int64, a state.Answer, got state.Recorded, handed, unclear int) {
+// Of a request that was refused for one of several, queued is how many go alone next.
+func (r *modelRoad) heard(
+	now int64, a state.Answer, got state.Recorded, handed, unclear, queued int,
+) {
 	clear, doubt, returned := got.Accepted+got.Rejected+handed, got.InDoubt, got.Returned
+	forOne := len(a.Batch.Members) > 1 && a.Default.Verdict == airtime.Unknown &&
+		a.Default.Reason == airtime.ReasonBatchRefused
+	if !forOne {
+		r.careful = max(0, r.careful-clear-doubt)
+	}
 	switch {
 	case a.Pause != "":
 		r.pause(now, a.PauseFor.Milliseconds())
 	case a.Default.Reason == airtime.ReasonDuplicate:
+		if r.paused <= now {
+			r.strikes, r.probing, r.since = 0, false, 0
+		}
+	case forOne:
+		r.careful = queued
 		if r.paused <= now {
 			r.strikes, r.probing, r.since = 0, false, 0
 		}
@@ -106,7 +121,7 @@ func (r *modelRoad) heard(now int64, a state.Answer, got state.Recorded, handed,
 
 // most is how many recipients a batch may have.
 func (r *modelRoad) most(limit int) int {
-	if r.probing {
+	if r.probing || r.careful > 0 {
 		return 1
 	}
 	if r.climbs {

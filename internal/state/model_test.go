@@ -90,6 +90,16 @@ func newModel(now int64, providers []string) *model {
 
 func (m *model) of(b *modelBatch) *modelRoad { return m.roads[b.provider] }
 
+// queued counts who is queued at a provider.
+func (m *model) queued(provider string) (n int) {
+	for _, r := range m.people {
+		if r.provider == provider && r.status == airtime.Queued {
+			n++
+		}
+	}
+	return n
+}
+
 func (m *model) cancelled(r *modelRecipient) bool {
 	return m.marks["disbursal "+r.ref] || m.marks["campaign "+m.label[r.ref]]
 }
@@ -342,7 +352,7 @@ func (m *model) record(b *modelBatch, a state.Answer) state.Recorded {
 		b.known = true
 		m.of(b).accepted(m.now)
 	}
-	m.of(b).heard(m.now, a, got, handed, unclear)
+	m.of(b).heard(m.now, a, got, handed, unclear, m.queued(b.provider))
 	return got
 }
 

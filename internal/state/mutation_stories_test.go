@@ -129,6 +129,24 @@ var storyMutations = map[string]storyMutation{
 		mutation{"begin", "if again then note_unanswered", "if false then note_unanswered"},
 		oneOfTwoIdsIsPaid,
 	},
+	"batches grow after a refusal for one": {
+		mutation{
+			"", "or of_channel(provider, 'careful') > 0 then return 1 end", "then return 1 end",
+		},
+		oneRequestInDoubt,
+	},
+	"who was refused alone draws others": {
+		mutation{"claim", "if since and count > 0 then break end", ""}, asideGoesAlone,
+	},
+	"a request refused for one is a storm": {
+		mutation{"record", "elseif for_one then", "elseif false then"}, oneRequestInDoubt,
+	},
+	"who comes later goes alone, too": {
+		mutation{"", "'careful', left - n)", "'careful', left)"}, oneRequestInDoubt,
+	},
+	"one alone in doubt is no storm": {
+		mutation{"record", "'batch_refused' and b.n > 1", "'batch_refused'"}, aloneInDoubt,
+	},
 	"one recipient pauses a channel": {
 		mutation{"", "if b.parent == '' and b.refused_since > 0 then return end", ""}, oneBadAlone,
 	},

@@ -135,9 +135,6 @@ var mutations = map[string]mutation{
 	"who was refused alone goes with others": {
 		"claim", "if since and count > 0 then -- It goes alone.", "if false then",
 	},
-	"who was refused alone draws others": {
-		"claim", "if since and count > 0 then break end", "",
-	},
 	"nobody put aside goes again": {
 		"", "redis.call('RPUSH', key('pending', provider), entry)\n    entry", "entry",
 	},
@@ -199,7 +196,7 @@ var mutations = map[string]mutation{
 		"stranded", "if run[3] == 'q' and run[4] == place then", "if true then",
 	},
 	"a probe is of full size": {
-		"", "if probing(provider) then return 1 end", "",
+		"", "if probing(provider) or of_channel(provider, 'careful') > 0 then return 1 end", "",
 	},
 	"two probes at once": {
 		"claim", "if probing(provider) and redis.call('ZCARD', out) > 0 then", "if false then",
@@ -293,7 +290,6 @@ var seeds = map[string]int{
 	"who is handed on stays":                    61,
 	"who is reopened is not asked about":        57,
 	"who was named is stranded":                 29,
-	"who was refused alone draws others":        381,
 	"who was refused alone goes with others":    187,
 	"who was refused is rerouted back":          381,
 }

@@ -53,7 +53,8 @@ func (p Provider) lua() string {
 	if p.Asks != "" {
 		text += fmt.Sprintf(", asks = '%s', looks = %t", p.Asks, p.Asks == AskByBatch)
 	}
-	return text + fmt.Sprintf(", callbacks = %t, climbs = %t, shared = %t", p.Callbacks, p.Climbs, p.Shared)
+	return text + fmt.Sprintf(", callbacks = %t, climbs = %t, shared = %t",
+		p.Callbacks, p.Climbs, p.Shared)
 }
 
 // codes maps the providers to their codes, and back.

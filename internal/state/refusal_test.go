@@ -2,6 +2,7 @@ package state_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -22,6 +23,9 @@ func TestWhoIsAtFault(t *testing.T) {
 		"one that cannot be prepared":           oneUnprepared,
 		"the cancelled leave a refused request": cancelledLeave,
 		"who is left of it alone is judged":     cancelledLeaveOne,
+		"doubt about one request, not more":     oneRequestInDoubt,
+		"one alone that stays in doubt pauses":  aloneInDoubt,
+		"who was put aside goes alone":          asideGoesAlone,
 	})
 }
 
@@ -68,6 +72,80 @@ func oneBadAmongMany(g *stage) {
 			require.Equal(g.t, "Invalid data", r.Message)
 		}
 	}
+}
+
+// oneRequestInDoubt: Sozuri refuses the request for one of several, and does not say whether it
+// paid the others. Of many with three at fault, one request is in doubt; the channel is not
+// paused, who was queued goes alone, and batches grow again behind them.
+func oneRequestInDoubt(g *stage) {
+	const most = 100
+	bad := map[string]bool{"254700000150": true, "254700000170": true, "254700000350": true}
+	g.accept(through(disbursal("a", 600), sozuri))
+	var doubted *state.Batch
+	for {
+		g.c.pass(time.Millisecond)
+		holder := token()
+		got, err := g.s.Claim(background, sozuri, holder, most)
+		require.NoError(g.t, err)
+		if got.Batch == nil {
+			require.Equal(g.t, state.IdleEmpty, got.Idle, "no pause")
+			break
+		}
+		b := got.Batch
+		_, err = g.s.BeginSend(background, b, holder)
+		require.NoError(g.t, err)
+		a := answer(b, airtime.Accepted, "")
+		switch faulty := slices.ContainsFunc(b.Members, func(m state.Member) bool {
+			return bad[m.Phone.Digits()]
+		}); {
+		case faulty && len(b.Members) == 1:
+			a.Default = state.Verdict{Verdict: airtime.Refused, Reason: airtime.ReasonNetwork}
+		case faulty:
+			require.Nil(g.t, doubted, "a second request in doubt")
+			doubted = b
+			a.Default = state.Verdict{Verdict: airtime.Unknown, Reason: airtime.ReasonBatchRefused}
+		}
+		record(g.t, g.s, a)
+		if doubted == b {
+			g.accept(through(shifted("later", 1000, 200), sozuri))
+		} else if doubted != nil && g.sum(sozuri, "queued") > 200 {
+			require.Len(g.t, b.Members, 1)
+			require.Equal(g.t, 1, g.channel(sozuri).Largest)
+		}
+	}
+	require.Equal(g.t, map[airtime.Status]int64{
+		airtime.Submitted: 600 - most - 1, airtime.InDoubt: most, airtime.Rejected: 1,
+	}, statuses(g.t, g.s, "a"))
+	require.Greater(g.t, g.channel(sozuri).Largest, 10, "batches grow again")
+	c := state.Callback{
+		Provider: sozuri, ProviderReference: "x", Status: airtime.Successful,
+		Phone: doubted.Members[0].Phone, Amount: doubted.Members[0].Amount,
+	}
+	g.apply(c, state.CallbackApplied)
+	require.Equal(g.t, int64(most-1), statuses(g.t, g.s, "a")[airtime.InDoubt])
+}
+
+// asideGoesAlone: who was refused alone and put aside stands before others, and goes without them.
+func asideGoesAlone(g *stage) {
+	g.accept(someone("bad", lipad))
+	require.Equal(g.t, 1, g.refuseWhole(g.begin(lipad)).Returned)
+	g.c.pass(5 * time.Minute)
+	g.sweep(lipad)
+	g.accept(through(shifted("good", 10, 3), lipad))
+	require.Len(g.t, g.begin(lipad).Members, 1)
+	require.Len(g.t, g.begin(lipad).Members, 3)
+}
+
+// aloneInDoubt: who is refused alone and stays in doubt is an unclear answer like others, so that
+// an account at fault does not bring a whole queue in doubt one by one.
+func aloneInDoubt(g *stage) {
+	g.accept(through(disbursal("a", 5), quicksms))
+	for range 3 {
+		b := g.begin(quicksms)
+		require.Len(g.t, b.Members, 1)
+		g.record(b, airtime.Unknown, airtime.ReasonBatchRefused)
+	}
+	g.idle(quicksms, state.IdlePaused)
 }
 
 // oneBadAlone: a recipient that is alone at a provider goes again now and then, and pauses nothing.

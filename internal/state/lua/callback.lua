@@ -36,9 +36,9 @@ local function about(d, pos, b)
 end
 
 -- by_phone is for an account that nobody else uses: else a payment of the same amount to the same
--- number may be theirs. It finds the one recipient whose lost answer this makes up for: the only one of that number
--- on its way, or else the only sending to it whose answer is lost. With both, or with two, nobody
--- can say which is meant. What was said before a sending is not about it.
+-- number may be theirs. It finds the one recipient whose lost answer this makes up for: the only
+-- one of that number on its way, or else the only sending to it whose answer is lost. With both,
+-- or with two, nobody can say which is meant. What was said before a sending is not about it.
 local function by_phone()
   local lost, out = unanswered(provider, phone), {}
   for _, o in ipairs(people_out(provider, phone)) do

@@ -44,11 +44,12 @@ table.sort(names)
 for _, provider in ipairs(names) do
   local v = redis.call('HMGET', key('channel', provider), 'pause_reason', 'paused_since', 'climb',
     'waiting', 'stopped', 'stopped_by', 'stopped_note')
+  local climb = of_channel(provider, 'careful') > 0 and 0 or tonumber(v[3] or 0)
   local since, person = tonumber(v[2] or 0), tonumber(v[5] or 0)
   list[#list + 1] = {provider, redis.call('LLEN', key('pending', provider)),
     redis.call('LLEN', key('ready', provider)), redis.call('LLEN', key('held', provider)),
     redis.call('ZCARD', key('slots', provider)), math.max(0, paused_for(provider)),
-    since > 0 and v[1] or '', ago(since), probing(provider) and 1 or 0, tonumber(v[3] or 0),
+    since > 0 and v[1] or '', ago(since), probing(provider) and 1 or 0, climb,
     ago(tonumber(v[4] or 0)), since, redis.call('ZCARD', key('open', provider)), oldest(provider),
     person, v[6] or '', v[7] or '', ago(person)}
 end

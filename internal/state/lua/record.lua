@@ -75,6 +75,9 @@ local touched, handed = {[provider] = true}, 0
 -- unclear counts those in doubt of whom the answer says nothing; why is the reason of a doubt: that
 -- of all rather than that of one.
 local unclear, why = 0, ''
+-- for_one says that the provider refused the request for one of several, perhaps after it had paid
+-- others.
+local for_one = whole.verdict == 'unknown' and whole.reason == 'batch_refused' and b.n > 1
 -- refused counts those of a request that the provider refused as a whole before any effect.
 local refused = 0
 
@@ -243,11 +246,14 @@ elseif ARGV[10] ~= '' then
   pause(provider, ARGV[10], tonumber(ARGV[11]))
 elseif whole.reason == 'duplicate' then
   resume(provider) -- The provider works; what is in doubt is an earlier sending.
+elseif for_one then
+  take_care(provider)
 elseif unclear > 0 and judged + counts.returned == 0 then
   storm(provider, why)
 elseif judged > 0 then
   resume(provider)
 end
+if not stale and not for_one then ease(provider, judged + counts.doubt) end
 if counts.doubt > 0 and whole.reason ~= 'duplicate' then
   fall(provider)
 elseif judged > 0 then

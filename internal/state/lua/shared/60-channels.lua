@@ -37,6 +37,8 @@ end
 --                         recipient at a time
 --   climb                 batches hold at most 10^climb recipients, where an unknown cannot be
 --                         asked about
+--   careful               recipients that go alone before batches may grow again: a request was
+--                         refused for one of them, and nobody knows whether the others were paid
 --   waiting               first trigger since a worker asked for work there (ms)
 --   accepted_at           when the provider accepted a recipient last (ms)
 --   refused_at            when a recipient that was refused alone was put aside last (ms)
@@ -101,9 +103,37 @@ local function fall(provider)
   if traits(provider).climbs then redis.call('HDEL', key('channel', provider), 'climb') end
 end
 
+-- queued counts who is queued at a provider, in batches that are not sent yet, too.
+local function queued(provider)
+  local n, book = 0, redis.call('HGETALL', key('book'))
+  for i = 1, #book, 2 do
+    local whose, word = book[i]:match('^(%S+) %S+ (%S+)$')
+    if whose == provider and word == STATUS.q.name then n = n + tonumber(book[i + 1]) end
+  end
+  return n
+end
+
+-- take_care lets all who are queued now go alone, after a request of several was refused for one of
+-- them: the next one at fault is alone then, and brings nobody in doubt. That is an answer about
+-- recipients, so the provider works.
+local function take_care(provider)
+  redis.call('HSET', key('channel', provider), 'careful', queued(provider))
+  resume(provider)
+end
+
+-- ease takes note that n recipients were sent since.
+local function ease(provider, n)
+  local left = of_channel(provider, 'careful')
+  if left > n then
+    redis.call('HSET', key('channel', provider), 'careful', left - n)
+  elseif left > 0 then
+    redis.call('HDEL', key('channel', provider), 'careful')
+  end
+end
+
 -- largest is the most recipients that a batch may have now.
 local function largest(provider, most)
-  if probing(provider) then return 1 end
+  if probing(provider) or of_channel(provider, 'careful') > 0 then return 1 end
   if traits(provider).climbs then most = math.min(most, 10 ^ of_channel(provider, 'climb')) end
   return most
 end
