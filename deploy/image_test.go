@@ -95,6 +95,10 @@ func examineImage(t *testing.T, dockerfile, ignored string) []string {
 	}) {
 		problem("has no certificates: the providers are reached over https")
 	}
+	if !slices.Contains(building.all(all, "RUN"), "mkdir -p -m 1777 /out/scratch/tmp") ||
+		!slices.Contains(copies, "--from=build /out/scratch/ /") {
+		problem("has no /tmp that everybody may write: an import from standard input is kept there")
+	}
 	if strings.Contains(strings.Join(copies, " "), "sandbox") {
 		problem("the simulated providers are in the image of production")
 	}
@@ -138,6 +142,8 @@ func TestImageIsSmallPinnedAndNobodysRoot(t *testing.T) {
 		{"USER 65532:65532", "USER 0:0", "must be numbers"},
 		{"USER 65532:65532\n", "", "must be numbers"},
 		{"COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/\n", "", "no certificates"},
+		{"COPY --from=build /out/scratch/ /\n", "", "has no /tmp"},
+		{"-m 1777 ", "", "has no /tmp"},
 		{"/out/enqueuer /out/worker", "/out/enqueuer /out/sandbox /out/worker", "simulated providers"},
 		{"FROM empty AS tuma", "FROM sandbox AS tuma", "simulated providers"},
 		{"FROM empty AS tuma", "FROM empty AS other", "not the last stage"},
@@ -195,7 +201,7 @@ func TestImageHoldsStaticPrograms(t *testing.T) {
 	held := map[string]bool{}
 	for _, copied := range all["tuma"].all(all, "COPY") {
 		for word := range strings.FieldsSeq(copied) {
-			if name, ours := strings.CutPrefix(word, "/out/"); ours {
+			if name, ours := strings.CutPrefix(word, "/out/"); ours && !strings.HasSuffix(name, "/") {
 				requireStatic(t, filepath.Join(out, name))
 				held[name] = true
 			}
