@@ -77,6 +77,9 @@ its portal say earlier proves nothing, and --csv leaves such recipients out.`,
 	flags.StringVar(&options.imported, "import", "", "import for --unconfirmed")
 	flags.StringVar(&options.campaign, "campaign", "", "campaign for --unconfirmed")
 	addProducerFlag(cmd, &options.producer)
+	completeFlag(cmd, "reference", state.KindDisbursal, &options.producer)
+	completeFlag(cmd, "import", state.KindImport, &options.producer)
+	completeFlag(cmd, "campaign", state.KindCampaign, &options.producer)
 	return cmd
 }
 
@@ -173,7 +176,11 @@ func (c *laneCase) add(m state.Member) {
 }
 
 func listCases(cmd *cobra.Command, a *app.App, options listOptions) error {
-	cases, err := lane(cmd.Context(), a)
+	stamp := stamps(a, cmd.OutOrStdout())
+	if options.json {
+		stamp = utc
+	}
+	cases, err := lane(cmd.Context(), a, stamp)
 	if err != nil {
 		return err
 	}
@@ -196,13 +203,13 @@ func listCases(cmd *cobra.Command, a *app.App, options listOptions) error {
 	case len(cases) == 0:
 		fmt.Fprintln(out, "nothing waits for people")
 	default:
-		printLane(out, cases)
+		printLane(out, cases, stamp)
 	}
 	return nil
 }
 
-// lane lists the state's cases with what would settle them.
-func lane(ctx context.Context, a *app.App) ([]laneCase, error) {
+// lane lists the state's cases with what would settle them, in which stamp writes instants.
+func lane(ctx context.Context, a *app.App, stamp func(time.Time) string) ([]laneCase, error) {
 	found, err := a.Store.Cases(ctx)
 	if err != nil {
 		return nil, err
@@ -218,7 +225,7 @@ func lane(ctx context.Context, a *app.App) ([]laneCase, error) {
 			// Whole seconds, rounded up: who looks at that second is not too early.
 			at := c.Batch.Read.Add(c.Batch.StillOut + time.Second).Truncate(time.Second)
 			cases[i].NotBefore = &at
-			cases[i].Settle = "not before " + at.Format(time.RFC3339) +
+			cases[i].Settle = "not before " + stamp(at) +
 				", when the request has surely arrived or never will: " + cases[i].Settle
 		}
 		for _, m := range c.Concerned() {
@@ -284,11 +291,11 @@ func settler(p providers.Capabilities, c state.Case) string {
 	}
 }
 
-func printLane(w io.Writer, cases []laneCase) {
+func printLane(w io.Writer, cases []laneCase, stamp func(time.Time) string) {
 	t := newTable("lane", "since", "batch", "provider", "#recipients", "#amount", "why",
 		"what would settle it")
 	for _, c := range cases {
-		t.add(string(c.Lane), c.Since.Format(time.RFC3339), c.Batch, c.Provider,
+		t.add(string(c.Lane), stamp(c.Since), c.Batch, c.Provider,
 			number(c.Recipients), amounts(c.minor), string(c.Why), c.Settle)
 	}
 	t.write(w)

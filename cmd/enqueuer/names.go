@@ -32,6 +32,7 @@ func (n *naming) addFlags(cmd *cobra.Command) {
 	flags.BoolVar(&n.imported, "import", false, "REF is the reference of an import")
 	flags.BoolVar(&n.campaign, "campaign", false, "REF is the name of a campaign")
 	addProducerFlag(cmd, &n.producer)
+	cmd.ValidArgsFunction = completeName(n)
 }
 
 func addProducerFlag(cmd *cobra.Command, producer *string) {

@@ -56,6 +56,7 @@ or while the request may still be on the wire. Unpaid recipients are settled as 
 	flags.StringVar(&options.reference, "reference", "", "recipients of this disbursal")
 	flags.StringVar(&options.phone, "phone", "", "with --reference: this recipient only")
 	addProducerFlag(cmd, &options.producer)
+	completeFlag(cmd, "reference", state.KindDisbursal, &options.producer)
 	flags.StringVar(&options.file, "file", "",
 		"CSV with reference, phone_number, amount, status and batch, as indoubt list --csv writes it")
 	flags.StringVar(&options.as, "as", "", "paid or unpaid")
@@ -120,7 +121,7 @@ func resolve(cmd *cobra.Command, a *app.App, options resolveOptions) error {
 		return cli.Exit(cli.ExitRefused, errors.New("nothing to settle: no such recipient is in "+
 			"doubt or overdue; nothing was changed"))
 	}
-	preview(cmd.ErrOrStderr(), p.picked)
+	preview(cmd.ErrOrStderr(), p.picked, p.listing, stamps(a, cmd.ErrOrStderr()))
 	if err := confirm(cmd, options.yes, options.question(p.picked)); err != nil {
 		return err
 	}
@@ -161,8 +162,8 @@ func (o *resolveOptions) question(picked []pick) string {
 // previewed is how many lines of what a word is about are shown.
 const previewed = 20
 
-// preview shows what a word is about, a line per sending and reason.
-func preview(w io.Writer, picked []pick) {
+// preview shows what a word is about, a line per sending and reason, and since when it is listed.
+func preview(w io.Writer, picked []pick, listed listing, stamp func(time.Time) string) {
 	type line struct {
 		batch    string
 		attempt  int
@@ -179,13 +180,17 @@ func preview(w io.Writer, picked []pick) {
 		}
 		sums[l].add(state.Member{Recipient: airtime.Recipient{Amount: r.Amount}})
 	}
-	t := newTable("batch", "#attempt", "provider", "status", "why", "#recipients", "#amount")
+	t := newTable("batch", "#attempt", "provider", "status", "since", "why", "#recipients", "#amount")
 	for _, l := range lines[:min(len(lines), previewed)] {
 		attempt := ""
 		if l.attempt > 0 {
 			attempt = number(l.attempt)
 		}
-		t.add(l.batch, attempt, l.provider, l.status.String(), string(l.why),
+		since := ""
+		if at := listed.sinceBatch(l.status, l.batch); !at.IsZero() {
+			since = stamp(at)
+		}
+		t.add(l.batch, attempt, l.provider, l.status.String(), since, string(l.why),
 			number(sums[l].Recipients), amounts(sums[l].minor))
 	}
 	t.write(w)
@@ -257,13 +262,20 @@ func readListing(ctx context.Context, s *state.Store) (listing, error) {
 
 // since is when a recipient came on its lane; zero where that does not say anything.
 func (l listing) since(r state.Row) time.Time {
-	if r.Status == airtime.InDoubt {
-		return l.doubt[r.Batch]
-	}
-	if at, disputed := l.mismatched[r.Reference+" "+r.Phone.Digits()]; disputed {
+	at, disputed := l.mismatched[r.Reference+" "+r.Phone.Digits()]
+	if disputed && r.Status != airtime.InDoubt {
 		return at
 	}
-	return l.overdue[r.Batch]
+	return l.sinceBatch(r.Status, r.Batch)
+}
+
+// sinceBatch is when a batch's recipients of a status came on their lane; zero where that does not
+// say anything.
+func (l listing) sinceBatch(status airtime.Status, batch string) time.Time {
+	if status == airtime.InDoubt {
+		return l.doubt[batch]
+	}
+	return l.overdue[batch]
 }
 
 // picker finds the recipients that a person's word is about.

@@ -82,7 +82,7 @@ func status(cmd *cobra.Command, a *app.App, options statusOptions, name string) 
 		}
 	}
 	if options.recipients {
-		return listRecipients(ctx, cmd.OutOrStdout(), s, sum)
+		return listRecipients(ctx, cmd.OutOrStdout(), a, sum)
 	}
 	return nil
 }
@@ -228,18 +228,19 @@ func amounts(minor map[airtime.Currency]int64) string {
 const listedAtOnce = 1000
 
 // listRecipients shows every recipient, in tables of bounded size.
-func listRecipients(ctx context.Context, w io.Writer, s *state.Store, sum state.Summary) error {
+func listRecipients(ctx context.Context, w io.Writer, a *app.App, sum state.Summary) error {
 	if sum.Recipients == 0 {
 		return nil
 	}
+	stamp := stamps(a, w)
 	var t *table
 	fresh := func() {
 		t = newTable("reference", "phone_number", "#amount", "provider", "status", "reason", "at")
 	}
 	fresh()
-	err := s.Report(ctx, sum.Kind, sum.Name, func(r state.Row) error {
+	err := a.Store.Report(ctx, sum.Kind, sum.Name, func(r state.Row) error {
 		t.add(r.Reference, r.Phone.Digits(), r.Amount.String(), r.Provider+before(r),
-			r.Status.String(), string(r.Reason), r.At.Format(atLayout))
+			r.Status.String(), string(r.Reason), stamp(r.At))
 		if len(t.rows) == listedAtOnce {
 			t.write(w)
 			fresh()

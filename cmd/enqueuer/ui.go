@@ -162,8 +162,11 @@ func stamps(a *app.App, w io.Writer) func(time.Time) string {
 			return at.In(a.Config.Timezone).Format("2006-01-02 15:04:05 MST")
 		}
 	}
-	return func(at time.Time) string { return at.UTC().Format(time.RFC3339) }
+	return utc
 }
+
+// utc is how instants are written for programs.
+func utc(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 
 // number writes a count.
 func number[N int | int64](n N) string { return fmt.Sprintf("%d", n) }

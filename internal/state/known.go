@@ -1,0 +1,93 @@
+package state
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// knownPages and knownSheets bound what Known reads: the last pages, and the last sheets of each.
+const (
+	knownPages  = 2
+	knownSheets = 200
+)
+
+// Name is a name of the state and what it belongs to.
+type Name struct {
+	Kind Kind
+	Name string
+}
+
+// Known lists the names of what was accepted last, newest first, each once. It reads a bounded
+// part of the state in three round trips, so older names may be missing: it is for suggestions.
+func (s *Store) Known(ctx context.Context) ([]Name, error) {
+	pages, err := s.client.ZRevRange(ctx, s.keys.plain("pages"), 0, knownPages-1).Result()
+	if err != nil || len(pages) == 0 {
+		return nil, wrapKnown(err)
+	}
+	lists := s.client.Pipeline()
+	tails := make([]*redis.StringSliceCmd, len(pages))
+	for i, page := range pages {
+		tails[i] = lists.LRange(ctx, s.keys.named("page", page), -knownSheets, -1)
+	}
+	if _, err := lists.Exec(ctx); err != nil {
+		return nil, wrapKnown(err)
+	}
+	reads := s.client.Pipeline()
+	var sheets []*redis.SliceCmd
+	for _, tail := range tails {
+		ids := tail.Val()
+		for i := len(ids) - 1; i >= 0; i-- {
+			sheets = append(sheets, reads.HMGet(ctx, s.keys.sheet(ids[i]), "head", "refs"))
+		}
+	}
+	if len(sheets) == 0 {
+		return nil, nil
+	}
+	if _, err := reads.Exec(ctx); err != nil {
+		return nil, wrapKnown(err)
+	}
+	return namesOf(sheets), nil
+}
+
+func wrapKnown(err error) error {
+	if err != nil {
+		err = fmt.Errorf("list known names: %w", err)
+	}
+	return err
+}
+
+// namesOf collects the names in the heads and references of sheets, each once.
+func namesOf(sheets []*redis.SliceCmd) []Name {
+	var names []Name
+	seen := map[Name]bool{{}: true}
+	add := func(kind Kind, name string) {
+		found := Name{kind, name}
+		if name != "" && !seen[found] {
+			seen[found] = true
+			names = append(names, found)
+		}
+	}
+	for _, read := range sheets {
+		values := read.Val()
+		if len(values) != 2 {
+			continue
+		}
+		head, _ := values[0].(string)
+		words := strings.SplitN(head, "\t", 9)
+		if len(words) != 9 {
+			continue // Forgotten since.
+		}
+		add(KindImport, words[7])
+		add(KindCampaign, words[8])
+		refs, _ := values[1].(string)
+		for i, word := range strings.Fields(refs) {
+			if i%2 == 0 { // Reference, recipients, …
+				add(KindDisbursal, word)
+			}
+		}
+	}
+	return names
+}
