@@ -73,7 +73,8 @@ func pickNames(known []state.Name, kind state.Kind, producer, begun string) []co
 		}
 		if producer != "" && producer != noProducer {
 			var own bool
-			if word, own = strings.CutPrefix(word, producer+"/"); !own || k.Name != state.Own(producer, word) {
+			word, own = strings.CutPrefix(word, producer+"/")
+			if !own || k.Name != state.Own(producer, word) {
 				continue
 			}
 		}

@@ -55,7 +55,7 @@ func (a africasTalking) answer(
 	var failed []atLine
 	sent := 0
 	for i, o := range orders {
-		line := a.line(recipients[i], o)
+		line := a.line(recipients[i], o, &rd.faults)
 		if rd.wrongTypes {
 			line.Amount = json.Number(o.amount.String())
 		}
@@ -86,11 +86,12 @@ func (a africasTalking) answer(
 	return said
 }
 
-func (a africasTalking) line(asked atRecipient, o order) atLine {
+func (a africasTalking) line(asked atRecipient, o order, f *Faults) atLine {
 	phone, _ := textOf(asked.PhoneNumber)
 	if o.number > 0 {
 		return atLine{
-			Amount: fourDecimals(o.amount), Discount: fourDecimals(atDiscount(o.amount)),
+			Amount:       f.amount(o.amount, fourDecimals),
+			Discount:     f.discount(fourDecimals(atDiscount(o.amount))),
 			ErrorMessage: atNone, PhoneNumber: phone, RequestID: a.requestID(o.number),
 			Status: "Sent",
 		}
@@ -128,7 +129,7 @@ func (said atAnswer) write(r *http.Request, rd *round, out *bytes.Buffer) int {
 // number for the amount.
 func writeQueried(out *bytes.Buffer, rd *round, id string, r recipient, word string) {
 	if rd.faults.QueryShape == QueryData {
-		amount := string(quote(fourDecimals(r.amount)))
+		amount := string(quote(rd.faults.amount(r.amount, fourDecimals)))
 		if rd.wrongTypes {
 			amount = r.amount.String()
 		}
@@ -154,14 +155,15 @@ func (a africasTalking) letter(n *notice) letter {
 	r, word := n.recipient(), atWord(n.code)
 	content := map[string]any{"requestId": n.requestID(), "status": word}
 	if !n.short {
+		f := n.account.board.current()
 		description := atDescriptions[word]
 		if description == "" {
 			description = "Airtime Request " + word
 		}
 		content["phoneNumber"] = fmt.Sprintf("+%d", r.phone)
 		content["description"] = description
-		content["discount"] = fourDecimals(atDiscount(r.amount))
-		content["value"] = fourDecimals(r.amount)
+		content["discount"] = f.discount(fourDecimals(atDiscount(r.amount)))
+		content["value"] = f.amount(r.amount, fourDecimals)
 	}
 	return compose("/africastalking/status", content, n.form)
 }

@@ -81,6 +81,15 @@ type Faults struct {
 	// that was processed whole; Lipad's answers name no recipients.
 	MissingLines Chance `json:"missing_lines"`
 
+	// Amounts and Discounts say how answers, queries and callbacks name them; what is paid is what was
+	// asked for. Amounts is asked, other (one shilling more) or malformed; Discounts is documented,
+	// given (0.6 % at Sozuri, whose samples have none) or malformed.
+	Amounts   string `json:"amounts"`
+	Discounts string `json:"discounts"`
+	// RefusalText, if not empty, is what QuickSMS says of a number that it refuses, with code 500 in
+	// place of 1003: "Airtime could not be queued", "Request not successful".
+	RefusalText string `json:"refusal_text"`
+
 	// Callbacks are the switches of what the provider posts to us.
 	Callbacks CallbackFaults `json:"callbacks"`
 
@@ -233,6 +242,8 @@ func DefaultFaults() Faults {
 		MagicNumbers:     true,
 		RepeatWindow:     Duration(5 * time.Minute),
 		QueryShape:       QueryStatus,
+		Amounts:          NameAsked,
+		Discounts:        DiscountDocumented,
 		UnknownID:        UnknownIDNotFound,
 		Callbacks:        CallbackFaults{FinalOnly: true},
 		Outcomes:         Weights{Successful: 97, Failed: 3},

@@ -108,6 +108,7 @@ func TestValidateReportsEveryField(t *testing.T) {
 		"outcomes.successful", "outcomes.failed", "outcomes.reversed", "outcomes.refunded",
 		"pace.by", "pace.open_polls", "pace.detour_polls", "pace.late_polls", "pace.open_for",
 		"pace.detour_for", "pace.late_for", "repeat_window", "query_shape", "unknown_id", "balance",
+		"amounts", "discounts",
 		"missing_lines", "callbacks.duplicate", "callbacks.lose", "callbacks.early",
 		"callbacks.form", "callbacks.delay", "callbacks.jitter")
 	var got []string

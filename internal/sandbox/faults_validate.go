@@ -155,6 +155,8 @@ func (f *Faults) Validate() error {
 	if _, err := parseCents(f.Balance); f.Balance != "" && err != nil {
 		p.addf("balance: want a decimal with at most two decimals, or nothing, not %q", f.Balance)
 	}
+	p.oneOf("amounts", f.Amounts, NameAsked, NameOther, NameMalformed)
+	p.oneOf("discounts", f.Discounts, DiscountDocumented, DiscountGiven, DiscountMalformed)
 	p.chance(missingLines, f.MissingLines)
 	p.callbacks(f.Callbacks)
 	return errors.Join(p...)

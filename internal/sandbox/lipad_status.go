@@ -101,7 +101,11 @@ func (l *lister) line(dst []byte, r recipient, code int) []byte {
 	dst = append(dst, `{"phone_number":`...)
 	dst = quoted(dst, !wrong, func(d []byte) []byte { return strconv.AppendUint(d, r.phone, 10) })
 	dst = append(dst, `,"amount":`...)
-	dst = quoted(dst, wrong, func(d []byte) []byte { return appendNumber(d, r.amount) })
+	if l.round.faults.Amounts == NameAsked {
+		dst = quoted(dst, wrong, func(d []byte) []byte { return appendNumber(d, r.amount) })
+	} else {
+		dst = append(dst, l.round.faults.bareAmount(r.amount)...)
+	}
 	dst = append(dst, `,"service_status":`...)
 	dst = quoted(dst, wrong, func(d []byte) []byte { return strconv.AppendInt(d, int64(code), 10) })
 	dst = append(dst, `,"external_reference":`...)
@@ -146,6 +150,6 @@ func appendLetters(dst []byte, h uint64) []byte {
 
 // letter is the callback about one recipient: one object as in the list of a status query.
 func (l lipad) letter(n *notice) letter {
-	one := lister{round: &round{}, batch: n.batch, quoted: quote(n.batch.reference)}
+	one := lister{round: &round{faults: n.account.board.current()}, batch: n.batch, quoted: quote(n.batch.reference)}
 	return letter{path: "/lipad", body: one.line(nil, n.recipient(), n.code)}
 }

@@ -20,6 +20,7 @@ const (
 	quickBadNumber = 1003
 	quickPoor      = 1004
 	quickBadAmount = 422
+	quickNotQueued = 500
 )
 
 // Messages of results.
@@ -51,7 +52,7 @@ type quickResult struct {
 	Recipient string          `json:"recipient"`
 	Amount    json.RawMessage `json:"amount"`
 	Code      any             `json:"code"`
-	Discount  json.Number     `json:"discount,omitempty"`
+	Discount  any             `json:"discount,omitempty"`
 	Message   string          `json:"message"`
 	RequestID any             `json:"request_id,omitempty"`
 }
@@ -145,11 +146,18 @@ func (q quickSMS) result(asked quickRecipient, o order, rd *round) quickResult {
 	}
 	if o.number == 0 {
 		result.Code, result.Message = mistyped(rd, quickCodes[o.refusal]), o.refusal
+		if text := rd.faults.RefusalText; text != "" && o.refusal == quickSaysNumber {
+			result.Code, result.Message = mistyped(rd, quickNotQueued), text
+		}
 		return result
 	}
 	result.Code, result.Message = mistyped(rd, quickQueued), quickSaysQueued
 	// The page's 0.4 for KES 100; its unit is anybody's guess.
 	result.Discount = json.Number(appendNumber(nil, o.amount*4/1000))
+	if rd.faults.Discounts == DiscountMalformed {
+		result.Discount = noAmount
+	}
+	result.Amount = rd.faults.bareAmount(o.amount)
 	result.RequestID = mistyped(rd, int(o.number))
 	return result
 }

@@ -171,7 +171,7 @@ func (one sozuriRecipient) read(f *Faults) order {
 }
 
 func (z sozuri) answer(orders []order, rd *round) sozuriAnswer {
-	said := sozuriAnswer{TotalDiscount: "KES 0.00", Responses: []sozuriLine{}}
+	said := sozuriAnswer{Responses: []sozuriLine{}}
 	var total Cents
 	accepted := 0
 	for i, o := range orders {
@@ -183,15 +183,17 @@ func (z sozuri) answer(orders []order, rd *round) sozuriAnswer {
 			continue
 		}
 		line := sozuriLine{
-			Number: strconv.FormatUint(o.phone, 10), Amount: plainShillings(o.amount),
+			Number: strconv.FormatUint(o.phone, 10), Amount: rd.faults.amount(o.amount, plainShillings),
 			Discount: "KES 0.00", Status: "failed", ErrorMessage: o.refusal,
 		}
 		if o.number > 0 {
 			line.Status, line.ErrorMessage = "accepted", "none"
+			line.Discount = rd.faults.sozuriDiscount(o.amount)
 			line.RequestID = mistyped(rd, int(o.number))
 		}
 		said.Responses = append(said.Responses, line)
 	}
+	said.TotalDiscount = rd.faults.sozuriDiscount(total)
 	said.RecipientsCount = mistyped(rd, accepted)
 	said.TotalAmount = json.Number(appendNumber(nil, total))
 	if rd.wrongTypes {
@@ -207,15 +209,16 @@ func plainShillings(c Cents) string {
 
 // letter is the callback about one recipient.
 func (z sozuri) letter(n *notice) letter {
+	f := n.account.board.current()
 	r, status := n.recipient(), "failed"
 	if n.code == codeSuccessful {
 		status = "success"
 	}
 	content := map[string]any{
 		"number":      strconv.FormatUint(r.phone, 10),
-		"amount":      shillings(r.amount),
+		"amount":      f.amount(r.amount, shillings),
 		"requestId":   n.requestID(),
-		"discount":    "KES 0.00",
+		"discount":    f.sozuriDiscount(r.amount),
 		"status":      status,
 		"type":        "airtimeDelivery",
 		"description": status,

@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -23,10 +24,11 @@ type Name struct {
 // Known lists the names of what was accepted last, newest first, each once. It reads a bounded
 // part of the state in three round trips, so older names may be missing: it is for suggestions.
 func (s *Store) Known(ctx context.Context) ([]Name, error) {
-	pages, err := s.client.ZRevRange(ctx, s.keys.plain("pages"), 0, knownPages-1).Result()
+	pages, err := s.client.ZRange(ctx, s.keys.plain("pages"), -knownPages, -1).Result()
 	if err != nil || len(pages) == 0 {
 		return nil, wrapKnown(err)
 	}
+	slices.Reverse(pages)
 	lists := s.client.Pipeline()
 	tails := make([]*redis.StringSliceCmd, len(pages))
 	for i, page := range pages {

@@ -1,0 +1,52 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tuma/internal/sandbox"
+)
+
+// TestAnotherAmountIsListedAndDiscountsAreReported has providers name another amount than they were
+// asked for, and give a discount: the one waits for people as mismatched, the other is reported.
+// A number that QuickSMS refuses in words of its own is rejected, not in doubt.
+func TestAnotherAmountIsListedAndDiscountsAreReported(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{four: true, faults: `{"outcomes":{"successful":1,"failed":0}}`})
+	w.faults(sandbox.Lipad, `{"amounts":"other"}`)
+	w.faults(sandbox.Sozuri, `{"discounts":"given"}`)
+	w.faults(sandbox.QuickSMS, `{"refusal_text":"Airtime could not be queued"}`)
+	w.pods(1)
+	wanted := orders{}
+	var jobs []job
+	for reference, order := range map[string]struct{ provider, phone string }{
+		"other":   {sandbox.Lipad, "254711000001"},
+		"given":   {sandbox.Sozuri, "254711000002"},
+		"refused": {sandbox.QuickSMS, "254715550721"},
+	} {
+		wanted[who{reference, order.phone}] = 1000
+		jobs = append(jobs, job{
+			Reference: reference, Currency: "KES", Provider: order.provider,
+			Recipients: []jobRecipient{{order.phone, "10"}},
+		})
+	}
+	w.accept(jobs)
+	counts := w.finished(wanted, "other", "given", "refused")
+	require.Equal(t, 1, counts["rejected"])
+
+	var lane struct {
+		Cases []struct {
+			Kind, Reference, Reason string
+		}
+	}
+	said := w.must(0, "indoubt", "list", "--json")
+	require.NoError(t, json.NewDecoder(strings.NewReader(said.out)).Decode(&lane))
+	require.Len(t, lane.Cases, 1)
+	require.Equal(t, "mismatched", lane.Cases[0].Kind)
+	require.Equal(t, "other", lane.Cases[0].Reference)
+	require.Contains(t, w.must(0, "report", "given", "--format", "json").out, `"discount":"0.06"`)
+	require.Contains(t, w.must(0, "status", "given", "--json").out, `"discounts":{"KES":"0.06"}`)
+}
