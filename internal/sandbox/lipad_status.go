@@ -150,6 +150,9 @@ func appendLetters(dst []byte, h uint64) []byte {
 
 // letter is the callback about one recipient: one object as in the list of a status query.
 func (l lipad) letter(n *notice) letter {
-	one := lister{round: &round{faults: n.account.board.current()}, batch: n.batch, quoted: quote(n.batch.reference)}
+	one := lister{
+		round: &round{faults: n.account.board.current()}, batch: n.batch,
+		quoted: quote(n.batch.reference),
+	}
 	return letter{path: "/lipad", body: one.line(nil, n.recipient(), n.code)}
 }

@@ -30,8 +30,9 @@ func TestAmountsAndDiscountsAreNamedOtherwise(t *testing.T) {
 		require.Contains(t, c.sozuriSend(sozuriLines("0722000000")).body, row.sozuri)
 		got := c.ask("POST", "/api/v3/airtime/send", quick, headers...)
 		require.Contains(t, got.body, row.quick)
-		require.Equal(t, []string{"request-1 254722000000 1×10.00", "request-1 254722000000 1×100.00"},
-			c.entries())
+		require.ElementsMatch(t, []string{
+			"request-1 254722000000 1×10.00", "request-1 254722000000 1×100.00",
+		}, c.entries())
 	}
 }
 
