@@ -145,6 +145,7 @@ func (w *world) everyCommand(reference string) {
 	w.t.Helper()
 	w.must(0, "status", reference, "--recipients")
 	w.must(0, "status", "--json")
+	require.Contains(w.t, w.must(0, "__complete", "status", "").out, reference+"\n")
 	w.must(0, "rejected", "--json")
 	w.must(0, "channel", "pause", "lipad", "--who", "amina")
 	w.must(0, "channel", "resume", "lipad", "--who", "amina")
