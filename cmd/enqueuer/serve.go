@@ -12,6 +12,7 @@ import (
 
 	"tuma/internal/app"
 	"tuma/internal/intake/api"
+	"tuma/internal/listen"
 	"tuma/internal/state"
 )
 
@@ -51,6 +52,7 @@ func addInlet(a *app.App, g *run.Group) error {
 	}
 	if a.Config.HTTPTokens.IsSet() {
 		options.Tokens = a.Config.HTTPTokens.Value
+		options.Wrong = listen.NewWrongSecrets("http", a.Registry, a.Log)
 	}
 	server, err := api.Listen(a.Config.HTTPAddr, options)
 	if err != nil {

@@ -125,6 +125,7 @@ func (a *App) addCallbacks(g *run.Group) error {
 		},
 		Trusted: a.Config.TrustCallbacks, QueryTimeout: a.Config.SubmitTimeout,
 		Meter: callback.NewMeter(a.Registry, a.names()), Log: a.Log,
+		Wrong: listen.NewWrongSecrets("callbacks", a.Registry, a.Log),
 	})
 	AddLoop(g, receiver.Run)
 	if !a.Config.CallbackToken.IsSet() {

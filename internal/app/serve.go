@@ -13,6 +13,7 @@ import (
 
 	"tuma/internal/cli"
 	"tuma/internal/config"
+	"tuma/internal/listen"
 	"tuma/internal/monitor"
 	"tuma/internal/ops"
 	"tuma/internal/state"
@@ -108,6 +109,7 @@ func (a *App) AddOps(g *run.Group, addr string, dashboard bool) (string, error) 
 		handler, err := monitor.New(monitor.Options{
 			Redis: a.Store.Options(), Write: a.Config.MonitorWrite, User: a.Config.MonitorUser,
 			Password: a.Config.MonitorPassword.Value, Loopback: config.Loopback(addr),
+			Wrong: listen.NewWrongSecrets("dashboard", a.Registry, a.Log),
 		})
 		if errors.Is(err, monitor.ErrOpen) {
 			// Following payments matters more than showing them: run on without the dashboard.
@@ -120,7 +122,7 @@ func (a *App) AddOps(g *run.Group, addr string, dashboard bool) (string, error) 
 			routes[monitor.Path] = handler
 		}
 	}
-	server, err := ops.Listen(addr, a.Registry, a.Store, routes)
+	server, err := ops.Listen(addr, a.Config.OpsHosts, a.Registry, a.Store, routes)
 	if err != nil {
 		return "", err
 	}

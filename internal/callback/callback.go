@@ -18,6 +18,7 @@ import (
 
 	"tuma/internal/airtime"
 	"tuma/internal/config"
+	"tuma/internal/listen"
 	"tuma/internal/logs"
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
@@ -70,6 +71,8 @@ type Options struct {
 	QueryTimeout time.Duration
 	Meter        *Meter
 	Log          *zap.Logger
+	// Wrong takes note of wrong tokens; nil does not.
+	Wrong *listen.WrongSecrets
 }
 
 // Receiver takes callbacks over HTTP, and tries those again that could not be applied at once.
@@ -106,8 +109,13 @@ func (r *Receiver) Handler() http.Handler {
 		}
 		serve := func(w http.ResponseWriter, request *http.Request) {
 			switch {
-			case !r.expected(request), !has(r.tokens().Of(route.provider), request.PathValue("token")):
+			case !r.expected(request):
 				r.o.Meter.took(route.provider, unauthorised)
+				http.NotFound(w, request)
+				return
+			case !has(r.tokens().Of(route.provider), request.PathValue("token")):
+				r.o.Meter.took(route.provider, unauthorised)
+				r.o.Wrong.Seen(request)
 				http.NotFound(w, request)
 				return
 			case request.Method != http.MethodPost:

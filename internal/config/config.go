@@ -66,7 +66,9 @@ type Config struct {
 	HTTPTokens Secret
 
 	// OpsAddr is empty when each process should take its own default.
-	OpsAddr         string
+	OpsAddr string
+	// OpsHosts are host names, beside addresses and localhost, under which metrics are served.
+	OpsHosts        []string
 	MonitorWrite    bool
 	MonitorUser     string
 	MonitorPassword Secret

@@ -38,6 +38,25 @@ func address(field func(*Config) *string) func(*Config, string) error {
 	}
 }
 
+// hostName is a name as a Host header has it, without a port.
+var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$`)
+
+func hostNames(field func(*Config) *[]string) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		var list []string
+		for text := range strings.SplitSeq(value, ",") {
+			name := strings.TrimSpace(text)
+			if !hostName.MatchString(name) {
+				return errors.New("must be host names such as tuma.example.com, without ports and " +
+					"with commas between them")
+			}
+			list = append(list, name)
+		}
+		*field(c) = list
+		return nil
+	}
+}
+
 func validPort(port string) bool {
 	_, err := strconv.ParseUint(port, 10, 16)
 	return err == nil

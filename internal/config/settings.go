@@ -219,6 +219,12 @@ func operationsSettings() []setting {
 			parse: address(func(c *Config) *string { return &c.OpsAddr }),
 		},
 		{
+			name: "TUMA_OPS_HOSTS",
+			what: "Host names under which `/metrics` is served, beside every address and `localhost`: " +
+				"a web page can lead a name of its own here.",
+			parse: hostNames(func(c *Config) *[]string { return &c.OpsHosts }),
+		},
+		{
 			name: "TUMA_MONITOR_WRITE", fallback: "false",
 			what:  "Let the dashboard pause queues and delete tasks.",
 			parse: boolean(func(c *Config) *bool { return &c.MonitorWrite }),

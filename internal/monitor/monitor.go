@@ -10,6 +10,7 @@ import (
 
 	"github.com/hibiken/asynqmon"
 
+	"tuma/internal/listen"
 	"tuma/internal/state"
 )
 
@@ -27,6 +28,8 @@ type Options struct {
 	Password func() string
 	// Loopback says that the listener is reached from this machine only.
 	Loopback bool
+	// Wrong takes note of wrong passwords; nil does not.
+	Wrong *listen.WrongSecrets
 }
 
 // Handler is the dashboard.
@@ -93,6 +96,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "without TUMA_MONITOR_USER and TUMA_MONITOR_PASSWORD the dashboard is "+
 			"served at 127.0.0.1 and localhost only", http.StatusForbidden)
 	case h.options.User != "" && !h.authorised(r):
+		if r.Header.Get("Authorization") != "" { // A browser asks without a password first.
+			h.options.Wrong.Seen(r)
+		}
 		w.Header().Set("WWW-Authenticate", `Basic realm="Tuma"`)
 		http.Error(w, "user and password required", http.StatusUnauthorized)
 	case !h.options.Write && r.Method != http.MethodGet && r.Method != http.MethodHead:

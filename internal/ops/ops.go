@@ -31,10 +31,12 @@ type Checks interface {
 	Warning() string
 }
 
-// Listen opens the operations listener, so that a taken address is an error at the start. More
-// routes may be given by path prefix.
+// Listen opens the operations listener, so that a taken address is an error at the start. Metrics
+// tell amounts: they are served by address, as localhost and under the host names. More routes may
+// be given by path prefix, and decide for themselves.
 func Listen(
-	addr string, registry *prometheus.Registry, checks Checks, more map[string]http.Handler,
+	addr string, hosts []string, registry *prometheus.Registry, checks Checks,
+	more map[string]http.Handler,
 ) (*listen.Server, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -43,7 +45,8 @@ func Listen(
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ready(w, r, checks)
 	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	mux.Handle("GET /metrics", listen.Hosts(hosts, "TUMA_OPS_HOSTS", metrics))
 	for prefix, handler := range more {
 		mux.Handle(prefix, handler)
 	}

@@ -36,9 +36,8 @@ func serve(t *testing.T) (*redistest.Server, *state.Store, string) {
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(ops.Figures{Store: store})
-	listener, err := ops.Listen("127.0.0.1:0", registry, store, map[string]http.Handler{
-		"/more/": http.NotFoundHandler(),
-	})
+	more := map[string]http.Handler{"/more/": http.NotFoundHandler()}
+	listener, err := ops.Listen("127.0.0.1:0", []string{"metrics.example"}, registry, store, more)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -68,6 +67,25 @@ func fields(t *testing.T, body string) map[string]string {
 	var answer map[string]string
 	require.NoError(t, json.Unmarshal([]byte(body), &answer))
 	return answer
+}
+
+// TestMetricsAnswerNoStrangeHost: a page that leads its own name here would read the amounts.
+// Prometheus asks by address.
+func TestMetricsAnswerNoStrangeHost(t *testing.T) {
+	t.Parallel()
+	_, _, base := serve(t)
+	for host, want := range map[string]int{
+		"evil.example": http.StatusMisdirectedRequest, "metrics.example": http.StatusOK,
+		"10.1.2.3:9101": http.StatusOK,
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/metrics", nil)
+		require.NoError(t, err)
+		request.Host = host
+		answer, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		require.NoError(t, answer.Body.Close())
+		require.Equal(t, want, answer.StatusCode, host)
+	}
 }
 
 func TestAliveReadyAndNot(t *testing.T) {
@@ -205,7 +223,7 @@ func TestFaultyBooksAreTold(t *testing.T) {
 func TestATakenAddressNamesTheSetting(t *testing.T) {
 	t.Parallel()
 	_, _, base := serve(t)
-	_, err := ops.Listen(strings.TrimPrefix(base, "http://"), prometheus.NewRegistry(), nil, nil)
+	_, err := ops.Listen(strings.TrimPrefix(base, "http://"), nil, prometheus.NewRegistry(), nil, nil)
 	require.ErrorContains(t, err, "TUMA_OPS_ADDR")
 	require.ErrorContains(t, err, strings.TrimPrefix(base, "http://"))
 }
@@ -214,7 +232,7 @@ func TestATakenAddressNamesTheSetting(t *testing.T) {
 func TestRunEndsAfterItsAnswers(t *testing.T) {
 	t.Parallel()
 	entered, leave := make(chan struct{}), make(chan struct{})
-	listener, err := ops.Listen("127.0.0.1:0", prometheus.NewRegistry(), nil,
+	listener, err := ops.Listen("127.0.0.1:0", nil, prometheus.NewRegistry(), nil,
 		map[string]http.Handler{"/slow": http.HandlerFunc(
 			func(w http.ResponseWriter, _ *http.Request) {
 				close(entered)

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"tuma/internal/intake"
+	"tuma/internal/listen"
 	"tuma/internal/logs"
 	"tuma/internal/state"
 )
@@ -57,6 +58,8 @@ type Options struct {
 	Tokens   func() string
 	Registry prometheus.Registerer
 	Log      *zap.Logger
+	// Wrong takes note of wrong tokens; nil does not.
+	Wrong *listen.WrongSecrets
 }
 
 // API answers the requests of producers.
@@ -258,6 +261,9 @@ func (a *API) admit(r *http.Request, route route) (producer string, refusal *ans
 		var known bool
 		header := strings.Join(r.Header.Values("Authorization"), ", ") // Two are nobody's.
 		if producer, known = a.tokens.producer(header); !known {
+			if header != "" {
+				a.options.Wrong.Seen(r)
+			}
 			no := failure(http.StatusUnauthorized,
 				"unknown or missing token: send Authorization: Bearer and one of TUMA_HTTP_TOKENS")
 			return "", &no
