@@ -111,7 +111,7 @@ func credentials(base, provider string) []string {
 func (c *crash) configure(more string) {
 	c.t.Helper()
 	config := filepath.Join(c.t.TempDir(), "tuma.yaml")
-	require.NoError(c.t, os.WriteFile(config, []byte(more+batches(2)), 0o600))
+	require.NoError(c.t, os.WriteFile(config, []byte(more+batches(2)+equitelAtSozuri), 0o600))
 	c.environment = append(c.environment, "TUMA_CONFIG="+config)
 }
 

@@ -126,8 +126,10 @@ routing:
     - {name: airtel, networks: [airtel], providers: [africastalking]}
     - {name: telkom, networks: [telkom], providers: [quicksms]}
     - {name: equitel, networks: [equitel], providers: [sozuri]}
-sozuri: {networks: [equitel]}
-`
+` + equitelAtSozuri
+
+// equitelAtSozuri lets Sozuri take the numbers that phoneFor makes for it.
+const equitelAtSozuri = "sozuri: {networks: [equitel]}\n"
 
 // phoneFor makes numbers of the network that byNetwork routes to a provider.
 func phoneFor(provider string, i int) string {
