@@ -326,8 +326,10 @@ func (x *machine) checkRoads() {
 		if road.probing {
 			probing = 1
 		}
-		want := []int64{road.paused, road.since, probing, int64(road.strikes), int64(road.climb),
-			int64(road.careful)}
+		want := []int64{
+			road.paused, road.since, probing, int64(road.strikes), int64(road.climb),
+			int64(road.careful),
+		}
 		var stored []int64
 		for _, field := range []string{
 			"paused_until", "paused_since", "probing", "strikes", "climb", "careful",
