@@ -57,7 +57,8 @@ func (i inlet) must(status int, method, path, token, body string) string {
 	return text
 }
 
-// requireOneOf posts one job from a hundred callers at once: one is told that it was new.
+// requireOneOf posts one job from a hundred callers at once, again while the inlet is busy: one is
+// told that it was new.
 func (i inlet) requireOneOf(body string) {
 	i.t.Helper()
 	var mu sync.Mutex
@@ -65,12 +66,16 @@ func (i inlet) requireOneOf(body string) {
 	var all sync.WaitGroup
 	for range 100 {
 		all.Go(func() {
-			status, _, err := i.ask(http.MethodPost, "/v1/disbursals", "shop-token", body)
+			status := http.StatusServiceUnavailable
+			for status == http.StatusServiceUnavailable {
+				var err error
+				status, _, err = i.ask(http.MethodPost, "/v1/disbursals", "shop-token", body)
+				if err != nil {
+					status = -1
+				}
+			}
 			mu.Lock()
 			defer mu.Unlock()
-			if err != nil {
-				status = -1
-			}
 			answers[status]++
 		})
 	}
