@@ -255,6 +255,14 @@ func TestDashboardAndAlertsOnALiveScrape(t *testing.T) {
 	t.Run("page", func(t *testing.T) { d.page(t) })        //nolint:paralleltest // One world.
 }
 
+// awaitSeries waits until there is a series: a scrape of a busy machine may be late or miss one.
+func (d *deployment) awaitSeries(t *testing.T, of, series string) {
+	t.Helper()
+	await(t, of+": there is "+series, func() bool {
+		return len(d.query(t, "count("+series+")")) > 0
+	})
+}
+
 func (d *deployment) panels(t *testing.T) {
 	t.Helper()
 	board := dashboard(t)
@@ -262,7 +270,7 @@ func (d *deployment) panels(t *testing.T) {
 	for title, expressions := range board {
 		for _, expression := range expressions {
 			for _, series := range selector.FindAllString(expression, -1) {
-				require.NotEmpty(t, d.query(t, "count("+series+")"), "%s: %s", title, series)
+				d.awaitSeries(t, title, series)
 			}
 			shown := func() bool { return len(d.query(t, expression)) > 0 }
 			if _, empty := emptyPanels[title]; empty {
@@ -305,7 +313,7 @@ func (d *deployment) alerts(t *testing.T) {
 				delete(empty, series)
 				continue
 			}
-			require.NotEmpty(t, d.query(t, "count("+series+")"), "%s: %s", name, series)
+			d.awaitSeries(t, name, series)
 		}
 	}
 	require.Empty(t, empty, "listed and used by no alert")

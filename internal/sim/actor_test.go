@@ -202,6 +202,9 @@ func (w *world) decide(c *call, f fate) {
 	if strings.HasPrefix(c.name, "cancel") {
 		w.noteMarks()
 	}
+	if strings.HasPrefix(c.name, "begin") {
+		w.noteBegun()
+	}
 	if c.a.dead.Load() {
 		w.kill(c.a)
 	}

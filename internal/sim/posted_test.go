@@ -13,14 +13,19 @@ var (
 )
 
 // posted checks a request at the moment when it reaches its provider: everybody in it is sending,
-// in one batch there whose time is not over, and that attempt has not been posted before.
+// in one batch there whose time is not over, and that attempt has not been posted before. Of a
+// repetition a callback may have come since it was begun: its provider knows the batch by its name,
+// and pays nobody again.
 func (w *world) posted(provider, key string, body []byte) {
 	named, phones := readPost(provider, key, body)
 	w.note(fmt.Sprintf("            %s gets a request for %d: %s", provider, len(phones), named))
 	rows := readRows(w.stage.rdb, w.jobs)
 	batches := map[string]int{}
 	for _, row := range rows {
-		if row.status != 's' || row.provider != provider || named != "" && named != row.place {
+		if row.provider != provider || named != "" && named != row.place {
+			continue
+		}
+		if row.status != 's' && (named == "" || w.begun[row.who()] != w.attemptAt(named)) {
 			continue
 		}
 		for _, phone := range phones {
@@ -46,6 +51,20 @@ func (w *world) posted(provider, key string, body []byte) {
 		w.violated("invariant 2: %s got a request for %v (%s) that nobody is sending in time",
 			provider, phones, named)
 	}
+}
+
+// noteBegun remembers who is being sent when an attempt is begun.
+func (w *world) noteBegun() {
+	for _, row := range readRows(w.stage.rdb, w.jobs) {
+		if row.status == 's' {
+			w.begun[row.who()] = w.attemptAt(row.place)
+		}
+	}
+}
+
+// attemptAt names the attempt that a batch is at.
+func (w *world) attemptAt(batch string) string {
+	return batch + " " + w.stage.rdb.HGet(background, w.key("batch", batch), "attempt").Val()
 }
 
 // readPost finds in a request what names its batch, if anything does, and its numbers.

@@ -101,6 +101,8 @@ type world struct {
 
 	seen  history
 	posts map[string]int
+	// begun is, by recipient, the attempt that its last sending is.
+	begun map[string]string
 	// deadlines are those of the last requests that were posted, by batch, in ms.
 	deadlines map[string]int64
 	late      []late
@@ -136,6 +138,7 @@ type pod struct {
 func newWorld(p *plan, s *stage, muted map[int]bool, simulator *sandbox.Simulator) *world {
 	w := &world{
 		plan: p, stage: s, muted: muted, simulate: simulator, posts: map[string]int{},
+		begun:       map[string]string{},
 		resubmitted: map[person]int{}, delivered: map[string]bool{}, paused: map[string]bool{},
 		upset: map[string]bool{}, marked: map[string]uint64{},
 		excused: map[string]bool{}, deadlines: map[string]int64{},

@@ -1,9 +1,12 @@
 package state_test
 
 import (
+	"context"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
@@ -132,4 +135,32 @@ func TestWrongClocks(t *testing.T) {
 		"what a clock ahead has set is lost":        momentAhead,
 		"a freeze does not last half a day":         frozenAhead,
 	})
+}
+
+// meanwhile does something before a pipeline is sent.
+type meanwhile func()
+
+func (meanwhile) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (meanwhile) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (m meanwhile) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, commands []redis.Cmder) error {
+		m()
+		return next(ctx, commands)
+	}
+}
+
+// A reader that is slow while others write does not take Redis's clock for one that is behind.
+func TestFiguresOfASlowReaderShowNoClockBehind(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	s.Client().AddHook(meanwhile(sync.OnceFunc(func() {
+		time.Sleep(1100 * time.Millisecond)
+		_, err := s.Sweep(background, lipad)
+		require.NoError(t, err)
+	})))
+	figures, err := s.Figures(background)
+	require.NoError(t, err)
+	require.Zero(t, figures.Behind)
 }

@@ -90,10 +90,6 @@ type Figures struct {
 // Figures reads what operators watch. It costs a few reads, whatever the number of recipients.
 func (s *Store) Figures(ctx context.Context) (Figures, error) {
 	var f Figures
-	now, err := s.client.Time(ctx).Result()
-	if err != nil {
-		return f, fmt.Errorf("read figures: %w", err)
-	}
 	pipe := s.client.Pipeline()
 	book := pipe.HGetAll(ctx, s.keys.book())
 	times := pipe.HGetAll(ctx, s.keys.plain("times"))
@@ -108,9 +104,13 @@ func (s *Store) Figures(ctx context.Context) (Figures, error) {
 	kept := pipe.HLen(ctx, s.keys.plain("kept"))
 	unplaced := pipe.XLen(ctx, s.keys.plain("unplaced"))
 	state := pipe.HMGet(ctx, s.keys.state(), "frozen_until", "callbacks_dropped", "clock")
+	// Last, so that what others write meanwhile is never ahead of it.
+	clock := pipe.Time(ctx)
 	if _, err := pipe.Exec(ctx); err != nil {
 		return f, fmt.Errorf("read figures: %w", err)
 	}
+	now := clock.Val()
+	var err error
 	if f.Book, err = wholes(book.Val()); err != nil {
 		return f, err
 	}
