@@ -13,9 +13,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 
 	"tuma/internal/callback"
+	"tuma/internal/listen"
 )
 
 // documented are the routes with a body as the provider's page has it, and the answer to it when
@@ -84,6 +87,25 @@ func TestAWrongTokenIsLikeAnUnknownPath(t *testing.T) {
 	}
 	figures := w.figures(t)
 	require.Zero(t, figures.Kept+figures.Unplaced, "a stranger has nothing stored")
+}
+
+func TestWrongTokensAreCounted(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	w := newWorld(t, func(o *callback.Options) {
+		o.Wrong = listen.NewWrongSecrets("callbacks", registry, zap.NewNop())
+	})
+	for _, given := range []string{token, token + "x", "x"} {
+		gone, cancel := context.WithCancel(t.Context())
+		cancel() // Whoever has gone is not made to wait.
+		request := httptest.NewRequestWithContext(gone, http.MethodPost,
+			"/callbacks/"+given+"/lipad", strings.NewReader(documented["lipad"].body))
+		w.handler.ServeHTTP(httptest.NewRecorder(), request)
+	}
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	require.Equal(t, "tuma_wrong_secrets_total", families[0].GetName())
+	require.InDelta(t, 2, families[0].GetMetric()[0].GetCounter().GetValue(), 0)
 }
 
 // TestWithoutATokenNothingIsFound: an empty secret is no secret.

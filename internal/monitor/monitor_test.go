@@ -9,8 +9,11 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 
+	"tuma/internal/listen"
 	"tuma/internal/monitor"
 	"tuma/internal/state"
 )
@@ -79,6 +82,32 @@ func TestDashboardNeedsAPasswordBeyondLoopback(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, code)
 	code, _ = get(t, h, "/monitor/", "ops", "rotated")
 	require.Equal(t, http.StatusOK, code)
+}
+
+// TestWrongPasswordsAreCounted: the question that a browser asks first, without one, is none.
+func TestWrongPasswordsAreCounted(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	h, err := monitor.New(monitor.Options{
+		Redis: state.Options{URL: "redis://" + miniredis.RunT(t).Addr()},
+		User:  "ops", Password: func() string { return "right" },
+		Wrong: listen.NewWrongSecrets("dashboard", registry, zap.NewNop()),
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, h.Close()) })
+	for _, login := range [][2]string{{"", ""}, {"ops", "right"}, {"ops", "wrong"}, {"eve", "right"}} {
+		gone, cancel := context.WithCancel(t.Context())
+		cancel() // Whoever has gone is not made to wait.
+		r := httptest.NewRequestWithContext(gone, http.MethodHead, "/monitor/", nil)
+		if login[0] != "" {
+			r.SetBasicAuth(login[0], login[1])
+		}
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	require.Equal(t, "tuma_wrong_secrets_total", families[0].GetName())
+	require.InDelta(t, 2, families[0].GetMetric()[0].GetCounter().GetValue(), 0)
 }
 
 // TestWithoutAPasswordOnlyThisMachineIsServed: a page on the web can have its own name lead here.

@@ -55,6 +55,24 @@ func TestOnlyATokenLetsIn(t *testing.T) {
 	require.Zero(t, i.booked(t))
 }
 
+func TestWrongTokensAreCounted(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	i := embedded(t, func(o *Options) {
+		o.Wrong = listen.NewWrongSecrets("http", registry, zap.NewNop())
+	})
+	for _, header := range []string{"", "Bearer shop-token", "Bearer wrong", "Basic shop-token"} {
+		gone, cancel := context.WithCancel(t.Context())
+		cancel() // Whoever has gone is not made to wait.
+		request := i.request(http.MethodGet, disbursalsPath+"/r-1", nil, "Authorization", header)
+		i.ServeHTTP(httptest.NewRecorder(), request.WithContext(gone))
+	}
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	require.Equal(t, "tuma_wrong_secrets_total", families[0].GetName())
+	require.InDelta(t, 2, families[0].GetMetric()[0].GetCounter().GetValue(), 0)
+}
+
 func TestReplacedTokensHoldAtOnce(t *testing.T) {
 	t.Parallel()
 	text := twoProducers
