@@ -61,7 +61,7 @@ func (s *stage) all(stages map[string]*stage, word string) []string {
 }
 
 var (
-	pinned   = regexp.MustCompile(`^golang:(\d+\.\d+\.\d+)$`)
+	pinned   = regexp.MustCompile(`^golang:(\d+\.\d+\.\d+)(?:@sha256:[0-9a-f]{64})?$`)
 	numbered = regexp.MustCompile(`^[1-9]\d*:[1-9]\d*$`)
 	mount    = regexp.MustCompile(`--mount=\S+ `)
 )
