@@ -99,8 +99,8 @@ func (s *standing) blocks(c state.Channel, at func(time.Time) string) []string {
 		say(": no worker takes what is queued there; does one run, and has it the provider's " +
 			"credentials?")
 	}
-	if c.Held > 0 {
-		say(": %s held back, because the number is in doubt there", cli.Plural(c.Held, "recipient"))
+	if c.Blocked > 0 {
+		say(": %s held back, because the number is in doubt there", cli.Plural(c.Blocked, "recipient"))
 	}
 	return lines
 }

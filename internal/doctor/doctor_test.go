@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
@@ -169,10 +170,12 @@ var workFaults = []wrong{
 		},
 	},
 	{
-		"held back",
+		"blocked",
 		func(w *world) {
 			w.accept()
-			w.do("rename {ns}:pending:lipad {ns}:held:lipad")
+			w.do("hset {ns}:doubtphones:lipad 254711222333 1")
+			_, err := w.store.Claim(w.t.Context(), "lipad", uuid.NewString(), 1)
+			require.NoError(w.t, err)
 		},
 		doctor.Finding{
 			Check: "channels", Result: doctor.Warning, Detail: "in doubt there",

@@ -147,9 +147,9 @@ func (e *exam) channels(ctx context.Context) error {
 			e.fail(c.Provider+": no worker has asked for what is queued there for "+about(c.Waiting),
 				"set its credentials on the workers")
 		}
-		if c.Held > 0 {
+		if c.Blocked > 0 {
 			e.warn(fmt.Sprintf("%s holds disbursals back (%d in all): their numbers are in doubt there",
-				c.Provider, c.Held), "settle what is in doubt: enqueuer indoubt list")
+				c.Provider, c.Blocked), "settle what is in doubt: enqueuer indoubt list")
 		}
 	}
 	return nil

@@ -117,7 +117,7 @@ func (c collection) channel(channel *state.Channel) {
 	name := channel.Provider
 	c.gauge(pendingDesc, float64(channel.Pending), name)
 	c.gauge(readyDesc, float64(channel.Ready), name)
-	c.gauge(heldDesc, float64(channel.Held), name)
+	c.gauge(blockedDesc, float64(channel.Blocked), name)
 	c.gauge(flightDesc, float64(channel.InFlight), name)
 	c.gauge(openDesc, float64(channel.Open), name)
 	c.gauge(oldestDesc, channel.Oldest.Seconds(), name)

@@ -171,7 +171,7 @@ func TestFiguresOfTheState(t *testing.T) {
 		`tuma_amount_minor{currency="KES",provider="lipad",status="queued"} 2050`,
 		`tuma_pending_entries{provider="lipad"} 1`,
 		`tuma_ready_batches{provider="lipad"} 0`,
-		`tuma_held_entries{provider="lipad"} 0`,
+		`tuma_blocked_entries{provider="lipad"} 0`,
 		`tuma_in_flight_batches{provider="lipad"} 0`,
 		"tuma_due_batches 0", "tuma_in_doubt_batches 0", "tuma_overdue_batches 0",
 		"tuma_overpaid_recipients 0", `tuma_stream_entries{stream="jobs"} 0`,

@@ -26,9 +26,10 @@ var (
 
 	pendingDesc = describe("pending_entries", "Entries waiting to be claimed.", "provider")
 	readyDesc   = describe("ready_batches", "Batches waiting to be sent as they are.", "provider")
-	heldDesc    = describe("held_entries", "Entries held back: their number is in doubt.", "provider")
-	flightDesc  = describe("in_flight_batches", "Batches claimed or on the wire.", "provider")
-	openDesc    = describe("open_batches", "Batches with recipients that have not settled.",
+	blockedDesc = describe("blocked_entries",
+		"Pending entries that wait: their number is in doubt there.", "provider")
+	flightDesc = describe("in_flight_batches", "Batches claimed or on the wire.", "provider")
+	openDesc   = describe("open_batches", "Batches with recipients that have not settled.",
 		"provider")
 	oldestDesc = describe("oldest_open_seconds",
 		"How long ago the oldest recipient was accepted that has not settled, queued ones included. "+

@@ -175,7 +175,7 @@ func (w *world) outlook() outlook {
 	lists, lapses := map[string][]*redis.IntCmd{}, map[string][]*redis.ZSliceCmd{}
 	pauses := map[string]*redis.StringCmd{}
 	for _, name := range w.providers {
-		for _, kind := range []string{"pending", "held", "refused", "ready"} {
+		for _, kind := range []string{"pending", "refused", "ready"} {
 			lists[name] = append(lists[name], pipe.LLen(background, w.key(kind, name)))
 		}
 		lapses[name] = append(lapses[name],

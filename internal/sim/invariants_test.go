@@ -68,7 +68,7 @@ func (w *world) inspect() {
 func (w *world) onePlace(p picture) {
 	entries := map[string]int{}
 	for name, road := range p.roads {
-		for _, entry := range slices.Concat(road.pending, road.held, road.refused) {
+		for _, entry := range slices.Concat(road.pending, road.blocked, road.refused) {
 			var ref, place string
 			var from, to int
 			if _, err := fmt.Sscanf(entry, "%s %d %d %s", &ref, &from, &to, &place); err != nil {

@@ -141,9 +141,9 @@ func number(text string) int64 {
 
 // road is what Redis holds about the road to one provider.
 type road struct {
-	pending, held, refused, ready []string
-	slots                         []redis.Z
-	doubtful                      map[string]string
+	pending, blocked, refused, ready []string
+	slots                            []redis.Z
+	doubtful                         map[string]string
 }
 
 // picture is what Redis holds at one moment.
@@ -172,15 +172,17 @@ func (w *world) look() picture {
 			batches[r.place] = pipe.HGetAll(background, w.key("batch", r.place))
 		}
 	}
-	lists := map[string][4]*redis.StringSliceCmd{}
+	lists := map[string][3]*redis.StringSliceCmd{}
+	blocked := map[string]*redis.StringSliceCmd{}
 	slots := map[string]*redis.ZSliceCmd{}
 	doubtful := map[string]*redis.MapStringStringCmd{}
 	for _, name := range w.providers {
-		var four [4]*redis.StringSliceCmd
-		for i, kind := range []string{"pending", "held", "refused", "ready"} {
-			four[i] = pipe.LRange(background, w.key(kind, name), 0, -1)
+		var three [3]*redis.StringSliceCmd
+		for i, kind := range []string{"pending", "refused", "ready"} {
+			three[i] = pipe.LRange(background, w.key(kind, name), 0, -1)
 		}
-		lists[name] = four
+		blocked[name] = pipe.ZRange(background, w.key("blockedsince", name), 0, -1)
+		lists[name] = three
 		slots[name] = pipe.ZRangeWithScores(background, w.key("slots", name), 0, -1)
 		doubtful[name] = pipe.HGetAll(background, w.key("doubtphones", name))
 	}
@@ -196,7 +198,7 @@ func (w *world) look() picture {
 	}
 	for _, name := range w.providers {
 		p.roads[name] = road{
-			lists[name][0].Val(), lists[name][1].Val(), lists[name][2].Val(), lists[name][3].Val(),
+			lists[name][0].Val(), blocked[name].Val(), lists[name][1].Val(), lists[name][2].Val(),
 			slots[name].Val(), doubtful[name].Val(),
 		}
 	}

@@ -125,7 +125,9 @@ func (w *world) disturb(c chance) {
 	switch kind := c.IntN(10); kind {
 	case 0:
 		w.tell("Redis comes back as another process")
-		must(w.rdb.HSet(background, w.key("state", ""), "run_id", "another").Err())
+		if w.rdb.Exists(background, w.key("state", "")).Val() == 1 { // An empty one knows of none.
+			must(w.rdb.HSet(background, w.key("state", ""), "run_id", "another").Err())
+		}
 	case 1:
 		w.tell("all triggers are lost")
 		for _, queue := range w.queueNames() {

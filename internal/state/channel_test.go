@@ -275,7 +275,7 @@ func TestPhoneInDoubtIsHeldBack(t *testing.T) {
 }
 
 // Many pending recipients whose number is in doubt must not keep the others waiting.
-func TestHeldBackRecipientsStarveNobody(t *testing.T) {
+func TestBlockedRecipientsStarveNobody(t *testing.T) {
 	t.Parallel()
 	s := open(t, nil)
 	accept(t, s, disbursal("a", 1))

@@ -16,9 +16,9 @@ import (
 // Channel is the road to one provider as all processes see it.
 type Channel struct {
 	Provider string
-	// Pending counts entries that wait to be claimed, Ready whole batches, Held entries whose
+	// Pending counts entries that wait to be claimed, Ready whole batches, Blocked entries whose
 	// number is in doubt there.
-	Pending, Ready, Held int64
+	Pending, Ready, Blocked int64
 	// InFlight counts batches that are claimed or on the wire.
 	InFlight int64
 	// Open counts batches with recipients that are not settled, and Oldest is how long ago the
@@ -172,7 +172,7 @@ func (s *Store) Channels(ctx context.Context) ([]Channel, error) {
 		r := asList(item)
 		c := Channel{
 			Provider: r.text(0), Pending: int64(r.int(1)), Ready: int64(r.int(2)),
-			Held: int64(r.int(3)), InFlight: int64(r.int(4)), Paused: millis(r.int(5)),
+			Blocked: int64(r.int(3)), InFlight: int64(r.int(4)), Paused: millis(r.int(5)),
 			PauseReason: airtime.Reason(r.text(6)), PausedFor: millis(r.int(7)),
 			Probing: r.int(8) == 1, Waiting: millis(r.int(10)), Open: int64(r.int(12)),
 			Oldest: millis(r.int(13)),

@@ -119,7 +119,7 @@ func TestTheOldestOpenRecipient(t *testing.T) {
 		"waits again":                   oldestGivenBack,
 		"waits behind the withdrawn":    oldestBehindTheWithdrawn,
 		"waits behind more than looked": oldestBehindMany,
-		"is held back":                  oldestHeld,
+		"is held back":                  oldestBlocked,
 		"is in a half":                  oldestInAHalf,
 		"has settled and is reopened":   oldestReopened,
 	})
@@ -192,13 +192,13 @@ func oldestBehindMany(g *stage) {
 	g.age(lipad, 0, 2*time.Second)
 }
 
-func oldestHeld(g *stage) {
+func oldestBlocked(g *stage) {
 	first := g.lost(someone("a", lipad))
 	g.c.pass(time.Minute)
 	g.accept(someone("b", lipad))
 	g.c.pass(time.Minute)
 	g.idle(lipad, state.IdleEmpty)
-	require.Equal(g.t, int64(1), g.channel(lipad).Held)
+	require.Equal(g.t, int64(1), g.channel(lipad).Blocked)
 	g.age(lipad, 1, 2*time.Minute)
 	g.observe(first, airtime.Failed)
 	g.age(lipad, 0, time.Minute)

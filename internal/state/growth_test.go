@@ -60,3 +60,39 @@ func TestACallbackWritesLittle(t *testing.T) {
 	require.Less(t, (size()-before)/1000, 2000)
 	balanced(t, s)
 }
+
+var called = regexp.MustCompile(`(?m)^cmdstat_[^:]+:calls=(\d+)`)
+
+// TestManyBlockedCostNothing counts the commands of Redis that a sweep and a claim take while the
+// numbers of many pending recipients are in doubt: whoever is blocked is not looked at again.
+func TestManyBlockedCostNothing(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := openWith(t, state.Options{URL: server.URL(), Providers: testProviders})
+	g := &stage{t: t, s: s}
+	calls := func() (sum int) {
+		info, err := s.Client().Info(background, "commandstats").Result()
+		require.NoError(t, err)
+		for _, found := range called.FindAllStringSubmatch(info, -1) {
+			n, err := strconv.Atoi(found[1])
+			require.NoError(t, err)
+			sum += n
+		}
+		return sum
+	}
+	const many = 1000
+	lost := g.lost(through(disbursal("lost", many), lipad))
+	g.accept(through(disbursal("blocked", many), lipad))
+	for g.channel(lipad).Blocked < many {
+		g.idle(lipad, state.IdleEmpty)
+	}
+	before := calls()
+	g.sweep(lipad)
+	g.idle(lipad, state.IdleEmpty)
+	require.Less(t, calls()-before, 200)
+
+	g.observe(lost, airtime.Failed)
+	require.Equal(t, int64(many-1), g.channel(lipad).Blocked)
+	require.Len(t, g.begin(lipad).Members, 1, "the number is not in doubt any more")
+	balanced(t, s)
+}

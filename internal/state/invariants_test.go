@@ -18,17 +18,17 @@ type snapshot struct {
 	places   map[string]string         // Its batch; empty when it is in none.
 	at       map[string]string         // Its provider.
 	history  map[string][]string       // The providers that it went on from.
-	// pending, held and aside list the recipients that valid entries cover, once per entry.
-	pending, held []string
-	aside         []string
-	batches       map[string]map[string]string
-	slots, due    map[string]float64
-	ready         map[string][]string // By provider.
-	overpaid      []string
-	doubt         map[string]map[string]string // Batches in doubt per provider and number.
-	book          map[string]string
-	channels      map[string]map[string]string
-	results       map[string][]modelResult
+	// pending, blocked and aside list the recipients that valid entries cover, once per entry.
+	pending, blocked []string
+	aside            []string
+	batches          map[string]map[string]string
+	slots, due       map[string]float64
+	ready            map[string][]string // By provider.
+	overpaid         []string
+	doubt            map[string]map[string]string // Batches in doubt per provider and number.
+	book             map[string]string
+	channels         map[string]map[string]string
+	results          map[string][]modelResult
 }
 
 // look reads a snapshot.
@@ -76,9 +76,9 @@ func (x *machine) look() snapshot {
 		code := modelProviders[slices.IndexFunc(modelProviders, func(p state.Provider) bool {
 			return p.Name == provider
 		})].Code
-		pending, held := reads.lists["pending"].Val(), reads.lists["held"].Val()
+		pending, blocked := reads.lists["pending"].Val(), x.blockedEntries(provider, reads)
 		got.pending = append(got.pending, x.cover(names, sheets, code, pending)...)
-		got.held = append(got.held, x.cover(names, sheets, code, held)...)
+		got.blocked = append(got.blocked, x.cover(names, sheets, code, blocked)...)
 		refused := reads.lists["refused"].Val()
 		got.aside = append(got.aside, x.cover(names, sheets, code, refused)...)
 		got.ready[provider] = reads.lists["ready"].Val()
@@ -105,16 +105,46 @@ func (x *machine) look() snapshot {
 
 // roadReads are the reads of a snapshot that are about one provider.
 type roadReads struct {
-	lists          map[string]*redis.StringSliceCmd
-	slots          *redis.ZSliceCmd
-	doubt, channel *redis.MapStringStringCmd
+	lists                   map[string]*redis.StringSliceCmd
+	slots                   *redis.ZSliceCmd
+	doubt, channel, blocked *redis.MapStringStringCmd
+}
+
+// blockedEntries returns the entries that wait for their numbers at a provider, each of which must
+// be in doubt there.
+func (x *machine) blockedEntries(provider string, reads *roadReads) []string {
+	var entries []string
+	numbers := 0
+	for field, value := range reads.blocked.Val() {
+		phone, _, isEntry := strings.Cut(field, " ")
+		if isEntry {
+			entries = append(entries, value)
+			continue
+		}
+		n, err := strconv.Atoi(value)
+		x.must(err)
+		numbers += n
+		if reads.doubt.Val()[phone] == "" {
+			x.t.Fatalf("entries at %s wait for %s, which is not in doubt there", provider, phone)
+		}
+	}
+	since := slices.Clone(reads.lists["blockedsince"].Val())
+	slices.Sort(entries)
+	slices.Sort(since)
+	if numbers != len(entries) || !slices.Equal(entries, since) {
+		x.t.Fatalf("%d entries at %s wait for their numbers: %q, by time %q", numbers, provider,
+			entries, since)
+	}
+	return entries
 }
 
 func (x *machine) readRoad(pipe redis.Pipeliner, provider string) *roadReads {
 	reads := &roadReads{lists: map[string]*redis.StringSliceCmd{}}
-	for _, kind := range []string{"pending", "held", "refused", "ready"} {
+	for _, kind := range []string{"pending", "refused", "ready"} {
 		reads.lists[kind] = pipe.LRange(background, x.store.Key(kind, provider), 0, -1)
 	}
+	reads.lists["blockedsince"] = pipe.ZRange(background, x.store.Key("blockedsince", provider), 0, -1)
+	reads.blocked = pipe.HGetAll(background, x.store.Key("blocked", provider))
 	reads.slots = pipe.ZRangeWithScores(background, x.store.Key("slots", provider), 0, -1)
 	reads.doubt = pipe.HGetAll(background, x.store.Key("doubtphones", provider))
 	reads.channel = pipe.HGetAll(background, x.store.Key("channel", provider))
@@ -343,7 +373,7 @@ func (x *machine) checkRoads() {
 // checkPending wants exactly one entry for everybody who is queued and in no batch.
 func (x *machine) checkPending() {
 	covered := map[string]int{}
-	for _, name := range slices.Concat(x.seen.pending, x.seen.held, x.seen.aside) {
+	for _, name := range slices.Concat(x.seen.pending, x.seen.blocked, x.seen.aside) {
 		covered[name]++
 	}
 	for _, r := range x.people {

@@ -18,7 +18,8 @@ package state
 //	{ns}:batch:<id>            HASH    see lua/shared/30-batches.lua                   TUMA_RETENTION
 //	{ns}:providers             SET     every provider that ever got a disbursal        for ever
 //	{ns}:pending:<provider>    LIST    "sheet from to place", oldest at the head
-//	{ns}:held:<provider>       LIST    pending entries whose number is in doubt there
+//	{ns}:blocked:<provider>    HASH    pending entries whose number is in doubt there, by number
+//	{ns}:blockedsince:<prov.>  ZSET    the same entries -> when their recipients were accepted (ms)
 //	{ns}:ready:<provider>      LIST    batches to be sent as they are
 //	{ns}:slots:<provider>      ZSET    batch -> when its claim or sending lapses (ms)
 //	{ns}:rules                 ZSET    routing rules -> when a worker last had them    an hour

@@ -228,7 +228,7 @@ func (x *machine) nothing(road *modelRoad, got state.Claim) {
 	if got.Ring != nil {
 		return // It looked at many who must wait, and rings for the rest.
 	}
-	waiting := slices.Concat(x.seen.held, x.look().aside)
+	waiting := slices.Concat(x.seen.blocked, x.look().aside)
 	for _, r := range x.people {
 		if r.status == airtime.Queued && r.batch == nil && r.provider == road.name &&
 			!x.blocked(road.name, r.phone) && !slices.Contains(waiting, r.name()) {

@@ -115,9 +115,8 @@ var mutations = map[string]mutation{
 	"sweep leaves what was claimed": {
 		"sweep", "lay_down(b)\n    returned", "returned",
 	},
-	"sweep loses the held": {
-		"sweep", "redis.call('RPUSH', key('pending', provider), redis.call('LPOP', " +
-			"key('held', provider)))", "redis.call('LPOP', key('held', provider))",
+	"who was blocked is lost": {
+		"", "redis.call('RPUSH', key('pending', provider), entry)", "",
 	},
 	"not known resends at once": {
 		"notknown", "if asked_at < free then return ask", "if false then return ask",
@@ -277,7 +276,7 @@ var seeds = map[string]int{
 	"somebody is called without a token":        2844,
 	"stale entries are stranded":                168,
 	"sweep leaves what was claimed":             81,
-	"sweep loses the held":                      46,
+	"who was blocked is lost":                   46,
 	"sweep returns what was sent":               46,
 	"the cancel mark is ignored":                26,
 	"the cancel mark of a campaign is ignored":  29,

@@ -1,18 +1,19 @@
 -- channels: read the roads to all providers that ever got a disbursal, or that a person paused.
 -- KEYS[1]: {namespace}:state
--- Returns: {{provider, pending entries, ready batches, held entries, batches out, ms that it stays
---   paused, reason, ms since the pause began, 1 if it is probed, climb, ms that triggers have
+-- Returns: {{provider, pending entries, ready batches, blocked entries, batches out, ms that it
+--   stays paused, reason, ms since the pause began, 1 if it is probed, climb, ms that triggers have
 --   waited for a worker to ask for work, when the pause began (ms), batches with open recipients,
 --   ms since the oldest open recipient was accepted, when a person paused it (ms; 0 if nobody
 --   has), who, note, ms since then}, ...}
 
 local LOOKED = 100
 
--- waiting_since is when the first recipient of a queue was accepted who still waits there. Behind
--- more entries than are looked at whose recipients have left, it is when the last of these was.
-local function waiting_since(queue)
+-- waiting_since is when the first recipient was accepted who still waits in a queue, of which the
+-- first entries are given. Where all of their recipients have left and there are more, it is when
+-- the last of these was.
+local function waiting_since(entries, length)
   local since
-  for _, entry in ipairs(redis.call('LRANGE', queue, 0, LOOKED - 1)) do
+  for _, entry in ipairs(entries) do
     local id, from, to, place = read_entry(entry)
     local d = sheet(id)
     if d then since = d.at end
@@ -20,14 +21,16 @@ local function waiting_since(queue)
       if run[3] == 'q' and run[4] == place then return d.at end
     end
   end
-  return redis.call('LLEN', queue) > LOOKED and since or nil
+  return length > LOOKED and since or now
 end
 
 -- oldest is for how long the oldest open recipient of a provider has been open.
 local function oldest(provider)
   local first = redis.call('ZRANGE', key('open', provider), 0, 0, 'WITHSCORES')
+  local pending, blocked = key('pending', provider), key('blockedsince', provider)
   local since = math.min(now, tonumber(first[2] or now),
-    waiting_since(key('pending', provider)) or now, waiting_since(key('held', provider)) or now)
+    waiting_since(redis.call('LRANGE', pending, 0, LOOKED - 1), redis.call('LLEN', pending)),
+    waiting_since(redis.call('ZRANGE', blocked, 0, LOOKED - 1), redis.call('ZCARD', blocked)))
   return now - since
 end
 
@@ -47,7 +50,7 @@ for _, provider in ipairs(names) do
   local climb = of_channel(provider, 'careful') > 0 and 0 or tonumber(v[3] or 0)
   local since, person = tonumber(v[2] or 0), tonumber(v[5] or 0)
   list[#list + 1] = {provider, redis.call('LLEN', key('pending', provider)),
-    redis.call('LLEN', key('ready', provider)), redis.call('LLEN', key('held', provider)),
+    redis.call('LLEN', key('ready', provider)), redis.call('ZCARD', key('blockedsince', provider)),
     redis.call('ZCARD', key('slots', provider)), math.max(0, paused_for(provider)),
     since > 0 and v[1] or '', ago(since), probing(provider) and 1 or 0, climb,
     ago(tonumber(v[4] or 0)), since, redis.call('ZCARD', key('open', provider)), oldest(provider),

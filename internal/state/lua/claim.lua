@@ -102,7 +102,7 @@ local function pick(d, from, to, place)
       if i > start then take(d, start, i - 1) end
       start = i + 1
       if blocked then
-        redis.call('RPUSH', key('held', provider), entry_of(d, i, i, place, refused_since))
+        block(provider, phone, entry_of(d, i, i, place, refused_since), d.at)
       else
         keep_back(d, i, i, place)
       end

@@ -35,12 +35,6 @@ for _, id in ipairs(lapsed()) do
   end
 end
 
--- Recipients whose number was in doubt get another try, behind the others: at the head they could
--- keep Claim from everybody else for as long as they are in doubt.
-for _ = 1, redis.call('LLEN', key('held', provider)) do
-  redis.call('RPUSH', key('pending', provider), redis.call('LPOP', key('held', provider)))
-end
-
 -- With nothing else to send, a recipient that was refused alone finds out whether the account works
 -- again.
 local refused_at = of_channel(provider, 'refused_at')
