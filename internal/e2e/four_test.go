@@ -250,7 +250,7 @@ func (w *world) underWay(book map[string]int64) bool {
 	figures, err := w.open().Figures(w.t.Context())
 	require.NoError(w.t, err)
 	for _, c := range figures.Channels {
-		if c.Pending+c.Ready+c.Held+c.InFlight > 0 {
+		if c.Pending+c.Ready+c.Blocked+c.InFlight > 0 {
 			return true
 		}
 	}
