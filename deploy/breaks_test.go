@@ -1,10 +1,18 @@
 package deploy
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
+
+// resolver is the end of the policy that lets pods ask for names, up to the pods.
+const resolver = `      podSelector:
+        matchLabels:
+          k8s-app: kube-dns
+  podSelector:
+`
 
 // manifestBreaks are ways to break what an overlay makes, by overlay. The rendered text has the
 // kinds in a fixed order and its fields sorted.
@@ -22,6 +30,10 @@ var manifestBreaks = map[string][]breakage{
 		{"LIPAD_BASE_URL: https://", "LIPAD_BASE_URL: http://", "must be https"},
 		{"LIPAD_BASE_URL: https://", "LIPAD_URL: https://", "ConfigMap tuma-providers-"},
 		{"min_replicas: 1", "min_replica: 1", "there is no such setting"},
+		{
+			"cidr: 192.0.2.10/32", "cidr: 10.0.0.0/8",
+			"policy to-redis lets it reach all of 10.0.0.0/8 at port 6379",
+		},
 		{"TUMA_DEFAULT_PROVIDER: lipad", "TUMA_PROVIDER: lipad", "TUMA_PROVIDER: internal/config"},
 		{"key: lipad_consumer_key", "key: lipad_key", "the Secret tuma has no key lipad_key"},
 	},
@@ -118,6 +130,28 @@ var manifestBreaks = map[string][]breakage{
 		{
 			"  - ports:\n    - port: 443\n      protocol: TCP\n    to:", "  - to:",
 			"policy to-providers lets it reach every port",
+		},
+		{
+			"    - port: 6379\n      protocol: TCP\n    to:\n    - podSelector:\n        matchLabels:\n" +
+				"          app.kubernetes.io/name: redis\n", "    - port: 6379\n      protocol: TCP\n",
+			"policy to-redis lets it reach everything at its ports",
+		},
+		{
+			"    to:\n    - podSelector:\n        matchLabels:\n          app.kubernetes.io/name: redis",
+			"    to:\n    - podSelector:\n        matchLabels:\n          app.kubernetes.io/name: tuma",
+			"policy to-redis lets it reach [enqueuer inlet worker poller] at port 6379",
+		},
+		{
+			"    to:\n    - podSelector:\n        matchLabels:\n          app.kubernetes.io/name: redis",
+			"    to:\n    - podSelector: {}",
+			"policy to-redis lets it reach pods of all kinds at port 6379",
+		},
+		{"kube-system", "tuma", "policy dns lets it reach [] at port 53"},
+		{"        - 10.0.0.0/8\n", "", "policy to-providers lets it reach the cluster at port 443"},
+		{
+			resolver + "    matchLabels:\n      app.kubernetes.io/name: tuma\n",
+			strings.TrimSuffix(resolver, "\n") + " {}\n",
+			"redis: reaches port 53 without need",
 		},
 	},
 }

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"debug/buildinfo"
 	"debug/elf"
 	"fmt"
 	"os"
@@ -99,6 +100,9 @@ func examineImage(t *testing.T, dockerfile, ignored string) []string {
 		!slices.Contains(copies, "--from=build /out/scratch/ /") {
 		problem("has no /tmp that everybody may write: an import from standard input is kept there")
 	}
+	if !slices.Contains(copies, "--from=build /out/licenses/ /licenses/") {
+		problem("has no licences of what its programs are linked from")
+	}
 	if strings.Contains(strings.Join(copies, " "), "sandbox") {
 		problem("the simulated providers are in the image of production")
 	}
@@ -144,6 +148,8 @@ func TestImageIsSmallPinnedAndNobodysRoot(t *testing.T) {
 		{"COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/\n", "", "no certificates"},
 		{"COPY --from=build /out/scratch/ /\n", "", "has no /tmp"},
 		{"-m 1777 ", "", "has no /tmp"},
+		{"COPY --from=build /out/licenses/ /licenses/\n", "", "has no licences"},
+		{"COPY scripts/licences scripts/", "COPY scripts/need scripts/", "COPY scripts/need: is not"},
 		{"/out/enqueuer /out/worker", "/out/enqueuer /out/sandbox /out/worker", "simulated providers"},
 		{"FROM empty AS tuma", "FROM sandbox AS tuma", "simulated providers"},
 		{"FROM empty AS tuma", "FROM empty AS other", "not the last stage"},
@@ -174,7 +180,8 @@ var built = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	for _, name := range sentFiles(string(ignored)) {
-		sent := exec.Command("cp", "-r", filepath.Join("..", name), tree)
+		sent := exec.Command("cp", "-r", "--parents", name, tree)
+		sent.Dir = ".."
 		if output, err := sent.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("%w: %s", err, output)
 		}
@@ -214,6 +221,50 @@ func TestImageHoldsStaticPrograms(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, string(help), "Usage:\n  "+strings.Join(command, " "))
 	}
+}
+
+// TestImageHoldsTheLicencesOfItsModules asks every program for the modules that it is linked from.
+func TestImageHoldsTheLicencesOfItsModules(t *testing.T) {
+	t.Parallel()
+	out, err := built()
+	require.NoError(t, err)
+	require.FileExists(t, filepath.Join(out, "licenses/LICENSE"), "ours")
+	require.FileExists(t, filepath.Join(out, "licenses/go/LICENSE"), "that of Go itself")
+	linked := map[string]bool{}
+	for _, name := range []string{"enqueuer", "worker", "poller", "sandbox"} {
+		info, err := buildinfo.ReadFile(filepath.Join(out, name))
+		require.NoError(t, err)
+		for _, module := range info.Deps {
+			require.Nil(t, module.Replace)
+			linked[module.Path+"@"+module.Version] = true
+		}
+	}
+	require.Greater(t, len(linked), 20)
+	for module := range linked {
+		require.NotEmpty(t, licences(t, filepath.Join(out, "licenses", module)), module)
+	}
+	// A dashboard of other modules is in it.
+	scripts, err := filepath.Glob(filepath.Join(out,
+		"licenses/github.com/hibiken/asynqmon@*/ui/build/static/js/*LICENSE.txt"))
+	require.NoError(t, err)
+	require.NotEmpty(t, scripts)
+}
+
+// licences are the files of a folder that hold a licence and can be read by whoever runs the image.
+func licences(t *testing.T, folder string) []string {
+	t.Helper()
+	var names []string
+	files, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	for _, file := range files {
+		info, err := file.Info()
+		require.NoError(t, err)
+		if name := strings.ToUpper(file.Name()); info.Size() > 0 && info.Mode().Perm() == 0o644 &&
+			(strings.Contains(name, "LICENSE") || strings.Contains(name, "LICENCE")) {
+			names = append(names, file.Name())
+		}
+	}
+	return names
 }
 
 // requireStatic checks that a program needs no loader and no library of the system.

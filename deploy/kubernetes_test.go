@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -242,7 +243,7 @@ func checkWays(_ *testing.T, c *cluster) []string {
 			}
 		}
 		want := map[string][]string{
-			"redis": {"53"}, "enqueuer": {"53", "6379"}, "inlet": {"53", "6379"},
+			"redis": {}, "enqueuer": {"53", "6379"}, "inlet": {"53", "6379"},
 			"worker": {"53", "6379", "443"}, "poller": {"53", "6379", "443"},
 		}[w.name]
 		for _, port := range want {
@@ -287,12 +288,60 @@ func (c *cluster) ways(w workload, problem func(format string, values ...any)) [
 			if len(rule.Ports) == 0 {
 				problem("policy %s lets it reach every port", policy.Name)
 			}
+			if len(rule.To) == 0 {
+				problem("policy %s lets it reach everything at its ports", policy.Name)
+			}
 			for _, port := range rule.Ports {
 				ways = append(ways, "to "+port.Port.String())
+				for _, peer := range rule.To {
+					if wrong := c.wide(port.Port.String(), peer); wrong != "" {
+						problem("policy %s lets it reach %s at port %s", policy.Name, wrong, port.Port)
+					}
+				}
 			}
 		}
 	}
 	return ways
+}
+
+// inside are networks with what no process of ours has to do with: neighbours, and the cloud's
+// metadata service.
+var inside = []string{
+	"10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16",
+}
+
+// wide says what else a peer lets be reached than what its port is for; empty is nothing. Providers
+// are anywhere on the internet, Redis and the resolver are pods or few addresses.
+func (c *cluster) wide(port string, peer networkingv1.NetworkPolicyPeer) string {
+	if block := peer.IPBlock; block != nil {
+		network, err := netip.ParsePrefix(block.CIDR)
+		switch {
+		case err != nil:
+			return err.Error()
+		case port == "443" && !slices.ContainsFunc(inside, func(n string) bool {
+			return !slices.Contains(block.Except, n)
+		}):
+			return ""
+		case port == "443":
+			return "the cluster"
+		case network.Addr().BitLen()-network.Bits() > 8:
+			return "all of " + block.CIDR
+		}
+		return ""
+	}
+	pods := peer.PodSelector
+	switch {
+	case pods == nil || len(pods.MatchLabels)+len(pods.MatchExpressions) == 0:
+		return "pods of all kinds"
+	case port == "6379" && peer.NamespaceSelector == nil &&
+		slices.Equal(c.taken(pods), []string{"redis"}):
+		return ""
+	case port == "53" && peer.NamespaceSelector != nil &&
+		peer.NamespaceSelector.MatchLabels["kubernetes.io/metadata.name"] == "kube-system" &&
+		pods.MatchLabels["k8s-app"] == "kube-dns":
+		return ""
+	}
+	return fmt.Sprintf("%v", c.taken(pods))
 }
 
 // checkScaling wants workers to be scaled on the tasks of each queue, and never to nothing.
