@@ -19,6 +19,17 @@ var written = regexp.MustCompile(`(?m)^aof_current_size:(\d+)`)
 // settle the thousand recipients of one sheet.
 func TestACallbackWritesLittle(t *testing.T) {
 	t.Parallel()
+	for name, campaign := range map[string]string{
+		"of an import": "", "of an import and a campaign": "staff-of-nairobi-2026",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			callbacksWriteLittle(t, campaign)
+		})
+	}
+}
+
+func callbacksWriteLittle(t *testing.T, campaign string) {
 	server := redistest.Start(t, redistest.WithConfig("appendonly", "yes"),
 		redistest.WithConfig("appendfsync", "always"),
 		redistest.WithConfig("auto-aof-rewrite-percentage", "0"))
@@ -32,7 +43,7 @@ func TestACallbackWritesLittle(t *testing.T) {
 		return n
 	}
 	d := through(disbursal("salaries-of-november", 1000), talking)
-	d.Import = "salaries-of-november"
+	d.Import, d.Campaign = "salaries-of-november", campaign
 	for i := range d.Recipients {
 		d.Recipients[i].Amount.Minor = 1000
 	}
@@ -50,7 +61,7 @@ func TestACallbackWritesLittle(t *testing.T) {
 	for i := range b.Members {
 		was := size()
 		c := said(fmt.Sprintf("ATQid_%032d", i*7%1000), airtime.Successful)
-		c.Message = "Delivered to the recipient"
+		c.Message = fmt.Sprintf("Delivered to recipient %d", i*7%1000)
 		placed, err := s.Apply(background, c)
 		require.NoError(t, err)
 		require.Equal(t, state.CallbackApplied, placed.Placed)
@@ -58,6 +69,23 @@ func TestACallbackWritesLittle(t *testing.T) {
 	}
 	t.Logf("%d bytes for each, at most %d", (size()-before)/1000, most)
 	require.Less(t, (size()-before)/1000, 2000)
+	require.Less(t, most, 4000, "the last one settles the batch; none brings everybody's lines")
+	balanced(t, s)
+
+	told := func() {
+		rows := rows(t, s, d.Reference)
+		require.Len(t, rows, 1000)
+		for i, row := range rows {
+			require.Equal(t, fmt.Sprintf("ATQid_%032d Delivered to recipient %d", i, i),
+				row.ProviderReference+" "+row.Message)
+		}
+	}
+	told()
+	alone := func() int64 { return s.Client().HLen(background, s.SheetOf(d.Reference)).Val() }
+	require.Greater(t, alone(), int64(1000))
+	g.sweep(talking)
+	require.Less(t, alone(), int64(10), "behind the callbacks the lines are gathered")
+	told()
 	balanced(t, s)
 }
 

@@ -15,6 +15,7 @@ package state
 //	{ns}:rows:<id>             STRING  where the recipients of a sheet are           TUMA_RETENTION
 //	{ns}:history:<id>          LIST    refusals that were failed over                 TUMA_RETENTION
 //	{ns}:digest:<ref>          STRING  digest of a forgotten disbursal                 one year
+//	{ns}:scattered             LIST    sheets whose lines of evidence are to be gathered
 //	{ns}:batch:<id>            HASH    see lua/shared/30-batches.lua                   TUMA_RETENTION
 //	{ns}:providers             SET     every provider that ever got a disbursal        for ever
 //	{ns}:pending:<provider>    LIST    "sheet from to place", oldest at the head

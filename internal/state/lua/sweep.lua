@@ -47,4 +47,5 @@ if rested and idle then
   if entry then redis.call('RPUSH', key('pending', provider), entry) end
 end
 
+gather_scattered()
 return {returned, doubted, ring(provider, slots), behind}

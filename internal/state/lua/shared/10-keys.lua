@@ -18,7 +18,7 @@
 --                 reference, message, discount as a decimal; tab separated
 --       discounted  1 once a discount is among the evidence
 --       <n>       the line of position n where it came alone: it counts, not the one in evidence,
---                 and goes there when there are many of them
+--                 and goes there when several come at once, or some time after all have settled
 --   rows:<id>  STRING WIDTH characters per recipient: status code, provider code and place. It is
 --       changed in place: a script's effects reach the append-only file and the replicas, and one
 --       callback must not bring a thousand rows there.
