@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,7 +56,8 @@ func newInDoubtListCommand() *cobra.Command {
 what would settle it. --csv writes one row per recipient, which indoubt resolve --file takes back.
 
 "not before" is when the request has surely arrived or never will: what the provider's people or
-its portal say earlier proves nothing, and --csv leaves such recipients out.`,
+its portal say earlier proves nothing, and --csv leaves such recipients out, as it does whom
+Redis has forgotten.`,
 		Example: `  enqueuer indoubt list
   enqueuer indoubt list --unconfirmed --import wave-7
   enqueuer indoubt list --csv >lane.csv`,
@@ -133,14 +135,14 @@ func viewCases(cases []laneCase) []caseView {
 	for _, c := range cases {
 		view := caseView{
 			Kind: c.Lane, Provider: c.Provider, Batch: c.Batch, Attempt: c.Attempt,
-			Since: c.Since.Format(atLayout), SettleBy: c.Settle,
+			Since: c.since(inMillis), SettleBy: c.Settle,
 		}
 		if c.NotBefore != nil {
 			view.NotBefore = c.NotBefore.Format(time.RFC3339)
 		}
 		for _, m := range c.members {
 			view.Reference, view.Phone = m.Reference, m.Phone.Digits()
-			view.Amount, view.Currency = m.Amount.Decimal(), string(m.Amount.Currency)
+			view.Amount, view.Currency = amountOf(m), string(m.Amount.Currency)
 			view.Reason, view.Message = m.Reason, m.Message
 			views = append(views, view)
 		}
@@ -172,7 +174,28 @@ func (c *laneCase) add(m state.Member) {
 	}
 	c.members = append(c.members, m)
 	c.Recipients++
+	if m.Amount.Currency == "" {
+		return // Nobody knows the amount any more.
+	}
 	c.minor[m.Amount.Currency] += m.Amount.Minor
+}
+
+// since writes since when it waits, where that is known.
+func (c *laneCase) since(stamp func(time.Time) string) string {
+	if c.Since.IsZero() {
+		return ""
+	}
+	return stamp(c.Since)
+}
+
+func inMillis(at time.Time) string { return at.UTC().Format(atLayout) }
+
+// amountOf writes the amount of a recipient, where the state still knows it.
+func amountOf(m state.Member) string {
+	if m.Amount.Currency == "" {
+		return ""
+	}
+	return m.Amount.Decimal()
 }
 
 func listCases(cmd *cobra.Command, a *app.App, options listOptions) error {
@@ -269,6 +292,8 @@ func unconfirmed(
 func settler(p providers.Capabilities, c state.Case) string {
 	left := p.ResendWithin - c.Batch.Age
 	switch {
+	case c.Lane == state.LaneOverpaid && c.Batch.Members[0].Phone.IsZero():
+		return forgottenSettler(c.Batch.Members[0].Reference)
 	case c.Lane == state.LaneOverpaid:
 		return "nothing here: two effects were seen; ask the provider for one back"
 	case c.Lane == state.LaneMismatched && c.Why == airtime.ReasonAmount:
@@ -291,18 +316,27 @@ func settler(p providers.Capabilities, c state.Case) string {
 	}
 }
 
+// forgottenSettler says what would settle an acceptance of which Redis has forgotten the recipient.
+func forgottenSettler(reference string) string {
+	if reference == "" {
+		return "nothing here: Redis has forgotten the recipient; ask the provider for the batch"
+	}
+	return "accept " + reference + " again: Redis has forgotten it, and nobody is paid twice; " +
+		"else ask the provider"
+}
+
 func printLane(w io.Writer, cases []laneCase, stamp func(time.Time) string) {
 	t := newTable("lane", "since", "batch", "provider", "#recipients", "#amount", "why",
 		"what would settle it")
 	for _, c := range cases {
-		t.add(string(c.Lane), stamp(c.Since), c.Batch, c.Provider,
+		t.add(string(c.Lane), c.since(stamp), c.Batch, c.Provider,
 			number(c.Recipients), amounts(c.minor), string(c.Why), c.Settle)
 	}
 	t.write(w)
 }
 
 // writeLane writes one row per recipient, which resolve --file compares with what is then.
-// Those of whom nobody can know yet are left out, and counted on notes.
+// Those of whom nobody can know yet, or whose number is forgotten, are left out and named on notes.
 func writeLane(w, notes io.Writer, cases []laneCase) error {
 	out := intake.NewCellWriter(w)
 	err := out.Write([]string{
@@ -316,9 +350,14 @@ func writeLane(w, notes io.Writer, cases []laneCase) error {
 			continue
 		}
 		for _, m := range c.members {
+			if m.Phone.IsZero() {
+				fmt.Fprintf(notes, "left out: a recipient of batch %s that Redis has forgotten (%s)\n",
+					c.Batch, cmp.Or(m.Reference, "reference unknown"))
+				continue
+			}
 			err = errors.Join(err, out.Write([]string{
-				string(c.Lane), c.Since.Format(time.RFC3339), c.Batch, strconv.Itoa(c.Attempt), c.Provider,
-				m.Reference, m.Phone.Digits(), m.Amount.Decimal(), string(m.Amount.Currency),
+				string(c.Lane), c.since(utc), c.Batch, strconv.Itoa(c.Attempt), c.Provider, m.Reference,
+				m.Phone.Digits(), m.Amount.Decimal(), string(m.Amount.Currency),
 				m.Status.String(), string(c.Why),
 			}))
 		}

@@ -39,7 +39,7 @@ package state
 //	{ns}:doubt                 ZSET    batch with members in doubt -> since (ms)
 //	{ns}:overdue               ZSET    batch open beyond the provider's patience -> since (ms)
 //	{ns}:earlier               HASH    evidence from batches that a recipient has left
-//	{ns}:overpaid              SET     "sheet position" with a second effect
+//	{ns}:overpaid              SET     fields of earlier with a second effect
 //	{ns}:mismatched            ZSET    "sheet position" of whom a provider says what cannot be right
 //	{ns}:disputes              HASH    "sheet position" -> batch, reason, words
 //	{ns}:times                 HASH    how long batches took, see took in lua/shared/70-store.lua

@@ -31,10 +31,12 @@ const (
 
 // Case is one thing that people may have to settle.
 type Case struct {
-	Lane  Lane
+	Lane Lane
+	// Since is zero where nobody knows any more.
 	Since time.Time
 	// Batch is what it is about; for LaneOverpaid and LaneMismatched its member is the recipient, and
-	// only its id, provider and members are set.
+	// only its id, provider and members are set. Of an overpaid one whose disbursal Redis has
+	// forgotten there is no phone number and no amount.
 	Batch *Batch
 	Why   airtime.Reason
 }
@@ -171,7 +173,14 @@ func (s *Store) overpaid(ctx context.Context, read sheetReader) ([]Case, error) 
 	}
 	var cases []Case
 	for _, field := range fields {
-		c, found, err := read.of(ctx, LaneOverpaid, field)
+		var c Case
+		var found bool
+		if !strings.HasPrefix(field, "@") {
+			c, found, err = read.of(ctx, LaneOverpaid, field)
+		}
+		if err == nil && !found {
+			c, found, err = s.remembered(ctx, field)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -180,6 +189,58 @@ func (s *Store) overpaid(ctx context.Context, read sheetReader) ([]Case, error) 
 		}
 	}
 	return cases, nil
+}
+
+// remembered makes a case of a recipient of whom Redis has forgotten all but what a provider said:
+// "@reference position", or the place that it had. False if that has gone since, too.
+func (s *Store) remembered(ctx context.Context, field string) (Case, bool, error) {
+	text, err := s.client.HGet(ctx, s.keys.plain("earlier"), field).Result()
+	if errors.Is(err, redis.Nil) {
+		return Case{}, false, nil
+	}
+	if err != nil {
+		return Case{}, false, fmt.Errorf("list overpaid: %w", err)
+	}
+	m := Member{Reason: airtime.ReasonProvider}
+	named, number, _ := strings.Cut(field, " ")
+	if m.position, err = strconv.Atoi(number); err != nil {
+		return Case{}, false, fmt.Errorf("list overpaid: %w", err)
+	}
+	m.position--
+	if name, known := strings.CutPrefix(named, "@"); known {
+		m.name, m.Reference = name, Shown(name)
+	}
+	batch := ""
+	for line := range strings.Lines(text) {
+		said := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 4) // Batch, code, discount, id.
+		if len(said) != 4 || len(said[1]) != 1 {
+			continue
+		}
+		status, err := airtime.StatusFromCode(said[1][0])
+		if err != nil {
+			return Case{}, false, fmt.Errorf("list overpaid: %w", err)
+		}
+		if status == airtime.InDoubt {
+			continue // It counts because of another one.
+		}
+		batch, m.Status, m.ProviderReference = said[0], status, said[3]
+	}
+	m.Message = "accepted; Redis has forgotten its disbursal"
+	if m.ProviderReference != "" {
+		m.Message = "accepted as " + m.ProviderReference + "; Redis has forgotten its disbursal"
+	}
+	c := Case{Lane: LaneOverpaid, Batch: &Batch{ID: batch}, Why: airtime.ReasonProvider}
+	sent, err := s.Load(ctx, batch)
+	if err == nil {
+		c.Batch.Provider = sent.Provider
+		if sent.Age > 0 {
+			c.Since = sent.Read.Add(-sent.Age)
+		}
+	} else if !errors.Is(err, ErrNotFound) {
+		return Case{}, false, err
+	}
+	c.Batch.Members = []Member{m}
+	return c, true, nil
 }
 
 // mismatched lists recipients of whom a provider says what cannot be right, one case each.

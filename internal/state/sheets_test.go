@@ -1,6 +1,7 @@
 package state_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ func TestSheets(t *testing.T) {
 		"forgotten, and brought again as was":  sheetForgotten,
 		"forgotten, and brought again apart":   sheetForgottenAndApart,
 		"forgotten, brought again before that": sheetForgottenAndBack,
+		"forgotten, accepted, listed":          sheetForgottenAndListed,
 		"retired together":                     sheetRetired,
 		"not with an open one":                 sheetRetiredWithAnOpenOne,
 		"neighbours hear their own":            neighboursHearTheirOwn,
@@ -234,6 +236,55 @@ func sheetForgottenAndApart(g *stage) {
 	require.Equal(g.t, []any{3, "b", "254700000003"}, []any{
 		loaded.Open, loaded.Members[3].Reference, loaded.Members[3].Phone.Digits(),
 	})
+}
+
+// What is counted as overpaid is listed, also while all that is known of whom is a reference and a
+// position. When the disbursal comes again, that is whom the provider accepted.
+func sheetForgottenAndListed(g *stage) {
+	b := g.sendForgotten()
+	since := b.Read
+	g.c.pass(time.Second)
+	a := answer(b, airtime.Accepted, "")
+	a.Since = time.Second
+	a.Verdicts = []state.Verdict{
+		{Position: 1, Verdict: airtime.Unknown, Reason: airtime.ReasonTimeout},
+		{Position: 2, Verdict: airtime.Accepted, ProviderReference: "p-2"},
+	}
+	record(g.t, g.s, a)
+	var list []string
+	for _, c := range g.overpaid() {
+		require.Len(g.t, c.Concerned(), 1)
+		m := c.Concerned()[0]
+		require.Equal(g.t, []any{b.ID, lipad, airtime.Money{}, airtime.Submitted, true},
+			[]any{c.Batch.ID, c.Batch.Provider, m.Amount, m.Status, m.Phone.IsZero()})
+		require.WithinDuration(g.t, since, c.Since, time.Second)
+		list = append(list, m.Reference+": "+m.Message)
+	}
+	slices.Sort(list)
+	forgotten := "Redis has forgotten its disbursal"
+	require.Equal(g.t, []string{
+		"a: accepted; " + forgotten, "b: accepted as p-2; " + forgotten, "b: accepted; " + forgotten,
+		"c: accepted; " + forgotten, "c: accepted; " + forgotten,
+	}, list)
+	g.accept(three()...)
+	require.Empty(g.t, g.overpaid())
+	require.Equal(g.t, []string{
+		"submitted", "in_doubt", "submitted", "submitted", "submitted", "submitted",
+	}, g.all("a", "b", "c"))
+}
+
+// overpaid lists who is overpaid, as many as are counted.
+func (g *stage) overpaid() (list []state.Case) {
+	cases, err := g.s.Cases(background)
+	require.NoError(g.t, err)
+	for _, c := range cases {
+		if c.Lane == state.LaneOverpaid {
+			list = append(list, c)
+		}
+	}
+	require.Len(g.t, list, int(g.figures().Overpaid))
+	require.Len(g.t, list, int(balanced(g.t, g.s).Overpaid))
+	return list
 }
 
 func sheetForgottenAndBack(g *stage) {
