@@ -159,8 +159,8 @@ func drive(ts *testscript.TestScript, _ bool, args []string) {
 		Batch: w.batch, Attempt: w.batch.Attempt + 1, Accepted: airtime.Submitted,
 		NextPoll: time.Hour,
 	}
-	if len(args) > 1 { // "drive accepted soon": the first query is due at once.
-		answer.NextPoll = time.Millisecond
+	if len(args) > 1 { // "drive accepted soon": the first query is due when patience can be over.
+		answer.NextPoll = 5 * time.Millisecond
 	}
 	for _, verdict := range airtime.Verdicts() {
 		if verdict.String() == args[0] {
