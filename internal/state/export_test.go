@@ -56,6 +56,9 @@ func (s *Store) Key(kind, name string) string {
 	return s.keys.named(kind, name)
 }
 
+// SumOfCodes is what a program with these options keeps of the providers' codes.
+func SumOfCodes(o Options) string { return o.sumOfCodes() }
+
 // ScriptTexts are the texts of the scripts, by verb.
 func ScriptTexts(o Options) map[string]string { return scriptTexts(o) }
 

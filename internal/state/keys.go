@@ -18,6 +18,7 @@ package state
 //	{ns}:scattered             LIST    sheets whose lines of evidence are to be gathered
 //	{ns}:batch:<id>            HASH    see lua/shared/30-batches.lua                   TUMA_RETENTION
 //	{ns}:providers             SET     every provider that ever got a disbursal        for ever
+//	{ns}:codes                 HASH    provider code -> name, and 1 if it reports        for ever
 //	{ns}:pending:<provider>    LIST    "sheet from to place", oldest at the head
 //	{ns}:blocked:<provider>    HASH    pending entries whose number is in doubt there, by number
 //	{ns}:blockedsince:<prov.>  ZSET    the same entries -> when their recipients were accepted (ms)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -29,6 +30,11 @@ func layoutError(found string) error {
 	if found == unnumbered {
 		return fmt.Errorf("%w: it was stored by a version before layouts had numbers: let that "+
 			"version finish what is open, then use another TUMA_NAMESPACE or an empty Redis", ErrLayout)
+	}
+	if clash, is := strings.CutPrefix(found, "code:"); is {
+		code, name, _ := strings.Cut(clash, ":")
+		return fmt.Errorf("%w: the code %s stands for the provider %s there, and for another one in "+
+			"this program, or %[3]s has another code: run a version that agrees", ErrLayout, code, name)
 	}
 	return fmt.Errorf("%w: it is layout %s, and this program knows layout %d: run the version of all "+
 		"programs that knows layout %[2]s, or use another TUMA_NAMESPACE", ErrLayout, found, schema)

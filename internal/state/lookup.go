@@ -198,7 +198,7 @@ func (s *Store) reportSheets(
 		return fmt.Errorf("report: %w", err)
 	}
 	for i, read := range reads {
-		rows, err := s.rowsOf(read.sheet())
+		rows, err := s.rowsOf(ctx, read.sheet())
 		if err != nil {
 			return fmt.Errorf("report: sheet %s: %w", sheets[i], err)
 		}
@@ -286,7 +286,7 @@ func (r storedReads) sheet() stored {
 }
 
 // rowsOf reads a stored sheet. There are none if it has been forgotten.
-func (s *Store) rowsOf(sheet stored) ([]Row, error) {
+func (s *Store) rowsOf(ctx context.Context, sheet stored) ([]Row, error) {
 	if sheet.fields["head"] == "" {
 		return nil, nil
 	}
@@ -312,7 +312,9 @@ func (s *Store) rowsOf(sheet stored) ([]Row, error) {
 		if r.Status, err = airtime.StatusFromCode(place[0]); err != nil {
 			return nil, err
 		}
-		r.Provider = s.name[place[1]]
+		if r.Provider, err = s.nameOf(ctx, place[1]); err != nil {
+			return nil, err
+		}
 		if place[2] != '+' {
 			r.Batch = place[2:]
 		}

@@ -22,6 +22,21 @@ var storyMutations = map[string]storyMutation{
 		},
 		handedOnFromADoubt,
 	},
+	"codes are not kept": {
+		mutation{"", "  keep_codes()\n", ""}, droppedAndDecided,
+	},
+	"a code that only the state knows is not read": {
+		mutation{"", "    NAMES[code] = name\n    if not", "    if not"}, droppedAndDecided,
+	},
+	"a provider that only the state knows has no index": {
+		mutation{"", "callbacks = callbacks == '1'}", "callbacks = false}"}, droppedAndDecided,
+	},
+	"a code is given to another provider": {
+		mutation{"", "if (NAMES[code] or name) ~= name or", "if"}, droppedKeepsItsCode,
+	},
+	"a program forgets what it does not know": {
+		mutation{"", "  codes_sum = codes_of()", "  codes_of()"}, droppedIsKeptOnce,
+	},
 	"a person's pause lets what was claimed begin": {
 		mutation{"begin", "if stopped(b.provider) then", "if false then"}, stopsBegins,
 	},

@@ -1,8 +1,15 @@
 package state
 
 import (
+	"context"
+	"crypto/sha1" // Redis' scripts know no other sum; nobody is kept out by it.
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // Asking says how a provider can be asked where recipients stand; empty means not at all.
@@ -57,6 +64,38 @@ func (p Provider) lua() string {
 		p.Callbacks, p.Climbs, p.Shared)
 }
 
+// sumOfCodes is the sum of what lua/shared/16-providers.lua keeps of the providers.
+func (o Options) sumOfCodes() string {
+	var list []string
+	for _, p := range o.Providers {
+		callbacks := 0
+		if p.Callbacks {
+			callbacks = 1
+		}
+		list = append(list, fmt.Sprintf("%c %s %d\n", p.Code, p.Name, callbacks))
+	}
+	slices.Sort(list)
+	return fmt.Sprintf("%x", sha1.Sum([]byte(strings.Join(list, ""))))
+}
+
+// nameOf returns the provider that a code of a stored row stands for, also one that only the state
+// knows.
+func (s *Store) nameOf(ctx context.Context, code byte) (string, error) {
+	if name, known := s.name[code]; known {
+		return name, nil
+	}
+	if name, known := s.dropped.Load(code); known {
+		return name.(string), nil
+	}
+	text, err := s.client.HGet(ctx, s.keys.plain("codes"), string(rune(code))).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", fmt.Errorf("read the codes of the providers: %w", err)
+	}
+	name, _, _ := strings.Cut(text, " ")
+	s.dropped.Store(code, name)
+	return name, nil
+}
+
 // codes maps the providers to their codes, and back.
 func (o Options) codes() (code map[string]byte, name map[byte]string) {
 	code, name = map[string]byte{}, map[byte]string{}
@@ -73,7 +112,8 @@ func (o Options) checkProviders() error {
 		return fmt.Errorf("state: two providers share a name or a code")
 	}
 	for c, n := range name {
-		if c <= ' ' || c > '~' || c == '\'' || c == '\\' || n == "" {
+		if c <= ' ' || c > '~' || c == '\'' || c == '\\' || n == "" ||
+			strings.ContainsAny(n, " \t\n'\\") {
 			return fmt.Errorf("state: provider %q has no usable code", n)
 		}
 	}

@@ -67,7 +67,7 @@ func (s *Store) recentPage(
 		if err == nil && accepted < since.UnixMilli() {
 			continue
 		}
-		rows, err := s.rowsOf(sheet)
+		rows, err := s.rowsOf(ctx, sheet)
 		if err != nil {
 			return fmt.Errorf("sheet %s: %w", sheets[i], err)
 		}

@@ -83,7 +83,7 @@ func luaTables(o Options) string {
 	for _, p := range o.Providers {
 		fmt.Fprintf(&b, "  ['%s'] = {%s},\n", p.Name, p.lua())
 	}
-	b.WriteString("}\nlocal LOOKS = {")
+	fmt.Fprintf(&b, "}\nlocal CODES = '%s'\nlocal LOOKS = {", o.sumOfCodes())
 	for _, look := range looks {
 		fmt.Fprintf(&b, "%d, ", look.Milliseconds())
 	}

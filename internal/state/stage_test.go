@@ -26,6 +26,8 @@ type stage struct {
 	t testing.TB
 	s *state.Store
 	c *clock
+	// edit breaks the scripts, also those of a store that the story opens.
+	edit state.ScriptEdit
 }
 
 // story is a test that mutations of the scripts are told too: one of them must notice each.
@@ -46,7 +48,7 @@ func tell(t *testing.T, stories map[string]story) {
 func set(t testing.TB, edit state.ScriptEdit) *stage {
 	t.Helper()
 	s := simulated(open(t, func(o *state.Options) { o.MaxInFlight = 50 }), edit)
-	return &stage{t: t, s: s, c: &clock{t: t, store: s, ms: modelStart}}
+	return &stage{t: t, s: s, c: &clock{t: t, store: s, ms: modelStart}, edit: edit}
 }
 
 // tell tells a story, and wants the books to balance behind it.

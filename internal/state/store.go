@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -85,6 +86,7 @@ type Store struct {
 	scripts scripts
 	code    map[string]byte
 	name    map[byte]string
+	dropped sync.Map // Names of codes that are not in name, as nameOf has found them.
 	misread chan error
 	warning atomic.Pointer[string]
 	memory  memoryGauge

@@ -10,7 +10,10 @@ for _, b in pairs(batches) do
 end
 if places then redis.call('HSET', KEYS[1], 'places', places) end
 flush_moves()
-if runs_when_full or planned() then keep_head() end
+if runs_when_full or planned() then
+  keep_head()
+  keep_codes()
+end
 
 -- Once a script has written, Redis refuses it nothing more. So the first command decides: a verb
 -- that must run on a full Redis begins with one that is never refused for memory, and the others

@@ -44,7 +44,7 @@ local function key(kind, name)
   return prefix .. kind
 end
 
--- traits are what Go says about a provider; one that is not configured anywhere has none.
+-- traits are what Go says about a provider, or the state about one that Go does not know.
 local NAMES, NO_TRAITS = {}, {code = '?', resend = 0, patience = 0, rate = 0, burst = 0}
 for name, t in pairs(PROVIDERS) do NAMES[t.code] = name end
 local function traits(provider) return PROVIDERS[provider] or NO_TRAITS end

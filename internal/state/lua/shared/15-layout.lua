@@ -6,8 +6,9 @@
 --   behind_since  since when the clock has been behind that (ms)
 --   distrusted    nobody knows how long ago a time up to this one was: the clock was set since
 --   shifted       the highest time by which schedules were corrected last, see lua/due.lua
+--   codes         the sum of what codes holds, see 16-providers.lua
 local head = redis.call('HMGET', KEYS[1], 'schema', 'clock', 'behind_since', 'distrusted',
-  'shifted')
+  'shifted', 'codes')
 
 -- A state that is there and does not tell its layout is older than layouts that have numbers.
 if not head[1] and redis.call('EXISTS', KEYS[1]) == 1 then head[1] = 'none' end
