@@ -328,7 +328,8 @@ func sheetRetired(g *stage) {
 // sheetMutations are breaks of how sheets are kept apart, and the story that notices each.
 var sheetMutations = map[string]storyMutation{
 	"results name the first disbursal": {
-		mutation{"", "shown(d.owner[pos]),", "shown(d.owner[1]),"}, sheetsAreNotSeen,
+		mutation{"", "owner, was = d.owner[pos], common", "owner, was = d.owner[1], common"},
+		sheetsAreNotSeen,
 	},
 	"positions count within the disbursal": {
 		mutation{"", "owner[i], before[i] = ref, pos", "owner[i], before[i] = ref, 0"},

@@ -256,7 +256,7 @@ local redis, perform, planned = (function(real)
   function ours.XADD(name, ...)
     local p = plans[name] or plan_of(name)
     p.log = p.log or {}
-    p.log[#p.log + 1] = {'XADD', name, ...}
+    p.log[#p.log + 1] = {{'XADD', name, ...}, {}}
   end
 
   function ours.PEXPIRE(name, ms) plan_of(name).expiry = ms end
@@ -294,6 +294,20 @@ local redis, perform, planned = (function(real)
     if plans[name] then error(command .. ' of ' .. name .. ', of which something is planned') end
     if name then return call(command, name, ...) end
     return call(command)
+  end
+
+  -- append plans an XADD of words that many entries have in common, but for those at some indices:
+  -- there stand the further values.
+  function shown.append(words, indices, ...)
+    local p = plans[words[2]] or plan_of(words[2])
+    p.log = p.log or {}
+    p.log[#p.log + 1] = {words, indices, ...}
+  end
+
+  local function write_entry(entry)
+    local words, indices = entry[1], entry[2]
+    for i, index in ipairs(indices) do words[index] = entry[i + 2] end
+    call(unpack(words))
   end
 
   -- info is what INFO says of a section, where Redis has the command.
@@ -362,7 +376,7 @@ local redis, perform, planned = (function(real)
       if p.deleted then call('DEL', p.name) end
       if p.map then write_map(p) end
       if p.head then write_list(p) end
-      for _, entry in ipairs(p.log or {}) do call(unpack(entry)) end
+      for _, entry in ipairs(p.log or {}) do write_entry(entry) end
       for _, range in ipairs(p.ranges or {}) do call('SETRANGE', p.name, range[1], range[2]) end
       if p.expiry and not texts[p.name] then
         if p.expiry == 0 then call('PERSIST', p.name) else call('PEXPIRE', p.name, p.expiry) end

@@ -99,65 +99,68 @@ end
 -- Evidence that comes for many is one field; what comes for one is a field of its own, so that it
 -- is not written together with everybody else's. d.news holds the lines that are new, by position.
 
--- common_text reads the lines that are together; nil if none are.
-local function common_text(d)
-  if d.together then return d.text end
-  d.text = redis.call('HGET', key('sheet', d.id), 'evidence') or nil
-  d.together = d.text and 1 or 0
-  return d.text
-end
-
--- common_evidence returns the lines that are together.
-local function common_evidence(d)
-  if d.common then return d.common end
-  d.common = {}
-  local text = common_text(d)
-  if text then
-    for line in (text .. '\n'):gmatch('([^\n]*)\n') do d.common[#d.common + 1] = line end
+local all_evidence, evidence_of
+do
+  -- common_text reads the lines that are together; nil if none are.
+  local function common_text(d)
+    if d.together then return d.text end
+    d.text = redis.call('HGET', key('sheet', d.id), 'evidence') or nil
+    d.together = d.text and 1 or 0
+    return d.text
   end
-  for i = #d.common + 1, d.n do d.common[i] = '' end
-  return d.common
-end
 
--- common_line returns one of them. The first time it only looks for that line: a callback needs no
--- other.
-local function common_line(d, pos)
-  local text = not d.common and not d.looked and common_text(d)
-  if not text then return common_evidence(d)[pos] end
-  d.looked = true
-  local start = 1
-  for _ = 2, pos do
-    local last = text:find('\n', start, true)
-    if not last then return '' end
-    start = last + 1
-  end
-  return text:sub(start, (text:find('\n', start, true) or #text + 1) - 1)
-end
-
--- all_evidence returns the lines of all, by position; '' where there is none.
-local function all_evidence(d)
-  if d.lines then return d.lines end
-  d.lines = common_evidence(d)
-  -- Beside head, refs, content, open and evidence, if it is there.
-  local more = redis.call('HLEN', key('sheet', d.id)) > 4 + d.together
-  local fields = more and redis.call('HGETALL', key('sheet', d.id)) or {}
-  d.alone = {}
-  for i = 1, #fields, 2 do
-    local pos = tonumber(fields[i])
-    if pos then
-      d.lines[pos] = fields[i + 1]
-      d.alone[#d.alone + 1] = fields[i]
+  -- common_evidence returns the lines that are together.
+  local function common_evidence(d)
+    if d.common then return d.common end
+    d.common = {}
+    local text = common_text(d)
+    if text then
+      for line in (text .. '\n'):gmatch('([^\n]*)\n') do d.common[#d.common + 1] = line end
     end
+    for i = #d.common + 1, d.n do d.common[i] = '' end
+    return d.common
   end
-  for pos, line in pairs(d.news or {}) do d.lines[pos] = line end
-  return d.lines
-end
 
--- evidence_of returns the line of one recipient.
-local function evidence_of(d, pos)
-  if d.news and d.news[pos] then return d.news[pos] end
-  if d.lines then return d.lines[pos] end
-  return redis.call('HGET', key('sheet', d.id), pos) or common_line(d, pos)
+  -- common_line returns one of them. The first time it only looks for that line: a callback needs
+  -- no other.
+  local function common_line(d, pos)
+    local text = not d.common and not d.looked and common_text(d)
+    if not text then return common_evidence(d)[pos] end
+    d.looked = true
+    local start = 1
+    for _ = 2, pos do
+      local last = text:find('\n', start, true)
+      if not last then return '' end
+      start = last + 1
+    end
+    return text:sub(start, (text:find('\n', start, true) or #text + 1) - 1)
+  end
+
+  -- all_evidence returns the lines of all, by position; '' where there is none.
+  function all_evidence(d)
+    if d.lines then return d.lines end
+    d.lines = common_evidence(d)
+    -- Beside head, refs, content, open and evidence, if it is there.
+    local more = redis.call('HLEN', key('sheet', d.id)) > 4 + d.together
+    local fields = more and redis.call('HGETALL', key('sheet', d.id)) or {}
+    d.alone = {}
+    for i = 1, #fields, 2 do
+      local pos = tonumber(fields[i])
+      if pos then
+        d.lines[pos] = fields[i + 1]
+        d.alone[#d.alone + 1] = fields[i]
+      end
+    end
+    for pos, line in pairs(d.news or {}) do d.lines[pos] = line end
+    return d.lines
+  end
+
+  -- evidence_of returns the line of one recipient.
+  function evidence_of(d, pos)
+    if d.news and d.news[pos] then return d.news[pos] end
+    if d.lines then return d.lines[pos] end
+    return redis.call('HGET', key('sheet', d.id), pos) or common_line(d, pos)
+  end
 end
 
 -- discount_of returns the discount that a provider gave on a recipient, as it is spelt; '' where it
@@ -190,8 +193,8 @@ end
 local function write_evidence(d, pos, reason, reference, message)
   if reason == 'provider' then reason = '.' end
   d.since = d.since or string.format('%.0f', now - d.at)
-  write_line(d, pos,
-    table.concat({d.since, reason, reference, message, discount_of(d, pos)}, '\t'))
+  write_line(d, pos, d.since .. '\t' .. reason .. '\t' .. reference .. '\t' .. message .. '\t'
+    .. discount_of(d, pos))
 end
 
 -- reference_of is the id by which a provider knows a recipient; '' while we know none.

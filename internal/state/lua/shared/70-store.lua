@@ -116,29 +116,18 @@ local function gather(d)
   if #d.alone > 0 then redis.call('HDEL', name, unpack(d.alone)) end
 end
 
-local FEW = 10 -- Recipients of a sheet whose lines are always together.
-
 -- flush_evidence writes the new lines. Several that come at once go together with the others, when
 -- the sheet has settled or many are alone by then. One that comes by itself stays alone: a callback
 -- must not bring everybody's lines to the append-only file. For these, Sweep gathers the lines of
--- sheets that have settled, which takes less memory.
+-- sheets that have settled, which takes less memory. The lines of a few are always together.
 --   scattered  LIST  sheets that have settled with lines alone
 local function flush_evidence(d)
   local name = key('sheet', d.id)
   local many = 2 * (redis.call('HLEN', name) + d.newer) > d.n
   local settles = d.open == 0 and d.had > 0
-  if d.n < FEW or d.newer > 1 and (many or settles) then return gather(d) end
+  if d.n < 10 or d.newer > 1 and (many or settles) then return gather(d) end
   for pos, line in pairs(d.news) do redis.call('HSET', name, pos, line) end
   if settles or many and d.open == 0 then redis.call('RPUSH', key('scattered'), d.id) end
-end
-
--- gather_scattered gathers the lines of the first few sheets that wait for it.
-local function gather_scattered()
-  for _ = 1, 10 do
-    local id = redis.call('LPOP', key('scattered'))
-    if not id then return end
-    if sheet(id) then gather(sheet(id)) end
-  end
 end
 
 local function flush_sheet(d)
