@@ -521,7 +521,7 @@ var talkMutations = map[string]struct {
 		mutation{"begin", "whole = whole and not late", "whole = whole and true"}, 221,
 	},
 	"a later attempt is believed": {
-		mutation{"record", "local first = attempt == 1", "local first = true"}, 795,
+		mutation{"record", "local first = attempt == 1", "local first = true"}, 1718,
 	},
 	"ids are not learnt": {
 		mutation{"", "    note_id(d, pos, provider, place, reference)\n", ""}, 1,
