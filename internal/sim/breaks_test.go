@@ -105,7 +105,7 @@ var breaks = []aBreak{
 	},
 	{
 		"a refused repetition is halved", 3, "record",
-		"if first then b.refused = 1 else b.known = 1 end", "b.refused = 1",
+		"if first or b.asides > 0 then b.refused = 1 else b.known = 1 end", "b.refused = 1",
 	},
 	{
 		"an answer is stored once or never", 3, submitFile,

@@ -172,7 +172,7 @@ func TestHalvingDownToSingles(t *testing.T) {
 }
 
 // refusedAlone makes n single recipients that the provider refuses before it has accepted anybody.
-func refusedAlone(t *testing.T, s *state.Store, c *clock, n int) {
+func refusedAlone(t *testing.T, s *state.Store, c *clock, n int) (batches []string) {
 	t.Helper()
 	for i := range n {
 		ref := fmt.Sprint("s", i)
@@ -180,8 +180,10 @@ func refusedAlone(t *testing.T, s *state.Store, c *clock, n int) {
 		b := begin(t, s)
 		record(t, s, answer(b, airtime.Refused, airtime.ReasonBatchRefused))
 		require.Equal(t, state.PutAside, deny(t, s, b.ID, c))
-		only(t, s, ref, airtime.Queued)
+		only(t, s, ref, airtime.InDoubt)
+		batches = append(batches, b.ID)
 	}
+	return batches
 }
 
 func TestThreeSingleRefusalsPauseTheChannel(t *testing.T) {
@@ -204,12 +206,13 @@ func TestThreeSingleRefusalsPauseTheChannel(t *testing.T) {
 func TestOneRecipientPausesNoChannel(t *testing.T) {
 	t.Parallel()
 	s, c := timed(t, nil)
-	refusedAlone(t, s, c, 1)
+	aside := refusedAlone(t, s, c, 1)[0]
 	for range 5 {
+		require.Equal(t, state.KeepAsking, deny(t, s, aside, c))
 		c.pass(5 * time.Minute)
-		sweep(t, s)
+		require.Equal(t, state.Resend, deny(t, s, aside, c), "alone at the provider, it goes again")
 		b := begin(t, s)
-		require.Equal(t, "s0", b.Members[0].Reference, "alone at the provider, it goes again")
+		require.Equal(t, aside, b.ID, "under its old reference")
 		record(t, s, answer(b, airtime.Refused, airtime.ReasonBatchRefused))
 		require.Equal(t, state.PutAside, deny(t, s, b.ID, c))
 		idle(t, s, state.IdleEmpty)
@@ -219,12 +222,13 @@ func TestOneRecipientPausesNoChannel(t *testing.T) {
 func TestAnAcceptanceShowsWhoIsAtFault(t *testing.T) {
 	t.Parallel()
 	s, c := timed(t, nil)
-	refusedAlone(t, s, c, 2)
+	aside := refusedAlone(t, s, c, 2)
 	accept(t, s, disbursal("good", 2))
 	record(t, s, answer(begin(t, s), airtime.Accepted, ""))
 	for i := range 2 {
+		require.Equal(t, state.Resend, deny(t, s, aside[i], c))
 		b := begin(t, s)
-		require.Len(t, b.Members, 1, "they go alone")
+		require.Equal(t, aside[i], b.ID, "under its old reference")
 		verdict, want := airtime.Refused, airtime.Rejected
 		if i == 1 { // The account was mended meanwhile: nothing was wrong with this one.
 			verdict, want = airtime.Accepted, airtime.Submitted

@@ -199,6 +199,7 @@ func TestWhoIsPutAsideRejoinsItsEarlierBatch(t *testing.T) {
 	record(t, s, answer(second, airtime.Refused, airtime.ReasonBatchRefused))
 	require.Equal(t, state.PutAside, deny(t, s, second.ID, c))
 	observe(t, s, first.ID, airtime.Successful, 0)
+	require.Equal(t, state.KeepAsking, deny(t, s, second.ID, c))
 	only(t, s, "a", airtime.Successful)
 }
 

@@ -175,7 +175,7 @@ func (s *Store) NotKnown(
 	answer, err := s.run(ctx, s.client, "notknown", b.ID, r.Poll, r.Next.Milliseconds(),
 		s.options.SettleDelay.Milliseconds(), s.options.Guard.Milliseconds(), flag(resendSame),
 		children[0], children[1], s.options.MaxInFlight, r.Patience.Milliseconds(),
-		r.Slow.Milliseconds(), b.Read.UnixMilli())
+		r.Slow.Milliseconds(), b.Read.UnixMilli(), asideFor.Milliseconds())
 	if err != nil {
 		return "", nil, err
 	}

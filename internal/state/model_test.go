@@ -16,6 +16,7 @@ const (
 	modelTimeout = 30_000
 	modelGuard   = 60_000
 	modelSettle  = 60_000
+	modelAside   = 300_000
 	modelClaim   = 15_000
 	modelSlots   = 3
 )
@@ -60,6 +61,8 @@ type modelBatch struct {
 	refusedSince      int64 // When the first sending began that refused its members.
 	sent              int64
 	refused, known    bool
+	aside             int64 // Since when its one recipient is aside; zero when it is not.
+	asides            int
 	held              bool // Whether an honest provider really has it.
 	hinted            bool // Whether a callback ever was about it.
 }
@@ -308,8 +311,8 @@ func (m *model) record(b *modelBatch, a state.Answer) state.Recorded {
 		b.lapse = 0
 		if a.Default.Verdict == airtime.Refused &&
 			a.Default.Reason == airtime.ReasonBatchRefused {
-			b.refused = b.refused || a.Attempt == 1
-			b.known = b.known || a.Attempt > 1 // The first attempt may be why.
+			b.refused = b.refused || a.Attempt == 1 || b.asides > 0
+			b.known = b.known || a.Attempt > 1 && b.asides == 0 // The first attempt may be why.
 		}
 	}
 	handed, unclear := 0, 0
@@ -476,8 +479,18 @@ func (m *model) notKnown(
 	if asked < since+modelSettle {
 		return state.KeepAsking
 	}
+	if r := b.members[0]; b.aside > 0 && !m.cancelled(r) && !r.paidElsewhere() {
+		rested := m.of(b).acceptedAt >= b.aside || m.now-b.aside >= modelAside
+		if asked < b.deadline+modelGuard || !rested || !again || b.doubtful() != 1 {
+			return state.KeepAsking
+		}
+		b.aside, b.refused = 0, false
+	}
 	if b.refused {
 		step := m.divide(b, airtime.InDoubt, children)
+		if step == state.PutAside && b.aside > 0 {
+			return step
+		}
 		if step != state.Rejected && b.open() == 0 {
 			b.state = state.BatchReturned
 		}
@@ -524,9 +537,15 @@ func (m *model) divide(
 		m.rejoin(left[0])
 		return state.Rejected
 	default:
-		m.move(left[0], airtime.Queued, nil)
-		left[0].refused = since
-		if b.child || b.refusedSince == 0 {
+		counted := b.asides > 0 || !b.child && b.refusedSince > 0
+		b.refusedSince = since
+		if at == airtime.InDoubt && len(b.members) == 1 {
+			b.aside, b.asides = m.now, b.asides+1
+		} else {
+			m.move(left[0], airtime.Queued, nil)
+			left[0].refused = since
+		}
+		if !counted {
 			road.refusedAlone(m.now)
 		}
 		return state.PutAside

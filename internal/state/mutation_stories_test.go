@@ -162,8 +162,14 @@ var storyMutations = map[string]storyMutation{
 	"one alone in doubt is no storm": {
 		mutation{"record", "'batch_refused' and b.n > 1", "'batch_refused'"}, aloneInDoubt,
 	},
+	"who is aside goes again under another reference": {
+		mutation{"", "if status == 'd' and b.n == 1 then", "if false then"}, keepsItsReference,
+	},
+	"who was aside is never judged again": {
+		mutation{"record", "if first or b.asides > 0 then", "if first then"}, keepsItsReference,
+	},
 	"one recipient pauses a channel": {
-		mutation{"", "if b.parent == '' and b.refused_since > 0 then return end", ""}, oneBadAlone,
+		mutation{"", "  if before then return end\n", ""}, oneBadAlone,
 	},
 	"a half probes its own pause": {
 		mutation{"claim", "if ready and not waits then return", "if ready then return"},

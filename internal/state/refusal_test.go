@@ -26,6 +26,7 @@ func TestWhoIsAtFault(t *testing.T) {
 		"doubt about one request, not more":     oneRequestInDoubt,
 		"one alone that stays in doubt pauses":  aloneInDoubt,
 		"who was put aside goes alone":          asideGoesAlone,
+		"who is aside keeps its reference":      keepsItsReference,
 	})
 }
 
@@ -134,6 +135,28 @@ func asideGoesAlone(g *stage) {
 	g.accept(through(shifted("good", 10, 3), lipad))
 	require.Len(g.t, g.begin(lipad).Members, 1)
 	require.Len(g.t, g.begin(lipad).Members, 3)
+}
+
+// keepsItsReference: Lipad refuses a request because something on the way has repeated it, and is
+// slow to know the first. Whoever is alone in it goes again under the same reference, so that Lipad
+// can refuse it once more, and is rejected then.
+func keepsItsReference(g *stage) {
+	g.accept(someone("twice", lipad))
+	b := g.begin(lipad)
+	g.record(b, airtime.Refused, airtime.ReasonBatchRefused)
+	require.Equal(g.t, state.PutAside, deny(g.t, g.s, b.ID, g.c))
+	require.Equal(g.t, state.KeepAsking, deny(g.t, g.s, b.ID, g.c))
+	g.stands("twice", lipad, airtime.InDoubt)
+	g.accept(through(shifted("good", 10, 1), lipad))
+	g.taken(g.begin(lipad))
+	require.Equal(g.t, state.Resend, deny(g.t, g.s, b.ID, g.c))
+	again := g.begin(lipad)
+	require.Equal(g.t, b.ID, again.ID)
+	g.record(again, airtime.Refused, airtime.ReasonBatchRefused)
+	require.Equal(g.t, state.Rejected, deny(g.t, g.s, b.ID, g.c))
+	g.stands("twice", lipad, airtime.Rejected)
+	g.observe(b, airtime.Successful)
+	g.stands("twice", lipad, airtime.Successful)
 }
 
 // aloneInDoubt: who is refused alone and stays in doubt is an unclear answer like others, so that

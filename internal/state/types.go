@@ -305,8 +305,9 @@ const (
 	Halved NextStep = "halved"
 	// Rejected: the provider refused the one recipient, and has accepted others since it first did.
 	Rejected NextStep = "rejected"
-	// PutAside: the provider refused the one recipient and has accepted nobody since: it is queued
-	// behind the next acceptance. The third one in a row pauses the channel.
+	// PutAside: the provider refused the one recipient and has accepted nobody since: it is sent again
+	// behind the next acceptance, under the same reference where the provider does not know that.
+	// The third one in a row pauses the channel.
 	PutAside NextStep = "put_aside"
 	// Released: the batch went back, because it may have been sent before.
 	Released NextStep = "released"

@@ -13,6 +13,7 @@
 -- ARGV[11]: ms until the next query of an overdue batch
 -- ARGV[12]: when the batch was loaded to be asked about (ms, by the clock of Redis): an answer says
 --   nothing about what came after the question
+-- ARGV[13]: ms after which who is aside is sent again without an acceptance
 -- Returns: {decision, ring, ms until the next query}
 
 unlock()
@@ -51,9 +52,28 @@ if b.refused == 0 then since = math.max(since, b.deadline + tonumber(ARGV[5])) e
 local free = since + tonumber(ARGV[4])
 if asked_at < free then return ask(math.max(1, math.min(tonumber(ARGV[3]), free - now))) end
 
+-- leaves says whether the one recipient of a batch that is aside was cancelled, or paid elsewhere.
+local function leaves()
+  local d, pos = member(b, 1)
+  return d and (cancelled(d, pos) or paid_elsewhere(d, pos))
+end
+
+-- Who is aside goes again, as the same batch, after an acceptance or a while.
+if b.aside > 0 and not leaves() then
+  local rested = of_channel(provider, 'accepted_at') >= b.aside
+    or now - b.aside >= tonumber(ARGV[13])
+  local out = asked_at < b.deadline + tonumber(ARGV[5])
+  if out or not rested or ARGV[6] ~= '1' or not repeatable(b) then return ask(tonumber(ARGV[3])) end
+  b.aside, b.refused = 0, 0
+end
+
 local decision
 if b.refused == 1 then
   decision = divide(b, 'd', {ARGV[7], ARGV[8]})
+  if b.aside > 0 and decision == 'put_aside' then
+    ask(tonumber(ARGV[3]))
+    return {decision, ring(provider, slots), tonumber(ARGV[3])}
+  end
   if decision ~= 'rejected' then b.state = b.open == 0 and 'returned' or 'open' end
   if decision == '' then return ask(tonumber(ARGV[3])) end
 elseif ARGV[6] == '1' and repeatable(b) then

@@ -173,9 +173,10 @@ local function judge(d, from, to, v)
   end
 end
 
--- A later attempt may be refused because an earlier one arrived: that is known, never halved.
+-- A later attempt may be refused because an earlier one arrived: that is known, never halved. Who
+-- was aside is judged like at first.
 if not stale and whole.verdict == 'rejected' and whole.reason == 'batch_refused' then
-  if first then b.refused = 1 else b.known = 1 end
+  if first or b.asides > 0 then b.refused = 1 else b.known = 1 end
 end
 
 -- remember keeps what is known about members whose disbursal this Redis has forgotten, too; Accept

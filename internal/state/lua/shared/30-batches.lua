@@ -14,6 +14,8 @@
 --   why, words: reason of a doubt, and what the provider said of everybody in it
 --   known: 1 if the provider knows it    missing: not known since (ms)    refused: 1 if as a whole
 --   refused_since: when the first sending began that refused its members (ms); 0 if none has
+--   aside: since when its one recipient, whom the provider refused, waits to be sent again (ms)
+--   asides: how often that was so
 --   hinted: last callback about it that brought its query forward (ms)
 --   later: when it would have been looked at without the hint (ms), -1 for never
 --   accepted: when the first of its members was accepted (ms)
@@ -22,6 +24,7 @@ local BATCH_FIELDS = {
   open = '0', doubtful = '0', sent = '0', deadline = '0', recorded = '0', result = '',
   polls = '0', answered = '0', looks = '0', known = '0', missing = '0', refused = '0', why = '',
   words = '', hinted = '0', later = '0', accepted = '0', refused_since = '0',
+  aside = '0', asides = '0',
 }
 
 local batches = {}

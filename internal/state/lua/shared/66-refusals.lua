@@ -5,7 +5,9 @@
 -- alone. It is rejected if the provider has accepted anybody since the first sending began that
 -- refused it. Else the fault may be the account's: the recipient is put aside until the next
 -- acceptance, goes alone once more then, and is judged again; the third one that is put aside
--- without an acceptance between pauses the channel.
+-- without an acceptance between pauses the channel. Where a refusal is believed only because the
+-- provider does not know the batch, the batch waits in doubt and is sent again as it is: a provider
+-- that has taken it after all refuses it once more, and pays nobody twice.
 --   refused:<provider>  LIST  entries of recipients that were put aside, the oldest first
 
 -- members_at lists the stretches of members that stand at (status, batch), at most limit members
@@ -65,16 +67,23 @@ local function halve(b, status, n, ids)
   redis.call('LPUSH', key('ready', b.provider), ids[2], ids[1])
 end
 
--- put_aside queues a recipient that was refused alone behind the next acceptance. One that was put
--- aside before (it was drawn alone, so its batch has no parent) is not counted again: what one
--- recipient causes is no fault of the account.
-local function put_aside(b, d, pos)
+-- put_aside lets a recipient that was refused alone wait for the next acceptance: in its batch, if
+-- that stays in doubt, else in a queue. One that was put aside before (in this batch, or it was
+-- drawn alone, so that its batch has no parent) is not counted again: what one recipient causes is
+-- no fault of the account.
+local function put_aside(b, d, pos, status)
   local provider, channel = b.provider, key('channel', b.provider)
-  local place, status = pending_place(provider), row(d, pos)
-  put(d, pos, pos, status, b.id, 'q', place)
-  redis.call('RPUSH', key('refused', provider), entry_of(d, pos, pos, place, since_refused(b)))
-  redis.call('HSET', channel, 'refused_at', now_text)
-  if b.parent == '' and b.refused_since > 0 then return end
+  local before = b.asides > 0 or b.parent == '' and b.refused_since > 0
+  b.refused_since = since_refused(b)
+  if status == 'd' and b.n == 1 then
+    b.aside, b.asides = now, b.asides + 1
+  else
+    local place = pending_place(provider)
+    put(d, pos, pos, status, b.id, 'q', place)
+    redis.call('RPUSH', key('refused', provider), entry_of(d, pos, pos, place, b.refused_since))
+    redis.call('HSET', channel, 'refused_at', now_text)
+  end
+  if before then return end
   local refusals = redis.call('HINCRBY', channel, 'refusals', 1)
   if refusals >= 3 or probing(provider) then pause(provider, 'account_fault', 0) end
 end
@@ -97,7 +106,7 @@ local function divide(b, status, ids, message)
       rejoin(d, pos)
       did = 'rejected'
     else
-      put_aside(b, d, pos)
+      put_aside(b, d, pos, status)
       did = 'put_aside'
     end
   end
