@@ -68,11 +68,7 @@ func (p Provider) lua() string {
 func (o Options) sumOfCodes() string {
 	var list []string
 	for _, p := range o.Providers {
-		callbacks := 0
-		if p.Callbacks {
-			callbacks = 1
-		}
-		list = append(list, fmt.Sprintf("%c %s %d\n", p.Code, p.Name, callbacks))
+		list = append(list, fmt.Sprintf("%c %s %s\n", p.Code, p.Name, flag(p.Callbacks)))
 	}
 	slices.Sort(list)
 	return fmt.Sprintf("%x", sha1.Sum([]byte(strings.Join(list, ""))))

@@ -52,14 +52,9 @@ if b.refused == 0 then since = math.max(since, b.deadline + tonumber(ARGV[5])) e
 local free = since + tonumber(ARGV[4])
 if asked_at < free then return ask(math.max(1, math.min(tonumber(ARGV[3]), free - now))) end
 
--- leaves says whether the one recipient of a batch that is aside was cancelled, or paid elsewhere.
-local function leaves()
-  local d, pos = member(b, 1)
-  return d and (cancelled(d, pos) or paid_elsewhere(d, pos))
-end
-
 -- Who is aside goes again, as the same batch, after an acceptance or a while.
-if b.aside > 0 and not leaves() then
+local d, pos = member(b, 1)
+if b.aside > 0 and not (d and withheld(d, pos)) then
   local rested = of_channel(provider, 'accepted_at') >= b.aside
     or now - b.aside >= tonumber(ARGV[13])
   local out = asked_at < b.deadline + tonumber(ARGV[5])
@@ -71,8 +66,8 @@ local decision
 if b.refused == 1 then
   decision = divide(b, 'd', {ARGV[7], ARGV[8]})
   if b.aside > 0 and decision == 'put_aside' then
-    ask(tonumber(ARGV[3]))
-    return {decision, ring(provider, slots), tonumber(ARGV[3])}
+    local delay = ask(tonumber(ARGV[3]))[3]
+    return {decision, ring(provider, slots), delay}
   end
   if decision ~= 'rejected' then b.state = b.open == 0 and 'returned' or 'open' end
   if decision == '' then return ask(tonumber(ARGV[3])) end

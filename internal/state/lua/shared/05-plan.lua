@@ -253,11 +253,15 @@ local redis, perform, planned = (function(real)
     for i = 1, #list, 2 do texts[list[i]] = spell(list[i + 1]) end
   end
 
-  function ours.XADD(name, ...)
-    local p = plans[name] or plan_of(name)
+  -- append plans an XADD of words that many entries have in common, but for those at some indices:
+  -- there stand the further values.
+  local function append(words, indices, ...)
+    local p = plans[words[2]] or plan_of(words[2])
     p.log = p.log or {}
-    p.log[#p.log + 1] = {{'XADD', name, ...}, {}}
+    p.log[#p.log + 1] = {words, indices, ...}
   end
+
+  function ours.XADD(...) append({'XADD', ...}, {}) end
 
   function ours.PEXPIRE(name, ms) plan_of(name).expiry = ms end
   function ours.PERSIST(name) plan_of(name).expiry = 0 end
@@ -285,7 +289,7 @@ local redis, perform, planned = (function(real)
   local READS = {TIME = true, HGETALL = true, STRLEN = true, ZRANGE = true, ZRANGEBYSCORE = true,
     ZREVRANGE = true, LRANGE = true, SMEMBERS = true}
 
-  local shown = {sha1hex = real.sha1hex}
+  local shown = {sha1hex = real.sha1hex, append = append}
 
   function shown.call(command, name, ...)
     local own = ours[command]
@@ -294,20 +298,6 @@ local redis, perform, planned = (function(real)
     if plans[name] then error(command .. ' of ' .. name .. ', of which something is planned') end
     if name then return call(command, name, ...) end
     return call(command)
-  end
-
-  -- append plans an XADD of words that many entries have in common, but for those at some indices:
-  -- there stand the further values.
-  function shown.append(words, indices, ...)
-    local p = plans[words[2]] or plan_of(words[2])
-    p.log = p.log or {}
-    p.log[#p.log + 1] = {words, indices, ...}
-  end
-
-  local function write_entry(entry)
-    local words, indices = entry[1], entry[2]
-    for i, index in ipairs(indices) do words[index] = entry[i + 2] end
-    call(unpack(words))
   end
 
   -- info is what INFO says of a section, where Redis has the command.
@@ -349,6 +339,13 @@ local redis, perform, planned = (function(real)
     for value in pairs(p.gone) do call('LREM', p.name, 0, value) end
     pour('LPUSH', p.name, p.head)
     pour('RPUSH', p.name, p.tail)
+  end
+
+  -- write_entry writes what append has planned.
+  local function write_entry(entry)
+    local words, indices = entry[1], entry[2]
+    for i, index in ipairs(indices) do words[index] = entry[i + 2] end
+    call(unpack(words))
   end
 
   local function write_texts()

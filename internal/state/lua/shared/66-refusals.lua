@@ -37,13 +37,16 @@ local function since_refused(b)
   return b.sent > 0 and b.sent or now
 end
 
--- withhold returns the members that must not be sent again: the cancelled, and those of whom
+-- withheld says whether a recipient of a refused batch must not be sent again: it was cancelled, or
 -- another batch shows an effect.
+local function withheld(d, pos) return cancelled(d, pos) or paid_elsewhere(d, pos) end
+
+-- withhold returns the members that must not be sent again.
 local function withhold(b, status)
   for _, s in ipairs(members_at(b, status, 0, b.n)) do
     local d = sheet(s[1])
     for pos = s[2], s[3] do
-      if cancelled(d, pos) or paid_elsewhere(d, pos) then give_back(d, pos, pos) end
+      if withheld(d, pos) then give_back(d, pos, pos) end
     end
   end
 end
