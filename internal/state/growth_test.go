@@ -124,3 +124,32 @@ func TestManyBlockedCostNothing(t *testing.T) {
 	require.Len(t, g.begin(lipad).Members, 1, "the number is not in doubt any more")
 	balanced(t, s)
 }
+
+// TestAClaimSettlesFewCancelled lets claims meet more cancelled recipients than one of them
+// may settle: Redis serves nothing else while a script runs.
+func TestAClaimSettlesFewCancelled(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	g := &stage{t: t, s: s}
+	const sheets, each, most = 8, 500, 10
+	for i := range sheets {
+		d := through(disbursal(fmt.Sprintf("salaries/%d", i), each), lipad)
+		d.Import = "salaries"
+		g.accept(d)
+	}
+	// The mark of a cancel whose process ended before it walked through the sheets.
+	require.NoError(t,
+		s.Client().HSet(background, s.Key("cancelled", ""), "import salaries", 1).Err())
+	settled := func() int64 { return g.sum(lipad, "cancelled") }
+	claims := 0
+	for ; settled() < sheets*each; claims++ {
+		before := settled()
+		c, err := s.Claim(background, lipad, fmt.Sprintf("claim-%d", claims), most)
+		require.NoError(t, err)
+		require.Equal(t, state.IdleEmpty, c.Idle)
+		require.LessOrEqual(t, settled()-before, int64(each+2*most+100))
+		require.Equal(t, settled() < sheets*each, c.Ring != nil, "it wakes whoever settles the rest")
+	}
+	require.Greater(t, claims, 1)
+	balanced(t, s)
+}

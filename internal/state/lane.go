@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,98 +65,103 @@ func (c Case) Concerned() []Member {
 
 // Cases lists what is in doubt, overdue, overpaid and mismatched, oldest first within each.
 func (s *Store) Cases(ctx context.Context) ([]Case, error) {
-	var cases []Case
-	read := sheetReader{s, map[string][]Row{}}
-	for _, lane := range []struct {
-		lane Lane
-		key  string
-	}{{LaneInDoubt, "doubt"}, {LaneOverdue, "overdue"}} {
-		entries, err := s.client.ZRangeWithScores(ctx, s.keys.plain(lane.key), 0, -1).Result()
-		if err != nil {
-			return nil, fmt.Errorf("list %s: %w", lane.lane, err)
-		}
-		for _, entry := range entries {
-			id, _ := entry.Member.(string)
-			b, err := s.Load(ctx, id)
-			if errors.Is(err, ErrNotFound) {
-				continue
-			}
-			if err != nil {
-				return nil, err
-			}
-			if err := read.tell(ctx, b); err != nil {
-				return nil, err
-			}
-			c := Case{lane.lane, time.UnixMilli(int64(entry.Score)).UTC(), b, b.Why}
-			if len(c.Concerned()) > 0 {
-				cases = append(cases, c)
-			}
-		}
-	}
-	overpaid, err := s.overpaid(ctx, read)
+	doubt, err := s.batchCases(ctx, LaneInDoubt, "doubt")
 	if err != nil {
 		return nil, err
 	}
-	mismatched, err := s.mismatched(ctx, read)
+	overdue, err := s.batchCases(ctx, LaneOverdue, "overdue")
+	if err != nil {
+		return nil, err
+	}
+	cases := slices.Concat(doubt, overdue)
+	if err := s.tell(ctx, cases); err != nil {
+		return nil, err
+	}
+	overpaid, err := s.overpaid(ctx)
+	if err != nil {
+		return nil, err
+	}
+	mismatched, err := s.mismatched(ctx)
 	return slices.Concat(cases, overpaid, mismatched), err
 }
 
-// sheetReader reads the rows of sheets, and keeps a few: neighbours are often asked about together.
-type sheetReader struct {
-	store *Store
-	rows  map[string][]Row
-}
-
-// sheetsKept bounds the memory of a sheetReader.
-const sheetsKept = 32
-
-func (r sheetReader) sheet(ctx context.Context, id string) ([]Row, error) {
-	if rows, known := r.rows[id]; known {
-		return rows, nil
+// batchCases makes a case of each batch of a ZSET that somebody is asked about.
+func (s *Store) batchCases(ctx context.Context, lane Lane, key string) ([]Case, error) {
+	entries, err := s.client.ZRangeWithScores(ctx, s.keys.plain(key), 0, -1).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", lane, err)
 	}
-	if len(r.rows) >= sheetsKept {
-		clear(r.rows)
-	}
-	var rows []Row
-	err := r.store.reportSheets(ctx, []string{id}, doubts{}, func(row Row) error {
-		rows = append(rows, row)
-		return nil
-	})
-	r.rows[id] = rows
-	return rows, err
-}
-
-// tell adds to the open members of a batch what was said of each.
-func (r sheetReader) tell(ctx context.Context, b *Batch) error {
-	for i := range b.Members {
-		m := &b.Members[i]
-		if !m.Here || m.Status.Settled() {
+	var cases []Case
+	for _, entry := range entries {
+		id, _ := entry.Member.(string)
+		b, err := s.Load(ctx, id)
+		if errors.Is(err, ErrNotFound) {
 			continue
 		}
-		rows, err := r.sheet(ctx, m.sheet)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if m.place <= len(rows) {
-			m.Reason, m.Message = rows[m.place-1].Reason, rows[m.place-1].Message
+		c := Case{lane, time.UnixMilli(int64(entry.Score)).UTC(), b, b.Why}
+		if len(c.Concerned()) > 0 {
+			cases = append(cases, c)
 		}
 	}
-	return nil
+	return cases, nil
 }
 
-// of makes a case of the recipient that a field names, "sheet position"; false if it has been
-// forgotten.
-func (r sheetReader) of(ctx context.Context, lane Lane, field string) (Case, bool, error) {
-	sheet, number, _ := strings.Cut(field, " ")
-	position, err := strconv.Atoi(number)
-	if err != nil {
-		return Case{}, false, fmt.Errorf("list %s: %w", lane, err)
+// tell adds to the open members of batches what was said of each.
+func (s *Store) tell(ctx context.Context, cases []Case) error {
+	open := map[spot][]*Member{}
+	for _, c := range cases {
+		for i := range c.Batch.Members {
+			if m := &c.Batch.Members[i]; m.Here && !m.Status.Settled() {
+				at := spot{m.sheet, m.place}
+				open[at] = append(open[at], m)
+			}
+		}
 	}
-	rows, err := r.sheet(ctx, sheet)
-	if err != nil || position < 1 || position > len(rows) {
-		return Case{}, false, err
+	rows, err := s.rowsAt(ctx, maps.Keys(open))
+	for at, row := range rows {
+		for _, m := range open[at] {
+			m.Reason, m.Message = row.Reason, row.Message
+		}
 	}
-	row := rows[position-1]
+	return err
+}
+
+// spot is where the state keeps a recipient: a sheet, and the place in it, from 1.
+type spot struct {
+	sheet string
+	place int
+}
+
+// rowsAt reads the rows of recipients, each sheet once. Who has been forgotten has none.
+func (s *Store) rowsAt(ctx context.Context, spots iter.Seq[spot]) (map[spot]Row, error) {
+	places := map[string][]int{}
+	for at := range spots {
+		places[at.sheet] = append(places[at.sheet], at.place)
+	}
+	found, why := map[spot]Row{}, doubts{}
+	for sheet, wanted := range places {
+		var rows []Row
+		err := s.reportSheets(ctx, []string{sheet}, why, func(row Row) error {
+			rows = append(rows, row)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, place := range wanted {
+			if place >= 1 && place <= len(rows) {
+				found[spot{sheet, place}] = rows[place-1]
+			}
+		}
+	}
+	return found, nil
+}
+
+// caseOf makes a case of one recipient.
+func caseOf(lane Lane, row Row) Case {
 	m := Member{
 		Recipient: airtime.Recipient{Phone: row.Phone, Amount: row.Amount},
 		Reference: row.Reference, Status: row.Status, Here: true, name: row.name,
@@ -162,25 +169,26 @@ func (r sheetReader) of(ctx context.Context, lane Lane, field string) (Case, boo
 		Reason:   row.Reason, Message: row.Message,
 	}
 	b := &Batch{ID: row.Batch, Provider: row.Provider, Members: []Member{m}}
-	return Case{lane, row.At, b, airtime.ReasonProvider}, true, nil
+	return Case{lane, row.At, b, airtime.ReasonProvider}
 }
 
 // overpaid lists recipients with a second effect, one case each.
-func (s *Store) overpaid(ctx context.Context, read sheetReader) ([]Case, error) {
+func (s *Store) overpaid(ctx context.Context) ([]Case, error) {
 	fields, err := s.client.SMembers(ctx, s.keys.plain("overpaid")).Result()
 	if err != nil {
 		return nil, fmt.Errorf("list overpaid: %w", err)
 	}
+	rows, err := s.rowsOfFields(ctx, LaneOverpaid, fields)
+	if err != nil {
+		return nil, err
+	}
 	var cases []Case
 	for _, field := range fields {
-		var c Case
-		var found bool
-		if !strings.HasPrefix(field, "@") {
-			c, found, err = read.of(ctx, LaneOverpaid, field)
+		if row, known := rows[field]; known {
+			cases = append(cases, caseOf(LaneOverpaid, row))
+			continue
 		}
-		if err == nil && !found {
-			c, found, err = s.remembered(ctx, field)
-		}
+		c, found, err := s.remembered(ctx, field)
 		if err != nil {
 			return nil, err
 		}
@@ -189,6 +197,34 @@ func (s *Store) overpaid(ctx context.Context, read sheetReader) ([]Case, error) 
 		}
 	}
 	return cases, nil
+}
+
+// rowsOfFields reads the rows of recipients by their fields: "sheet place". "@reference place" is
+// one whom Redis has forgotten.
+func (s *Store) rowsOfFields(
+	ctx context.Context, lane Lane, fields []string,
+) (map[string]Row, error) {
+	spots := map[spot]string{}
+	for _, field := range fields {
+		if strings.HasPrefix(field, "@") {
+			continue
+		}
+		sheet, number, _ := strings.Cut(field, " ")
+		place, err := strconv.Atoi(number)
+		if err != nil {
+			return nil, fmt.Errorf("list %s: %w", lane, err)
+		}
+		spots[spot{sheet, place}] = field
+	}
+	found, err := s.rowsAt(ctx, maps.Keys(spots))
+	if err != nil {
+		return nil, err
+	}
+	rows := map[string]Row{}
+	for at, row := range found {
+		rows[spots[at]] = row
+	}
+	return rows, nil
 }
 
 // remembered makes a case of a recipient of whom Redis has forgotten all but what a provider said:
@@ -244,26 +280,35 @@ func (s *Store) remembered(ctx context.Context, field string) (Case, bool, error
 }
 
 // mismatched lists recipients of whom a provider says what cannot be right, one case each.
-func (s *Store) mismatched(ctx context.Context, read sheetReader) ([]Case, error) {
+func (s *Store) mismatched(ctx context.Context) ([]Case, error) {
 	entries, err := s.client.ZRangeWithScores(ctx, s.keys.plain("mismatched"), 0, -1).Result()
 	if err != nil {
 		return nil, fmt.Errorf("list mismatched: %w", err)
 	}
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	fields := make([]string, len(entries))
+	for i, entry := range entries {
+		fields[i], _ = entry.Member.(string)
+	}
+	rows, err := s.rowsOfFields(ctx, LaneMismatched, fields)
+	if err != nil {
+		return nil, err
+	}
+	texts, err := s.client.HMGet(ctx, s.keys.plain("disputes"), fields...).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list mismatched: %w", err)
+	}
 	var cases []Case
-	for _, entry := range entries {
-		field, _ := entry.Member.(string)
-		c, found, err := read.of(ctx, LaneMismatched, field)
-		if err != nil {
-			return nil, err
-		}
-		text, err := s.client.HGet(ctx, s.keys.plain("disputes"), field).Result()
-		if err != nil && !errors.Is(err, redis.Nil) {
-			return nil, fmt.Errorf("list mismatched: %w", err)
-		}
+	for i, entry := range entries {
+		text, _ := texts[i].(string)
 		said := strings.SplitN(text, "\t", 3) // Batch, reason, words.
+		row, found := rows[fields[i]]
 		if !found || len(said) != 3 {
 			continue
 		}
+		c := caseOf(LaneMismatched, row)
 		c.Since = time.UnixMilli(int64(entry.Score)).UTC()
 		c.Batch.ID, c.Why = said[0], airtime.Reason(said[1])
 		m := &c.Batch.Members[0]

@@ -16,8 +16,9 @@ type Withdrawal struct {
 	Withdrawn, TooLate int
 }
 
-// cancelChunk is how many sheets one cancel script walks: at most 50,000 recipients.
-const cancelChunk = 50
+// cancelChunk is how many sheets one cancel script walks: at most 5,000 recipients. Each takes a
+// result, and Redis serves nothing else meanwhile.
+const cancelChunk = 5
 
 // Cancel puts the lasting mark on a disbursal, import or campaign, before it counts, and withdraws
 // what is not on the wire. Later disbursals under the name are refused.

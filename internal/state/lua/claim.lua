@@ -122,18 +122,22 @@ local function draw(d, from, to, place)
   if doubt or not alone then pick(d, from, last, place) else take(d, from, last) end
 end
 
+-- looked counts entries and the recipients who were cancelled meanwhile. Each of those settles here
+-- and takes a result, so that they bound a claim as entries do.
+local looked = 0
+
 -- look draws a run, but for those who were cancelled meanwhile.
 local function look(d, from, to, place)
   for _, part in ipairs(by_mark(d, from, to)) do
     if part[3] then
       cancel_run(d, part[1], part[2])
+      looked = looked + part[2] - part[1] + 1
     else
       draw(d, part[1], part[2], place)
     end
   end
 end
 
-local looked = 0
 while count < most and looked < 2 * most + 100 do
   local entry = redis.call('LPOP', key('pending', provider))
   if not entry then break end
