@@ -328,7 +328,9 @@ func sheetRetired(g *stage) {
 // sheetMutations are breaks of how sheets are kept apart, and the story that notices each.
 var sheetMutations = map[string]storyMutation{
 	"results name the first disbursal": {
-		mutation{"", "owner, was = d.owner[pos], common", "owner, was = d.owner[1], common"},
+		mutation{
+			"", "if d.owner[pos] ~= owner then name(d.owner[pos]) end", "name(d.owner[1])",
+		},
 		sheetsAreNotSeen,
 	},
 	"positions count within the disbursal": {

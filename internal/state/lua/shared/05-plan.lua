@@ -21,7 +21,7 @@ local redis, perform, planned = (function(real)
   --   popped    elements taken off the head of a list; ahead, at, more: those that were read of it
   --             already, how far they are popped, and how many are read next
   --   head, tail, gone    elements that it got since, and those taken out by their value
-  --   log       commands that append to a stream
+  --   log       what entries of a stream have in common, and what each has for itself
   --   ranges    parts of a string: offset and text
   --   expiry    ms, or 0 for a key that is to stay
   local function plan_of(name)
@@ -253,15 +253,20 @@ local redis, perform, planned = (function(real)
     for i = 1, #list, 2 do texts[list[i]] = spell(list[i + 1]) end
   end
 
-  -- append plans an XADD of words that many entries have in common, but for those at some indices:
-  -- there stand the further values.
-  local function append(words, indices, ...)
+  -- entries plans XADDs of words that entries have in common, but for those at some indices. It
+  -- returns the list to whose end the values at these indices go, entry by entry; none may be nil.
+  local function entries(words, indices)
     local p = plans[words[2]] or plan_of(words[2])
     p.log = p.log or {}
-    p.log[#p.log + 1] = {words, indices, ...}
+    local last = p.log[#p.log]
+    if not last or last.words ~= words then
+      last = {words = words, indices = indices, values = {}}
+      p.log[#p.log + 1] = last
+    end
+    return last.values
   end
 
-  function ours.XADD(...) append({'XADD', ...}, {}) end
+  function ours.XADD(...) entries({'XADD', ...}, {1})[1] = 'XADD' end
 
   function ours.PEXPIRE(name, ms) plan_of(name).expiry = ms end
   function ours.PERSIST(name) plan_of(name).expiry = 0 end
@@ -289,7 +294,7 @@ local redis, perform, planned = (function(real)
   local READS = {TIME = true, HGETALL = true, STRLEN = true, ZRANGE = true, ZRANGEBYSCORE = true,
     ZREVRANGE = true, LRANGE = true, SMEMBERS = true}
 
-  local shown = {sha1hex = real.sha1hex, append = append}
+  local shown = {sha1hex = real.sha1hex, entries = entries}
 
   function shown.call(command, name, ...)
     local own = ours[command]
@@ -341,11 +346,14 @@ local redis, perform, planned = (function(real)
     pour('RPUSH', p.name, p.tail)
   end
 
-  -- write_entry writes what append has planned.
-  local function write_entry(entry)
-    local words, indices = entry[1], entry[2]
-    for i, index in ipairs(indices) do words[index] = entry[i + 2] end
-    call(unpack(words))
+  -- write_entries writes what entries has planned.
+  local function write_entries(planned)
+    local words, indices, values = planned.words, planned.indices, planned.values
+    local each = #indices
+    for before = 0, #values - each, each do
+      for i = 1, each do words[indices[i]] = values[before + i] end
+      call(unpack(words))
+    end
   end
 
   local function write_texts()
@@ -373,7 +381,7 @@ local redis, perform, planned = (function(real)
       if p.deleted then call('DEL', p.name) end
       if p.map then write_map(p) end
       if p.head then write_list(p) end
-      for _, entry in ipairs(p.log or {}) do write_entry(entry) end
+      for _, planned in ipairs(p.log or {}) do write_entries(planned) end
       for _, range in ipairs(p.ranges or {}) do call('SETRANGE', p.name, range[1], range[2]) end
       if p.expiry and not texts[p.name] then
         if p.expiry == 0 then call('PERSIST', p.name) else call('PEXPIRE', p.name, p.expiry) end

@@ -84,30 +84,40 @@ end
 -- words in common, which are spelt once.
 local publish
 do
-  local words, common = nil, {}
-  local OWN = {7, 9, 19, 23, 31} -- The words that each has for itself.
+  local OWN = {5, 7, 9, 19, 23, 31} -- The words that each has for itself.
+  local words -- Those in common, spelt for these:
+  local sheet, producer, provider, status, place, corrected, reason
+  local owner, reference -- The last owner, and how people see it.
 
-  local function spell(d, owner, provider, status, place, corrected, reason)
-    local producer = owned(owner)
-    local _, campaign = owned(d.campaign)
-    common = {d, owner, provider, status, place, corrected, reason}
-    words = {'XADD', key('results'), '*', 'reference', shown(owner), 'phone_number', '',
-      'amount', '', 'currency', d.currency, 'provider', provider, 'status', STATUS[status].name,
+  local function name(whose)
+    local by, own = owned(whose)
+    owner, reference = whose, by and by .. '/' .. own or own
+    if by ~= producer then producer, words = by, nil end
+  end
+
+  local function spell()
+    local _, campaign = owned(sheet.campaign)
+    words = {'XADD', key('results'), '*', 'reference', '', 'phone_number', '', 'amount', '',
+      'currency', sheet.currency, 'provider', provider, 'status', STATUS[status].name,
       'reason', reason, 'provider_reference', '', 'batch', is_batch(place) and place or '',
       'message', '', 'campaign', campaign, 'corrected', corrected and 'true' or 'false',
       'at', at_text(), 'discount', '', unpack(producer and {'producer', producer} or {})}
   end
 
-  function publish(d, pos, provider, status, place, corrected, reason, reference, message)
+  function publish(d, pos, by, code, where, again, why, id, message)
     content_of(d)
     owners_of(d)
-    local owner, was = d.owner[pos], common
-    if was[1] ~= d or was[2] ~= owner or was[3] ~= provider or was[4] ~= status
-      or was[5] ~= place or was[6] ~= corrected or was[7] ~= reason then
-      spell(d, owner, provider, status, place, corrected, reason)
+    if d.owner[pos] ~= owner then name(d.owner[pos]) end
+    if not words or d ~= sheet or code ~= status or where ~= place or by ~= provider
+      or again ~= corrected or why ~= reason then
+      sheet, provider, status, place, corrected, reason = d, by, code, where, again, why
+      spell()
     end
-    redis.append(words, OWN, d.phone[pos], decimal(d.amount[pos], d.decimals), reference, message,
-      discount_of(d, pos))
+    local values = redis.entries(words, OWN)
+    local n = #values
+    values[n + 1], values[n + 2] = reference, d.phone[pos]
+    values[n + 3], values[n + 4] = decimal(d.amount[pos], d.decimals), id
+    values[n + 5], values[n + 6] = message, discount_of(d, pos)
   end
 end
 
