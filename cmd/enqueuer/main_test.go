@@ -21,6 +21,7 @@ import (
 	"tuma/internal/airtime"
 	"tuma/internal/app"
 	"tuma/internal/proctest"
+	"tuma/internal/providers/catalog"
 	"tuma/internal/redistest"
 	"tuma/internal/state"
 )
@@ -77,7 +78,8 @@ func settle(env *testscript.Env) error {
 	w.client = redis.NewClient(options)
 	env.Defer(func() { _ = w.client.Close() })
 	w.store, err = state.Open(context.Background(), state.Options{
-		URL: url, Namespace: w.ns, Providers: app.StateProviders(nil, nil), SubmitTimeout: time.Second,
+		URL: url, Namespace: w.ns, SubmitTimeout: time.Second,
+		Providers: app.StateProviders(catalog.Known(), nil),
 	})
 	require.NoError(t, err)
 	env.Defer(func() { _ = w.store.Close() })

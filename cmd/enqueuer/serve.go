@@ -48,7 +48,7 @@ and /metrics are at TUMA_OPS_ADDR (default :9103).`,
 func addInlet(a *app.App, g *run.Group) error {
 	options := api.Options{
 		State: a.Store, Accept: a.Inlet().Accept, Rules: a.Rules, Status: writeStatus,
-		Registry: a.Registry, Log: a.Log,
+		AirtimeProvider: a.Config.AirtimeProvider(), Registry: a.Registry, Log: a.Log,
 	}
 	if a.Config.HTTPTokens.IsSet() {
 		options.Tokens = a.Config.HTTPTokens.Value

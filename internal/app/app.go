@@ -81,7 +81,7 @@ func Open(ctx context.Context, c *config.Config, log *zap.Logger) (*App, error) 
 		client: providers.NewClient(providers.ClientOptions{Timeout: c.SubmitTimeout}),
 	}
 	state.LogTo(func(text string) { log.Debug("redis client", zap.String("text", text)) })
-	a.Entries = catalog.Build(catalogSettings(c, a.client))
+	a.Entries = catalog.Build(a.client, accounts(c)...)
 	var err error
 	if a.Store, err = state.Open(ctx, stateOptions(c)); err != nil {
 		return nil, err
@@ -125,51 +125,43 @@ func stateOptions(c *config.Config) state.Options {
 		// A store takes zero for "the default".
 		Guard:        max(c.SendGuard, time.Millisecond),
 		ClaimTimeout: c.ClaimTimeout, Retention: c.Retention, StreamAge: c.StreamAge,
-		Providers: StateProviders(c.Rates, c.SharedAccounts),
+		Providers: StateProviders(known(c), c.Rates),
 	}
 }
 
-// StateProviders says what the state must know of each provider that Tuma knows.
-func StateProviders(rates map[string]config.Rate, shared map[string]bool) []state.Provider {
+// known are the capabilities of all providers that can be named.
+func known(c *config.Config) (list []providers.Capabilities) {
+	for _, i := range c.Instances {
+		list = append(list, i.Spec.Capabilities)
+	}
+	return list
+}
+
+// StateProviders says what the state must know of the providers that can be named.
+func StateProviders(
+	known []providers.Capabilities, rates map[string]config.Rate,
+) (list []state.Provider) {
 	asks := map[providers.Asking]state.Asking{
 		providers.AskByBatch: state.AskByBatch, providers.AskByRecipient: state.AskByRecipient,
 	}
-	var list []state.Provider
-	for _, known := range catalog.Known() {
+	for _, p := range known {
 		list = append(list, state.Provider{
-			Name: known.Name, Code: known.Code, Asks: asks[known.Asks],
-			ResendWithin: known.ResendWithin, Callbacks: known.Callbacks, Climbs: known.Climbs(),
-			Patience: known.Patience, Rate: state.Rate(rates[known.Name]), Shared: shared[known.Name],
+			Name: p.Name, Code: p.Code, Asks: asks[p.Asks],
+			ResendWithin: p.ResendWithin, Callbacks: p.Callbacks, Climbs: p.Climbs(),
+			Patience: p.Patience, Rate: state.Rate(rates[p.Name]), Shared: p.Shared,
 		})
 	}
 	return list
 }
 
-func catalogSettings(c *config.Config, client *providers.Client) catalog.Settings {
-	settings := catalog.Settings{Client: client}
-	if c.Lipad.On {
-		settings.Lipad = &catalog.LipadSettings{
-			BaseURL: c.Lipad.BaseURL, Key: c.Lipad.ConsumerKey.Value,
-			Secret: c.Lipad.ConsumerSecret.Value,
+// accounts are those that are on.
+func accounts(c *config.Config) (list []catalog.Account) {
+	for _, i := range c.Instances {
+		if i.On {
+			list = append(list, catalog.Account{Spec: i.Spec, Values: i.Values()})
 		}
 	}
-	if at := c.AfricasTalking; at.On {
-		settings.AfricasTalking = &catalog.AfricasTalkingSettings{
-			BaseURL: at.BaseURL, Username: at.Username, APIKey: at.APIKey.Value,
-		}
-	}
-	if q := c.QuickSMS; q.On {
-		settings.QuickSMS = &catalog.QuickSMSSettings{
-			BaseURL: q.BaseURL, AppKey: q.AppKey.Value, AppToken: q.AppToken.Value,
-			DoubtRefusals: q.DoubtRefusals,
-		}
-	}
-	if so := c.Sozuri; so.On {
-		settings.Sozuri = &catalog.SozuriSettings{
-			BaseURL: so.BaseURL, Project: so.Project, APIKey: so.APIKey.Value,
-		}
-	}
-	return settings
+	return list
 }
 
 // Rules are what jobs are checked against. Every provider that Tuma knows can be named, on or off
@@ -182,15 +174,12 @@ func Rules(c *config.Config) intake.Rules {
 	for _, rule := range c.Routing.Rules {
 		r.Routing = append(r.Routing, intake.Rule(rule))
 	}
-	for _, known := range catalog.Known() {
+	for _, p := range known(c) {
 		if r.DefaultProvider == "" {
-			r.DefaultProvider = known.Name
+			r.DefaultProvider = p.Name
 		}
-		known.Limits = limits(known.Limits, c.Limits[known.Name])
-		if networks, configured := c.Networks[known.Name]; configured {
-			known.Networks = networks
-		}
-		r.Providers[known.Name] = known
+		p.Limits = limits(p.Limits, c.Limits[p.Name])
+		r.Providers[p.Name] = p
 	}
 	return r
 }

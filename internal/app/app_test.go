@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"tuma/internal/airtime"
 	"tuma/internal/cli"
 	"tuma/internal/config"
+	"tuma/internal/intake"
 	"tuma/internal/providers"
 )
 
@@ -79,20 +82,28 @@ func TestConfiguredLimitsGoOverTheKnownOnes(t *testing.T) {
 
 func TestRulesKnowEveryProvider(t *testing.T) {
 	t.Parallel()
-	off := Rules(&config.Config{})
+	rules := func(settings map[string]string, file string) intake.Rules {
+		path := filepath.Join(t.TempDir(), "tuma.yaml")
+		require.NoError(t, os.WriteFile(path, []byte(file), 0o600))
+		c, err := config.Load(func(name string) string {
+			if name == "TUMA_CONFIG" {
+				return path
+			}
+			return settings[name]
+		}, nil)
+		require.NoError(t, err)
+		return Rules(c)
+	}
+	off := rules(nil, "")
 	require.Contains(t, off.Providers, "lipad", "an inlet needs no credentials")
 	require.Equal(t, "lipad", off.DefaultProvider)
-	limited := Rules(&config.Config{
-		DefaultProvider: "sozuri",
-		Limits: map[string]map[airtime.Currency]config.Limit{
-			"lipad": {"KES": {Max: 500_00}},
-		},
-	})
+	limited := rules(map[string]string{"TUMA_DEFAULT_PROVIDER": "sozuri"},
+		`limits: {lipad: {KES: {max: "500"}}}`)
 	require.Equal(t, "sozuri", limited.DefaultProvider)
 	sozuri := []airtime.Network{airtime.Safaricom, airtime.Airtel, airtime.Telkom}
 	require.Equal(t, sozuri, limited.Providers["sozuri"].Networks)
-	for _, networks := range [][]airtime.Network{{airtime.Equitel}, {}} {
-		said := Rules(&config.Config{Networks: map[string][]airtime.Network{"sozuri": networks}})
+	for text, networks := range map[string][]airtime.Network{"equitel": {airtime.Equitel}, "": {}} {
+		said := rules(nil, "sozuri: {networks: ["+text+"]}")
 		require.Equal(t, networks, said.Providers["sozuri"].Networks)
 	}
 	require.Equal(t, int64(500_00), limited.Providers["lipad"].Limits["KES"].Max)

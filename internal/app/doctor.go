@@ -15,6 +15,6 @@ func Doctor(c *config.Config) (options doctor.Options, end func()) {
 	client := providers.NewClient(providers.ClientOptions{Timeout: c.SubmitTimeout})
 	return doctor.Options{
 		Config: c, Redis: stateOptions(c), Client: client,
-		Entries: catalog.Build(catalogSettings(c, client)),
+		Entries: catalog.Build(client, accounts(c)...),
 	}, client.Close
 }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/oklog/run"
@@ -45,8 +48,7 @@ func AddSignal(ctx context.Context, g *run.Group) {
 // and a sweeper.
 func (a *App) AddWorker(g *run.Group) error {
 	if len(a.Entries) == 0 {
-		return errors.New("no provider is configured: set its credentials (for Lipad " +
-			"LIPAD_BASE_URL, LIPAD_CONSUMER_KEY and LIPAD_CONSUMER_SECRET)")
+		return noProvider(a.Config)
 	}
 	stopping := make(chan struct{})
 	for _, name := range a.names() {
@@ -75,6 +77,22 @@ func (a *App) AddWorker(g *run.Group) error {
 	return nil
 }
 
+// noProvider says what is missing where no provider is on.
+func noProvider(c *config.Config) error {
+	if len(c.Instances) == 0 {
+		return errors.New("no provider is configured: the list providers in TUMA_CONFIG is empty")
+	}
+	first := c.Instances[0]
+	var names []string
+	for _, s := range first.Spec.Settings {
+		if s.Needed {
+			names = append(names, first.Called(s.Key))
+		}
+	}
+	return fmt.Errorf("no provider is configured: set its credentials (for %s %s)",
+		first.Spec.Title, strings.Join(names, ", "))
+}
+
 func (a *App) acceptor() *tasks.Accept {
 	return &tasks.Accept{Inlet: a.Inlet(), Rules: a.Rules}
 }
@@ -89,8 +107,8 @@ func (a *App) AddPoller(g *run.Group) error {
 	poll := &tasks.Poll{
 		Store: a.Store, Queues: a.Queues, Entries: a.Entries, Known: a.Rules.Providers,
 		Backoff: a.backoff(), Many: make(chan struct{}, max(1, a.Config.Concurrency/2)),
-		Timeout: a.Config.SubmitTimeout, ResendSame: a.Config.Lipad.ResendSameReference,
-		Redeliver: a.Config.SubmitTimeout + finish, Meter: a.meter, Log: a.Log,
+		Timeout: a.Config.SubmitTimeout, Redeliver: a.Config.SubmitTimeout + finish,
+		Meter: a.meter, Log: a.Log,
 	}
 	err := a.addServer(g, tasks.QueuePoll, tasks.TypePoll, a.Config.Concurrency, poll)
 	if err != nil {
@@ -120,9 +138,7 @@ func (a *App) addCallbacks(g *run.Group) error {
 		Networks: callback.Networks{
 			Allow: a.Config.CallbackAllow, Proxies: a.Config.CallbackProxies,
 		},
-		AuthKeys: map[string]func() string{
-			config.ProviderSozuri: a.Config.Sozuri.CallbackKey.Value,
-		},
+		Known:   slices.Collect(maps.Keys(a.Rules.Providers)),
 		Trusted: a.Config.TrustCallbacks, QueryTimeout: a.Config.SubmitTimeout,
 		Meter: callback.NewMeter(a.Registry, a.names()), Log: a.Log,
 		Wrong: listen.NewWrongSecrets("callbacks", a.Registry, a.Log),

@@ -14,10 +14,13 @@ func secretsOf(c *config.Config) []string {
 	var list []string
 	for _, secret := range []config.Secret{
 		c.RedisURL, c.CallbackToken, c.HTTPTokens, c.MonitorPassword,
-		c.Lipad.ConsumerKey, c.Lipad.ConsumerSecret, c.AfricasTalking.APIKey,
-		c.QuickSMS.AppKey, c.QuickSMS.AppToken, c.Sozuri.APIKey, c.Sozuri.CallbackKey,
 	} {
 		list = append(list, secret.Value())
+	}
+	for _, i := range c.Instances {
+		for _, secret := range i.Secrets() {
+			list = append(list, secret.Value())
+		}
 	}
 	if redis, err := url.Parse(c.RedisURL.Value()); err == nil {
 		if password, has := redis.User.Password(); has {

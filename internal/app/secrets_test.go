@@ -3,11 +3,14 @@ package app
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/config"
+	"tuma/internal/providers"
+	"tuma/internal/providers/catalog"
 )
 
 // fill gives every secret of a configuration a value of its own and returns them.
@@ -29,8 +32,25 @@ func fill(value reflect.Value) (secrets []string) {
 // TestTheLogsKnowEverySecret that a configuration can have, one that is added tomorrow included.
 func TestTheLogsKnowEverySecret(t *testing.T) {
 	t.Parallel()
-	c := &config.Config{}
-	secrets := fill(reflect.ValueOf(c).Elem())
+	settings := map[string]string{}
+	var accounts []string
+	for _, spec := range catalog.Specs() {
+		for _, s := range spec.Settings {
+			name := strings.ToUpper(spec.Capabilities.Name + "_" + s.Key)
+			switch s.Form {
+			case providers.FormURL:
+				settings[name] = "https://host.example"
+			case providers.FormText:
+				settings[name] = "text"
+			case providers.FormSecret:
+				settings[name] = "secret-" + name
+				accounts = append(accounts, settings[name])
+			}
+		}
+	}
+	c, err := config.Load(func(name string) string { return settings[name] }, nil)
+	require.NoError(t, err)
+	secrets := append(fill(reflect.ValueOf(c).Elem()), accounts...)
 	require.Greater(t, len(secrets), 8)
 	require.Subset(t, secretsOf(c), secrets)
 }

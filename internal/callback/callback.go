@@ -63,8 +63,9 @@ type Options struct {
 	Token func() string
 	// Networks are those that may send callbacks; the zero value lets all.
 	Networks Networks
-	// AuthKeys return the key that a provider's callbacks carry in their body, by provider.
-	AuthKeys map[string]func() string
+	// Known are all providers, also those that are not on here: a token may be for each. Without
+	// any, every name will do.
+	Known []string
 	// Trusted are the providers whose word is taken without a query.
 	Trusted []string
 	// QueryTimeout bounds one confirming query.
@@ -87,51 +88,48 @@ func New(o Options) *Receiver {
 	return &Receiver{o: o, refusedLog: logs.Summed(o.Log, refusedPace, "provider")}
 }
 
-// routes are the addresses that providers are given, behind the token.
-var routes = []struct {
-	path, provider string
-	serve          func(*Receiver, http.ResponseWriter, *call)
-}{
-	{"lipad", "lipad", (*Receiver).report},
-	{"africastalking/status", "africastalking", (*Receiver).report},
-	{"africastalking/validation", "africastalking", (*Receiver).validate},
-	{"sozuri", "sozuri", (*Receiver).report},
-}
-
 // Handler serves POST /callbacks/{token}/…. A wrong token is not found, like everything else, and
 // so is everything for an address that may not send.
 func (r *Receiver) Handler() http.Handler {
 	mux := http.NewServeMux()
-	for _, route := range routes {
-		entry, on := r.o.Entries[route.provider]
-		if !on {
-			continue
+	for name, entry := range r.o.Entries {
+		for _, route := range entry.Routes {
+			path := "/callbacks/{token}/" + route.Under(name)
+			mux.HandleFunc(path, r.serve(entry, route))
+			mux.HandleFunc(path+"/{$}", r.serve(entry, route)) // As some write addresses.
 		}
-		serve := func(w http.ResponseWriter, request *http.Request) {
-			switch {
-			case !r.expected(request):
-				r.o.Meter.took(route.provider, unauthorised)
-				http.NotFound(w, request)
-				return
-			case !has(r.tokens().Of(route.provider), request.PathValue("token")):
-				r.o.Meter.took(route.provider, unauthorised)
-				r.o.Wrong.Seen(request)
-				http.NotFound(w, request)
-				return
-			case request.Method != http.MethodPost:
-				w.Header().Set("Allow", http.MethodPost)
-				http.Error(w, "callbacks are posted", http.StatusMethodNotAllowed)
-				return
-			}
-			c, ok := r.read(w, request, entry)
-			if ok {
-				route.serve(r, w, c)
-			}
-		}
-		mux.HandleFunc("/callbacks/{token}/"+route.path, serve)
-		mux.HandleFunc("/callbacks/{token}/"+route.path+"/{$}", serve) // As some write addresses.
 	}
 	return r.noting(mux)
+}
+
+// serve takes what comes to one address.
+func (r *Receiver) serve(entry catalog.Entry, route providers.Route) http.HandlerFunc {
+	name := entry.Capabilities.Name
+	return func(w http.ResponseWriter, request *http.Request) {
+		switch {
+		case !r.expected(request):
+			r.o.Meter.took(name, unauthorised)
+			http.NotFound(w, request)
+			return
+		case !has(r.tokens().Of(name), request.PathValue("token")):
+			r.o.Meter.took(name, unauthorised)
+			r.o.Wrong.Seen(request)
+			http.NotFound(w, request)
+			return
+		case request.Method != http.MethodPost:
+			w.Header().Set("Allow", http.MethodPost)
+			http.Error(w, "callbacks are posted", http.StatusMethodNotAllowed)
+			return
+		}
+		c, ok := r.read(w, request, entry)
+		switch {
+		case !ok:
+		case route.Asks:
+			r.validate(w, c)
+		default:
+			r.report(w, c)
+		}
+	}
 }
 
 // expected reports whether a request comes from an address that may send callbacks.
@@ -146,7 +144,7 @@ func (r *Receiver) expected(request *http.Request) bool {
 
 // tokens are those that hold now; none when they cannot be read.
 func (r *Receiver) tokens() config.CallbackTokens {
-	tokens, err := config.ParseCallbackTokens(r.o.Token())
+	tokens, err := config.ParseCallbackTokens(r.o.Token(), r.o.Known...)
 	if err != nil {
 		r.refusedLog.Error("TUMA_CALLBACK_TOKEN has changed and cannot be read; no callback is taken",
 			zap.Error(err))
@@ -201,7 +199,7 @@ func (r *Receiver) report(w http.ResponseWriter, c *call) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
 	said, err := c.entry.Callbacks.ReadCallback(c.media, c.body)
-	switch key := r.o.AuthKeys[c.name]; {
+	switch key := c.entry.CallbackKey(); {
 	case errors.Is(err, providers.ErrNotAirtime):
 		r.o.Meter.took(c.name, ignored)
 		ok(w)
@@ -209,7 +207,7 @@ func (r *Receiver) report(w http.ResponseWriter, c *call) {
 	case err != nil:
 		r.unreadable(ctx, w, c, err)
 		return
-	case key != nil && key() != "" && !same(said.AuthKey, key()):
+	case key != "" && !same(said.AuthKey, key):
 		r.o.Meter.took(c.name, unauthorised)
 		r.refusedLog.Warn("callback without the key that the provider was given",
 			zap.String("provider", c.name))

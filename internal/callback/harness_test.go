@@ -24,6 +24,7 @@ import (
 	"tuma/internal/proctest"
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
+	"tuma/internal/providers/catalog/catalogtest"
 	"tuma/internal/redistest"
 	"tuma/internal/state"
 	"tuma/internal/state/statetest"
@@ -130,13 +131,7 @@ func stateProviders() []state.Provider {
 
 // entriesAt builds the real adapters for one base URL.
 func entriesAt(base string, client *providers.Client) map[string]catalog.Entry {
-	secret := func() string { return apiKey }
-	return catalog.Build(catalog.Settings{
-		Client:         client,
-		Lipad:          &catalog.LipadSettings{BaseURL: base, Key: secret, Secret: secret},
-		AfricasTalking: &catalog.AfricasTalkingSettings{BaseURL: base, Username: "u", APIKey: secret},
-		Sozuri:         &catalog.SozuriSettings{BaseURL: base, Project: "p", APIKey: secret},
-	})
+	return catalog.Build(client, catalogtest.Accounts(base, apiKey, lipad, at, sozuri)...)
 }
 
 func (w *world) openStore(t *testing.T) *state.Store {

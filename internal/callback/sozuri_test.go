@@ -76,7 +76,9 @@ func TestSozurisKeyInTheBody(t *testing.T) {
 	t.Parallel()
 	key := apiKey + "-in-the-body"
 	w := newWorld(t, func(o *callback.Options) {
-		o.AuthKeys = map[string]func() string{sozuri: func() string { return key }}
+		entry := o.Entries[sozuri]
+		entry.CallbackKey = func() string { return key }
+		o.Entries[sozuri] = entry
 	})
 	w.accept(t, disbursal(sozuri, "d", 0, 1))
 	w.send(t, sozuri)

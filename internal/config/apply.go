@@ -13,20 +13,6 @@ import (
 
 // apply stores what the file says beyond the variables.
 func (f *yamlFile) apply(c *Config) {
-	c.Lipad.ResendSameReference = true
-	if f.resend != nil {
-		parse := boolean(func(c *Config) *bool { return &c.Lipad.ResendSameReference })
-		if err := parse(c, f.resend.value); err != nil {
-			f.report(*f.resend, err)
-		}
-	}
-	if f.refusal != nil {
-		doubt := f.refusal.value == "in_doubt"
-		if !doubt && f.refusal.value != "no_effect" {
-			f.report(*f.refusal, errors.New("want no_effect or in_doubt"))
-		}
-		c.QuickSMS.DoubtRefusals = doubt
-	}
 	if f.replicas != nil {
 		c.MinReplicasSet = true
 		parse := whole(func(c *Config) *int { return &c.MinReplicas }, 0, 10)
@@ -47,21 +33,7 @@ func (f *yamlFile) apply(c *Config) {
 		c.BatchMax[provider] = size
 	}
 	f.applyLimits(c)
-	f.applyShared(c)
-	c.Networks = f.networks
 	c.Routing, c.Rates = f.routing, f.rates
-}
-
-func (f *yamlFile) applyShared(c *Config) {
-	c.SharedAccounts = map[string]bool{}
-	for _, provider := range slices.Sorted(maps.Keys(f.shared)) {
-		shared := false
-		parse := boolean(func(*Config) *bool { return &shared })
-		if err := parse(c, f.shared[provider].value); err != nil {
-			f.report(*f.shared[provider], err)
-		}
-		c.SharedAccounts[provider] = shared
-	}
 }
 
 func (f *yamlFile) applyLimits(c *Config) {
@@ -93,8 +65,6 @@ func (f *yamlFile) applyLimits(c *Config) {
 // describe returns the file's own settings as name=value.
 func (f *yamlFile) describe(c *Config) []string {
 	shown := []string{
-		"lipad.resend_same_reference=" + strconv.FormatBool(c.Lipad.ResendSameReference),
-		"quicksms.whole_refusal=" + refusalText(c.QuickSMS.DoubtRefusals),
 		"state.min_replicas=" + strconv.Itoa(c.MinReplicas),
 		"callbacks.trust=" + strings.Join(c.TrustCallbacks, ","),
 	}
@@ -109,31 +79,10 @@ func (f *yamlFile) describe(c *Config) []string {
 				boundText(limit.Min, currency), boundText(limit.Max, currency)))
 		}
 	}
-	for _, provider := range slices.Sorted(maps.Keys(c.SharedAccounts)) {
-		shown = append(shown, fmt.Sprintf("%s.account_shared=%t", provider, c.SharedAccounts[provider]))
-	}
-	for _, provider := range slices.Sorted(maps.Keys(c.Networks)) {
-		shown = append(shown, provider+".networks="+networksText(c.Networks[provider]))
+	for _, i := range c.Instances {
+		shown = append(shown, i.describe()...)
 	}
 	return append(append(shown, c.Routing.describe()...), describeRates(c.Rates)...)
-}
-
-func refusalText(doubts bool) string {
-	if doubts {
-		return "in_doubt"
-	}
-	return "no_effect"
-}
-
-func networksText(networks []airtime.Network) string {
-	if len(networks) == 0 {
-		return "any"
-	}
-	names := make([]string, len(networks))
-	for i, network := range networks {
-		names[i] = network.String()
-	}
-	return strings.Join(names, ",")
 }
 
 func boundText(minor int64, currency airtime.Currency) string {

@@ -9,19 +9,6 @@ import (
 	"tuma/internal/airtime"
 )
 
-// Names of the providers that can be configured.
-const (
-	ProviderLipad          = "lipad"
-	ProviderAfricasTalking = "africastalking"
-	ProviderQuickSMS       = "quicksms"
-	ProviderSozuri         = "sozuri"
-)
-
-// providerNames are all providers, in the order in which the default is looked for.
-var providerNames = []string{
-	ProviderLipad, ProviderAfricasTalking, ProviderQuickSMS, ProviderSozuri,
-}
-
 // Config is every setting. It is valid as Load returns it, and read only.
 type Config struct {
 	// RedisURL may hold a password.
@@ -80,17 +67,12 @@ type Config struct {
 	// LogFormat is json, console, or empty: console on a terminal and json elsewhere.
 	LogFormat string
 
-	Lipad          Lipad
-	AfricasTalking AfricasTalking
-	QuickSMS       QuickSMS
-	Sozuri         Sozuri
+	// Instances are all accounts at providers that can be named, on or off here, in the order in
+	// which the default is looked for.
+	Instances []*Instance
 
 	// Limits replace what the catalog says, by provider and currency.
 	Limits map[string]map[airtime.Currency]Limit
-	// Networks replace those that the catalog says, by provider; an empty list is for any.
-	Networks map[string][]airtime.Network
-	// SharedAccounts are the providers whose account somebody else uses, too.
-	SharedAccounts map[string]bool
 	// BatchMax replaces the most recipients of one request, by provider.
 	BatchMax map[string]int
 	// Routing chooses the providers of those who name none.
@@ -110,61 +92,8 @@ type Limit struct {
 	Min, Max int64
 }
 
-// Lipad is the account at Lipad. It is on when everything is set.
-type Lipad struct {
-	On             bool
-	BaseURL        string
-	ConsumerKey    Secret
-	ConsumerSecret Secret
-	// ResendSameReference lets a batch that Lipad does not know be sent again under its reference.
-	ResendSameReference bool
-}
-
-// AfricasTalking is the account at Africa's Talking.
-type AfricasTalking struct {
-	On       bool
-	BaseURL  string
-	Username string
-	APIKey   Secret
-}
-
-// QuickSMS is the account at QuickSMS.
-type QuickSMS struct {
-	On       bool
-	BaseURL  string
-	AppKey   Secret
-	AppToken Secret
-	// DoubtRefusals brings the recipients of a request that QuickSMS refused as a whole in doubt.
-	DoubtRefusals bool
-}
-
-// Sozuri is the account at Sozuri.
-type Sozuri struct {
-	On      bool
-	BaseURL string
-	Project string
-	APIKey  Secret
-	// CallbackKey is the authKey that Sozuri's callbacks carry, where one is set there.
-	CallbackKey Secret
-}
-
 // FromEnvironment loads the configuration of this process.
 func FromEnvironment() (*Config, error) { return Load(os.Getenv, os.Environ()) }
-
-// Providers returns the names of the providers that are on.
-func (c *Config) Providers() []string {
-	on := map[string]bool{
-		ProviderLipad: c.Lipad.On, ProviderAfricasTalking: c.AfricasTalking.On,
-		ProviderQuickSMS: c.QuickSMS.On, ProviderSozuri: c.Sozuri.On,
-	}
-	var names []string
-	for _, name := range providerNames {
-		if on[name] {
-			names = append(names, name)
-		}
-	}
-	return names
-}
 
 // Describe returns every setting as name=value, in a fixed order, for the log at start. Secrets
 // show as [secret].

@@ -77,6 +77,7 @@ func FuzzYAML(f *testing.F) {
 // requireKept checks what Config promises of what the file alone can set.
 func requireKept(t *testing.T, c *Config) {
 	t.Helper()
+	providerNames := names(c.Instances)
 	for provider, most := range c.BatchMax {
 		require.Contains(t, providerNames, provider)
 		require.True(t, most >= 1 && most <= 1000)

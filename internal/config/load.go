@@ -31,6 +31,7 @@ func Load(getenv func(string) string, environ []string) (*Config, error) {
 	l := &loader{getenv: getenv, config: &Config{}}
 	l.checkNames(environ)
 	l.file = readYAML(getenv(nameConfig), &l.problems)
+	l.config.Instances = l.file.instances
 	l.show(nameConfig, getenv(nameConfig))
 	for _, s := range settings() {
 		if s.secret != nil {
@@ -164,98 +165,5 @@ func (l *loader) checkPolling() {
 func (l *loader) checkMonitor() {
 	if (l.config.MonitorUser != "") != l.config.MonitorPassword.IsSet() {
 		l.problem("TUMA_MONITOR_USER and TUMA_MONITOR_PASSWORD: set both or neither")
-	}
-}
-
-// part is one of the settings that a provider needs.
-type part struct {
-	name string
-	set  bool
-}
-
-// on reports whether a provider is on: all its parts are set. Some of them only is a problem; extra
-// says that a setting was given which makes no sense without them.
-func (l *loader) on(parts []part, extra string) bool {
-	var missing, set []string
-	for _, p := range parts {
-		if p.set {
-			set = append(set, p.name)
-		} else {
-			missing = append(missing, p.name)
-		}
-	}
-	if extra != "" {
-		set = append(set, extra)
-	}
-	if len(set) > 0 && len(missing) > 0 {
-		l.problem("%s: missing, while %s is set",
-			strings.Join(missing, ", "), strings.Join(set, ", "))
-	}
-	return len(missing) == 0
-}
-
-// given returns the name if the setting was given, by the environment or the file.
-func (l *loader) given(name string) string {
-	_, inFile := l.file.scalars[setting{name: name}.key()]
-	if inFile || l.getenv(name) != "" {
-		return name
-	}
-	return ""
-}
-
-func (l *loader) checkProviders() {
-	c := l.config
-	c.Lipad.On = l.on([]part{
-		{"LIPAD_BASE_URL", c.Lipad.BaseURL != "" || l.given("LIPAD_BASE_URL") != ""},
-		{"LIPAD_CONSUMER_KEY", c.Lipad.ConsumerKey.IsSet()},
-		{"LIPAD_CONSUMER_SECRET", c.Lipad.ConsumerSecret.IsSet()},
-	}, "")
-	c.AfricasTalking.On = l.on([]part{
-		{"AFRICASTALKING_USERNAME", c.AfricasTalking.Username != ""},
-		{"AFRICASTALKING_API_KEY", c.AfricasTalking.APIKey.IsSet()},
-	}, l.given("AFRICASTALKING_BASE_URL"))
-	c.QuickSMS.On = l.on([]part{
-		{"QUICKSMS_APP_KEY", c.QuickSMS.AppKey.IsSet()},
-		{"QUICKSMS_APP_TOKEN", c.QuickSMS.AppToken.IsSet()},
-	}, l.given("QUICKSMS_BASE_URL"))
-	c.Sozuri.On = l.on([]part{
-		{"SOZURI_PROJECT", c.Sozuri.Project != ""},
-		{"SOZURI_API_KEY", c.Sozuri.APIKey.IsSet()},
-	}, l.given("SOZURI_BASE_URL"))
-	l.defaultURLs()
-	l.defaultProvider()
-}
-
-// defaultURLs fills in the hosts that are known. Lipad does not print its production host.
-func (l *loader) defaultURLs() {
-	c := l.config
-	at := "https://api.africastalking.com"
-	if c.AfricasTalking.Username == "sandbox" {
-		at = "https://api.sandbox.africastalking.com"
-	}
-	for _, host := range []struct {
-		url      *string
-		fallback string
-	}{
-		{&c.AfricasTalking.BaseURL, at},
-		{&c.QuickSMS.BaseURL, "https://quicksms.advantasms.com"},
-		{&c.Sozuri.BaseURL, "https://sozuri.net"},
-	} {
-		if *host.url == "" {
-			*host.url = host.fallback
-		}
-	}
-}
-
-// defaultProvider finds the first that is on, or checks that the one asked for is. A process that
-// only takes jobs in may know no credentials at all and still name the default.
-func (l *loader) defaultProvider() {
-	c, on := l.config, l.config.Providers()
-	switch {
-	case c.DefaultProvider == "" && len(on) > 0:
-		c.DefaultProvider = on[0]
-	case c.DefaultProvider != "" && len(on) > 0 && !slices.Contains(on, c.DefaultProvider):
-		l.problem("%s=%q: is not configured; configured are %s",
-			nameProvider, c.DefaultProvider, strings.Join(on, ", "))
 	}
 }

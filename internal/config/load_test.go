@@ -69,10 +69,10 @@ func TestDefaultsAreThoseOfTheInterface(t *testing.T) {
 	require.False(t, c.MonitorWrite)
 	require.Equal(t, "info", c.LogLevel)
 	require.Empty(t, c.LogFormat)
-	require.Equal(t, "https://api.africastalking.com", c.AfricasTalking.BaseURL)
-	require.Equal(t, "https://quicksms.advantasms.com", c.QuickSMS.BaseURL)
-	require.Equal(t, "https://sozuri.net", c.Sozuri.BaseURL)
-	require.True(t, c.Lipad.ResendSameReference)
+	require.Equal(t, "https://api.africastalking.com", c.Instance("africastalking").Text("base_url"))
+	require.Equal(t, "https://quicksms.advantasms.com", c.Instance("quicksms").Text("base_url"))
+	require.Equal(t, "https://sozuri.net", c.Instance("sozuri").Text("base_url"))
+	require.True(t, c.Instance("lipad").Spec.Capabilities.ResendSame)
 	require.Zero(t, c.MinReplicas)
 	require.False(t, c.MinReplicasSet)
 }
@@ -86,9 +86,9 @@ func TestProviders(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"lipad", "africastalking", "quicksms", "sozuri"}, c.Providers())
 	require.Equal(t, "lipad", c.DefaultProvider)
-	require.Equal(t, "http://127.0.0.1:9090", c.Lipad.BaseURL)
-	require.Equal(t, "https://api.sandbox.africastalking.com", c.AfricasTalking.BaseURL)
-	require.Equal(t, "https://q.example:8443", c.QuickSMS.BaseURL)
+	require.Equal(t, "http://127.0.0.1:9090", c.Instance("lipad").Text("base_url"))
+	require.Equal(t, "https://api.sandbox.africastalking.com", c.Instance("africastalking").Text("base_url"))
+	require.Equal(t, "https://q.example:8443", c.Instance("quicksms").Text("base_url"))
 
 	c, err = load(map[string]string{"SOZURI_PROJECT": "p", "SOZURI_API_KEY": "k"})
 	require.NoError(t, err)
@@ -214,8 +214,8 @@ func TestNoSecretIsShown(t *testing.T) {
 	require.Contains(t, described, "SOZURI_API_KEY=\n")
 	require.Contains(t, described, "TUMA_MAX_IN_FLIGHT=4\n")
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%q", "%d"} {
-		require.NotContains(t, fmt.Sprintf(verb, c.Lipad), "hush", verb)
-		require.NotContains(t, fmt.Sprintf(verb, c.Lipad), fmt.Sprintf("%x", "hush"), verb)
+		require.NotContains(t, fmt.Sprintf(verb, *c.Instance("lipad")), "hush", verb)
+		require.NotContains(t, fmt.Sprintf(verb, *c.Instance("lipad")), fmt.Sprintf("%x", "hush"), verb)
 		require.NotContains(t, fmt.Sprintf(verb, c.RedisURL), "hush", verb)
 	}
 	for name, bad := range map[string]string{
@@ -353,7 +353,7 @@ callbacks: {trust: [lipad]}
 	require.NoError(t, err)
 	require.Equal(t, 8, c.MaxInFlight)
 	require.Equal(t, 10*time.Second, c.SubmitTimeout, "the environment wins")
-	require.Equal(t, "https://s.example", c.Sozuri.BaseURL)
+	require.Equal(t, "https://s.example", c.Instance("sozuri").Text("base_url"))
 	require.Equal(t, 2*time.Second, c.PollInitial)
 	require.Equal(t, time.Minute, c.PollMax)
 	require.InDelta(t, 2.0, c.PollMultiplier, 0)
@@ -363,12 +363,12 @@ callbacks: {trust: [lipad]}
 	require.Equal(t, map[string]int{"lipad": 500}, c.BatchMax)
 	require.Equal(t, 1, c.MinReplicas)
 	require.True(t, c.MinReplicasSet)
-	require.False(t, c.Lipad.ResendSameReference)
-	require.True(t, c.QuickSMS.DoubtRefusals)
-	require.Equal(t, map[string][]airtime.Network{
-		"sozuri": {airtime.Safaricom, airtime.Equitel},
-	}, c.Networks)
-	require.Equal(t, map[string]bool{"sozuri": true, "africastalking": false}, c.SharedAccounts)
+	require.False(t, c.Instance("lipad").Spec.Capabilities.ResendSame)
+	require.Equal(t, "in_doubt", c.Instance("quicksms").Text("whole_refusal"))
+	sozuri := c.Instance("sozuri").Spec.Capabilities
+	require.Equal(t, []airtime.Network{airtime.Safaricom, airtime.Equitel}, sozuri.Networks)
+	require.True(t, sozuri.Shared)
+	require.False(t, c.Instance("africastalking").Spec.Capabilities.Shared)
 	require.Contains(t, c.Describe(), "sozuri.networks=safaricom,equitel")
 	require.Contains(t, c.Describe(), "sozuri.account_shared=true")
 	require.Equal(t, []string{"lipad"}, c.TrustCallbacks)
@@ -406,7 +406,7 @@ func TestYAMLProblemsNameTheLine(t *testing.T) {
 		"state: {min_replicas: -1}": `state.min_replicas="-1": must be a whole`,
 		"lipad: {resend_same_reference: maybe}": `lipad.resend_same_reference="maybe": ` +
 			`must be true`,
-		"quicksms: {whole_refusal: maybe}": `quicksms.whole_refusal="maybe": want no_effect or ` +
+		"quicksms: {whole_refusal: maybe}": `quicksms.whole_refusal="maybe": must be no_effect or ` +
 			`in_doubt`,
 		"sozuri: {networks: [orange]}":         `sozuri.networks="orange": must be one of safaricom`,
 		"sozuri: {networks: [airtel, airtel]}": `sozuri.networks="airtel": is there twice`,

@@ -124,8 +124,9 @@ type CallbackTokens map[string][]string
 
 // ParseCallbackTokens reads one token, or provider=token pairs separated by commas or line ends. A
 // provider may have several, so that one can be replaced. An error is returned when a pair is not
-// one, or a name is no provider's; it shows no token.
-func ParseCallbackTokens(text string) (CallbackTokens, error) {
+// one, or a name is not that of a known provider; it shows no token. Without any that is known,
+// every name will do.
+func ParseCallbackTokens(text string, known ...string) (CallbackTokens, error) {
 	if !strings.Contains(text, "=") {
 		return CallbackTokens{"": {text}}, checkPathToken(text)
 	}
@@ -137,9 +138,9 @@ func ParseCallbackTokens(text string) (CallbackTokens, error) {
 		}
 		provider, token, _ := strings.Cut(pair, "=")
 		provider, token = strings.TrimSpace(provider), strings.TrimSpace(token)
-		if !slices.Contains(providerNames, provider) {
+		if len(known) > 0 && !slices.Contains(known, provider) {
 			return nil, fmt.Errorf("must be one token, or provider=token pairs with commas between "+
-				"them; providers are %s", strings.Join(providerNames, ", "))
+				"them; providers are %s", strings.Join(known, ", "))
 		}
 		if err := checkPathToken(token); err != nil {
 			return nil, fmt.Errorf("the token of %s %w", provider, err)

@@ -11,6 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
+
+	"tuma/internal/airtime"
+	"tuma/internal/providers"
 )
 
 var writePage = flag.Bool("write-configuration", false, "write docs/configuration.md anew")
@@ -25,13 +28,9 @@ type fileSetting struct {
 	example string
 }
 
-// sharedText says what account_shared is, of either provider.
-const sharedText = "Somebody else uses the account, too, such as another namespace: a callback " +
-	"is then believed only by an id that we know, never by number and amount. It must be said by both."
-
 // fileSettings are all of them. Rules are one setting here: docs/routing.md explains their fields.
 func fileSettings() []fileSetting {
-	return []fileSetting{
+	list := []fileSetting{
 		{
 			"routing.rules", "–", "a list of rules",
 			"Which providers take whom, and failover: see [routing](routing.md).",
@@ -67,30 +66,29 @@ func fileSettings() []fileSetting {
 			"How many replicas of Redis must hold a sending before the request leaves: see " +
 				"[the last second](lost-second.md). With Sentinel or Cluster it must be said.",
 			"state: {min_replicas: 1}",
-		}, {
-			"lipad.resend_same_reference", "true", "true or false",
-			"Send a batch that Lipad does not know once more under its reference; else it is " +
-				"left to people.",
-			"lipad: {resend_same_reference: false}",
-		}, {
-			"quicksms.whole_refusal", "no_effect", "no_effect or in_doubt",
-			"What a request that QuickSMS refuses as a whole (400, 422) came to: its page does not say " +
-				"that nobody was paid. no_effect: it is split until the recipient at fault is alone.",
-			"quicksms: {whole_refusal: in_doubt}",
-		}, {
-			"sozuri.networks", "safaricom, airtel, telkom",
-			"a list of safaricom, airtel, telkom, equitel, other; an empty one is for any",
-			"The networks that Sozuri takes: numbers of others are refused at the door, or routed to the " +
-				"next provider of their rule. The default is what its page names.",
-			"sozuri: {networks: [safaricom, airtel, telkom, equitel]}",
-		}, {
-			"sozuri.account_shared", "false", "true or false", sharedText,
-			"sozuri: {account_shared: true}",
-		}, {
-			"africastalking.account_shared", "false", "true or false", sharedText,
-			"africastalking: {account_shared: true}",
 		},
 	}
+	for _, i := range kindInstances() {
+		for _, o := range i.Spec.Options {
+			list = append(list, optionSetting(i, o))
+		}
+	}
+	return list
+}
+
+// optionSetting is an option of a provider as the page shows it.
+func optionSetting(i *Instance, o providers.Option) fileSetting {
+	s := fileSetting{
+		key: i.Name() + "." + o.Key, fallback: o.Default, allowed: strings.Join(o.Words, " or "),
+		what: o.What, example: fmt.Sprintf("%s: {%s: %s}", i.Name(), o.Key, o.Example),
+	}
+	if len(o.Words) == 0 {
+		spaced := strings.NewReplacer(",", ", ")
+		s.fallback = spaced.Replace(networksText(i.Spec.Capabilities.Networks))
+		s.allowed = "a list of " + spaced.Replace(providers.NetworkNames(airtime.Networks())) +
+			"; an empty one is for any"
+	}
+	return s
 }
 
 // pageHead is how the page begins; ~ stands for a backquote.
@@ -125,7 +123,7 @@ func allowed(s setting) string {
 	const nobodysValue = "\x00\n"
 	check := s.check
 	if s.parse != nil {
-		check = func(value string) error { return s.parse(&Config{}, value) }
+		check = func(value string) error { return s.parse(&Config{Instances: kindInstances()}, value) }
 	}
 	err := check(nobodysValue)
 	if err == nil {
@@ -165,7 +163,8 @@ func page() string {
 			row(page, name, inFile(s), fallback, allowed(s), s.what)
 		}
 	}
-	page.WriteString("\n## In the file only\n\nProviders are " + strings.Join(providerNames, ", ") +
+	page.WriteString("\n## In the file only\n\nProviders are " +
+		strings.Join(names(kindInstances()), ", ") +
 		".\n\n| key | default | allowed | what | example |\n|---|---|---|---|---|\n")
 	for _, s := range fileSettings() {
 		row(page, "`"+s.key+"`", s.fallback, s.allowed, s.what, "`"+s.example+"`")
@@ -225,6 +224,7 @@ func TestTheFilesSettingsAreAllShown(t *testing.T) {
 		require.Equal(t, []string{section}, slices.Collect(maps.Keys(parts)), s.key)
 		sections[section] = true
 	}
-	require.ElementsMatch(t, slices.Collect(maps.Keys((&yamlFile{}).sections())),
+	file := &yamlFile{instances: kindInstances()}
+	require.ElementsMatch(t, slices.Collect(maps.Keys(file.sections())),
 		slices.Collect(maps.Keys(sections)))
 }

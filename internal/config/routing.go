@@ -225,8 +225,8 @@ func (r *ruleReader) addProvider(name string) error {
 	switch {
 	case twice:
 		return errors.New("is there twice")
-	case !slices.Contains(providerNames, name):
-		return fmt.Errorf("is no provider; there are %s", strings.Join(providerNames, ", "))
+	case !slices.Contains(names(r.instances), name):
+		return fmt.Errorf("is no provider; there are %s", strings.Join(names(r.instances), ", "))
 	}
 	return nil
 }

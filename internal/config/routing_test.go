@@ -255,7 +255,7 @@ func TestSozuriCallbackKeyTurnsNothingOn(t *testing.T) {
 	t.Parallel()
 	c, err := load(map[string]string{"SOZURI_CALLBACK_KEY": "key-hush"})
 	require.NoError(t, err)
-	require.Equal(t, "key-hush", c.Sozuri.CallbackKey.Value())
+	require.Equal(t, "key-hush", c.Instance("sozuri").Secret("callback_key").Value())
 	require.Empty(t, c.Providers())
 	require.Contains(t, c.Describe(), "SOZURI_CALLBACK_KEY=[secret]")
 }

@@ -119,8 +119,15 @@ func parseSubnet(text string) (netip.Prefix, error) {
 	return network, nil
 }
 
-// checkCallbacks refuses proxies that would be believed about nothing.
+// checkCallbacks refuses tokens of providers that do not exist, and proxies that would be believed
+// about nothing. Tokens that are none have been reported.
 func (l *loader) checkCallbacks() {
+	token := l.config.CallbackToken.Value()
+	if _, err := ParseCallbackTokens(token); err == nil {
+		if _, err = ParseCallbackTokens(token, names(l.config.Instances)...); err != nil {
+			l.problem("TUMA_CALLBACK_TOKEN: %s", err)
+		}
+	}
 	if len(l.config.CallbackProxies) > 0 && len(l.config.CallbackAllow) == 0 {
 		l.problem("TUMA_CALLBACK_PROXIES: matters only with TUMA_CALLBACK_ALLOW; set both")
 	}

@@ -104,7 +104,10 @@ func sendSettings() []setting {
 			name: nameProvider,
 			what: "The provider of those for whom no routing rule matches and who name none; " +
 				"without it the first one that is on.",
-			parse: oneOf(func(c *Config) *string { return &c.DefaultProvider }, providerNames...),
+			parse: func(c *Config, value string) error {
+				field := func(c *Config) *string { return &c.DefaultProvider }
+				return oneOf(field, names(c.Instances)...)(c, value)
+			},
 		},
 		{
 			name: "TUMA_MAX_IN_FLIGHT", fallback: "4",
@@ -257,77 +260,6 @@ func operationsSettings() []setting {
 			what: "How the log is written; without it `console` on a terminal and `json` " +
 				"elsewhere.",
 			parse: oneOf(func(c *Config) *string { return &c.LogFormat }, "json", "console"),
-		},
-	}
-}
-
-func providerSettings() []setting {
-	return []setting{
-		{
-			name:  "LIPAD_BASE_URL",
-			what:  "Lipad's host, which it does not publish; Lipad is on when all three are set.",
-			parse: baseURL(func(c *Config) *string { return &c.Lipad.BaseURL }),
-		},
-		{
-			name: "LIPAD_CONSUMER_KEY", check: oneLine,
-			what:   "The consumer key.",
-			secret: func(c *Config) *Secret { return &c.Lipad.ConsumerKey },
-		},
-		{
-			name: "LIPAD_CONSUMER_SECRET", check: oneLine,
-			what:   "The consumer secret.",
-			secret: func(c *Config) *Secret { return &c.Lipad.ConsumerSecret },
-		},
-		{
-			name: "AFRICASTALKING_BASE_URL",
-			what: "Another host than `https://api.africastalking.com`, and with the username " +
-				"`sandbox` than `https://api.sandbox.africastalking.com`.",
-			parse: baseURL(func(c *Config) *string { return &c.AfricasTalking.BaseURL }),
-		},
-		{
-			name:  "AFRICASTALKING_USERNAME",
-			what:  "The username; `sandbox` is its sandbox. On when it and the key are set.",
-			parse: text(func(c *Config) *string { return &c.AfricasTalking.Username }),
-		},
-		{
-			name: "AFRICASTALKING_API_KEY", check: oneLine,
-			what:   "The API key.",
-			secret: func(c *Config) *Secret { return &c.AfricasTalking.APIKey },
-		},
-		{
-			name:  "QUICKSMS_BASE_URL",
-			what:  "Another host than `https://quicksms.advantasms.com`.",
-			parse: baseURL(func(c *Config) *string { return &c.QuickSMS.BaseURL }),
-		},
-		{
-			name: "QUICKSMS_APP_KEY", check: oneLine,
-			what:   "The application's key. On when it and the token are set.",
-			secret: func(c *Config) *Secret { return &c.QuickSMS.AppKey },
-		},
-		{
-			name: "QUICKSMS_APP_TOKEN", check: oneLine,
-			what:   "The application's token.",
-			secret: func(c *Config) *Secret { return &c.QuickSMS.AppToken },
-		},
-		{
-			name:  "SOZURI_BASE_URL",
-			what:  "Another host than `https://sozuri.net`.",
-			parse: baseURL(func(c *Config) *string { return &c.Sozuri.BaseURL }),
-		},
-		{
-			name:  "SOZURI_PROJECT",
-			what:  "The project. On when it and the key are set.",
-			parse: text(func(c *Config) *string { return &c.Sozuri.Project }),
-		},
-		{
-			name: "SOZURI_API_KEY", check: oneLine,
-			what:   "The API key.",
-			secret: func(c *Config) *Secret { return &c.Sozuri.APIKey },
-		},
-		{
-			name: "SOZURI_CALLBACK_KEY", check: oneLine,
-			what:   "The `authKey` that its callbacks carry, if one is set there.",
-			secret: func(c *Config) *Secret { return &c.Sozuri.CallbackKey },
 		},
 	}
 }

@@ -30,15 +30,13 @@ type yamlFile struct {
 	scalars  map[string]scalar // By setting key.
 	lists    []scalar          // The providers under callbacks.trust.
 	limits   map[string]map[string]map[string]scalar
-	networks map[string][]airtime.Network
-	shared   map[string]*scalar
 	batch    map[string]scalar
-	resend   *scalar
-	refusal  *scalar
 	replicas *scalar
 	routing  Routing
 	rates    map[string]Rate
-	problems *Problems
+	// instances are the providers that may be named.
+	instances []*Instance
+	problems  *Problems
 }
 
 // boundKeys are the fields of a limit.
@@ -53,9 +51,8 @@ var pollingKeys = map[string]string{
 func readYAML(path string, problems *Problems) *yamlFile {
 	f := &yamlFile{
 		path: path, scalars: map[string]scalar{}, batch: map[string]scalar{},
-		networks: map[string][]airtime.Network{}, shared: map[string]*scalar{},
 		limits: map[string]map[string]map[string]scalar{}, rates: map[string]Rate{},
-		problems: problems,
+		instances: kindInstances(), problems: problems,
 	}
 	if path == "" {
 		return f
@@ -155,12 +152,16 @@ func (f *yamlFile) plain(node *yaml.Node, path string) (scalar, bool) {
 
 // sections are the keys that hold fields, and what reads one of these.
 func (f *yamlFile) sections() map[string]func(key, path string, node *yaml.Node) {
-	return map[string]func(key, path string, node *yaml.Node){
-		"limits": f.limitsOf, "polling": f.polling, "batch": f.batchField,
-		"state": f.stateField, "lipad": f.lipadField, "quicksms": f.quicksmsField,
+	sections := map[string]func(key, path string, node *yaml.Node){
+		"limits": f.limitsOf, "polling": f.polling, "batch": f.batchField, "state": f.stateField,
 		"callbacks": f.callbacksField, "routing": f.routingField, "rates": f.rate,
-		ProviderSozuri: f.sozuriField, ProviderAfricasTalking: f.africastalkingField,
 	}
+	for _, i := range f.instances {
+		if len(i.Spec.Options) > 0 {
+			sections[i.Name()] = f.optionsOf(i)
+		}
+	}
+	return sections
 }
 
 // top reads one key of the file.
@@ -208,51 +209,6 @@ func (f *yamlFile) polling(key, path string, node *yaml.Node) {
 
 func (f *yamlFile) stateField(key, path string, node *yaml.Node) {
 	f.single(key, path, node, "min_replicas", &f.replicas)
-}
-
-func (f *yamlFile) lipadField(key, path string, node *yaml.Node) {
-	f.single(key, path, node, "resend_same_reference", &f.resend)
-}
-
-func (f *yamlFile) quicksmsField(key, path string, node *yaml.Node) {
-	f.single(key, path, node, "whole_refusal", &f.refusal)
-}
-
-func (f *yamlFile) africastalkingField(key, path string, node *yaml.Node) {
-	f.sharedField(ProviderAfricasTalking, key, path, node)
-}
-
-func (f *yamlFile) sozuriField(key, path string, node *yaml.Node) {
-	if key == "networks" {
-		f.networksOf(ProviderSozuri, path, node)
-		return
-	}
-	f.sharedField(ProviderSozuri, key, path, node)
-}
-
-// sharedField reads whether somebody else uses the account, too.
-func (f *yamlFile) sharedField(provider, key, path string, node *yaml.Node) {
-	var value *scalar
-	f.single(key, path, node, "account_shared", &value)
-	if value != nil {
-		f.shared[provider] = value
-	}
-}
-
-// networksOf reads the networks that a provider takes; an empty list is for any.
-func (f *yamlFile) networksOf(provider, path string, node *yaml.Node) {
-	f.networks[provider] = []airtime.Network{}
-	f.list(node, path, "networks", func(value scalar, _ *yaml.Node) {
-		network, err := parseNetwork(value.value)
-		if err == nil && slices.Contains(f.networks[provider], network) {
-			err = errors.New("is there twice")
-		}
-		if err != nil {
-			f.report(value, err)
-			return
-		}
-		f.networks[provider] = append(f.networks[provider], network)
-	})
 }
 
 func (f *yamlFile) single(key, path string, node *yaml.Node, known string, field **scalar) {
@@ -305,11 +261,11 @@ func (f *yamlFile) list(
 }
 
 func (f *yamlFile) provider(node *yaml.Node, path, name string) bool {
-	if slices.Contains(providerNames, name) {
+	known := names(f.instances)
+	if slices.Contains(known, name) {
 		return true
 	}
-	f.problem(node, path, "%q is no provider; there are %s",
-		name, strings.Join(providerNames, ", "))
+	f.problem(node, path, "%q is no provider; there are %s", name, strings.Join(known, ", "))
 	return false
 }
 

@@ -18,21 +18,6 @@ import (
 // whole seconds, and the answer takes a moment.
 const dateWrong = 5 * time.Second
 
-// home is where a provider is, and which settings hold the credentials there.
-type home struct{ base, credentials string }
-
-func (e *exam) home(provider string) home {
-	c := e.Config
-	return map[string]home{
-		config.ProviderLipad: {c.Lipad.BaseURL, "LIPAD_CONSUMER_KEY and LIPAD_CONSUMER_SECRET"},
-		config.ProviderAfricasTalking: {
-			c.AfricasTalking.BaseURL, "AFRICASTALKING_USERNAME and AFRICASTALKING_API_KEY",
-		},
-		config.ProviderQuickSMS: {c.QuickSMS.BaseURL, "QUICKSMS_APP_KEY and QUICKSMS_APP_TOKEN"},
-		config.ProviderSozuri:   {c.Sozuri.BaseURL, "SOZURI_PROJECT and SOZURI_API_KEY"},
-	}[provider]
-}
-
 // providers asks each provider that is on here whether it knows our credentials, where that is
 // documented, and otherwise whether anybody is there.
 func (e *exam) providers(ctx context.Context) error {
@@ -63,7 +48,7 @@ func (e *exam) account(ctx context.Context, name string, checker providers.Accou
 	switch {
 	case errors.As(err, &refused) && refused.Reason == airtime.ReasonCredentials:
 		e.fail(name+" does not accept the credentials: "+refused.Err.Error(),
-			"correct "+e.home(name).credentials)
+			"correct "+e.Config.Instance(name).Credentials())
 		return
 	case err != nil:
 		e.unreached(name, err)
@@ -84,7 +69,7 @@ func (e *exam) account(ctx context.Context, name string, checker providers.Accou
 // host asks whether anybody is there. The root of the address is no way to pay.
 func (e *exam) host(ctx context.Context, name string) {
 	began := e.Now()
-	answer, err := e.get(ctx, e.home(name).base+"/")
+	answer, err := e.get(ctx, e.base(name)+"/")
 	if err != nil {
 		e.unreached(name, err)
 		return
@@ -95,9 +80,14 @@ func (e *exam) host(ctx context.Context, name string) {
 		"payment", name, about(took)))
 }
 
+// base is where a provider is.
+func (e *exam) base(name string) string {
+	return e.Config.Instance(name).Text(providers.KeyBaseURL)
+}
+
 func (e *exam) unreached(name string, err error) {
 	e.fail(name+" gives no usable answer: "+err.Error(), "look at DNS, the firewall and the "+
-		"certificates between here and "+e.home(name).base+"; if others reach it, ask the provider")
+		"certificates between here and "+e.base(name)+"; if others reach it, ask the provider")
 }
 
 // date compares this machine's clock with a provider's answer that took a while.
@@ -121,14 +111,6 @@ func (e *exam) get(ctx context.Context, address string) (providers.Response, err
 	return e.Client.Ask(ctx, request)
 }
 
-// listeners are the routes of the callback listener, by provider.
-var listeners = []struct{ provider, path string }{
-	{config.ProviderLipad, "lipad"},
-	{config.ProviderAfricasTalking, "africastalking/status"},
-	{config.ProviderAfricasTalking, "africastalking/validation"},
-	{config.ProviderSozuri, "sozuri"},
-}
-
 // notOurs is a token that no listener has.
 const notOurs = "enqueuer-doctor-asks-with-a-wrong-token"
 
@@ -147,41 +129,56 @@ func (e *exam) callbacks(ctx context.Context) error {
 	}
 	base := strings.TrimRight(e.CallbackURL, "/") + "/callbacks/"
 	e.plain()
-	asked := 0
-	for _, l := range listeners {
-		if _, on := e.Entries[l.provider]; !on {
-			continue
-		}
-		asked++
-		own := tokens.Of(l.provider)
-		if len(own) == 0 {
-			e.fail("TUMA_CALLBACK_TOKEN holds no token of "+l.provider+": its callbacks are not taken",
-				"add "+l.provider+"=token where the poller runs, and here")
-			continue
-		}
-		right, err := e.get(ctx, base+url.PathEscape(own[0])+"/"+l.path)
-		if e.unheard(err) {
-			return nil
-		}
-		if right.Status != http.StatusMethodNotAllowed {
-			e.elsewhere(l.path, right.Status)
-			continue
-		}
-		// Something that refuses every GET is not our listener.
-		wrong, err := e.get(ctx, base+notOurs+"/"+l.path)
-		switch {
-		case e.unheard(err):
-			return nil
-		case wrong.Status == http.StatusNotFound:
-			e.ok("%s is reached", l.path)
-		default:
-			e.elsewhere(l.path, wrong.Status)
-		}
-	}
-	if asked == 0 {
+	if !e.reporting() {
 		e.skip("no provider that reports by callbacks is on here")
 	}
+	for _, name := range e.Config.Providers() {
+		for _, route := range e.Entries[name].Routes {
+			if !e.listens(ctx, base, name, route.Under(name), tokens.Of(name)) {
+				return nil
+			}
+		}
+	}
 	return nil
+}
+
+// reporting says whether a provider is on that calls us.
+func (e *exam) reporting() bool {
+	for _, entry := range e.Entries {
+		if len(entry.Routes) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// listens asks one address of a provider, with the first of its tokens and with a wrong one. It
+// reports whether there was an answer.
+func (e *exam) listens(ctx context.Context, base, name, path string, own []string) bool {
+	if len(own) == 0 {
+		e.fail("TUMA_CALLBACK_TOKEN holds no token of "+name+": its callbacks are not taken",
+			"add "+name+"=token where the poller runs, and here")
+		return true
+	}
+	right, err := e.get(ctx, base+url.PathEscape(own[0])+"/"+path)
+	if e.unheard(err) {
+		return false
+	}
+	if right.Status != http.StatusMethodNotAllowed {
+		e.elsewhere(path, right.Status)
+		return true
+	}
+	// Something that refuses every GET is not our listener.
+	wrong, err := e.get(ctx, base+notOurs+"/"+path)
+	switch {
+	case e.unheard(err):
+		return false
+	case wrong.Status == http.StatusNotFound:
+		e.ok("%s is reached", path)
+	default:
+		e.elsewhere(path, wrong.Status)
+	}
+	return true
 }
 
 // unheard reports whether there was no answer, and says so.

@@ -39,13 +39,8 @@ func (e *exam) configuration(context.Context) error {
 		e.fail("TUMA_ALLOW_VOLATILE is true: a Redis that forgets payments is accepted",
 			"remove it outside of tests")
 	}
-	if c.AfricasTalking.On && c.AfricasTalking.Username == "sandbox" {
-		e.warn("AFRICASTALKING_USERNAME is sandbox: Africa's Talking pays nobody",
-			"set the name of the live application")
-	}
-	if c.Sozuri.CallbackKey.IsSet() && !c.Sozuri.On {
-		e.warn("SOZURI_CALLBACK_KEY is set, and Sozuri is off",
-			"set SOZURI_PROJECT and SOZURI_API_KEY, or remove it")
+	for _, i := range c.Instances {
+		e.instance(i)
 	}
 	e.callbackToken()
 	e.inlet()
@@ -56,6 +51,20 @@ func (e *exam) configuration(context.Context) error {
 		e.ok("providers on: %s", strings.Join(on, ", "))
 	}
 	return nil
+}
+
+// instance looks at the settings of one provider.
+func (e *exam) instance(i *config.Instance) {
+	if key := i.Spec.CallbackKey; !i.On && i.Secret(key).IsSet() {
+		e.warn(i.Called(key)+" is set, and "+i.Spec.Title+" is off",
+			"set "+i.Credentials()+", or remove it")
+	}
+	if !i.On || i.Spec.Warnings == nil {
+		return
+	}
+	for _, w := range i.Spec.Warnings(i.Values()) {
+		e.warn(w.Detail, w.Advice)
+	}
 }
 
 // longer is the advice about secrets of our own.
@@ -72,11 +81,7 @@ func weak(secret string) bool {
 
 // callbackToken looks at the only thing that keeps strangers from reporting payments.
 func (e *exam) callbackToken() {
-	reporting := false
-	for _, l := range listeners {
-		_, on := e.Entries[l.provider]
-		reporting = reporting || on
-	}
+	reporting := e.reporting()
 	token := e.Config.CallbackToken
 	tokens, _ := config.ParseCallbackTokens(token.Value()) // It was checked at the start.
 	switch {

@@ -21,6 +21,7 @@ import (
 	"tuma/internal/config"
 	"tuma/internal/doctor"
 	"tuma/internal/proctest"
+	"tuma/internal/providers/catalog"
 	"tuma/internal/redistest"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
@@ -84,7 +85,7 @@ func worldAt(t *testing.T, url, namespace string) *world {
 	w.client = redis.NewClient(options)
 	t.Cleanup(func() { _ = w.client.Close() })
 	w.store, err = state.Open(t.Context(), state.Options{
-		URL: url, Namespace: namespace, Providers: app.StateProviders(nil, nil),
+		URL: url, Namespace: namespace, Providers: app.StateProviders(catalog.Known(), nil),
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = w.store.Close() })

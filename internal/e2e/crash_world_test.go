@@ -19,6 +19,7 @@ import (
 	"tuma/internal/airtime"
 	"tuma/internal/app"
 	"tuma/internal/proctest"
+	"tuma/internal/providers/catalog"
 	"tuma/internal/redistest"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
@@ -67,7 +68,7 @@ func newCrash(t *testing.T, p point, traces string) *crash {
 	w.providers = server.URL
 	w.store, err = state.Open(t.Context(), state.Options{
 		URL: url, SubmitTimeout: crashTimeout, Guard: crashGuard, SettleDelay: crashSettle,
-		ClaimTimeout: crashClaim, Providers: app.StateProviders(nil, nil),
+		ClaimTimeout: crashClaim, Providers: app.StateProviders(catalog.Known(), nil),
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = w.store.Close() })

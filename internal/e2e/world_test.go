@@ -20,6 +20,7 @@ import (
 
 	"tuma/internal/app"
 	"tuma/internal/proctest"
+	"tuma/internal/providers/catalog"
 	"tuma/internal/redistest"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
@@ -154,7 +155,7 @@ func (w *world) open() *state.Store {
 		store, err := state.Open(w.t.Context(), state.Options{
 			URL: w.at.url, Mode: w.at.mode, Unreplicated: true, SubmitTimeout: submitTimeout,
 			Guard: sendGuard, SettleDelay: settleDelay, ClaimTimeout: claimTimeout,
-			Providers: app.StateProviders(nil, nil),
+			Providers: app.StateProviders(catalog.Known(), nil),
 		})
 		require.NoError(w.t, err)
 		w.t.Cleanup(func() { _ = store.Close() })

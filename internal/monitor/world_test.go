@@ -150,7 +150,7 @@ func (w *world) count(t *testing.T, reference string, status airtime.Status) int
 func (w *world) accept(t *testing.T, reference, phone string) {
 	t.Helper()
 	_, err := w.app.Inlet().Accept(context.Background(), []state.Disbursal{{
-		Reference: reference, Provider: config.ProviderLipad, Currency: "KES",
+		Reference: reference, Provider: "lipad", Currency: "KES",
 		Recipients: []airtime.Recipient{{
 			Phone:  airtime.MSISDNFromE164(phone),
 			Amount: airtime.Money{Minor: 10_00, Currency: "KES"},
@@ -186,7 +186,7 @@ func (w *world) paused(t *testing.T) bool {
 	t.Helper()
 	inspector := asynq.NewInspector(connection{w.app.Store.Options()})
 	defer func() { require.NoError(t, inspector.Close()) }()
-	info, err := inspector.GetQueueInfo(config.ProviderLipad)
+	info, err := inspector.GetQueueInfo("lipad")
 	require.NoError(t, err)
 	return info.Paused
 }

@@ -18,6 +18,7 @@ import (
 	"tuma/internal/airtime"
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
+	"tuma/internal/providers/catalog/catalogtest"
 	"tuma/internal/providers/providertest"
 )
 
@@ -34,16 +35,7 @@ func build(f *testing.F) map[string]catalog.Entry {
 	client := providers.NewClient(
 		providers.ClientOptions{Timeout: time.Minute, Dialer: providertest.LocalDialer()})
 	f.Cleanup(client.Close)
-	key := func() string { return secret }
-	return catalog.Build(catalog.Settings{
-		Client: client,
-		Lipad:  &catalog.LipadSettings{BaseURL: server.URL, Key: key, Secret: key},
-		AfricasTalking: &catalog.AfricasTalkingSettings{
-			BaseURL: server.URL, Username: "u", APIKey: key,
-		},
-		QuickSMS: &catalog.QuickSMSSettings{BaseURL: server.URL, AppKey: key, AppToken: key},
-		Sozuri:   &catalog.SozuriSettings{BaseURL: server.URL, Project: "p", APIKey: key},
-	})
+	return catalog.Build(client, catalogtest.Accounts(server.URL, secret)...)
 }
 
 // texts walks a JSON document and calls read with every name and scalar in it, and repeated when an

@@ -183,6 +183,8 @@ type Capabilities struct {
 	Callbacks bool
 	// Patience is how long a recipient may stay open before people are told; zero where none does.
 	Patience time.Duration
+	// Shared says that somebody else uses our account there, too.
+	Shared bool
 }
 
 // Climbs says that batches start small and grow with each clear answer: where the fate of a lost

@@ -115,7 +115,7 @@ func (w *world) poll(p *pod, t trigger) {
 	i := p.number % 2
 	handler := &tasks.Poll{
 		Store: w.stores[i], Queues: w.queues[i], Entries: p.entries, Known: w.rules.Providers,
-		Backoff: w.backoff(), Timeout: w.options[i].SubmitTimeout, ResendSame: w.resendSame,
+		Backoff: w.backoff(), Timeout: w.options[i].SubmitTimeout,
 		Redeliver: w.due(p).Redeliver, IDs: w.newID, Meter: taskMeter, Log: zap.NewNop(),
 	}
 	batch, number, _ := strings.Cut(t.id, ":")

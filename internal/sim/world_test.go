@@ -18,6 +18,7 @@ import (
 	"tuma/internal/effect"
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
+	"tuma/internal/providers/catalog/catalogtest"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
 	"tuma/internal/state/statetest"
@@ -191,6 +192,10 @@ func (w *world) close() {
 func (w *world) revive(p *pod) {
 	p.running = nil
 	p.entries = entriesAt(w.stage.base(), w.client)
+	if asked := p.entries[lipad]; !w.resendSame {
+		asked.Capabilities.ResendSame = false
+		p.entries[lipad] = asked
+	}
 	for name := range p.entries {
 		if !slices.Contains(w.providers, name) {
 			delete(p.entries, name)
@@ -219,16 +224,7 @@ func (s oneKept) Kept(
 
 // entriesAt builds the real adapters for one base URL.
 func entriesAt(base string, client *providers.Client) map[string]catalog.Entry {
-	secret := func() string { return "secret" }
-	entries := catalog.Build(catalog.Settings{
-		Client: client,
-		Lipad:  &catalog.LipadSettings{BaseURL: base, Key: secret, Secret: secret},
-		AfricasTalking: &catalog.AfricasTalkingSettings{
-			BaseURL: base, Username: "sim", APIKey: secret,
-		},
-		QuickSMS: &catalog.QuickSMSSettings{BaseURL: base, AppKey: secret, AppToken: secret},
-		Sozuri:   &catalog.SozuriSettings{BaseURL: base, Project: "sim", APIKey: secret},
-	})
+	entries := catalog.Build(client, catalogtest.Accounts(base, "secret")...)
 	at := entries[talking]
 	at.Querier = oneByOne{at.Querier}
 	entries[talking] = at

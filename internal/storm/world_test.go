@@ -26,6 +26,7 @@ import (
 
 	"tuma/internal/app"
 	"tuma/internal/proctest"
+	"tuma/internal/providers/catalog"
 	"tuma/internal/redistest"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
@@ -123,7 +124,7 @@ func (w *world) open() {
 	w.t.Helper()
 	store, err := state.Open(w.t.Context(), state.Options{
 		URL: w.redis.URL(), SubmitTimeout: submitTimeout, Guard: sendGuard,
-		SettleDelay: settleDelay, Providers: app.StateProviders(nil, nil),
+		SettleDelay: settleDelay, Providers: app.StateProviders(catalog.Known(), nil),
 	})
 	require.NoError(w.t, err)
 	w.t.Cleanup(func() { _ = store.Close() }) // Nothing is lost with the connections of a test.

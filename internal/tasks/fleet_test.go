@@ -20,6 +20,7 @@ import (
 	"tuma/internal/intake"
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
+	"tuma/internal/providers/catalog/catalogtest"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
 	"tuma/internal/tasks"
@@ -66,16 +67,7 @@ func newFleet(t *testing.T, change func(*state.Options)) *fleet {
 			change(o)
 		}
 	})
-	text := func() string { return fleetSecret }
-	f.entries = catalog.Build(catalog.Settings{
-		Client: f.client,
-		Lipad:  &catalog.LipadSettings{BaseURL: f.provider.base, Key: text, Secret: text},
-		AfricasTalking: &catalog.AfricasTalkingSettings{
-			BaseURL: f.provider.base, Username: "test", APIKey: text,
-		},
-		QuickSMS: &catalog.QuickSMSSettings{BaseURL: f.provider.base, AppKey: text, AppToken: text},
-		Sozuri:   &catalog.SozuriSettings{BaseURL: f.provider.base, Project: "test", APIKey: text},
-	})
+	f.entries = catalog.Build(f.client, catalogtest.Accounts(f.provider.base, fleetSecret)...)
 	f.rules.Providers = map[string]providers.Capabilities{}
 	for _, known := range catalog.Known() {
 		f.rules.Providers[known.Name] = known

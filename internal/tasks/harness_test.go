@@ -23,6 +23,7 @@ import (
 	"tuma/internal/proctest"
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
+	"tuma/internal/providers/catalog/catalogtest"
 	"tuma/internal/redistest"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
@@ -166,10 +167,7 @@ func (r *rig) openProvider(t testing.TB) {
 
 // lipadAt builds the real adapter for a base URL.
 func (r *rig) lipadAt(base string) catalog.Entry {
-	text := func() string { return "test" }
-	return catalog.Build(catalog.Settings{Client: r.client, Lipad: &catalog.LipadSettings{
-		BaseURL: base, Key: text, Secret: text,
-	}})[lipad]
+	return catalog.Build(r.client, catalogtest.Accounts(base, "test", lipad)...)[lipad]
 }
 
 func (r *rig) openStore(t testing.TB, o state.Options) *state.Store {
@@ -208,8 +206,7 @@ func (r *rig) poll() *tasks.Poll {
 	return &tasks.Poll{
 		Store: r.store, Queues: r.queues, Entries: map[string]catalog.Entry{lipad: r.entry},
 		Known:   map[string]providers.Capabilities{lipad: r.entry.Capabilities},
-		Backoff: r.backoff, Timeout: r.options.SubmitTimeout, ResendSame: true, Meter: r.meter,
-		Log: r.log,
+		Backoff: r.backoff, Timeout: r.options.SubmitTimeout, Meter: r.meter, Log: r.log,
 	}
 }
 

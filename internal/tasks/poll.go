@@ -29,8 +29,6 @@ type Poll struct {
 	// Many bounds how many handlers may be busy with questions of many requests, so that a slow
 	// provider that is asked recipient by recipient leaves handlers for the others. Nil is no bound.
 	Many chan struct{}
-	// ResendSame permits a second sending with the same reference where the provider allows it.
-	ResendSame bool
 	// Redeliver is after how long a query that was brought forward counts as lost without an answer.
 	Redeliver time.Duration
 	IDs       IDs
@@ -206,7 +204,7 @@ func (p *Poll) notKnown(
 	if err != nil {
 		return "", err
 	}
-	resend := p.ResendSame && entry.Capabilities.ResendSame
+	resend := entry.Capabilities.ResendSame
 	decision, ring, err := p.Store.NotKnown(ctx, b, resend, children, rhythm)
 	if err != nil {
 		return "", err

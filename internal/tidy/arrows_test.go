@@ -119,6 +119,11 @@ var reservations = []reserved{
 	{
 		what: "internal/browsertest", only: []string{"internal/browsertest"}, why: toTestsOnly,
 	},
+	{
+		what: "internal/providers/catalog/catalogtest",
+		only: []string{"internal/providers/catalog/catalogtest"},
+		why:  toTestsOnly,
+	},
 	{what: "internal/state/statetest", only: []string{"internal/state/statetest"}, why: toTestsOnly},
 	{what: "internal/redistest", only: []string{"internal/redistest"}, why: toTestsOnly},
 	{

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"tuma/internal/config"
 	"tuma/internal/intake"
 	"tuma/internal/state"
 )
@@ -72,7 +71,7 @@ func (a *API) getService(r *request) answer {
 	return answer{status: http.StatusOK, body: serviceView{"airtime", "ready"}}
 }
 
-// sendAirtime takes a command of the airtime service: a job of one recipient for Africa's Talking.
+// sendAirtime takes a command of the airtime service: a job of one recipient for its provider.
 func (a *API) sendAirtime(r *request) answer {
 	if err := r.ParseForm(); err != nil {
 		return unreadable(err)
@@ -82,7 +81,7 @@ func (a *API) sendAirtime(r *request) answer {
 	}
 	disbursal, err := intake.Job{
 		Reference: r.Form.Get(paramKey), Currency: r.Form.Get(paramCurrency),
-		Provider: config.ProviderAfricasTalking,
+		Provider: a.options.AirtimeProvider,
 		Recipients: []intake.JobRecipient{
 			{PhoneNumber: r.Form.Get(paramPhone), Amount: r.Form.Get(paramAmount)},
 		},

@@ -52,7 +52,9 @@ type Options struct {
 	// Accept takes disbursals of together at most state.MaxRecipients recipients.
 	Accept func(context.Context, []state.Disbursal) ([]state.Outcome, error)
 	Rules  intake.Rules
-	Status StatusWriter
+	// AirtimeProvider is whom the airtime service sends through; empty where nobody is.
+	AirtimeProvider string
+	Status          StatusWriter
 	// Tokens returns the producer=token pairs that hold now. Nil lets in whoever reaches the
 	// listener, which must be on loopback then.
 	Tokens   func() string
@@ -147,6 +149,11 @@ func New(o Options) *API {
 		a.tokens = &tokens{text: o.Tokens, log: o.Log}
 	}
 	routes := a.routes()
+	if o.AirtimeProvider == "" {
+		routes = slices.DeleteFunc(routes, func(r route) bool {
+			return strings.HasPrefix(r.path, "/airtime/")
+		})
+	}
 	a.meter = newMeter(o.Registry, routes)
 	for _, route := range routes {
 		a.mux.HandleFunc(route.pattern(), func(w http.ResponseWriter, r *http.Request) {

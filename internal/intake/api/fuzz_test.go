@@ -53,8 +53,9 @@ func (s *shelf) Report(
 func fuzzed(outcome uint8) (*API, *shelf) {
 	s := &shelf{outcome: state.Accepted + state.Outcome(outcome)%(state.Cancelled+1)}
 	return New(Options{
-		State: s, Accept: s.accept, Rules: rules(), Registry: prometheus.NewRegistry(),
-		Tokens: func() string { return twoProducers }, Log: zap.NewNop(),
+		State: s, Accept: s.accept, Rules: rules(), AirtimeProvider: "africastalking",
+		Registry: prometheus.NewRegistry(), Log: zap.NewNop(),
+		Tokens: func() string { return twoProducers },
 	}), s
 }
 

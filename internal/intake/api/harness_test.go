@@ -70,8 +70,8 @@ func on(t *testing.T, url, namespace string, change ...func(*Options)) *inlet {
 	core, logs := observer.New(zapcore.DebugLevel)
 	i := &inlet{store: store, logs: logs, reg: prometheus.NewRegistry()}
 	options := Options{
-		State: store, Rules: rules(), Status: plainStatus, Registry: i.reg, Log: zap.New(core),
-		Tokens: func() string { return twoProducers },
+		State: store, Rules: rules(), AirtimeProvider: "africastalking", Status: plainStatus,
+		Registry: i.reg, Log: zap.New(core), Tokens: func() string { return twoProducers },
 		Accept: func(ctx context.Context, d []state.Disbursal) ([]state.Outcome, error) {
 			accepted, err := store.Accept(ctx, d)
 			return accepted.Outcomes, err
