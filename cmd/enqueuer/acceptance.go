@@ -68,11 +68,11 @@ type acceptance struct {
 func (a *acceptance) run(ctx context.Context, plan *intake.Plan) error {
 	calls, running := errgroup.WithContext(ctx)
 	calls.SetLimit(callsInFlight)
-	var chunk []state.Disbursal
+	var group []state.Disbursal
 	size := 0
 	push := func() {
-		ready := chunk
-		chunk, size = nil, 0
+		ready := group
+		group, size = nil, 0
 		calls.Go(func() error { return a.accept(running, ready) })
 	}
 	err := plan.Disbursals(func(d state.Disbursal) error {
@@ -82,10 +82,10 @@ func (a *acceptance) run(ctx context.Context, plan *intake.Plan) error {
 		if size+len(d.Recipients) > state.MaxRecipients {
 			push()
 		}
-		chunk, size = append(chunk, d), size+len(d.Recipients)
+		group, size = append(group, d), size+len(d.Recipients)
 		return nil
 	})
-	if err == nil && len(chunk) > 0 {
+	if err == nil && len(group) > 0 {
 		push()
 	}
 	if failed := calls.Wait(); failed != nil {
@@ -107,11 +107,11 @@ func (a *acceptance) explain(err error) error {
 	return fmt.Errorf("%w; the same command continues", err)
 }
 
-// accept hands over one chunk and counts.
-func (a *acceptance) accept(ctx context.Context, chunk []state.Disbursal) error {
+// accept hands over one group and counts.
+func (a *acceptance) accept(ctx context.Context, group []state.Disbursal) error {
 	var outcomes []state.Outcome
 	err := a.persist(ctx, func(ctx context.Context) (err error) {
-		outcomes, err = a.inlet.Accept(ctx, chunk)
+		outcomes, err = a.inlet.Accept(ctx, group)
 		return err
 	})
 	if err != nil {
@@ -120,8 +120,8 @@ func (a *acceptance) accept(ctx context.Context, chunk []state.Disbursal) error 
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for i, outcome := range outcomes {
-		recipients := int64(len(chunk[i].Recipients))
-		refused := outcome.Refusal(&chunk[i])
+		recipients := int64(len(group[i].Recipients))
+		refused := outcome.Refusal(&group[i])
 		switch {
 		case outcome == state.Accepted:
 			a.tally.accepted += recipients
@@ -130,7 +130,7 @@ func (a *acceptance) accept(ctx context.Context, chunk []state.Disbursal) error 
 		case errors.Is(refused, state.ErrConflict):
 			a.tally.conflictCount++
 			if len(a.tally.conflicts) < conflictsNamed {
-				a.tally.conflicts = append(a.tally.conflicts, chunk[i].Reference)
+				a.tally.conflicts = append(a.tally.conflicts, group[i].Reference)
 			}
 		default:
 			err = refused

@@ -208,9 +208,9 @@ func speak(
 		Evidence: options.evidence,
 	}
 	resolved := 0
-	for chunk := range slices.Chunk(picked, state.MaxRecipients) {
-		list := make([]state.Resolution, len(chunk))
-		for i, r := range chunk {
+	for group := range slices.Chunk(picked, state.MaxRecipients) {
+		list := make([]state.Resolution, len(group))
+		for i, r := range group {
 			list[i] = r.Resolution
 		}
 		n, err := s.Resolve(ctx, word, list)

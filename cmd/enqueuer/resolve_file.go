@@ -140,8 +140,8 @@ func readWords(path string) ([]word, error) {
 	if err != nil {
 		return nil, err
 	}
-	sheet := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\ufeff"))))
-	head, err := sheet.Read()
+	chunk := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\ufeff"))))
+	head, err := chunk.Read()
 	if err != nil {
 		return nil, fmt.Errorf("read the header: %w", err)
 	}
@@ -164,14 +164,14 @@ func readWords(path string) ([]word, error) {
 	}
 	var words []word
 	for {
-		row, err := sheet.Read()
+		row, err := chunk.Read()
 		if errors.Is(err, io.EOF) {
 			return words, nil
 		}
 		if err != nil {
 			return nil, err
 		}
-		line, _ := sheet.FieldPos(0)
+		line, _ := chunk.FieldPos(0)
 		w, err := readWord(func(column string) string {
 			if i, there := columns[column]; there {
 				return intake.PlainCell(row[i])

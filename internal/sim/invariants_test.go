@@ -83,7 +83,7 @@ func (w *world) onePlace(p picture) {
 	held := map[string]bool{}
 	for _, r := range p.rows {
 		held[r.reference] = true
-		n := entries[fmt.Sprintf("%s %d %s", r.sheet, r.at, r.place)]
+		n := entries[fmt.Sprintf("%s %d %s", r.chunk, r.at, r.place)]
 		switch {
 		case r.status == 'q' && !r.inBatch() && n != 1:
 			w.violated("invariant 1: %s is covered by %d entries", r, n)
@@ -158,11 +158,11 @@ func statusOf(code byte) airtime.Status {
 
 // decidedByPerson reports whether somebody's word stands about a recipient.
 func (w *world) decidedByPerson(r row) bool {
-	sheet := w.rdb.HGetAll(background, w.key("sheet", r.sheet)).Val()
-	if alone := sheet[strconv.Itoa(r.at)]; alone != "" {
+	chunk := w.rdb.HGetAll(background, w.key("chunk", r.chunk)).Val()
+	if alone := chunk[strconv.Itoa(r.at)]; alone != "" {
 		return strings.Contains(alone, "\tperson\t")
 	}
-	lines := strings.Split(sheet["evidence"], "\n")
+	lines := strings.Split(chunk["evidence"], "\n")
 	return r.at <= len(lines) && strings.Contains(lines[r.at-1], "\tperson\t")
 }
 

@@ -22,8 +22,8 @@ type row struct {
 	place    string
 	campaign string
 	accepted int64 // When, in ms.
-	// sheet and at are where the state keeps the recipient.
-	sheet string
+	// chunk and at are where the state keeps the recipient.
+	chunk string
 	at    int
 }
 
@@ -69,27 +69,27 @@ func readRows(rdb redis.UniversalClient, jobs []*job) []row {
 	}
 	places, err := rdb.MGet(background, names...).Result()
 	must(err)
-	pipe, sheets := rdb.Pipeline(), map[string]*redis.SliceCmd{}
+	pipe, chunks := rdb.Pipeline(), map[string]*redis.SliceCmd{}
 	cells := map[string]*redis.StringCmd{}
 	for _, place := range places {
-		if id := sheetOf(place); id != "" && sheets[id] == nil {
-			sheets[id] = pipe.HMGet(background, "{"+namespace+"}:sheet:"+id, "content", "head")
+		if id := chunkOf(place); id != "" && chunks[id] == nil {
+			chunks[id] = pipe.HMGet(background, "{"+namespace+"}:chunk:"+id, "content", "head")
 			cells[id] = pipe.Get(background, "{"+namespace+"}:rows:"+id)
 		}
 	}
 	execute(pipe)
 	var rows []row
 	for i, j := range jobs {
-		if id := sheetOf(places[i]); id != "" {
+		if id := chunkOf(places[i]); id != "" {
 			rows = append(rows,
-				rowsOf(j, fmt.Sprint(places[i]), sheets[id].Val(), cells[id].Val())...)
+				rowsOf(j, fmt.Sprint(places[i]), chunks[id].Val(), cells[id].Val())...)
 		}
 	}
 	return rows
 }
 
-// sheetOf is the sheet in what says where a disbursal is; empty if it is nowhere.
-func sheetOf(place any) string {
+// chunkOf is the chunk in what says where a disbursal is; empty if it is nowhere.
+func chunkOf(place any) string {
 	text, _ := place.(string)
 	if text == "" {
 		return ""
@@ -97,14 +97,14 @@ func sheetOf(place any) string {
 	return strings.Fields(text)[1]
 }
 
-// rowsOf reads the recipients of one disbursal off their sheet, content and head, and its rows.
-func rowsOf(j *job, place string, sheet []any, cells string) []row {
+// rowsOf reads the recipients of one disbursal off their chunk, content and head, and its rows.
+func rowsOf(j *job, place string, chunk []any, cells string) []row {
 	var id string
 	var before, n int
 	_, err := fmt.Sscanf(place, "%s %s %d %d", new(string), &id, &before, &n)
 	must(err)
-	content, _ := sheet[0].(string)
-	text, _ := sheet[1].(string)
+	content, _ := chunk[0].(string)
+	text, _ := chunk[1].(string)
 	head, lines := strings.Split(text, "\t"), strings.Split(content, "\n")
 	rows := make([]row, n)
 	for k := range rows {
@@ -115,7 +115,7 @@ func rowsOf(j *job, place string, sheet []any, cells string) []row {
 			person:    person{phone, number(minor) / 100},
 			reference: j.reference, position: k + 1, status: cell[0],
 			provider: codes[cell[1]], place: cell[2:],
-			accepted: number(head[4]), campaign: j.campaign, sheet: id, at: at + 1,
+			accepted: number(head[4]), campaign: j.campaign, chunk: id, at: at + 1,
 		}
 	}
 	return rows

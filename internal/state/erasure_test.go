@@ -37,7 +37,7 @@ func TestNothingIsLeftOfAForgottenNumber(t *testing.T) {
 	require.NoError(t, g.s.Reject(background, state.Refusal{Job: "254700000099", Source: "test"}))
 	_, err = g.s.Cancel(background, state.KindDisbursal, "mixed")
 	require.NoError(t, err)
-	require.Subset(t, holders(g), []string{"kept", "out", "rejected", "results", "sheet"})
+	require.Subset(t, holders(g), []string{"kept", "out", "rejected", "results", "chunk"})
 
 	g.c.pass(10 * time.Minute)
 	resolve(t, g.s, state.Word{Paid: true}, slices.DeleteFunc(rows(t, g.s, "mixed"),
@@ -47,7 +47,7 @@ func TestNothingIsLeftOfAForgottenNumber(t *testing.T) {
 		_, err = g.s.Apply(background, again.Callback)
 		require.NoError(t, err)
 	}
-	require.Contains(t, holders(g), "sheet", "the retention is not over")
+	require.Contains(t, holders(g), "chunk", "the retention is not over")
 	g.c.pass(81 * 24 * time.Hour)
 	forgotten, err := g.s.Forget(background, 10)
 	require.NoError(t, err)

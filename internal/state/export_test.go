@@ -24,13 +24,13 @@ func (s *Store) Client() redis.UniversalClient { return s.client }
 
 // NameOf is the disbursal of somebody stranded, and the index there.
 func (s *Store) NameOf(one Stranded) (ref string, index int) {
-	return s.Owner(one.sheet, one.position)
+	return s.Owner(one.chunk, one.position)
 }
 
-// Owner is the disbursal of a position of a sheet, from 1, and the index there.
-func (s *Store) Owner(sheet string, position int) (ref string, index int) {
+// Owner is the disbursal of a position of a chunk, from 1, and the index there.
+func (s *Store) Owner(chunk string, position int) (ref string, index int) {
 	index = position - 1
-	refs := s.client.HGet(context.Background(), s.keys.sheet(sheet), "refs").Val()
+	refs := s.client.HGet(context.Background(), s.keys.chunk(chunk), "refs").Val()
 	for line := range strings.SplitSeq(refs, "\n") {
 		name, number, _ := strings.Cut(line, " ")
 		n, _ := strconv.Atoi(number)
@@ -42,10 +42,10 @@ func (s *Store) Owner(sheet string, position int) (ref string, index int) {
 	return "", index
 }
 
-// SheetOf is the key of the sheet that holds a disbursal.
-func (s *Store) SheetOf(ref string) string {
+// ChunkOf is the key of the chunk that holds a disbursal.
+func (s *Store) ChunkOf(ref string) string {
 	text := s.client.Get(context.Background(), s.keys.disbursal(ref)).Val()
-	return s.keys.sheet(strings.Fields(text)[1])
+	return s.keys.chunk(strings.Fields(text)[1])
 }
 
 // Key spells a key; the name may be empty.

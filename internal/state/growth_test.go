@@ -16,7 +16,7 @@ import (
 var written = regexp.MustCompile(`(?m)^aof_current_size:(\d+)`)
 
 // TestACallbackWritesLittle counts what the append-only file grows by while a thousand callbacks
-// settle the thousand recipients of one sheet.
+// settle the thousand recipients of one chunk.
 func TestACallbackWritesLittle(t *testing.T) {
 	t.Parallel()
 	for name, campaign := range map[string]string{
@@ -81,7 +81,7 @@ func callbacksWriteLittle(t *testing.T, campaign string) {
 		}
 	}
 	told()
-	alone := func() int64 { return s.Client().HLen(background, s.SheetOf(d.Reference)).Val() }
+	alone := func() int64 { return s.Client().HLen(background, s.ChunkOf(d.Reference)).Val() }
 	require.Greater(t, alone(), int64(1000))
 	g.sweep(talking)
 	require.Less(t, alone(), int64(10), "behind the callbacks the lines are gathered")
@@ -131,24 +131,24 @@ func TestAClaimSettlesFewCancelled(t *testing.T) {
 	t.Parallel()
 	s := open(t, nil)
 	g := &stage{t: t, s: s}
-	const sheets, each, most = 8, 500, 10
-	for i := range sheets {
+	const chunks, each, most = 8, 500, 10
+	for i := range chunks {
 		d := through(disbursal(fmt.Sprintf("salaries/%d", i), each), lipad)
 		d.Import = "salaries"
 		g.accept(d)
 	}
-	// The mark of a cancel whose process ended before it walked through the sheets.
+	// The mark of a cancel whose process ended before it walked through the chunks.
 	require.NoError(t,
 		s.Client().HSet(background, s.Key("cancelled", ""), "import salaries", 1).Err())
 	settled := func() int64 { return g.sum(lipad, "cancelled") }
 	claims := 0
-	for ; settled() < sheets*each; claims++ {
+	for ; settled() < chunks*each; claims++ {
 		before := settled()
 		c, err := s.Claim(background, lipad, fmt.Sprintf("claim-%d", claims), most)
 		require.NoError(t, err)
 		require.Equal(t, state.IdleEmpty, c.Idle)
 		require.LessOrEqual(t, settled()-before, int64(each+2*most+100))
-		require.Equal(t, settled() < sheets*each, c.Ring != nil, "it wakes whoever settles the rest")
+		require.Equal(t, settled() < chunks*each, c.Ring != nil, "it wakes whoever settles the rest")
 	}
 	require.Greater(t, claims, 1)
 	balanced(t, s)

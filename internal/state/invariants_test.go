@@ -33,7 +33,7 @@ type snapshot struct {
 
 // look reads a snapshot.
 func (x *machine) look() snapshot {
-	sheets := x.readSheets()
+	chunks := x.readChunks()
 	got := snapshot{
 		statuses: map[string]airtime.Status{}, places: map[string]string{},
 		at: map[string]string{}, history: map[string][]string{},
@@ -58,8 +58,8 @@ func (x *machine) look() snapshot {
 	_, err := pipe.Exec(background)
 	x.must(err)
 
-	names := map[string][]string{} // By sheet, in the order of the positions.
-	for id, fields := range sheets {
+	names := map[string][]string{} // By chunk, in the order of the positions.
+	for id, fields := range chunks {
 		names[id] = x.unpack(got, fields)
 		for line := range strings.Lines(fields["history"]) {
 			words := strings.Split(line, "\t")
@@ -77,10 +77,10 @@ func (x *machine) look() snapshot {
 			return p.Name == provider
 		})].Code
 		pending, blocked := reads.lists["pending"].Val(), x.blockedEntries(provider, reads)
-		got.pending = append(got.pending, x.cover(names, sheets, code, pending)...)
-		got.blocked = append(got.blocked, x.cover(names, sheets, code, blocked)...)
+		got.pending = append(got.pending, x.cover(names, chunks, code, pending)...)
+		got.blocked = append(got.blocked, x.cover(names, chunks, code, blocked)...)
 		refused := reads.lists["refused"].Val()
-		got.aside = append(got.aside, x.cover(names, sheets, code, refused)...)
+		got.aside = append(got.aside, x.cover(names, chunks, code, refused)...)
 		got.ready[provider] = reads.lists["ready"].Val()
 		got.doubt[provider], got.channels[provider] = reads.doubt.Val(), reads.channel.Val()
 		for _, z := range reads.slots.Val() {
@@ -92,10 +92,10 @@ func (x *machine) look() snapshot {
 	}
 	got.book = book.Val()
 	for _, field := range overpaid.Val() {
-		sheet, number, _ := strings.Cut(field, " ")
+		chunk, number, _ := strings.Cut(field, " ")
 		position, err := strconv.Atoi(number)
 		x.must(err)
-		got.overpaid = append(got.overpaid, names[sheet][position-1])
+		got.overpaid = append(got.overpaid, names[chunk][position-1])
 	}
 	for _, entry := range results.Val() {
 		x.published(got, entry)
@@ -151,13 +151,13 @@ func (x *machine) readRoad(pipe redis.Pipeliner, provider string) *roadReads {
 	return reads
 }
 
-// readSheets reads the sheets of the known disbursals, by their ids.
-func (x *machine) readSheets() map[string]map[string]string {
+// readChunks reads the chunks of the known disbursals, by their ids.
+func (x *machine) readChunks() map[string]map[string]string {
 	pipe := x.store.Client().Pipeline()
 	reads, rows := map[string]*redis.MapStringStringCmd{}, map[string]*redis.StringCmd{}
 	histories := map[string]*redis.StringSliceCmd{}
 	for ref := range x.refs {
-		key := x.store.SheetOf(ref)
+		key := x.store.ChunkOf(ref)
 		id := key[strings.LastIndexByte(key, ':')+1:]
 		if reads[id] == nil {
 			reads[id] = pipe.HGetAll(background, key)
@@ -167,16 +167,16 @@ func (x *machine) readSheets() map[string]map[string]string {
 	}
 	_, err := pipe.Exec(background)
 	x.must(err)
-	sheets := map[string]map[string]string{}
+	chunks := map[string]map[string]string{}
 	for id, read := range reads {
-		sheets[id] = read.Val()
-		sheets[id]["rows"] = rows[id].Val()
-		sheets[id]["history"] = strings.Join(histories[id].Val(), "\n")
+		chunks[id] = read.Val()
+		chunks[id]["rows"] = rows[id].Val()
+		chunks[id]["history"] = strings.Join(histories[id].Val(), "\n")
 	}
-	return sheets
+	return chunks
 }
 
-// unpack reads the rows of a sheet, and returns the names of its recipients.
+// unpack reads the rows of a chunk, and returns the names of its recipients.
 func (x *machine) unpack(got snapshot, fields map[string]string) []string {
 	var names []string
 	for line := range strings.SplitSeq(fields["refs"], "\n") {
@@ -203,7 +203,7 @@ func (x *machine) unpack(got snapshot, fields map[string]string) []string {
 // cover lists the recipients that a provider's entries stand for: queued there, and still at the
 // entry's place.
 func (x *machine) cover(
-	names map[string][]string, sheets map[string]map[string]string, code byte, entries []string,
+	names map[string][]string, chunks map[string]map[string]string, code byte, entries []string,
 ) []string {
 	var covered []string
 	for _, entry := range entries {
@@ -212,7 +212,7 @@ func (x *machine) cover(
 		x.must(err)
 		to, err := strconv.Atoi(words[2])
 		x.must(err)
-		rows := sheets[words[0]]["rows"]
+		rows := chunks[words[0]]["rows"]
 		for i := from - 1; i < to; i++ {
 			if rows[i*38:(i+1)*38] == "q"+string(code)+words[3] {
 				covered = append(covered, names[words[0]][i])

@@ -11,15 +11,15 @@ package state
 //	{ns}:decisions             STREAM  what people decided in the in-doubt lane          for ever
 //	{ns}:decision:<id>         STRING  recipients that one word of a person decided    one hour
 //	{ns}:disbursal:<ref>       STRING  digest, and where its recipients are            TUMA_RETENTION
-//	{ns}:sheet:<id>            HASH    see lua/shared/10-keys.lua                      TUMA_RETENTION
-//	{ns}:rows:<id>             STRING  where the recipients of a sheet are           TUMA_RETENTION
+//	{ns}:chunk:<id>            HASH    see lua/shared/10-keys.lua                      TUMA_RETENTION
+//	{ns}:rows:<id>             STRING  where the recipients of a chunk are           TUMA_RETENTION
 //	{ns}:history:<id>          LIST    refusals that were failed over                 TUMA_RETENTION
 //	{ns}:digest:<ref>          STRING  digest of a forgotten disbursal                 one year
-//	{ns}:scattered             LIST    sheets whose lines of evidence are to be gathered
+//	{ns}:scattered             LIST    chunks whose lines of evidence are to be gathered
 //	{ns}:batch:<id>            HASH    see lua/shared/30-batches.lua                   TUMA_RETENTION
 //	{ns}:providers             SET     every provider that ever got a disbursal        for ever
 //	{ns}:codes                 HASH    provider code -> name, and 1 if it reports        for ever
-//	{ns}:pending:<provider>    LIST    "sheet from to place", oldest at the head
+//	{ns}:pending:<provider>    LIST    "chunk from to place", oldest at the head
 //	{ns}:blocked:<provider>    HASH    pending entries whose number is in doubt there, by number
 //	{ns}:blockedsince:<prov.>  ZSET    the same entries -> when their recipients were accepted (ms)
 //	{ns}:ready:<provider>      LIST    batches to be sent as they are
@@ -41,19 +41,19 @@ package state
 //	{ns}:overdue               ZSET    batch open beyond the provider's patience -> since (ms)
 //	{ns}:earlier               HASH    evidence from batches that a recipient has left
 //	{ns}:overpaid              SET     fields of earlier with a second effect
-//	{ns}:mismatched            ZSET    "sheet position" of whom a provider says what cannot be right
-//	{ns}:disputes              HASH    "sheet position" -> batch, reason, words
+//	{ns}:mismatched            ZSET    "chunk position" of whom a provider says what cannot be right
+//	{ns}:disputes              HASH    "chunk position" -> batch, reason, words
 //	{ns}:times                 HASH    how long batches took, see took in lua/shared/70-store.lua
 //	{ns}:cancelled             HASH    "kind name" -> when (ms)                        for ever
 //	{ns}:book                  HASH    "provider currency status[ minor| discount]" -> figure
 //	{ns}:forgotten             HASH    the same, of forgotten disbursals               for ever
 //	{ns}:pages                 ZSET    page -> when it was begun (ms)
-//	{ns}:page:<n>              LIST    its sheets
+//	{ns}:page:<n>              LIST    its chunks
 //	{ns}:pagebook:<n>          HASH    the book of a page
 //	{ns}:import:<ref>          HASH    manifest, rows, at
-//	{ns}:importsheets:<ref>    LIST    its sheets
+//	{ns}:importchunks:<ref>    LIST    its chunks
 //	{ns}:importbook:<ref>      HASH    the book of an import
-//	{ns}:campaignsheets:<name> LIST    its sheets
+//	{ns}:campaignchunks:<name> LIST    its chunks
 //	{ns}:campaignbook:<name>   HASH    the book of a campaign
 type keys struct{ prefix string }
 
@@ -73,5 +73,5 @@ func (k keys) results() string             { return k.plain("results") }
 func (k keys) rejected() string            { return k.plain("rejected") }
 func (k keys) book() string                { return k.plain("book") }
 func (k keys) disbursal(ref string) string { return k.named("disbursal", ref) }
-func (k keys) sheet(id string) string      { return k.named("sheet", id) }
+func (k keys) chunk(id string) string      { return k.named("chunk", id) }
 func (k keys) batch(id string) string      { return k.named("batch", id) }

@@ -9,10 +9,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// knownPages and knownSheets bound what Known reads: the last pages, and the last sheets of each.
+// knownPages and knownChunks bound what Known reads: the last pages, and the last chunks of each.
 const (
 	knownPages  = 2
-	knownSheets = 200
+	knownChunks = 200
 )
 
 // Name is a name of the state and what it belongs to.
@@ -32,26 +32,26 @@ func (s *Store) Known(ctx context.Context) ([]Name, error) {
 	lists := s.client.Pipeline()
 	tails := make([]*redis.StringSliceCmd, len(pages))
 	for i, page := range pages {
-		tails[i] = lists.LRange(ctx, s.keys.named("page", page), -knownSheets, -1)
+		tails[i] = lists.LRange(ctx, s.keys.named("page", page), -knownChunks, -1)
 	}
 	if _, err := lists.Exec(ctx); err != nil {
 		return nil, wrapKnown(err)
 	}
 	reads := s.client.Pipeline()
-	var sheets []*redis.SliceCmd
+	var chunks []*redis.SliceCmd
 	for _, tail := range tails {
 		ids := tail.Val()
 		for i := len(ids) - 1; i >= 0; i-- {
-			sheets = append(sheets, reads.HMGet(ctx, s.keys.sheet(ids[i]), "head", "refs"))
+			chunks = append(chunks, reads.HMGet(ctx, s.keys.chunk(ids[i]), "head", "refs"))
 		}
 	}
-	if len(sheets) == 0 {
+	if len(chunks) == 0 {
 		return nil, nil
 	}
 	if _, err := reads.Exec(ctx); err != nil {
 		return nil, wrapKnown(err)
 	}
-	return namesOf(sheets), nil
+	return namesOf(chunks), nil
 }
 
 func wrapKnown(err error) error {
@@ -61,8 +61,8 @@ func wrapKnown(err error) error {
 	return err
 }
 
-// namesOf collects the names in the heads and references of sheets, each once.
-func namesOf(sheets []*redis.SliceCmd) []Name {
+// namesOf collects the names in the heads and references of chunks, each once.
+func namesOf(chunks []*redis.SliceCmd) []Name {
 	var names []Name
 	seen := map[Name]bool{{}: true}
 	add := func(kind Kind, name string) {
@@ -72,7 +72,7 @@ func namesOf(sheets []*redis.SliceCmd) []Name {
 			names = append(names, found)
 		}
 	}
-	for _, read := range sheets {
+	for _, read := range chunks {
 		values := read.Val()
 		if len(values) != 2 {
 			continue

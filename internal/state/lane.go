@@ -115,7 +115,7 @@ func (s *Store) tell(ctx context.Context, cases []Case) error {
 	for _, c := range cases {
 		for i := range c.Batch.Members {
 			if m := &c.Batch.Members[i]; m.Here && !m.Status.Settled() {
-				at := spot{m.sheet, m.place}
+				at := spot{m.chunk, m.place}
 				open[at] = append(open[at], m)
 			}
 		}
@@ -129,22 +129,22 @@ func (s *Store) tell(ctx context.Context, cases []Case) error {
 	return err
 }
 
-// spot is where the state keeps a recipient: a sheet, and the place in it, from 1.
+// spot is where the state keeps a recipient: a chunk, and the place in it, from 1.
 type spot struct {
-	sheet string
+	chunk string
 	place int
 }
 
-// rowsAt reads the rows of recipients, each sheet once. Who has been forgotten has none.
+// rowsAt reads the rows of recipients, each chunk once. Who has been forgotten has none.
 func (s *Store) rowsAt(ctx context.Context, spots iter.Seq[spot]) (map[spot]Row, error) {
 	places := map[string][]int{}
 	for at := range spots {
-		places[at.sheet] = append(places[at.sheet], at.place)
+		places[at.chunk] = append(places[at.chunk], at.place)
 	}
 	found, why := map[spot]Row{}, doubts{}
-	for sheet, wanted := range places {
+	for chunk, wanted := range places {
 		var rows []Row
-		err := s.reportSheets(ctx, []string{sheet}, why, func(row Row) error {
+		err := s.reportChunks(ctx, []string{chunk}, why, func(row Row) error {
 			rows = append(rows, row)
 			return nil
 		})
@@ -153,7 +153,7 @@ func (s *Store) rowsAt(ctx context.Context, spots iter.Seq[spot]) (map[spot]Row,
 		}
 		for _, place := range wanted {
 			if place >= 1 && place <= len(rows) {
-				found[spot{sheet, place}] = rows[place-1]
+				found[spot{chunk, place}] = rows[place-1]
 			}
 		}
 	}
@@ -199,7 +199,7 @@ func (s *Store) overpaid(ctx context.Context) ([]Case, error) {
 	return cases, nil
 }
 
-// rowsOfFields reads the rows of recipients by their fields: "sheet place". "@reference place" is
+// rowsOfFields reads the rows of recipients by their fields: "chunk place". "@reference place" is
 // one whom Redis has forgotten.
 func (s *Store) rowsOfFields(
 	ctx context.Context, lane Lane, fields []string,
@@ -209,12 +209,12 @@ func (s *Store) rowsOfFields(
 		if strings.HasPrefix(field, "@") {
 			continue
 		}
-		sheet, number, _ := strings.Cut(field, " ")
+		chunk, number, _ := strings.Cut(field, " ")
 		place, err := strconv.Atoi(number)
 		if err != nil {
 			return nil, fmt.Errorf("list %s: %w", lane, err)
 		}
-		spots[spot{sheet, place}] = field
+		spots[spot{chunk, place}] = field
 	}
 	found, err := s.rowsAt(ctx, maps.Keys(spots))
 	if err != nil {

@@ -57,7 +57,7 @@ func TestForgetBooksAndKeepsDigest(t *testing.T) {
 	sum, err := s.Summarize(ctx, state.KindCampaign, "blue")
 	require.NoError(t, err)
 	require.Zero(t, sum.Recipients, "the name goes with its last recipient")
-	for _, kind := range []string{"importbook", "importsheets", "campaignbook", "campaignsheets"} {
+	for _, kind := range []string{"importbook", "importchunks", "campaignbook", "campaignchunks"} {
 		keys, err := s.Client().Keys(ctx, s.Key(kind, "*")).Result()
 		require.NoError(t, err)
 		require.Empty(t, keys, kind)
@@ -112,27 +112,27 @@ func TestVerifyFindsDrift(t *testing.T) {
 	t.Parallel()
 	tamper := map[string]func(*state.Store, *redis.Client) error{
 		"a row changed": func(s *state.Store, c *redis.Client) error {
-			name := strings.Replace(s.SheetOf("a"), ":sheet:", ":rows:", 1)
+			name := strings.Replace(s.ChunkOf("a"), ":chunk:", ":rows:", 1)
 			rows := c.Get(background, name).Val()
 			return c.Set(background, name, "S"+rows[1:], 0).Err()
 		},
 		"a row without a status": func(s *state.Store, c *redis.Client) error {
-			name := strings.Replace(s.SheetOf("a"), ":sheet:", ":rows:", 1)
+			name := strings.Replace(s.ChunkOf("a"), ":chunk:", ":rows:", 1)
 			rows := c.Get(background, name).Val()
 			return c.Set(background, name, "?"+rows[1:], 0).Err()
 		},
 		"a row lost": func(s *state.Store, c *redis.Client) error {
-			name := strings.Replace(s.SheetOf("a"), ":sheet:", ":rows:", 1)
+			name := strings.Replace(s.ChunkOf("a"), ":chunk:", ":rows:", 1)
 			rows := c.Get(background, name).Val()
 			return c.Set(background, name, rows[38:], 0).Err()
 		},
 		"an amount changed": func(s *state.Store, c *redis.Client) error {
-			name := s.SheetOf("a")
+			name := s.ChunkOf("a")
 			content := c.HGet(background, name, "content").Val()
 			return c.HSet(background, name, "content", content+"0").Err()
 		},
 		"the count of the open": func(s *state.Store, c *redis.Client) error {
-			return c.HIncrBy(background, s.SheetOf("a"), "open", -1).Err()
+			return c.HIncrBy(background, s.ChunkOf("a"), "open", -1).Err()
 		},
 		"the book": func(s *state.Store, c *redis.Client) error {
 			return c.HIncrBy(background, s.Key("book", ""), "lipad KES queued minor", 1).Err()
@@ -143,8 +143,8 @@ func TestVerifyFindsDrift(t *testing.T) {
 		"a figure from nowhere": func(s *state.Store, c *redis.Client) error {
 			return c.HSet(background, s.Key("pagebook", "1"), "sozuri KES failed", 1).Err()
 		},
-		"a sheet lost": func(s *state.Store, c *redis.Client) error {
-			return c.Del(background, s.SheetOf("a")).Err()
+		"a chunk lost": func(s *state.Store, c *redis.Client) error {
+			return c.Del(background, s.ChunkOf("a")).Err()
 		},
 		"a disbursal lost": func(s *state.Store, c *redis.Client) error {
 			return c.Del(background, s.Key("disbursal", "a")).Err()

@@ -149,8 +149,8 @@ func (sum *Summary) addBook(figures map[string]string) error {
 	return nil
 }
 
-// reportChunk is how many sheets a report reads at once.
-const reportChunk = 20
+// reportStep is how many chunks a report reads at once.
+const reportStep = 20
 
 // Report calls fn for every recipient of a disbursal, import or campaign, in bounded memory.
 // ErrNotFound is returned when there is no such disbursal.
@@ -159,8 +159,8 @@ func (s *Store) Report(ctx context.Context, kind Kind, name string, fn func(Row)
 	if kind == KindDisbursal {
 		return s.reportDisbursal(ctx, name, why, fn)
 	}
-	return s.eachSheet(ctx, kind, name, reportChunk, func(sheets []string) error {
-		return s.reportSheets(ctx, sheets, why, fn)
+	return s.eachChunk(ctx, kind, name, reportStep, func(chunks []string) error {
+		return s.reportChunks(ctx, chunks, why, fn)
 	})
 }
 
@@ -174,11 +174,11 @@ func (s *Store) reportDisbursal(
 	if err != nil {
 		return fmt.Errorf("report %s: %w", Shown(ref), err)
 	}
-	parts := strings.Fields(text) // Digest, sheet, positions before it, recipients.
+	parts := strings.Fields(text) // Digest, chunk, positions before it, recipients.
 	if len(parts) != 4 {
 		return fmt.Errorf("report %s: stored disbursal is damaged", Shown(ref))
 	}
-	return s.reportSheets(ctx, parts[1:2], why, func(r Row) error {
+	return s.reportChunks(ctx, parts[1:2], why, func(r Row) error {
 		if r.name != ref {
 			return nil
 		}
@@ -186,21 +186,21 @@ func (s *Store) reportDisbursal(
 	})
 }
 
-func (s *Store) reportSheets(
-	ctx context.Context, sheets []string, why doubts, fn func(Row) error,
+func (s *Store) reportChunks(
+	ctx context.Context, chunks []string, why doubts, fn func(Row) error,
 ) error {
 	pipe := s.client.Pipeline()
-	reads := make([]storedReads, len(sheets))
-	for i, id := range sheets {
-		reads[i] = s.readSheet(ctx, pipe, id)
+	reads := make([]storedReads, len(chunks))
+	for i, id := range chunks {
+		reads[i] = s.readChunk(ctx, pipe, id)
 	}
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return fmt.Errorf("report: %w", err)
 	}
 	for i, read := range reads {
-		rows, err := s.rowsOf(ctx, read.sheet())
+		rows, err := s.rowsOf(ctx, read.chunk())
 		if err != nil {
-			return fmt.Errorf("report: sheet %s: %w", sheets[i], err)
+			return fmt.Errorf("report: chunk %s: %w", chunks[i], err)
 		}
 		for _, r := range rows {
 			if r.Status == airtime.InDoubt {
@@ -256,7 +256,7 @@ func (s *Store) doubtOf(ctx context.Context, batch string, known doubts) (doubt,
 // rowWidth is the length of a recipient's row: status code, provider code and place.
 const rowWidth = 38
 
-// stored is a sheet as lua/shared/10-keys.lua describes it, storedReads what reads it.
+// stored is a chunk as lua/shared/10-keys.lua describes it, storedReads what reads it.
 type (
 	stored struct {
 		fields  map[string]string
@@ -270,36 +270,36 @@ type (
 	}
 )
 
-// readSheet reads a sheet when the pipeline runs.
-func (s *Store) readSheet(ctx context.Context, pipe redis.Pipeliner, id string) storedReads {
+// readChunk reads a chunk when the pipeline runs.
+func (s *Store) readChunk(ctx context.Context, pipe redis.Pipeliner, id string) storedReads {
 	return storedReads{
 		// In this order: what is told of somebody is never older than the status.
 		rows:    pipe.Get(ctx, s.keys.named("rows", id)),
 		history: pipe.LRange(ctx, s.keys.named("history", id), 0, -1),
-		fields:  pipe.HGetAll(ctx, s.keys.sheet(id)),
+		fields:  pipe.HGetAll(ctx, s.keys.chunk(id)),
 	}
 }
 
-// sheet is what was read.
-func (r storedReads) sheet() stored {
+// chunk is what was read.
+func (r storedReads) chunk() stored {
 	return stored{r.fields.Val(), r.rows.Val(), r.history.Val()}
 }
 
-// rowsOf reads a stored sheet. There are none if it has been forgotten.
-func (s *Store) rowsOf(ctx context.Context, sheet stored) ([]Row, error) {
-	if sheet.fields["head"] == "" {
+// rowsOf reads a stored chunk. There are none if it has been forgotten.
+func (s *Store) rowsOf(ctx context.Context, chunk stored) ([]Row, error) {
+	if chunk.fields["head"] == "" {
 		return nil, nil
 	}
-	h := strings.SplitN(sheet.fields["head"], "\t", 9)
-	lines := strings.Split(sheet.fields["content"], "\n")
-	if len(h) != 9 || len(sheet.rows) != len(lines)*rowWidth {
-		return nil, errors.New("stored sheet is damaged")
+	h := strings.SplitN(chunk.fields["head"], "\t", 9)
+	lines := strings.Split(chunk.fields["content"], "\n")
+	if len(h) != 9 || len(chunk.rows) != len(lines)*rowWidth {
+		return nil, errors.New("stored chunk is damaged")
 	}
 	accepted, err := strconv.ParseInt(h[4], 10, 64)
 	if err != nil {
 		return nil, fmt.Errorf("stored head: %w", err)
 	}
-	rows, evidence := make([]Row, len(lines)), sheet.fields["evidence"]
+	rows, evidence := make([]Row, len(lines)), chunk.fields["evidence"]
 	for i, line := range lines {
 		r := &rows[i]
 		*r = Row{Campaign: ownWord(h[8]), At: time.UnixMilli(accepted).UTC()}
@@ -308,7 +308,7 @@ func (s *Store) rowsOf(ctx context.Context, sheet stored) ([]Row, error) {
 			return nil, err
 		}
 		r.Phone, r.Amount = recipient.Phone, recipient.Amount
-		place := sheet.rows[i*rowWidth : (i+1)*rowWidth]
+		place := chunk.rows[i*rowWidth : (i+1)*rowWidth]
 		if r.Status, err = airtime.StatusFromCode(place[0]); err != nil {
 			return nil, err
 		}
@@ -320,12 +320,12 @@ func (s *Store) rowsOf(ctx context.Context, sheet stored) ([]Row, error) {
 		}
 		var told string
 		told, evidence, _ = strings.Cut(evidence, "\n")
-		if alone := sheet.fields[strconv.Itoa(i+1)]; alone != "" {
+		if alone := chunk.fields[strconv.Itoa(i+1)]; alone != "" {
 			told = alone
 		}
 		r.tell(told, accepted)
 	}
-	return rows, errors.Join(own(rows, sheet.fields["refs"]), recall(rows, sheet.history))
+	return rows, errors.Join(own(rows, chunk.fields["refs"]), recall(rows, chunk.history))
 }
 
 // own names the disbursals that the rows belong to: lines "reference recipients".
@@ -370,7 +370,7 @@ func recall(rows []Row, history []string) error {
 	return nil
 }
 
-// tell reads a line of evidence: ms since the sheet was accepted, reason, provider reference,
+// tell reads a line of evidence: ms since the chunk was accepted, reason, provider reference,
 // message, discount.
 func (r *Row) tell(line string, accepted int64) {
 	parts := strings.SplitN(line, "\t", 5)

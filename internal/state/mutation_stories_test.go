@@ -486,8 +486,8 @@ func TestStoriesNoticeEveryBreak(t *testing.T) {
 	t.Parallel()
 	all := maps.Clone(storyMutations)
 	maps.Copy(all, mendMutations)
-	maps.Copy(all, sheetMutations)
-	require.Len(t, all, len(storyMutations)+len(mendMutations)+len(sheetMutations),
+	maps.Copy(all, chunkMutations)
+	require.Len(t, all, len(storyMutations)+len(mendMutations)+len(chunkMutations),
 		"two have one name")
 	for name, m := range all {
 		t.Run(name, func(t *testing.T) {

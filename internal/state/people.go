@@ -16,18 +16,18 @@ type Withdrawal struct {
 	Withdrawn, TooLate int
 }
 
-// cancelChunk is how many sheets one cancel script walks: at most 5,000 recipients. Each takes a
+// cancelStep is how many chunks one cancel script walks: at most 5,000 recipients. Each takes a
 // result, and Redis serves nothing else meanwhile.
-const cancelChunk = 5
+const cancelStep = 5
 
 // Cancel puts the lasting mark on a disbursal, import or campaign, before it counts, and withdraws
 // what is not on the wire. Later disbursals under the name are refused.
 func (s *Store) Cancel(ctx context.Context, kind Kind, name string) (Withdrawal, error) {
 	var total Withdrawal
-	cancel := func(sheets []string) error {
+	cancel := func(chunks []string) error {
 		args := []any{string(kind), name}
-		for _, sheet := range sheets {
-			args = append(args, sheet)
+		for _, chunk := range chunks {
+			args = append(args, chunk)
 		}
 		answer, err := s.run(ctx, s.client, "cancel", args...)
 		if err != nil {
@@ -39,25 +39,25 @@ func (s *Store) Cancel(ctx context.Context, kind Kind, name string) (Withdrawal,
 	}
 	err := cancel(nil) // The mark stands before anything else is withdrawn.
 	if err == nil && kind != KindDisbursal {
-		err = s.eachSheet(ctx, kind, name, cancelChunk, cancel)
+		err = s.eachChunk(ctx, kind, name, cancelStep, cancel)
 	}
 	return total, err
 }
 
-// eachSheet calls fn with the sheets of an import or campaign, chunk by chunk.
-func (s *Store) eachSheet(
-	ctx context.Context, kind Kind, name string, chunk int, fn func([]string) error,
+// eachChunk calls fn with the chunks of an import or campaign, step by step.
+func (s *Store) eachChunk(
+	ctx context.Context, kind Kind, name string, step int, fn func([]string) error,
 ) error {
-	list := s.keys.named(string(kind)+"sheets", name)
-	for start := 0; ; start += chunk {
-		sheets, err := s.client.LRange(ctx, list, int64(start), int64(start+chunk-1)).Result()
+	list := s.keys.named(string(kind)+"chunks", name)
+	for start := 0; ; start += step {
+		chunks, err := s.client.LRange(ctx, list, int64(start), int64(start+step-1)).Result()
 		if err != nil {
 			return fmt.Errorf("list %s %s: %w", kind, Shown(name), err)
 		}
-		if len(sheets) == 0 {
+		if len(chunks) == 0 {
 			return nil
 		}
-		if err := fn(sheets); err != nil {
+		if err := fn(chunks); err != nil {
 			return err
 		}
 	}

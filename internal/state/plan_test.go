@@ -98,7 +98,7 @@ func TestAScriptThatFailsHasWrittenNothing(t *testing.T) {
 	t.Parallel()
 	stories, steps := map[string]story{}, map[string]int{}
 	for _, list := range []map[string]storyMutation{
-		storyMutations, mendMutations, sheetMutations,
+		storyMutations, mendMutations, chunkMutations,
 	} {
 		for _, m := range list {
 			name := runtime.FuncForPC(reflect.ValueOf(m.noticedBy).Pointer()).Name()

@@ -45,21 +45,21 @@ func (s *Store) Recent(
 func (s *Store) recentPage(
 	ctx context.Context, page string, since time.Time, fn func(string, []Row) error,
 ) error {
-	sheets, err := s.client.LRange(ctx, s.keys.named("page", page), 0, -1).Result()
-	if err != nil || len(sheets) == 0 {
+	chunks, err := s.client.LRange(ctx, s.keys.named("page", page), 0, -1).Result()
+	if err != nil || len(chunks) == 0 {
 		return err
 	}
 	pipe := s.client.Pipeline()
-	reads := make([]storedReads, len(sheets))
-	for i, id := range sheets {
-		reads[i] = s.readSheet(ctx, pipe, id)
+	reads := make([]storedReads, len(chunks))
+	for i, id := range chunks {
+		reads[i] = s.readChunk(ctx, pipe, id)
 	}
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return err
 	}
 	for i, read := range reads {
-		sheet := read.sheet()
-		words := strings.SplitN(sheet.fields["head"], "\t", 9)
+		chunk := read.chunk()
+		words := strings.SplitN(chunk.fields["head"], "\t", 9)
 		if len(words) != 9 {
 			continue // Forgotten; rowsOf says so if it is damaged.
 		}
@@ -67,9 +67,9 @@ func (s *Store) recentPage(
 		if err == nil && accepted < since.UnixMilli() {
 			continue
 		}
-		rows, err := s.rowsOf(ctx, sheet)
+		rows, err := s.rowsOf(ctx, chunk)
 		if err != nil {
-			return fmt.Errorf("sheet %s: %w", sheets[i], err)
+			return fmt.Errorf("chunk %s: %w", chunks[i], err)
 		}
 		if err := fn(words[7], rows); err != nil {
 			return err

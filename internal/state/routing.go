@@ -14,8 +14,8 @@ type Stranded struct {
 	airtime.Recipient
 	// Campaign is as the producer says it.
 	Campaign string
-	// sheet and position are where the state keeps the recipient.
-	sheet    string
+	// chunk and position are where the state keeps the recipient.
+	chunk    string
 	position int
 }
 
@@ -38,7 +38,7 @@ func (s *Store) Stranded(
 				return nil, -1, fmt.Errorf("stranded: %w", err)
 			}
 			list = append(list, Stranded{
-				Recipient: recipient, Campaign: ownWord(stretch.text(3)), sheet: stretch.text(0),
+				Recipient: recipient, Campaign: ownWord(stretch.text(3)), chunk: stretch.text(0),
 				position: position,
 			})
 			position++
@@ -53,8 +53,8 @@ type Onward struct {
 	Provider string
 }
 
-// rerouteChunk bounds one reroute script.
-const rerouteChunk = 1000
+// rerouteStep bounds one reroute script.
+const rerouteStep = 1000
 
 // Reroute moves recipients out of the queue of a paused provider. Who has been claimed or cancelled
 // meanwhile stays where it is. It returns how many moved, and the rings that this asks for.
@@ -62,14 +62,14 @@ func (s *Store) Reroute(ctx context.Context, provider string, list []Onward) (in
 	var rings []Ring
 	moved := 0
 	for len(list) > 0 {
-		chunk := list[:min(len(list), rerouteChunk)]
-		list = list[len(chunk):]
+		step := list[:min(len(list), rerouteStep)]
+		list = list[len(step):]
 		args := []any{provider, s.options.MaxInFlight}
-		for _, o := range chunk {
+		for _, o := range step {
 			if _, known := s.code[o.Provider]; !known {
 				return moved, rings, fmt.Errorf("reroute: unknown provider %q", o.Provider)
 			}
-			args = append(args, o.sheet, o.position, o.Provider)
+			args = append(args, o.chunk, o.position, o.Provider)
 		}
 		answer, err := s.run(ctx, s.client, "reroute", args...)
 		if err != nil {

@@ -13,7 +13,7 @@ func (s *Store) SameRecipients(ctx context.Context, name string, kinds []Kind) (
 	var first []string
 	var recipients int64
 	for i, kind := range kinds {
-		sheets, err := s.sheetsOf(ctx, kind, name)
+		chunks, err := s.chunksOf(ctx, kind, name)
 		if err != nil {
 			return false, err
 		}
@@ -22,33 +22,33 @@ func (s *Store) SameRecipients(ctx context.Context, name string, kinds []Kind) (
 			return false, err
 		}
 		if i == 0 {
-			first, recipients = sheets, sum.Recipients
+			first, recipients = chunks, sum.Recipients
 		}
-		// Of a sheet that another kind has, too, each may mean a part only.
-		if sum.Recipients != recipients || !slices.Equal(sheets, first) {
+		// Of a chunk that another kind has, too, each may mean a part only.
+		if sum.Recipients != recipients || !slices.Equal(chunks, first) {
 			return false, nil
 		}
 	}
 	return true, nil
 }
 
-// sheetsOf lists the sheets that hold what a name means, in the order of their ids.
-func (s *Store) sheetsOf(ctx context.Context, kind Kind, name string) ([]string, error) {
-	var sheets []string
+// chunksOf lists the chunks that hold what a name means, in the order of their ids.
+func (s *Store) chunksOf(ctx context.Context, kind Kind, name string) ([]string, error) {
+	var chunks []string
 	if kind != KindDisbursal {
-		err := s.eachSheet(ctx, kind, name, 1000, func(ids []string) error {
-			sheets = append(sheets, ids...)
+		err := s.eachChunk(ctx, kind, name, 1000, func(ids []string) error {
+			chunks = append(chunks, ids...)
 			return nil
 		})
-		slices.Sort(sheets)
-		return sheets, err
+		slices.Sort(chunks)
+		return chunks, err
 	}
 	text, err := s.client.Get(ctx, s.keys.disbursal(name)).Result()
 	if err != nil {
 		return nil, fmt.Errorf("look up %s: %w", name, err)
 	}
-	if parts := strings.Fields(text); len(parts) > 1 { // Digest, sheet, …
-		sheets = append(sheets, parts[1])
+	if parts := strings.Fields(text); len(parts) > 1 { // Digest, chunk, …
+		chunks = append(chunks, parts[1])
 	}
-	return sheets, nil
+	return chunks, nil
 }

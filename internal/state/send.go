@@ -144,8 +144,8 @@ func (s *Store) Divide(
 // the batch's content, so that even a Redis which forgot the batch takes it.
 func (s *Store) Record(ctx context.Context, a Answer) (Recorded, error) {
 	args := make([]any, 0, 17+8*len(a.Verdicts))
-	bySheet, byReference := slicesOf(a.Batch)
-	args = append(args, a.Batch.ID, a.Attempt, a.Batch.Provider, bySheet, byReference,
+	byChunk, byReference := slicesOf(a.Batch)
+	args = append(args, a.Batch.ID, a.Attempt, a.Batch.Provider, byChunk, byReference,
 		string(a.Accepted.Code()), a.Default.Verdict.String(), string(a.Default.Reason),
 		clean(a.Default.Message), string(a.Pause), a.PauseFor.Milliseconds(),
 		a.NextPoll.Milliseconds(), s.options.MaxInFlight, a.Since.Milliseconds(),
@@ -198,13 +198,13 @@ const maxText = 1024
 // clean keeps a text that others wrote within one line of evidence.
 func clean(text string) string { return airtime.Line(text, maxText) }
 
-// slicesOf writes the members as stretches of positions: of sheets, and of disbursals.
-func slicesOf(b *Batch) (bySheet, byReference string) {
-	sheets := stretches(b, func(m *Member) (string, int) { return m.sheet, m.place })
+// slicesOf writes the members as stretches of positions: of chunks, and of disbursals.
+func slicesOf(b *Batch) (byChunk, byReference string) {
+	chunks := stretches(b, func(m *Member) (string, int) { return m.chunk, m.place })
 	references := stretches(b, func(m *Member) (string, int) {
 		return "@" + m.name, m.position + 1
 	})
-	return sheets, references
+	return chunks, references
 }
 
 // stretches writes lines "name from to" for members that follow each other under one name.
@@ -260,7 +260,7 @@ func describe(r reply) (*Batch, error) {
 	return b, nil
 }
 
-// membersOf reads one slice: sheet, currency, first position, content lines, status codes,
+// membersOf reads one slice: chunk, currency, first position, content lines, status codes,
 // campaign, 1 if it was routed, the provider's ids, one per line, where it is asked by them, and
 // whom the positions stand for, as lines "reference from to".
 func membersOf(slice reply) ([]Member, error) {
@@ -269,7 +269,7 @@ func membersOf(slice reply) ([]Member, error) {
 	members := make([]Member, len(codes))
 	for i := range members {
 		m := &members[i]
-		m.sheet, m.place = slice.text(0), first+i
+		m.chunk, m.place = slice.text(0), first+i
 		m.Campaign, m.Routed = ownWord(slice.text(5)), slice.int(6) == 1
 		m.ProviderReference, ids, _ = strings.Cut(ids, "\n")
 		if codes[i] != '-' {

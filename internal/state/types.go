@@ -95,8 +95,8 @@ type Member struct {
 	// phone number.
 	name     string
 	position int
-	// sheet is where the state keeps the recipient, at the place so-and-so, from 1.
-	sheet string
+	// chunk is where the state keeps the recipient, at the place so-and-so, from 1.
+	chunk string
 	place int
 }
 

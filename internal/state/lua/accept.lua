@@ -1,4 +1,4 @@
--- accept: take new disbursals, all or none of each, as one sheet per group: rows, pending entries,
+-- accept: take new disbursals, all or none of each, as one chunk per group: rows, pending entries,
 -- indexes and books. A reference that is known with the same digest is left as it is; with another
 -- it is a conflict.
 -- KEYS[1]: {namespace}:state
@@ -12,8 +12,8 @@
 
 local words, touched = {}, {}
 
--- page_for gives the page that a sheet is booked on. A page is what verify recounts at once.
-local v = redis.call('HMGET', KEYS[1], 'page', 'page_sheets', 'page_recipients')
+-- page_for gives the page that a chunk is booked on. A page is what verify recounts at once.
+local v = redis.call('HMGET', KEYS[1], 'page', 'page_chunks', 'page_recipients')
 local page, on_page, load = tonumber(v[1] or 0), tonumber(v[2] or 0), tonumber(v[3] or 0)
 local function page_for(recipients)
   if page == 0 or on_page >= 1000 or load >= 10000 then
@@ -39,7 +39,7 @@ local function refusal(group, new, text)
   if new.codes == '' then return 'refused' end
 end
 
--- take adds a disbursal to the sheet of its group.
+-- take adds a disbursal to the chunk of its group.
 local function take(group, new)
   group.taken[new.ref] = new
   append(group.refs, new.ref .. ' ' .. new.n)
@@ -76,7 +76,7 @@ local function stretches(group)
   return list
 end
 
--- write stores a group as a new sheet and queues its recipients. The id comes from what it holds: a
+-- write stores a group as a new chunk and queues its recipients. The id comes from what it holds: a
 -- Redis that has forgotten it gives the same one again.
 local function write(group)
   local refs, rows = table.concat(group.refs, '\n'), {}
@@ -93,7 +93,7 @@ local function write(group)
     enter(books, field .. 'requested', count, stretch[4])
     enter(books, field .. STATUS.q.name, count, stretch[4])
   end
-  redis.call('HSET', key('sheet', id), 'head', table.concat({group.given, group.currency,
+  redis.call('HSET', key('chunk', id), 'head', table.concat({group.given, group.currency,
     group.decimals, page, now_text, group.n, string.format('%.0f', group.sum), group.import,
     group.campaign}, '\t'), 'refs', refs, 'content', table.concat(group.contents, '\n'), 'open',
     group.n)
@@ -104,15 +104,15 @@ local function write(group)
   end
   redis.call('MSET', unpack(places))
   redis.call('RPUSH', key('page', page), id)
-  if group.import ~= '' then redis.call('RPUSH', key('importsheets', group.import), id) end
-  if group.campaign ~= '' then redis.call('RPUSH', key('campaignsheets', group.campaign), id) end
+  if group.import ~= '' then redis.call('RPUSH', key('importchunks', group.import), id) end
+  if group.campaign ~= '' then redis.call('RPUSH', key('campaignchunks', group.campaign), id) end
   return id
 end
 
 -- recall gives back what is known about members by their references: this Redis forgot the
 -- disbursals, but was told of their sending.
 local function recall(group, id)
-  local d = sheet(id)
+  local d = chunk(id)
   for _, new in ipairs(group.members) do
     for i = 1, new.n do
       local list = earlier({id = '@' .. new.ref}, i)
@@ -147,6 +147,6 @@ while at <= #ARGV do
   end
   at = last + 6
 end
-redis.call('HSET', KEYS[1], 'page', page, 'page_sheets', on_page, 'page_recipients', load)
+redis.call('HSET', KEYS[1], 'page', page, 'page_chunks', on_page, 'page_recipients', load)
 
 return {words, rings(touched, tonumber(ARGV[1]))}

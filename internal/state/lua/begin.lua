@@ -32,7 +32,7 @@ local late = attempt > 1 and (behind > 0
   or window > 0 and (now + timeout > b.sent + window or b.sent <= distrusted))
 whole = whole and not late
 for _, slice in ipairs(slices_of(b)) do
-  local d = sheet(slice[1])
+  local d = chunk(slice[1])
   whole = whole and d -- Redis may have lost it.
   for _, run in ipairs(runs(d, slice[2], slice[3])) do
     whole = whole and run[3] == expected and run[4] == b.id
@@ -52,7 +52,7 @@ end
 
 local again = attempt > 1 and traits(b.provider).callbacks
 for _, slice in ipairs(slices_of(b)) do
-  local d = sheet(slice[1])
+  local d = chunk(slice[1])
   for _, run in ipairs(runs(d, slice[2], slice[3])) do
     put(d, run[1], run[2], run[3], b.id, 's', b.id)
     for pos = run[1], run[2] do

@@ -2,7 +2,7 @@
 -- KEYS[1]: {namespace}:state
 -- ARGV[1]: kind: disbursal, import or campaign
 -- ARGV[2]: name
--- ARGV[3]: then the sheets of the import or campaign to withdraw now
+-- ARGV[3]: then the chunks of the import or campaign to withdraw now
 -- Returns: {withdrawn, too late: on the wire, in doubt, or whatever the provider made of them}
 
 redis.call('HSETNX', key('cancelled'), ARGV[1] .. ' ' .. ARGV[2], now)
@@ -27,9 +27,9 @@ local function withdraw(d, from, to)
 end
 
 local found = ARGV[1] == 'disbursal' and find_disbursal(ARGV[2])
-if found then withdraw(sheet(found.sheet), found.before + 1, found.before + found.n) end
+if found then withdraw(chunk(found.chunk), found.before + 1, found.before + found.n) end
 for i = 3, #ARGV do
-  local d = sheet(ARGV[i])
+  local d = chunk(ARGV[i])
   if d then withdraw(d, 1, d.n) end
 end
 return {withdrawn, late}

@@ -15,7 +15,7 @@ local function waiting_since(entries, length)
   local since
   for _, entry in ipairs(entries) do
     local id, from, to, place = read_entry(entry)
-    local d = sheet(id)
+    local d = chunk(id)
     if d then since = d.at end
     for _, run in ipairs(runs(d, from, to)) do
       if run[3] == 'q' and run[4] == place then return d.at end

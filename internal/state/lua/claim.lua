@@ -148,7 +148,7 @@ while count < most and looked < 2 * most + 100 do
     break
   end
   refused_since = since
-  local d = sheet(id)
+  local d = chunk(id)
   for _, run in ipairs(runs(d, from, to)) do
     if run[3] == 'q' and run[4] == place then look(d, run[1], run[2], place) end
   end

@@ -11,7 +11,7 @@ unlock()
 if behind > 0 then return {0, 1} end
 local page, edge = ARGV[1], now - tonumber(ARGV[2])
 local forgotten, left = 0, {}
-local imports, campaigns = {}, {} -- Names of which a sheet is forgotten.
+local imports, campaigns = {}, {} -- Names of which a chunk is forgotten.
 
 local function forget(d)
   content_of(d)
@@ -32,7 +32,7 @@ local function forget(d)
     redis.call('DEL', key('disbursal', ref))
     forgotten = forgotten + 1
   end
-  for _, kind in ipairs({'sheet', 'rows', 'history'}) do redis.call('DEL', key(kind, d.id)) end
+  for _, kind in ipairs({'chunk', 'rows', 'history'}) do redis.call('DEL', key(kind, d.id)) end
   for pos = 1, d.n do
     redis.call('HDEL', key('earlier'), d.id .. ' ' .. pos)
     redis.call('SREM', key('overpaid'), d.id .. ' ' .. pos)
@@ -40,25 +40,25 @@ local function forget(d)
     redis.call('HDEL', key('disputes'), d.id .. ' ' .. pos)
   end
   if d.import ~= '' then
-    redis.call('LREM', key('importsheets', d.import), 1, d.id)
+    redis.call('LREM', key('importchunks', d.import), 1, d.id)
     imports[d.import] = true
   end
   if d.campaign ~= '' then
-    redis.call('LREM', key('campaignsheets', d.campaign), 1, d.id)
+    redis.call('LREM', key('campaignchunks', d.campaign), 1, d.id)
     campaigns[d.campaign] = true
   end
 end
 
--- forget_name drops what is kept under a name with the last of its sheets. What is accepted again
+-- forget_name drops what is kept under a name with the last of its chunks. What is accepted again
 -- under it is known by its digest.
-local function forget_name(sheets, name, ...)
-  if redis.call('LLEN', key(sheets, name)) > 0 then return end
+local function forget_name(chunks, name, ...)
+  if redis.call('LLEN', key(chunks, name)) > 0 then return end
   for _, kind in ipairs({...}) do redis.call('DEL', key(kind, name)) end
 end
 
 for _, id in ipairs(redis.call('LRANGE', key('page', page), 0, -1)) do
-  local d = sheet(id)
-  local settled = d and tonumber(redis.call('HGET', key('sheet', id), 'settled') or now)
+  local d = chunk(id)
+  local settled = d and tonumber(redis.call('HGET', key('chunk', id), 'settled') or now)
   if d and d.open == 0 and settled < edge then
     forget(d)
   elseif d then
@@ -77,6 +77,6 @@ if #left == 0 and tonumber(redis.call('HGET', KEYS[1], 'page')) ~= tonumber(page
 else
   redis.call('ZADD', key('pages'), now - tonumber(ARGV[2]) + tonumber(ARGV[4]), page)
 end
-for name in pairs(imports) do forget_name('importsheets', name, 'import', 'importbook') end
-for name in pairs(campaigns) do forget_name('campaignsheets', name, 'campaignbook') end
+for name in pairs(imports) do forget_name('importchunks', name, 'import', 'importbook') end
+for name in pairs(campaigns) do forget_name('campaignchunks', name, 'campaignbook') end
 return {forgotten, #left}

@@ -27,9 +27,9 @@ local function told(text)
   return function(nth) return lines[nth] end
 end
 
--- same_sheet returns how many of the members index..last are neighbours on one sheet, and whom they
--- are there: sheet, from, to.
-local function same_sheet(index, last)
+-- same_chunk returns how many of the members index..last are neighbours on one chunk, and whom they
+-- are there: chunk, from, to.
+local function same_chunk(index, last)
   local d, from = member(b, index)
   local to = from
   for other = index + 1, d and last or index do
@@ -46,7 +46,7 @@ for i = 7, #ARGV - 7, 8 do
   local discount, other = told(ARGV[i + 6]), told(ARGV[i + 7])
   local done = 0
   while done < count do
-    local n, d, from, to = same_sheet(index + done, index + count - 1)
+    local n, d, from, to = same_chunk(index + done, index + count - 1)
     if d then
       local before = done - from + 1
       local changed, second = see_all(d, from, to, b, status, function(pos)

@@ -3,8 +3,8 @@
 -- ARGV[1]: batch
 -- ARGV[2]: attempt
 -- ARGV[3]: provider
--- ARGV[4]: slices of the batch, by sheets, to restore it if this Redis has forgotten it
--- ARGV[5]: the same by references, for the case that it has forgotten a sheet, too
+-- ARGV[4]: slices of the batch, by chunks, to restore it if this Redis has forgotten it
+-- ARGV[5]: the same by references, for the case that it has forgotten a chunk, too
 -- ARGV[6]: status code of an accepted recipient
 -- ARGV[7]: verdict of all that follow not by position: accepted, rejected, unsent, unknown
 -- ARGV[8]: its reason
@@ -31,7 +31,7 @@ if restored then
   local whole = true
   for _, slice in ipairs(slices_of(b)) do
     b.n = b.n + slice[3] - slice[2] + 1
-    whole = whole and sheet(slice[1])
+    whole = whole and chunk(slice[1])
   end
   if not whole then b.slices, b.cut = ARGV[5], nil end
 end
@@ -196,7 +196,7 @@ local function remember(slice)
 end
 
 for _, slice in ipairs(slices_of(b)) do
-  local d = sheet(slice[1])
+  local d = chunk(slice[1])
   if not d and restored then remember(slice) end
   if d then load_rows(d, slice[2], slice[3]) end
   if d and not exceptional then

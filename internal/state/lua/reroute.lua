@@ -3,7 +3,7 @@
 -- KEYS[1]: {namespace}:state
 -- ARGV[1]: provider
 -- ARGV[2]: requests that may be on the wire
--- ARGV[3]: then three values per recipient: sheet, position, next provider
+-- ARGV[3]: then three values per recipient: chunk, position, next provider
 -- Returns: {moved, {provider, ring, ...}}
 
 local provider, moved, touched = ARGV[1], 0, {}
@@ -33,7 +33,7 @@ while ARGV[first] do
     and ARGV[first + 5] == next do
     first, to = first + 3, to + 1
   end
-  local d = sheet(id)
+  local d = chunk(id)
   for _, run in ipairs(runs(d, from, to)) do
     if run[3] == 'q' and run[5] == provider and not is_batch(run[4]) then
       moved = moved + onward(d, run[1], run[2], next)

@@ -38,11 +38,11 @@ local function too_early(d, pos)
   return b and still_out(b) or 0
 end
 
--- place_of finds the sheet and position of a recipient; false if there is none.
+-- place_of finds the chunk and position of a recipient; false if there is none.
 local function place_of(ref, index)
   local found = find_disbursal(ref)
   if not found or index >= found.n then return false end
-  return sheet(found.sheet), found.before + index + 1
+  return chunk(found.chunk), found.before + index + 1
 end
 
 -- differs says what is not as the person saw it: a word about one sending must not settle the next,

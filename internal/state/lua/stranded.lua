@@ -3,7 +3,7 @@
 -- ARGV[1]: provider
 -- ARGV[2]: place of the first entry to look at, from 0
 -- ARGV[3]: most recipients to list
--- Returns: {place of the next entry to look at, or -1 at the end, {{sheet, position, currency,
+-- Returns: {place of the next entry to look at, or -1 at the end, {{chunk, position, currency,
 --   campaign, lines}, ...}}
 
 local provider = ARGV[1]
@@ -16,7 +16,7 @@ local list, listed, stale, at = {}, 0, 0, 0
 -- anybody at all.
 local function look(entry)
   local id, first, last, place = read_entry(entry)
-  local d, live = sheet(id), false
+  local d, live = chunk(id), false
   for _, run in ipairs(runs(d, first, last)) do
     if run[3] == 'q' and run[4] == place then
       live = true

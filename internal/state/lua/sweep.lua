@@ -47,10 +47,10 @@ if rested and idle then
   if entry then redis.call('RPUSH', key('pending', provider), entry) end
 end
 
--- Lines of evidence that came alone go together, of the first few sheets that wait for it.
+-- Lines of evidence that came alone go together, of the first few chunks that wait for it.
 for _ = 1, 10 do
   local id = redis.call('LPOP', key('scattered'))
   if not id then break end
-  if sheet(id) then gather(sheet(id)) end
+  if chunk(id) then gather(chunk(id)) end
 end
 return {returned, doubted, ring(provider, slots), behind}

@@ -1,4 +1,4 @@
--- verify: recount the sheets of one page against its book; page 0 sums the books of all pages.
+-- verify: recount the chunks of one page against its book; page 0 sums the books of all pages.
 -- KEYS[1]: {namespace}:state
 -- ARGV[1]: page, or 0
 -- Returns: {disbursals, recipients, {drift, as text, ...}}
@@ -47,12 +47,12 @@ local function balanced(what, figures)
   end
 end
 
--- located counts the disbursals of a sheet, and checks that they are found there.
+-- located counts the disbursals of a chunk, and checks that they are found there.
 local function located(d)
   local before, count = 0, 0
   for ref, n in d.refs:gmatch('(%S+) (%d+)') do
     local found = find_disbursal(ref)
-    if not found or found.sheet ~= d.id or found.before ~= before or found.n ~= tonumber(n) then
+    if not found or found.chunk ~= d.id or found.before ~= before or found.n ~= tonumber(n) then
       drift[#drift + 1] = ref .. ' is not found where it is'
     end
     before, count = before + n, count + 1
@@ -62,7 +62,7 @@ local function located(d)
 end
 
 local function recount(d, counted)
-  local name = 'sheet of ' .. d.refs:match('^%S+')
+  local name = 'chunk of ' .. d.refs:match('^%S+')
   content_of(d)
   local open, sum = 0, 0
   for _, run in ipairs(runs(d, 1, d.n)) do
@@ -105,13 +105,13 @@ if ARGV[1] == '0' then
   balanced('all pages', book(key('book')))
 else
   for _, id in ipairs(redis.call('LRANGE', key('page', ARGV[1]), 0, -1)) do
-    local d = sheet(id)
+    local d = chunk(id)
     if d then
       recount(d, counted)
       recipients = recipients + d.n
       refs = refs + located(d)
     else
-      drift[#drift + 1] = 'sheet ' .. id .. ' is missing'
+      drift[#drift + 1] = 'chunk ' .. id .. ' is missing'
     end
   end
   compare('page ' .. ARGV[1], counted, book(key('pagebook', ARGV[1])))

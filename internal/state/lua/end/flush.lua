@@ -1,9 +1,9 @@
--- flush: the end of every script. What the verb has changed of sheets, batches and books is
+-- flush: the end of every script. What the verb has changed of chunks, batches and books is
 -- planned, too, then everything is written.
 
 local reply = verb()
-for _, d in pairs(sheets) do
-  if d then flush_sheet(d) end
+for _, d in pairs(chunks) do
+  if d then flush_chunk(d) end
 end
 for _, b in pairs(batches) do
   if b then flush_batch(b) end

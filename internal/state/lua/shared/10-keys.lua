@@ -3,13 +3,13 @@
 -- PROVIDERS (by name: code, asks, looks, resend, callbacks, climbs, patience, rate, burst).
 --
 -- KEYS[1] is always {namespace}:state. All keys share its hash tag, so one key routes a script; a
--- verb finds out which sheets and batches it touches only while it runs, and names them here.
+-- verb finds out which chunks and batches it touches only while it runs, and names them here.
 --
 -- Two kinds of record carry the state:
---   sheet:<id>  HASH head, refs, content, open, settled, evidence, discounted, and fields of
+--   chunk:<id>  HASH head, refs, content, open, settled, evidence, discounted, and fields of
 --       positions
 --       The recipients of disbursals that were accepted together and are alike in provider as
---       given, currency, import and campaign. A position counts within the sheet, from 1.
+--       given, currency, import and campaign. A position counts within the chunk, from 1.
 --       head      provider as given, currency, decimals, page, accepted (ms), recipients, sum,
 --                 import, campaign; tab separated, never changes
 --       refs      one line "reference recipients" per disbursal, never changes
@@ -25,8 +25,8 @@
 --   history:<id>  LIST one line per refusal that was failed over: position, at, provider, batch,
 --       reason, message; tab separated
 --   batch:<id>  HASH, see BATCH_FIELDS
--- And disbursal:<reference> STRING "digest sheet before recipients" says where a disbursal is:
--- behind so many positions of that sheet.
+-- And disbursal:<reference> STRING "digest chunk before recipients" says where a disbursal is:
+-- behind so many positions of that chunk.
 -- What a producer of the HTTP inlet calls a reference or a campaign is kept as producer, MARK,
 -- name: no other inlet can write MARK, so that nobody reaches what is another's.
 -- The place is where a recipient is: the id of its batch, or '+', the provider's code and the

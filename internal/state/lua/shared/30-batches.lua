@@ -4,8 +4,8 @@
 -- default is '0' is a number.
 --   state: ready, claimed, sending, doubt, open, done, returned     attempt: sendings begun
 --   holder: token of the claimer    n: members
---   slices: lines "sheet from to" in wire order; or "@reference from to", with positions in that
---     disbursal, where a Redis that forgot the sheet was told of the sending
+--   slices: lines "chunk from to" in wire order; or "@reference from to", with positions in that
+--     disbursal, where a Redis that forgot the chunk was told of the sending
 --   open, doubtful: members here that are not settled, that are in doubt
 --   sent: first BeginSend (ms)    deadline: of the request on the wire (ms)
 --   recorded: attempt whose answer is stored    result: what Record answered
@@ -69,15 +69,15 @@ local function new_batch(id, provider, state, slices, n)
   return b
 end
 
--- slices_of lists the slices of a batch: {sheet, from, to, offset of its first member}. One whose
--- disbursal is still missing keeps "@reference", under which there is no sheet.
+-- slices_of lists the slices of a batch: {chunk, from, to, offset of its first member}. One whose
+-- disbursal is still missing keeps "@reference", under which there is no chunk.
 local function slices_of(b)
   if b.cut then return b.cut end
   b.cut = {}
   local offset = 0
   for id, from, to in b.slices:gmatch('(%S+) (%d+) (%d+)') do
     local d = id:sub(1, 1) == '@' and find_disbursal(id:sub(2))
-    if d then id, from, to = d.sheet, d.before + from, d.before + to end
+    if d then id, from, to = d.chunk, d.before + from, d.before + to end
     from, to = tonumber(from), tonumber(to)
     b.cut[#b.cut + 1] = {id, from, to, offset}
     offset = offset + to - from + 1
@@ -85,9 +85,9 @@ local function slices_of(b)
   return b.cut
 end
 
--- member finds the sheet and position of a batch's member.
+-- member finds the chunk and position of a batch's member.
 local function member(b, index)
-  if not b.sheets then
+  if not b.chunks then
     local ids, positions, n = {}, {}, 0
     for _, slice in ipairs(slices_of(b)) do
       for pos = slice[2], slice[3] do
@@ -95,11 +95,11 @@ local function member(b, index)
         ids[n], positions[n] = slice[1], pos
       end
     end
-    b.sheets, b.positions = ids, positions
+    b.chunks, b.positions = ids, positions
   end
-  local id = b.sheets[index]
+  local id = b.chunks[index]
   if not id then return false end
-  return sheet(id), b.positions[index]
+  return chunk(id), b.positions[index]
 end
 
 -- still_out is how long the request of a batch may have an effect that nobody has seen yet (ms).

@@ -18,7 +18,7 @@ local function move(d, before, from, after, to, count, sum, units)
   m[1], m[2], m[3] = m[1] + count, m[2] + sum, m[3] + units
 end
 
--- books_of lists the books that a group of sheets is kept in.
+-- books_of lists the books that a group of chunks is kept in.
 local function books_of(page, import, campaign)
   local list = {key('book'), key('pagebook', page)}
   if import ~= '' then list[#list + 1] = key('importbook', import) end

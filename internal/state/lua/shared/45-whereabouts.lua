@@ -2,11 +2,11 @@
 
 -- Providers that report by callback name a recipient by their own id or by phone number. These find
 -- who is meant:
---   out:<provider>        HASH  phone -> lines "sheet position", while the recipient is on its
+--   out:<provider>        HASH  phone -> lines "chunk position", while the recipient is on its
 --                               way there
---   ids:<provider>:<day>  HASH  the provider's id -> "sheet position batch", by the day when
+--   ids:<provider>:<day>  HASH  the provider's id -> "chunk position batch", by the day when
 --                               the id was learnt; a day is kept for DAYS days
---   unanswered:<provider>:<day>  HASH  phone -> lines "sheet position batch" of sendings whose
+--   unanswered:<provider>:<day>  HASH  phone -> lines "chunk position batch" of sendings whose
 --                               answer is lost, and about which a callback may still come: they
 --                               were repeated, or a person decided, on that day; kept as long
 local DAYS, DAY = 9, 86400000
@@ -67,14 +67,14 @@ local function note_id(d, pos, provider, place, id)
   of_day('ids', provider)
 end
 
--- by_id finds the sheet, position and batch that a provider's id names.
+-- by_id finds the chunk, position and batch that a provider's id names.
 local function by_id(provider, id)
   for day = today(), today() - DAYS, -1 do
     local found = redis.call('HGET', key('ids', provider .. ':' .. day), id)
     if found then
       if day == today() then known_ids[id] = found end
       local id, pos, place = found:match('^(%S+) (%d+) (%S+)$')
-      return sheet(id), tonumber(pos), batch(place)
+      return chunk(id), tonumber(pos), batch(place)
     end
   end
 end
@@ -90,14 +90,14 @@ local function note_unanswered(d, pos, provider, place)
   of_day('unanswered', provider)
 end
 
--- unanswered lists the sendings to a number whose answer is lost: {sheet, position, batch}.
+-- unanswered lists the sendings to a number whose answer is lost: {chunk, position, batch}.
 local function unanswered(provider, phone)
   local list, seen = {}, {}
   for day = today(), today() - DAYS, -1 do
     local text = redis.call('HGET', key('unanswered', provider .. ':' .. day), phone) or ''
     for line in text:gmatch('[^\n]+') do
       local id, pos, place = line:match('^(%S+) (%d+) (%S+)$')
-      if not seen[line] then list[#list + 1] = {sheet(id), tonumber(pos), batch(place)} end
+      if not seen[line] then list[#list + 1] = {chunk(id), tonumber(pos), batch(place)} end
       seen[line] = true
     end
   end
@@ -113,13 +113,13 @@ local function expected(provider, id, phone)
     or #unanswered(provider, phone) > 0
 end
 
--- people_out lists who with that number is on the way to a provider: {sheet, position, status,
+-- people_out lists who with that number is on the way to a provider: {chunk, position, status,
 -- place}.
 local function people_out(provider, phone)
   local list = {}
   for id, pos in (redis.call('HGET', key('out', provider), phone) or '')
     :gmatch('(%S+) (%d+)\n') do
-    local d = sheet(id)
+    local d = chunk(id)
     if d then
       local status, place = row(d, tonumber(pos))
       list[#list + 1] = {d, tonumber(pos), status, place}

@@ -58,7 +58,7 @@ local function set_discount(d, pos, discount)
     units_of(discount) - units_of(had))
 end
 
--- put moves the recipients from..to of a sheet, which all stand at (old, left), to (status,
+-- put moves the recipients from..to of a chunk, which all stand at (old, left), to (status,
 -- place). The books, the open counts, the numbers in doubt and the whereabouts follow; a discount
 -- was on the sending that is left. It is the only writer of rows.
 local function put(d, from, to, old, left, status, place)
@@ -86,7 +86,7 @@ local publish
 do
   local OWN = {5, 7, 9, 19, 23, 31} -- The words that each has for itself.
   local words -- Those in common, spelt for these:
-  local sheet, producer, provider, status, place, corrected, reason
+  local chunk, producer, provider, status, place, corrected, reason
   local owner, reference -- The last owner, and how people see it.
 
   local function name(whose)
@@ -96,9 +96,9 @@ do
   end
 
   local function spell()
-    local _, campaign = owned(sheet.campaign)
+    local _, campaign = owned(chunk.campaign)
     words = {'XADD', key('results'), '*', 'reference', '', 'phone_number', '', 'amount', '',
-      'currency', sheet.currency, 'provider', provider, 'status', STATUS[status].name,
+      'currency', chunk.currency, 'provider', provider, 'status', STATUS[status].name,
       'reason', reason, 'provider_reference', '', 'batch', is_batch(place) and place or '',
       'message', '', 'campaign', campaign, 'corrected', corrected and 'true' or 'false',
       'at', at_text(), 'discount', '', unpack(producer and {'producer', producer} or {})}
@@ -108,9 +108,9 @@ do
     content_of(d)
     owners_of(d)
     if d.owner[pos] ~= owner then name(d.owner[pos]) end
-    if not words or d ~= sheet or code ~= status or where ~= place or by ~= provider
+    if not words or d ~= chunk or code ~= status or where ~= place or by ~= provider
       or again ~= corrected or why ~= reason then
-      sheet, provider, status, place, corrected, reason = d, by, code, where, again, why
+      chunk, provider, status, place, corrected, reason = d, by, code, where, again, why
       spell()
     end
     local values = redis.entries(words, OWN)
@@ -121,7 +121,7 @@ do
   end
 end
 
--- settle_all moves the recipients from..to of a sheet, which all stand alike, and publishes
+-- settle_all moves the recipients from..to of a chunk, which all stand alike, and publishes
 -- those whom that settles or corrects. What was told of each is said(position): reason, reference,
 -- message, discount.
 local function settle_all(d, from, to, status, place, said)
@@ -199,7 +199,7 @@ local function entry_of(d, from, to, place, refused_since)
   return refused_since and entry .. ' ' .. string.format('%.0f', refused_since) or entry
 end
 
--- read_entry returns sheet, positions, place, and since when it was refused; nil where it was not.
+-- read_entry returns chunk, positions, place, and since when it was refused; nil where it was not.
 local function read_entry(entry)
   local id, from, to, place, since = entry:match('^(%S+) (%d+) (%d+) (%S+) ?(%d*)$')
   return id, tonumber(from), tonumber(to), place, tonumber(since)
@@ -210,7 +210,7 @@ local function push_pending(d, from, to, place, head)
     entry_of(d, from, to, place))
 end
 
--- EARLIER keeps what is learned about a recipient in a batch that it has left: field "sheet
+-- EARLIER keeps what is learned about a recipient in a batch that it has left: field "chunk
 -- position", lines "batch code discount provider-reference", '-' for no discount. While its
 -- disbursal is missing the field is "@reference position", with the position there.
 local any_earlier
@@ -255,8 +255,8 @@ local function keep_earlier(d, pos, list)
 end
 
 -- DISPUTED are recipients of whom a provider says what cannot be right, for people:
---   mismatched  ZSET  "sheet position" -> since (ms), until a person has decided
---   disputes    HASH  "sheet position" -> batch, reason (amount: it names another than was sent;
+--   mismatched  ZSET  "chunk position" -> since (ms), until a person has decided
+--   disputes    HASH  "chunk position" -> batch, reason (amount: it names another than was sent;
 --               contradicted: it failed whom a person said to be paid), words; tab separated
 -- What a person has decided about is not listed again for the same word.
 local function dispute(d, pos, b, reason, words)
@@ -339,7 +339,7 @@ local function dissolve(b)
   redis.call('LREM', key('ready', b.provider), 0, b.id)
   b.state = 'returned'
   for _, slice in ipairs(slices_of(b)) do
-    local d = sheet(slice[1])
+    local d = chunk(slice[1])
     for _, run in ipairs(runs(d, slice[2], slice[3])) do
       if run[3] == 'q' and run[4] == b.id then give_back(d, run[1], run[2]) end
     end
@@ -412,7 +412,7 @@ local function see(d, pos, b, status, reason, reference, message, discount)
   return 0, new
 end
 
--- see_all merges facts with one status about the recipients from..to of a sheet, told as in
+-- see_all merges facts with one status about the recipients from..to of a chunk, told as in
 -- settle_all. Returns how many moved, and how many second effects are new.
 local function see_all(d, from, to, b, status, said)
   local moved, over = 0, 0

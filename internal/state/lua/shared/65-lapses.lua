@@ -18,7 +18,7 @@ end
 -- fall_silent puts a batch in doubt whose sender did not report back in time.
 local function fall_silent(b)
   for _, slice in ipairs(slices_of(b)) do
-    local d = sheet(slice[1])
+    local d = chunk(slice[1])
     for _, run in ipairs(runs(d, slice[2], slice[3])) do
       if run[3] == 's' and run[4] == b.id then
         put(d, run[1], run[2], 's', b.id, 'd', b.id)

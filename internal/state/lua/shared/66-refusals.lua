@@ -11,11 +11,11 @@
 --   refused:<provider>  LIST  entries of recipients that were put aside, the oldest first
 
 -- members_at lists the stretches of members that stand at (status, batch), at most limit members
--- from the skip-th on: {{sheet, from, to}, ...}, and how many members that are.
+-- from the skip-th on: {{chunk, from, to}, ...}, and how many members that are.
 local function members_at(b, status, skip, limit)
   local list, n = {}, 0
   for _, slice in ipairs(slices_of(b)) do
-    local d = sheet(slice[1])
+    local d = chunk(slice[1])
     for _, run in ipairs(runs(d, slice[2], slice[3])) do
       if run[3] == status and run[4] == b.id then
         local from = run[1] + math.min(skip, run[2] - run[1] + 1)
@@ -44,7 +44,7 @@ local function withheld(d, pos) return cancelled(d, pos) or paid_elsewhere(d, po
 -- withhold returns the members that must not be sent again.
 local function withhold(b, status)
   for _, s in ipairs(members_at(b, status, 0, b.n)) do
-    local d = sheet(s[1])
+    local d = chunk(s[1])
     for pos = s[2], s[3] do
       if withheld(d, pos) then give_back(d, pos, pos) end
     end
@@ -56,7 +56,7 @@ local function move_to_child(b, status, members, n, id)
   for i, s in ipairs(members) do slices[i] = table.concat(s, ' ') end
   local half = new_batch(id, b.provider, 'ready', slices, n)
   half.parent, half.refused_since = b.id, since_refused(b)
-  for _, s in ipairs(members) do put(sheet(s[1]), s[2], s[3], status, b.id, 'q', id) end
+  for _, s in ipairs(members) do put(chunk(s[1]), s[2], s[3], status, b.id, 'q', id) end
 end
 
 -- halve makes two child batches, which go first: so a single recipient is found in a dozen
@@ -103,7 +103,7 @@ local function divide(b, status, ids, message)
     halve(b, status, n, ids)
     did = 'halved'
   elseif n == 1 then
-    local d, pos = sheet(members[1][1]), members[1][2]
+    local d, pos = chunk(members[1][1]), members[1][2]
     if of_channel(b.provider, 'accepted_at') > since_refused(b) then
       settle(d, pos, 'x', b.id, 'refused', '', message or b.words)
       rejoin(d, pos)

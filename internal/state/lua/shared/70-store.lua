@@ -33,7 +33,7 @@ end
 local function keep_time(b)
   local was = b.saved
   for _, slice in ipairs(was.state and {} or slices_of(b)) do
-    local d = sheet(slice[1])
+    local d = chunk(slice[1])
     if d and (b.accepted == 0 or d.at < b.accepted) then b.accepted = d.at end
   end
   local open, had = b.open > 0, tonumber(was.open or 0) > 0
@@ -111,18 +111,18 @@ end
 
 -- gather writes all lines of evidence together.
 local function gather(d)
-  local name = key('sheet', d.id)
+  local name = key('chunk', d.id)
   redis.call('HSET', name, 'evidence', table.concat(all_evidence(d), '\n'))
   if #d.alone > 0 then redis.call('HDEL', name, unpack(d.alone)) end
 end
 
 -- flush_evidence writes the new lines. Several that come at once go together with the others, when
--- the sheet has settled or many are alone by then. One that comes by itself stays alone: a callback
+-- the chunk has settled or many are alone by then. One that comes by itself stays alone: a callback
 -- must not bring everybody's lines to the append-only file. For these, Sweep gathers the lines of
--- sheets that have settled, which takes less memory. The lines of a few are always together.
---   scattered  LIST  sheets that have settled with lines alone
+-- chunks that have settled, which takes less memory. The lines of a few are always together.
+--   scattered  LIST  chunks that have settled with lines alone
 local function flush_evidence(d)
-  local name = key('sheet', d.id)
+  local name = key('chunk', d.id)
   local many = 2 * (redis.call('HLEN', name) + d.newer) > d.n
   local settles = d.open == 0 and d.had > 0
   if d.n < 10 or d.newer > 1 and (many or settles) then return gather(d) end
@@ -130,12 +130,12 @@ local function flush_evidence(d)
   if settles or many and d.open == 0 then redis.call('RPUSH', key('scattered'), d.id) end
 end
 
-local function flush_sheet(d)
+local function flush_chunk(d)
   if d.changed then flush_rows(d) end
   if d.news then flush_evidence(d) end
-  if d.newly_discounted then redis.call('HSET', key('sheet', d.id), 'discounted', 1) end
-  if d.open ~= d.had then redis.call('HSET', key('sheet', d.id), 'open', d.open) end
-  if d.changed and d.open == 0 then redis.call('HSET', key('sheet', d.id), 'settled', now) end
+  if d.newly_discounted then redis.call('HSET', key('chunk', d.id), 'discounted', 1) end
+  if d.open ~= d.had then redis.call('HSET', key('chunk', d.id), 'open', d.open) end
+  if d.changed and d.open == 0 then redis.call('HSET', key('chunk', d.id), 'settled', now) end
   if d.history and #d.history > 0 then
     redis.call('RPUSH', key('history', d.id), unpack(d.history))
   end
@@ -155,7 +155,7 @@ end
 local function describe(b)
   local slices = {}
   for _, slice in ipairs(slices_of(b)) do
-    local d, codes = sheet(slice[1]), {}
+    local d, codes = chunk(slice[1]), {}
     if not d then -- Forgotten since: the positions of the others stay.
       local name = slice[1]:sub(1, 1) == '@' and slice[1]:sub(2) or '?'
       slices[#slices + 1] = {slice[1], '', slice[2], '', ('-'):rep(slice[3] - slice[2] + 1), '', 0,

@@ -11,27 +11,27 @@ import (
 	"tuma/internal/state"
 )
 
-// Disbursals that are accepted together share a sheet. Nothing of that may be seen from outside.
-func TestSheets(t *testing.T) {
+// Disbursals that are accepted together share a chunk. Nothing of that may be seen from outside.
+func TestChunks(t *testing.T) {
 	t.Parallel()
 	tell(t, map[string]story{
-		"each disbursal is its own":            sheetsAreNotSeen,
-		"one of them is cancelled":             sheetWithACancelledOne,
-		"one is cancelled while claimed":       sheetCancelledWhileClaimed,
-		"a number twice makes two batches":     sheetWithANumberTwice,
-		"a reference twice":                    sheetWithAReferenceTwice,
-		"others are others":                    sheetsOfOthers,
-		"more than a batch":                    sheetInParts,
-		"people decide about one":              sheetDecided,
-		"forgotten, and brought again as was":  sheetForgotten,
-		"forgotten, and brought again apart":   sheetForgottenAndApart,
-		"forgotten, brought again before that": sheetForgottenAndBack,
-		"forgotten, accepted, listed":          sheetForgottenAndListed,
-		"retired together":                     sheetRetired,
-		"not with an open one":                 sheetRetiredWithAnOpenOne,
+		"each disbursal is its own":            chunksAreNotSeen,
+		"one of them is cancelled":             chunkWithACancelledOne,
+		"one is cancelled while claimed":       chunkCancelledWhileClaimed,
+		"a number twice makes two batches":     chunkWithANumberTwice,
+		"a reference twice":                    chunkWithAReferenceTwice,
+		"others are others":                    chunksOfOthers,
+		"more than a batch":                    chunkInParts,
+		"people decide about one":              chunkDecided,
+		"forgotten, and brought again as was":  chunkForgotten,
+		"forgotten, and brought again apart":   chunkForgottenAndApart,
+		"forgotten, brought again before that": chunkForgottenAndBack,
+		"forgotten, accepted, listed":          chunkForgottenAndListed,
+		"retired together":                     chunkRetired,
+		"not with an open one":                 chunkRetiredWithAnOpenOne,
 		"neighbours hear their own":            neighboursHearTheirOwn,
 		"neighbours with a gap":                neighboursWithAGap,
-		"neighbours with a gap on the sheet":   neighboursWithAGapOnTheSheet,
+		"neighbours with a gap on the chunk":   neighboursWithAGapOnTheChunk,
 		"places are new":                       placesAreNew,
 	})
 }
@@ -52,7 +52,7 @@ func (g *stage) all(refs ...string) (list []string) {
 	return list
 }
 
-func sheetsAreNotSeen(g *stage) {
+func chunksAreNotSeen(g *stage) {
 	g.accept(three()...)
 	b := g.begin(lipad)
 	require.Len(g.t, b.Members, 6)
@@ -87,7 +87,7 @@ func (g *stage) cancel(ref string) state.Withdrawal {
 	return got
 }
 
-func sheetWithACancelledOne(g *stage) {
+func chunkWithACancelledOne(g *stage) {
 	g.accept(three()...)
 	require.Equal(g.t, state.Withdrawal{Withdrawn: 2}, g.cancel("b"))
 	b := g.begin(lipad)
@@ -101,7 +101,7 @@ func sheetWithACancelledOne(g *stage) {
 }
 
 // The mark stands while the others are claimed, sent, given back and claimed again.
-func sheetCancelledWhileClaimed(g *stage) {
+func chunkCancelledWhileClaimed(g *stage) {
 	g.accept(three()...)
 	b := g.begin(lipad)
 	require.Equal(g.t, state.Withdrawal{TooLate: 2}, g.cancel("b"))
@@ -116,7 +116,7 @@ func sheetCancelledWhileClaimed(g *stage) {
 	require.Len(g.t, g.begin(lipad).Members, 2)
 }
 
-func sheetWithANumberTwice(g *stage) {
+func chunkWithANumberTwice(g *stage) {
 	g.accept(shifted("a", 0, 2), shifted("b", 1, 2), shifted("c", 1, 1))
 	for _, n := range []int{3, 1, 1} {
 		b := g.begin(lipad)
@@ -126,7 +126,7 @@ func sheetWithANumberTwice(g *stage) {
 	g.idle(lipad, state.IdleEmpty)
 }
 
-func sheetWithAReferenceTwice(g *stage) {
+func chunkWithAReferenceTwice(g *stage) {
 	got, err := g.s.Accept(background, []state.Disbursal{
 		shifted("a", 0, 2), shifted("a", 0, 2), shifted("a", 1, 2), shifted("b", 1, 1),
 	})
@@ -142,7 +142,7 @@ func sheetWithAReferenceTwice(g *stage) {
 }
 
 // The outcomes come in the order in which the disbursals were given, however they are grouped.
-func sheetsOfOthers(g *stage) {
+func chunksOfOthers(g *stage) {
 	blue, red := shifted("a", 0, 1), shifted("b", 1, 1)
 	blue.Campaign, red.Campaign = "blue", "red"
 	g.accept(blue, red)
@@ -164,7 +164,7 @@ func sheetsOfOthers(g *stage) {
 }
 
 // Who is taken off the queue and not drawn goes back to where it was.
-func sheetInParts(g *stage) {
+func chunkInParts(g *stage) {
 	for i, n := range []int{1, 3, 1, 1, 2} {
 		g.accept(shifted(string(rune('a'+i)), 10*i, n))
 	}
@@ -178,7 +178,7 @@ func sheetInParts(g *stage) {
 	require.Equal(g.t, []string{"a", "b", "b", "b", "c", "d", "e", "e"}, order)
 }
 
-func sheetDecided(g *stage) {
+func chunkDecided(g *stage) {
 	g.accept(through(shifted("a", 0, 1), quicksms), through(shifted("b", 1, 2), quicksms))
 	b := g.begin(quicksms)
 	g.record(b, airtime.Unknown, airtime.ReasonTimeout)
@@ -207,7 +207,7 @@ func (g *stage) sendForgotten() *state.Batch {
 	return b
 }
 
-func sheetForgotten(g *stage) {
+func chunkForgotten(g *stage) {
 	b := g.sendForgotten()
 	require.Zero(g.t, g.record(b, airtime.Accepted, ""))
 	g.accept(three()...)
@@ -218,7 +218,7 @@ func sheetForgotten(g *stage) {
 	g.idle(lipad, state.IdleEmpty)
 }
 
-func sheetForgottenAndApart(g *stage) {
+func chunkForgottenAndApart(g *stage) {
 	b := g.sendForgotten()
 	g.record(b, airtime.Accepted, "")
 	g.accept(shifted("x", 9, 1), shifted("c", 4, 2))
@@ -240,7 +240,7 @@ func sheetForgottenAndApart(g *stage) {
 
 // What is counted as overpaid is listed, also while all that is known of whom is a reference and a
 // position. When the disbursal comes again, that is whom the provider accepted.
-func sheetForgottenAndListed(g *stage) {
+func chunkForgottenAndListed(g *stage) {
 	b := g.sendForgotten()
 	since := b.Read
 	g.c.pass(time.Second)
@@ -287,7 +287,7 @@ func (g *stage) overpaid() (list []state.Case) {
 	return list
 }
 
-func sheetForgottenAndBack(g *stage) {
+func chunkForgottenAndBack(g *stage) {
 	b := g.sendForgotten()
 	g.accept(shifted("c", 4, 2), shifted("x", 9, 1), shifted("a", 0, 2))
 	other, holder := g.claim(lipad, 1000)
@@ -301,8 +301,8 @@ func sheetForgottenAndBack(g *stage) {
 	require.Len(g.t, g.begin(lipad).Members, 1)
 }
 
-// A sheet is kept as long as one of its disbursals is open.
-func sheetRetired(g *stage) {
+// A chunk is kept as long as one of its disbursals is open.
+func chunkRetired(g *stage) {
 	g.accept(three()...)
 	b := g.begin(lipad)
 	g.record(b, airtime.Accepted, "")
@@ -325,17 +325,17 @@ func sheetRetired(g *stage) {
 	require.Equal(g.t, []state.Outcome{state.Same, state.Conflict, state.Accepted}, got.Outcomes)
 }
 
-// sheetMutations are breaks of how sheets are kept apart, and the story that notices each.
-var sheetMutations = map[string]storyMutation{
+// chunkMutations are breaks of how chunks are kept apart, and the story that notices each.
+var chunkMutations = map[string]storyMutation{
 	"results name the first disbursal": {
 		mutation{
 			"", "if d.owner[pos] ~= owner then name(d.owner[pos]) end", "name(d.owner[1])",
 		},
-		sheetsAreNotSeen,
+		chunksAreNotSeen,
 	},
 	"positions count within the disbursal": {
 		mutation{"", "owner[i], before[i] = ref, pos", "owner[i], before[i] = ref, 0"},
-		sheetForgottenAndApart,
+		chunkForgottenAndApart,
 	},
 	"neighbours are told the first one's news": {
 		mutation{"observe", "function(nth) return lines[nth] end", "function() return lines[1] end"},
@@ -343,46 +343,46 @@ var sheetMutations = map[string]storyMutation{
 	},
 	"news of neighbours goes astray": {
 		mutation{"observe", "if its ~= d or pos ~= to + 1 then", "if its ~= d then"},
-		neighboursWithAGapOnTheSheet,
+		neighboursWithAGapOnTheChunk,
 	},
-	"a cancel withdraws the sheet": {
+	"a cancel withdraws the chunk": {
 		mutation{
-			"cancel", "withdraw(sheet(found.sheet), found.before + 1, found.before + found.n)",
-			"withdraw(sheet(found.sheet), 1, sheet(found.sheet).n)",
+			"cancel", "withdraw(chunk(found.chunk), found.before + 1, found.before + found.n)",
+			"withdraw(chunk(found.chunk), 1, chunk(found.chunk).n)",
 		},
-		sheetWithACancelledOne,
+		chunkWithACancelledOne,
 	},
-	"a mark counts for the sheet": {
+	"a mark counts for the chunk": {
 		mutation{"", "local ref = d.owner[pos]\n  d.marks", "local ref = d.owner[d.n - 2]\n  d.marks"},
-		sheetCancelledWhileClaimed,
+		chunkCancelledWhileClaimed,
 	},
 	"the cancelled come back with the others": {
 		mutation{"", "for pos = from + 1, any_marks and to or from do", "for pos = from + 1, from do"},
-		sheetCancelledWhileClaimed,
+		chunkCancelledWhileClaimed,
 	},
-	"a batch takes a number twice from one sheet": {
-		mutation{"claim", "else\n      seen[phone] = true\n", "\n"}, sheetWithANumberTwice,
+	"a batch takes a number twice from one chunk": {
+		mutation{"claim", "else\n      seen[phone] = true\n", "\n"}, chunkWithANumberTwice,
 	},
-	"a sheet is never picked from": {
+	"a chunk is never picked from": {
 		mutation{
 			"claim", "local alone = #taken == 0 and d.owner[from] == d.owner[last]",
 			"local alone = #taken == 0",
 		},
-		sheetWithANumberTwice,
+		chunkWithANumberTwice,
 	},
 	"a reference is taken twice at once": {
-		mutation{"accept", "or group.taken[new.ref]", ""}, sheetWithAReferenceTwice,
+		mutation{"accept", "or group.taken[new.ref]", ""}, chunkWithAReferenceTwice,
 	},
 	"who was popped is lost": {
 		mutation{"", "p.at + 1, p.popped + 1", "p.at + 1, p.popped + 2"},
-		sheetInParts,
+		chunkInParts,
 	},
 	"who was popped goes to the end": {
 		mutation{
 			"claim", "redis.call('LPUSH', key('pending', provider), back[i])",
 			"redis.call('RPUSH', key('pending', provider), back[i])",
 		},
-		sheetInParts,
+		chunkInParts,
 	},
 	"places are given out twice": {
 		mutation{"", "if places then redis.call('HSET', KEYS[1], 'places', places) end", ""},
@@ -390,45 +390,45 @@ var sheetMutations = map[string]storyMutation{
 	},
 	"a person decides about the neighbour": {
 		mutation{
-			"resolve", "return sheet(found.sheet), found.before + index + 1",
-			"return sheet(found.sheet), index + 1",
+			"resolve", "return chunk(found.chunk), found.before + index + 1",
+			"return chunk(found.chunk), index + 1",
 		},
-		sheetDecided,
+		chunkDecided,
 	},
-	"a forgotten sheet is looked for by itself": {
+	"a forgotten chunk is looked for by itself": {
 		mutation{"record", "if not whole then b.slices, b.cut = ARGV[5], nil end", ""},
-		sheetForgottenAndApart,
+		chunkForgottenAndApart,
 	},
 	"a forgotten disbursal is not found again": {
-		mutation{"", "if d then id, from, to = d.sheet, d.before + from, d.before + to end", ""},
-		sheetForgottenAndBack,
+		mutation{"", "if d then id, from, to = d.chunk, d.before + from, d.before + to end", ""},
+		chunkForgottenAndBack,
 	},
 	"what was remembered is not recalled": {
-		mutation{"accept", "if has_earlier() then recall(group, id) end", ""}, sheetForgotten,
+		mutation{"accept", "if has_earlier() then recall(group, id) end", ""}, chunkForgotten,
 	},
 	"what was remembered goes to the neighbour": {
-		mutation{"accept", "rejoin(d, new.before + i)", "rejoin(d, i)"}, sheetForgottenAndApart,
+		mutation{"accept", "rejoin(d, new.before + i)", "rejoin(d, i)"}, chunkForgottenAndApart,
 	},
-	"a sheet is retired with an open one": {
+	"a chunk is retired with an open one": {
 		mutation{
 			"forget", "if d and d.open == 0 and settled < edge then",
 			"if d and settled < edge then",
 		},
-		sheetRetiredWithAnOpenOne,
+		chunkRetiredWithAnOpenOne,
 	},
 	"only the first one's digest is kept": {
 		mutation{
 			"forget", "redis.call('SET', key('digest', ref), found",
 			"redis.call('SET', key('digest', d.refs:match('^%S+')), found",
 		},
-		sheetRetired,
+		chunkRetired,
 	},
 	"digests of the forgotten are not looked at": {
 		mutation{
 			"accept", "local forgetting = redis.call('EXISTS', key('forgotten')) == 1",
 			"local forgetting = false",
 		},
-		sheetRetired,
+		chunkRetired,
 	},
 }
 
@@ -461,8 +461,8 @@ func neighboursWithAGap(g *stage) {
 	require.Equal(g.t, []string{"successful", "submitted", "successful", "successful"}, g.all("a"))
 }
 
-// Neighbours in a batch need not be neighbours on a sheet.
-func neighboursWithAGapOnTheSheet(g *stage) {
+// Neighbours in a batch need not be neighbours on a chunk.
+func neighboursWithAGapOnTheChunk(g *stage) {
 	g.accept(three()...)
 	require.Equal(g.t, state.Withdrawal{Withdrawn: 2}, g.cancel("b"))
 	b := g.begin(lipad)
@@ -489,8 +489,8 @@ func placesAreNew(g *stage) {
 	require.Len(g.t, places, 2)
 }
 
-// A disbursal that has settled long ago keeps its sheet, while its neighbour is open again.
-func sheetRetiredWithAnOpenOne(g *stage) {
+// A disbursal that has settled long ago keeps its chunk, while its neighbour is open again.
+func chunkRetiredWithAnOpenOne(g *stage) {
 	g.accept(three()...)
 	b := g.begin(lipad)
 	g.record(b, airtime.Refused, airtime.ReasonRefused)

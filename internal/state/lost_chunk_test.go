@@ -10,8 +10,8 @@ import (
 	"tuma/internal/state"
 )
 
-// lostSheets are ways on for a batch some of whose recipients Redis has lost: "a", not "b".
-var lostSheets = map[string]func(g *stage, b *state.Batch, holder string){
+// lostChunks are ways on for a batch some of whose recipients Redis has lost: "a", not "b".
+var lostChunks = map[string]func(g *stage, b *state.Batch, holder string){
 	"claimed, swept": func(g *stage, _ *state.Batch, _ string) {
 		g.loses("a")
 		g.c.pass(time.Minute)
@@ -89,9 +89,9 @@ var lostSheets = map[string]func(g *stage, b *state.Batch, holder string){
 	},
 }
 
-// loses makes Redis forget a sheet, and nothing else.
+// loses makes Redis forget a chunk, and nothing else.
 func (g *stage) loses(ref string) {
-	require.NoError(g.t, g.s.Client().Del(background, g.s.SheetOf(ref)).Err())
+	require.NoError(g.t, g.s.Client().Del(background, g.s.ChunkOf(ref)).Err())
 }
 
 // sent begins a batch before part of it is lost: afterwards BeginSend would refuse it.
@@ -101,11 +101,11 @@ func (g *stage) sent(b *state.Batch, holder string) {
 	g.loses("a")
 }
 
-// TestALostSheetStopsNobody takes away what a Redis could lose, and wants every verb to answer, the
+// TestALostChunkStopsNobody takes away what a Redis could lose, and wants every verb to answer, the
 // slot to be free in the end, and the other recipients to go on.
-func TestALostSheetStopsNobody(t *testing.T) {
+func TestALostChunkStopsNobody(t *testing.T) {
 	t.Parallel()
-	for name, told := range lostSheets {
+	for name, told := range lostChunks {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := set(t, nil)

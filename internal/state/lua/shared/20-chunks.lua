@@ -1,14 +1,14 @@
--- Sheets ------------------------------------------------------------------------------------------
+-- Chunks ------------------------------------------------------------------------------------------
 
-local sheets = {}
+local chunks = {}
 
--- sheet reads a sheet; false if there is none under that id.
-local function sheet(id)
-  local d = sheets[id]
+-- chunk reads a chunk; false if there is none under that id.
+local function chunk(id)
+  local d = chunks[id]
   if d ~= nil then return d end
-  local v = redis.call('HMGET', key('sheet', id), 'head', 'open', 'content', 'refs', 'discounted')
+  local v = redis.call('HMGET', key('chunk', id), 'head', 'open', 'content', 'refs', 'discounted')
   if not v[1] or redis.call('EXISTS', key('rows', id)) == 0 then
-    sheets[id] = false
+    chunks[id] = false
     return false
   end
   local given, currency, decimals, page, at, n, sum, import, campaign = v[1]:match(
@@ -20,16 +20,16 @@ local function sheet(id)
     refs = v[4], discounted = v[5] == '1',
     group = table.concat({currency, page, import, campaign}, '\t'),
   }
-  sheets[id] = d
+  chunks[id] = d
   return d
 end
 
--- read_disbursal reads what says where a disbursal is: {digest, sheet, positions before it there,
+-- read_disbursal reads what says where a disbursal is: {digest, chunk, positions before it there,
 -- recipients}; nil if there is none.
 local function read_disbursal(text)
   if not text then return nil end
   local digest, id, before, n = text:match('^(%S+) (%S+) (%d+) (%d+)$')
-  return {digest = digest, sheet = id, before = tonumber(before), n = tonumber(n)}
+  return {digest = digest, chunk = id, before = tonumber(before), n = tonumber(n)}
 end
 
 local function find_disbursal(ref)
@@ -104,7 +104,7 @@ do
   -- common_text reads the lines that are together; nil if none are.
   local function common_text(d)
     if d.together then return d.text end
-    d.text = redis.call('HGET', key('sheet', d.id), 'evidence') or nil
+    d.text = redis.call('HGET', key('chunk', d.id), 'evidence') or nil
     d.together = d.text and 1 or 0
     return d.text
   end
@@ -141,8 +141,8 @@ do
     if d.lines then return d.lines end
     d.lines = common_evidence(d)
     -- Beside head, refs, content, open and evidence, if it is there.
-    local more = redis.call('HLEN', key('sheet', d.id)) > 4 + d.together
-    local fields = more and redis.call('HGETALL', key('sheet', d.id)) or {}
+    local more = redis.call('HLEN', key('chunk', d.id)) > 4 + d.together
+    local fields = more and redis.call('HGETALL', key('chunk', d.id)) or {}
     d.alone = {}
     for i = 1, #fields, 2 do
       local pos = tonumber(fields[i])
@@ -159,7 +159,7 @@ do
   function evidence_of(d, pos)
     if d.news and d.news[pos] then return d.news[pos] end
     if d.lines then return d.lines[pos] end
-    return redis.call('HGET', key('sheet', d.id), pos) or common_line(d, pos)
+    return redis.call('HGET', key('chunk', d.id), pos) or common_line(d, pos)
   end
 end
 
@@ -210,7 +210,7 @@ local function spell_discount(d, pos, discount)
   write_line(d, pos, (line == '' and '\t\t\t\t' or line):match('^(.*\t)') .. discount)
 end
 
--- history_of returns the lines that are new of the history of a sheet, and fills d.been with
+-- history_of returns the lines that are new of the history of a chunk, and fills d.been with
 -- "position provider" of all.
 local function history_of(d)
   if d.history then return d.history end
@@ -304,7 +304,7 @@ local function run_of(from, to, cell)
   return {from, to, cell:sub(1, 1), cell:sub(3), NAMES[cell:sub(2, 2)]}
 end
 
--- runs lists the stretches of equal rows: {from, to, status, place, provider}; of a sheet that is
+-- runs lists the stretches of equal rows: {from, to, status, place, provider}; of a chunk that is
 -- not there, none. Whole batches move together, so that mostly there is one, found by one
 -- comparison.
 local function runs(d, from, to)
