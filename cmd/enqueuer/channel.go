@@ -138,13 +138,13 @@ func resumeChannel(
 ) error {
 	var ended []string
 	if _, provider := a.Rules.Providers[name]; provider {
-		pause, ring, err := a.Store.ResumeByPerson(ctx, name, o.who, o.note)
+		pause, wakeup, err := a.Store.ResumeByPerson(ctx, name, o.who, o.note)
 		if err != nil {
 			return err
 		}
 		if pause != nil {
 			ended = append(ended, "it was paused "+describePause(pause, stamps(a, w)))
-			a.Queues.Ring(ctx, ring)
+			a.Queues.Wake(ctx, wakeup)
 		}
 	}
 	queue, err := a.Queues.Resume(ctx, name)

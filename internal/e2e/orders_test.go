@@ -79,7 +79,8 @@ func encode(t *testing.T, value any) string {
 	return string(text)
 }
 
-// accept hands jobs to the state as every inlet does, and leaves it to the sweepers to ring.
+// accept hands jobs to the state as every inlet does, and leaves it to the sweepers to wake the
+// workers.
 func (w *world) accept(jobs []job) {
 	w.t.Helper()
 	for _, j := range jobs {

@@ -138,7 +138,7 @@ func delivered(t *testing.T, more ...string) (*world, orders) {
 	return w, wanted
 }
 
-// asksFor accepts more, without ringing for it: only a sweep finds it.
+// asksFor accepts more, without waking a worker: only a sweep finds it.
 func (w *world) asksFor(name string, wanted orders) {
 	w.t.Helper()
 	jobs, more := makeJobs(name, 2, 25)

@@ -115,7 +115,7 @@ func TestPausingInTheBrowserStopsTheProvider(t *testing.T) {
 	for range 3 {
 		swept, err := w.app.Store.Sweep(t.Context(), "lipad")
 		require.NoError(t, err)
-		w.app.Queues.Ring(t.Context(), swept.Ring)
+		w.app.Queues.Wake(t.Context(), swept.Wakeup)
 		time.Sleep(300 * time.Millisecond) // Long enough for a worker that would not stop.
 	}
 	require.Equal(t, int64(1), w.count(t, "held", airtime.Queued))

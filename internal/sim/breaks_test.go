@@ -185,8 +185,9 @@ var breaks = []aBreak{
 		"if false then\n        add",
 	},
 	{
-		"a lost trigger is waited for", 8, "", "if rung <= now and now - rung < 2000 then return 0 end",
-		"if rung > 0 then return 0 end",
+		"a lost trigger is waited for", 8, "",
+		"if notified_at <= now and now - notified_at < 2000 then return 0 end",
+		"if notified_at > 0 then return 0 end",
 	},
 	{
 		"a lost query is not handed out again", 8, "due", "schedule(b, tonumber(ARGV[2]))",

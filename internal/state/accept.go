@@ -18,8 +18,8 @@ import (
 // Acceptance is what Accept did, in the order of the disbursals.
 type Acceptance struct {
 	Outcomes []Outcome
-	// Rings ask for a trigger each.
-	Rings []Ring
+	// Wakeups ask for a trigger each.
+	Wakeups []Wakeup
 }
 
 var outcomeWords = map[string]Outcome{
@@ -86,7 +86,7 @@ func (s *Store) Accept(ctx context.Context, disbursals []Disbursal) (Acceptance,
 	}
 	words := asList(answer).list(0)
 	result := Acceptance{
-		Outcomes: make([]Outcome, len(words)), Rings: ringsOf(asList(answer).list(1)),
+		Outcomes: make([]Outcome, len(words)), Wakeups: wakeupsOf(asList(answer).list(1)),
 	}
 	for i, index := range order {
 		result.Outcomes[index] = outcomeWords[words.text(i)]

@@ -352,32 +352,32 @@ func TestRingNumbersNeverRepeat(t *testing.T) {
 	s, c := timed(t, nil)
 	ctx := context.Background()
 	seen := map[int64]bool{}
-	ring := func(r *state.Ring) {
+	wakeup := func(r *state.Wakeup) {
 		require.NotNil(t, r)
 		require.Equal(t, "lipad", r.Provider)
-		require.False(t, seen[r.Number], "ring %d", r.Number)
+		require.False(t, seen[r.Number], "wakeup %d", r.Number)
 		seen[r.Number] = true
 	}
 	for i := range 5 {
 		got, err := s.Accept(ctx, []state.Disbursal{disbursal(fmt.Sprint("r", i), 1)})
 		require.NoError(t, err)
-		require.Len(t, got.Rings, 1)
-		ring(&got.Rings[0])
+		require.Len(t, got.Wakeups, 1)
+		wakeup(&got.Wakeups[0])
 		again, err := s.Accept(ctx, []state.Disbursal{disbursal(fmt.Sprint("again", i), 1)})
 		require.NoError(t, err)
-		require.Empty(t, again.Rings, "one trigger is under way")
+		require.Empty(t, again.Wakeups, "one trigger is under way")
 		swept, err := s.Sweep(ctx, "lipad")
 		require.NoError(t, err)
-		require.Nil(t, swept.Ring)
+		require.Nil(t, swept.Wakeup)
 		c.pass(2 * time.Second)
 		swept, err = s.Sweep(ctx, "lipad")
 		require.NoError(t, err)
-		ring(swept.Ring)
+		wakeup(swept.Wakeup)
 		// The trigger arrives; there is more work than one batch holds.
 		holder := token()
 		claimed, err := s.Claim(ctx, "lipad", holder, 1)
 		require.NoError(t, err)
-		ring(claimed.Ring)
+		wakeup(claimed.Wakeup)
 		require.NoError(t, s.Release(ctx, claimed.Batch, holder, "", 0))
 		c.pass(2 * time.Second)
 	}

@@ -95,9 +95,9 @@ func momentAhead(g *stage) {
 
 	swept := g.sweep(lipad)
 	require.Equal(g.t, 1, swept.InDoubt, "its sender is lost")
-	require.NotNil(g.t, swept.Ring, "there is work, and nobody was woken")
+	require.NotNil(g.t, swept.Wakeup, "there is work, and nobody was woken")
 	require.Equal(g.t, ahead, swept.Behind)
-	require.NotNil(g.t, g.sweep(metered).Ring, "the pause is lost")
+	require.NotNil(g.t, g.sweep(metered).Wakeup, "the pause is lost")
 	g.due() // It corrects the schedule.
 	g.c.pass(10 * time.Second)
 	require.Len(g.t, g.due(), 2, "they are asked about")

@@ -45,11 +45,11 @@ type Channel struct {
 }
 
 // unservedAfter is after how long with work and without anybody asking for it a channel counts as
-// unserved: every sweep rings for it.
+// unserved: every sweep wakes a worker for it.
 const unservedAfter = time.Minute
 
 // Unserved reports whether work waits there and no worker has the provider's credentials, or none
-// runs at all. While requests are out nobody is rung for, and need not ask.
+// runs at all. While requests are out no worker is woken, and none need ask.
 func (c Channel) Unserved() bool {
 	waits := c.Pending+c.Ready > 0 && c.Paused == 0 && c.Stopped == nil && c.InFlight == 0
 	return waits && c.Waiting > unservedAfter

@@ -17,7 +17,7 @@ func TestChannels(t *testing.T) {
 	tell(t, map[string]story{
 		"what all of them remember":        channelsAtOnce,
 		"work that nobody asks for":        unservedChannel,
-		"however often it is rung for":     unservedThoughRung,
+		"however often a worker is woken":  unservedThoughWoken,
 		"not while requests are out":       servedWhileOthersAreOut,
 		"an idle worker serves":            servedInVain,
 		"a ready batch is work":            unservedReadyBatch,
@@ -65,12 +65,12 @@ func unservedChannel(g *stage) {
 	require.True(g.t, g.channel(lipad).Unserved())
 }
 
-func unservedThoughRung(g *stage) {
+func unservedThoughWoken(g *stage) {
 	g.accept(disbursal("a", 1))
 	for range 7 {
 		require.False(g.t, g.channel(lipad).Unserved())
 		g.c.pass(10 * time.Second)
-		require.NotNil(g.t, g.sweep(lipad).Ring)
+		require.NotNil(g.t, g.sweep(lipad).Wakeup)
 	}
 	require.True(g.t, g.channel(lipad).Unserved())
 	g.claim(lipad, 1)

@@ -171,7 +171,7 @@ type Children [2]string
 // was asked after the batch had been loaded; what came later the answer says nothing about.
 func (s *Store) NotKnown(
 	ctx context.Context, b *Batch, resendSame bool, children Children, r Rhythm,
-) (NextStep, *Ring, error) {
+) (NextStep, *Wakeup, error) {
 	answer, err := s.run(ctx, s.client, "notknown", b.ID, r.Poll, r.Next.Milliseconds(),
 		s.options.SettleDelay.Milliseconds(), s.options.Guard.Milliseconds(), flag(resendSame),
 		children[0], children[1], s.options.MaxInFlight, r.Patience.Milliseconds(),
@@ -180,14 +180,14 @@ func (s *Store) NotKnown(
 		return "", nil, err
 	}
 	list := asList(answer)
-	return NextStep(list.text(0)), ringOf(b.Provider, list.int(1)), nil
+	return NextStep(list.text(0)), wakeupOf(b.Provider, list.int(1)), nil
 }
 
 // Swept is what a sweep found at one provider.
 type Swept struct {
 	// Returned counts batches whose claim lapsed, InDoubt those whose sender never reported back.
 	Returned, InDoubt int
-	Ring              *Ring
+	Wakeup            *Wakeup
 	// Behind is by how much Redis's clock is behind the highest time that it has shown; zero unless
 	// that is more than a second. Nothing is sent again and nothing expires meanwhile.
 	Behind time.Duration
@@ -207,7 +207,7 @@ func (s *Store) Sweep(ctx context.Context, provider string) (Swept, error) {
 	}
 	r := asList(answer)
 	return Swept{
-		Returned: r.int(0), InDoubt: r.int(1), Ring: ringOf(provider, r.int(2)),
+		Returned: r.int(0), InDoubt: r.int(1), Wakeup: wakeupOf(provider, r.int(2)),
 		Behind: millis(r.int(3)),
 	}, nil
 }

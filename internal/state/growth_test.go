@@ -148,7 +148,7 @@ func TestAClaimSettlesFewCancelled(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, state.IdleEmpty, c.Idle)
 		require.LessOrEqual(t, settled()-before, int64(each+2*most+100))
-		require.Equal(t, settled() < chunks*each, c.Ring != nil, "it wakes whoever settles the rest")
+		require.Equal(t, settled() < chunks*each, c.Wakeup != nil, "it wakes whoever settles the rest")
 	}
 	require.Greater(t, claims, 1)
 	balanced(t, s)

@@ -20,13 +20,13 @@ func (x *machine) divide(*rapid.T) {
 			f.model.state, f.model.lapse = state.BatchReturned, 0
 		}
 	}
-	got, ring, err := x.store.Divide(background, f.batch, f.holder, "cannot be spelled", children)
+	got, wakeup, err := x.store.Divide(background, f.batch, f.holder, "cannot be spelled", children)
 	x.must(err)
 	if x.echo.on.Load() {
 		want = ""
 	}
 	x.equal(want, got, "divide")
-	if ring != nil {
-		x.rung([]state.Ring{*ring})
+	if wakeup != nil {
+		x.woken([]state.Wakeup{*wakeup})
 	}
 }

@@ -105,7 +105,7 @@ func (x *machine) accept(*rapid.T) {
 	got, err := x.store.Accept(background, list)
 	x.must(err)
 	x.equal(want, got.Outcomes, "accept")
-	x.rung(got.Rings)
+	x.woken(got.Wakeups)
 }
 
 func (x *machine) drawDisbursal() state.Disbursal {
@@ -164,8 +164,8 @@ func (x *machine) claimAt(provider string) *flight {
 	got, err := x.store.Claim(background, provider, holder, limit)
 	x.must(err)
 	defer func() {
-		if got.Ring != nil {
-			x.rung([]state.Ring{*got.Ring})
+		if got.Wakeup != nil {
+			x.woken([]state.Wakeup{*got.Wakeup})
 		}
 	}()
 	why, wait := x.idle(provider)
@@ -210,11 +210,11 @@ func (x *machine) goOn(f *flight) {
 	}
 }
 
-// rung checks that nobody is called to a road where nothing can be claimed now.
-func (x *machine) rung(rings []state.Ring) {
-	for _, r := range rings {
+// woken checks that no worker is woken for a road where nothing can be claimed now.
+func (x *machine) woken(wakeups []state.Wakeup) {
+	for _, r := range wakeups {
 		if why, _ := x.idle(r.Provider); why != "" {
-			x.t.Fatalf("rang for %s, which is %s", r.Provider, why)
+			x.t.Fatalf("woke a worker of %s, which is %s", r.Provider, why)
 		}
 	}
 }
@@ -225,8 +225,8 @@ func (x *machine) nothing(road *modelRoad, got state.Claim) {
 	if len(road.ready) > 0 {
 		x.t.Fatalf("claim found nothing, but batch %s is ready", road.ready[0].id)
 	}
-	if got.Ring != nil {
-		return // It looked at many who must wait, and rings for the rest.
+	if got.Wakeup != nil {
+		return // It looked at many who must wait, and wakes a worker for the rest.
 	}
 	waiting := slices.Concat(x.seen.blocked, x.look().aside)
 	for _, r := range x.people {
@@ -370,8 +370,8 @@ func (x *machine) recordOf(s *sending) {
 	want := x.model.record(s.model, a)
 	got, err := x.store.Record(background, a)
 	x.must(err)
-	x.rung(got.Rings)
-	got.Rings = nil
+	x.woken(got.Wakeups)
+	got.Wakeups = nil
 	x.equal(want, got, "record")
 }
 
@@ -569,10 +569,10 @@ func (x *machine) deny(b *modelBatch) {
 		setClock(x.t, x.store, x.now)
 	}
 	want := x.model.notKnown(b, again, children, asked)
-	got, ring, err := x.store.NotKnown(background, handle, again, children, rhythm)
+	got, wakeup, err := x.store.NotKnown(background, handle, again, children, rhythm)
 	x.must(err)
-	if ring != nil {
-		x.rung([]state.Ring{*ring})
+	if wakeup != nil {
+		x.woken([]state.Wakeup{*wakeup})
 	}
 	if !x.echo.on.Load() { // A repeated decision is answered with: go on asking.
 		x.equal(want, got, "not known")
@@ -585,8 +585,8 @@ func (x *machine) sweep(*rapid.T) {
 	returned, doubted := x.model.sweep(provider)
 	got, err := x.store.Sweep(background, provider)
 	x.must(err)
-	if got.Ring != nil {
-		x.rung([]state.Ring{*got.Ring})
+	if got.Wakeup != nil {
+		x.woken([]state.Wakeup{*got.Wakeup})
 	}
 	if !x.echo.on.Load() {
 		x.equal([]int{returned, doubted}, []int{got.Returned, got.InDoubt}, "sweep")
@@ -737,9 +737,9 @@ func (x *machine) reroute(*rapid.T) {
 		list[i].Provider = next
 	}
 	want := x.model.reroute(road.name, road.stranded[from:], next)
-	got, rings, err := x.store.Reroute(background, road.name, list)
+	got, wakeups, err := x.store.Reroute(background, road.name, list)
 	x.must(err)
-	x.rung(rings)
+	x.woken(wakeups)
 	if !x.echo.on.Load() { // A repeated move finds that nobody waits any more.
 		x.equal(want, got, "moved")
 	}

@@ -473,7 +473,7 @@ var mendMutations = map[string]storyMutation{
 			"", "'HSETNX', key('channel', provider), 'waiting'",
 			"'HSET', key('channel', provider), 'waiting'",
 		},
-		unservedThoughRung,
+		unservedThoughWoken,
 	},
 	"a pause began when it is looked at": {
 		mutation{"channels", "ago(since)", "0"}, channelsAtOnce,

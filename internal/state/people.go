@@ -92,12 +92,12 @@ func (s *Store) PauseByPerson(
 }
 
 // ResumeByPerson ends a person's pause, and no other. It returns the pause that was, nil when there
-// was none, and the ring that work asks for.
+// was none, and the wakeup that work asks for.
 func (s *Store) ResumeByPerson(
 	ctx context.Context, provider, who, note string,
-) (*PersonPause, *Ring, error) {
+) (*PersonPause, *Wakeup, error) {
 	r, err := s.pauseByPerson(ctx, provider, "resume", who, note)
-	return personPause(r.int(1), r.text(2), r.text(3), 0), ringOf(provider, r.int(4)), err
+	return personPause(r.int(1), r.text(2), r.text(3), 0), wakeupOf(provider, r.int(4)), err
 }
 
 func (s *Store) pauseByPerson(

@@ -36,7 +36,7 @@ func TestRates(t *testing.T) {
 		"a replay is not charged twice":   replayedClaim,
 		"an idle claim is not charged":    idleClaims,
 		"a long rest saves no more":       longRest,
-		"nobody is called to no avail":    noRingWithoutTokens,
+		"nobody is called to no avail":    noWakeupWithoutTokens,
 		"a clock that was set back":       chargedInTheFuture,
 	})
 }
@@ -67,9 +67,9 @@ func oneProbeAtATime(g *stage) {
 	g.c.pass(time.Minute)
 	probe := g.begin(lipad)
 	require.Len(g.t, probe.Members, 1)
-	require.Nil(g.t, g.idle(lipad, state.IdleProbing).Ring)
+	require.Nil(g.t, g.idle(lipad, state.IdleProbing).Wakeup)
 	g.c.pass(10 * time.Second)
-	require.Nil(g.t, g.sweep(lipad).Ring)
+	require.Nil(g.t, g.sweep(lipad).Wakeup)
 	require.Empty(g.t, g.accept(shifted("b", 10, 1)))
 	c := g.channel(lipad)
 	require.Equal(g.t, []any{true, airtime.ReasonBalance, time.Duration(0)},
@@ -77,7 +77,7 @@ func oneProbeAtATime(g *stage) {
 	require.Equal(g.t, time.UnixMilli(modelStart).UTC(), c.Since)
 	got, err := g.s.Record(background, answer(probe, airtime.Accepted, ""))
 	require.NoError(g.t, err)
-	require.Equal(g.t, []string{lipad}, ringing(got.Rings))
+	require.Equal(g.t, []string{lipad}, providersOf(got.Wakeups))
 	require.Len(g.t, g.begin(lipad).Members, 5)
 	c = g.channel(lipad)
 	require.False(g.t, c.Probing)
@@ -321,22 +321,22 @@ func longRest(g *stage) {
 	g.idle(metered, state.IdleRate)
 }
 
-func noRingWithoutTokens(g *stage) {
+func noWakeupWithoutTokens(g *stage) {
 	for i := range 6 {
 		g.accept(through(shifted(fmt.Sprint("r", i), i, 1), metered))
 	}
 	for i := range 3 {
 		got, err := g.s.Claim(background, metered, token(), 1)
 		require.NoError(g.t, err)
-		require.Equal(g.t, i < 2, got.Ring != nil, "claim %d", i)
+		require.Equal(g.t, i < 2, got.Wakeup != nil, "claim %d", i)
 	}
-	require.Nil(g.t, g.idle(metered, state.IdleRate).Ring)
+	require.Nil(g.t, g.idle(metered, state.IdleRate).Wakeup)
 	require.Empty(g.t, g.accept(through(shifted("more", 10, 1), metered)))
-	require.Nil(g.t, g.sweep(metered).Ring)
+	require.Nil(g.t, g.sweep(metered).Wakeup)
 	g.c.pass(499 * time.Millisecond)
 	require.LessOrEqual(g.t, g.idle(metered, state.IdleRate).Wait, 2*time.Millisecond)
 	g.c.pass(time.Millisecond)
-	require.NotNil(g.t, g.sweep(metered).Ring)
+	require.NotNil(g.t, g.sweep(metered).Wakeup)
 	g.claim(metered, 1)
 }
 

@@ -18,12 +18,12 @@ import (
 )
 
 // contents reads every key of a store, so that two moments can be compared. What a trigger leaves
-// (when it rang, and its number) is left out: a replay may ring again.
+// (when it was, and its number) is left out: a replay may wake again.
 func contents(t testing.TB, s *state.Store) map[string]string {
 	t.Helper()
 	list := everything(t, s)
 	maps.DeleteFunc(list, func(name, _ string) bool {
-		return strings.HasSuffix(name, " rung") || strings.HasSuffix(name, " rings")
+		return strings.HasSuffix(name, " notified_at") || strings.HasSuffix(name, " wakeups")
 	})
 	return list
 }

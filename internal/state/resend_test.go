@@ -58,7 +58,7 @@ func resendsInTime(g *stage) {
 	require.Empty(g.t, g.due())
 	g.c.pass(time.Millisecond)
 	require.Len(g.t, g.due(), 1)
-	require.NotNil(g.t, g.resend(b, true).Ring)
+	require.NotNil(g.t, g.resend(b, true).Wakeup)
 	g.resend(b, false) // A replay: it is ready.
 	again := g.begin(talking)
 	require.Equal(g.t, []any{b.ID, 1, b.Recipients()},

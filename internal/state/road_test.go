@@ -36,7 +36,7 @@ func road(t *testing.T, s *state.Store) {
 	accepted, err := s.Accept(ctx, []state.Disbursal{disbursal("a", 600), disbursal("b", 300)})
 	require.NoError(t, err)
 	require.Equal(t, []state.Outcome{state.Accepted, state.Accepted}, accepted.Outcomes)
-	require.Len(t, accepted.Rings, 1)
+	require.Len(t, accepted.Wakeups, 1)
 	balanced(t, s)
 
 	b := begin(t, s)

@@ -57,9 +57,11 @@ type Onward struct {
 const rerouteStep = 1000
 
 // Reroute moves recipients out of the queue of a paused provider. Who has been claimed or cancelled
-// meanwhile stays where it is. It returns how many moved, and the rings that this asks for.
-func (s *Store) Reroute(ctx context.Context, provider string, list []Onward) (int, []Ring, error) {
-	var rings []Ring
+// meanwhile stays where it is. It returns how many moved, and the wakeups that this asks for.
+func (s *Store) Reroute(
+	ctx context.Context, provider string, list []Onward,
+) (int, []Wakeup, error) {
+	var wakeups []Wakeup
 	moved := 0
 	for len(list) > 0 {
 		step := list[:min(len(list), rerouteStep)]
@@ -67,16 +69,16 @@ func (s *Store) Reroute(ctx context.Context, provider string, list []Onward) (in
 		args := []any{provider, s.options.MaxInFlight}
 		for _, o := range step {
 			if _, known := s.code[o.Provider]; !known {
-				return moved, rings, fmt.Errorf("reroute: unknown provider %q", o.Provider)
+				return moved, wakeups, fmt.Errorf("reroute: unknown provider %q", o.Provider)
 			}
 			args = append(args, o.chunk, o.position, o.Provider)
 		}
 		answer, err := s.run(ctx, s.client, "reroute", args...)
 		if err != nil {
-			return moved, rings, err
+			return moved, wakeups, err
 		}
 		moved += asList(answer).int(0)
-		rings = append(rings, ringsOf(asList(answer).list(1))...)
+		wakeups = append(wakeups, wakeupsOf(asList(answer).list(1))...)
 	}
-	return moved, rings, nil
+	return moved, wakeups, nil
 }

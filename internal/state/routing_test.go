@@ -71,7 +71,7 @@ func split(ref string) state.Disbursal {
 }
 
 func splitDisbursal(g *stage) {
-	require.ElementsMatch(g.t, []string{lipad, quicksms}, ringing(g.accept(split("a"))))
+	require.ElementsMatch(g.t, []string{lipad, quicksms}, providersOf(g.accept(split("a"))))
 	for i, r := range rows(g.t, g.s, "a") {
 		require.Equal(g.t, []string{lipad, quicksms}[i%2], r.Provider, "%s", r.Phone)
 	}
@@ -104,9 +104,9 @@ func handedOnFromADoubt(g *stage) {
 	require.Len(g.t, g.begin(quicksms).Members, 1)
 }
 
-func ringing(rings []state.Ring) []string {
+func providersOf(wakeups []state.Wakeup) []string {
 	var names []string
-	for _, r := range rings {
+	for _, r := range wakeups {
 		names = append(names, r.Provider)
 	}
 	return names
@@ -209,7 +209,7 @@ func refusedTwice(g *stage) {
 	a.Verdicts = []state.Verdict{onward(quicksms)}
 	got, err := g.s.Record(background, a)
 	require.NoError(g.t, err)
-	require.Equal(g.t, []string{quicksms}, ringing(got.Rings))
+	require.Equal(g.t, []string{quicksms}, providersOf(got.Wakeups))
 	require.Len(g.t, g.row("a").History, 2)
 	b = g.begin(quicksms)
 	require.Equal(g.t, 1, g.each(b, onward("")).Rejected)
@@ -583,11 +583,11 @@ func TestNobodyGoesOnToAnUnknownProvider(t *testing.T) {
 		require.EqualError(t, err, `record: unknown provider "nobody"`)
 		g.stands("a", talking, airtime.Sending)
 		g.pause(lipad, time.Minute)
-		moved, rings, err := g.s.Reroute(background, lipad,
+		moved, wakeups, err := g.s.Reroute(background, lipad,
 			[]state.Onward{{Stranded: g.stranded(lipad)[0], Provider: "nobody"}})
 		require.EqualError(t, err, `reroute: unknown provider "nobody"`)
 		require.Zero(t, moved)
-		require.Empty(t, rings)
+		require.Empty(t, wakeups)
 		g.stands("b", lipad, airtime.Queued)
 	})
 }

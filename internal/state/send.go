@@ -24,27 +24,27 @@ func (s *Store) Claim(ctx context.Context, provider, token string, limit int) (C
 	r := asList(answer)
 	if r.text(0) == "idle" {
 		return Claim{
-			Idle: Idle(r.text(1)), Wait: millis(r.int(2)), Ring: ringOf(provider, r.int(3)),
+			Idle: Idle(r.text(1)), Wait: millis(r.int(2)), Wakeup: wakeupOf(provider, r.int(3)),
 		}, nil
 	}
 	batch, err := describe(r.list(2))
-	return Claim{Batch: batch, Ring: ringOf(provider, r.int(1))}, err
+	return Claim{Batch: batch, Wakeup: wakeupOf(provider, r.int(1))}, err
 }
 
-// ringsOf reads a list of providers and ring numbers.
-func ringsOf(r reply) []Ring {
-	var rings []Ring
+// wakeupsOf reads a list of providers and wakeup numbers.
+func wakeupsOf(r reply) []Wakeup {
+	var wakeups []Wakeup
 	for i := 0; i < len(r); i += 2 {
-		rings = append(rings, Ring{Provider: r.text(i), Number: int64(r.int(i + 1))})
+		wakeups = append(wakeups, Wakeup{Provider: r.text(i), Number: int64(r.int(i + 1))})
 	}
-	return rings
+	return wakeups
 }
 
-func ringOf(provider string, number int) *Ring {
+func wakeupOf(provider string, number int) *Wakeup {
 	if number == 0 {
 		return nil
 	}
-	return &Ring{Provider: provider, Number: int64(number)}
+	return &Wakeup{Provider: provider, Number: int64(number)}
 }
 
 // BeginSend commits the next attempt of a claimed batch and returns how long the request may take.
@@ -129,7 +129,7 @@ func (s *Store) Release(
 // under the ids of the children, or the one that is alone is judged.
 func (s *Store) Divide(
 	ctx context.Context, b *Batch, token, why string, children Children,
-) (NextStep, *Ring, error) {
+) (NextStep, *Wakeup, error) {
 	answer, err := s.run(ctx, s.client, "release", b.ID, token,
 		string(airtime.ReasonBatchRefused), 0, clean(why), children[0],
 		children[1], s.options.MaxInFlight)
@@ -137,7 +137,7 @@ func (s *Store) Divide(
 		return "", nil, err
 	}
 	list := asList(answer)
-	return NextStep(list.text(0)), ringOf(b.Provider, list.int(1)), nil
+	return NextStep(list.text(0)), wakeupOf(b.Provider, list.int(1)), nil
 }
 
 // Record stores what a sending came to. It is repeated by the caller until it succeeds: it carries
@@ -164,7 +164,7 @@ func (s *Store) Record(ctx context.Context, a Answer) (Recorded, error) {
 	r := asList(answer)
 	return Recorded{
 		Stale: r.text(0) == "stale", Accepted: r.int(1), Rejected: r.int(2), Returned: r.int(3),
-		InDoubt: r.int(4), Rings: ringsOf(r.list(5)),
+		InDoubt: r.int(4), Wakeups: wakeupsOf(r.list(5)),
 	}, nil
 }
 
@@ -172,9 +172,9 @@ func (s *Store) Record(ctx context.Context, a Answer) (Recorded, error) {
 type Resending struct {
 	// Ready is true when the batch waits to be claimed. Otherwise Wait is how long until that can
 	// be; zero when its provider would not recognise it any more, or nothing permits it.
-	Ready bool
-	Wait  time.Duration
-	Ring  *Ring
+	Ready  bool
+	Wait   time.Duration
+	Wakeup *Wakeup
 }
 
 // Resend makes a batch in doubt ready to be sent again with the same bytes, if its provider still
@@ -188,7 +188,7 @@ func (s *Store) Resend(ctx context.Context, b *Batch) (Resending, error) {
 	}
 	r := asList(answer)
 	return Resending{
-		Ready: r.int(0) == 1, Wait: millis(r.int(1)), Ring: ringOf(b.Provider, r.int(2)),
+		Ready: r.int(0) == 1, Wait: millis(r.int(1)), Wakeup: wakeupOf(b.Provider, r.int(2)),
 	}, nil
 }
 

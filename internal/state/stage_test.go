@@ -94,13 +94,13 @@ func named(d state.Disbursal, provider string) state.Disbursal {
 	return d
 }
 
-func (g *stage) accept(list ...state.Disbursal) []state.Ring {
+func (g *stage) accept(list ...state.Disbursal) []state.Wakeup {
 	got, err := g.s.Accept(background, list)
 	require.NoError(g.t, err)
 	for _, outcome := range got.Outcomes {
 		require.Equal(g.t, state.Accepted, outcome)
 	}
-	return got.Rings
+	return got.Wakeups
 }
 
 func (g *stage) claim(provider string, most int) (*state.Batch, string) {

@@ -32,20 +32,20 @@ func (g *stage) stop(provider string) {
 	require.Equal(g.t, "amina", pause.Who)
 }
 
-// resume ends a person's pause and returns the ring.
-func (g *stage) resume(provider string) *state.Ring {
-	was, ring, err := g.s.ResumeByPerson(background, provider, "amina", "")
+// resume ends a person's pause and returns the wakeup.
+func (g *stage) resume(provider string) *state.Wakeup {
+	was, wakeup, err := g.s.ResumeByPerson(background, provider, "amina", "")
 	require.NoError(g.t, err)
 	require.NotNil(g.t, was)
-	return ring
+	return wakeup
 }
 
 func stopsClaims(g *stage) {
 	g.accept(disbursal("a", 2))
 	g.stop(lipad)
-	require.Nil(g.t, g.idle(lipad, state.IdleStopped).Ring)
+	require.Nil(g.t, g.idle(lipad, state.IdleStopped).Wakeup)
 	g.c.pass(48 * time.Hour)
-	require.Nil(g.t, g.sweep(lipad).Ring, "nobody is called")
+	require.Nil(g.t, g.sweep(lipad).Wakeup, "nobody is called")
 	require.False(g.t, g.channel(lipad).Unserved())
 	g.idle(lipad, state.IdleStopped)
 	stopped := g.channel(lipad).Stopped

@@ -142,7 +142,7 @@ func record(t testing.TB, s *state.Store, a state.Answer) state.Recorded {
 	t.Helper()
 	recorded, err := s.Record(context.Background(), a)
 	require.NoError(t, err)
-	recorded.Rings = nil
+	recorded.Wakeups = nil
 	return recorded
 }
 
@@ -169,7 +169,7 @@ func sweep(t testing.TB, s *state.Store) state.Swept {
 	t.Helper()
 	swept, err := s.Sweep(context.Background(), "lipad")
 	require.NoError(t, err)
-	swept.Ring = nil
+	swept.Wakeup = nil
 	return swept
 }
 

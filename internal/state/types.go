@@ -68,8 +68,8 @@ const (
 	Refused
 )
 
-// Ring asks the caller to trigger a worker of the provider; the number makes the task id unique.
-type Ring struct {
+// Wakeup asks the caller to trigger a worker of the provider; the number makes the task id unique.
+type Wakeup struct {
 	Provider string
 	Number   int64
 }
@@ -168,8 +168,8 @@ type Claim struct {
 	Idle Idle
 	// Wait is how long a pause, a freeze or the wait for the rate lasts.
 	Wait time.Duration
-	// Ring is not nil when there is work and room for another worker.
-	Ring *Ring
+	// Wakeup is not nil when there is work and room for another worker.
+	Wakeup *Wakeup
 }
 
 // Idle is a reason to have no batch.
@@ -250,8 +250,8 @@ type Recorded struct {
 	Rejected int
 	Returned int
 	InDoubt  int
-	// Rings ask for a trigger each.
-	Rings []Ring
+	// Wakeups ask for a trigger each.
+	Wakeups []Wakeup
 }
 
 // Observation is a fact about one member of a batch.

@@ -117,7 +117,7 @@ func (r *rig) onWire(t testing.TB, judge func([]byte) fate) (state.Options, *wir
 // the handler has run.
 func (r *rig) runs(t testing.TB, handler *counter, seen *acks) int64 {
 	t.Helper()
-	r.queues.Ring(context.Background(), &state.Ring{Provider: lipad, Number: 1})
+	r.queues.Wake(context.Background(), &state.Wakeup{Provider: lipad, Number: 1})
 	require.Eventually(t, func() bool { return seen.times.Load() >= 2 }, patience, time.Millisecond)
 	lease := "asynq:{" + r.queues.Name(lipad) + "}:lease"
 	err := r.rdb.ZAddXX(context.Background(), lease, redis.Z{

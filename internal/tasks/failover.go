@@ -122,12 +122,12 @@ func (r *Rerouter) channel(
 				onward = append(onward, state.Onward{Stranded: s, Provider: to})
 			}
 		}
-		moved, rings, err := r.Store.Reroute(ctx, c.Provider, onward)
+		moved, wakeups, err := r.Store.Reroute(ctx, c.Provider, onward)
 		if err != nil {
 			return err
 		}
-		for i := range rings {
-			r.Queues.Ring(ctx, &rings[i])
+		for i := range wakeups {
+			r.Queues.Wake(ctx, &wakeups[i])
 		}
 		total += moved
 	}

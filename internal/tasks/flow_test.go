@@ -212,6 +212,6 @@ func TestTheDashboardSaysWhatIsInDoubtAndPaused(t *testing.T) {
 	result("3: 0 accepted, 0 rejected, 3 in doubt: paid or not, it is not known yet")
 	require.NoError(t, r.store.Pause(t.Context(), lipad, airtime.ReasonBalance, time.Hour))
 	r.acceptSilently(t, disbursal("e", 10, 1))
-	r.queues.Ring(t.Context(), &state.Ring{Provider: lipad, Number: 1000})
+	r.queues.Wake(t.Context(), &state.Wakeup{Provider: lipad, Number: 1000})
 	result("nothing to send: the channel is paused, and tried again in ")
 }

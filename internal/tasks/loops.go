@@ -128,7 +128,7 @@ func (s *Sweeper) sweep(ctx context.Context, provider string) {
 		}
 		return
 	}
-	s.Queues.Ring(ctx, swept.Ring)
+	s.Queues.Wake(ctx, swept.Wakeup)
 	s.noteClock(swept.Behind)
 	if swept.Returned > 0 || swept.InDoubt > 0 {
 		s.Log.Info("sweep", zap.String("provider", provider), zap.Int("returned", swept.Returned),

@@ -278,7 +278,7 @@ func TestServersGoOnWhenRedisIsNotFullAnyMore(t *testing.T) {
 		10*time.Millisecond)
 
 	require.NoError(t, r.rdb.ConfigSet(ctx, "maxmemory", "0").Err())
-	r.queues.Ring(ctx, &state.Ring{Provider: lipad, Number: 1})
+	r.queues.Wake(ctx, &state.Wakeup{Provider: lipad, Number: 1})
 	require.Eventually(t, func() bool { return len(r.completed(t, lipad)) == 1 }, patience,
 		10*time.Millisecond, "it goes on when Redis does")
 }

@@ -94,7 +94,7 @@ func (p *Poll) ask(ctx context.Context, b *state.Batch) (string, error) {
 	if b.State == state.BatchDoubt && known.ResendWithin > 0 {
 		resending, err := p.Store.Resend(ctx, b)
 		if err != nil || resending.Ready || resending.Wait > 0 {
-			p.Queues.Ring(ctx, resending.Ring)
+			p.Queues.Wake(ctx, resending.Wakeup)
 			if resending.Ready {
 				p.Log.Info("batch in doubt is sent again: the provider recognises it",
 					zap.String("batch", b.ID), zap.String("provider", b.Provider))
@@ -205,11 +205,11 @@ func (p *Poll) notKnown(
 		return "", err
 	}
 	resend := entry.Capabilities.ResendSame
-	decision, ring, err := p.Store.NotKnown(ctx, b, resend, children, rhythm)
+	decision, wakeup, err := p.Store.NotKnown(ctx, b, resend, children, rhythm)
 	if err != nil {
 		return "", err
 	}
-	p.Queues.Ring(ctx, ring)
+	p.Queues.Wake(ctx, wakeup)
 	if decision != state.KeepAsking {
 		p.Log.Info("batch not known to the provider", zap.String("batch", b.ID),
 			zap.String("provider", b.Provider), zap.String("decision", string(decision)))

@@ -17,7 +17,7 @@ import (
 	"tuma/internal/state"
 )
 
-// turn is how long one trigger keeps a handler busy before it rings for the next.
+// turn is how long one trigger keeps a handler busy before it wakes the next.
 const turn = 30 * time.Second
 
 // tooLate is the least time that must be left for a request to be worth beginning.
@@ -92,7 +92,7 @@ func (s *Submit) work(ctx context.Context, until time.Time, sum *tally) (state.C
 		if err != nil {
 			return state.Claim{}, err
 		}
-		s.Queues.Ring(ctx, claim.Ring)
+		s.Queues.Wake(ctx, claim.Wakeup)
 		if claim.Idle == state.IdleRate && time.Now().Add(claim.Wait).Before(until) {
 			s.rest(claim.Wait)
 			continue
@@ -107,8 +107,8 @@ func (s *Submit) work(ctx context.Context, until time.Time, sum *tally) (state.C
 		}
 		sum.add(claim.Batch, recorded)
 		if time.Now().After(until) {
-			swept, err := s.Store.Sweep(ctx, name) // Its ring starts the next turn.
-			s.Queues.Ring(ctx, swept.Ring)
+			swept, err := s.Store.Sweep(ctx, name) // Its wakeup starts the next turn.
+			s.Queues.Wake(ctx, swept.Wakeup)
 			return state.Claim{}, err
 		}
 	}
@@ -225,11 +225,11 @@ func (s *Submit) unprepared(
 	if cause.Reason != airtime.ReasonBatchRefused {
 		return s.release(ctx, b, token, cause)
 	}
-	step, ring, err := s.Store.Divide(ctx, b, token, cause.Err.Error(), children)
+	step, wakeup, err := s.Store.Divide(ctx, b, token, cause.Err.Error(), children)
 	if err != nil {
 		return state.Recorded{}, err
 	}
-	s.Queues.Ring(ctx, ring)
+	s.Queues.Wake(ctx, wakeup)
 	s.Log.Warn("batch could not be prepared", zap.String("batch", b.ID),
 		zap.String("provider", b.Provider), zap.Int("recipients", len(b.Members)),
 		zap.String("decision", string(step)), zap.Error(cause.Err))
@@ -275,8 +275,8 @@ func (s *Submit) record(
 	if err != nil {
 		return recorded, err
 	}
-	for i := range recorded.Rings {
-		s.Queues.Ring(ctx, &recorded.Rings[i])
+	for i := range recorded.Wakeups {
+		s.Queues.Wake(ctx, &recorded.Wakeups[i])
 	}
 	s.noteRecorded(b, now.attempt, answer, recorded)
 	return recorded, nil

@@ -31,15 +31,15 @@ type pollPayload struct {
 	Due time.Time `json:"due,omitzero"`
 }
 
-// ringsWaiting is how many triggers of a provider may wait: each keeps a handler busy until nothing
-// is left, and rings for the next.
-const ringsWaiting = 16
+// wakeupsWaiting is how many triggers of a provider may wait: each keeps a handler busy until
+// nothing is left, and wakes the next.
+const wakeupsWaiting = 16
 
-// Ring triggers a worker for each ring that is not nil. A trigger that cannot be enqueued is only
-// logged: the next sweep rings again.
-func (q *Queues) Ring(ctx context.Context, rings ...*state.Ring) {
-	for _, r := range rings {
-		if r == nil || q.crowded(ctx, r.Provider, ringsWaiting) {
+// Wake triggers a worker for each wakeup that is not nil. A trigger that cannot be enqueued is only
+// logged: the next sweep wakes one again.
+func (q *Queues) Wake(ctx context.Context, wakeups ...*state.Wakeup) {
+	for _, r := range wakeups {
+		if r == nil || q.crowded(ctx, r.Provider, wakeupsWaiting) {
 			continue
 		}
 		payload, err := json.Marshal(submitPayload{Provider: r.Provider, Wakeup: r.Number})
@@ -48,7 +48,7 @@ func (q *Queues) Ring(ctx context.Context, rings ...*state.Ring) {
 			err = q.enqueue(ctx, r.Provider, TypeSubmit, id, payload)
 		}
 		if err != nil {
-			q.log.Warn("trigger not enqueued; the next sweep rings again",
+			q.log.Warn("trigger not enqueued; the next sweep wakes one again",
 				zap.String("provider", r.Provider), zap.Error(err))
 		}
 	}
@@ -66,13 +66,13 @@ func (q *Queues) Poll(ctx context.Context, p state.Poll) error {
 // pollID is the id of the task of a status query.
 func pollID(p state.Poll) string { return p.Batch + ":" + strconv.Itoa(p.Number) }
 
-// Inlet hands disbursals to the state and rings the workers.
+// Inlet hands disbursals to the state and wakes the workers.
 type Inlet struct {
 	Store  *state.Store
 	Queues *Queues
 }
 
-// Accept is state.Store.Accept followed by the rings that it asks for.
+// Accept is state.Store.Accept followed by the wakeups that it asks for.
 func (i Inlet) Accept(
 	ctx context.Context, disbursals []state.Disbursal,
 ) ([]state.Outcome, error) {
@@ -80,8 +80,8 @@ func (i Inlet) Accept(
 	if err != nil {
 		return nil, err
 	}
-	for r := range accepted.Rings {
-		i.Queues.Ring(ctx, &accepted.Rings[r])
+	for r := range accepted.Wakeups {
+		i.Queues.Wake(ctx, &accepted.Wakeups[r])
 	}
 	return accepted.Outcomes, nil
 }

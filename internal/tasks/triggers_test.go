@@ -56,9 +56,9 @@ func TestRepeatedTriggersAreHarmless(t *testing.T) {
 	r := newRig(t, nil)
 	r.accept(t, disbursal("d", 0, 50))
 	for n := range 20 {
-		r.queues.Ring(context.Background(),
-			&state.Ring{Provider: lipad, Number: int64(100 + n)}, nil,
-			&state.Ring{Provider: lipad, Number: int64(100 + n)})
+		r.queues.Wake(context.Background(),
+			&state.Wakeup{Provider: lipad, Number: int64(100 + n)}, nil,
+			&state.Wakeup{Provider: lipad, Number: int64(100 + n)})
 	}
 	r.worker(t)
 	r.poller(t)
@@ -76,7 +76,7 @@ func TestNumbersThatWereGivenBeforeStillWake(t *testing.T) {
 	r.serve(t, lipad, tasks.TypeSubmit, r.submit(nil))
 	for round := range 3 {
 		r.acceptSilently(t, disbursal(string(rune('a'+round)), round, 1))
-		r.queues.Ring(ctx, &state.Ring{Provider: lipad, Number: 7})
+		r.queues.Wake(ctx, &state.Wakeup{Provider: lipad, Number: 7})
 		require.Eventually(t, func() bool {
 			return len(r.completed(t, lipad)) == round+1
 		}, patience, time.Millisecond)
@@ -160,7 +160,7 @@ func TestTriggersDoNotPileUp(t *testing.T) {
 	clock := r.clocked(t)
 	ctx := context.Background()
 	for n := range 100 {
-		r.queues.Ring(ctx, &state.Ring{Provider: lipad, Number: int64(n + 1)})
+		r.queues.Wake(ctx, &state.Wakeup{Provider: lipad, Number: int64(n + 1)})
 	}
 	waiting, err := r.inspector.GetQueueInfo(r.queues.Name(lipad))
 	require.NoError(t, err)

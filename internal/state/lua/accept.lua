@@ -7,8 +7,8 @@
 --   decimals, import, campaign, number of disbursals; and six per disbursal: reference, digest,
 --   recipients, sum, content, and the codes of the providers that they go to: one for all, or one
 --   for each; none for a disbursal that rules are against, which is looked up and not taken
--- Returns: {one word per disbursal: accepted, same, conflict, cancelled, refused}, {provider, ring,
---   ...}
+-- Returns: {one word per disbursal: accepted, same, conflict, cancelled, refused}, {provider,
+--   wakeup, ...}
 
 local words, touched = {}, {}
 
@@ -149,4 +149,4 @@ while at <= #ARGV do
 end
 redis.call('HSET', KEYS[1], 'page', page, 'page_chunks', on_page, 'page_recipients', load)
 
-return {words, rings(touched, tonumber(ARGV[1]))}
+return {words, wakeups(touched, tonumber(ARGV[1]))}

@@ -5,14 +5,14 @@
 -- ARGV[3]: most recipients in a batch
 -- ARGV[4]: requests that may be on the wire
 -- ARGV[5]: ms until a claimed batch that was not begun goes back
--- Returns: {'idle', why, wait in ms, ring} or {'batch', ring, description}
+-- Returns: {'idle', why, wait in ms, wakeup} or {'batch', wakeup, description}
 
 local provider, token, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local slots, patience = tonumber(ARGV[4]), tonumber(ARGV[5])
 local out = key('slots', provider)
 
 local function idle(why, wait)
-  return {'idle', why, math.max(0, wait), ring(provider, slots)}
+  return {'idle', why, math.max(0, wait), wakeup(provider, slots)}
 end
 
 local tokens = tokens_left(provider)
@@ -21,17 +21,17 @@ local function hand_out(b)
   b.state, b.holder = 'claimed', token
   charge(provider, tokens)
   redis.call('ZADD', out, now + patience, b.id)
-  return {'batch', ring(provider, slots), describe(b)}
+  return {'batch', wakeup(provider, slots), describe(b)}
 end
 
 -- A replay of this very call finds its batch among those on the way out.
 for _, id in ipairs(redis.call('ZRANGE', out, 0, -1)) do
   if redis.call('HGET', key('batch', id), 'holder') == token then
-    return {'batch', ring(provider, slots), describe(batch(id))}
+    return {'batch', wakeup(provider, slots), describe(batch(id))}
   end
 end
 
-redis.call('HSET', key('channel', provider), 'rung', 0)
+redis.call('HSET', key('channel', provider), 'notified_at', 0)
 redis.call('HDEL', key('channel', provider), 'waiting')
 if batch(token) then return idle('busy', 0) end -- A late replay: the claim has lapsed meanwhile.
 if frozen_for() > 0 then return idle('frozen', frozen_for()) end

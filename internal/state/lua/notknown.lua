@@ -14,7 +14,7 @@
 -- ARGV[12]: when the batch was loaded to be asked about (ms, by the clock of Redis): an answer says
 --   nothing about what came after the question
 -- ARGV[13]: ms after which who is aside is sent again without an acceptance
--- Returns: {decision, ring, ms until the next query}
+-- Returns: {decision, wakeup, ms until the next query}
 
 unlock()
 local b = batch(ARGV[1])
@@ -67,7 +67,7 @@ if b.refused == 1 then
   decision = divide(b, 'd', {ARGV[7], ARGV[8]})
   if b.aside > 0 and decision == 'put_aside' then
     local delay = ask(tonumber(ARGV[3]))[3]
-    return {decision, ring(provider, slots), delay}
+    return {decision, wakeup(provider, slots), delay}
   end
   if decision ~= 'rejected' then b.state = b.open == 0 and 'returned' or 'open' end
   if decision == '' then return ask(tonumber(ARGV[3])) end
@@ -77,4 +77,4 @@ elseif ARGV[6] == '1' and repeatable(b) then
 else
   return ask(tonumber(ARGV[3]))
 end
-return {decision, ring(provider, slots), 0}
+return {decision, wakeup(provider, slots), 0}

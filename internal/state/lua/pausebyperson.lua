@@ -7,7 +7,7 @@
 -- ARGV[5]: new id of this decision, by which a replay is recognised
 -- ARGV[6]: requests that may be on the wire
 -- Returns: {1 if this changed something, since when a person's pause stands, or stood (ms; 0 for
---   none), by whom, note, ring}
+--   none), by whom, note, wakeup}
 
 local provider, what, slots = ARGV[1], ARGV[2], tonumber(ARGV[6])
 local channel, pausing = key('channel', provider), what == 'pause'
@@ -16,7 +16,7 @@ unlock()
 local taken = redis.call('GET', key('decision', ARGV[5]))
 if taken then
   local since, who, note = taken:match('^([^\t]*)\t([^\t]*)\t(.*)$')
-  return {1, tonumber(since), who, note, pausing and 0 or ring(provider, slots)}
+  return {1, tonumber(since), who, note, pausing and 0 or wakeup(provider, slots)}
 end
 
 local was = redis.call('HMGET', channel, 'stopped', 'stopped_by', 'stopped_note')
@@ -32,4 +32,4 @@ end
 redis.call('XADD', key('decisions'), '*', 'what', 'channel_' .. what, 'name', provider,
   'who', ARGV[3], 'detail', ARGV[4], 'at', at_text())
 redis.call('SET', key('decision', ARGV[5]), table.concat(was, '\t'), 'PX', 3600000)
-return {1, tonumber(was[1]), was[2], was[3], pausing and 0 or ring(provider, slots)}
+return {1, tonumber(was[1]), was[2], was[3], pausing and 0 or wakeup(provider, slots)}

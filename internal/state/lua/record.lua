@@ -20,7 +20,7 @@
 -- ARGV[18]: then per exception eight values: position, verdict, reason, reference, message, the
 --   provider that takes the recipient should it be rejected, or '', the discount, and the amount
 --   that the provider named should it be another than was sent, both or ''
--- Returns: {'recorded' or 'stale', accepted, rejected, returned, in doubt, {provider, ring, ...}}
+-- Returns: {'recorded' or 'stale', accepted, rejected, returned, in doubt, {provider, wakeup, ...}}
 
 local id, attempt, provider = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 unlock()
@@ -38,7 +38,7 @@ end
 if b.recorded == attempt then
   local replay = {'recorded'}
   for figure in b.result:gmatch('%d+') do replay[#replay + 1] = tonumber(figure) end
-  replay[6] = rings({[provider] = true}, tonumber(ARGV[13]))
+  replay[6] = wakeups({[provider] = true}, tonumber(ARGV[13]))
   return replay
 end
 
@@ -261,4 +261,4 @@ elseif judged > 0 then
   climb(provider, judged)
 end
 return {stale and 'stale' or 'recorded', counts.accepted, counts.rejected, counts.returned,
-  counts.doubt, rings(touched, tonumber(ARGV[13]))}
+  counts.doubt, wakeups(touched, tonumber(ARGV[13]))}

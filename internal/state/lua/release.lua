@@ -10,7 +10,7 @@
 -- ARGV[7]: id of the second
 -- ARGV[8]: requests that may be on the wire
 -- Returns: {what was done: '' if the caller did not hold it any more, released, halved, rejected or
---   put_aside, ring}
+--   put_aside, wakeup}
 
 unlock()
 local b = batch(ARGV[1])
@@ -26,4 +26,4 @@ else
   b.state = 'returned'
   redis.call('ZREM', key('slots', b.provider), b.id)
 end
-return {did, ring(b.provider, tonumber(ARGV[8]))}
+return {did, wakeup(b.provider, tonumber(ARGV[8]))}

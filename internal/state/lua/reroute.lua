@@ -4,7 +4,7 @@
 -- ARGV[1]: provider
 -- ARGV[2]: requests that may be on the wire
 -- ARGV[3]: then three values per recipient: chunk, position, next provider
--- Returns: {moved, {provider, ring, ...}}
+-- Returns: {moved, {provider, wakeup, ...}}
 
 local provider, moved, touched = ARGV[1], 0, {}
 local reason = redis.call('HGET', key('channel', provider), 'pause_reason') or ''
@@ -42,4 +42,4 @@ while ARGV[first] do
   end
   first = first + 3
 end
-return {moved, rings(touched, tonumber(ARGV[2]))}
+return {moved, wakeups(touched, tonumber(ARGV[2]))}

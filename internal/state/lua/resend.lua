@@ -5,7 +5,7 @@
 -- ARGV[2]: number of the query that brought us here
 -- ARGV[3]: ms that a request may take
 -- ARGV[4]: requests that may be on the wire
--- Returns: {1 if it is ready, ms to wait until it may be, ring}
+-- Returns: {1 if it is ready, ms to wait until it may be, wakeup}
 
 unlock()
 local b = batch(ARGV[1])
@@ -22,4 +22,4 @@ if now < free then
   return {0, free - now, 0}
 end
 make_ready(b)
-return {1, 0, ring(b.provider, tonumber(ARGV[4]))}
+return {1, 0, wakeup(b.provider, tonumber(ARGV[4]))}

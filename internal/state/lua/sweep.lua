@@ -3,7 +3,7 @@
 -- ARGV[1]: provider
 -- ARGV[2]: requests that may be on the wire
 -- ARGV[3]: ms after which a recipient that was refused alone goes again without an acceptance
--- Returns: {batches given back, batches put in doubt, ring, ms that the clock is behind}
+-- Returns: {batches given back, batches put in doubt, wakeup, ms that the clock is behind}
 
 unlock()
 local provider, slots = ARGV[1], tonumber(ARGV[2])
@@ -53,4 +53,4 @@ for _ = 1, 10 do
   if not id then break end
   if chunk(id) then gather(chunk(id)) end
 end
-return {returned, doubted, ring(provider, slots), behind}
+return {returned, doubted, wakeup(provider, slots), behind}

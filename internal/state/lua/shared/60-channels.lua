@@ -29,7 +29,7 @@ local function paused_for(provider)
 end
 
 -- A channel is the road to one provider for all pods: HASH channel:<provider>
---   rings, rung           triggers given out, and when the last one was (ms)
+--   wakeups, notified_at  triggers given out, and when the last one was (ms)
 --   strikes               pauses and unclear answers that no clear answer came between
 --   paused_until          ms
 --   pause_reason, paused_since    while it is paused or probed
@@ -159,27 +159,27 @@ local function charge(provider, tokens)
   end
 end
 
--- ring answers the number of a new trigger for a provider's workers, or 0: there is work, a free
+-- wakeup answers the number of a new trigger for a provider's workers, or 0: there is work, a free
 -- slot, and no trigger under way (after two seconds it counts as lost).
-local function ring(provider, slots)
+local function wakeup(provider, slots)
   if redis.call('LLEN', key('pending', provider)) == 0
     and redis.call('LLEN', key('ready', provider)) == 0 then return 0 end
   local out, tokens = redis.call('ZCARD', key('slots', provider)), tokens_left(provider)
   if out >= slots or (out > 0 and probing(provider)) or (tokens or 1) < 1 then return 0 end
   if stopped(provider) or paused_for(provider) > 0 or frozen_for() > 0 then return 0 end
-  local rung = tonumber(redis.call('HGET', key('channel', provider), 'rung') or 0)
-  if rung <= now and now - rung < 2000 then return 0 end
-  redis.call('HSET', key('channel', provider), 'rung', now)
+  local notified_at = tonumber(redis.call('HGET', key('channel', provider), 'notified_at') or 0)
+  if notified_at <= now and now - notified_at < 2000 then return 0 end
+  redis.call('HSET', key('channel', provider), 'notified_at', now)
   redis.call('HSETNX', key('channel', provider), 'waiting', now)
-  return redis.call('HINCRBY', key('channel', provider), 'rings', 1)
+  return redis.call('HINCRBY', key('channel', provider), 'wakeups', 1)
 end
 
--- rings answers {provider, ring, ...} for the providers whose queues have grown.
-local function rings(touched, slots)
+-- wakeups answers {provider, wakeup, ...} for the providers whose queues have grown.
+local function wakeups(touched, slots)
   local list = {}
   for provider in pairs(touched) do
     redis.call('SADD', key('providers'), provider)
-    local number = ring(provider, slots)
+    local number = wakeup(provider, slots)
     if number > 0 then
       list[#list + 1] = provider
       list[#list + 1] = number
