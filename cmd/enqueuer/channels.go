@@ -20,7 +20,7 @@ type channelView struct {
 	InFlight int64 `json:"in_flight"`
 	InDoubt  int64 `json:"in_doubt"`
 	// State is open; paused, by itself or, with the reason person, by a person; queue_paused in the
-	// asynq dashboard; probing; or unserved: no worker takes what is queued.
+	// asynq dashboard; half_open; or unserved: no worker takes what is queued.
 	State  string         `json:"state"`
 	Reason airtime.Reason `json:"reason,omitempty"`
 	Since  *time.Time     `json:"since,omitempty"`
@@ -29,7 +29,7 @@ type channelView struct {
 	Note string `json:"note,omitempty"`
 	// Seconds is how long a pause lasts before the next probe.
 	Seconds float64 `json:"seconds,omitempty"`
-	// Largest is the most recipients of a request while sizes climb.
+	// Largest is the most recipients of a request while sizes ramp up.
 	Largest int   `json:"largest,omitempty"`
 	Sending int64 `json:"sending"`
 }
@@ -52,8 +52,8 @@ func viewOfChannel(s *standing, c state.Channel) channelView {
 		view.State = "queue_paused"
 	case s.unserved(c):
 		view.State = "unserved"
-	case c.Probing:
-		view.State = "probing"
+	case c.HalfOpen:
+		view.State = "half_open"
 	}
 	for field, figure := range s.figures.Book {
 		words := strings.Fields(field)

@@ -85,7 +85,7 @@ func (s *standing) blocks(c state.Channel, at func(time.Time) string) []string {
 	switch {
 	case c.Paused > 0:
 		say(" is paused for %s more: %s", seconds(c.Paused), orUnknown(c.PauseReason))
-	case c.Probing:
+	case c.HalfOpen:
 		say(" was paused: %s; one recipient at a time is sent until it works again",
 			orUnknown(c.PauseReason))
 	}

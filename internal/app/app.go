@@ -147,7 +147,7 @@ func StateProviders(
 	for _, p := range known {
 		list = append(list, state.Provider{
 			Name: p.Name, Code: p.Code, Asks: asks[p.Asks],
-			ResendWithin: p.ResendWithin, Callbacks: p.Callbacks, Climbs: p.Climbs(),
+			ResendWithin: p.ResendWithin, Callbacks: p.Callbacks, RampsUp: p.RampsUp(),
 			Patience: p.Patience, Rate: state.Rate(rates[p.Name]), Shared: p.Shared,
 		})
 	}

@@ -124,7 +124,7 @@ func stateProviders() []state.Provider {
 		list = append(list, state.Provider{
 			Name: known.Name, Code: known.Code, Asks: asks[known.Asks],
 			ResendWithin: known.ResendWithin, Callbacks: known.Callbacks, Patience: known.Patience,
-		}) // Batches do not climb: a test sends everybody at once.
+		}) // Batches do not ramp up: a test sends everybody at once.
 	}
 	return list
 }

@@ -319,7 +319,7 @@ func probe(reason airtime.Reason) func(*world) {
 		require.NoError(w.t, w.store.Pause(w.t.Context(), "lipad", reason, time.Millisecond))
 		require.Eventually(w.t, func() bool {
 			channels, err := w.store.Channels(w.t.Context())
-			return err == nil && channels[0].Paused == 0 && channels[0].Probing
+			return err == nil && channels[0].Paused == 0 && channels[0].HalfOpen
 		}, patience, time.Millisecond)
 	}
 }

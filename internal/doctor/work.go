@@ -135,10 +135,10 @@ func (e *exam) channels(ctx context.Context) error {
 			e.warn(fmt.Sprintf("%s is paused since %s: %s", c.Provider,
 				c.Since.Format(time.RFC3339), c.PauseReason),
 				"it is tried again by itself; if it lasts, ask the provider")
-		case c.Probing && byPeople:
+		case c.HalfOpen && byPeople:
 			e.fail(fmt.Sprintf("%s was paused since %s: %s; one recipient at a time finds out whether "+
 				"that is mended", c.Provider, c.Since.Format(time.RFC3339), c.PauseReason), why)
-		case c.Probing:
+		case c.HalfOpen:
 			e.warn(fmt.Sprintf("%s was paused since %s: %s; one recipient at a time is sent",
 				c.Provider, c.Since.Format(time.RFC3339), c.PauseReason),
 				"wait: the first clear answer opens it")

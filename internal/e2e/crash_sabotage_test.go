@@ -16,7 +16,7 @@ var (
 		Name: "giving-back-worker", Command: cmdWorker, Slow: true,
 		Edits: crashing(proctest.Edit{
 			File: "internal/state/lua/sweep.lua",
-			From: "    fall_silent(b)\n",
+			From: "    expire_send(b)\n",
 			To: "    for _, slice in ipairs(slices_of(b)) do\n" +
 				"      give_back(chunk(slice[1]), slice[2], slice[3])\n    end\n" +
 				"    redis.call('ZREM', key('slots', provider), id)\n",

@@ -132,7 +132,7 @@ func (c collection) channel(channel *state.Channel) {
 		stopped = max(1, channel.Stopped.For.Seconds()) // Zero says that nobody has.
 	}
 	c.gauge(stoppedDesc, stopped, name)
-	c.gauge(probingDesc, flag(channel.Probing), name)
+	c.gauge(halfOpenDesc, flag(channel.HalfOpen), name)
 	c.gauge(unservedDesc, flag(channel.Unserved()), name)
 	if channel.Largest > 0 {
 		c.gauge(largestDesc, float64(channel.Largest), name)

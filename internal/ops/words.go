@@ -43,12 +43,12 @@ var (
 	stoppedDesc = describe("channel_paused_by_person_seconds",
 		"How long ago a person paused a channel, which lasts until a person resumes it; 0 otherwise.",
 		"provider")
-	probingDesc = describe("channel_probing",
+	halfOpenDesc = describe("channel_half_open",
 		"1 while one request at a time finds out whether a paused channel works again.", "provider")
 	unservedDesc = describe("channel_unserved", "1 while work waits and no worker takes it.",
 		"provider")
 	largestDesc = describe("batch_recipients_limit",
-		"Most recipients of a request while sizes climb after an unknown.", "provider")
+		"Most recipients of a request while sizes ramp up after an unknown.", "provider")
 
 	timesDesc = describe("batch_seconds",
 		"Time of a batch from the acceptance of its oldest recipient (accepted) or the beginning of "+

@@ -187,9 +187,9 @@ type Capabilities struct {
 	Shared bool
 }
 
-// Climbs says that batches start small and grow with each clear answer: where the fate of a lost
+// RampsUp says that batches start small and grow with each clear answer: where the fate of a lost
 // answer cannot be asked for, one must not put a thousand people in doubt.
-func (c Capabilities) Climbs() bool { return c.Asks != AskByBatch }
+func (c Capabilities) RampsUp() bool { return c.Asks != AskByBatch }
 
 // Limit bounds the amount of one recipient, in minor units, both inclusive.
 type Limit struct {

@@ -52,7 +52,7 @@ func stateProviders(variant int) []state.Provider {
 	for _, known := range catalog.Known() {
 		p := state.Provider{
 			Name: known.Name, Code: known.Code, Asks: asks[known.Asks],
-			ResendWithin: known.ResendWithin, Callbacks: known.Callbacks, Climbs: known.Climbs(),
+			ResendWithin: known.ResendWithin, Callbacks: known.Callbacks, RampsUp: known.RampsUp(),
 			Patience: known.Patience,
 		}
 		if variant == len(variants)-1 {

@@ -38,9 +38,9 @@ type Channel struct {
 	Stopped *PersonPause
 	// Waiting is how long triggers have waited for a worker to ask for work there.
 	Waiting time.Duration
-	// Probing says that one request at a time finds out whether the provider works again.
-	Probing bool
-	// Largest is the most recipients that a batch may have while sizes climb; zero without bound.
+	// HalfOpen says that one request at a time finds out whether the provider works again.
+	HalfOpen bool
+	// Largest is the most recipients that a batch may have while sizes ramp up; zero without bound.
 	Largest int
 }
 
@@ -174,7 +174,7 @@ func (s *Store) Channels(ctx context.Context) ([]Channel, error) {
 			Provider: r.text(0), Pending: int64(r.int(1)), Ready: int64(r.int(2)),
 			Blocked: int64(r.int(3)), InFlight: int64(r.int(4)), Paused: millis(r.int(5)),
 			PauseReason: airtime.Reason(r.text(6)), PausedFor: millis(r.int(7)),
-			Probing: r.int(8) == 1, Waiting: millis(r.int(10)), Open: int64(r.int(12)),
+			HalfOpen: r.int(8) == 1, Waiting: millis(r.int(10)), Open: int64(r.int(12)),
 			Oldest: millis(r.int(13)),
 		}
 		if began := r.int(11); began > 0 {
@@ -182,7 +182,7 @@ func (s *Store) Channels(ctx context.Context) ([]Channel, error) {
 		}
 		c.Stopped = personPause(r.int(14), r.text(15), r.text(16), millis(r.int(17)))
 		for _, p := range s.options.Providers {
-			if p.Name == c.Provider && p.Climbs {
+			if p.Name == c.Provider && p.RampsUp {
 				c.Largest = int(math.Pow10(r.int(9)))
 			}
 		}

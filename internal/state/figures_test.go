@@ -37,7 +37,7 @@ func channelsAtOnce(g *stage) {
 		{
 			Provider: lipad, Pending: 2, Paused: 50 * time.Second,
 			PauseReason: airtime.ReasonBalance, Since: time.UnixMilli(modelStart).UTC(),
-			PausedFor: 10 * time.Second, Probing: true, Waiting: 10 * time.Second,
+			PausedFor: 10 * time.Second, HalfOpen: true, Waiting: 10 * time.Second,
 			Oldest: 10 * time.Second,
 		},
 		{Provider: quicksms, InFlight: 1, Largest: 1, Open: 1, Oldest: 10 * time.Second},
@@ -46,7 +46,7 @@ func channelsAtOnce(g *stage) {
 	g.c.pass(time.Hour)
 	c := g.channel(lipad)
 	require.Equal(g.t, []any{time.Duration(0), true, time.Hour + 10*time.Second},
-		[]any{c.Paused, c.Probing, c.PausedFor})
+		[]any{c.Paused, c.HalfOpen, c.PausedFor})
 }
 
 func unservedChannel(g *stage) {

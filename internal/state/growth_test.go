@@ -48,7 +48,7 @@ func callbacksWriteLittle(t *testing.T, campaign string) {
 		d.Recipients[i].Amount.Minor = 1000
 	}
 	g.accept(d)
-	require.NoError(t, s.Client().HSet(background, s.Key("channel", talking), "climb", 3).Err())
+	require.NoError(t, s.Client().HSet(background, s.Key("channel", talking), "ramp", 3).Err())
 	b := g.begin(talking)
 	a := answer(b, airtime.Accepted, "")
 	for i := range b.Members {

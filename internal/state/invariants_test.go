@@ -352,21 +352,21 @@ func (x *machine) checkRoads() {
 			x.must(err)
 			return int64(n)
 		}
-		var probing int64
-		if road.probing {
-			probing = 1
+		var halfOpen int64
+		if road.halfOpen {
+			halfOpen = 1
 		}
 		want := []int64{
-			road.paused, road.since, probing, int64(road.strikes), int64(road.climb),
+			road.paused, road.since, halfOpen, int64(road.failures), int64(road.ramp),
 			int64(road.careful),
 		}
 		var stored []int64
 		for _, field := range []string{
-			"paused_until", "paused_since", "probing", "strikes", "climb", "careful",
+			"paused_until", "paused_since", "half_open", "consecutive_failures", "ramp", "careful",
 		} {
 			stored = append(stored, number(field))
 		}
-		x.equal(want, stored, "paused, since, probing, strikes, climb and careful of "+provider)
+		x.equal(want, stored, "what pauses "+provider+", and how large its batches are")
 	}
 }
 

@@ -112,7 +112,7 @@ func TestALostChunkStopsNobody(t *testing.T) {
 			g.c.pass(0)
 			g.accept(someone("a", talking))
 			g.accept(through(shifted("b", 1, 1), talking))
-			g.climb(talking)
+			g.rampUp(talking)
 			b, holder := g.claim(talking, 1000)
 			require.Len(t, b.Members, 2)
 			told(g, b, holder)
@@ -126,7 +126,7 @@ func TestALostChunkStopsNobody(t *testing.T) {
 	}
 }
 
-// climb lets a provider have batches of ten.
-func (g *stage) climb(provider string) {
-	require.NoError(g.t, g.s.Client().HSet(background, g.s.Key("channel", provider), "climb", 1).Err())
+// rampUp lets a provider have batches of ten.
+func (g *stage) rampUp(provider string) {
+	require.NoError(g.t, g.s.Client().HSet(background, g.s.Key("channel", provider), "ramp", 1).Err())
 }

@@ -249,7 +249,7 @@ func (x *machine) drawn(
 ) *modelBatch {
 	// A paused channel is not probed with what may be why it is paused.
 	if len(road.ready) > 0 &&
-		(!road.probing || road.ready[0].refusedSince == 0 || b.ID != holder) {
+		(!road.halfOpen || road.ready[0].refusedSince == 0 || b.ID != holder) {
 		first := road.ready[0]
 		x.equal(first.id, b.ID, "ready batch")
 		road.ready = road.ready[1:]

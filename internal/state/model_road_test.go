@@ -10,24 +10,24 @@ import (
 )
 
 // modelProviders are what the random verbs run against: one that is asked about batches, and one
-// whose batches climb and whose rate is bounded.
+// whose batches ramp up and whose rate is bounded.
 var modelProviders = []state.Provider{
 	{Name: "lipad", Code: 'L', Asks: state.AskByBatch},
-	{Name: "quicksms", Code: 'Q', Climbs: true, Rate: state.Rate{PerSecond: 3, Burst: 5}},
+	{Name: "quicksms", Code: 'Q', RampsUp: true, Rate: state.Rate{PerSecond: 3, Burst: 5}},
 }
 
 // modelRoad is a channel in plain Go.
 type modelRoad struct {
-	name    string
-	asks    bool
-	climbs  bool
-	rate    state.Rate
-	ready   []*modelBatch
-	paused  int64
-	since   int64 // When the pause began; zero when it is neither paused nor probed.
-	probing bool
-	strikes int
-	climb   int
+	name     string
+	asks     bool
+	rampsUp  bool
+	rate     state.Rate
+	ready    []*modelBatch
+	paused   int64
+	since    int64 // When the pause began; zero when it is neither paused nor probed.
+	halfOpen bool
+	failures int
+	ramp     int
 	// careful is how many recipients go alone since a request was refused for one of several.
 	careful int
 	// acceptedAt is when the provider accepted anybody last; refusals counts who was refused alone
@@ -45,7 +45,7 @@ func newModelRoad(name string) *modelRoad {
 		return p.Name == name
 	})]
 	return &modelRoad{
-		name: name, asks: p.Asks != "", climbs: p.Climbs, rate: p.Rate,
+		name: name, asks: p.Asks != "", rampsUp: p.RampsUp, rate: p.Rate,
 		tokens: float64(p.Rate.Burst),
 	}
 }
@@ -55,7 +55,7 @@ func newModelRoad(name string) *modelRoad {
 func (r *modelRoad) pause(now, wish int64) {
 	length := wish
 	if wish == 0 && r.paused <= now {
-		length = min(300_000, int64(1000)<<min(r.strikes, 9))
+		length = min(300_000, int64(1000)<<min(r.failures, 9))
 	}
 	if now+length <= r.paused || length == 0 {
 		return
@@ -63,8 +63,8 @@ func (r *modelRoad) pause(now, wish int64) {
 	if r.since == 0 {
 		r.since = now
 	}
-	r.strikes++
-	r.paused, r.probing = now+length, true
+	r.failures++
+	r.paused, r.halfOpen = now+length, true
 }
 
 // accepted takes note of an acceptance.
@@ -73,7 +73,7 @@ func (r *modelRoad) accepted(now int64) { r.acceptedAt, r.refusals = now, 0 }
 // refusedAlone counts a recipient that was refused alone.
 func (r *modelRoad) refusedAlone(now int64) {
 	r.refusals++
-	if r.refusals >= 3 || r.probing {
+	if r.refusals >= 3 || r.halfOpen {
 		r.pause(now, 0)
 	}
 }
@@ -95,37 +95,37 @@ func (r *modelRoad) heard(
 		r.pause(now, a.PauseFor.Milliseconds())
 	case a.Default.Reason == airtime.ReasonDuplicate:
 		if r.paused <= now {
-			r.strikes, r.probing, r.since = 0, false, 0
+			r.failures, r.halfOpen, r.since = 0, false, 0
 		}
 	case forOne:
 		r.careful = queued
 		if r.paused <= now {
-			r.strikes, r.probing, r.since = 0, false, 0
+			r.failures, r.halfOpen, r.since = 0, false, 0
 		}
 	case unclear > 0 && clear+returned == 0:
-		if r.strikes >= 2 || r.probing {
+		if r.failures >= 2 || r.halfOpen {
 			r.pause(now, 0)
 		} else {
-			r.strikes++
+			r.failures++
 		}
 	case clear > 0 && r.paused <= now:
-		r.strikes, r.probing, r.since = 0, false, 0
+		r.failures, r.halfOpen, r.since = 0, false, 0
 	}
-	size := []int{1, 10, 100, 1000}[r.climb]
+	size := []int{1, 10, 100, 1000}[r.ramp]
 	if doubt > 0 && a.Default.Reason != airtime.ReasonDuplicate {
-		r.climb = 0
-	} else if r.climbs && clear >= size && r.climb < 3 {
-		r.climb++
+		r.ramp = 0
+	} else if r.rampsUp && clear >= size && r.ramp < 3 {
+		r.ramp++
 	}
 }
 
 // most is how many recipients a batch may have.
 func (r *modelRoad) most(limit int) int {
-	if r.probing || r.careful > 0 {
+	if r.halfOpen || r.careful > 0 {
 		return 1
 	}
-	if r.climbs {
-		return min(limit, []int{1, 10, 100, 1000}[r.climb])
+	if r.rampsUp {
+		return min(limit, []int{1, 10, 100, 1000}[r.ramp])
 	}
 	return limit
 }

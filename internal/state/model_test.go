@@ -455,7 +455,7 @@ func (m *model) sweep(provider string) (returned, doubted int) {
 			}
 		}
 		b.state, b.lapse = state.BatchOpen, 0
-		m.of(b).climb = 0
+		m.of(b).ramp = 0
 		doubted++
 	}
 	return returned, doubted
@@ -589,8 +589,8 @@ func (m *model) idle(provider string) (state.Idle, int64) {
 		return state.IdlePaused, road.paused - m.now
 	case out >= modelSlots:
 		return state.IdleBusy, 0
-	case road.probing && out > 0:
-		return state.IdleProbing, 0
+	case road.halfOpen && out > 0:
+		return state.IdleHalfOpen, 0
 	case bound && left < 1:
 		return state.IdleRate, int64(math.Ceil((1 - left) * 1000 / road.rate.PerSecond))
 	}

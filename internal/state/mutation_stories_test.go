@@ -111,14 +111,14 @@ var storyMutations = map[string]storyMutation{
 		mutation{"", "return math.min(t.burst, tonumber", "return math.min(t.burst * 9, tonumber"},
 		longRest,
 	},
-	"a part of a batch climbs": {
-		mutation{"", "n >= 10 ^ level and", ""}, smallBatchesDoNotClimb,
+	"a part of a batch ramps up": {
+		mutation{"", "n >= 10 ^ level and", ""}, smallBatchesDoNotRampUp,
 	},
-	"silence does not fall": {
-		mutation{"", "  fall(b.provider)\n", ""}, fallsBySilence,
+	"silence does not reset the ramp": {
+		mutation{"", "  reset_ramp(b.provider)\n", ""}, silenceResetsTheRamp,
 	},
-	"all climb": {
-		mutation{"", "if traits(provider).climbs then most", "if true then most"}, doesNotClimb,
+	"all ramp up": {
+		mutation{"", "if traits(provider).ramps_up then most", "if true then most"}, doesNotRampUp,
 	},
 	"resend after the window": {
 		mutation{"resend", "or now > ends", ""}, resendsNotLate,
@@ -351,7 +351,8 @@ var mendMutations = map[string]storyMutation{
 		stormOfLines,
 	},
 	"a storm of lines has no reason": {
-		mutation{"record", "storm(provider, why)", "storm(provider, ARGV[7])"}, stormOfLines,
+		mutation{"record", "count_failure(provider, why)", "count_failure(provider, ARGV[7])"},
+		stormOfLines,
 	},
 	"a refused repetition is unclear": {
 		mutation{"record", "if v.verdict == 'unknown' then unclear", "if true then unclear"},

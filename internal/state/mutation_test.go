@@ -195,13 +195,13 @@ var mutations = map[string]mutation{
 		"stranded", "if run[3] == 'q' and run[4] == place then", "if true then",
 	},
 	"a probe is of full size": {
-		"", "if probing(provider) or of_channel(provider, 'careful') > 0 then return 1 end", "",
+		"", "if half_open(provider) or of_channel(provider, 'careful') > 0 then return 1 end", "",
 	},
 	"two probes at once": {
-		"claim", "if probing(provider) and redis.call('ZCARD', out) > 0 then", "if false then",
+		"claim", "if half_open(provider) and redis.call('ZCARD', out) > 0 then", "if false then",
 	},
-	"probing never ends": {
-		"", "redis.call('HDEL', key('channel', provider), 'probing', 'paused_since')", "",
+	"a half-open channel never closes": {
+		"", "redis.call('HDEL', key('channel', provider), 'half_open', 'paused_since')", "",
 	},
 	"an earlier request ends the pause": {
 		"", "if paused_for(provider) > 0 then return end", "",
@@ -210,7 +210,7 @@ var mutations = map[string]mutation{
 		"record", "if stale then\n  -- ", "if false then\n  -- ",
 	},
 	"somebody is called while a probe is out": {
-		"", "or (out > 0 and probing(provider))", "",
+		"", "or (out > 0 and half_open(provider))", "",
 	},
 	"the rate is not charged": {
 		"claim", "charge(provider, tokens)\n  redis", "redis",
@@ -218,12 +218,12 @@ var mutations = map[string]mutation{
 	"somebody is called without a token": {
 		"", "or (tokens or 1) < 1 then return 0 end", "then return 0 end",
 	},
-	"batches never fall": {
-		"", "if traits(provider).climbs then redis.call('HDEL'", "if false then redis.call('HDEL'",
+	"the ramp is never reset": {
+		"", "if traits(provider).ramps_up then redis.call('HDEL'", "if false then redis.call('HDEL'",
 	},
-	"batches climb by doubts": {
+	"batches ramp up by doubts": {
 		"record", "if counts.doubt > 0 and whole.reason ~= 'duplicate' then\n" +
-			"  fall(provider)\nelseif", "if",
+			"  reset_ramp(provider)\nelseif", "if",
 	},
 }
 
@@ -243,8 +243,8 @@ var seeds = map[string]int{
 	"an acceptance before the refusal counts":   81,
 	"an earlier attempt is news":                179,
 	"an earlier request ends the pause":         747,
-	"batches climb by doubts":                   80,
-	"batches never fall":                        80,
+	"batches ramp up by doubts":                 80,
+	"the ramp is never reset":                   80,
 	"begin does not look at the state":          5,
 	"begin sends who was paid meanwhile":        329,
 	"claim exceeds the slots":                   298,
@@ -260,7 +260,7 @@ var seeds = map[string]int{
 	"not known resends before the guard":        179,
 	"numbers stay in doubt":                     38,
 	"overpaid is not listed":                    168,
-	"probing never ends":                        21,
+	"a half-open channel never closes":          21,
 	"rank is ignored":                           81,
 	"record is not told when repeated":          5,
 	"record keeps the slot":                     5,

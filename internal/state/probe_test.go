@@ -11,7 +11,7 @@ import (
 	"tuma/internal/state"
 )
 
-func TestProbing(t *testing.T) {
+func TestHalfOpen(t *testing.T) {
 	t.Parallel()
 	tell(t, map[string]story{
 		"one recipient at a time":                    oneProbeAtATime,
@@ -41,16 +41,16 @@ func TestRates(t *testing.T) {
 	})
 }
 
-func TestClimbing(t *testing.T) {
+func TestRampUp(t *testing.T) {
 	t.Parallel()
 	tell(t, map[string]story{
-		"1, 10, 100, 1000":                   climbs,
-		"a part of a batch shows little":     smallBatchesDoNotClimb,
+		"1, 10, 100, 1000":                   rampsUp,
+		"a part of a batch shows little":     smallBatchesDoNotRampUp,
 		"an unknown starts at 1 again":       fallsByUnknown,
 		"one in doubt is enough":             fallsByOne,
-		"silence starts at 1 again":          fallsBySilence,
-		"who can be asked about need not":    doesNotClimb,
-		"refusals on a later attempt do not": noClimbByDoubt,
+		"silence starts at 1 again":          silenceResetsTheRamp,
+		"who can be asked about need not":    doesNotRampUp,
+		"refusals on a later attempt do not": noRampByDoubt,
 	})
 }
 
@@ -67,20 +67,20 @@ func oneProbeAtATime(g *stage) {
 	g.c.pass(time.Minute)
 	probe := g.begin(lipad)
 	require.Len(g.t, probe.Members, 1)
-	require.Nil(g.t, g.idle(lipad, state.IdleProbing).Wakeup)
+	require.Nil(g.t, g.idle(lipad, state.IdleHalfOpen).Wakeup)
 	g.c.pass(10 * time.Second)
 	require.Nil(g.t, g.sweep(lipad).Wakeup)
 	require.Empty(g.t, g.accept(shifted("b", 10, 1)))
 	c := g.channel(lipad)
 	require.Equal(g.t, []any{true, airtime.ReasonBalance, time.Duration(0)},
-		[]any{c.Probing, c.PauseReason, c.Paused})
+		[]any{c.HalfOpen, c.PauseReason, c.Paused})
 	require.Equal(g.t, time.UnixMilli(modelStart).UTC(), c.Since)
 	got, err := g.s.Record(background, answer(probe, airtime.Accepted, ""))
 	require.NoError(g.t, err)
 	require.Equal(g.t, []string{lipad}, providersOf(got.Wakeups))
 	require.Len(g.t, g.begin(lipad).Members, 5)
 	c = g.channel(lipad)
-	require.False(g.t, c.Probing)
+	require.False(g.t, c.HalfOpen)
 	require.True(g.t, c.Since.IsZero())
 	require.Empty(g.t, c.PauseReason)
 }
@@ -129,7 +129,7 @@ func silentProbe(g *stage) {
 	g.c.pass(2 * time.Minute)
 	require.Equal(g.t, 1, g.sweep(lipad).InDoubt)
 	require.Len(g.t, g.begin(lipad).Members, 1)
-	g.idle(lipad, state.IdleProbing)
+	g.idle(lipad, state.IdleHalfOpen)
 }
 
 func readyProbe(g *stage) {
@@ -145,7 +145,7 @@ func readyProbe(g *stage) {
 	again := g.begin(lipad)
 	require.Equal(g.t, b.ID, again.ID)
 	require.Len(g.t, again.Members, 3)
-	g.idle(lipad, state.IdleProbing)
+	g.idle(lipad, state.IdleHalfOpen)
 	g.record(again, airtime.Accepted, "")
 	require.Len(g.t, g.begin(lipad).Members, 2)
 }
@@ -163,7 +163,7 @@ func pausedWhileOthersAreOut(g *stage) {
 	record(g.t, g.s, a)
 	g.record(other, airtime.Accepted, "")
 	c := g.channel(lipad)
-	require.Equal(g.t, []any{true, airtime.ReasonBalance}, []any{c.Probing, c.PauseReason})
+	require.Equal(g.t, []any{true, airtime.ReasonBalance}, []any{c.HalfOpen, c.PauseReason})
 	require.Equal(g.t, time.Minute, g.idle(lipad, state.IdlePaused).Wait)
 	require.NotEmpty(g.t, g.channel(lipad).PauseReason)
 	g.c.pass(time.Minute)
@@ -185,8 +185,8 @@ func oldNews(g *stage) {
 	g.pause(lipad, time.Second)
 	g.c.pass(time.Second)
 	require.True(g.t, g.record(b, airtime.Accepted, "").Stale)
-	g.idle(lipad, state.IdleProbing)
-	require.True(g.t, g.channel(lipad).Probing)
+	g.idle(lipad, state.IdleHalfOpen)
+	require.True(g.t, g.channel(lipad).HalfOpen)
 	g.record(again, airtime.Accepted, "")
 	require.Len(g.t, g.begin(lipad).Members, 2)
 }
@@ -365,7 +365,7 @@ func (g *stage) sizes(provider string, n int, v airtime.Verdict) []int {
 	return sizes
 }
 
-func climbs(g *stage) {
+func rampsUp(g *stage) {
 	g.accept(shifted("other", 5000, 1))
 	for i := range 3 {
 		g.accept(through(shifted(fmt.Sprint("r", i), 1000*i, 1000), quicksms))
@@ -376,7 +376,7 @@ func climbs(g *stage) {
 	require.Zero(g.t, g.channel(lipad).Largest)
 }
 
-func smallBatchesDoNotClimb(g *stage) {
+func smallBatchesDoNotRampUp(g *stage) {
 	g.accept(through(disbursal("a", 40), quicksms))
 	require.Equal(g.t, []int{1}, g.sizes(quicksms, 1, airtime.Refused))
 	for range 2 {
@@ -407,7 +407,7 @@ func fallsByOne(g *stage) {
 	require.Equal(g.t, 1, g.channel(quicksms).Largest)
 }
 
-func fallsBySilence(g *stage) {
+func silenceResetsTheRamp(g *stage) {
 	g.accept(through(disbursal("a", 20), quicksms))
 	g.sizes(quicksms, 1, airtime.Accepted)
 	require.Len(g.t, g.begin(quicksms).Members, 10)
@@ -416,14 +416,14 @@ func fallsBySilence(g *stage) {
 	require.Len(g.t, g.begin(quicksms).Members, 1)
 }
 
-func doesNotClimb(g *stage) {
+func doesNotRampUp(g *stage) {
 	g.accept(disbursal("a", 20))
 	require.Equal(g.t, []int{20}, g.sizes(lipad, 1, airtime.Unknown))
 	g.accept(shifted("b", 50, 20))
 	require.Equal(g.t, []int{20}, g.sizes(lipad, 1, airtime.Accepted))
 }
 
-func noClimbByDoubt(g *stage) {
+func noRampByDoubt(g *stage) {
 	b := g.lost(someone("a", talking))
 	g.c.pass(90 * time.Second)
 	g.resend(b, true)

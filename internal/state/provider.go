@@ -38,8 +38,8 @@ type Provider struct {
 	// Shared says that somebody else uses our account there: then a callback is about us only if we
 	// know its id.
 	Shared bool
-	// Climbs says that batches start with one recipient and grow with each clear answer.
-	Climbs bool
+	// RampsUp says that batches start with one recipient and grow with each clear answer.
+	RampsUp bool
 	// Patience is how long a recipient may stay open before people are told; zero is for ever.
 	Patience time.Duration
 	// Rate bounds the requests to the provider; its zero value does not.
@@ -60,8 +60,8 @@ func (p Provider) lua() string {
 	if p.Asks != "" {
 		text += fmt.Sprintf(", asks = '%s', looks = %t", p.Asks, p.Asks == AskByBatch)
 	}
-	return text + fmt.Sprintf(", callbacks = %t, climbs = %t, shared = %t",
-		p.Callbacks, p.Climbs, p.Shared)
+	return text + fmt.Sprintf(", callbacks = %t, ramps_up = %t, shared = %t",
+		p.Callbacks, p.RampsUp, p.Shared)
 }
 
 // sumOfCodes is the sum of what lua/shared/16-providers.lua keeps of the providers.

@@ -48,7 +48,7 @@ func replayRouting(g *stage) {
 	require.Len(g.t, rows(g.t, g.s, "a")[1].History, 1)
 	g.c.pass(time.Minute)
 	require.Len(g.t, g.begin(quicksms).Members, 1)
-	require.Equal(g.t, state.IdleProbing, g.idle(quicksms, state.IdleProbing).Idle)
+	require.Equal(g.t, state.IdleHalfOpen, g.idle(quicksms, state.IdleHalfOpen).Idle)
 }
 
 func replayCallbacks(g *stage) {

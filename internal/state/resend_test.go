@@ -164,7 +164,7 @@ func duplicateResumes(g *stage) {
 	g.resend(b, true)
 	g.record(g.begin(talking), airtime.Unknown, airtime.ReasonDuplicate)
 	c := g.channel(talking)
-	require.Equal(g.t, []any{false, time.Duration(0)}, []any{c.Probing, c.Paused})
+	require.Equal(g.t, []any{false, time.Duration(0)}, []any{c.HalfOpen, c.Paused})
 }
 
 func duplicateLineIsKnown(g *stage) {

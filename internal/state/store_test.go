@@ -35,12 +35,12 @@ func TestMain(m *testing.M) {
 // testProviders are what production has, and one more whose rate is bounded.
 var testProviders = []state.Provider{
 	{Name: "lipad", Code: 'L', Asks: state.AskByBatch, Patience: 24 * time.Hour},
-	{Name: "quicksms", Code: 'Q', Climbs: true},
+	{Name: "quicksms", Code: 'Q', RampsUp: true},
 	{
-		Name: "africastalking", Code: 'A', Asks: state.AskByRecipient, Callbacks: true, Climbs: true,
+		Name: "africastalking", Code: 'A', Asks: state.AskByRecipient, Callbacks: true, RampsUp: true,
 		ResendWithin: 4 * time.Minute, Patience: 24 * time.Hour,
 	},
-	{Name: "sozuri", Code: 'S', Callbacks: true, Climbs: true, Patience: 72 * time.Hour},
+	{Name: "sozuri", Code: 'S', Callbacks: true, RampsUp: true, Patience: 72 * time.Hour},
 	{Name: "joint", Code: 'J', Callbacks: true, Shared: true},
 	{
 		Name: "metered", Code: 'M', Asks: state.AskByBatch,

@@ -183,8 +183,8 @@ const (
 	IdleFrozen Idle = "frozen"
 	// IdleStopped: a person has paused the channel; nobody knows for how long.
 	IdleStopped Idle = "paused by a person"
-	// IdleProbing: one request is out to see whether a channel that was paused works again.
-	IdleProbing Idle = "probing"
+	// IdleHalfOpen: one request is out to see whether a channel that was paused works again.
+	IdleHalfOpen Idle = "half_open"
 	// IdleRate: the provider's rate is used up; Wait says for how long.
 	IdleRate Idle = "rate"
 )

@@ -106,17 +106,17 @@ func traits() []state.Provider {
 	for _, known := range catalog.Known() {
 		list = append(list, state.Provider{
 			Name: known.Name, Code: known.Code, Asks: asks[known.Asks],
-			ResendWithin: known.ResendWithin, Callbacks: known.Callbacks, Climbs: known.Climbs(),
+			ResendWithin: known.ResendWithin, Callbacks: known.Callbacks, RampsUp: known.RampsUp(),
 			Patience: known.Patience,
 		})
 	}
 	return list
 }
 
-// steady takes the climbing of batch sizes away, for tests of something else.
+// steady keeps batch sizes from ramping up, for tests of something else.
 func steady(o *state.Options) {
 	for i := range o.Providers {
-		o.Providers[i].Climbs = false
+		o.Providers[i].RampsUp = false
 	}
 }
 

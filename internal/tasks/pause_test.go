@@ -33,7 +33,7 @@ func TestAPausedChannelResumesByItself(t *testing.T) {
 	f.accept(t, road(sozuri, "flows-too", 200, 50, false))
 	f.all(t, "flows", airtime.Submitted, 50)
 	f.all(t, "flows-too", airtime.Submitted, 50)
-	require.True(t, f.channelOf(t, talking).Probing, "it still waits")
+	require.True(t, f.channelOf(t, talking).HalfOpen, "it still waits")
 	require.Zero(t, f.channelOf(t, lipad).Paused+f.channelOf(t, sozuri).Paused)
 
 	f.faulty(t, talking, func(s *sandbox.Faults) { s.RefuseCredentials = false })
@@ -46,7 +46,7 @@ func TestAPausedChannelResumesByItself(t *testing.T) {
 		require.Equal(t, 1, size, "a probe is of one")
 	}
 	require.Equal(t, 49, sizes[last], "the others, at once")
-	require.False(t, f.channelOf(t, talking).Probing)
+	require.False(t, f.channelOf(t, talking).HalfOpen)
 	f.paidOnce(t, 150)
 }
 

@@ -290,8 +290,8 @@ func TestAProviderThatAnswersNoQuestionsIsNotAsked(t *testing.T) {
 	}
 }
 
-// TestBatchesClimb where a lost answer cannot be asked about: so few are in doubt at first.
-func TestBatchesClimb(t *testing.T) {
+// TestBatchesRampUp where a lost answer cannot be asked about: so few are in doubt at first.
+func TestBatchesRampUp(t *testing.T) {
 	t.Parallel()
 	for provider, path := range map[string]string{sozuri: sozuriSend, talking: talkingSend} {
 		t.Run(provider, func(t *testing.T) {

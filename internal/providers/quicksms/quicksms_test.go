@@ -243,5 +243,5 @@ func TestCapabilities(t *testing.T) {
 		Accepted: airtime.Unconfirmed, Asks: providers.AskNothing,
 	}
 	require.Empty(t, cmp.Diff(want, Capabilities()))
-	require.True(t, want.Climbs())
+	require.True(t, want.RampsUp())
 }

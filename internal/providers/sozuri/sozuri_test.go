@@ -273,5 +273,5 @@ func TestCapabilities(t *testing.T) {
 		Patience: 72 * time.Hour,
 	}
 	require.Empty(t, cmp.Diff(want, Capabilities()))
-	require.True(t, want.Climbs())
+	require.True(t, want.RampsUp())
 }

@@ -1,7 +1,7 @@
 -- channels: read the roads to all providers that ever got a disbursal, or that a person paused.
 -- KEYS[1]: {namespace}:state
 -- Returns: {{provider, pending entries, ready batches, blocked entries, batches out, ms that it
---   stays paused, reason, ms since the pause began, 1 if it is probed, climb, ms that triggers have
+--   stays paused, reason, ms since the pause began, 1 if it is probed, ramp, ms that triggers have
 --   waited for a worker to ask for work, when the pause began (ms), batches with open recipients,
 --   ms since the oldest open recipient was accepted, when a person paused it (ms; 0 if nobody
 --   has), who, note, ms since then}, ...}
@@ -45,14 +45,14 @@ for provider in pairs(PROVIDERS) do
 end
 table.sort(names)
 for _, provider in ipairs(names) do
-  local v = redis.call('HMGET', key('channel', provider), 'pause_reason', 'paused_since', 'climb',
+  local v = redis.call('HMGET', key('channel', provider), 'pause_reason', 'paused_since', 'ramp',
     'waiting', 'stopped', 'stopped_by', 'stopped_note')
-  local climb = of_channel(provider, 'careful') > 0 and 0 or tonumber(v[3] or 0)
+  local ramp = of_channel(provider, 'careful') > 0 and 0 or tonumber(v[3] or 0)
   local since, person = tonumber(v[2] or 0), tonumber(v[5] or 0)
   list[#list + 1] = {provider, redis.call('LLEN', key('pending', provider)),
     redis.call('LLEN', key('ready', provider)), redis.call('ZCARD', key('blockedsince', provider)),
     redis.call('ZCARD', key('slots', provider)), math.max(0, paused_for(provider)),
-    since > 0 and v[1] or '', ago(since), probing(provider) and 1 or 0, climb,
+    since > 0 and v[1] or '', ago(since), half_open(provider) and 1 or 0, ramp,
     ago(tonumber(v[4] or 0)), since, redis.call('ZCARD', key('open', provider)), oldest(provider),
     person, v[6] or '', v[7] or '', ago(person)}
 end

@@ -38,7 +38,7 @@ if frozen_for() > 0 then return idle('frozen', frozen_for()) end
 if stopped(provider) then return idle('paused by a person', 0) end
 if paused_for(provider) > 0 then return idle('paused', paused_for(provider)) end
 if redis.call('ZCARD', out) >= slots then return idle('busy', 0) end
-if probing(provider) and redis.call('ZCARD', out) > 0 then return idle('probing', 0) end
+if half_open(provider) and redis.call('ZCARD', out) > 0 then return idle('half_open', 0) end
 if tokens and tokens < 1 then
   return idle('rate', math.ceil((1 - tokens) * 1000 / traits(provider).rate))
 end
@@ -55,7 +55,7 @@ local function next_ready()
 end
 
 local ready = next_ready()
-local waits = ready and ready.refused_since > 0 and probing(provider)
+local waits = ready and ready.refused_since > 0 and half_open(provider)
 if ready and not waits then return hand_out(ready) end
 
 most = largest(provider, most)

@@ -250,15 +250,15 @@ elseif whole.reason == 'duplicate' then
 elseif for_one then
   take_care(provider)
 elseif unclear > 0 and judged + counts.returned == 0 then
-  storm(provider, why)
+  count_failure(provider, why)
 elseif judged > 0 then
   resume(provider)
 end
 if not stale and not for_one then ease(provider, judged + counts.doubt) end
 if counts.doubt > 0 and whole.reason ~= 'duplicate' then
-  fall(provider)
+  reset_ramp(provider)
 elseif judged > 0 then
-  climb(provider, judged)
+  ramp_up(provider, judged)
 end
 return {stale and 'stale' or 'recorded', counts.accepted, counts.rejected, counts.returned,
   counts.doubt, wakeups(touched, tonumber(ARGV[13]))}

@@ -25,7 +25,7 @@ for _, id in ipairs(lapsed()) do
   if not b then
     redis.call('ZREM', key('slots', provider), id)
   elseif b.state == 'sending' then
-    fall_silent(b)
+    expire_send(b)
     doubted = doubted + 1
   elseif b.state ~= 'claimed' then
     redis.call('ZREM', key('slots', provider), id)

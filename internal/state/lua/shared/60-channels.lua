@@ -30,12 +30,12 @@ end
 
 -- A channel is the road to one provider for all pods: HASH channel:<provider>
 --   wakeups, notified_at  triggers given out, and when the last one was (ms)
---   strikes               pauses and unclear answers that no clear answer came between
+--   consecutive_failures  pauses and unclear answers that no clear answer came between
 --   paused_until          ms
 --   pause_reason, paused_since    while it is paused or probed
---   probing               1 until one clear answer has come after a pause: one request of one
+--   half_open             1 until one clear answer has come after a pause: one request of one
 --                         recipient at a time
---   climb                 batches hold at most 10^climb recipients, where an unknown cannot be
+--   ramp                  batches hold at most 10^ramp recipients, where an unknown cannot be
 --                         asked about
 --   careful               recipients that go alone before batches may grow again: a request was
 --                         refused for one of them, and nobody knows whether the others were paid
@@ -55,52 +55,55 @@ local function stopped(provider)
   return redis.call('HEXISTS', key('channel', provider), 'stopped') == 1
 end
 
-local function probing(provider) return of_channel(provider, 'probing') == 1 end
+local function half_open(provider) return of_channel(provider, 'half_open') == 1 end
 
 -- pause stops Claim for a provider: for the time the provider asked for, or longer with each pause
 -- that no clear answer came between, from one second to five minutes. What follows is a probe.
 -- While it is paused only a longer wish counts: the others are about requests from before.
 local function pause(provider, reason, wish)
   local channel, left = key('channel', provider), paused_for(provider)
-  local strikes = of_channel(provider, 'strikes') + 1
+  local failures = of_channel(provider, 'consecutive_failures') + 1
   local length = wish
-  if wish == 0 and left <= 0 then length = math.min(300000, 1000 * 2 ^ math.min(strikes - 1, 9)) end
+  if wish == 0 and left <= 0 then
+    length = math.min(300000, 1000 * 2 ^ math.min(failures - 1, 9))
+  end
   if length <= left then return left end
   redis.call('HSETNX', channel, 'paused_since', now)
   redis.call('HSET', channel, 'paused_until', string.format('%.0f', now + length),
-    'pause_reason', reason, 'probing', 1, 'strikes', strikes)
+    'pause_reason', reason, 'half_open', 1, 'consecutive_failures', failures)
   return length
 end
 
--- resume ends probing after a clear answer: the provider works. While the channel is paused such an
--- answer is about an earlier request, and says nothing about the reason of the pause.
+-- resume closes a half-open channel after a clear answer: the provider works. While the channel is
+-- paused such an answer is about an earlier request, and says nothing about why it is paused.
 local function resume(provider)
   if paused_for(provider) > 0 then return end
-  redis.call('HSET', key('channel', provider), 'strikes', 0)
-  redis.call('HDEL', key('channel', provider), 'probing', 'paused_since')
+  redis.call('HSET', key('channel', provider), 'consecutive_failures', 0)
+  redis.call('HDEL', key('channel', provider), 'half_open', 'paused_since')
 end
 
--- storm counts sendings without a clear answer; the third in a row, and each one that was a probe,
--- pauses the channel, so that an outage at the provider does not put the whole queue in doubt.
-local function storm(provider, reason)
-  if of_channel(provider, 'strikes') >= 2 or probing(provider) then
+-- count_failure counts sendings without a clear answer; the third in a row, and each one that was a
+-- probe, pauses the channel, so that an outage at the provider does not put the whole queue in
+-- doubt.
+local function count_failure(provider, reason)
+  if of_channel(provider, 'consecutive_failures') >= 2 or half_open(provider) then
     pause(provider, reason, 0)
   else
-    redis.call('HINCRBY', key('channel', provider), 'strikes', 1)
+    redis.call('HINCRBY', key('channel', provider), 'consecutive_failures', 1)
   end
 end
 
--- climb lets batches grow after a clear answer about n recipients, and fall makes them start again
--- after an unknown.
-local function climb(provider, n)
-  local level = of_channel(provider, 'climb')
-  if traits(provider).climbs and n >= 10 ^ level and level < 3 then
-    redis.call('HSET', key('channel', provider), 'climb', level + 1)
+-- ramp_up lets batches grow after a clear answer about n recipients, and reset_ramp makes them
+-- start again after an unknown.
+local function ramp_up(provider, n)
+  local level = of_channel(provider, 'ramp')
+  if traits(provider).ramps_up and n >= 10 ^ level and level < 3 then
+    redis.call('HSET', key('channel', provider), 'ramp', level + 1)
   end
 end
 
-local function fall(provider)
-  if traits(provider).climbs then redis.call('HDEL', key('channel', provider), 'climb') end
+local function reset_ramp(provider)
+  if traits(provider).ramps_up then redis.call('HDEL', key('channel', provider), 'ramp') end
 end
 
 -- queued counts who is queued at a provider, in batches that are not sent yet, too.
@@ -133,8 +136,8 @@ end
 
 -- largest is the most recipients that a batch may have now.
 local function largest(provider, most)
-  if probing(provider) or of_channel(provider, 'careful') > 0 then return 1 end
-  if traits(provider).climbs then most = math.min(most, 10 ^ of_channel(provider, 'climb')) end
+  if half_open(provider) or of_channel(provider, 'careful') > 0 then return 1 end
+  if traits(provider).ramps_up then most = math.min(most, 10 ^ of_channel(provider, 'ramp')) end
   return most
 end
 
@@ -165,7 +168,7 @@ local function wakeup(provider, slots)
   if redis.call('LLEN', key('pending', provider)) == 0
     and redis.call('LLEN', key('ready', provider)) == 0 then return 0 end
   local out, tokens = redis.call('ZCARD', key('slots', provider)), tokens_left(provider)
-  if out >= slots or (out > 0 and probing(provider)) or (tokens or 1) < 1 then return 0 end
+  if out >= slots or (out > 0 and half_open(provider)) or (tokens or 1) < 1 then return 0 end
   if stopped(provider) or paused_for(provider) > 0 or frozen_for() > 0 then return 0 end
   local notified_at = tonumber(redis.call('HGET', key('channel', provider), 'notified_at') or 0)
   if notified_at <= now and now - notified_at < 2000 then return 0 end

@@ -15,8 +15,8 @@ local function lay_down(b)
   redis.call('ZREM', key('slots', b.provider), b.id)
 end
 
--- fall_silent puts a batch in doubt whose sender did not report back in time.
-local function fall_silent(b)
+-- expire_send puts a batch in doubt whose sender did not report back in time.
+local function expire_send(b)
   for _, slice in ipairs(slices_of(b)) do
     local d = chunk(slice[1])
     for _, run in ipairs(runs(d, slice[2], slice[3])) do
@@ -30,7 +30,7 @@ local function fall_silent(b)
     end
   end
   b.state, b.why, b.words = 'open', 'silent', ''
-  fall(b.provider)
+  reset_ramp(b.provider)
   schedule(b, first_query(b))
   redis.call('ZREM', key('slots', b.provider), b.id)
 end

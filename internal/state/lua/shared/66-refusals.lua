@@ -88,7 +88,7 @@ local function put_aside(b, d, pos, status)
   end
   if before then return end
   local refusals = redis.call('HINCRBY', channel, 'refusals', 1)
-  if refusals >= 3 or probing(provider) then pause(provider, 'account_fault', 0) end
+  if refusals >= 3 or half_open(provider) then pause(provider, 'account_fault', 0) end
 end
 
 -- divide decides what follows for the members of a batch that stand at (status, batch) and surely
