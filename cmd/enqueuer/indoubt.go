@@ -24,12 +24,12 @@ import (
 func newInDoubtCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "indoubt",
-		Short: "The lane for people: what nobody else can settle",
-		Long: `The lane for people: recipients that may or may not have been paid (in doubt), that
-are open beyond their provider's patience (overdue), that were paid twice (overpaid), of whom
-their provider says what cannot be right (mismatched: another amount than was sent, or failed
-although a person said paid), and on
-request those of which the provider cannot tell more (unconfirmed).`,
+		Short: "What only a person can settle",
+		Long: `What only a person can settle: recipients that may or may not have been paid (in
+doubt), that are open beyond their provider's patience (overdue), that were paid twice
+(overpaid), of whom their provider says what cannot be right (mismatched: another amount than
+was sent, or failed although a person said paid), and on request those of which the provider
+cannot tell more (unconfirmed).`,
 		Example: `  enqueuer indoubt list
   enqueuer indoubt resolve --batch 0198… --as paid --evidence "provider's portal, 21 Nov"`,
 	}
@@ -37,8 +37,8 @@ request those of which the provider cannot tell more (unconfirmed).`,
 	return cmd
 }
 
-// laneUnconfirmed is the lane of recipients that are settled as far as a provider can tell.
-const laneUnconfirmed = state.Lane("unconfirmed")
+// reviewUnconfirmed is the queue of recipients that are settled as far as a provider can tell.
+const reviewUnconfirmed = state.ReviewQueue("unconfirmed")
 
 // listOptions are the flags of "enqueuer indoubt list".
 type listOptions struct {
@@ -60,13 +60,13 @@ its portal say earlier proves nothing, and --csv leaves such recipients out, as 
 Redis has forgotten.`,
 		Example: `  enqueuer indoubt list
   enqueuer indoubt list --unconfirmed --import wave-7
-  enqueuer indoubt list --csv >lane.csv`,
+  enqueuer indoubt list --csv >doubts.csv`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := options.check(); err != nil {
 				return err
 			}
 			return withApp(cmd.Context(), func(a *app.App) error {
-				return listCases(cmd, a, options)
+				return listItems(cmd, a, options)
 			})
 		},
 	}
@@ -112,29 +112,29 @@ func (o listOptions) find(ctx context.Context, s *state.Store) (target, error) {
 	return names.find(ctx, s, o.reference+o.imported+o.campaign)
 }
 
-// caseView is the JSON of one recipient that waits for people.
-type caseView struct {
-	Kind      state.Lane     `json:"kind"`
-	Reference string         `json:"reference"`
-	Phone     string         `json:"phone_number"`
-	Amount    string         `json:"amount"`
-	Currency  string         `json:"currency"`
-	Provider  string         `json:"provider"`
-	Batch     string         `json:"batch"`
-	Attempt   int            `json:"attempt,omitempty"`
-	Since     string         `json:"since"`
-	Reason    airtime.Reason `json:"reason"`
-	Message   string         `json:"message"`
-	NotBefore string         `json:"not_before"`
-	SettleBy  string         `json:"settle_by"`
+// itemView is the JSON of one recipient that waits for people.
+type itemView struct {
+	Kind      state.ReviewQueue `json:"kind"`
+	Reference string            `json:"reference"`
+	Phone     string            `json:"phone_number"`
+	Amount    string            `json:"amount"`
+	Currency  string            `json:"currency"`
+	Provider  string            `json:"provider"`
+	Batch     string            `json:"batch"`
+	Attempt   int               `json:"attempt,omitempty"`
+	Since     string            `json:"since"`
+	Reason    airtime.Reason    `json:"reason"`
+	Message   string            `json:"message"`
+	NotBefore string            `json:"not_before"`
+	SettleBy  string            `json:"settle_by"`
 }
 
-// viewCases lists the recipients of the cases, one each.
-func viewCases(cases []laneCase) []caseView {
-	views := []caseView{}
-	for _, c := range cases {
-		view := caseView{
-			Kind: c.Lane, Provider: c.Provider, Batch: c.Batch, Attempt: c.Attempt,
+// viewItems lists the recipients of the items, one each.
+func viewItems(items []reviewItem) []itemView {
+	views := []itemView{}
+	for _, c := range items {
+		view := itemView{
+			Kind: c.Queue, Provider: c.Provider, Batch: c.Batch, Attempt: c.Attempt,
 			Since: c.since(inMillis), SettleBy: c.Settle,
 		}
 		if c.NotBefore != nil {
@@ -150,9 +150,9 @@ func viewCases(cases []laneCase) []caseView {
 	return views
 }
 
-// laneCase is one line of the list, with everything that is said about it.
-type laneCase struct {
-	Lane       state.Lane
+// reviewItem is one line of the list, with everything that is said about it.
+type reviewItem struct {
+	Queue      state.ReviewQueue
 	Since      time.Time
 	Batch      string
 	Provider   string
@@ -168,7 +168,7 @@ type laneCase struct {
 	members []state.Member
 }
 
-func (c *laneCase) add(m state.Member) {
+func (c *reviewItem) add(m state.Member) {
 	if c.minor == nil {
 		c.minor = map[airtime.Currency]int64{}
 	}
@@ -181,7 +181,7 @@ func (c *laneCase) add(m state.Member) {
 }
 
 // since writes since when it waits, where that is known.
-func (c *laneCase) since(stamp func(time.Time) string) string {
+func (c *reviewItem) since(stamp func(time.Time) string) string {
 	if c.Since.IsZero() {
 		return ""
 	}
@@ -198,12 +198,12 @@ func amountOf(m state.Member) string {
 	return m.Amount.Decimal()
 }
 
-func listCases(cmd *cobra.Command, a *app.App, options listOptions) error {
+func listItems(cmd *cobra.Command, a *app.App, options listOptions) error {
 	stamp := stamps(a, cmd.OutOrStdout())
 	if options.json {
 		stamp = utc
 	}
-	cases, err := lane(cmd.Context(), a, stamp)
+	items, err := reviewItems(cmd.Context(), a, stamp)
 	if err != nil {
 		return err
 	}
@@ -216,61 +216,64 @@ func listCases(cmd *cobra.Command, a *app.App, options listOptions) error {
 		if err != nil {
 			return err
 		}
-		cases = append(cases, more...)
+		items = append(items, more...)
 	}
 	switch out := cmd.OutOrStdout(); {
 	case options.json:
-		return writeJSON(out, map[string][]caseView{"cases": viewCases(cases)})
+		return writeJSON(out, map[string][]itemView{"cases": viewItems(items)})
 	case options.csv:
-		return writeLane(out, cmd.ErrOrStderr(), cases)
-	case len(cases) == 0:
+		return writeItems(out, cmd.ErrOrStderr(), items)
+	case len(items) == 0:
 		fmt.Fprintln(out, "nothing waits for people")
 	default:
-		printLane(out, cases, stamp)
+		printItems(out, items, stamp)
 	}
 	return nil
 }
 
-// lane lists the state's cases with what would settle them, in which stamp writes instants.
-func lane(ctx context.Context, a *app.App, stamp func(time.Time) string) ([]laneCase, error) {
-	found, err := a.Store.Cases(ctx)
+// reviewItems lists what the state has for people with what would settle them, in which stamp
+// writes instants.
+func reviewItems(
+	ctx context.Context, a *app.App, stamp func(time.Time) string,
+) ([]reviewItem, error) {
+	found, err := a.Store.ReviewItems(ctx)
 	if err != nil {
 		return nil, err
 	}
-	cases := make([]laneCase, len(found))
+	items := make([]reviewItem, len(found))
 	for i, c := range found {
-		cases[i] = laneCase{
-			Lane: c.Lane, Since: c.Since, Batch: c.Batch.ID, Attempt: c.Batch.Attempt,
+		items[i] = reviewItem{
+			Queue: c.Queue, Since: c.Since, Batch: c.Batch.ID, Attempt: c.Batch.Attempt,
 			Provider: c.Batch.Provider, Why: c.Why,
 			Settle: settler(a.Rules.Providers[c.Batch.Provider], c),
 		}
-		if c.Lane == state.LaneInDoubt && c.Batch.StillOut > 0 {
+		if c.Queue == state.ReviewInDoubt && c.Batch.StillOut > 0 {
 			// Whole seconds, rounded up: who looks at that second is not too early.
 			at := c.Batch.Read.Add(c.Batch.StillOut + time.Second).Truncate(time.Second)
-			cases[i].NotBefore = &at
-			cases[i].Settle = "not before " + stamp(at) +
-				", when the request has surely arrived or never will: " + cases[i].Settle
+			items[i].NotBefore = &at
+			items[i].Settle = "not before " + stamp(at) +
+				", when the request has surely arrived or never will: " + items[i].Settle
 		}
 		for _, m := range c.Concerned() {
-			cases[i].add(m)
+			items[i].add(m)
 		}
 	}
-	return cases, nil
+	return items, nil
 }
 
 // unconfirmed lists the unconfirmed recipients of a name, batch by batch.
 func unconfirmed(
 	ctx context.Context, s *state.Store, kind state.Kind, name string,
-) ([]laneCase, error) {
-	byBatch := map[string]*laneCase{}
+) ([]reviewItem, error) {
+	byBatch := map[string]*reviewItem{}
 	err := s.Report(ctx, kind, name, func(r state.Row) error {
 		if r.Status != airtime.Unconfirmed {
 			return nil
 		}
 		c := byBatch[r.Batch]
 		if c == nil {
-			c = &laneCase{
-				Lane: laneUnconfirmed, Since: r.At, Batch: r.Batch, Provider: r.Provider,
+			c = &reviewItem{
+				Queue: reviewUnconfirmed, Since: r.At, Batch: r.Batch, Provider: r.Provider,
 				Why: r.Reason, Settle: "a person: the provider cannot tell more",
 			}
 			byBatch[r.Batch] = c
@@ -281,35 +284,35 @@ func unconfirmed(
 		})
 		return nil
 	})
-	cases := make([]laneCase, 0, len(byBatch))
+	items := make([]reviewItem, 0, len(byBatch))
 	for _, batch := range slices.Sorted(maps.Keys(byBatch)) {
-		cases = append(cases, *byBatch[batch])
+		items = append(items, *byBatch[batch])
 	}
-	return cases, err
+	return items, err
 }
 
 // settler says what would settle a case, as far as the catalog knows the provider.
-func settler(p providers.Capabilities, c state.Case) string {
+func settler(p providers.Capabilities, c state.ReviewItem) string {
 	left := p.ResendWithin - c.Batch.Age
 	switch {
-	case c.Lane == state.LaneOverpaid && c.Batch.Members[0].Phone.IsZero():
+	case c.Queue == state.ReviewOverpaid && c.Batch.Members[0].Phone.IsZero():
 		return forgottenSettler(c.Batch.Members[0].Reference)
-	case c.Lane == state.LaneOverpaid:
+	case c.Queue == state.ReviewOverpaid:
 		return "nothing here: two effects were seen; ask the provider for one back"
-	case c.Lane == state.LaneMismatched && c.Why == airtime.ReasonAmount:
+	case c.Queue == state.ReviewMismatched && c.Why == airtime.ReasonAmount:
 		return "a person: ask the provider which amount was paid, then resolve --as paid"
-	case c.Lane == state.LaneMismatched:
+	case c.Queue == state.ReviewMismatched:
 		return "a person: the provider says failed where paid was said; look again"
-	case c.Lane == state.LaneInDoubt && p.Asks == providers.AskByBatch:
+	case c.Queue == state.ReviewInDoubt && p.Asks == providers.AskByBatch:
 		return "query by reference, repeated until known; or a person"
-	case c.Lane == state.LaneInDoubt && left > 0 && c.Why != airtime.ReasonDuplicate:
+	case c.Queue == state.ReviewInDoubt && left > 0 && c.Why != airtime.ReasonDuplicate:
 		return "sent again with the same key if that ends within " + seconds(left) +
 			"; a callback about this number and amount; or a person"
-	case c.Lane == state.LaneInDoubt && p.Callbacks:
+	case c.Queue == state.ReviewInDoubt && p.Callbacks:
 		return "a callback about this number and amount, while it is the only one out; or a person"
-	case c.Lane == state.LaneOverdue && p.Asks != providers.AskNothing:
+	case c.Queue == state.ReviewOverdue && p.Asks != providers.AskNothing:
 		return "the provider, still asked now and then; or a person"
-	case c.Lane == state.LaneOverdue && p.Callbacks:
+	case c.Queue == state.ReviewOverdue && p.Callbacks:
 		return "a late callback; or a person"
 	default:
 		return "a person: the provider cannot tell"
@@ -325,25 +328,25 @@ func forgottenSettler(reference string) string {
 		"else ask the provider"
 }
 
-func printLane(w io.Writer, cases []laneCase, stamp func(time.Time) string) {
-	t := newTable("lane", "since", "batch", "provider", "#recipients", "#amount", "why",
+func printItems(w io.Writer, items []reviewItem, stamp func(time.Time) string) {
+	t := newTable("kind", "since", "batch", "provider", "#recipients", "#amount", "why",
 		"what would settle it")
-	for _, c := range cases {
-		t.add(string(c.Lane), c.since(stamp), c.Batch, c.Provider,
+	for _, c := range items {
+		t.add(string(c.Queue), c.since(stamp), c.Batch, c.Provider,
 			number(c.Recipients), amounts(c.minor), string(c.Why), c.Settle)
 	}
 	t.write(w)
 }
 
-// writeLane writes one row per recipient, which resolve --file compares with what is then.
+// writeItems writes one row per recipient, which resolve --file compares with what is then.
 // Those of whom nobody can know yet, or whose number is forgotten, are left out and named on notes.
-func writeLane(w, notes io.Writer, cases []laneCase) error {
+func writeItems(w, notes io.Writer, items []reviewItem) error {
 	out := intake.NewCellWriter(w)
 	err := out.Write([]string{
-		"lane", "since", "batch", "attempt", "provider", "reference", "phone_number", "amount",
+		"kind", "since", "batch", "attempt", "provider", "reference", "phone_number", "amount",
 		"currency", "status", "why",
 	})
-	for _, c := range cases {
+	for _, c := range items {
 		if c.NotBefore != nil {
 			fmt.Fprintf(notes, "left out: %s of batch %s, whose request may still arrive until %s\n",
 				cli.Plural(c.Recipients, "recipient"), c.Batch, c.NotBefore.Format(time.RFC3339))
@@ -356,7 +359,7 @@ func writeLane(w, notes io.Writer, cases []laneCase) error {
 				continue
 			}
 			err = errors.Join(err, out.Write([]string{
-				string(c.Lane), c.since(utc), c.Batch, strconv.Itoa(c.Attempt), c.Provider, m.Reference,
+				string(c.Queue), c.since(utc), c.Batch, strconv.Itoa(c.Attempt), c.Provider, m.Reference,
 				m.Phone.Digits(), m.Amount.Decimal(), string(m.Amount.Currency),
 				m.Status.String(), string(c.Why),
 			}))

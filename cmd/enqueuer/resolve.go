@@ -31,7 +31,7 @@ func newResolveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "resolve",
 		Short: "Settle recipients by a person's word",
-		Long: `Settle recipients of the lane by a person's word, which is kept with who, when and
+		Long: `Settle recipients that wait for a person by a decision, which is kept with who, when and
 why. --batch and --reference take those that are in doubt or overdue; --unconfirmed adds the
 unconfirmed, and --phone names one recipient, also to correct an earlier word. --file takes the
 rows of indoubt list --csv or of report, with their status, batch and amount.
@@ -43,7 +43,7 @@ or while the request may still be on the wire. Unpaid recipients are settled as 
 		Example: `  enqueuer indoubt resolve --batch 0198… --as paid --evidence "portal shows all as sent"
   enqueuer indoubt resolve --reference r-17 --phone 0711000000 --as unpaid --resubmit \
     --evidence "ticket 4711"
-  enqueuer indoubt resolve --file lane.csv --as unpaid --evidence "statement of 21 November" --yes`,
+  enqueuer indoubt resolve --file doubts.csv --as unpaid --evidence "portal, 21 Nov" --yes`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := options.check(); err != nil {
 				return err
@@ -172,11 +172,11 @@ func preview(w io.Writer, picked []pick, listed listing, stamp func(time.Time) s
 		why      airtime.Reason
 	}
 	var lines []line
-	sums := map[line]*laneCase{}
+	sums := map[line]*reviewItem{}
 	for _, r := range picked {
 		l := line{r.Batch, r.Attempt, r.provider, r.Seen, r.why}
 		if sums[l] == nil {
-			lines, sums[l] = append(lines, l), &laneCase{}
+			lines, sums[l] = append(lines, l), &reviewItem{}
 		}
 		sums[l].add(state.Member{Recipient: airtime.Recipient{Amount: r.Amount}})
 	}
@@ -203,7 +203,7 @@ func preview(w io.Writer, picked []pick, listed listing, stamp func(time.Time) s
 func speak(
 	ctx context.Context, s *state.Store, options resolveOptions, picked []pick,
 ) (int, error) {
-	word := state.Word{
+	decision := state.Decision{
 		Paid: options.as == "paid", Resubmit: options.resubmit, Who: options.who,
 		Evidence: options.evidence,
 	}
@@ -213,7 +213,7 @@ func speak(
 		for i, r := range group {
 			list[i] = r.Resolution
 		}
-		n, err := s.Resolve(ctx, word, list)
+		n, err := s.Resolve(ctx, decision, list)
 		resolved += n
 		if err != nil {
 			err = fmt.Errorf("%w; %d of %s settled", err, resolved,
@@ -238,29 +238,29 @@ type pick struct {
 
 func pickRow(r state.Row) pick { return pick{r.Resolution(), r.Provider, r.Reason} }
 
-// listing is since when batches are on the lanes for people, as the list shows it.
+// listing is since when batches are in the review queues, as the list shows it.
 type listing struct{ doubt, overdue, mismatched map[string]time.Time }
 
 func readListing(ctx context.Context, s *state.Store) (listing, error) {
 	l := listing{map[string]time.Time{}, map[string]time.Time{}, map[string]time.Time{}}
-	cases, err := s.Cases(ctx)
-	for _, c := range cases {
-		switch c.Lane {
-		case state.LaneInDoubt:
+	items, err := s.ReviewItems(ctx)
+	for _, c := range items {
+		switch c.Queue {
+		case state.ReviewInDoubt:
 			l.doubt[c.Batch.ID] = c.Since
-		case state.LaneOverdue:
+		case state.ReviewOverdue:
 			l.overdue[c.Batch.ID] = c.Since
-		case state.LaneMismatched:
+		case state.ReviewMismatched:
 			for _, m := range c.Concerned() {
 				l.mismatched[m.Reference+" "+m.Phone.Digits()] = c.Since
 			}
-		case state.LaneOverpaid:
+		case state.ReviewOverpaid:
 		}
 	}
 	return l, err
 }
 
-// since is when a recipient came on its lane; zero where that does not say anything.
+// since is when a recipient came into its review queue; zero where that does not say anything.
 func (l listing) since(r state.Row) time.Time {
 	at, disputed := l.mismatched[r.Reference+" "+r.Phone.Digits()]
 	if disputed && r.Status != airtime.InDoubt {
@@ -269,8 +269,8 @@ func (l listing) since(r state.Row) time.Time {
 	return l.sinceBatch(r.Status, r.Batch)
 }
 
-// sinceBatch is when a batch's recipients of a status came on their lane; zero where that does not
-// say anything.
+// sinceBatch is when a batch's recipients of a status came into their review queue; zero where that
+// does not say anything.
 func (l listing) sinceBatch(status airtime.Status, batch string) time.Time {
 	if status == airtime.InDoubt {
 		return l.doubt[batch]
@@ -286,7 +286,7 @@ type picker struct {
 	picked  []pick
 }
 
-// listed reports whether a recipient stands in the lane for people.
+// listed reports whether a recipient stands in a review queue.
 func (p *picker) listed(status airtime.Status, batch string) bool {
 	switch status {
 	case airtime.InDoubt:

@@ -37,16 +37,16 @@ func TestAnotherAmountIsListedAndDiscountsAreReported(t *testing.T) {
 	counts := w.finished(wanted, "other", "given", "refused")
 	require.Equal(t, 1, counts["rejected"])
 
-	var lane struct {
+	var list struct {
 		Cases []struct {
 			Kind, Reference, Reason string
 		}
 	}
 	said := w.must(0, "indoubt", "list", "--json")
-	require.NoError(t, json.NewDecoder(strings.NewReader(said.out)).Decode(&lane))
-	require.Len(t, lane.Cases, 1)
-	require.Equal(t, "mismatched", lane.Cases[0].Kind)
-	require.Equal(t, "other", lane.Cases[0].Reference)
+	require.NoError(t, json.NewDecoder(strings.NewReader(said.out)).Decode(&list))
+	require.Len(t, list.Cases, 1)
+	require.Equal(t, "mismatched", list.Cases[0].Kind)
+	require.Equal(t, "other", list.Cases[0].Reference)
 	require.Contains(t, w.must(0, "report", "given", "--format", "json").out, `"discount":"0.06"`)
 	require.Contains(t, w.must(0, "status", "given", "--json").out, `"discounts":{"KES":"0.06"}`)
 }

@@ -41,7 +41,7 @@ var reportMarks = []string{"status", "batch"}
 // reportFields are the other fields that Tuma writes into such files; readers ignore them.
 var reportFields = []string{
 	reasonField, "provider_reference", "batch", "message", "at", "id", "discount", "release_at",
-	"attempt", "lane", "kind", "since", "why", "not_before", "settle_by", "history",
+	"attempt", "kind", "since", "why", "not_before", "settle_by", "history",
 }
 
 // rowText is one row as written, by column.

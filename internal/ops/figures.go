@@ -63,7 +63,7 @@ func (f Figures) Collect(to chan<- prometheus.Metric) {
 		}
 		c.gauge(queuePausedDesc, flag(queue.Paused), queue.Queue)
 	}
-	c.lanes(&figures)
+	c.reviews(&figures)
 }
 
 // collection is what one scrape sends.
@@ -149,8 +149,8 @@ func (c collection) stream(stream state.Stream) {
 	c.counter(trimmedUnreadDesc, stream.TrimmedUnread, stream.Name)
 }
 
-// lanes sends what people may have to look at, and how Redis is.
-func (c collection) lanes(figures *state.Figures) {
+// reviews sends what people may have to look at, and how Redis is.
+func (c collection) reviews(figures *state.Figures) {
 	c.gauge(dueDesc, float64(figures.Due))
 	c.gauge(doubtDesc, float64(figures.Doubt))
 	c.gauge(doubtOldestDesc, figures.DoubtFor.Seconds())

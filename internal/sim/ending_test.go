@@ -325,10 +325,10 @@ func (w *world) ambiguous(phone string) bool {
 // listed checks that people are shown everybody who is not settled when patience has ended.
 func (w *world) listed() {
 	w.sync()
-	cases, err := w.stores[0].Cases(background)
+	items, err := w.stores[0].ReviewItems(background)
 	must(err)
 	shown := map[string]bool{}
-	for _, c := range cases {
+	for _, c := range items {
 		for _, m := range c.Concerned() {
 			shown[m.Reference+" "+m.Phone.Digits()] = true
 		}
@@ -343,11 +343,11 @@ func (w *world) listed() {
 // everybodyDecides has people settle what is listed, by the providers' ledgers.
 func (w *world) everybodyDecides() {
 	w.sync()
-	cases, err := w.stores[0].Cases(background)
+	items, err := w.stores[0].ReviewItems(background)
 	must(err)
-	for _, c := range cases {
+	for _, c := range items {
 		for _, m := range c.Concerned() {
-			if c.Lane != state.LaneOverpaid {
+			if c.Queue != state.ReviewOverpaid {
 				w.resolve(w.pods[0], listing{m, c.Batch.Resolution(m)}, false)
 				w.finishPod(w.pods[0])
 			}

@@ -258,11 +258,11 @@ func (w *world) run(p *pod, t trigger) {
 // request that may still arrive nobody can know, and the list says so.
 func (w *world) decideByPerson(c chance, p *pod) {
 	w.sync()
-	cases, err := w.stores[0].Cases(background)
+	items, err := w.stores[0].ReviewItems(background)
 	must(err)
 	var listed []listing
-	for _, one := range cases {
-		if one.Lane == state.LaneOverpaid || one.Batch.StillOut > 0 {
+	for _, one := range items {
+		if one.Queue == state.ReviewOverpaid || one.Batch.StillOut > 0 {
 			continue
 		}
 		for _, m := range one.Concerned() {
@@ -288,14 +288,14 @@ func (w *world) resolve(p *pod, m listing, resubmit bool) {
 	if !clear {
 		return
 	}
-	word := state.Word{Paid: paid, Resubmit: resubmit && !paid, Who: "sim", Evidence: "ledger"}
+	decision := state.Decision{Paid: paid, Resubmit: resubmit && !paid, Who: "sim", Evidence: "ledger"}
 	title := fmt.Sprintf("a person says of %s (%s): paid %t, send again %t", m.Reference, who, paid,
-		word.Resubmit)
+		decision.Resubmit)
 	p.running = w.start(title, func(ctx context.Context) error {
-		if word.Resubmit {
+		if decision.Resubmit {
 			w.resubmitted[who]++
 		}
-		_, err := w.stores[0].Resolve(ctx, word, []state.Resolution{m.seen})
+		_, err := w.stores[0].Resolve(ctx, decision, []state.Resolution{m.seen})
 		if errors.Is(err, state.ErrMoved) || errors.Is(err, state.ErrEarly) {
 			return nil
 		}

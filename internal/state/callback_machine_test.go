@@ -279,13 +279,13 @@ func (x *talker) decide() {
 	}
 	r := pick(x, "recipient", doubtful)
 	p := x.payees[r.Reference+" "+r.Phone.Digits()]
-	word := state.Word{Who: "w", Evidence: "e", Resubmit: x.chance(60)}
-	word.Paid = p.paid(airtime.Successful) > 0
-	mistaken := word.Paid && x.chance(40)
+	decision := state.Decision{Who: "w", Evidence: "e", Resubmit: x.chance(60)}
+	decision.Paid = p.paid(airtime.Successful) > 0
+	mistaken := decision.Paid && x.chance(40)
 	if mistaken {
-		word.Paid, word.Resubmit = false, false
+		decision.Paid, decision.Resubmit = false, false
 	}
-	_, err := x.s.Resolve(background, word, []state.Resolution{r.Resolution()})
+	_, err := x.s.Resolve(background, decision, []state.Resolution{r.Resolution()})
 	if !errors.Is(err, state.ErrEarly) {
 		require.NoError(x.t, err)
 		p.decided, p.mistaken = true, mistaken

@@ -180,7 +180,7 @@ func learntByALateAnswer(g *stage) {
 	first := g.begin(talking)
 	g.c.pass(2 * time.Minute)
 	g.sweep(talking)
-	resolve(g.t, g.s, state.Word{Resubmit: true}, g.row("a"))
+	resolve(g.t, g.s, state.Decision{Resubmit: true}, g.row("a"))
 	g.begin(talking)
 	g.each(first, state.Verdict{Verdict: airtime.Accepted, ProviderReference: "x"})
 	require.Equal(g.t, int64(1), g.figures().Overpaid)
@@ -254,7 +254,7 @@ func unknownWord(g *stage) {
 
 func correctedPerson(g *stage) {
 	_, id := g.open("a")
-	resolve(g.t, g.s, state.Word{Evidence: "e"}, g.row("a"))
+	resolve(g.t, g.s, state.Decision{Evidence: "e"}, g.row("a"))
 	g.stands("a", talking, airtime.Failed)
 	g.apply(said(id, airtime.Successful), state.CallbackApplied)
 	require.Equal(g.t, []string{"failed", "successful corrected"},
@@ -335,21 +335,21 @@ func phoneSettledByPerson(g *stage) {
 	g.lost(someone("a", talking))
 	g.record(other, airtime.Unknown, airtime.ReasonTimeout)
 	g.c.pass(2 * time.Minute)
-	resolve(g.t, g.s, state.Word{Paid: true, Evidence: "e"}, g.row("b"))
+	resolve(g.t, g.s, state.Decision{Paid: true, Evidence: "e"}, g.row("b"))
 	g.apply(saidOf("x", airtime.Failed), state.CallbackKept)
 	g.stands("a", talking, airtime.InDoubt)
 }
 
 // decided lets a person decide about the only recipient of a disbursal, when nothing can happen to
 // its request any more.
-func (g *stage) decided(ref string, word state.Word) {
+func (g *stage) decided(ref string, decision state.Decision) {
 	g.c.pass(2 * time.Minute)
-	resolve(g.t, g.s, word, g.row(ref))
+	resolve(g.t, g.s, decision, g.row(ref))
 }
 
 func phoneAfterPerson(g *stage) {
 	b := g.lost(someone("a", talking))
-	g.decided("a", state.Word{})
+	g.decided("a", state.Decision{})
 	g.stands("a", talking, airtime.Failed)
 	c := saidOf("x", airtime.Successful)
 	c.Amount.Minor++
@@ -366,9 +366,9 @@ func phoneAfterPerson(g *stage) {
 // What a person decided twice is one sending still, and less evidence does not correct it.
 func phoneDecidedAgain(g *stage) {
 	g.lost(someone("a", talking))
-	g.decided("a", state.Word{})
+	g.decided("a", state.Decision{})
 	g.c.pass(25 * time.Hour)
-	g.decided("a", state.Word{Paid: true})
+	g.decided("a", state.Decision{Paid: true})
 	g.apply(saidOf("x", airtime.Failed), state.CallbackUnchanged)
 	g.stands("a", talking, airtime.Successful)
 }
@@ -376,7 +376,7 @@ func phoneDecidedAgain(g *stage) {
 func phoneAfterTwoDecisions(g *stage) {
 	for _, ref := range []string{"a", "b"} {
 		g.lost(someone(ref, talking))
-		g.decided(ref, state.Word{})
+		g.decided(ref, state.Decision{})
 	}
 	g.apply(saidOf("x", airtime.Successful), state.CallbackKept)
 	g.stands("a", talking, airtime.Failed)
@@ -385,7 +385,7 @@ func phoneAfterTwoDecisions(g *stage) {
 
 func phoneDecidedLongAgo(g *stage) {
 	g.lost(someone("a", talking))
-	g.decided("a", state.Word{Paid: true})
+	g.decided("a", state.Decision{Paid: true})
 	g.c.pass(8 * 24 * time.Hour)
 	g.lost(someone("b", talking)) // A callback may be about either.
 	g.apply(saidOf("x", airtime.Failed), state.CallbackKept)
@@ -437,7 +437,7 @@ func (g *stage) twice(ref string) (own, other string) {
 func phoneAfterResubmission(g *stage) {
 	g.lost(someone("a", talking))
 	g.c.pass(2 * time.Minute)
-	resolve(g.t, g.s, state.Word{Resubmit: true}, g.row("a"))
+	resolve(g.t, g.s, state.Decision{Resubmit: true}, g.row("a"))
 	b := g.begin(talking)
 	g.record(b, airtime.Unknown, airtime.ReasonTimeout)
 	g.apply(saidOf("x", airtime.Failed), state.CallbackKept)

@@ -124,7 +124,7 @@ func TestCancelledAreNotResubmitted(t *testing.T) {
 	passed(t, s, b)
 	_, err := s.Cancel(context.Background(), state.KindDisbursal, "a")
 	require.NoError(t, err)
-	_, err = s.Resolve(context.Background(), state.Word{Resubmit: true},
+	_, err = s.Resolve(context.Background(), state.Decision{Resubmit: true},
 		[]state.Resolution{rows(t, s, "a")[0].Resolution()})
 	require.NoError(t, err)
 	only(t, s, "a", airtime.Failed)

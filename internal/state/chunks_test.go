@@ -186,8 +186,8 @@ func chunkDecided(g *stage) {
 	rest := g.begin(quicksms)
 	g.record(rest, airtime.Unknown, airtime.ReasonTimeout)
 	g.c.pass(time.Hour)
-	resolve(g.t, g.s, state.Word{Paid: true}, rows(g.t, g.s, "b")[0])
-	resolve(g.t, g.s, state.Word{Resubmit: true}, g.row("a"))
+	resolve(g.t, g.s, state.Decision{Paid: true}, rows(g.t, g.s, "b")[0])
+	resolve(g.t, g.s, state.Decision{Resubmit: true}, g.row("a"))
 	require.Equal(g.t, []string{"queued", "successful", "queued"}, g.all("a", "b"))
 	list, err := g.s.Client().XRange(background, g.s.Key("decisions", ""), "-", "+").Result()
 	require.NoError(g.t, err)
@@ -274,11 +274,11 @@ func chunkForgottenAndListed(g *stage) {
 }
 
 // overpaid lists who is overpaid, as many as are counted.
-func (g *stage) overpaid() (list []state.Case) {
-	cases, err := g.s.Cases(background)
+func (g *stage) overpaid() (list []state.ReviewItem) {
+	items, err := g.s.ReviewItems(background)
 	require.NoError(g.t, err)
-	for _, c := range cases {
-		if c.Lane == state.LaneOverpaid {
+	for _, c := range items {
+		if c.Queue == state.ReviewOverpaid {
 			list = append(list, c)
 		}
 	}

@@ -102,7 +102,7 @@ func momentAhead(g *stage) {
 	g.c.pass(10 * time.Second)
 	require.Len(g.t, g.due(), 2, "they are asked about")
 	g.c.pass(2 * time.Minute)
-	_, err = g.s.Resolve(background, state.Word{Paid: true, Who: "w", Evidence: "e"},
+	_, err = g.s.Resolve(background, state.Decision{Paid: true, Who: "w", Evidence: "e"},
 		[]state.Resolution{g.row("a").Resolution()})
 	require.NoError(g.t, err, "a person need not wait half a day")
 

@@ -294,11 +294,11 @@ func TestOverpaidIsListedNotMerged(t *testing.T) {
 	require.Zero(t, observe(t, s, first.ID, airtime.Successful, 1).Overpaid, "found already")
 	only(t, s, "a", airtime.Successful)
 	require.Equal(t, []string{"successful"}, results(t, s)["a 254700000001"])
-	cases, err := s.Cases(context.Background())
+	items, err := s.ReviewItems(context.Background())
 	require.NoError(t, err)
-	require.Len(t, cases, 1)
-	require.Equal(t, state.LaneOverpaid, cases[0].Lane)
-	require.Equal(t, "254700000001", cases[0].Concerned()[0].Phone.Digits())
+	require.Len(t, items, 1)
+	require.Equal(t, state.ReviewOverpaid, items[0].Queue)
+	require.Equal(t, "254700000001", items[0].Concerned()[0].Phone.Digits())
 }
 
 func TestSecondSendingThatFailedIsNotOverpaid(t *testing.T) {

@@ -54,8 +54,8 @@ func droppedAndDecided(g *stage) {
 	g.stands("claimed", joint, airtime.Queued)
 	doubtful := rows(g.t, g.s, "sent")
 	observe(g.t, g.s, b.ID, airtime.Failed, 2)
-	resolve(g.t, g.s, state.Word{Paid: true}, doubtful[0])
-	resolve(g.t, g.s, state.Word{Resubmit: true}, doubtful[1])
+	resolve(g.t, g.s, state.Decision{Paid: true}, doubtful[0])
+	resolve(g.t, g.s, state.Decision{Resubmit: true}, doubtful[1])
 	require.Equal(g.t, map[airtime.Status]int64{
 		airtime.Successful: 1, airtime.Queued: 1, airtime.Failed: 1,
 	}, statuses(g.t, g.s, "sent"))

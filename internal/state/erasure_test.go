@@ -40,7 +40,7 @@ func TestNothingIsLeftOfAForgottenNumber(t *testing.T) {
 	require.Subset(t, holders(g), []string{"kept", "out", "rejected", "results", "chunk"})
 
 	g.c.pass(10 * time.Minute)
-	resolve(t, g.s, state.Word{Paid: true}, slices.DeleteFunc(rows(t, g.s, "mixed"),
+	resolve(t, g.s, state.Decision{Paid: true}, slices.DeleteFunc(rows(t, g.s, "mixed"),
 		func(r state.Row) bool { return r.Status != airtime.InDoubt })...)
 	g.c.pass(10 * 24 * time.Hour)
 	for _, again := range g.kept() {

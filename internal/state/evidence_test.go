@@ -41,7 +41,7 @@ func TestWhoWasPaidByAnEarlierBatchIsNotSentAgain(t *testing.T) {
 	s, c := timed(t, nil)
 	first := doubtful(t, s, 1)
 	c.pass(3 * time.Minute)
-	resolve(t, s, state.Word{Resubmit: true}, rows(t, s, "a")...)
+	resolve(t, s, state.Decision{Resubmit: true}, rows(t, s, "a")...)
 	second := begin(t, s)
 	record(t, s, answer(second, airtime.Unknown, airtime.ReasonTimeout))
 	require.Equal(t, 1, observe(t, s, first.ID, airtime.Successful, 0).Overpaid)
@@ -75,7 +75,7 @@ func TestALateFailureAgreesWithAResubmission(t *testing.T) {
 	old := doubtful(t, s, 1)
 	for range 2 {
 		c.pass(3 * time.Minute)
-		resolve(t, s, state.Word{Resubmit: true}, rows(t, s, "a")...)
+		resolve(t, s, state.Decision{Resubmit: true}, rows(t, s, "a")...)
 		observe(t, s, old.ID, airtime.Failed, 0)
 		only(t, s, "a", airtime.Queued)
 		again := begin(t, s)
@@ -216,9 +216,9 @@ func TestWhatTheProviderConfirmsIsNoLongerAPersonsWord(t *testing.T) {
 	s, c := timed(t, nil)
 	b := doubtful(t, s, 1)
 	c.pass(3 * time.Minute)
-	resolve(t, s, state.Word{Paid: true}, rows(t, s, "a")...)
+	resolve(t, s, state.Decision{Paid: true}, rows(t, s, "a")...)
 	observe(t, s, b.ID, airtime.Successful, 0)
-	_, err := s.Resolve(bg, state.Word{Resubmit: true},
+	_, err := s.Resolve(bg, state.Decision{Resubmit: true},
 		[]state.Resolution{rows(t, s, "a")[0].Resolution()})
 	require.ErrorIs(t, err, state.ErrMoved)
 }
@@ -229,7 +229,7 @@ func TestNobodyDecidesWithinTheGuardOfASecondAttempt(t *testing.T) {
 	accept(t, s, disbursal("a", 1))
 	_, second := resent(t, s, c)
 	record(t, s, answer(second, airtime.Unknown, airtime.ReasonUnreadable))
-	_, err := s.Resolve(bg, state.Word{Resubmit: true},
+	_, err := s.Resolve(bg, state.Decision{Resubmit: true},
 		[]state.Resolution{rows(t, s, "a")[0].Resolution()})
 	require.ErrorIs(t, err, state.ErrEarly)
 }
@@ -258,9 +258,9 @@ func TestAnOpenWordLeavesThePersonsReason(t *testing.T) {
 	s, c := timed(t, nil)
 	b := doubtful(t, s, 1)
 	c.pass(3 * time.Minute)
-	resolve(t, s, state.Word{}, rows(t, s, "a")...)
+	resolve(t, s, state.Decision{}, rows(t, s, "a")...)
 	observe(t, s, b.ID, airtime.Processing, 0)
-	_, err := s.Resolve(bg, state.Word{Paid: true},
+	_, err := s.Resolve(bg, state.Decision{Paid: true},
 		[]state.Resolution{rows(t, s, "a")[0].Resolution()})
 	require.NoError(t, err)
 }

@@ -318,11 +318,11 @@ func timesByPowers(g *stage) {
 func timesOfADecision(g *stage) {
 	g.lost(someone("a", lipad))
 	g.c.pass(time.Hour)
-	resolve(g.t, g.s, state.Word{Paid: true}, rows(g.t, g.s, "a")...)
+	resolve(g.t, g.s, state.Decision{Paid: true}, rows(g.t, g.s, "a")...)
 	g.total("accepted", "settled", 1, time.Hour)
 }
 
-func TestFiguresOfLanesAndStreams(t *testing.T) {
+func TestStatsOfReviewsAndStreams(t *testing.T) {
 	t.Parallel()
 	s := open(t, nil)
 	first, err := s.Figures(background)

@@ -8,7 +8,7 @@ package state
 //	{ns}:results               STREAM  one entry per settling or correction          TUMA_STREAM_AGE
 //	{ns}:rejected              STREAM  what could not be accepted, with the reason   TUMA_STREAM_AGE
 //	{ns}:yielded               HASH    entries that streams dropped unread               for ever
-//	{ns}:decisions             STREAM  what people decided in the in-doubt lane          for ever
+//	{ns}:decisions             STREAM  what people decided about review items           for ever
 //	{ns}:decision:<id>         STRING  recipients that one word of a person decided    one hour
 //	{ns}:disbursal:<ref>       STRING  digest, and where its recipients are            TUMA_RETENTION
 //	{ns}:chunk:<id>            HASH    see lua/shared/10-keys.lua                      TUMA_RETENTION

@@ -64,7 +64,7 @@ var lostChunks = map[string]func(g *stage, b *state.Batch, holder string){
 		_, err = g.s.Resend(background, reload(g.t, g.s, b))
 		require.NoError(g.t, err)
 		deny(g.t, g.s, b.ID, g.c)
-		n, err := g.s.Resolve(background, state.Word{Paid: true},
+		n, err := g.s.Resolve(background, state.Decision{Paid: true},
 			[]state.Resolution{g.row("b").Resolution()})
 		require.NoError(g.t, err)
 		require.Equal(g.t, 1, n)

@@ -633,11 +633,11 @@ func (x *machine) resolve(*rapid.T) {
 		doubtful = elsewhere // The rare and dangerous ones first.
 	}
 	r := draw(x, "recipient", doubtful)
-	word := state.Word{
+	decision := state.Decision{
 		Paid: x.chance("paid", 40), Resubmit: x.chance("again", 60), Who: "w", Evidence: "e",
 	}
 	if x.honest {
-		word.Paid = r.batch != nil && r.paidBy[r.batch]
+		decision.Paid = r.batch != nil && r.paidBy[r.batch]
 	}
 	moved := x.chance("moved", 10)
 	list := []state.Resolution{r.seen()}
@@ -647,14 +647,14 @@ func (x *machine) resolve(*rapid.T) {
 	x.returns = true
 	moved = moved && !cmp.Equal(list[0], r.seen())
 	if !moved && r.status == airtime.InDoubt && r.batch.deadline+modelGuard > x.now {
-		_, err := x.store.Resolve(background, word, list)
+		_, err := x.store.Resolve(background, decision, list)
 		if !errors.Is(err, state.ErrEarly) {
 			x.t.Fatalf("resolve %s: %v, want ErrEarly", r.name(), err)
 		}
 		return
 	}
-	want := !moved && x.model.resolve(word, []*modelRecipient{r})
-	_, err := x.store.Resolve(background, word, list)
+	want := !moved && x.model.resolve(decision, []*modelRecipient{r})
+	_, err := x.store.Resolve(background, decision, list)
 	if want {
 		x.must(err)
 	} else if !errors.Is(err, state.ErrMoved) {

@@ -642,7 +642,7 @@ func (m *model) cancel(kind state.Kind, name string) (withdrawn, late int) {
 }
 
 // resolve takes a person's word; it reports false when the recipients are not open to it.
-func (m *model) resolve(word state.Word, list []*modelRecipient) bool {
+func (m *model) resolve(decision state.Decision, list []*modelRecipient) bool {
 	for _, r := range list {
 		open := !r.status.Settled() || r.status == airtime.Unconfirmed || r.person
 		if r.batch == nil || r.status == airtime.Queued || r.status == airtime.Sending || !open {
@@ -650,14 +650,14 @@ func (m *model) resolve(word state.Word, list []*modelRecipient) bool {
 		}
 	}
 	for _, r := range list {
-		if word.Paid {
+		if decision.Paid {
 			m.move(r, airtime.Successful, r.batch)
 			r.person = true
 			continue
 		}
 		m.move(r, airtime.Failed, r.batch)
 		r.person = true
-		if !m.rejoin(r) && word.Resubmit && !m.cancelled(r) {
+		if !m.rejoin(r) && decision.Resubmit && !m.cancelled(r) {
 			m.move(r, airtime.Queued, nil)
 		}
 	}

@@ -103,20 +103,20 @@ func (s *Store) ResumeByPerson(
 func (s *Store) pauseByPerson(
 	ctx context.Context, provider, what, who, note string,
 ) (reply, error) {
-	decision, err := uuid.NewV7()
+	id, err := uuid.NewV7()
 	if err != nil {
 		return make(reply, 5), fmt.Errorf("%s %s: %w", what, provider, err)
 	}
 	answer, err := s.run(ctx, s.client, "pausebyperson", provider, what, clean(who), clean(note),
-		decision.String(), s.options.MaxInFlight)
+		id.String(), s.options.MaxInFlight)
 	if err != nil {
 		return make(reply, 5), err // Of a failed call nothing is known.
 	}
 	return asList(answer), nil
 }
 
-// Word is what a person knows about a recipient.
-type Word struct {
+// Decision is what a person says about a recipient.
+type Decision struct {
 	Paid bool
 	// Resubmit puts an unpaid recipient back in the queue.
 	Resubmit bool
@@ -142,18 +142,18 @@ type Resolution struct {
 // Resolve takes a person's word about recipients, all or none. ErrMoved is returned when one of
 // them is not as it was listed, or is not open to a person's word; ErrEarly while its request may
 // still have an effect.
-func (s *Store) Resolve(ctx context.Context, word Word, list []Resolution) (int, error) {
+func (s *Store) Resolve(ctx context.Context, decision Decision, list []Resolution) (int, error) {
 	verdict := "unpaid"
-	if word.Paid {
+	if decision.Paid {
 		verdict = "paid"
 	}
-	decision, err := uuid.NewV7() // go-redis may repeat the call: a replay is told by this id.
+	id, err := uuid.NewV7() // go-redis may repeat the call: a replay is told by this id.
 	if err != nil {
 		return 0, fmt.Errorf("resolve: %w", err)
 	}
 	args := []any{
-		verdict, flag(word.Resubmit), clean(word.Who), clean(word.Evidence),
-		decision.String(),
+		verdict, flag(decision.Resubmit), clean(decision.Who), clean(decision.Evidence),
+		id.String(),
 	}
 	for _, r := range list {
 		args = append(args, r.Reference, r.Position, string(r.Seen.Code()), r.Batch, r.Attempt,

@@ -34,20 +34,20 @@ func TestNobodyDecidesWhileTheRequestMayBeOnTheWire(t *testing.T) {
 	accept(t, s, disbursal("a", 2))
 	record(t, s, answer(begin(t, s), airtime.Unknown, airtime.ReasonTimeout))
 	before := contents(t, s)
-	_, err := s.Resolve(context.Background(), state.Word{Resubmit: true},
+	_, err := s.Resolve(context.Background(), state.Decision{Resubmit: true},
 		[]state.Resolution{rows(t, s, "a")[0].Resolution()})
 	require.ErrorIs(t, err, state.ErrEarly)
 	require.Equal(t, before, contents(t, s), "nothing was changed")
 }
 
-func resolve(t testing.TB, s *state.Store, word state.Word, list ...state.Row) {
+func resolve(t testing.TB, s *state.Store, decision state.Decision, list ...state.Row) {
 	t.Helper()
-	word.Who, word.Evidence = "Wanjiru", "statement of 21 November"
+	decision.Who, decision.Evidence = "Wanjiru", "statement of 21 November"
 	var named []state.Resolution
 	for _, r := range list {
 		named = append(named, r.Resolution())
 	}
-	n, err := s.Resolve(context.Background(), word, named)
+	n, err := s.Resolve(context.Background(), decision, named)
 	require.NoError(t, err)
 	require.Equal(t, len(list), n)
 	balanced(t, s)
@@ -60,7 +60,7 @@ func TestResolveIsRefusedWhenOneHasMoved(t *testing.T) {
 	seen := rows(t, s, "a")
 	observe(t, s, b.ID, airtime.Successful, 2)
 	before := contents(t, s)
-	_, err := s.Resolve(context.Background(), state.Word{Paid: true}, []state.Resolution{
+	_, err := s.Resolve(context.Background(), state.Decision{Paid: true}, []state.Resolution{
 		seen[0].Resolution(), seen[1].Resolution(), seen[2].Resolution(),
 	})
 	require.ErrorIs(t, err, state.ErrMoved)
@@ -81,13 +81,13 @@ func TestResolveIsRefusedForWhoIsNotOpenToPeople(t *testing.T) {
 	begin(t, s)
 	list = append(list, rows(t, s, "sending")...)
 	for _, r := range list {
-		_, err := s.Resolve(context.Background(), state.Word{}, []state.Resolution{r.Resolution()})
+		_, err := s.Resolve(context.Background(), state.Decision{}, []state.Resolution{r.Resolution()})
 		require.ErrorIs(t, err, state.ErrMoved, "%s", r.Status)
 	}
 	twice := rows(t, s, "a")[3].Resolution()
-	_, err := s.Resolve(context.Background(), state.Word{}, []state.Resolution{twice, twice})
+	_, err := s.Resolve(context.Background(), state.Decision{}, []state.Resolution{twice, twice})
 	require.ErrorIs(t, err, state.ErrMoved, "named twice")
-	_, err = s.Resolve(context.Background(), state.Word{}, []state.Resolution{{Reference: "none"}})
+	_, err = s.Resolve(context.Background(), state.Decision{}, []state.Resolution{{Reference: "none"}})
 	require.ErrorIs(t, err, state.ErrMoved)
 }
 
@@ -95,14 +95,14 @@ func TestLaterWordReplacesEarlier(t *testing.T) {
 	t.Parallel()
 	s := open(t, nil)
 	b := doubtful(t, s, 2)
-	resolve(t, s, state.Word{Paid: true}, rows(t, s, "a")...)
-	resolve(t, s, state.Word{}, rows(t, s, "a")...)
+	resolve(t, s, state.Decision{Paid: true}, rows(t, s, "a")...)
+	resolve(t, s, state.Decision{}, rows(t, s, "a")...)
 	only(t, s, "a", airtime.Failed)
 	require.Equal(t, airtime.ReasonPerson, rows(t, s, "a")[0].Reason)
 	observe(t, s, b.ID, airtime.Successful, 0)
 	require.Equal(t, []string{"successful", "failed corrected", "successful corrected"},
 		results(t, s)["a 254700000000"], "the provider's evidence replaces the person's word")
-	_, err := s.Resolve(context.Background(), state.Word{},
+	_, err := s.Resolve(context.Background(), state.Decision{},
 		[]state.Resolution{rows(t, s, "a")[0].Resolution()})
 	require.ErrorIs(t, err, state.ErrMoved, "now it is the provider's")
 	decisions, err := s.Client().XLen(context.Background(), s.Key("decisions", "")).Result()
@@ -114,7 +114,7 @@ func TestResubmitPutsBack(t *testing.T) {
 	t.Parallel()
 	s := open(t, nil)
 	first := doubtful(t, s, 2)
-	resolve(t, s, state.Word{Resubmit: true}, rows(t, s, "a")[1])
+	resolve(t, s, state.Decision{Resubmit: true}, rows(t, s, "a")[1])
 	require.Equal(t, map[airtime.Status]int64{airtime.InDoubt: 1, airtime.Queued: 1},
 		statuses(t, s, "a"))
 	second := begin(t, s)
@@ -133,7 +133,7 @@ func TestLateAnswerDoesNotUndoAResubmission(t *testing.T) {
 	first := begin(t, s)
 	c.pass(2 * time.Minute)
 	sweep(t, s)
-	resolve(t, s, state.Word{Resubmit: true}, rows(t, s, "a")...)
+	resolve(t, s, state.Decision{Resubmit: true}, rows(t, s, "a")...)
 	record(t, s, answer(first, airtime.Unknown, airtime.ReasonTimeout))
 	only(t, s, "a", airtime.Queued)
 	require.NotEqual(t, first.ID, begin(t, s).ID)
@@ -145,13 +145,13 @@ func TestAWordIsAboutTheSendingThatWasSeen(t *testing.T) {
 	s := open(t, nil)
 	doubtful(t, s, 1)
 	old := rows(t, s, "a")[0].Resolution()
-	resolve(t, s, state.Word{Resubmit: true}, rows(t, s, "a")...)
+	resolve(t, s, state.Decision{Resubmit: true}, rows(t, s, "a")...)
 	second := begin(t, s)
 	record(t, s, answer(second, airtime.Unknown, airtime.ReasonTimeout))
 	passed(t, s, second)
 	refusedWord := func(seen state.Resolution, what string) {
 		before := contents(t, s)
-		_, err := s.Resolve(t.Context(), state.Word{Resubmit: true}, []state.Resolution{seen})
+		_, err := s.Resolve(t.Context(), state.Decision{Resubmit: true}, []state.Resolution{seen})
 		require.ErrorIs(t, err, state.ErrMoved)
 		require.ErrorContains(t, err, "its "+what+" is another now")
 		require.Equal(t, before, contents(t, s), "nothing was changed")
@@ -169,7 +169,7 @@ func TestAWordIsAboutTheSendingThatWasSeen(t *testing.T) {
 	refusedWord(now, "amount")
 	now.Batch = ""
 	refusedWord(now, "batch")
-	resolve(t, s, state.Word{Paid: true}, rows(t, s, "a")...)
+	resolve(t, s, state.Decision{Paid: true}, rows(t, s, "a")...)
 }
 
 // Whoever was paid by the batch before must not be sent a third time.
@@ -181,7 +181,7 @@ func TestPersonCannotResubmitWhoWasPaidBefore(t *testing.T) {
 	record(t, s, answer(second, airtime.Unknown, airtime.ReasonTimeout))
 	passed(t, s, second)
 	observe(t, s, first.ID, airtime.Successful, 0)
-	resolve(t, s, state.Word{Resubmit: true}, rows(t, s, "a")...)
+	resolve(t, s, state.Decision{Resubmit: true}, rows(t, s, "a")...)
 	only(t, s, "a", airtime.Successful)
 	require.Zero(t, balanced(t, s).Overpaid)
 	idle(t, s, state.IdleEmpty)
@@ -195,14 +195,14 @@ func TestPersonDecidesWhatIsUnconfirmed(t *testing.T) {
 	a := answer(b, airtime.Accepted, "")
 	a.Accepted, a.NextPoll = airtime.Unconfirmed, 0
 	record(t, s, a)
-	resolve(t, s, state.Word{Paid: true}, rows(t, s, "a")[0])
-	resolve(t, s, state.Word{}, rows(t, s, "a")[1])
+	resolve(t, s, state.Decision{Paid: true}, rows(t, s, "a")[0])
+	resolve(t, s, state.Decision{}, rows(t, s, "a")[1])
 	require.Equal(t, []string{"unconfirmed", "successful corrected"},
 		results(t, s)["a 254700000000"])
 	require.Equal(t, []string{"unconfirmed", "failed corrected"}, results(t, s)["a 254700000001"])
 }
 
-func TestCasesListDoubtAndOverdue(t *testing.T) {
+func TestReviewItemsListDoubtAndOverdue(t *testing.T) {
 	t.Parallel()
 	s, c := timed(t, nil)
 	b := doubtful(t, s, 2)
@@ -221,18 +221,18 @@ func TestCasesListDoubtAndOverdue(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, rhythm(0).Slow, seen.Next)
 	}
-	cases, err := s.Cases(context.Background())
+	items, err := s.ReviewItems(context.Background())
 	require.NoError(t, err)
-	require.Len(t, cases, 2)
-	require.Equal(t, state.LaneInDoubt, cases[0].Lane)
-	require.Equal(t, b.ID, cases[0].Batch.ID)
-	require.Equal(t, airtime.ReasonTimeout, cases[0].Why)
-	require.Len(t, cases[0].Concerned(), 2)
-	require.Equal(t, state.LaneOverdue, cases[1].Lane)
-	require.Len(t, cases[1].Concerned(), 1)
+	require.Len(t, items, 2)
+	require.Equal(t, state.ReviewInDoubt, items[0].Queue)
+	require.Equal(t, b.ID, items[0].Batch.ID)
+	require.Equal(t, airtime.ReasonTimeout, items[0].Why)
+	require.Len(t, items[0].Concerned(), 2)
+	require.Equal(t, state.ReviewOverdue, items[1].Queue)
+	require.Len(t, items[1].Concerned(), 1)
 	observe(t, s, b.ID, airtime.Successful, 0, 1)
 	observe(t, s, slow.ID, airtime.Failed, 0)
-	cases, err = s.Cases(context.Background())
+	items, err = s.ReviewItems(context.Background())
 	require.NoError(t, err)
-	require.Empty(t, cases)
+	require.Empty(t, items)
 }

@@ -142,7 +142,7 @@ func TestReplayOfEveryVerbChangesNothing(t *testing.T) {
 	require.Equal(t, state.Withdrawal{Withdrawn: 2}, withdrawal)
 	passed(t, s, b)
 	in := rows(t, s, "a")[3]
-	n, err := s.Resolve(ctx, state.Word{Resubmit: true}, []state.Resolution{in.Resolution()})
+	n, err := s.Resolve(ctx, state.Decision{Resubmit: true}, []state.Resolution{in.Resolution()})
 	require.NoError(t, err, "the replay of a decision is recognised")
 	require.Equal(t, 1, n)
 

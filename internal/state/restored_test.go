@@ -53,7 +53,7 @@ func restoredAfterTheWindow(g *stage) {
 	require.Equal(g.t, state.Resending{}, g.resend(b, false))
 	g.idle(talking, state.IdleEmpty)
 	g.stands("a", talking, airtime.InDoubt)
-	resolve(g.t, g.s, state.Word{Paid: true}, g.row("a"))
+	resolve(g.t, g.s, state.Decision{Paid: true}, g.row("a"))
 }
 
 func restoredWithinTheWindow(g *stage) {
@@ -69,7 +69,7 @@ func restoredWithinTheGuard(g *stage) {
 	b := g.restored(talking, 20*time.Second)
 	for _, left := range []time.Duration{70 * time.Second, time.Millisecond} {
 		require.Equal(g.t, left, g.resend(b, false).Wait)
-		_, err := g.s.Resolve(background, state.Word{Resubmit: true, Who: "w", Evidence: "e"},
+		_, err := g.s.Resolve(background, state.Decision{Resubmit: true, Who: "w", Evidence: "e"},
 			[]state.Resolution{g.row("a").Resolution()})
 		require.ErrorIs(g.t, err, state.ErrEarly)
 		g.c.pass(70*time.Second - time.Millisecond)

@@ -125,7 +125,7 @@ func TestADiscountStaysWithItsSending(t *testing.T) {
 	}
 	record(t, s, a)
 	c.pass(3 * time.Minute)
-	resolve(t, s, state.Word{Resubmit: true}, rows(t, s, "a")...)
+	resolve(t, s, state.Decision{Resubmit: true}, rows(t, s, "a")...)
 	require.Empty(t, rows(t, s, "a")[0].Discount)
 	balanced(t, s)
 	observeFacts(t, s, first, fact(0, airtime.Successful, "0.6")) // It was paid after all.
@@ -186,10 +186,10 @@ func TestTheWordsOfTheDoubtfulAreKept(t *testing.T) {
 			require.Equal(t, airtime.InDoubt, r.Status)
 			require.Equal(t, want[i], r.Message)
 		}
-		cases, err := s.Cases(bg)
+		items, err := s.ReviewItems(bg)
 		require.NoError(t, err)
-		require.Len(t, cases, 1)
-		for i, m := range cases[0].Concerned() {
+		require.Len(t, items, 1)
+		for i, m := range items[0].Concerned() {
 			require.Equal(t, want[i], m.Message)
 		}
 	}
@@ -199,7 +199,7 @@ func TestTheWordsOfTheDoubtfulAreKept(t *testing.T) {
 
 	// What a person said of the first sending is not said of the second.
 	c.pass(3 * time.Minute)
-	resolve(t, s, state.Word{Resubmit: true, Evidence: "portal"}, rows(t, s, "a")...)
+	resolve(t, s, state.Decision{Resubmit: true, Evidence: "portal"}, rows(t, s, "a")...)
 	again := answer(begin(t, s), airtime.Unknown, airtime.ReasonTimeout)
 	again.Default.Message = "no answer: EOF"
 	record(t, s, again)
@@ -211,11 +211,11 @@ func TestTheWordsOfTheDoubtfulAreKept(t *testing.T) {
 // mismatches lists who is mismatched, as "position reason message".
 func mismatches(t *testing.T, s *state.Store) []string {
 	t.Helper()
-	cases, err := s.Cases(bg)
+	items, err := s.ReviewItems(bg)
 	require.NoError(t, err)
 	var list []string
-	for _, c := range cases {
-		if c.Lane == state.LaneMismatched {
+	for _, c := range items {
+		if c.Queue == state.ReviewMismatched {
 			m := c.Concerned()[0]
 			require.Equal(t, c.Why, m.Reason)
 			list = append(list, m.Phone.Digits()+" "+string(m.Reason)+" "+m.Message)
@@ -248,16 +248,17 @@ func TestAnotherAmountIsListedAndTheStatusFollows(t *testing.T) {
 	require.Equal(t, []string{named, second}, mismatches(t, s))
 
 	// A person's look takes it off the list, for this word; nobody may send it again.
-	require.ErrorIs(t, resolveErr(s, state.Word{Resubmit: true}, rows(t, s, "a")[2]), state.ErrMoved)
-	resolve(t, s, state.Word{Paid: true, Evidence: "statement"}, rows(t, s, "a")[2])
+	err := resolveErr(s, state.Decision{Resubmit: true}, rows(t, s, "a")[2])
+	require.ErrorIs(t, err, state.ErrMoved)
+	resolve(t, s, state.Decision{Paid: true, Evidence: "statement"}, rows(t, s, "a")[2])
 	c.pass(time.Hour)
 	observeFacts(t, s, b, paid)
 	require.Equal(t, []string{named}, mismatches(t, s))
 	balanced(t, s)
 }
 
-func resolveErr(s *state.Store, word state.Word, r state.Row) error {
-	_, err := s.Resolve(bg, word, []state.Resolution{r.Resolution()})
+func resolveErr(s *state.Store, decision state.Decision, r state.Row) error {
+	_, err := s.Resolve(bg, decision, []state.Resolution{r.Resolution()})
 	return err
 }
 
@@ -267,13 +268,13 @@ func TestAProviderThatContradictsAPersonIsListed(t *testing.T) {
 	s, c := timed(t, nil)
 	b := doubtful(t, s, 1)
 	c.pass(3 * time.Minute)
-	resolve(t, s, state.Word{Paid: true, Evidence: "portal"}, rows(t, s, "a")...)
+	resolve(t, s, state.Decision{Paid: true, Evidence: "portal"}, rows(t, s, "a")...)
 	failed := fact(0, airtime.Failed, "")
 	failed.Message = "Invalid phone number"
 	observeFacts(t, s, b, failed)
 	only(t, s, "a", airtime.Successful)
 	require.Equal(t, []string{"254700000000 contradicted Invalid phone number"}, mismatches(t, s))
-	resolve(t, s, state.Word{Evidence: "they are right"}, rows(t, s, "a")...)
+	resolve(t, s, state.Decision{Evidence: "they are right"}, rows(t, s, "a")...)
 	only(t, s, "a", airtime.Failed)
 	require.Empty(t, mismatches(t, s))
 }

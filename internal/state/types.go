@@ -88,7 +88,7 @@ type Member struct {
 	Routed   bool
 	// ProviderReference is the provider's id of the recipient, where it is asked by it.
 	ProviderReference string
-	// Reason and Message are what was said of the recipient; only Cases reads them.
+	// Reason and Message are what was said of the recipient; only ReviewItems reads them.
 	Reason  airtime.Reason
 	Message string
 	// name is its disbursal's in the state, and position the recipient's index there, sorted by

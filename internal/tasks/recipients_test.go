@@ -201,8 +201,8 @@ func TestADuplicateLeavesABatchInDoubt(t *testing.T) {
 		Amount: rows[0].Amount, Status: airtime.Successful,
 	})
 	require.NoError(t, err)
-	word := state.Word{Paid: true, Who: "test", Evidence: "statement"}
-	_, err = f.store.Resolve(context.Background(), word, []state.Resolution{
+	decision := state.Decision{Paid: true, Who: "test", Evidence: "statement"}
+	_, err = f.store.Resolve(context.Background(), decision, []state.Resolution{
 		rows[1].Resolution(), rows[2].Resolution(),
 	})
 	require.NoError(t, err)

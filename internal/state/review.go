@@ -16,65 +16,65 @@ import (
 	"tuma/internal/airtime"
 )
 
-// Lane says why people are asked about a batch or recipient.
-type Lane string
+// ReviewQueue says why people are asked about a batch or recipient.
+type ReviewQueue string
 
-// The lanes.
+// The review queues.
 const (
-	// LaneInDoubt: may or may not have been paid.
-	LaneInDoubt Lane = "in_doubt"
-	// LaneOverdue: open longer than the provider's patience.
-	LaneOverdue Lane = "overdue"
-	// LaneOverpaid: a second effect was seen.
-	LaneOverpaid Lane = "overpaid"
-	// LaneMismatched: the provider says what cannot be right.
-	LaneMismatched Lane = "mismatched"
+	// ReviewInDoubt: may or may not have been paid.
+	ReviewInDoubt ReviewQueue = "in_doubt"
+	// ReviewOverdue: open longer than the provider's patience.
+	ReviewOverdue ReviewQueue = "overdue"
+	// ReviewOverpaid: a second effect was seen.
+	ReviewOverpaid ReviewQueue = "overpaid"
+	// ReviewMismatched: the provider says what cannot be right.
+	ReviewMismatched ReviewQueue = "mismatched"
 )
 
-// Case is one thing that people may have to settle.
-type Case struct {
-	Lane Lane
+// ReviewItem is one thing that people may have to settle.
+type ReviewItem struct {
+	Queue ReviewQueue
 	// Since is zero where nobody knows any more.
 	Since time.Time
-	// Batch is what it is about; for LaneOverpaid and LaneMismatched its member is the recipient, and
-	// only its id, provider and members are set. Of an overpaid one whose disbursal Redis has
+	// Batch is what it is about; for ReviewOverpaid and ReviewMismatched its member is the recipient,
+	// and only its id, provider and members are set. Of an overpaid one whose disbursal Redis has
 	// forgotten there is no phone number and no amount.
 	Batch *Batch
 	Why   airtime.Reason
 }
 
-// Concerned lists the members that the case is about.
-func (c Case) Concerned() []Member {
+// Concerned lists the members that the item is about.
+func (c ReviewItem) Concerned() []Member {
 	var list []Member
 	for _, m := range c.Batch.Members {
-		switch c.Lane {
-		case LaneInDoubt:
+		switch c.Queue {
+		case ReviewInDoubt:
 			if m.Here && m.Status == airtime.InDoubt {
 				list = append(list, m)
 			}
-		case LaneOverdue:
+		case ReviewOverdue:
 			if m.Here && !m.Status.Settled() && m.Status != airtime.InDoubt {
 				list = append(list, m)
 			}
-		case LaneOverpaid, LaneMismatched:
+		case ReviewOverpaid, ReviewMismatched:
 			list = append(list, m)
 		}
 	}
 	return list
 }
 
-// Cases lists what is in doubt, overdue, overpaid and mismatched, oldest first within each.
-func (s *Store) Cases(ctx context.Context) ([]Case, error) {
-	doubt, err := s.batchCases(ctx, LaneInDoubt, "doubt")
+// ReviewItems lists what is in doubt, overdue, overpaid and mismatched, oldest first within each.
+func (s *Store) ReviewItems(ctx context.Context) ([]ReviewItem, error) {
+	doubt, err := s.batchItems(ctx, ReviewInDoubt, "doubt")
 	if err != nil {
 		return nil, err
 	}
-	overdue, err := s.batchCases(ctx, LaneOverdue, "overdue")
+	overdue, err := s.batchItems(ctx, ReviewOverdue, "overdue")
 	if err != nil {
 		return nil, err
 	}
-	cases := slices.Concat(doubt, overdue)
-	if err := s.tell(ctx, cases); err != nil {
+	items := slices.Concat(doubt, overdue)
+	if err := s.tell(ctx, items); err != nil {
 		return nil, err
 	}
 	overpaid, err := s.overpaid(ctx)
@@ -82,16 +82,18 @@ func (s *Store) Cases(ctx context.Context) ([]Case, error) {
 		return nil, err
 	}
 	mismatched, err := s.mismatched(ctx)
-	return slices.Concat(cases, overpaid, mismatched), err
+	return slices.Concat(items, overpaid, mismatched), err
 }
 
-// batchCases makes a case of each batch of a ZSET that somebody is asked about.
-func (s *Store) batchCases(ctx context.Context, lane Lane, key string) ([]Case, error) {
+// batchItems makes a case of each batch of a ZSET that somebody is asked about.
+func (s *Store) batchItems(
+	ctx context.Context, queue ReviewQueue, key string,
+) ([]ReviewItem, error) {
 	entries, err := s.client.ZRangeWithScores(ctx, s.keys.plain(key), 0, -1).Result()
 	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", lane, err)
+		return nil, fmt.Errorf("list %s: %w", queue, err)
 	}
-	var cases []Case
+	var items []ReviewItem
 	for _, entry := range entries {
 		id, _ := entry.Member.(string)
 		b, err := s.Load(ctx, id)
@@ -101,18 +103,18 @@ func (s *Store) batchCases(ctx context.Context, lane Lane, key string) ([]Case, 
 		if err != nil {
 			return nil, err
 		}
-		c := Case{lane, time.UnixMilli(int64(entry.Score)).UTC(), b, b.Why}
+		c := ReviewItem{queue, time.UnixMilli(int64(entry.Score)).UTC(), b, b.Why}
 		if len(c.Concerned()) > 0 {
-			cases = append(cases, c)
+			items = append(items, c)
 		}
 	}
-	return cases, nil
+	return items, nil
 }
 
 // tell adds to the open members of batches what was said of each.
-func (s *Store) tell(ctx context.Context, cases []Case) error {
+func (s *Store) tell(ctx context.Context, items []ReviewItem) error {
 	open := map[spot][]*Member{}
-	for _, c := range cases {
+	for _, c := range items {
 		for i := range c.Batch.Members {
 			if m := &c.Batch.Members[i]; m.Here && !m.Status.Settled() {
 				at := spot{m.chunk, m.place}
@@ -160,8 +162,8 @@ func (s *Store) rowsAt(ctx context.Context, spots iter.Seq[spot]) (map[spot]Row,
 	return found, nil
 }
 
-// caseOf makes a case of one recipient.
-func caseOf(lane Lane, row Row) Case {
+// itemOf makes a case of one recipient.
+func itemOf(queue ReviewQueue, row Row) ReviewItem {
 	m := Member{
 		Recipient: airtime.Recipient{Phone: row.Phone, Amount: row.Amount},
 		Reference: row.Reference, Status: row.Status, Here: true, name: row.name,
@@ -169,23 +171,23 @@ func caseOf(lane Lane, row Row) Case {
 		Reason:   row.Reason, Message: row.Message,
 	}
 	b := &Batch{ID: row.Batch, Provider: row.Provider, Members: []Member{m}}
-	return Case{lane, row.At, b, airtime.ReasonProvider}
+	return ReviewItem{queue, row.At, b, airtime.ReasonProvider}
 }
 
 // overpaid lists recipients with a second effect, one case each.
-func (s *Store) overpaid(ctx context.Context) ([]Case, error) {
+func (s *Store) overpaid(ctx context.Context) ([]ReviewItem, error) {
 	fields, err := s.client.SMembers(ctx, s.keys.plain("overpaid")).Result()
 	if err != nil {
 		return nil, fmt.Errorf("list overpaid: %w", err)
 	}
-	rows, err := s.rowsOfFields(ctx, LaneOverpaid, fields)
+	rows, err := s.rowsOfFields(ctx, ReviewOverpaid, fields)
 	if err != nil {
 		return nil, err
 	}
-	var cases []Case
+	var items []ReviewItem
 	for _, field := range fields {
 		if row, known := rows[field]; known {
-			cases = append(cases, caseOf(LaneOverpaid, row))
+			items = append(items, itemOf(ReviewOverpaid, row))
 			continue
 		}
 		c, found, err := s.remembered(ctx, field)
@@ -193,16 +195,16 @@ func (s *Store) overpaid(ctx context.Context) ([]Case, error) {
 			return nil, err
 		}
 		if found {
-			cases = append(cases, c)
+			items = append(items, c)
 		}
 	}
-	return cases, nil
+	return items, nil
 }
 
 // rowsOfFields reads the rows of recipients by their fields: "chunk place". "@reference place" is
 // one whom Redis has forgotten.
 func (s *Store) rowsOfFields(
-	ctx context.Context, lane Lane, fields []string,
+	ctx context.Context, queue ReviewQueue, fields []string,
 ) (map[string]Row, error) {
 	spots := map[spot]string{}
 	for _, field := range fields {
@@ -212,7 +214,7 @@ func (s *Store) rowsOfFields(
 		chunk, number, _ := strings.Cut(field, " ")
 		place, err := strconv.Atoi(number)
 		if err != nil {
-			return nil, fmt.Errorf("list %s: %w", lane, err)
+			return nil, fmt.Errorf("list %s: %w", queue, err)
 		}
 		spots[spot{chunk, place}] = field
 	}
@@ -229,18 +231,18 @@ func (s *Store) rowsOfFields(
 
 // remembered makes a case of a recipient of whom Redis has forgotten all but what a provider said:
 // "@reference position", or the place that it had. False if that has gone since, too.
-func (s *Store) remembered(ctx context.Context, field string) (Case, bool, error) {
+func (s *Store) remembered(ctx context.Context, field string) (ReviewItem, bool, error) {
 	text, err := s.client.HGet(ctx, s.keys.plain("earlier"), field).Result()
 	if errors.Is(err, redis.Nil) {
-		return Case{}, false, nil
+		return ReviewItem{}, false, nil
 	}
 	if err != nil {
-		return Case{}, false, fmt.Errorf("list overpaid: %w", err)
+		return ReviewItem{}, false, fmt.Errorf("list overpaid: %w", err)
 	}
 	m := Member{Reason: airtime.ReasonProvider}
 	named, number, _ := strings.Cut(field, " ")
 	if m.position, err = strconv.Atoi(number); err != nil {
-		return Case{}, false, fmt.Errorf("list overpaid: %w", err)
+		return ReviewItem{}, false, fmt.Errorf("list overpaid: %w", err)
 	}
 	m.position--
 	if name, known := strings.CutPrefix(named, "@"); known {
@@ -254,7 +256,7 @@ func (s *Store) remembered(ctx context.Context, field string) (Case, bool, error
 		}
 		status, err := airtime.StatusFromCode(said[1][0])
 		if err != nil {
-			return Case{}, false, fmt.Errorf("list overpaid: %w", err)
+			return ReviewItem{}, false, fmt.Errorf("list overpaid: %w", err)
 		}
 		if status == airtime.InDoubt {
 			continue // It counts because of another one.
@@ -265,7 +267,7 @@ func (s *Store) remembered(ctx context.Context, field string) (Case, bool, error
 	if m.ProviderReference != "" {
 		m.Message = "accepted as " + m.ProviderReference + "; Redis has forgotten its disbursal"
 	}
-	c := Case{Lane: LaneOverpaid, Batch: &Batch{ID: batch}, Why: airtime.ReasonProvider}
+	c := ReviewItem{Queue: ReviewOverpaid, Batch: &Batch{ID: batch}, Why: airtime.ReasonProvider}
 	sent, err := s.Load(ctx, batch)
 	if err == nil {
 		c.Batch.Provider = sent.Provider
@@ -273,14 +275,14 @@ func (s *Store) remembered(ctx context.Context, field string) (Case, bool, error
 			c.Since = sent.Read.Add(-sent.Age)
 		}
 	} else if !errors.Is(err, ErrNotFound) {
-		return Case{}, false, err
+		return ReviewItem{}, false, err
 	}
 	c.Batch.Members = []Member{m}
 	return c, true, nil
 }
 
 // mismatched lists recipients of whom a provider says what cannot be right, one case each.
-func (s *Store) mismatched(ctx context.Context) ([]Case, error) {
+func (s *Store) mismatched(ctx context.Context) ([]ReviewItem, error) {
 	entries, err := s.client.ZRangeWithScores(ctx, s.keys.plain("mismatched"), 0, -1).Result()
 	if err != nil {
 		return nil, fmt.Errorf("list mismatched: %w", err)
@@ -292,7 +294,7 @@ func (s *Store) mismatched(ctx context.Context) ([]Case, error) {
 	for i, entry := range entries {
 		fields[i], _ = entry.Member.(string)
 	}
-	rows, err := s.rowsOfFields(ctx, LaneMismatched, fields)
+	rows, err := s.rowsOfFields(ctx, ReviewMismatched, fields)
 	if err != nil {
 		return nil, err
 	}
@@ -300,7 +302,7 @@ func (s *Store) mismatched(ctx context.Context) ([]Case, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list mismatched: %w", err)
 	}
-	var cases []Case
+	var items []ReviewItem
 	for i, entry := range entries {
 		text, _ := texts[i].(string)
 		said := strings.SplitN(text, "\t", 3) // Batch, reason, words.
@@ -308,7 +310,7 @@ func (s *Store) mismatched(ctx context.Context) ([]Case, error) {
 		if !found || len(said) != 3 {
 			continue
 		}
-		c := caseOf(LaneMismatched, row)
+		c := itemOf(ReviewMismatched, row)
 		c.Since = time.UnixMilli(int64(entry.Score)).UTC()
 		c.Batch.ID, c.Why = said[0], airtime.Reason(said[1])
 		m := &c.Batch.Members[0]
@@ -316,7 +318,7 @@ func (s *Store) mismatched(ctx context.Context) ([]Case, error) {
 		if c.Why == airtime.ReasonAmount {
 			m.Message = "the provider names " + said[2]
 		}
-		cases = append(cases, c)
+		items = append(items, c)
 	}
-	return cases, nil
+	return items, nil
 }
