@@ -132,7 +132,7 @@ func pastOf(r state.Row) []pastView {
 	return views
 }
 
-// before says in a table where a recipient was before: " (before: sozuri, network)".
+// before says in a table where a recipient was before: " (before: NAME, network)".
 func before(r state.Row) string {
 	if len(r.History) == 0 {
 		return ""

@@ -128,8 +128,8 @@ func sendSettings() []setting {
 		},
 		{
 			name: "TUMA_SETTLE_DELAY", fallback: "60s",
-			what: "From deadline and guard on, for how long Lipad must not know a reference " +
-				"before it is sent again.",
+			what: "From deadline and guard on, for how long a provider must not know a " +
+				"reference before it is sent again.",
 			parse: period(func(c *Config) *time.Duration { return &c.SettleDelay },
 				time.Millisecond, 24*time.Hour),
 		},

@@ -114,6 +114,15 @@ var samples = []struct {
 	{"sleeps between looks", wallTime, "a/a_test.go", body("for ; !so(); time.Sleep(x) {\n\t}"), 0},
 	{"may sleep", wallTime, "internal/storm/weather_test.go", body("time.Sleep(x)"), 0},
 	{"sleeps at work", wallTime, "a/a.go", body("time.Sleep(x)"), 0},
+	{"a provider's name", named, "internal/a/a.go", "package a\n\nvar x = \"Lipad\"\n", 3},
+	{"a name in two words", named, "internal/a/a.go", "package a\n// Of Africa's Talking.\n", 2},
+	{"a name in a constant", named, "cmd/a/a.go", "package a\nvar x = c.QuickSMS\n", 2},
+	{"its own name", named, "internal/providers/lipad/a.go", "package lipad\n", 0},
+	{"another's name", named, "internal/providers/lipad/a.go", "package lipad\n// Sozuri\n", 2},
+	{"a name in the contract", named, "internal/providers/a.go", "package a\n// Sozuri\n", 2},
+	{"a name in the list", named, "internal/providers/catalog/a.go", "package a\n// Sozuri\n", 0},
+	{"a name in a test", named, "internal/a/a_test.go", "package a\n// Sozuri\n", 0},
+	{"a name in a page", named, "docs/a.md", "# Sozuri\n", 0},
 	{"elsewhere", effects, "internal/a/a.go", body("q.client.Enqueue(t)"), 0},
 }
 

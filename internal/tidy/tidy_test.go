@@ -62,6 +62,7 @@ var rules = []rule{
 	{"lua-header", luaHeader},
 	{"effects", effects},
 	{"wall-time", wallTime},
+	{"provider-names", named},
 }
 
 func TestTreeIsTidy(t *testing.T) {
