@@ -24,7 +24,7 @@ const (
 	patience = 2 * time.Minute
 	// callTimeout bounds one call with all its repetitions inside the client.
 	callTimeout = 15 * time.Second
-	// fullPause is the rhythm of trying again while Redis is full.
+	// fullPause is the interval of trying again while Redis is full.
 	fullPause = time.Second
 	// notesEvery is how often a wait is explained.
 	notesEvery = 10 * time.Second

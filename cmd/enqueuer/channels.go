@@ -34,7 +34,7 @@ type channelView struct {
 	Sending int64 `json:"sending"`
 }
 
-func viewOfChannel(s *standing, c state.Channel) channelView {
+func viewOfChannel(s *overview, c state.Channel) channelView {
 	view := channelView{
 		Provider: c.Provider, InFlight: c.InFlight, State: "open", Largest: c.Largest,
 		Reason: c.PauseReason,
@@ -55,7 +55,7 @@ func viewOfChannel(s *standing, c state.Channel) channelView {
 	case c.HalfOpen:
 		view.State = "half_open"
 	}
-	for field, figure := range s.figures.Book {
+	for field, figure := range s.stats.Book {
 		words := strings.Fields(field)
 		if len(words) != 3 || words[0] != c.Provider {
 			continue
@@ -74,12 +74,12 @@ func viewOfChannel(s *standing, c state.Channel) channelView {
 
 // channels shows the roads to all providers that ever got a disbursal, or that a person paused.
 func channels(cmd *cobra.Command, a *app.App, asJSON bool) error {
-	s, err := readStanding(cmd.Context(), a)
+	s, err := readOverview(cmd.Context(), a)
 	if err != nil {
 		return err
 	}
-	views := make([]channelView, len(s.figures.Channels))
-	for i, c := range s.figures.Channels {
+	views := make([]channelView, len(s.stats.Channels))
+	for i, c := range s.stats.Channels {
 		views[i] = viewOfChannel(s, c)
 	}
 	out := cmd.OutOrStdout()

@@ -18,10 +18,10 @@ import (
 )
 
 const (
-	// followEvery is the rhythm of looking, followLines that of lines where nothing can be redrawn.
+	// followEvery is the interval of looking, followLines that of lines where nothing can be redrawn.
 	followEvery = 300 * time.Millisecond
 	followLines = 5 * time.Second
-	// overdueEvery is the rhythm of counting overdue recipients, which reads all of them.
+	// overdueEvery is the interval of counting overdue recipients, which reads all of them.
 	overdueEvery = 10 * time.Second
 )
 
@@ -33,7 +33,7 @@ type follower struct {
 	wide int // Columns of the terminal; 0 when it is none.
 
 	sum     state.Summary
-	now     *standing
+	now     *overview
 	drawn   time.Time
 	changed time.Time // When the counts changed last.
 	counted time.Time // When the overdue were counted last.
@@ -86,12 +86,12 @@ func (f *follower) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if f.now, err = readStanding(ctx, f.app); err != nil {
+	if f.now, err = readOverview(ctx, f.app); err != nil {
 		return err
 	}
 	now := time.Now()
 	sum.Overdue = f.sum.Overdue
-	if f.now.figures.Overdue == 0 {
+	if f.now.stats.Overdue == 0 {
 		sum.Overdue = 0
 	} else if now.Sub(f.counted) > overdueEvery {
 		f.counted = now

@@ -207,7 +207,7 @@ func observe(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	_, err = w.store.Observe(context.Background(), w.batch.ID, facts, true,
-		state.Rhythm{Next: time.Hour})
+		state.PollSchedule{Next: time.Hour})
 	ts.Check(err)
 }
 
@@ -244,7 +244,7 @@ func lapse(ts *testscript.TestScript, _ bool, _ []string) {
 		poll = polls[i]
 		return nil
 	})
-	_, err := w.store.Observe(context.Background(), poll.Batch, nil, true, state.Rhythm{
+	_, err := w.store.Observe(context.Background(), poll.Batch, nil, true, state.PollSchedule{
 		Poll: poll.Number, Next: time.Hour, Patience: time.Millisecond, Slow: time.Hour,
 	})
 	ts.Check(err)

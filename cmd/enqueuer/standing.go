@@ -11,55 +11,55 @@ import (
 	"tuma/internal/tasks"
 )
 
-// standing is what keeps disbursals from moving: where the channels stand, who works, and which
+// overview is what keeps disbursals from moving: where the channels stand, who works, and which
 // queues somebody paused in the asynq dashboard.
-type standing struct {
-	figures state.Figures
-	queues  map[string]tasks.QueueStanding // Of the providers with channels, and of the queries.
+type overview struct {
+	stats  state.Stats
+	queues map[string]tasks.QueueStatus // Of the providers with channels, and of the queries.
 }
 
-func readStanding(ctx context.Context, a *app.App) (*standing, error) {
-	figures, err := a.Store.Figures(ctx)
+func readOverview(ctx context.Context, a *app.App) (*overview, error) {
+	stats, err := a.Store.Stats(ctx)
 	if err != nil {
 		return nil, err
 	}
 	names := []string{tasks.QueuePoll}
-	for _, c := range figures.Channels {
+	for _, c := range stats.Channels {
 		names = append(names, c.Provider)
 	}
 	queues, err := a.Queues.Inspect(ctx, names)
 	if err != nil {
 		return nil, err
 	}
-	s := &standing{figures: figures, queues: map[string]tasks.QueueStanding{}}
+	s := &overview{stats: stats, queues: map[string]tasks.QueueStatus{}}
 	for _, q := range queues {
 		s.queues[q.Queue] = q
 	}
 	return s, nil
 }
 
-func (s *standing) queuePaused(queue string) bool { return s.queues[queue].Paused }
+func (s *overview) queuePaused(queue string) bool { return s.queues[queue].Paused }
 
 // idle reports whether nobody takes tasks of a queue; false where the Redis user may not see it.
-func (s *standing) idle(queue string) bool {
+func (s *overview) idle(queue string) bool {
 	q := s.queues[queue]
 	return !q.Hidden && len(q.Servers) == 0
 }
 
 // unserved reports whether no worker takes what is queued for a provider.
-func (s *standing) unserved(c state.Channel) bool { return c.Unserved() || s.idle(c.Provider) }
+func (s *overview) unserved(c state.Channel) bool { return c.Unserved() || s.idle(c.Provider) }
 
 // roadblocks says what keeps disbursals from moving: one line per cause.
-func (s *standing) roadblocks(at func(time.Time) string) []string {
+func (s *overview) roadblocks(at func(time.Time) string) []string {
 	var lines []string
-	if s.figures.Frozen > 0 {
-		lines = append(lines, "claiming is frozen for "+seconds(s.figures.Frozen)+
+	if s.stats.Frozen > 0 {
+		lines = append(lines, "claiming is frozen for "+seconds(s.stats.Frozen)+
 			" more: Redis was restarted, and a request may be on the wire")
 	}
-	for _, c := range s.figures.Channels {
+	for _, c := range s.stats.Channels {
 		lines = append(lines, s.blocks(c, at)...)
 	}
-	if s.figures.Due+s.figures.Kept == 0 {
+	if s.stats.Due+s.stats.Kept == 0 {
 		return lines
 	}
 	switch {
@@ -73,7 +73,7 @@ func (s *standing) roadblocks(at func(time.Time) string) []string {
 }
 
 // blocks says what keeps the recipients of one channel.
-func (s *standing) blocks(c state.Channel, at func(time.Time) string) []string {
+func (s *overview) blocks(c state.Channel, at func(time.Time) string) []string {
 	var lines []string
 	say := func(format string, values ...any) {
 		lines = append(lines, fmt.Sprintf(c.Provider+format, values...))

@@ -66,11 +66,11 @@ func status(cmd *cobra.Command, a *app.App, options statusOptions, name string) 
 	if options.json {
 		return statusJSON(ctx, cmd.OutOrStdout(), s, sum, options.recipients)
 	}
-	now, err := readStanding(ctx, a)
+	now, err := readOverview(ctx, a)
 	if err != nil {
 		return err
 	}
-	if now.figures.Overdue > 0 && !sum.Settled {
+	if now.stats.Overdue > 0 && !sum.Settled {
 		if sum.Overdue, err = overdue(ctx, s, sum.Kind, sum.Name); err != nil {
 			return err
 		}

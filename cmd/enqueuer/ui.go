@@ -19,7 +19,7 @@ import (
 	"tuma/internal/app"
 )
 
-// progressEvery is the rhythm of progress lines where no bar can be drawn. What takes less than
+// progressEvery is the interval of progress lines where no bar can be drawn. What takes less than
 // that shows none.
 const progressEvery = 2 * time.Second
 

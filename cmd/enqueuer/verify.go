@@ -41,11 +41,11 @@ func verify(cmd *cobra.Command, a *app.App, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	figures, err := a.Store.Figures(cmd.Context())
+	stats, err := a.Store.Stats(cmd.Context())
 	if err != nil {
 		return err
 	}
-	balances := balancesOf(figures.Book)
+	balances := balancesOf(stats.Book)
 	if asJSON {
 		err = writeJSON(cmd.OutOrStdout(), auditView{
 			Balanced: len(audit.Drift) == 0, Disbursals: audit.Disbursals,

@@ -38,8 +38,8 @@ type App struct {
 	Rules    intake.Rules
 	Registry *prometheus.Registry
 
-	client *providers.Client
-	meter  *tasks.Meter
+	client  *providers.Client
+	metrics *tasks.Metrics
 	// onClose is what else Close closes, last first.
 	onClose []func() error
 }
@@ -91,8 +91,8 @@ func Open(ctx context.Context, c *config.Config, log *zap.Logger) (*App, error) 
 	}
 	a.Registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		ops.Figures{Store: a.Store})
-	a.meter = tasks.NewMeter(a.Registry, a.names())
+		ops.StateMetrics{Store: a.Store})
+	a.metrics = tasks.NewMetrics(a.Registry, a.names())
 	if warning := a.Store.Warning(); warning != "" {
 		log.Warn("redis is not as safe as it could be", zap.String("warning", warning))
 	}

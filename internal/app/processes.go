@@ -54,7 +54,7 @@ func (a *App) AddWorker(g *run.Group) error {
 	for _, name := range a.names() {
 		err := a.addServer(g, name, tasks.TypeSubmit, a.Config.MaxInFlight, &tasks.Submit{
 			Store: a.Store, Queues: a.Queues, Entry: a.Entries[name], Backoff: a.backoff(),
-			Meter: a.meter, Log: a.Log, Stopping: stopping,
+			Metrics: a.metrics, Log: a.Log, Stopping: stopping,
 			MaxRecipients: a.Config.BatchMax[name], Failover: a.failover(),
 		})
 		if err != nil {
@@ -108,7 +108,7 @@ func (a *App) AddPoller(g *run.Group) error {
 		Store: a.Store, Queues: a.Queues, Entries: a.Entries, Known: a.Rules.Providers,
 		Backoff: a.backoff(), Many: make(chan struct{}, max(1, a.Config.Concurrency/2)),
 		Timeout: a.Config.SubmitTimeout, Redeliver: a.Config.SubmitTimeout + finish,
-		Meter: a.meter, Log: a.Log,
+		Metrics: a.metrics, Log: a.Log,
 	}
 	err := a.addServer(g, tasks.QueuePoll, tasks.TypePoll, a.Config.Concurrency, poll)
 	if err != nil {
@@ -140,7 +140,7 @@ func (a *App) addCallbacks(g *run.Group) error {
 		},
 		Known:   slices.Collect(maps.Keys(a.Rules.Providers)),
 		Trusted: a.Config.TrustCallbacks, QueryTimeout: a.Config.SubmitTimeout,
-		Meter: callback.NewMeter(a.Registry, a.names()), Log: a.Log,
+		Metrics: callback.NewMetrics(a.Registry, a.names()), Log: a.Log,
 		Wrong: listen.NewWrongSecrets("callbacks", a.Registry, a.Log),
 	})
 	AddLoop(g, receiver.Run)

@@ -48,7 +48,7 @@ type Store interface {
 	Unplaced(ctx context.Context, provider, why string, body []byte) error
 	Load(ctx context.Context, id string) (*state.Batch, error)
 	Observe(
-		ctx context.Context, batch string, facts []state.Observation, known bool, r state.Rhythm,
+		ctx context.Context, batch string, facts []state.Observation, known bool, r state.PollSchedule,
 	) (state.Observed, error)
 }
 
@@ -70,7 +70,7 @@ type Options struct {
 	Trusted []string
 	// QueryTimeout bounds one confirming query.
 	QueryTimeout time.Duration
-	Meter        *Meter
+	Metrics      *Metrics
 	Log          *zap.Logger
 	// Wrong takes note of wrong tokens; nil does not.
 	Wrong *listen.WrongSecrets
@@ -108,11 +108,11 @@ func (r *Receiver) serve(entry catalog.Entry, route providers.Route) http.Handle
 	return func(w http.ResponseWriter, request *http.Request) {
 		switch {
 		case !r.expected(request):
-			r.o.Meter.took(name, unauthorised)
+			r.o.Metrics.took(name, unauthorised)
 			http.NotFound(w, request)
 			return
 		case !has(r.tokens().Of(name), request.PathValue("token")):
-			r.o.Meter.took(name, unauthorised)
+			r.o.Metrics.took(name, unauthorised)
 			r.o.Wrong.Seen(request)
 			http.NotFound(w, request)
 			return
@@ -183,12 +183,12 @@ func (r *Receiver) read(
 	name := entry.Capabilities.Name
 	body, err := io.ReadAll(http.MaxBytesReader(w, request.Body, maxBody))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		r.o.Meter.took(name, unreadable)
+		r.o.Metrics.took(name, unreadable)
 		http.Error(w, "the body is larger than 64 KiB", http.StatusRequestEntityTooLarge)
 		return nil, false
 	}
 	if err != nil { // The provider has gone, or is too slow: it has no answer and knows it.
-		r.o.Meter.took(name, unreadable)
+		r.o.Metrics.took(name, unreadable)
 		return nil, false
 	}
 	return &call{entry, name, request.Header.Get("Content-Type"), body}, true
@@ -201,14 +201,14 @@ func (r *Receiver) report(w http.ResponseWriter, c *call) {
 	said, err := c.entry.Callbacks.ReadCallback(c.media, c.body)
 	switch key := c.entry.CallbackKey(); {
 	case errors.Is(err, providers.ErrNotAirtime):
-		r.o.Meter.took(c.name, ignored)
+		r.o.Metrics.took(c.name, ignored)
 		ok(w)
 		return
 	case err != nil:
 		r.unreadable(ctx, w, c, err)
 		return
 	case key != "" && !same(said.AuthKey, key):
-		r.o.Meter.took(c.name, unauthorised)
+		r.o.Metrics.took(c.name, unauthorised)
 		r.refusedLog.Warn("callback without the key that the provider was given",
 			zap.String("provider", c.name))
 		http.Error(w, "wrong authKey", http.StatusForbidden)
@@ -218,16 +218,16 @@ func (r *Receiver) report(w http.ResponseWriter, c *call) {
 		r.refusedLog.Warn("callback taken without a field that could not be read",
 			zap.String("provider", c.name), zap.String("field", said.Unread))
 	}
-	r.o.Meter.odd(c.name, said.Sums)
+	r.o.Metrics.odd(c.name, said.Sums)
 	what, err := r.take(ctx, c, said)
 	if err != nil {
-		r.o.Meter.took(c.name, refused)
+		r.o.Metrics.took(c.name, refused)
 		r.refusedLog.Warn("callback not stored; the provider is asked to send it again",
 			zap.String("provider", c.name), zap.Error(err))
 		notStored(w)
 		return
 	}
-	r.o.Meter.took(c.name, what)
+	r.o.Metrics.took(c.name, what)
 	ok(w)
 }
 
@@ -241,7 +241,7 @@ func notStored(w http.ResponseWriter) {
 
 // unreadable keeps a body that says nothing, for people, and refuses it.
 func (r *Receiver) unreadable(ctx context.Context, w http.ResponseWriter, c *call, cause error) {
-	r.o.Meter.took(c.name, unreadable)
+	r.o.Metrics.took(c.name, unreadable)
 	err := r.o.Store.Unplaced(ctx, c.name, cause.Error(), c.body)
 	r.refusedLog.Warn("callback not understood", zap.String("provider", c.name),
 		zap.NamedError("cause", cause), zap.Bool("kept", err == nil))
@@ -310,7 +310,7 @@ func (r *Receiver) observe(ctx context.Context, c *call, said providers.Callback
 		Position: at, Status: said.Status, Reason: airtime.ReasonOf(said.Status),
 		ProviderReference: said.ProviderReference, Message: said.Message,
 		Sums: state.Sums{Discount: said.Discount, Other: other},
-	}}, true, state.Rhythm{Next: time.Second})
+	}}, true, state.PollSchedule{Next: time.Second})
 	if err != nil {
 		return "", err
 	}
@@ -338,12 +338,12 @@ func (r *Receiver) note(provider string, p state.Placement) {
 	r.o.Log.Debug("callback placed", zap.String("provider", provider), zap.String("batch", p.Batch),
 		zap.String("outcome", string(p.Placed)))
 	if p.OtherAmount {
-		r.o.Meter.otherAmount(provider)
+		r.o.Metrics.otherAmount(provider)
 		r.o.Log.Error("callback names another amount than was sent: see enqueuer indoubt list",
 			zap.String("provider", provider), zap.String("batch", p.Batch))
 	}
 	if p.OtherNumber {
-		r.o.Meter.otherNumber(provider)
+		r.o.Metrics.otherNumber(provider)
 		r.o.Log.Error("callback names the id of somebody with another number; kept, not applied",
 			zap.String("provider", provider))
 	}
@@ -363,7 +363,7 @@ func (r *Receiver) validate(w http.ResponseWriter, c *call) {
 	defer cancel()
 	question, err := c.entry.Validations.ReadValidation(c.media, c.body)
 	if err != nil {
-		r.o.Meter.validated(c.name, validationUnreadable)
+		r.o.Metrics.validated(c.name, validationUnreadable)
 		_ = r.o.Store.Unplaced(ctx, c.name, err.Error(), c.body) // The answer is the same.
 		verdict(w, http.StatusBadRequest, false)
 		return
@@ -373,16 +373,16 @@ func (r *Receiver) validate(w http.ResponseWriter, c *call) {
 	})
 	switch {
 	case err != nil:
-		r.o.Meter.validated(c.name, validationUnavailable)
+		r.o.Metrics.validated(c.name, validationUnavailable)
 		r.o.Log.Error("payment not vouched for: the state could not be asked",
 			zap.String("provider", c.name), zap.Error(err))
 	case !ours:
-		r.o.Meter.validated(c.name, validationRefused)
+		r.o.Metrics.validated(c.name, validationRefused)
 		r.o.Log.Warn("payment not vouched for: nobody with this number and amount is on the wire",
 			zap.String("provider", c.name), zap.Stringer("phone", question.Phone),
 			zap.String("question", question.ID))
 	default:
-		r.o.Meter.validated(c.name, validationGiven)
+		r.o.Metrics.validated(c.name, validationGiven)
 	}
 	verdict(w, http.StatusOK, err == nil && ours)
 }

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// pace is the rhythm of looking for callbacks to be tried again.
+	// pace is the interval of looking for callbacks to be tried again.
 	pace = 200 * time.Millisecond
 	// keptAtOnce is how many are taken in hand at once, and questionsAtOnce how many of them are
 	// asked about at the same time.
@@ -56,7 +56,7 @@ func (r *Receiver) Round(ctx context.Context) error {
 				return err
 			}
 			if placed.Placed != state.CallbackKept {
-				r.o.Meter.took(k.Provider, string(placed.Placed))
+				r.o.Metrics.took(k.Provider, string(placed.Placed))
 			}
 			r.note(k.Provider, placed)
 			return nil
@@ -115,15 +115,15 @@ func (r *Receiver) retry(ctx context.Context, k state.Kept) (state.Placement, er
 // ask asks the provider about the id that a callback names.
 func (r *Receiver) ask(
 	ctx context.Context, querier providers.Querier, k state.Kept,
-) (providers.StandingLine, bool) {
+) (providers.RecipientStatus, bool) {
 	ctx, cancel := context.WithTimeout(ctx, r.o.QueryTimeout)
 	defer cancel()
 	standing, err := querier.Query(ctx, providers.Question{Recipients: []providers.Asked{
 		{Phone: k.Phone, ProviderReference: k.ProviderReference},
 	}})
-	r.o.Meter.asked(k.Provider, err == nil && len(standing.Lines) > 0)
+	r.o.Metrics.asked(k.Provider, err == nil && len(standing.Lines) > 0)
 	if err != nil || len(standing.Lines) == 0 {
-		return providers.StandingLine{}, false
+		return providers.RecipientStatus{}, false
 	}
 	return standing.Lines[0], true
 }

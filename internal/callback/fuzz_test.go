@@ -77,7 +77,7 @@ func (l *ledger) Load(context.Context, string) (*state.Batch, error) {
 }
 
 func (l *ledger) Observe(
-	context.Context, string, []state.Observation, bool, state.Rhythm,
+	context.Context, string, []state.Observation, bool, state.PollSchedule,
 ) (state.Observed, error) {
 	return state.Observed{}, errAway
 }
@@ -103,14 +103,14 @@ func FuzzCallback(f *testing.F) {
 	client := providers.NewClient(providers.ClientOptions{Timeout: time.Minute})
 	f.Cleanup(client.Close)
 	entries := entriesAt("http://127.0.0.1:1", client)
-	meter := callback.NewMeter(prometheus.NewRegistry(), []string{lipad, at, sozuri})
+	metrics := callback.NewMetrics(prometheus.NewRegistry(), []string{lipad, at, sozuri})
 	f.Fuzz(func(t *testing.T, media string, body []byte, away, vouches bool) {
 		core, logs := observer.New(zap.DebugLevel)
 		for route := range documented {
 			store := &ledger{away: away, vouches: vouches}
 			handler := callback.New(callback.Options{
 				Store: store, Entries: entries, Token: func() string { return token },
-				Meter: meter, Log: zap.New(core),
+				Metrics: metrics, Log: zap.New(core),
 			}).Handler()
 			request := httptest.NewRequest(http.MethodPost, "/callbacks/"+token+"/"+route,
 				strings.NewReader(string(body)))

@@ -62,7 +62,7 @@ type world struct {
 	settings callback.Options
 	handler  http.Handler
 	registry *prometheus.Registry
-	meter    *tasks.Meter
+	metrics  *tasks.Metrics
 	log      *zap.Logger
 	logs     *observer.ObservedLogs
 	token    atomic.Pointer[string]
@@ -98,13 +98,13 @@ func newWorldAt(
 	t.Cleanup(client.Close)
 	w.entries = entriesAt(w.vendor.base, client)
 	w.registry = prometheus.NewRegistry()
-	w.meter = tasks.NewMeter(w.registry, []string{lipad, at, sozuri})
+	w.metrics = tasks.NewMetrics(w.registry, []string{lipad, at, sozuri})
 	first := token
 	w.token.Store(&first)
 	w.settings = callback.Options{
 		Store: w.store, Entries: w.entries, QueryTimeout: time.Second, Log: w.log,
-		Token: func() string { return *w.token.Load() },
-		Meter: callback.NewMeter(w.registry, []string{lipad, at, sozuri}),
+		Token:   func() string { return *w.token.Load() },
+		Metrics: callback.NewMetrics(w.registry, []string{lipad, at, sozuri}),
 	}
 	if change != nil {
 		change(&w.settings)
@@ -247,7 +247,7 @@ func (w *world) accept(t *testing.T, d state.Disbursal) {
 func (w *world) send(t *testing.T, provider string) {
 	t.Helper()
 	submit := &tasks.Submit{
-		Store: w.store, Queues: w.queues, Entry: w.entries[provider], Meter: w.meter, Log: w.log,
+		Store: w.store, Queues: w.queues, Entry: w.entries[provider], Metrics: w.metrics, Log: w.log,
 		Backoff: tasks.Backoff{Initial: time.Hour, Max: time.Hour, Multiplier: 1},
 	}
 	err := submit.ProcessTask(context.Background(), asynq.NewTask(tasks.TypeSubmit, []byte("{}")))
@@ -259,7 +259,7 @@ func (w *world) query(t *testing.T) int {
 	t.Helper()
 	ctx := context.Background()
 	poll := &tasks.Poll{
-		Store: w.store, Queues: w.queues, Entries: w.entries, Timeout: time.Second, Meter: w.meter,
+		Store: w.store, Queues: w.queues, Entries: w.entries, Timeout: time.Second, Metrics: w.metrics,
 		Known:   map[string]providers.Capabilities{lipad: w.entries[lipad].Capabilities},
 		Backoff: tasks.Backoff{Initial: time.Hour, Max: time.Hour, Multiplier: 1}, Log: w.log,
 	}
@@ -307,9 +307,9 @@ func (w *world) becomes(t *testing.T, reference string, status airtime.Status) {
 	}, patience, 10*time.Millisecond, "%s: not all became %s", reference, status)
 }
 
-func (w *world) figures(t *testing.T) state.Figures {
+func (w *world) figures(t *testing.T) state.Stats {
 	t.Helper()
-	figures, err := w.store.Figures(context.Background())
+	figures, err := w.store.Stats(context.Background())
 	require.NoError(t, err)
 	return figures
 }

@@ -19,7 +19,7 @@ func (r *Receiver) noting(routes *http.ServeMux) http.Handler {
 			return
 		}
 		if hidden, ours := r.hide(request.URL.Path); ours && r.expected(request) {
-			r.o.Meter.misses.Inc()
+			r.o.Metrics.misses.Inc()
 			r.refusedLog.Warn("a callback with our token came to an address that is none, and is lost: "+
 				"correct the address at the provider", zap.String("path", hidden))
 		}

@@ -38,11 +38,11 @@ func (e *exam) streams(ctx context.Context) error {
 				about(r.Unacknowledged), "look at its consumer (XPENDING), and acknowledge what is done")
 		}
 	}
-	figures, err := e.watched(ctx)
+	stats, err := e.watched(ctx)
 	if err != nil {
 		return err
 	}
-	for _, stream := range figures.Streams {
+	for _, stream := range stats.Streams {
 		if stream.Ahead > streamAhead {
 			e.fail(fmt.Sprintf("the last id of {%s}:%s is %s ahead of Redis's clock: a producer chose "+
 				"it, and at the largest id the stream takes no more", e.Redis.Namespace, stream.Name,

@@ -140,10 +140,10 @@ type exam struct {
 	queues *tasks.Queues
 	// away is why Redis cannot be looked at; empty when it can.
 	away string
-	// server, figures and standings are read once, by the first check that needs them.
+	// server, stats and inspected are read once, by the first check that needs them.
 	server    *state.Server
-	figures   *state.Figures
-	standings []tasks.QueueStanding
+	stats     *state.Stats
+	inspected []tasks.QueueStatus
 
 	name   string // Of the check that runs.
 	report Report
@@ -265,23 +265,23 @@ func (e *exam) told(ctx context.Context) (state.Server, error) {
 	return *e.server, nil
 }
 
-// watched reads the figures of the state, once.
-func (e *exam) watched(ctx context.Context) (state.Figures, error) {
-	if e.figures == nil {
-		figures, err := e.store.Figures(ctx)
+// watched reads the stats of the state, once.
+func (e *exam) watched(ctx context.Context) (state.Stats, error) {
+	if e.stats == nil {
+		stats, err := e.store.Stats(ctx)
 		if err != nil {
-			return figures, err
+			return stats, err
 		}
-		e.figures = &figures
+		e.stats = &stats
 	}
-	return *e.figures, nil
+	return *e.stats, nil
 }
 
 // roads lists every provider that is on here or ever got a disbursal, by name.
 func (e *exam) roads(ctx context.Context) ([]string, error) {
-	figures, err := e.watched(ctx)
+	stats, err := e.watched(ctx)
 	names := e.Config.Providers()
-	for _, c := range figures.Channels {
+	for _, c := range stats.Channels {
 		names = append(names, c.Provider)
 	}
 	slices.Sort(names)
@@ -289,17 +289,17 @@ func (e *exam) roads(ctx context.Context) ([]string, error) {
 }
 
 // served reads where the queues stand, once: those of all roads, and the two others.
-func (e *exam) served(ctx context.Context) ([]tasks.QueueStanding, error) {
-	if e.standings != nil {
-		return e.standings, nil
+func (e *exam) served(ctx context.Context) ([]tasks.QueueStatus, error) {
+	if e.inspected != nil {
+		return e.inspected, nil
 	}
 	names, err := e.roads(ctx)
 	if err != nil {
 		return nil, err
 	}
-	e.standings, err = e.queues.Inspect(ctx,
+	e.inspected, err = e.queues.Inspect(ctx,
 		append(names, tasks.QueueDisbursals, tasks.QueuePoll))
-	return e.standings, err
+	return e.inspected, err
 }
 
 // about writes a duration for people.

@@ -59,9 +59,9 @@ func TestAHealthyDeploymentIsAllWell(t *testing.T) {
 			Check: "callbacks", Result: doctor.OK, Detail: route + " is reached",
 		})
 	}
-	figures, err := w.store.Figures(t.Context())
+	stats, err := w.store.Stats(t.Context())
 	require.NoError(t, err)
-	require.Zero(t, figures.Unplaced+figures.Kept, "asking left nothing behind")
+	require.Zero(t, stats.Unplaced+stats.Kept, "asking left nothing behind")
 }
 
 func (w *world) examineWith(t *testing.T, progress func(string, int, int)) doctor.Report {

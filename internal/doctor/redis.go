@@ -222,17 +222,17 @@ var streamAdvice = map[string]string{
 
 // largestStream is that of our streams which takes the most memory.
 func (e *exam) largestStream(ctx context.Context) (state.Stream, error) {
-	figures, err := e.watched(ctx)
+	stats, err := e.watched(ctx)
 	if err != nil {
 		return state.Stream{}, err
 	}
-	return slices.MaxFunc(figures.Streams, func(a, b state.Stream) int {
+	return slices.MaxFunc(stats.Streams, func(a, b state.Stream) int {
 		return cmp.Compare(a.Bytes, b.Bytes)
 	}), nil
 }
 
 func (e *exam) permissions(ctx context.Context) error {
-	needed, serving := e.store.Everybody(), [][]any{}
+	needed, serving := e.store.RequiredCommands(), [][]any{}
 	for _, name := range append(e.Config.Providers(), tasks.QueueDisbursals, tasks.QueuePoll) {
 		needed = append(needed, e.queues.Enqueuing(name)...)
 		serving = append(serving, e.queues.Serving(name)...)
@@ -253,7 +253,7 @@ func (e *exam) permissions(ctx context.Context) error {
 	for _, part := range []struct {
 		of       string
 		commands [][]any
-	}{{"enqueuer stream", e.store.Streaming()}, {"a worker or poller", serving}} {
+	}{{"enqueuer stream", e.store.StreamCommands()}, {"a worker or poller", serving}} {
 		denied, err := e.store.Denied(ctx, part.commands)
 		if err != nil {
 			return err
@@ -279,9 +279,9 @@ func (e *exam) clock(ctx context.Context) error {
 		return err
 	}
 	e.compare("Redis's clock", server.Behind)
-	figures, err := e.watched(ctx)
-	if figures.Behind > 0 {
-		e.fail("Redis's clock is "+about(figures.Behind)+" behind what it has shown before: nothing is "+
+	stats, err := e.watched(ctx)
+	if stats.Behind > 0 {
+		e.fail("Redis's clock is "+about(stats.Behind)+" behind what it has shown before: nothing is "+
 			"sent again, given back or taken for lost until it has caught up, for at most an hour",
 			"let the machines of Redis follow NTP (timedatectl, chronyc tracking)")
 	}

@@ -26,12 +26,12 @@ func (e *exam) workers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	figures, err := e.watched(ctx)
+	stats, err := e.watched(ctx)
 	if err != nil {
 		return err
 	}
-	waits := map[string]bool{tasks.QueuePoll: figures.Due+figures.Kept > 0}
-	for _, c := range figures.Channels {
+	waits := map[string]bool{tasks.QueuePoll: stats.Due+stats.Kept > 0}
+	for _, c := range stats.Channels {
 		waits[c.Provider] = c.Pending+c.Ready > 0
 	}
 	var hands []string
@@ -112,15 +112,15 @@ var mend = map[airtime.Reason]string{
 
 // channels looks at the roads to the providers.
 func (e *exam) channels(ctx context.Context) error {
-	figures, err := e.watched(ctx)
+	stats, err := e.watched(ctx)
 	if err != nil {
 		return err
 	}
-	if figures.Frozen > 0 {
-		e.warn("claiming is frozen for "+about(figures.Frozen)+" more: Redis was restarted, and a "+
+	if stats.Frozen > 0 {
+		e.warn("claiming is frozen for "+about(stats.Frozen)+" more: Redis was restarted, and a "+
 			"request may be on the wire", "wait: it ends by itself")
 	}
-	for _, c := range figures.Channels {
+	for _, c := range stats.Channels {
 		why, byPeople := mend[c.PauseReason]
 		if c.Stopped != nil {
 			e.warn(fmt.Sprintf("%s is paused by %s since %s: nothing is sent there: %s", c.Provider,
@@ -165,14 +165,14 @@ func (e *exam) stuck(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	figures, err := e.watched(ctx)
+	stats, err := e.watched(ctx)
 	if err != nil {
 		return err
 	}
 	limit := late + 3*e.Config.SweepInterval
 	for _, name := range names {
 		// While claiming is frozen nothing is given back either.
-		if lag.Slots[name] > limit && figures.Frozen == 0 {
+		if lag.Slots[name] > limit && stats.Frozen == 0 {
 			e.fail(fmt.Sprintf("%s: the time of a request was over %s ago, and nobody has put it in "+
 				"doubt or given it back", name, about(lag.Slots[name])),
 				"start a worker or poller with the credentials of "+name+": only such a process sweeps it")
@@ -186,14 +186,14 @@ func (e *exam) stuck(ctx context.Context) error {
 		e.warn("callbacks have waited for "+about(lag.Kept)+" to be tried again",
 			"start a poller, and look at its log")
 	}
-	for _, stream := range figures.Streams {
+	for _, stream := range stats.Streams {
 		if stream.Name == "jobs" && stream.Oldest > jobsLate {
 			e.fail(fmt.Sprintf("a job has waited on the stream for %s (%d in all)",
 				about(stream.Oldest), stream.Entries), "start more enqueuer stream, and look at its log")
 		}
 	}
 	if e.sound() {
-		e.oldest(figures.Channels)
+		e.oldest(stats.Channels)
 	}
 	return nil
 }
@@ -215,31 +215,31 @@ func (e *exam) oldest(roads []state.Channel) {
 
 // people looks at what only people can settle.
 func (e *exam) people(ctx context.Context) error {
-	figures, err := e.watched(ctx)
+	stats, err := e.watched(ctx)
 	if err != nil {
 		return err
 	}
 	const list = "look at enqueuer indoubt list"
-	if n := figures.Overpaid; n > 0 {
+	if n := stats.Overpaid; n > 0 {
 		e.warn(cli.Plural(n, "recipient")+" with a second effect: paid twice",
 			list+", and claim the money back")
 	}
-	if n := figures.Mismatched; n > 0 {
+	if n := stats.Mismatched; n > 0 {
 		e.warn(cli.Plural(n, "recipient")+" of whom a provider says what cannot be right",
 			list+", and compare with the provider's statement")
 	}
-	if n := figures.Doubt; n > 0 {
+	if n := stats.Doubt; n > 0 {
 		e.warn(cli.Plural(n, "request")+" with recipients in doubt", list)
 	}
-	if n := figures.Overdue; n > 0 {
+	if n := stats.Overdue; n > 0 {
 		e.warn(cli.Plural(n, "request")+" open for longer than the provider's patience", list)
 	}
-	if figures.Unplaced > 0 {
-		e.warn(cli.Plural(figures.Unplaced, "callback")+" kept that nobody could read or place",
+	if stats.Unplaced > 0 {
+		e.warn(cli.Plural(stats.Unplaced, "callback")+" kept that nobody could read or place",
 			"read the stream {"+e.Redis.Namespace+"}:unplaced: the provider may have new words")
 	}
-	if figures.Dropped > 0 {
-		e.warn(cli.Plural(figures.Dropped, "callback")+" given up since the beginning: "+
+	if stats.Dropped > 0 {
+		e.warn(cli.Plural(stats.Dropped, "callback")+" given up since the beginning: "+
 			"they fitted nobody", "compare enqueuer report with the providers' statements")
 	}
 	return nil

@@ -158,7 +158,7 @@ func TestRedisRestart(t *testing.T) {
 		time.Sleep(500 * time.Millisecond)
 		w.redis.Restart()
 		w.await("claiming is frozen", func() bool {
-			figures, err := w.open().Figures(t.Context())
+			figures, err := w.open().Stats(t.Context())
 			return err == nil && figures.Frozen > 0
 		})
 	}

@@ -70,7 +70,7 @@ func (w *world) awaitSettled(recipients int) {
 // counts reads from the books how many recipients are open, and how many there are.
 func (w *world) counts() (open, all int64) {
 	w.t.Helper()
-	figures, err := w.open().Figures(w.t.Context())
+	figures, err := w.open().Stats(w.t.Context())
 	if err != nil {
 		return -1, -1 // Redis is away, as some tests have it.
 	}

@@ -42,7 +42,7 @@ var roads = []road{
 		sandbox.Sozuri:         {"upcoming", "mirror"},
 	}, showsWhatWaits},
 	{"is told of nothing", mortalPoller, map[string][]string{
-		sandbox.Lipad: {"notknown", "notknown#2"}, sandbox.AfricasTalking: {"resend"},
+		sandbox.Lipad: {"resolveunknown", "resolveunknown#2"}, sandbox.AfricasTalking: {"resend"},
 	}, doubts},
 	{"takes callbacks", mortalPoller, map[string][]string{
 		sandbox.Lipad:          {"hint", "keep unplaced"},

@@ -227,7 +227,7 @@ var (
 )
 
 var unreachable = []gap{
-	{"notknown", onlyLipad, "only at Lipad a batch can be asked about by our reference"},
+	{"resolveunknown", onlyLipad, "only at Lipad a batch can be asked about by our reference"},
 	{"resend", onlyAT, "only Africa's Talking recognises a repetition by its key"},
 	{"hint", onlyLipad, "only Lipad's callbacks name the batch, whose query they bring forward"},
 	{

@@ -212,7 +212,7 @@ func requireFourEnds(t *testing.T, rows []reported) {
 // without any are left out.
 func (w *world) book() map[string]int64 {
 	w.t.Helper()
-	figures, err := w.open().Figures(w.t.Context())
+	figures, err := w.open().Stats(w.t.Context())
 	require.NoError(w.t, err)
 	book := map[string]int64{}
 	for field, figure := range figures.Book {
@@ -247,7 +247,7 @@ func (w *world) awaitQuiet() {
 // underWay says whether workers, pollers or providers still have something to do.
 func (w *world) underWay(book map[string]int64) bool {
 	w.t.Helper()
-	figures, err := w.open().Figures(w.t.Context())
+	figures, err := w.open().Stats(w.t.Context())
 	require.NoError(w.t, err)
 	for _, c := range figures.Channels {
 		if c.Pending+c.Ready+c.Blocked+c.InFlight > 0 {

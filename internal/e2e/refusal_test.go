@@ -78,7 +78,7 @@ func TestOneRequestInDoubtForOneRecipient(t *testing.T) {
 	}
 	w.accept([]job{j})
 	doubtful := func() int {
-		figures, err := w.open().Figures(t.Context())
+		figures, err := w.open().Stats(t.Context())
 		require.NoError(t, err)
 		return int(figures.Book["sozuri KES in_doubt"])
 	}

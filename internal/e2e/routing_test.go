@@ -101,7 +101,7 @@ func TestOneFileForFourProviders(t *testing.T) {
 	require.Zero(t, at.Callbacks.Denied)
 	require.Zero(t, w.rdb.XLen(t.Context(), "{tuma}:unplaced").Val())
 	w.await("no callback is left over", func() bool {
-		figures, err := w.open().Figures(t.Context())
+		figures, err := w.open().Stats(t.Context())
 		return err == nil && figures.Kept == 0
 	})
 }

@@ -18,7 +18,7 @@ const (
 	readBlock = time.Second
 	// takeOverIdle is how long an entry must have lain at a consumer that is taken for dead.
 	takeOverIdle = 30 * time.Second
-	// takeOverEvery is the rhythm of looking for such entries.
+	// takeOverEvery is the interval of looking for such entries.
 	takeOverEvery = 10 * time.Second
 	// stepTimeout bounds one call to the state, so that a silent Redis does not hold up a stop.
 	stepTimeout = 15 * time.Second

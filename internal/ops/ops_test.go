@@ -35,7 +35,7 @@ func serve(t *testing.T) (*redistest.Server, *state.Store, string) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(ops.Figures{Store: store})
+	registry.MustRegister(ops.StateMetrics{Store: store})
 	more := map[string]http.Handler{"/more/": http.NotFoundHandler()}
 	listener, err := ops.Listen("127.0.0.1:0", []string{"metrics.example"}, registry, store, more)
 	require.NoError(t, err)
@@ -144,7 +144,7 @@ func TestASilentRedisIsNotReady(t *testing.T) {
 	}
 }
 
-func TestFiguresOfTheState(t *testing.T) {
+func TestStatsOfTheState(t *testing.T) {
 	t.Parallel()
 	_, store, base := serve(t)
 	disbursal := state.Disbursal{
@@ -198,7 +198,7 @@ func TestFiguresOfTheState(t *testing.T) {
 	}
 }
 
-// TestFaultyBooksAreTold, with the figures by which requested differs from the statuses.
+// TestFaultyBooksAreTold, with the stats by which requested differs from the statuses.
 func TestFaultyBooksAreTold(t *testing.T) {
 	t.Parallel()
 	redis, _, base := serve(t)

@@ -32,7 +32,7 @@ type Provider interface {
 type Querier interface {
 	// Query asks where a batch stands, or some recipients of it. A *QueryError is returned when the
 	// answer says nothing (no connection, 5xx, unreadable): the question stays open.
-	Query(ctx context.Context, question Question) (Standing, error)
+	Query(ctx context.Context, question Question) (ProviderStatus, error)
 }
 
 // Question is what is to be found out about a batch.
@@ -119,11 +119,11 @@ type Line struct {
 	Sums
 }
 
-// Standing is what a provider knows about a batch.
-type Standing struct {
+// ProviderStatus is what a provider knows about a batch.
+type ProviderStatus struct {
 	// Known is false when the provider says that it has never seen the reference.
 	Known bool
-	Lines []StandingLine
+	Lines []RecipientStatus
 	// Unplaced counts lines that could not be read, that name no phone number or that belong to
 	// another reference than the one asked for.
 	Unplaced int
@@ -132,8 +132,8 @@ type Standing struct {
 	RetryAfter time.Duration
 }
 
-// StandingLine is where one recipient stands at the provider.
-type StandingLine struct {
+// RecipientStatus is where one recipient stands at the provider.
+type RecipientStatus struct {
 	Phone airtime.MSISDN
 	// Status is zero when the provider used a code that we do not know; Code then has it.
 	Status            airtime.Status

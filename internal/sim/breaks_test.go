@@ -74,9 +74,9 @@ var breaks = []aBreak{
 		"silence sends again", 3, "sweep",
 		"put(d, run[1], run[2], 's', b.id, 'd', b.id)", "give_back(d, run[1], run[2])",
 	},
-	{"not known sends again at once", 3, "notknown", "if asked_at < free then", "if false then"},
+	{"not known sends again at once", 3, "resolveunknown", "if asked_at < free then", "if false then"},
 	{
-		"who is not known is sent again before the guard", 3, "notknown",
+		"who is not known is sent again before the guard", 3, "resolveunknown",
 		"if b.refused == 0 then since = math.max(", "if false then since = math.max(",
 	},
 	{
@@ -100,7 +100,7 @@ var breaks = []aBreak{
   elseif v.verdict == 'unsent' and first then`,
 	},
 	{
-		"an unknown is halved", 3, "notknown",
+		"an unknown is halved", 3, "resolveunknown",
 		"if b.refused == 1 then\n  decision", "if true then\n  decision",
 	},
 	{
@@ -132,7 +132,7 @@ var breaks = []aBreak{
 	{
 		"a failed query counts as not known", 3, "internal/providers/lipad/lipad.go",
 		"default:\n\t\tnothing.Err = fmt.Errorf(\"batch %s: HTTP %d\", batchID, r.Status)",
-		"default:\n\t\treturn providers.Standing{}, nil",
+		"default:\n\t\treturn providers.ProviderStatus{}, nil",
 	},
 	{
 		"a reference is taken twice", 4, "accept",

@@ -103,7 +103,7 @@ func (w *world) submit(p *pod, provider, why string) {
 	i := p.number % 2
 	handler := &tasks.Submit{
 		Store: w.stores[i], Queues: w.queues[i], Entry: p.entries[provider], Backoff: w.backoff(),
-		Meter: taskMeter, Log: zap.NewNop(), MaxRecipients: w.batchMax, Failover: w.failover(p),
+		Metrics: taskMetrics, Log: zap.NewNop(), MaxRecipients: w.batchMax, Failover: w.failover(p),
 		IDs: w.newID,
 	}
 	p.running = w.start("submit "+provider+" "+why, func(ctx context.Context) error {
@@ -116,7 +116,7 @@ func (w *world) poll(p *pod, t trigger) {
 	handler := &tasks.Poll{
 		Store: w.stores[i], Queues: w.queues[i], Entries: p.entries, Known: w.rules.Providers,
 		Backoff: w.backoff(), Timeout: w.options[i].SubmitTimeout,
-		Redeliver: w.due(p).Redeliver, IDs: w.newID, Meter: taskMeter, Log: zap.NewNop(),
+		Redeliver: w.due(p).Redeliver, IDs: w.newID, Metrics: taskMetrics, Log: zap.NewNop(),
 	}
 	batch, number, _ := strings.Cut(t.id, ":")
 	payload := fmt.Sprintf(`{"batch":%q,"number":%s%s}`, batch, number, t.due)

@@ -60,7 +60,7 @@ func newStage(redisURL string, edit state.ScriptEdit) *stage {
 	s.handler = callback.New(callback.Options{
 		Store: s.listener, Entries: entriesAt(s.base(), s.client),
 		Token: func() string { return token }, QueryTimeout: time.Second,
-		Meter: callbackMeter, Log: zap.NewNop(),
+		Metrics: callbackMetrics, Log: zap.NewNop(),
 	}).Handler()
 	return s
 }

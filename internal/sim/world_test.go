@@ -63,10 +63,10 @@ func stateProviders(variant int) []state.Provider {
 	return list
 }
 
-// The meters count what nobody looks at here.
+// The metrics count what nobody looks at here.
 var (
-	taskMeter     = tasks.NewMeter(prometheus.NewRegistry(), sandbox.Providers())
-	callbackMeter = callback.NewMeter(prometheus.NewRegistry(), sandbox.Providers())
+	taskMetrics     = tasks.NewMetrics(prometheus.NewRegistry(), sandbox.Providers())
+	callbackMetrics = callback.NewMetrics(prometheus.NewRegistry(), sandbox.Providers())
 )
 
 // world is one story while it is told.
@@ -208,7 +208,7 @@ func (w *world) revive(p *pod) {
 	p.receiver = callback.New(callback.Options{
 		Store: oneKept{w.stores[p.number%2]}, Entries: p.entries, Trusted: trusted,
 		Token: func() string { return token }, QueryTimeout: w.options[0].SubmitTimeout,
-		Meter: callbackMeter, Log: zap.NewNop(),
+		Metrics: callbackMetrics, Log: zap.NewNop(),
 	})
 }
 
@@ -237,8 +237,8 @@ type oneByOne struct{ providers.Querier }
 
 func (o oneByOne) Query(
 	ctx context.Context, question providers.Question,
-) (providers.Standing, error) {
-	var all providers.Standing
+) (providers.ProviderStatus, error) {
+	var all providers.ProviderStatus
 	var failed error
 	for _, asked := range question.Recipients {
 		one, err := o.Querier.Query(ctx, providers.Question{

@@ -44,7 +44,7 @@ func (j *journey) run(ctx context.Context, verb string) (err error) {
 	case "record":
 		_, err = j.s.Record(ctx, answer(j.batch, airtime.Accepted, ""))
 	case "observe":
-		_, err = j.s.Observe(ctx, j.batch.ID, facts(j.batch, airtime.Successful), true, rhythm(0))
+		_, err = j.s.Observe(ctx, j.batch.ID, facts(j.batch, airtime.Successful), true, pollSchedule(0))
 	}
 	return err
 }

@@ -77,7 +77,7 @@ func TestStreamsYieldBeforeIntakeStops(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, fmt.Sprint(yielded[1].Entries+1)+"-0", first[0].ID, "the oldest have gone")
 
-	figures, err := s.Figures(ctx)
+	figures, err := s.Stats(ctx)
 	require.NoError(t, err)
 	for _, stream := range figures.Streams {
 		switch stream.Name {

@@ -66,7 +66,7 @@ func TestOneScriptForAThousandRecipients(t *testing.T) {
 			})
 			once("observe", func() (err error) {
 				_, err = s.Observe(ctx, got.Batch.ID, facts(got.Batch, airtime.Successful), true,
-					rhythm(0))
+					pollSchedule(0))
 				return err
 			})
 			only(t, s, "r0", airtime.Successful)
@@ -119,7 +119,7 @@ func TestLargeAmountsStayExact(t *testing.T) {
 	sum, err := s.Summarize(context.Background(), state.KindDisbursal, "a")
 	require.NoError(t, err)
 	require.Equal(t, airtime.MaxMinor-999, sum.Statuses[airtime.Failed].Amounts["KES"])
-	f, err := s.Figures(context.Background())
+	f, err := s.Stats(context.Background())
 	require.NoError(t, err)
 	require.Equal(t, 1000*airtime.MaxMinor-999*1000/2, f.Book["lipad KES requested minor"])
 	entries, err := s.Client().XRange(background, s.Key("results", ""), "-", "+").Result()

@@ -229,7 +229,7 @@ func reopenedByCallback(g *stage) {
 		polls := g.due()
 		require.Equal(g.t, provider == talking, len(polls) == 1, provider)
 		for _, p := range polls {
-			_, err := g.s.Observe(background, p.Batch, nil, true, rhythm(p.Number))
+			_, err := g.s.Observe(background, p.Batch, nil, true, pollSchedule(p.Number))
 			require.NoError(g.t, err)
 		}
 	}

@@ -444,7 +444,7 @@ func neighboursHearTheirOwn(g *stage) {
 			ProviderReference: "id " + message, Message: message,
 		})
 	}
-	got, err := g.s.Observe(background, b.ID, told, true, rhythm(0))
+	got, err := g.s.Observe(background, b.ID, told, true, pollSchedule(0))
 	require.NoError(g.t, err)
 	require.Equal(g.t, []int{3, 3, 0}, []int{got.Changed, got.Settled, got.Open})
 	for i, r := range rows(g.t, g.s, "a") {

@@ -14,7 +14,8 @@ import (
 
 // whatFollows asks what may follow from the word that a batch is not known.
 func (g *stage) whatFollows(b *state.Batch) state.NextStep {
-	got, _, err := g.s.NotKnown(background, reload(g.t, g.s, b), true, state.Children{}, rhythm(0))
+	got, _, err := g.s.ResolveUnknown(background, reload(g.t, g.s, b), true, state.Children{},
+		pollSchedule(0))
 	require.NoError(g.t, err)
 	return got
 }
@@ -152,12 +153,12 @@ func (p *pipelines) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 
 // A reader that is slow while others write does not take Redis's clock for one that is behind: it
 // reads the time behind what it compares with it.
-func TestFiguresReadTheTimeLast(t *testing.T) {
+func TestStatsReadTheTimeLast(t *testing.T) {
 	t.Parallel()
 	s := open(t, nil)
 	var read pipelines
 	s.Client().AddHook(&read)
-	_, err := s.Figures(background)
+	_, err := s.Stats(background)
 	require.NoError(t, err)
 	first := read.sent[0]
 	require.Equal(t, "time", first[len(first)-1].Name())

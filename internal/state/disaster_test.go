@@ -217,7 +217,8 @@ func TestNobodyResendsBeforeDeadlineAndGuard(t *testing.T) {
 	b := begin(t, s)
 	record(t, s, answer(b, airtime.Unknown, airtime.ReasonTimeout))
 	ask := func() state.NextStep {
-		got, _, err := s.NotKnown(background, reload(t, s, b), true, state.Children{}, rhythm(0))
+		got, _, err := s.ResolveUnknown(background, reload(t, s, b), true, state.Children{},
+			pollSchedule(0))
 		require.NoError(t, err)
 		return got
 	}
@@ -236,7 +237,7 @@ func TestKnownOnceIsNeverResent(t *testing.T) {
 	accept(t, s, disbursal("a", 1))
 	b := begin(t, s)
 	record(t, s, answer(b, airtime.Unknown, airtime.ReasonTimeout))
-	_, err := s.Observe(context.Background(), b.ID, nil, true, rhythm(0))
+	_, err := s.Observe(context.Background(), b.ID, nil, true, pollSchedule(0))
 	require.NoError(t, err)
 	require.Equal(t, state.KeepAsking, deny(t, s, b.ID, c))
 	only(t, s, "a", airtime.InDoubt)
@@ -250,7 +251,8 @@ func TestProviderWithoutRepeatableReferenceIsNeverResent(t *testing.T) {
 	record(t, s, answer(b, airtime.Unknown, airtime.ReasonTimeout))
 	c.pass(time.Hour)
 	for range 3 {
-		got, _, err := s.NotKnown(background, reload(t, s, b), false, state.Children{}, rhythm(0))
+		got, _, err := s.ResolveUnknown(background, reload(t, s, b), false, state.Children{},
+			pollSchedule(0))
 		require.NoError(t, err)
 		require.Equal(t, state.KeepAsking, got)
 		c.pass(time.Hour)
@@ -353,7 +355,7 @@ func TestReopenedBatchIsAskedAboutSoon(t *testing.T) {
 		polls, _, err := s.Due(context.Background(), 10, time.Minute)
 		require.NoError(t, err)
 		for _, p := range polls {
-			_, err := s.Observe(context.Background(), p.Batch, nil, true, rhythm(p.Number))
+			_, err := s.Observe(context.Background(), p.Batch, nil, true, pollSchedule(p.Number))
 			require.NoError(t, err)
 		}
 	}
@@ -381,7 +383,7 @@ func TestSettledBatchIsLookedAtTwiceMore(t *testing.T) {
 		for _, p := range polls {
 			looks++
 			for range 2 { // The trigger may run twice.
-				_, err := s.Observe(context.Background(), p.Batch, nil, true, rhythm(p.Number))
+				_, err := s.Observe(context.Background(), p.Batch, nil, true, pollSchedule(p.Number))
 				require.NoError(t, err)
 			}
 		}

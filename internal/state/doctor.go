@@ -177,9 +177,9 @@ func (s *Store) Rejected(ctx context.Context, lately time.Duration, limit int) (
 	return len(entries), nil
 }
 
-// Everybody returns the commands that every process uses on the state, and Streaming those that
-// enqueuer stream uses beside them, on a key that nothing else uses.
-func (s *Store) Everybody() [][]any {
+// RequiredCommands returns the commands that every process uses on the state, and StreamCommands
+// those that enqueuer stream uses beside them, on a key that nothing else uses.
+func (s *Store) RequiredCommands() [][]any {
 	key := s.keys.plain("doctor")
 	commands := [][]any{
 		{"time"},
@@ -242,8 +242,8 @@ func (s *Store) Everybody() [][]any {
 	return commands
 }
 
-// Streaming are the commands of enqueuer stream; see Everybody.
-func (s *Store) Streaming() [][]any {
+// StreamCommands are the commands of enqueuer stream; see RequiredCommands.
+func (s *Store) StreamCommands() [][]any {
 	key := s.keys.plain("doctor")
 	return [][]any{
 		{"xack", key, "g", "0-1"},

@@ -31,7 +31,7 @@ func TestEveryCommandOfTheScriptsIsTried(t *testing.T) {
 	t.Parallel()
 	store, _ := openOwn(t)
 	tried := map[string]bool{}
-	for _, command := range store.Everybody() {
+	for _, command := range store.RequiredCommands() {
 		tried[strings.ToUpper(fmt.Sprint(command[0]))] = true
 	}
 	call := regexp.MustCompile(`redis\.p?call\(([^)]*)`)
@@ -47,7 +47,7 @@ func TestEveryCommandOfTheScriptsIsTried(t *testing.T) {
 				words, _, _ := strings.Cut(match[1], ",")
 				for _, used := range name.FindAllStringSubmatch(words, -1) {
 					found++
-					require.True(t, tried[used[1]], "%s uses %s: add it to Everybody", path, used[1])
+					require.True(t, tried[used[1]], "%s uses %s: add it to RequiredCommands", path, used[1])
 				}
 			}
 		}
@@ -60,7 +60,7 @@ func TestEveryCommandOfTheScriptsIsTried(t *testing.T) {
 func TestWhatIsTriedIsWellFormed(t *testing.T) {
 	t.Parallel()
 	store, client := openOwn(t)
-	commands := append(store.Everybody(), store.Streaming()...)
+	commands := append(store.RequiredCommands(), store.StreamCommands()...)
 	require.NoError(t, client.Do(t.Context(), "acl", "setuser", "nobody", "-@all").Err())
 	for _, command := range commands {
 		_, err := client.Do(t.Context(), append([]any{"acl", "dryrun", "nobody"}, command...)...).Result()

@@ -135,7 +135,7 @@ func TestAFailedQueryIsNoLook(t *testing.T) {
 		require.NoError(t, err)
 		for _, p := range polls {
 			looks++
-			_, err := s.Observe(bg, p.Batch, nil, false, rhythm(p.Number)) // 503
+			_, err := s.Observe(bg, p.Batch, nil, false, pollSchedule(p.Number)) // 503
 			require.NoError(t, err)
 		}
 	}
@@ -158,12 +158,12 @@ func TestReprocessingIsAskedAboutDespiteErrors(t *testing.T) {
 	p := due()
 	require.Len(t, p, 1)
 	again := []state.Observation{{Position: 0, Status: airtime.Reprocessing}}
-	_, err := s.Observe(bg, b.ID, again, true, rhythm(p[0].Number))
+	_, err := s.Observe(bg, b.ID, again, true, pollSchedule(p[0].Number))
 	require.NoError(t, err)
 	c.pass(time.Hour)
 	p = due()
 	require.Len(t, p, 1)
-	o, err := s.Observe(bg, b.ID, nil, false, rhythm(p[0].Number))
+	o, err := s.Observe(bg, b.ID, nil, false, pollSchedule(p[0].Number))
 	require.NoError(t, err)
 	require.Less(t, o.Next, time.Hour)
 }
@@ -181,9 +181,10 @@ func TestNotKnownKeepsTheLateLooks(t *testing.T) {
 	_, _, err = s.Due(bg, 10, time.Minute)
 	require.NoError(t, err)
 	paid := []state.Observation{{Position: 0, Status: airtime.Successful}}
-	_, err = s.Observe(bg, b.ID, paid, true, rhythm(stale.Polls+1))
+	_, err = s.Observe(bg, b.ID, paid, true, pollSchedule(stale.Polls+1))
 	require.NoError(t, err)
-	_, _, err = s.NotKnown(bg, stale, true, state.Children{token(), token()}, rhythm(stale.Polls))
+	_, _, err = s.ResolveUnknown(bg, stale, true, state.Children{token(), token()},
+		pollSchedule(stale.Polls))
 	require.NoError(t, err)
 	c.pass(48 * time.Hour)
 	late, _, err := s.Due(bg, 10, time.Minute)
@@ -244,11 +245,11 @@ func TestTheSettledLeaveTheOverdue(t *testing.T) {
 	p, _, err := s.Due(bg, 10, time.Minute)
 	require.NoError(t, err)
 	require.Len(t, p, 1)
-	r := rhythm(p[0].Number)
+	r := pollSchedule(p[0].Number)
 	_, err = s.Observe(bg, b.ID, nil, false, r)
 	require.NoError(t, err)
 	require.Equal(t, state.Halved, deny(t, s, b.ID, c))
-	f, err := s.Figures(bg)
+	f, err := s.Stats(bg)
 	require.NoError(t, err)
 	require.Zero(t, f.Overdue)
 }

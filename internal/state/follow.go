@@ -83,8 +83,8 @@ func (s *Store) HandOut(ctx context.Context, p Poll, redeliver time.Duration) (H
 	return Handout(text), nil
 }
 
-// Rhythm says when a batch is asked about again.
-type Rhythm struct {
+// PollSchedule says when a batch is asked about again.
+type PollSchedule struct {
 	// Poll is the number of the query that brought the answer; 0 when the facts came by themselves.
 	Poll int
 	// Next is the delay of the next query while members are open.
@@ -97,7 +97,7 @@ type Rhythm struct {
 // Observe merges facts about members of a batch. Known says that the answer shows that the provider
 // knows the batch, even if it names nobody.
 func (s *Store) Observe(
-	ctx context.Context, batch string, facts []Observation, known bool, r Rhythm,
+	ctx context.Context, batch string, facts []Observation, known bool, r PollSchedule,
 ) (Observed, error) {
 	args := []any{
 		batch, r.Poll, r.Next.Milliseconds(), r.Patience.Milliseconds(), r.Slow.Milliseconds(),
@@ -167,12 +167,13 @@ func flag(b bool) string {
 // Children are new ids for the halves of a batch, should it come to that.
 type Children [2]string
 
-// NotKnown decides what follows from a provider's word that it does not know a batch. The question
-// was asked after the batch had been loaded; what came later the answer says nothing about.
-func (s *Store) NotKnown(
-	ctx context.Context, b *Batch, resendSame bool, children Children, r Rhythm,
+// ResolveUnknown decides what follows from a provider's word that it does not know a batch. The
+// question was asked after the batch had been loaded; what came later the answer says nothing
+// about.
+func (s *Store) ResolveUnknown(
+	ctx context.Context, b *Batch, resendSame bool, children Children, r PollSchedule,
 ) (NextStep, *Wakeup, error) {
-	answer, err := s.run(ctx, s.client, "notknown", b.ID, r.Poll, r.Next.Milliseconds(),
+	answer, err := s.run(ctx, s.client, "resolveunknown", b.ID, r.Poll, r.Next.Milliseconds(),
 		s.options.SettleDelay.Milliseconds(), s.options.Guard.Milliseconds(), flag(resendSame),
 		children[0], children[1], s.options.MaxInFlight, r.Patience.Milliseconds(),
 		r.Slow.Milliseconds(), b.Read.UnixMilli(), asideFor.Milliseconds())

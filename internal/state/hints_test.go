@@ -61,7 +61,7 @@ func (g *stage) submitted() *state.Batch {
 func (g *stage) look() state.Observed {
 	polls := g.due()
 	require.Len(g.t, polls, 1)
-	got, err := g.s.Observe(background, polls[0].Batch, nil, true, rhythm(polls[0].Number))
+	got, err := g.s.Observe(background, polls[0].Batch, nil, true, pollSchedule(polls[0].Number))
 	require.NoError(g.t, err)
 	return got
 }
@@ -117,7 +117,8 @@ func hintsAndNotKnown(g *stage) {
 	g.c.pass(time.Millisecond)
 	polls := g.due()
 	require.Len(g.t, polls, 1)
-	_, _, err := g.s.NotKnown(background, b, true, state.Children{}, rhythm(polls[0].Number))
+	_, _, err := g.s.ResolveUnknown(background, b, true, state.Children{},
+		pollSchedule(polls[0].Number))
 	require.NoError(g.t, err)
 	g.c.pass(30 * time.Minute)
 	require.Equal(g.t, 23*time.Hour, g.look().Next, "the first look was left")
@@ -189,7 +190,7 @@ func hintAboutAHalved(g *stage) {
 	}
 	p := g.hinted(b)
 	got, err := g.s.Observe(background, b.ID, facts(b, airtime.Successful), true,
-		rhythm(p.Number))
+		pollSchedule(p.Number))
 	require.NoError(g.t, err)
 	require.Equal(g.t, []any{2, time.Duration(0)}, []any{got.Overpaid, got.Next})
 	require.Equal(g.t, int64(2), g.figures().Overpaid)
@@ -210,7 +211,7 @@ func hintAboutAReturned(g *stage) {
 	g.rests(b)
 	p := g.hinted(b)
 	got, err := g.s.Observe(background, b.ID, facts(b, airtime.Successful), true,
-		rhythm(p.Number))
+		pollSchedule(p.Number))
 	require.NoError(g.t, err)
 	require.Zero(g.t, got.Overpaid)
 	require.Equal(g.t, b.ID, g.row("a").Batch)
@@ -223,12 +224,12 @@ func hintNotAnswered(g *stage) {
 	b := g.returned()
 	for range 3 {
 		p := g.hinted(b)
-		got, err := g.s.Observe(background, b.ID, nil, false, rhythm(p.Number))
+		got, err := g.s.Observe(background, b.ID, nil, false, pollSchedule(p.Number))
 		require.NoError(g.t, err)
-		require.Equal(g.t, rhythm(0).Next, got.Next)
+		require.Equal(g.t, pollSchedule(0).Next, got.Next)
 		g.c.pass(got.Next)
 		p = g.dueFor(b)
-		_, err = g.s.Observe(background, b.ID, nil, true, rhythm(p.Number))
+		_, err = g.s.Observe(background, b.ID, nil, true, pollSchedule(p.Number))
 		require.NoError(g.t, err)
 		g.rests(b)
 	}
@@ -236,8 +237,8 @@ func hintNotAnswered(g *stage) {
 
 // notKnown brings the answer of a query that the provider does not know the batch.
 func (g *stage) notKnown(b *state.Batch, p state.Poll) {
-	got, _, err := g.s.NotKnown(background, b, true, state.Children{token(), token()},
-		rhythm(p.Number))
+	got, _, err := g.s.ResolveUnknown(background, b, true, state.Children{token(), token()},
+		pollSchedule(p.Number))
 	require.NoError(g.t, err)
 	require.Equal(g.t, state.KeepAsking, got)
 }

@@ -36,7 +36,7 @@ var lostChunks = map[string]func(g *stage, b *state.Batch, holder string){
 		g.each(b, state.Verdict{Verdict: airtime.Accepted, ProviderReference: "x"},
 			state.Verdict{Verdict: airtime.Accepted, ProviderReference: "y"})
 		g.observe(b, airtime.Processing)
-		_, err := g.s.Observe(background, b.ID, facts(b, airtime.Successful), true, rhythm(0))
+		_, err := g.s.Observe(background, b.ID, facts(b, airtime.Successful), true, pollSchedule(0))
 		require.NoError(g.t, err)
 		g.stands("b", talking, airtime.Successful)
 		_, err = g.s.Apply(background, said("x", airtime.Failed))

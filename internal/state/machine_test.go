@@ -430,7 +430,7 @@ func (x *machine) observe(*rapid.T) {
 			facts = append(facts, state.Observation{Position: i, Status: status, Message: "m"})
 		}
 	}
-	rhythm := state.Rhythm{Next: 20 * time.Second, Patience: time.Hour, Slow: time.Minute}
+	rhythm := state.PollSchedule{Next: 20 * time.Second, Patience: time.Hour, Slow: time.Minute}
 	rhythm.Poll = draw(x, "poll", []int{0, s.model.polls})
 	known := x.chance("known", 50)
 	if known {
@@ -557,7 +557,7 @@ func (x *machine) deny(b *modelBatch) {
 	}
 	children := state.Children{token(), token()}
 	again := x.chance("may resend", 70)
-	rhythm := state.Rhythm{
+	rhythm := state.PollSchedule{
 		Poll: b.polls, Next: 20 * time.Second, Patience: time.Hour, Slow: time.Minute,
 	}
 	x.returns = b.refused
@@ -569,7 +569,7 @@ func (x *machine) deny(b *modelBatch) {
 		setClock(x.t, x.store, x.now)
 	}
 	want := x.model.notKnown(b, again, children, asked)
-	got, wakeup, err := x.store.NotKnown(background, handle, again, children, rhythm)
+	got, wakeup, err := x.store.ResolveUnknown(background, handle, again, children, rhythm)
 	x.must(err)
 	if wakeup != nil {
 		x.woken([]state.Wakeup{*wakeup})
@@ -767,7 +767,7 @@ func (x *machine) tick(*rapid.T) {
 func (x *machine) actions() map[string]func(*rapid.T) {
 	list := map[string]func(*rapid.T){
 		"accept": x.accept, "claim": x.claim, "begin": x.begin, "record": x.record,
-		"observe": x.observe, "due": x.due, "notknown": x.notKnown, "sweep": x.sweep,
+		"observe": x.observe, "due": x.due, "resolveunknown": x.notKnown, "sweep": x.sweep,
 		"release": x.release, "cancel": x.cancel, "resolve": x.resolve, "tick": x.tick,
 		"divide":      x.divide,
 		"claim again": x.claim, "begin again": x.begin, "record again": x.record,

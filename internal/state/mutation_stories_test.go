@@ -60,7 +60,7 @@ var storyMutations = map[string]storyMutation{
 		handedOutByName,
 	},
 	"an answer counts from when it came": {
-		mutation{"notknown", "if asked_at < free then", "if now < free then"}, answeredLate,
+		mutation{"resolveunknown", "if asked_at < free then", "if now < free then"}, answeredLate,
 	},
 	"a refusal goes on from a second sending": {
 		mutation{"record", "v.next ~= '' and first and not", "v.next ~= '' and not"},
@@ -382,11 +382,14 @@ var mendMutations = map[string]storyMutation{
 		hintNotAnswered,
 	},
 	"what came back and is not known stays": {
-		mutation{"notknown", "b.state == 'done' or b.state == 'returned' then", "b.state == 'done' then"},
+		mutation{
+			"resolveunknown", "b.state == 'done' or b.state == 'returned' then",
+			"b.state == 'done' then",
+		},
 		hintNotKnown,
 	},
 	"a repeated answer takes a hint away": {
-		mutation{"notknown", "if asked and b.answered ~= b.polls then", "if asked then"},
+		mutation{"resolveunknown", "if asked and b.answered ~= b.polls then", "if asked then"},
 		hintAfterNotKnown,
 	},
 	"a duplicate is told when it comes": {

@@ -119,10 +119,10 @@ var mutations = map[string]mutation{
 		"", "redis.call('RPUSH', key('pending', provider), entry)", "",
 	},
 	"not known resends at once": {
-		"notknown", "if asked_at < free then return ask", "if false then return ask",
+		"resolveunknown", "if asked_at < free then return ask", "if false then return ask",
 	},
 	"not known resends before the guard": {
-		"notknown", "if b.refused == 0 then since = math.max(", "if false then since = math.max(",
+		"resolveunknown", "if b.refused == 0 then since = math.max(", "if false then since = math.max(",
 	},
 	"halves lose a member": {
 		"", "list[#list + 1] = {slice[1], from, to}",

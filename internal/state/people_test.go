@@ -217,9 +217,9 @@ func TestReviewItemsListDoubtAndOverdue(t *testing.T) {
 		if p.Batch != slow.ID {
 			continue
 		}
-		seen, err := s.Observe(context.Background(), p.Batch, nil, true, rhythm(p.Number))
+		seen, err := s.Observe(context.Background(), p.Batch, nil, true, pollSchedule(p.Number))
 		require.NoError(t, err)
-		require.Equal(t, rhythm(0).Slow, seen.Next)
+		require.Equal(t, pollSchedule(0).Slow, seen.Next)
 	}
 	items, err := s.ReviewItems(context.Background())
 	require.NoError(t, err)

@@ -32,7 +32,7 @@ func TestAnExhaustedJobsStreamIsRenewed(t *testing.T) {
 	}
 	require.NoError(t, add("18446744073709551615-18446744073709551615", "last"))
 	require.ErrorContains(t, add("*", "next"), "exhausted")
-	figures, err := s.Figures(ctx)
+	figures, err := s.Stats(ctx)
 	require.NoError(t, err)
 	require.Greater(t, figures.Streams[0].Ahead, time.Hour)
 
@@ -48,7 +48,7 @@ func TestAnExhaustedJobsStreamIsRenewed(t *testing.T) {
 	require.NoError(t, s.OpenJobs(ctx))
 	require.NoError(t, add("*", "next"))
 	require.Equal(t, "next", read().Job)
-	figures, err = s.Figures(ctx)
+	figures, err = s.Stats(ctx)
 	require.NoError(t, err)
 	require.Zero(t, figures.Streams[0].Ahead)
 	require.NoError(t, s.OpenJobs(ctx), "a stream with ids of its time stays")

@@ -134,7 +134,7 @@ func TestReplayOfEveryVerbChangesNothing(t *testing.T) {
 	require.Empty(t, polls, "the first call handed it out, and its reply was lost")
 	_, err = s.Observe(ctx, b.ID, []state.Observation{
 		{Position: 0, Status: airtime.Successful, ProviderReference: "x"},
-	}, true, rhythm(1))
+	}, true, pollSchedule(1))
 	require.NoError(t, err)
 
 	withdrawal, err := s.Cancel(ctx, state.KindDisbursal, "b")
@@ -222,7 +222,8 @@ func deny(t testing.TB, s *state.Store, id string, c *clock) state.NextStep {
 		if b.State != state.BatchDoubt {
 			return got
 		}
-		decision, _, err := s.NotKnown(context.Background(), b, true, children, rhythm(b.Polls))
+		decision, _, err := s.ResolveUnknown(context.Background(), b, true, children,
+			pollSchedule(b.Polls))
 		require.NoError(t, err)
 		got = decision
 		if decision != state.KeepAsking {

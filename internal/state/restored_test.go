@@ -81,7 +81,8 @@ func restoredWithinTheGuard(g *stage) {
 func restoredAndNotKnown(g *stage) {
 	b := g.restored(lipad, time.Second)
 	ask := func() state.NextStep {
-		got, _, err := g.s.NotKnown(background, reload(g.t, g.s, b), true, state.Children{}, rhythm(0))
+		got, _, err := g.s.ResolveUnknown(background, reload(g.t, g.s, b), true, state.Children{},
+			pollSchedule(0))
 		require.NoError(g.t, err)
 		return got
 	}
@@ -99,7 +100,7 @@ func answeredLate(g *stage) {
 	g.c.pass(10 * time.Second)
 	asked := reload(g.t, g.s, b)
 	ask := func(about *state.Batch) state.NextStep {
-		got, _, err := g.s.NotKnown(background, about, true, state.Children{}, rhythm(0))
+		got, _, err := g.s.ResolveUnknown(background, about, true, state.Children{}, pollSchedule(0))
 		require.NoError(g.t, err)
 		return got
 	}
@@ -159,7 +160,7 @@ func restoredFromAClaim(g *stage) {
 	g.c.pass(73 * time.Hour)
 	polls := g.due()
 	require.Len(g.t, polls, 1)
-	r := rhythm(polls[0].Number)
+	r := pollSchedule(polls[0].Number)
 	r.Patience = 72 * time.Hour
 	_, err = g.s.Observe(background, b.ID, nil, false, r)
 	require.NoError(g.t, err)

@@ -59,7 +59,7 @@ func road(t *testing.T, s *state.Store) {
 		facts = append(facts, fact)
 	}
 	for range 2 { // The second time is a replay.
-		seen, err := s.Observe(ctx, b.ID, facts, true, state.Rhythm{Next: time.Second})
+		seen, err := s.Observe(ctx, b.ID, facts, true, state.PollSchedule{Next: time.Second})
 		require.NoError(t, err)
 		require.Zero(t, seen.Open)
 	}

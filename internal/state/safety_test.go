@@ -50,7 +50,7 @@ func TestFirstStartIsNotFrozen(t *testing.T) {
 	t.Parallel()
 	s := open(t, nil)
 	idle(t, s, state.IdleEmpty)
-	f, err := s.Figures(context.Background())
+	f, err := s.Stats(context.Background())
 	require.NoError(t, err)
 	require.Zero(t, f.Frozen)
 }

@@ -63,8 +63,8 @@ func (g *stage) sum(provider, word string) int64 {
 	return g.figures().Book[provider+" KES "+word]
 }
 
-func (g *stage) figures() state.Figures {
-	f, err := g.s.Figures(background)
+func (g *stage) figures() state.Stats {
+	f, err := g.s.Stats(background)
 	require.NoError(g.t, err)
 	return f
 }

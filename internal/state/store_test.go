@@ -147,8 +147,8 @@ func record(t testing.TB, s *state.Store, a state.Answer) state.Recorded {
 }
 
 // rhythm is one whose durations no test reaches.
-func rhythm(poll int) state.Rhythm {
-	return state.Rhythm{Poll: poll, Next: time.Minute, Patience: 24 * time.Hour, Slow: time.Hour}
+func pollSchedule(poll int) state.PollSchedule {
+	return state.PollSchedule{Poll: poll, Next: time.Minute, Patience: 24 * time.Hour, Slow: time.Hour}
 }
 
 // observe merges the same status for some members of a batch.
@@ -160,7 +160,7 @@ func observe(
 	for _, position := range positions {
 		facts = append(facts, state.Observation{Position: position, Status: status, Message: "m"})
 	}
-	got, err := s.Observe(context.Background(), id, facts, false, rhythm(0))
+	got, err := s.Observe(context.Background(), id, facts, false, pollSchedule(0))
 	require.NoError(t, err)
 	return got
 }

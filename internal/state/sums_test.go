@@ -26,7 +26,7 @@ func fact(position int, status airtime.Status, discount string) state.Observatio
 
 func observeFacts(t *testing.T, s *state.Store, b *state.Batch, facts ...state.Observation) {
 	t.Helper()
-	_, err := s.Observe(bg, b.ID, facts, true, rhythm(0))
+	_, err := s.Observe(bg, b.ID, facts, true, pollSchedule(0))
 	require.NoError(t, err)
 }
 
@@ -72,7 +72,7 @@ func TestDiscountsReachReportBooksAndResults(t *testing.T) {
 		require.Equal(t, []string{"0.5", "0.6125", "0", "1.0001"}, each)
 		require.Equal(t, "2.1126", sum, kind)
 	}
-	figures, err := s.Figures(bg)
+	figures, err := s.Stats(bg)
 	require.NoError(t, err)
 	require.Equal(t, int64(21126), figures.Book["lipad KES successful discount"])
 	require.Zero(t, figures.Book["lipad KES submitted discount"])
@@ -146,7 +146,7 @@ func TestForgottenDiscountsStayInTheBooks(t *testing.T) {
 	forgotten, err := s.Forget(bg, 10)
 	require.NoError(t, err)
 	require.Equal(t, 1, forgotten)
-	figures, err := s.Figures(bg)
+	figures, err := s.Stats(bg)
 	require.NoError(t, err)
 	require.Equal(t, int64(4000), figures.Book["lipad KES successful discount"])
 	balanced(t, s)
@@ -221,7 +221,7 @@ func mismatches(t *testing.T, s *state.Store) []string {
 			list = append(list, m.Phone.Digits()+" "+string(m.Reason)+" "+m.Message)
 		}
 	}
-	figures, err := s.Figures(bg)
+	figures, err := s.Stats(bg)
 	require.NoError(t, err)
 	require.Equal(t, int64(len(list)), figures.Mismatched)
 	return list

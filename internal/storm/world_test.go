@@ -274,9 +274,9 @@ func (w *world) await(what string, so func() bool) {
 }
 
 // book counts the recipients in each status at each provider ("lipad queued"), without zeros.
-func (w *world) book() (map[string]int64, state.Figures, error) {
+func (w *world) book() (map[string]int64, state.Stats, error) {
 	w.t.Helper()
-	figures, err := w.store.Figures(w.t.Context())
+	figures, err := w.store.Stats(w.t.Context())
 	book := map[string]int64{}
 	for field, n := range figures.Book {
 		if words := strings.Fields(field); len(words) == 3 && words[2] != "requested" && n != 0 {

@@ -6,7 +6,7 @@ import (
 	"github.com/cenkalti/backoff/v4"
 )
 
-// Backoff is the rhythm of status queries: exponential with jitter, by the number of the query,
+// Backoff is the interval of status queries: exponential with jitter, by the number of the query,
 // which the state keeps per batch. So a restart does not start it anew.
 type Backoff struct {
 	Initial    time.Duration

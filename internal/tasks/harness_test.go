@@ -50,7 +50,7 @@ type rig struct {
 	client    *providers.Client
 	entry     catalog.Entry
 	registry  *prometheus.Registry
-	meter     *tasks.Meter
+	metrics   *tasks.Metrics
 	log       *zap.Logger
 	logs      *observer.ObservedLogs
 	backoff   tasks.Backoff
@@ -138,7 +138,7 @@ func newRig(t testing.TB, change func(*state.Options)) *rig {
 	r.store = r.openStore(t, o)
 	r.queues = r.openQueues(t, o)
 	r.registry = prometheus.NewRegistry()
-	r.meter = tasks.NewMeter(r.registry, []string{lipad})
+	r.metrics = tasks.NewMetrics(r.registry, []string{lipad})
 	return r
 }
 
@@ -197,7 +197,7 @@ func (r *rig) clocked(t testing.TB) *statetest.Clock {
 // submit is the handler of the rig's provider queue.
 func (r *rig) submit(stopping <-chan struct{}) *tasks.Submit {
 	return &tasks.Submit{
-		Store: r.store, Queues: r.queues, Entry: r.entry, Backoff: r.backoff, Meter: r.meter,
+		Store: r.store, Queues: r.queues, Entry: r.entry, Backoff: r.backoff, Metrics: r.metrics,
 		Log: r.log, Stopping: stopping,
 	}
 }
@@ -206,7 +206,7 @@ func (r *rig) poll() *tasks.Poll {
 	return &tasks.Poll{
 		Store: r.store, Queues: r.queues, Entries: map[string]catalog.Entry{lipad: r.entry},
 		Known:   map[string]providers.Capabilities{lipad: r.entry.Capabilities},
-		Backoff: r.backoff, Timeout: r.options.SubmitTimeout, Meter: r.meter, Log: r.log,
+		Backoff: r.backoff, Timeout: r.options.SubmitTimeout, Metrics: r.metrics, Log: r.log,
 	}
 }
 
@@ -356,7 +356,7 @@ func (r *rig) paidOnce(t testing.TB, n int) {
 // channel reads the channel of the provider.
 func (r *rig) channel(t testing.TB) state.Channel {
 	t.Helper()
-	figures, err := r.store.Figures(context.Background())
+	figures, err := r.store.Stats(context.Background())
 	require.NoError(t, err)
 	for _, c := range figures.Channels {
 		if c.Provider == lipad {

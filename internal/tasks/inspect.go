@@ -13,8 +13,8 @@ import (
 	"tuma/internal/state"
 )
 
-// QueueStanding is where one queue stands.
-type QueueStanding struct {
+// QueueStatus is where one queue stands.
+type QueueStatus struct {
 	// Queue is its name without the namespace, Name the one that asynq knows it by.
 	Queue, Name string
 	Paused      bool
@@ -37,7 +37,7 @@ const (
 )
 
 // Inspect reads where queues stand.
-func (q *Queues) Inspect(ctx context.Context, queues []string) ([]QueueStanding, error) {
+func (q *Queues) Inspect(ctx context.Context, queues []string) ([]QueueStatus, error) {
 	servers, err := asynq.NewInspectorFromRedisClient(q.rdb).Servers()
 	hidden := err != nil && state.Forbidden(err)
 	if err != nil && !hidden {
@@ -47,7 +47,7 @@ func (q *Queues) Inspect(ctx context.Context, queues []string) ([]QueueStanding,
 	if err != nil {
 		return nil, fmt.Errorf("inspect queues: %w", err)
 	}
-	standings := make([]QueueStanding, len(queues))
+	standings := make([]QueueStatus, len(queues))
 	for i, queue := range queues {
 		if standings[i], err = q.inspect(ctx, queue, now); err != nil {
 			return nil, fmt.Errorf("inspect queue %s: %w", queue, err)
@@ -65,8 +65,8 @@ func (q *Queues) Inspect(ctx context.Context, queues []string) ([]QueueStanding,
 
 func (q *Queues) inspect(
 	ctx context.Context, queue string, now time.Time,
-) (QueueStanding, error) {
-	standing := QueueStanding{Queue: queue, Name: q.Name(queue)}
+) (QueueStatus, error) {
+	standing := QueueStatus{Queue: queue, Name: q.Name(queue)}
 	pipe := q.rdb.Pipeline()
 	paused := pipe.Exists(ctx, q.key(queue, "paused"))
 	waiting := pipe.LLen(ctx, q.key(queue, "pending"))

@@ -24,8 +24,8 @@ type Due struct {
 	waiting atomic.Bool // A query was scheduled at the last beat.
 }
 
-// duePace is the rhythm of the loop, and dueBatch how many queries each beat hands out at most: at
-// 1,000 recipients a batch that is 200,000 recipients a second and poller.
+// duePace is the interval of the loop, and dueBatch how many queries each beat hands out at most:
+// at 1,000 recipients a batch that is 200,000 recipients a second and poller.
 const (
 	duePace  = 25 * time.Millisecond
 	dueBatch = 5

@@ -89,7 +89,7 @@ func (r *mirrorRig) settle(t *testing.T, batch string) {
 	for i := range 3 {
 		facts = append(facts, state.Observation{Position: i, Status: airtime.Successful})
 	}
-	_, err := r.store.Observe(t.Context(), batch, facts, true, state.Rhythm{})
+	_, err := r.store.Observe(t.Context(), batch, facts, true, state.PollSchedule{})
 	require.NoError(t, err)
 }
 

@@ -32,7 +32,7 @@ type Poll struct {
 	// Redeliver is after how long a query that was brought forward counts as lost without an answer.
 	Redeliver time.Duration
 	IDs       IDs
-	Meter     *Meter
+	Metrics   *Metrics
 	Log       *zap.Logger
 }
 
@@ -87,7 +87,7 @@ var notHanded = map[state.Handout]string{
 // ask makes the query and stores the answer; the text is for the dashboard.
 func (p *Poll) ask(ctx context.Context, b *state.Batch) (string, error) {
 	entry, known := p.Entries[b.Provider], p.Known[b.Provider]
-	rhythm := state.Rhythm{
+	schedule := state.PollSchedule{
 		Poll: b.Polls, Next: p.Backoff.Delay(b.Polls + 1), Slow: p.Backoff.Max,
 		Patience: known.Patience,
 	}
@@ -105,28 +105,28 @@ func (p *Poll) ask(ctx context.Context, b *state.Batch) (string, error) {
 	question := questionOf(b, known.Asks)
 	switch {
 	case known.Asks != providers.AskNothing && entry.Querier == nil:
-		_, err := p.Store.Observe(ctx, b.ID, nil, false, rhythm)
+		_, err := p.Store.Observe(ctx, b.ID, nil, false, schedule)
 		return b.Provider + " is not configured here", err
 	case known.Asks != providers.AskByBatch && len(question.Recipients) == 0:
 		// Nobody can be asked about: the batch is only looked at so that people are told in time, and,
 		// where ids can be asked about, because a callback may have brought one.
-		rhythm.Next = max(time.Minute, known.Patience-b.Age+time.Second)
+		schedule.Next = max(time.Minute, known.Patience-b.Age+time.Second)
 		if known.Asks == providers.AskByRecipient {
-			rhythm.Next = min(rhythm.Next, p.Backoff.Max)
+			schedule.Next = min(schedule.Next, p.Backoff.Max)
 		}
-		rhythm.Slow = max(rhythm.Slow, seldom)
-		_, err := p.Store.Observe(ctx, b.ID, nil, false, rhythm)
+		schedule.Slow = max(schedule.Slow, seldom)
+		_, err := p.Store.Observe(ctx, b.ID, nil, false, schedule)
 		return "nobody can be asked about: a callback or a person decides", err
 	case known.Asks == providers.AskByRecipient:
-		rhythm.Next = p.Backoff.Delay(1 + b.Polls*len(question.Recipients)/max(b.Open, 1))
+		schedule.Next = p.Backoff.Delay(1 + b.Polls*len(question.Recipients)/max(b.Open, 1))
 	}
 	if known.Asks == providers.AskByRecipient && p.Many != nil {
 		select {
 		case p.Many <- struct{}{}:
 			defer func() { <-p.Many }()
 		default:
-			rhythm.Next = p.Backoff.Delay(1)
-			_, err := p.Store.Observe(ctx, b.ID, nil, false, rhythm)
+			schedule.Next = p.Backoff.Delay(1)
+			_, err := p.Store.Observe(ctx, b.ID, nil, false, schedule)
 			return "other questions of many requests are under way: asked soon", err
 		}
 	}
@@ -134,27 +134,27 @@ func (p *Poll) ask(ctx context.Context, b *state.Batch) (string, error) {
 	query, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
 	standing, err := entry.Querier.Query(query, question)
-	p.Meter.queried(b.Provider, standing, err, time.Since(asked))
+	p.Metrics.queried(b.Provider, standing, err, time.Since(asked))
 	switch {
 	case err != nil:
 		p.Log.Warn("status query failed; it is repeated", zap.String("batch", b.ID),
 			zap.String("provider", b.Provider), zap.Error(err))
 		var failed *providers.QueryError
 		if errors.As(err, &failed) {
-			rhythm.Next = max(rhythm.Next, failed.RetryAfter)
-			rhythm.Slow = max(rhythm.Slow, failed.RetryAfter)
+			schedule.Next = max(schedule.Next, failed.RetryAfter)
+			schedule.Slow = max(schedule.Slow, failed.RetryAfter)
 		}
-		observed, stored := p.Store.Observe(ctx, b.ID, nil, false, rhythm)
+		observed, stored := p.Store.Observe(ctx, b.ID, nil, false, schedule)
 		return fmt.Sprintf("no answer, next query in %s", observed.Next.Round(time.Second)), stored
 	case !standing.Known && known.Asks == providers.AskByBatch:
-		return p.notKnown(ctx, b, entry, rhythm)
+		return p.resolveUnknown(ctx, b, entry, schedule)
 	default:
-		rhythm.Next = max(rhythm.Next, standing.RetryAfter)
-		return p.observe(ctx, b, standing, rhythm)
+		schedule.Next = max(schedule.Next, standing.RetryAfter)
+		return p.observe(ctx, b, standing, schedule)
 	}
 }
 
-// seldom is the rhythm of looking at what only people can settle.
+// seldom is the schedule of looking at what only people can settle.
 const seldom = 24 * time.Hour
 
 // askedAtOnce is how many recipients one query asks about, where each is a request of its own.
@@ -197,15 +197,15 @@ func resendText(r state.Resending) string {
 	return "in doubt: may be sent again in " + r.Wait.Round(time.Second).String()
 }
 
-func (p *Poll) notKnown(
-	ctx context.Context, b *state.Batch, entry catalog.Entry, rhythm state.Rhythm,
+func (p *Poll) resolveUnknown(
+	ctx context.Context, b *state.Batch, entry catalog.Entry, schedule state.PollSchedule,
 ) (string, error) {
 	children, err := p.IDs.children()
 	if err != nil {
 		return "", err
 	}
 	resend := entry.Capabilities.ResendSame
-	decision, wakeup, err := p.Store.NotKnown(ctx, b, resend, children, rhythm)
+	decision, wakeup, err := p.Store.ResolveUnknown(ctx, b, resend, children, schedule)
 	if err != nil {
 		return "", err
 	}
@@ -218,7 +218,8 @@ func (p *Poll) notKnown(
 }
 
 func (p *Poll) observe(
-	ctx context.Context, b *state.Batch, standing providers.Standing, rhythm state.Rhythm,
+	ctx context.Context, b *state.Batch, standing providers.ProviderStatus,
+	schedule state.PollSchedule,
 ) (string, error) {
 	positions := positionsOf(b)
 	facts := make([]state.Observation, 0, len(standing.Lines))
@@ -226,9 +227,9 @@ func (p *Poll) observe(
 		position, ours := positions[line.Phone]
 		switch {
 		case !ours:
-			p.Meter.unplaced(b.Provider, 1)
+			p.Metrics.unplaced(b.Provider, 1)
 		case !line.Status.Valid():
-			p.Meter.unrecognised(b.Provider)
+			p.Metrics.unrecognised(b.Provider)
 		default:
 			facts = append(facts, state.Observation{
 				Position: position, Status: line.Status, Reason: airtime.ReasonOf(line.Status),
@@ -239,10 +240,10 @@ func (p *Poll) observe(
 						line.Status == airtime.Successful),
 				},
 			})
-			p.Meter.odd(b.Provider, line.Sums)
+			p.Metrics.odd(b.Provider, line.Sums)
 		}
 	}
-	observed, err := p.Store.Observe(ctx, b.ID, facts, true, rhythm)
+	observed, err := p.Store.Observe(ctx, b.ID, facts, true, schedule)
 	if err != nil {
 		return "", err
 	}
@@ -258,7 +259,7 @@ func (p *Poll) observe(
 		zap.String("provider", b.Provider), zap.Int("query", b.Polls),
 		zap.Int("changed", observed.Changed), zap.Int("settled", observed.Settled),
 		zap.Int("open", observed.Open))
-	p.Meter.settled(b.Provider, observed.Settled)
+	p.Metrics.settled(b.Provider, observed.Settled)
 	return fmt.Sprintf("%d: %d changed, %d settled, %d open", len(b.Members), observed.Changed,
 		observed.Settled, observed.Open), nil
 }

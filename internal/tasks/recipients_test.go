@@ -270,7 +270,7 @@ func TestAProviderThatAnswersNoQuestionsIsNotAsked(t *testing.T) {
 			f.quiet(t)
 			require.Len(t, f.at(sozuriSend), 1)
 			overdue := func() int64 {
-				figures, err := f.store.Figures(context.Background())
+				figures, err := f.store.Stats(context.Background())
 				require.NoError(t, err)
 				return figures.Overdue
 			}

@@ -29,7 +29,7 @@ type Submit struct {
 	Queues  *Queues
 	Entry   catalog.Entry
 	Backoff Backoff
-	Meter   *Meter
+	Metrics *Metrics
 	Log     *zap.Logger
 	// Stopping is closed when the process shuts down: no further batch is claimed.
 	Stopping <-chan struct{}
@@ -198,7 +198,7 @@ func (s *Submit) send(
 	wire, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	answer := submission.Send(wire)
-	s.Meter.submitted(s.Entry.Capabilities.Name, answer, len(b.Members),
+	s.Metrics.submitted(s.Entry.Capabilities.Name, answer, len(b.Members),
 		time.Since(now.asked))
 	return s.record(ctx, now, answer)
 }
@@ -335,7 +335,7 @@ func (s *Submit) translate(b *state.Batch, attempt int, answer providers.Answer)
 	for _, line := range answer.Lines {
 		position, ours := positions[line.Phone]
 		if !ours {
-			s.Meter.unplaced(b.Provider, 1)
+			s.Metrics.unplaced(b.Provider, 1)
 			continue
 		}
 		verdict := state.Verdict{
@@ -346,7 +346,7 @@ func (s *Submit) translate(b *state.Batch, attempt int, answer providers.Answer)
 				Other:    line.Other(b.Members[position].Amount, line.Verdict == airtime.Accepted),
 			},
 		}
-		s.Meter.odd(b.Provider, line.Sums)
+		s.Metrics.odd(b.Provider, line.Sums)
 		if line.Verdict == airtime.Refused {
 			verdict.Next = s.Failover.refused(&b.Members[position], b.Provider, line.Reason)
 		}

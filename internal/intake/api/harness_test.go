@@ -145,7 +145,7 @@ func errorsOf(t *testing.T, r *httptest.ResponseRecorder) []string {
 // booked counts what the books hold of recipients requested.
 func (i *inlet) booked(t *testing.T) (recipients int64) {
 	t.Helper()
-	figures, err := i.store.Figures(context.Background())
+	figures, err := i.store.Stats(context.Background())
 	require.NoError(t, err)
 	for field, n := range figures.Book {
 		if strings.HasSuffix(field, " requested") {

@@ -77,7 +77,7 @@ type foundData struct {
 
 // found is what one question came to: a line, or why there is none.
 type found struct {
-	line     providers.StandingLine
+	line     providers.RecipientStatus
 	placed   bool // There is a line.
 	unplaced bool // The answer is about somebody else.
 	err      *providers.QueryError
@@ -90,9 +90,9 @@ type found struct {
 // when there is not one line.
 func (a *AfricasTalking) Query(
 	ctx context.Context, question providers.Question,
-) (providers.Standing, error) {
-	fail := func(reason airtime.Reason, err error) (providers.Standing, error) {
-		return providers.Standing{}, &providers.QueryError{
+) (providers.ProviderStatus, error) {
+	fail := func(reason airtime.Reason, err error) (providers.ProviderStatus, error) {
+		return providers.ProviderStatus{}, &providers.QueryError{
 			Reason: reason, Err: fmt.Errorf("batch %s: %w", question.BatchID, err),
 		}
 	}
@@ -123,7 +123,7 @@ func (a *AfricasTalking) Query(
 		return fail(airtime.ReasonUnreadable, errors.New("no answer is about whom was asked for"))
 	}
 	why.Err = fmt.Errorf("batch %s: %w", question.BatchID, why.Err)
-	return providers.Standing{}, why
+	return providers.ProviderStatus{}, why
 }
 
 // askAll asks about everybody. After the first answer that stops it, and after the end of the
@@ -208,7 +208,7 @@ func readFound(key string, asked providers.Asked, r providers.Response) found {
 	if said(word) == "" {
 		return nothing(" without a status")
 	}
-	line := providers.StandingLine{Phone: asked.Phone, ProviderReference: asked.ProviderReference}
+	line := providers.RecipientStatus{Phone: asked.Phone, ProviderReference: asked.ProviderReference}
 	line.Status, line.Code = standingOf(word, key)
 	if data := body.Data; data != nil {
 		amount := data.Amount
@@ -233,8 +233,8 @@ func (d foundData) about(asked providers.Asked) bool {
 }
 
 // gather collects the lines, in the order of the question.
-func gather(answers []found) providers.Standing {
-	var standing providers.Standing
+func gather(answers []found) providers.ProviderStatus {
+	var standing providers.ProviderStatus
 	for _, answer := range answers {
 		switch {
 		case answer.placed:

@@ -37,7 +37,7 @@ func askMany(n int) providers.Question {
 }
 
 func requireNothing(
-	t *testing.T, want airtime.Reason, standing providers.Standing, err error, why ...any,
+	t *testing.T, want airtime.Reason, standing providers.ProviderStatus, err error, why ...any,
 ) *providers.QueryError {
 	t.Helper()
 	require.Empty(t, standing, fmt.Sprint(why...))
@@ -56,7 +56,7 @@ func TestQueryAsksAboutEachRecipientByItsID(t *testing.T) {
 	})
 	got, err := s.Query(t.Context(), ask("ATQid_a", "ATQid_b&c"))
 	require.NoError(t, err)
-	want := providers.Standing{Known: true, Lines: []providers.StandingLine{
+	want := providers.ProviderStatus{Known: true, Lines: []providers.RecipientStatus{
 		{
 			Phone: phone("254711000000"), Status: airtime.Successful,
 			ProviderReference: "ATQid_a",

@@ -16,9 +16,9 @@ import (
 // longRun is a run of digits that could be a phone number.
 var longRun = regexp.MustCompile(`[0-9]{9}`)
 
-// FuzzStanding reads answers to the question about a batch. "Never seen" permits sending it again,
+// FuzzStatus reads answers to the question about a batch. "Never seen" permits sending it again,
 // so nothing but an empty list, or a 404 that is no page, may say it.
-func FuzzStanding(f *testing.F) {
+func FuzzStatus(f *testing.F) {
 	const batch, secret = "0199a6a4-7c1e-7d2b-8a51-5f2f6f0c1a11", "t0ken-of-ours"
 	for _, name := range []string{"testdata/status.json", "testdata/status_lenient.json"} {
 		sample, err := os.ReadFile(name)
@@ -38,7 +38,7 @@ func FuzzStanding(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, status uint16, body []byte) {
-		standing, err := readStanding(batch, secret,
+		standing, err := readStatus(batch, secret,
 			providers.Response{Status: int(status), Body: body})
 		if err != nil {
 			var nothing *providers.QueryError
@@ -72,7 +72,7 @@ func FuzzStanding(f *testing.F) {
 }
 
 // shown reports whether an element of the list says of the number what the line says.
-func shown(list []json.RawMessage, line providers.StandingLine) bool {
+func shown(list []json.RawMessage, line providers.RecipientStatus) bool {
 	for _, element := range list {
 		var fields map[string]json.RawMessage
 		if json.Unmarshal(element, &fields) != nil {

@@ -196,23 +196,23 @@ func readBody(batchID, secret string, r providers.Response) (answer providers.An
 // refused token is renewed once first.
 func (l *Lipad) Query(
 	ctx context.Context, question providers.Question,
-) (providers.Standing, error) {
+) (providers.ProviderStatus, error) {
 	batchID := question.BatchID
 	for renewed := false; ; renewed = true {
 		tok, err := l.tokens.get(ctx)
 		if err != nil {
-			return providers.Standing{}, queryError(batchID, err)
+			return providers.ProviderStatus{}, queryError(batchID, err)
 		}
 		response, err := l.ask(ctx, batchID, tok)
 		if err != nil {
-			return providers.Standing{}, queryError(batchID, err)
+			return providers.ProviderStatus{}, queryError(batchID, err)
 		}
 		refused := providers.StatusReason(response.Status) == airtime.ReasonCredentials
 		if refused {
 			l.tokens.drop(tok)
 		}
 		if !refused || renewed {
-			return readStanding(batchID, tok.text, response)
+			return readStatus(batchID, tok.text, response)
 		}
 	}
 }
@@ -230,10 +230,10 @@ func (l *Lipad) ask(
 	return l.client.Ask(ctx, request)
 }
 
-// readStanding decides what an answer to a status query says.
-func readStanding(
+// readStatus decides what an answer to a status query says.
+func readStatus(
 	batchID, secret string, r providers.Response,
-) (providers.Standing, error) {
+) (providers.ProviderStatus, error) {
 	nothing := &providers.QueryError{
 		Reason: providers.StatusReason(r.Status), RetryAfter: r.RetryAfter,
 	}
@@ -242,17 +242,17 @@ func readStanding(
 	case r.Truncated:
 		nothing.Err = fmt.Errorf("batch %s: HTTP %d, body cut", batchID, r.Status)
 	case success:
-		standing, err := decodeStanding(r.Body, batchID, secret)
+		standing, err := decodeStatus(r.Body, batchID, secret)
 		if err == nil {
 			return standing, nil
 		}
 		nothing.Err = fmt.Errorf("batch %s: HTTP %d: %w", batchID, r.Status, err)
 	case r.Status == http.StatusNotFound && deniesReference(r.Body, batchID):
-		return providers.Standing{}, nil
+		return providers.ProviderStatus{}, nil
 	default:
 		nothing.Err = fmt.Errorf("batch %s: HTTP %d", batchID, r.Status)
 	}
-	return providers.Standing{}, nothing
+	return providers.ProviderStatus{}, nothing
 }
 
 // queryError wraps a failure to ask at all.

@@ -195,13 +195,13 @@ func TestAnUnknownResponseCodeIsUnknown(t *testing.T) {
 	}
 }
 
-func TestStandingOfTheDocumentedList(t *testing.T) {
+func TestStatusOfTheDocumentedList(t *testing.T) {
 	t.Parallel()
 	p := newLipad(t)
 	p.standing(200, fixture(t, "status.json"))
 	got, err := p.Query(t.Context(), providers.Question{BatchID: batchID})
 	require.NoError(t, err)
-	want := providers.Standing{Known: true, Lines: []providers.StandingLine{
+	want := providers.ProviderStatus{Known: true, Lines: []providers.RecipientStatus{
 		{
 			Phone: airtime.MSISDNFromE164("254718192689"), Status: airtime.Successful,
 			ProviderReference: "2611175", Message: "Airtime request processed successfully",
@@ -218,19 +218,19 @@ func TestStandingOfTheDocumentedList(t *testing.T) {
 	require.Equal(t, "token-1", p.asks[0].header.Get("x-access-token"))
 }
 
-func TestStandingIsReadLeniently(t *testing.T) {
+func TestStatusIsReadLeniently(t *testing.T) {
 	t.Parallel()
-	got, err := decodeStanding([]byte(fixture(t, "status_lenient.json")), batchID, testToken)
+	got, err := decodeStatus([]byte(fixture(t, "status_lenient.json")), batchID, testToken)
 	require.NoError(t, err)
 	line := func(
 		digits string, status airtime.Status, ref, message, code string,
-	) providers.StandingLine {
-		return providers.StandingLine{
+	) providers.RecipientStatus {
+		return providers.RecipientStatus{
 			Phone: airtime.MSISDNFromE164(digits), Status: status,
 			ProviderReference: ref, Message: message, Code: code,
 		}
 	}
-	want := providers.Standing{Known: true, Unplaced: 7, Lines: []providers.StandingLine{
+	want := providers.ProviderStatus{Known: true, Unplaced: 7, Lines: []providers.RecipientStatus{
 		line("254711000001", airtime.Submitted, "12345678901234567890", "", ""),
 		line("254711000002", airtime.Processing, "", "", ""),
 		line("254711000003", airtime.Jammed, "1.50", "", ""),
@@ -243,7 +243,7 @@ func TestStandingIsReadLeniently(t *testing.T) {
 	require.Empty(t, cmp.Diff(want, got, byDigits))
 }
 
-func TestStandingOfAnswersThatAreNoList(t *testing.T) {
+func TestStatusOfAnswersThatAreNoList(t *testing.T) {
 	t.Parallel()
 	p := newLipad(t)
 	cases := []struct {
@@ -310,7 +310,7 @@ func TestLongTextsAreCut(t *testing.T) {
 	}
 	body := fmt.Sprintf(`[{"phone_number":"254711000111","service_status":%q,`+
 		`"provider_reference":%q,"message":%q}]`, long, long, long)
-	got, err := decodeStanding([]byte(body), batchID, testToken)
+	got, err := decodeStatus([]byte(body), batchID, testToken)
 	require.NoError(t, err)
 	require.Empty(t, got.Lines[0].ProviderReference, "a part of an id names nobody")
 	require.Len(t, got.Lines[0].Message, providers.MaxMessage)

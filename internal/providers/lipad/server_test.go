@@ -176,8 +176,8 @@ func fixture(tb testing.TB, name string) string {
 	return string(text)
 }
 
-// BenchmarkDecodeStanding reads the standing of 1,000 recipients.
-func BenchmarkDecodeStanding(b *testing.B) {
+// BenchmarkDecodeStatus reads the standing of 1,000 recipients.
+func BenchmarkDecodeStatus(b *testing.B) {
 	var body strings.Builder
 	for i := range 1000 {
 		_, _ = fmt.Fprintf(&body, `,{"phone_number":"254711%06d","amount":10,"service_status":602,`+
@@ -188,7 +188,7 @@ func BenchmarkDecodeStanding(b *testing.B) {
 	b.SetBytes(int64(len(text)))
 	b.ReportAllocs()
 	for b.Loop() {
-		standing, err := decodeStanding(text, batchID, testToken)
+		standing, err := decodeStatus(text, batchID, testToken)
 		if err != nil || len(standing.Lines) != 1000 {
 			b.Fatal(err, len(standing.Lines))
 		}

@@ -86,19 +86,19 @@ func oneID(ids ...providers.Scalar) string {
 	return ""
 }
 
-// decodeStanding reads the bare array of a status query. An error is returned when the body is
+// decodeStatus reads the bare array of a status query. An error is returned when the body is
 // anything else: then it cannot be told whether the reference is known.
-func decodeStanding(body []byte, batchID, secret string) (providers.Standing, error) {
+func decodeStatus(body []byte, batchID, secret string) (providers.ProviderStatus, error) {
 	if providers.FirstByte(body) != '[' {
-		return providers.Standing{}, describeOther(body, secret)
+		return providers.ProviderStatus{}, describeOther(body, secret)
 	}
 	var lines providers.Objects[statusLine]
 	if err := providers.Decode(body, &lines); err != nil {
-		return providers.Standing{}, fmt.Errorf("the list cannot be read: %s",
+		return providers.ProviderStatus{}, fmt.Errorf("the list cannot be read: %s",
 			providers.Clean(err.Error(), secret))
 	}
-	standing := providers.Standing{
-		Known: len(lines) > 0, Lines: make([]providers.StandingLine, 0, len(lines)),
+	standing := providers.ProviderStatus{
+		Known: len(lines) > 0, Lines: make([]providers.RecipientStatus, 0, len(lines)),
 	}
 	place := make(map[airtime.MSISDN]int, len(lines))
 	for _, raw := range lines {
@@ -168,7 +168,7 @@ func (a sendAnswer) describe(secret string) string {
 
 // read turns a line into a fact; ok is false when the line belongs to another reference, names no
 // phone number or carries no status.
-func (l statusLine) read(batchID, secret string) (line providers.StandingLine, ok bool) {
+func (l statusLine) read(batchID, secret string) (line providers.RecipientStatus, ok bool) {
 	if !sameReference(l.Reference, batchID) {
 		return line, false
 	}
@@ -177,7 +177,7 @@ func (l statusLine) read(batchID, secret string) (line providers.StandingLine, o
 	if !ok || code == "" {
 		return line, false
 	}
-	line = providers.StandingLine{
+	line = providers.RecipientStatus{
 		Phone: phone, Status: statuses[code],
 		ProviderReference: oneID(l.Provider, l.Correlation),
 		Message:           providers.Clean(string(l.Message), secret),

@@ -325,7 +325,7 @@ func timesOfADecision(g *stage) {
 func TestStatsOfReviewsAndStreams(t *testing.T) {
 	t.Parallel()
 	s := open(t, nil)
-	first, err := s.Figures(background)
+	first, err := s.Stats(background)
 	require.NoError(t, err)
 	require.Equal(t, []any{time.Duration(0), time.Duration(0)},
 		[]any{first.DoubtFor, first.OverdueFor})
@@ -349,7 +349,7 @@ func TestStatsOfReviewsAndStreams(t *testing.T) {
 	require.NoError(t, s.Client().XAdd(background, &redis.XAddArgs{
 		Stream: s.Key("results", ""), ID: old, Values: []string{"reference", "r"},
 	}).Err())
-	f, err := s.Figures(background)
+	f, err := s.Stats(background)
 	require.NoError(t, err)
 	const slow = time.Minute // A test may be slow, and clocks may differ.
 	require.InDelta(t, time.Hour, f.DoubtFor, float64(slow))

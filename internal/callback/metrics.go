@@ -25,8 +25,8 @@ const (
 	validationUnavailable = "unavailable"
 )
 
-// Meter counts callbacks. All words start at zero.
-type Meter struct {
+// Metrics counts callbacks. All words start at zero.
+type Metrics struct {
 	callbacks     *prometheus.CounterVec
 	validations   *prometheus.CounterVec
 	confirmations *prometheus.CounterVec
@@ -36,15 +36,15 @@ type Meter struct {
 	oddSums       *prometheus.CounterVec
 }
 
-// NewMeter registers the metrics for the providers that are on.
-func NewMeter(registry prometheus.Registerer, names []string) *Meter {
+// NewMetrics registers the metrics for the providers that are on.
+func NewMetrics(registry prometheus.Registerer, names []string) *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help},
 			append([]string{"provider"}, labels...))
 		registry.MustRegister(c)
 		return c
 	}
-	m := &Meter{
+	m := &Metrics{
 		callbacks: counter("tuma_callbacks_total",
 			"Callbacks received or tried again, by what became of them.", "result"),
 		validations: counter("tuma_validations_total",
@@ -87,15 +87,15 @@ func NewMeter(registry prometheus.Registerer, names []string) *Meter {
 	return m
 }
 
-func (m *Meter) took(provider, what string) {
+func (m *Metrics) took(provider, what string) {
 	m.callbacks.WithLabelValues(provider, what).Inc()
 }
 
-func (m *Meter) validated(provider, answer string) {
+func (m *Metrics) validated(provider, answer string) {
 	m.validations.WithLabelValues(provider, answer).Inc()
 }
 
-func (m *Meter) asked(provider string, answered bool) {
+func (m *Metrics) asked(provider string, answered bool) {
 	word := "false"
 	if answered {
 		word = "true"
@@ -103,9 +103,9 @@ func (m *Meter) asked(provider string, answered bool) {
 	m.confirmations.WithLabelValues(provider, word).Inc()
 }
 
-func (m *Meter) otherAmount(provider string) { m.amounts.WithLabelValues(provider).Inc() }
+func (m *Metrics) otherAmount(provider string) { m.amounts.WithLabelValues(provider).Inc() }
 
-func (m *Meter) odd(provider string, sums providers.Sums) {
+func (m *Metrics) odd(provider string, sums providers.Sums) {
 	if sums.OddAmount {
 		m.oddSums.WithLabelValues(provider, "amount").Inc()
 	}
@@ -114,4 +114,4 @@ func (m *Meter) odd(provider string, sums providers.Sums) {
 	}
 }
 
-func (m *Meter) otherNumber(provider string) { m.numbers.WithLabelValues(provider).Inc() }
+func (m *Metrics) otherNumber(provider string) { m.numbers.WithLabelValues(provider).Inc() }

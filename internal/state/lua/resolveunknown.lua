@@ -1,4 +1,5 @@
--- notknown: the provider says that it does not know a batch in doubt; decide what that permits.
+-- resolveunknown: the provider says that it does not know a batch in doubt; decide what that
+-- permits.
 -- KEYS[1]: {namespace}:state
 -- ARGV[1]: batch
 -- ARGV[2]: number of the query that brought the answer

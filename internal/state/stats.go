@@ -55,8 +55,8 @@ func (c Channel) Unserved() bool {
 	return waits && c.Waiting > unservedAfter
 }
 
-// Figures is what operators watch.
-type Figures struct {
+// Stats is what operators watch.
+type Stats struct {
 	// Book maps "provider currency status" and the same with " minor" and " discount" to recipients,
 	// money, and discounts in units of airtime.DiscountScale.
 	Book     map[string]int64
@@ -87,9 +87,9 @@ type Figures struct {
 	Behind time.Duration
 }
 
-// Figures reads what operators watch. It costs a few reads, whatever the number of recipients.
-func (s *Store) Figures(ctx context.Context) (Figures, error) {
-	var f Figures
+// Stats reads what operators watch. It costs a few reads, whatever the number of recipients.
+func (s *Store) Stats(ctx context.Context) (Stats, error) {
+	var f Stats
 	pipe := s.client.Pipeline()
 	book := pipe.HGetAll(ctx, s.keys.book())
 	times := pipe.HGetAll(ctx, s.keys.plain("times"))

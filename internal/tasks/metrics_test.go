@@ -23,7 +23,7 @@ import (
 func TestEveryReasonStartsAtZero(t *testing.T) {
 	t.Parallel()
 	r := &rig{registry: prometheus.NewRegistry()}
-	tasks.NewMeter(r.registry, []string{lipad, "sozuri"})
+	tasks.NewMetrics(r.registry, []string{lipad, "sozuri"})
 	for _, provider := range []string{lipad, "sozuri"} {
 		for _, verdict := range airtime.Verdicts() {
 			for _, reason := range append(airtime.Reasons(), airtime.NoReason) {

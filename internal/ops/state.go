@@ -12,24 +12,24 @@ import (
 	"tuma/internal/tasks"
 )
 
-// Figures exports what the state knows, read when Prometheus asks. It is the same from every
+// StateMetrics exports what the state knows, read when Prometheus asks. It is the same from every
 // process of a namespace: rules and dashboards take the largest, never the sum.
-type Figures struct {
+type StateMetrics struct {
 	Store *state.Store
 }
 
-var _ prometheus.Collector = Figures{}
+var _ prometheus.Collector = StateMetrics{}
 
 // Describe sends nothing: which labels there are depends on the state.
-func (Figures) Describe(chan<- *prometheus.Desc) {}
+func (StateMetrics) Describe(chan<- *prometheus.Desc) {}
 
-// Collect reads the figures. When Redis does not answer, tuma_state_up is 0 and the rest is left
+// Collect reads the stats. When Redis does not answer, tuma_state_up is 0 and the rest is left
 // out.
-func (f Figures) Collect(to chan<- prometheus.Metric) {
+func (f StateMetrics) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
 	defer cancel()
 	c := collection{to}
-	figures, err := f.Store.Figures(ctx)
+	stats, err := f.Store.Stats(ctx)
 	if err != nil {
 		c.gauge(upDesc, 0)
 		return
@@ -46,14 +46,14 @@ func (f Figures) Collect(to chan<- prometheus.Metric) {
 	}
 	c.gauge(upDesc, 1)
 	c.gauge(safeDesc, flag(unsafe == nil))
-	c.books(figures.Book)
-	for i := range figures.Channels {
-		c.channel(&figures.Channels[i])
+	c.books(stats.Book)
+	for i := range stats.Channels {
+		c.channel(&stats.Channels[i])
 	}
-	for _, stream := range figures.Streams {
+	for _, stream := range stats.Streams {
 		c.stream(stream)
 	}
-	for _, times := range figures.Times {
+	for _, times := range stats.Times {
 		c.to <- prometheus.MustNewConstHistogram(timesDesc, times.Count, times.Sum.Seconds(),
 			times.Within, times.Provider, times.From, times.To)
 	}
@@ -63,7 +63,7 @@ func (f Figures) Collect(to chan<- prometheus.Metric) {
 		}
 		c.gauge(queuePausedDesc, flag(queue.Paused), queue.Queue)
 	}
-	c.reviews(&figures)
+	c.reviews(&stats)
 }
 
 // collection is what one scrape sends.
@@ -150,21 +150,21 @@ func (c collection) stream(stream state.Stream) {
 }
 
 // reviews sends what people may have to look at, and how Redis is.
-func (c collection) reviews(figures *state.Figures) {
-	c.gauge(dueDesc, float64(figures.Due))
-	c.gauge(doubtDesc, float64(figures.Doubt))
-	c.gauge(doubtOldestDesc, figures.DoubtFor.Seconds())
-	c.gauge(overdueDesc, float64(figures.Overdue))
-	c.gauge(overdueOldestDesc, figures.OverdueFor.Seconds())
-	c.gauge(overpaidDesc, float64(figures.Overpaid))
-	c.gauge(mismatchedDesc, float64(figures.Mismatched))
-	c.gauge(mismatchedOldestDesc, figures.MismatchedFor.Seconds())
-	c.gauge(keptDesc, float64(figures.Kept))
-	c.counter(droppedDesc, figures.Dropped)
-	c.gauge(unplacedDesc, float64(figures.Unplaced))
-	c.gauge(behindDesc, figures.Behind.Seconds())
-	c.gauge(frozenDesc, figures.Frozen.Seconds())
-	c.gauge(memoryDesc, figures.Memory)
+func (c collection) reviews(stats *state.Stats) {
+	c.gauge(dueDesc, float64(stats.Due))
+	c.gauge(doubtDesc, float64(stats.Doubt))
+	c.gauge(doubtOldestDesc, stats.DoubtFor.Seconds())
+	c.gauge(overdueDesc, float64(stats.Overdue))
+	c.gauge(overdueOldestDesc, stats.OverdueFor.Seconds())
+	c.gauge(overpaidDesc, float64(stats.Overpaid))
+	c.gauge(mismatchedDesc, float64(stats.Mismatched))
+	c.gauge(mismatchedOldestDesc, stats.MismatchedFor.Seconds())
+	c.gauge(keptDesc, float64(stats.Kept))
+	c.counter(droppedDesc, stats.Dropped)
+	c.gauge(unplacedDesc, float64(stats.Unplaced))
+	c.gauge(behindDesc, stats.Behind.Seconds())
+	c.gauge(frozenDesc, stats.Frozen.Seconds())
+	c.gauge(memoryDesc, stats.Memory)
 }
 
 func flag(set bool) float64 {

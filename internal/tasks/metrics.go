@@ -23,8 +23,8 @@ const (
 	fieldDiscount = "discount"
 )
 
-// Meter counts what workers and pollers do with providers. All reasons start at zero.
-type Meter struct {
+// Metrics counts what workers and pollers do with providers. All reasons start at zero.
+type Metrics struct {
 	submissions   *prometheus.CounterVec
 	verdicts      *prometheus.CounterVec
 	submitSeconds *prometheus.HistogramVec
@@ -37,8 +37,8 @@ type Meter struct {
 	oddSums       *prometheus.CounterVec
 }
 
-// NewMeter registers the metrics for the providers that are on.
-func NewMeter(registry prometheus.Registerer, names []string) *Meter {
+// NewMetrics registers the metrics for the providers that are on.
+func NewMetrics(registry prometheus.Registerer, names []string) *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 		registry.MustRegister(c)
@@ -54,7 +54,7 @@ func NewMeter(registry prometheus.Registerer, names []string) *Meter {
 		return h
 	}
 	seconds := []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
-	m := &Meter{
+	m := &Metrics{
 		submissions: counter("tuma_submissions_total",
 			"Requests sent to a provider, by the verdict with the most evidence of an effect, and its "+
 				"reason.", "provider", "verdict", "reason"),
@@ -88,7 +88,7 @@ func NewMeter(registry prometheus.Registerer, names []string) *Meter {
 	return m
 }
 
-func (m *Meter) startAtZero(name string) {
+func (m *Metrics) startAtZero(name string) {
 	for _, verdict := range airtime.Verdicts() {
 		for _, reason := range append(airtime.Reasons(), airtime.NoReason) {
 			m.submissions.WithLabelValues(name, verdict.String(), string(reason))
@@ -127,7 +127,7 @@ func overall(a providers.Answer, recipients int) (airtime.Verdict, airtime.Reaso
 	return verdict, reason
 }
 
-func (m *Meter) submitted(
+func (m *Metrics) submitted(
 	provider string, a providers.Answer, recipients int, took time.Duration,
 ) {
 	verdict, reason := overall(a, recipients)
@@ -141,8 +141,8 @@ func (m *Meter) submitted(
 	m.batchSizes.WithLabelValues(provider).Observe(float64(recipients))
 }
 
-func (m *Meter) queried(
-	provider string, standing providers.Standing, err error, took time.Duration,
+func (m *Metrics) queried(
+	provider string, standing providers.ProviderStatus, err error, took time.Duration,
 ) {
 	outcome, class := unknown, unknown
 	var cause *providers.QueryError
@@ -159,14 +159,14 @@ func (m *Meter) queried(
 	m.unplaced(provider, standing.Unplaced)
 }
 
-func (m *Meter) unplaced(provider string, lines int) {
+func (m *Metrics) unplaced(provider string, lines int) {
 	m.unplacedLines.WithLabelValues(provider).Add(float64(lines))
 }
 
-func (m *Meter) unrecognised(provider string) { m.unknownCodes.WithLabelValues(provider).Inc() }
+func (m *Metrics) unrecognised(provider string) { m.unknownCodes.WithLabelValues(provider).Inc() }
 
 // odd counts what stands where an amount or a discount belongs and is none.
-func (m *Meter) odd(provider string, sums providers.Sums) {
+func (m *Metrics) odd(provider string, sums providers.Sums) {
 	if sums.OddAmount {
 		m.oddSums.WithLabelValues(provider, fieldAmount).Inc()
 	}
@@ -175,6 +175,6 @@ func (m *Meter) odd(provider string, sums providers.Sums) {
 	}
 }
 
-func (m *Meter) settled(provider string, recipients int) {
+func (m *Metrics) settled(provider string, recipients int) {
 	m.settledTotal.WithLabelValues(provider).Add(float64(recipients))
 }
