@@ -251,5 +251,6 @@ var unreachable = []gap{
 	{"mirror", []string{sandbox.QuickSMS}, "at QuickSMS nothing is scheduled"},
 	{"handout", nobody, "a person runs a query in the dashboard before its time"},
 	{"pause", nobody, "a pause comes with Record or Release: no program asks for it alone"},
+	{"codes", nobody, "the four have codes; only other names of providers get one"},
 	{"permissions", nobody, "enqueuer doctor asks what it may do, and does nothing"},
 }

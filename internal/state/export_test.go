@@ -56,6 +56,16 @@ func (s *Store) Key(kind, name string) string {
 	return s.keys.named(kind, name)
 }
 
+// Agree gets codes for names, as Open does.
+func (s *Store) Agree(ctx context.Context, names ...string) error {
+	var list []Provider
+	for _, name := range names {
+		list = append(list, Provider{Name: name})
+	}
+	_, err := s.agreed(ctx, list)
+	return err
+}
+
 // SumOfCodes is what a program with these options keeps of the providers' codes.
 func SumOfCodes(o Options) string { return o.sumOfCodes() }
 

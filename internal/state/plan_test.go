@@ -182,4 +182,5 @@ func otherVerbs(g *stage) {
 	require.NoError(g.t, g.s.KeepRules(background, state.Rules{"rules": "digest"}))
 	_, err := g.s.OpenImport(background, state.Manifest{Reference: "i", ContentHash: "h", Rows: 1})
 	require.NoError(g.t, err)
+	require.NoError(g.t, g.s.Agree(background, "north"))
 }

@@ -26,7 +26,8 @@ const (
 // Provider is what the state must know of a provider.
 type Provider struct {
 	Name string
-	// Code stands for the provider in stored rows. It never changes, and no other has it.
+	// Code stands for the provider in stored rows. It never changes, and no other has it. Programs
+	// give capital letters; of one that is zero Open asks the state.
 	Code byte
 	Asks Asking
 	// ResendWithin is the time from the first BeginSend within which a repetition must have ended;
@@ -68,7 +69,9 @@ func (p Provider) lua() string {
 func (o Options) sumOfCodes() string {
 	var list []string
 	for _, p := range o.Providers {
-		list = append(list, fmt.Sprintf("%c %s %s\n", p.Code, p.Name, flag(p.Callbacks)))
+		if p.Code != 0 {
+			list = append(list, fmt.Sprintf("%c %s %s\n", p.Code, p.Name, flag(p.Callbacks)))
+		}
 	}
 	slices.Sort(list)
 	return fmt.Sprintf("%x", sha1.Sum([]byte(strings.Join(list, ""))))
@@ -92,25 +95,29 @@ func (s *Store) nameOf(ctx context.Context, code byte) (string, error) {
 	return name, nil
 }
 
-// codes maps the providers to their codes, and back.
+// codes maps the providers that have codes to them, and back.
 func (o Options) codes() (code map[string]byte, name map[byte]string) {
 	code, name = map[string]byte{}, map[byte]string{}
 	for _, p := range o.Providers {
-		code[p.Name], name[p.Code] = p.Code, p.Name
+		if p.Code != 0 {
+			code[p.Name], name[p.Code] = p.Code, p.Name
+		}
 	}
 	return code, name
 }
 
 // checkProviders refuses providers that could not be told apart in stored rows.
 func (o Options) checkProviders() error {
-	code, name := o.codes()
-	if len(code) != len(o.Providers) || len(name) != len(o.Providers) {
-		return fmt.Errorf("state: two providers share a name or a code")
-	}
-	for c, n := range name {
-		if c <= ' ' || c > '~' || c == '\'' || c == '\\' || n == "" ||
-			strings.ContainsAny(n, " \t\n'\\") {
-			return fmt.Errorf("state: provider %q has no usable code", n)
+	names, codes := map[string]bool{}, map[byte]bool{}
+	for _, p := range o.Providers {
+		if names[p.Name] || p.Code != 0 && codes[p.Code] {
+			return fmt.Errorf("state: two providers share a name or a code")
+		}
+		names[p.Name], codes[p.Code] = true, true
+		c := p.Code
+		if c != 0 && (c <= ' ' || c > '~' || c == '\'' || c == '\\') || p.Name == "" ||
+			strings.ContainsAny(p.Name, " \t\n'\\") {
+			return fmt.Errorf("state: provider %q has no usable code", p.Name)
 		}
 	}
 	return nil

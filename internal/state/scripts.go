@@ -81,7 +81,9 @@ func luaTables(o Options) string {
 	}
 	b.WriteString("}\nlocal PROVIDERS = {\n")
 	for _, p := range o.Providers {
-		fmt.Fprintf(&b, "  ['%s'] = {%s},\n", p.Name, p.lua())
+		if p.Code != 0 {
+			fmt.Fprintf(&b, "  ['%s'] = {%s},\n", p.Name, p.lua())
+		}
 	}
 	fmt.Fprintf(&b, "}\nlocal CODES = '%s'\nlocal LOOKS = {", o.sumOfCodes())
 	for _, look := range looks {

@@ -113,6 +113,9 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
+	if err := s.agree(ctx); err != nil {
+		return nil, errors.Join(err, client.Close())
+	}
 	return s, nil
 }
 
