@@ -22,6 +22,11 @@ import (
 // routingOf is what decides where recipients go whose producers name no provider.
 func routingOf(c *config.Config) state.Rules {
 	rules := state.Rules{"TUMA_DEFAULT_PROVIDER": Rules(c).DefaultProvider}
+	for _, i := range c.Instances {
+		if c.Listed() {
+			rules["providers."+i.Name()] = i.Kind
+		}
+	}
 	for i, rule := range c.Routing.Rules {
 		rules["routing.rules."+rule.Name] = strconv.Itoa(i) + " " + digest(rule)
 	}

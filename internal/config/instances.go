@@ -18,9 +18,14 @@ type Instance struct {
 	// Spec is that of the kind, but for what the account's options change. Its capabilities have the
 	// instance's name.
 	Spec providers.Spec
+	// Kind is the name of its kind.
+	Kind string
 	// On says that all that it needs is set.
 	On bool
 
+	// listed says that it is an entry of the list, and given which settings that has, right or wrong.
+	listed  bool
+	given   map[string]bool
 	texts   map[string]*string
 	secrets map[string]*Secret
 	choices map[string]string
@@ -29,8 +34,8 @@ type Instance struct {
 // newInstance returns an instance of which nothing is set.
 func newInstance(spec providers.Spec) *Instance {
 	i := &Instance{
-		Spec: spec, texts: map[string]*string{}, secrets: map[string]*Secret{},
-		choices: map[string]string{},
+		Spec: spec, Kind: spec.Capabilities.Name, given: map[string]bool{},
+		texts: map[string]*string{}, secrets: map[string]*Secret{}, choices: map[string]string{},
 	}
 	for _, s := range spec.Settings {
 		if s.Form == providers.FormSecret {
@@ -83,7 +88,26 @@ func (i *Instance) Secrets() (list []Secret) {
 }
 
 // Called is how messages call a setting.
-func (i *Instance) Called(key string) string { return variableName(i.Name(), key) }
+func (i *Instance) Called(key string) string {
+	if !i.listed {
+		return variableName(i.Kind, key)
+	}
+	if i.secrets[key] != nil {
+		key += secretSuffix
+	}
+	return i.prefix() + key
+}
+
+// prefix is what stands before what only the file says.
+func (i *Instance) prefix() string {
+	if i.listed {
+		return keyProviders + "." + i.Name() + "."
+	}
+	return i.Name() + "."
+}
+
+// Listed says that the accounts are those of a list in the file.
+func (c *Config) Listed() bool { return len(c.Instances) > 0 && c.Instances[0].listed }
 
 // Credentials names the settings without which the provider does not know us.
 func (i *Instance) Credentials() string {
@@ -111,14 +135,24 @@ func (i *Instance) Values() providers.Values {
 	return v
 }
 
-// describe returns the options as name=value.
+// describe returns what the file says of the instance as name=value.
 func (i *Instance) describe() (shown []string) {
+	if i.listed {
+		shown = append(shown, i.prefix()+keyKind+"="+i.Kind)
+		for _, s := range i.Spec.Settings {
+			value := i.Text(s.Key)
+			if s.Form == providers.FormSecret {
+				value = i.Secret(s.Key).String()
+			}
+			shown = append(shown, i.Called(s.Key)+"="+value)
+		}
+	}
 	for _, o := range i.Spec.Options {
 		word := i.choices[o.Key]
 		if len(o.Words) == 0 {
 			word = networksText(i.Spec.Capabilities.Networks)
 		}
-		shown = append(shown, fmt.Sprintf("%s.%s=%s", i.Name(), o.Key, word))
+		shown = append(shown, i.prefix()+o.Key+"="+word)
 	}
 	return shown
 }
@@ -184,7 +218,7 @@ func providerSettings() (list []setting) {
 
 // variable is the setting of a provider as a variable.
 func variable(kind string, s providers.Setting) setting {
-	v := setting{name: variableName(kind, s.Key), what: s.What}
+	v := setting{name: variableName(kind, s.Key), what: s.What, kind: kind}
 	if s.Form == providers.FormSecret {
 		v.check = oneLine
 		v.secret = func(c *Config) *Secret { return c.Instance(kind).secrets[s.Key] }
@@ -267,7 +301,7 @@ func (l *loader) on(i *Instance) bool {
 	var missing, set []string
 	for _, s := range i.Spec.Settings {
 		name := i.Called(s.Key)
-		given := l.given(name) || i.Text(s.Key) != "" || i.Secret(s.Key).IsSet()
+		given := i.given[s.Key] || l.given(name) || i.Text(s.Key) != "" || i.Secret(s.Key).IsSet()
 		switch {
 		case given && (s.Needed || s.Form != providers.FormSecret):
 			set = append(set, name)

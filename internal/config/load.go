@@ -34,9 +34,12 @@ func Load(getenv func(string) string, environ []string) (*Config, error) {
 	l.config.Instances = l.file.instances
 	l.show(nameConfig, getenv(nameConfig))
 	for _, s := range settings() {
-		if s.secret != nil {
+		switch {
+		case s.kind != "" && l.file.listed:
+			l.refuse(s)
+		case s.secret != nil:
 			l.readSecret(s)
-		} else {
+		default:
 			l.readValue(s)
 		}
 	}

@@ -32,6 +32,11 @@ type fileSetting struct {
 func fileSettings() []fileSetting {
 	list := []fileSetting{
 		{
+			"providers", "–", "a list of accounts",
+			"Accounts at providers, each under a name, several of a kind if need be, instead of the " +
+				"variables of providers: see [several accounts](providers.md#several-accounts).",
+			"providers: [{name: quicksms-agents, kind: quicksms}]",
+		}, {
 			"routing.rules", "–", "a list of rules",
 			"Which providers take whom, and failover: see [routing](routing.md).",
 			"routing: {rules: [{name: all, providers: [lipad, sozuri]}]}",
@@ -224,6 +229,7 @@ func TestTheFilesSettingsAreAllShown(t *testing.T) {
 		require.Equal(t, []string{section}, slices.Collect(maps.Keys(parts)), s.key)
 		sections[section] = true
 	}
+	delete(sections, keyProviders) // A list: it is read before the sections.
 	file := &yamlFile{instances: kindInstances()}
 	require.ElementsMatch(t, slices.Collect(maps.Keys(file.sections())),
 		slices.Collect(maps.Keys(sections)))

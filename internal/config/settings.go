@@ -15,6 +15,8 @@ type setting struct {
 	what string
 	// parse checks a value and stores it. Its error says what is allowed.
 	parse func(*Config, string) error
+	// kind is that of the provider whose setting it is; empty for the others.
+	kind string
 	// secret is where a secret goes; check looks at its value, and describe makes of it what may be
 	// shown (nil: nothing).
 	secret   func(*Config) *Secret

@@ -36,7 +36,9 @@ type yamlFile struct {
 	rates    map[string]Rate
 	// instances are the providers that may be named.
 	instances []*Instance
-	problems  *Problems
+	// listed says that they are those of the list.
+	listed   bool
+	problems *Problems
 }
 
 // boundKeys are the fields of a limit.
@@ -63,6 +65,7 @@ func readYAML(path string, problems *Problems) *yamlFile {
 		return f
 	}
 	if root != nil {
+		f.accounts(root)
 		f.fields(root, "", f.top)
 	}
 	return f
@@ -157,7 +160,7 @@ func (f *yamlFile) sections() map[string]func(key, path string, node *yaml.Node)
 		"callbacks": f.callbacksField, "routing": f.routingField, "rates": f.rate,
 	}
 	for _, i := range f.instances {
-		if len(i.Spec.Options) > 0 {
+		if !f.listed && len(i.Spec.Options) > 0 {
 			sections[i.Name()] = f.optionsOf(i)
 		}
 	}
@@ -170,9 +173,20 @@ func (f *yamlFile) top(key, path string, node *yaml.Node) {
 		f.fields(node, path+".", read)
 		return
 	}
+	if key == keyProviders {
+		return // It was read first.
+	}
+	if f.listed && slices.Contains(names(kindInstances()), key) {
+		f.problem(node, path, "belongs into the entries of the list %s", keyProviders)
+		return
+	}
 	for _, s := range settings() {
 		if s.key() != key {
 			continue
+		}
+		if f.listed && s.kind != "" {
+			f.problem(node, path, "belongs into the entries of the list %s", keyProviders)
+			return
 		}
 		if s.secret != nil {
 			f.problem(node, path, "belongs into %s or %s%s, not into this file",

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -541,4 +544,40 @@ func TestAStoppedExaminationIsNoFinding(t *testing.T) {
 	w.edit(&options)
 	_, err := doctor.Run(ctx, options)
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+// TestAccountsHaveNames: each is looked at, and called by its name.
+func TestAccountsHaveNames(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	base := w.settings["SOZURI_BASE_URL"]
+	for name := range w.settings {
+		for _, kind := range []string{"LIPAD_", "AFRICASTALKING_", "QUICKSMS_", "SOZURI_"} {
+			if strings.HasPrefix(name, kind) {
+				delete(w.settings, name)
+			}
+		}
+	}
+	folder := t.TempDir()
+	secret, file := filepath.Join(folder, "secret"), filepath.Join(folder, "tuma.yaml")
+	require.NoError(t, os.WriteFile(secret, []byte("talkingword"), 0o600))
+	text := strings.NewReplacer("BASE", base, "SECRET", secret).Replace(`providers:
+  - {name: at-ke, kind: africastalking, base_url: "BASE", username: u, api_key_file: SECRET}
+  - {name: at-ug, kind: africastalking, base_url: "BASE", username: sandbox, api_key_file: SECRET}
+  - {name: callbacks, kind: sozuri, callback_key_file: SECRET}
+`)
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	w.set(map[string]string{"TUMA_CONFIG": file, "TUMA_CALLBACK_TOKEN": "at-ke=" + token})
+	w.edit = func(o *doctor.Options) { o.CallbackURL = "http://127.0.0.1:1" }
+	var shown []string
+	for _, f := range w.examine("configuration", "providers", "callbacks").Findings {
+		shown = append(shown, f.Detail)
+	}
+	all := strings.Join(shown, "\n")
+	for _, want := range []string{
+		"providers.at-ug.username is sandbox", "at-ke accepts the credentials",
+		"at-ug accepts the credentials", "providers.callbacks.callback_key_file is set",
+	} {
+		require.Contains(t, all, want)
+	}
 }
