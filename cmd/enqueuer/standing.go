@@ -52,8 +52,8 @@ func (s *overview) unserved(c state.Channel) bool { return c.Unserved() || s.idl
 // roadblocks says what keeps disbursals from moving: one line per cause.
 func (s *overview) roadblocks(at func(time.Time) string) []string {
 	var lines []string
-	if s.stats.Frozen > 0 {
-		lines = append(lines, "claiming is frozen for "+seconds(s.stats.Frozen)+
+	if s.stats.Fenced > 0 {
+		lines = append(lines, "claiming is fenced for "+seconds(s.stats.Fenced)+
 			" more: Redis was restarted, and a request may be on the wire")
 	}
 	for _, c := range s.stats.Channels {

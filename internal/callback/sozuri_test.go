@@ -154,7 +154,9 @@ func TestAnEarlyCallbackOfSozuriIsNeverLost(t *testing.T) {
 	w.send(t, sozuri)
 	w.is(t, "d", airtime.Submitted)
 	require.EqualValues(t, n, w.figures(t).Kept)
-	w.rounds(t, clock, 1, time.Minute)
+	for tries := 0; tries < 10 && w.figures(t).Kept > 0; tries++ { // One that fails is tried again.
+		w.rounds(t, clock, 1, time.Minute)
+	}
 	w.is(t, "d", airtime.Successful)
 	require.Zero(t, w.figures(t).Kept)
 	w.settledOnce(t, "d", n)

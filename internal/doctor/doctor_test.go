@@ -187,10 +187,10 @@ var workFaults = []wrong{
 	},
 	{
 		"frozen", func(w *world) {
-			w.do("hset {ns}:state schema 1 frozen_until " + old(-time.Minute))
+			w.do("hset {ns}:state schema 1 fenced_until " + old(-time.Minute))
 		},
 		doctor.Finding{
-			Check: "channels", Result: doctor.Warning, Detail: "claiming is frozen", Advice: "wait",
+			Check: "channels", Result: doctor.Warning, Detail: "claiming is fenced", Advice: "wait",
 		},
 	},
 	{

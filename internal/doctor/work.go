@@ -116,8 +116,8 @@ func (e *exam) channels(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if stats.Frozen > 0 {
-		e.warn("claiming is frozen for "+about(stats.Frozen)+" more: Redis was restarted, and a "+
+	if stats.Fenced > 0 {
+		e.warn("claiming is fenced for "+about(stats.Fenced)+" more: Redis was restarted, and a "+
 			"request may be on the wire", "wait: it ends by itself")
 	}
 	for _, c := range stats.Channels {
@@ -171,8 +171,8 @@ func (e *exam) stuck(ctx context.Context) error {
 	}
 	limit := late + 3*e.Config.SweepInterval
 	for _, name := range names {
-		// While claiming is frozen nothing is given back either.
-		if lag.Slots[name] > limit && stats.Frozen == 0 {
+		// While claiming is fenced nothing is given back either.
+		if lag.Slots[name] > limit && stats.Fenced == 0 {
 			e.fail(fmt.Sprintf("%s: the time of a request was over %s ago, and nobody has put it in "+
 				"doubt or given it back", name, about(lag.Slots[name])),
 				"start a worker or poller with the credentials of "+name+": only such a process sweeps it")

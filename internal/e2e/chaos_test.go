@@ -142,7 +142,7 @@ func TestLostAnswers(t *testing.T) {
 // seconds without writing, and a kill takes that (docs/lost-second.md).
 var surelyKept = []redistest.Option{redistest.WithConfig("appendfsync", "always")}
 
-// TestRedisRestart kills Redis in the middle and starts it on its file. Claiming stays frozen until
+// TestRedisRestart kills Redis in the middle and starts it on its file. claiming stays fenced until
 // what was on the wire has ended.
 func TestRedisRestart(t *testing.T) {
 	t.Parallel()
@@ -157,9 +157,9 @@ func TestRedisRestart(t *testing.T) {
 		w.redis.Kill()
 		time.Sleep(500 * time.Millisecond)
 		w.redis.Restart()
-		w.await("claiming is frozen", func() bool {
+		w.await("claiming is fenced", func() bool {
 			figures, err := w.open().Stats(t.Context())
-			return err == nil && figures.Frozen > 0
+			return err == nil && figures.Fenced > 0
 		})
 	}
 	requireEnd(t, w.finished(wanted, "restart"), len(wanted))

@@ -18,7 +18,7 @@ var (
 			File: "internal/state/lua/sweep.lua",
 			From: "    expire_send(b)\n",
 			To: "    for _, slice in ipairs(slices_of(b)) do\n" +
-				"      give_back(chunk(slice[1]), slice[2], slice[3])\n    end\n" +
+				"      requeue(chunk(slice[1]), slice[2], slice[3])\n    end\n" +
 				"    redis.call('ZREM', key('slots', provider), id)\n",
 		}),
 	}

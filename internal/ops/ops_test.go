@@ -176,7 +176,7 @@ func TestStatsOfTheState(t *testing.T) {
 		"tuma_due_batches 0", "tuma_in_doubt_batches 0", "tuma_overdue_batches 0",
 		"tuma_overpaid_recipients 0", `tuma_stream_entries{stream="jobs"} 0`,
 		`tuma_stream_entries{stream="rejected"} 1`, `tuma_stream_added_total{stream="rejected"} 1`,
-		`tuma_stream_groups{stream="results"} 0`, "tuma_frozen_seconds 0", "tuma_state_up 1",
+		`tuma_stream_groups{stream="results"} 0`, "tuma_fenced_seconds 0", "tuma_state_up 1",
 		"tuma_state_safe 1", "tuma_redis_memory_share 0", "tuma_in_doubt_oldest_seconds 0",
 		"tuma_overdue_oldest_seconds 0", `tuma_open_batches{provider="lipad"} 0`,
 		`tuma_books_drift_recipients{currency="KES",provider="lipad"} 0`,

@@ -163,7 +163,7 @@ func (c collection) reviews(stats *state.Stats) {
 	c.counter(droppedDesc, stats.Dropped)
 	c.gauge(unplacedDesc, float64(stats.Unplaced))
 	c.gauge(behindDesc, stats.Behind.Seconds())
-	c.gauge(frozenDesc, stats.Frozen.Seconds())
+	c.gauge(fencedDesc, stats.Fenced.Seconds())
 	c.gauge(memoryDesc, stats.Memory)
 }
 

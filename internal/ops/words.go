@@ -96,7 +96,7 @@ var (
 
 	behindDesc = describe("clock_behind_seconds", "By how much Redis's clock is behind the highest "+
 		"time that it has shown, if by more than a second.")
-	frozenDesc = describe("frozen_seconds", "How long claiming stays frozen after a Redis restart.")
+	fencedDesc = describe("fenced_seconds", "How long claiming stays fenced after a Redis restart.")
 	memoryDesc = describe("redis_memory_share",
 		"Share of its maxmemory that Redis uses; 0 without a maxmemory.")
 	upDesc   = describe("state_up", "1 if the state could be read.")

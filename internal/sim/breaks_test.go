@@ -29,7 +29,7 @@ var breaks = []aBreak{
 		"end",
 	},
 	{
-		"a claim never lapses", 1, "sweep", "lay_down(b)\n    returned", "returned",
+		"a claim never lapses", 1, "sweep", "unclaim(b)\n    returned", "returned",
 	},
 	{
 		"claim sends more requests at once", 2, "claim",
@@ -72,7 +72,7 @@ var breaks = []aBreak{
 	},
 	{
 		"silence sends again", 3, "sweep",
-		"put(d, run[1], run[2], 's', b.id, 'd', b.id)", "give_back(d, run[1], run[2])",
+		"put(d, run[1], run[2], 's', b.id, 'd', b.id)", "requeue(d, run[1], run[2])",
 	},
 	{"not known sends again at once", 3, "resolveunknown", "if asked_at < free then", "if false then"},
 	{
@@ -94,7 +94,7 @@ var breaks = []aBreak{
       local there = redis.call('SISMEMBER', key('providers'), next) == 1
       local _, place = row(d, from)
       if place == id and next ~= provider and there then
-        hand_on(d, from, to, next, v.reason, v.message)
+        failover(d, from, to, next, v.reason, v.message)
       end
     end
   elseif v.verdict == 'unsent' and first then`,

@@ -268,7 +268,7 @@ func (w *world) overdue(r row) string {
 		says := w.faults[lipad].UnknownReference != sandbox.UnknownObject
 		if r.status == 'd' && !known && says && w.resendSame && b["known"] != "1" &&
 			b["attempt"] == "1" &&
-			b["doubtful"] == b["n"] && w.rdb.Exists(background, w.key("earlier", "")).Val() == 0 {
+			b["doubtful"] == b["n"] && w.rdb.Exists(background, w.key("superseded", "")).Val() == 0 {
 			return "Lipad does not know it, so that it may be sent again"
 		}
 	case quicksms:

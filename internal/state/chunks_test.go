@@ -404,10 +404,10 @@ var chunkMutations = map[string]storyMutation{
 		chunkForgottenAndBack,
 	},
 	"what was remembered is not recalled": {
-		mutation{"accept", "if has_earlier() then recall(group, id) end", ""}, chunkForgotten,
+		mutation{"accept", "if has_superseded() then recall(group, id) end", ""}, chunkForgotten,
 	},
 	"what was remembered goes to the neighbour": {
-		mutation{"accept", "rejoin(d, new.before + i)", "rejoin(d, i)"}, chunkForgottenAndApart,
+		mutation{"accept", "reattach(d, new.before + i)", "reattach(d, i)"}, chunkForgottenAndApart,
 	},
 	"a chunk is retired with an open one": {
 		mutation{

@@ -115,13 +115,13 @@ func momentAhead(g *stage) {
 	g.resend(b, true)
 }
 
-// frozenAhead: Redis was restarted while the clock was ahead.
-func frozenAhead(g *stage) {
+// fencedAhead: Redis was restarted while the clock was ahead.
+func fencedAhead(g *stage) {
 	g.accept(someone("a", lipad))
 	ahead := g.c.ms + (12 * time.Hour).Milliseconds()
 	require.NoError(g.t, g.s.Client().HSet(background, g.s.Key("state", ""),
-		"frozen_until", ahead).Err())
-	g.idle(lipad, state.IdleFrozen)
+		"fenced_until", ahead).Err())
+	g.idle(lipad, state.IdleFenced)
 	g.c.pass(91 * time.Second)
 	g.begin(lipad)
 }
@@ -133,7 +133,7 @@ func TestWrongClocks(t *testing.T) {
 		"nothing lapses by a clock set back":        lapsesWait,
 		"nothing is forgotten by it":                nothingForgotten,
 		"what a clock ahead has set is lost":        momentAhead,
-		"a freeze does not last half a day":         frozenAhead,
+		"a freeze does not last half a day":         fencedAhead,
 	})
 }
 

@@ -189,7 +189,7 @@ func TestNotKnownKeepsTheLateLooks(t *testing.T) {
 	c.pass(48 * time.Hour)
 	late, _, err := s.Due(bg, 10, time.Minute)
 	require.NoError(t, err)
-	require.Len(t, late, 1, "the late look")
+	require.Len(t, late, 1, "the post-settlement check")
 }
 
 func TestWhoIsPutAsideRejoinsItsEarlierBatch(t *testing.T) {

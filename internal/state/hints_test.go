@@ -15,10 +15,10 @@ func TestHints(t *testing.T) {
 	t.Parallel()
 	tell(t, map[string]story{
 		"one query however many come":          oneQueryForManyHints,
-		"the late looks are left":              hintsLeaveTheLooks,
+		"the post-settlement checks are left":  hintsLeaveTheLooks,
 		"a forgetful provider is one look":     hintsAndNotKnown,
 		"nothing while the request is out":     hintsWhileSending,
-		"after the late looks":                 hintAfterTheLooks,
+		"after the post-settlement checks":     hintAfterTheLooks,
 		"an earlier query is not put off":      hintsPutNothingOff,
 		"nothing about what was never a task":  hintsAboutNobody,
 		"about a batch that was halved":        hintAboutAHalved,

@@ -276,7 +276,7 @@ func (x *machine) checkRecipients(before snapshot) {
 		if old == airtime.Cancelled && r.status == airtime.Sending {
 			x.t.Fatalf("%s was cancelled and sent", name)
 		}
-		if slices.ContainsFunc(r.earlier, func(e modelFact) bool { return live(e.status) }) {
+		if slices.ContainsFunc(r.superseded, func(e modelFact) bool { return live(e.status) }) {
 			overpaid = append(overpaid, r.name())
 		}
 	}

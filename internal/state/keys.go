@@ -39,8 +39,8 @@ package state
 //	{ns}:due                   ZSET    batch -> when it is asked about next (ms)
 //	{ns}:doubt                 ZSET    batch with members in doubt -> since (ms)
 //	{ns}:overdue               ZSET    batch open beyond the provider's patience -> since (ms)
-//	{ns}:earlier               HASH    evidence from batches that a recipient has left
-//	{ns}:overpaid              SET     fields of earlier with a second effect
+//	{ns}:superseded             HASH    evidence from batches that a recipient has left
+//	{ns}:overpaid              SET     fields of superseded with a second effect
 //	{ns}:mismatched            ZSET    "chunk position" of whom a provider says what cannot be right
 //	{ns}:disputes              HASH    "chunk position" -> batch, reason, words
 //	{ns}:times                 HASH    how long batches took, see took in lua/shared/70-store.lua

@@ -111,7 +111,7 @@ func TestTheStoredLayoutIsUnderstood(t *testing.T) {
 	require.Equal(t, []state.Outcome{state.Same, state.Conflict}, got.Outcomes)
 	g.c.pass(time.Minute)
 	require.Equal(t, 1, g.sweep(quicksms).InDoubt)
-	g.c.pass(2 * time.Minute) // It is another Redis: claiming is frozen at first.
+	g.c.pass(2 * time.Minute) // It is another Redis: claiming is fenced at first.
 	require.Equal(t, 3, g.record(g.begin(lipad), airtime.Accepted, "").Accepted)
 	require.NotEmpty(t, g.due())
 	balanced(t, g.s)

@@ -34,7 +34,7 @@ func TestALoadingRedisIsFrozenToo(t *testing.T) {
 		if err != nil {
 			return false
 		}
-		require.Equal(t, state.IdleFrozen, got.Idle)
+		require.Equal(t, state.IdleFenced, got.Idle)
 		return true
 	}, 2*time.Minute, 20*time.Millisecond)
 }

@@ -627,7 +627,7 @@ func (x *machine) resolve(*rapid.T) {
 		})
 	}
 	elsewhere := slices.DeleteFunc(slices.Clone(doubtful), func(r *modelRecipient) bool {
-		return len(r.earlier) == 0
+		return len(r.superseded) == 0
 	})
 	if len(elsewhere) > 0 {
 		doubtful = elsewhere // The rare and dangerous ones first.

@@ -32,19 +32,19 @@ type modelFact struct {
 }
 
 type modelRecipient struct {
-	ref      string
-	position int
-	provider string
-	amount   int64    // In minor units.
-	history  []string // The providers that it went on from.
-	phone    string
-	status   airtime.Status
-	batch    *modelBatch // Where it is; nil while pending, and after a withdrawal.
-	earlier  []modelFact // What batches show that it has left, in the order of arrival.
-	person   bool        // Whether a person settled it last.
-	refused  int64       // Since when it is refused, while it is queued and goes alone; else zero.
-	results  []modelResult
-	paidBy   map[*modelBatch]bool // What an honest provider really did.
+	ref        string
+	position   int
+	provider   string
+	amount     int64    // In minor units.
+	history    []string // The providers that it went on from.
+	phone      string
+	status     airtime.Status
+	batch      *modelBatch // Where it is; nil while pending, and after a withdrawal.
+	superseded []modelFact // What batches show that it has left, in the order of arrival.
+	person     bool        // Whether a person settled it last.
+	refused    int64       // Since when it is refused, while it is queued and goes alone; else zero.
+	results    []modelResult
+	paidBy     map[*modelBatch]bool // What an honest provider really did.
 }
 
 type modelBatch struct {
@@ -133,13 +133,13 @@ func weight(s airtime.Status) int {
 	return s.Rank()
 }
 
-func (m *model) rejoin(r *modelRecipient) bool {
-	if len(r.earlier) == 0 || live(r.status) {
+func (m *model) reattach(r *modelRecipient) bool {
+	if len(r.superseded) == 0 || live(r.status) {
 		return false
 	}
 	best := -1
-	for i, e := range r.earlier {
-		better := best < 0 || weight(e.status) > weight(r.earlier[best].status)
+	for i, e := range r.superseded {
+		better := best < 0 || weight(e.status) > weight(r.superseded[best].status)
 		if (e.status != airtime.Failed || r.status.Settled()) && better {
 			best = i
 		}
@@ -147,13 +147,13 @@ func (m *model) rejoin(r *modelRecipient) bool {
 	if best < 0 {
 		return false
 	}
-	e := r.earlier[best]
+	e := r.superseded[best]
 	if weight(e.status) <= weight(r.status) {
 		return false
 	}
-	r.earlier = slices.Delete(r.earlier, best, best+1)
+	r.superseded = slices.Delete(r.superseded, best, best+1)
 	if r.status.Effect() {
-		r.earlier = append(r.earlier, modelFact{r.batch, r.status})
+		r.superseded = append(r.superseded, modelFact{r.batch, r.status})
 	}
 	m.move(r, e.status, e.batch)
 	return true
@@ -165,7 +165,7 @@ func (m *model) giveBack(r *modelRecipient) {
 	} else {
 		m.move(r, airtime.Queued, nil)
 	}
-	m.rejoin(r)
+	m.reattach(r)
 }
 
 // handOn queues a recipient that its provider surely does not pay at the next one.
@@ -182,8 +182,8 @@ func (m *model) unready(b *modelBatch) {
 	road.ready = slices.DeleteFunc(road.ready, func(o *modelBatch) bool { return o == b })
 }
 
-// dissolve gives back what a batch holds that has not begun to send.
-func (m *model) dissolve(b *modelBatch) {
+// requeueBatch gives back what a batch holds that has not begun to send.
+func (m *model) requeueBatch(b *modelBatch) {
 	b.lapse, b.state = 0, state.BatchReturned
 	m.unready(b)
 	for _, r := range b.members {
@@ -199,7 +199,7 @@ func (m *model) see(b *modelBatch, r *modelRecipient, status airtime.Status) {
 		if merged := airtime.Merge(r.status, status); merged != r.status {
 			m.move(r, merged, b)
 			if merged.Settled() {
-				m.rejoin(r)
+				m.reattach(r)
 			}
 		} else if status.Rank() == r.status.Rank() {
 			r.person = false // The provider confirms it: now it is its word.
@@ -209,20 +209,20 @@ func (m *model) see(b *modelBatch, r *modelRecipient, status airtime.Status) {
 	if !status.Effect() {
 		return
 	}
-	i := slices.IndexFunc(r.earlier, func(e modelFact) bool { return e.batch == b })
+	i := slices.IndexFunc(r.superseded, func(e modelFact) bool { return e.batch == b })
 	switch {
 	case i < 0:
-		r.earlier = append(r.earlier, modelFact{b, status})
-	case r.earlier[i].status.Rank() > status.Rank():
+		r.superseded = append(r.superseded, modelFact{b, status})
+	case r.superseded[i].status.Rank() > status.Rank():
 		return
 	default:
-		r.earlier[i].status = status
+		r.superseded[i].status = status
 	}
 	switch {
 	case r.status == airtime.Queued && r.batch != nil && status != airtime.Failed:
-		m.dissolve(r.batch)
+		m.requeueBatch(r.batch)
 	case r.status != airtime.Sending && r.status != airtime.InDoubt:
-		m.rejoin(r)
+		m.reattach(r)
 	}
 }
 
@@ -281,7 +281,7 @@ func (m *model) begin(b *modelBatch, holder string, attempt int) string {
 	whole := b.count(func(r *modelRecipient) bool { return r.status == want }) == len(b.members)
 	if !whole || attempt > 1 && (b.known || m.withheld(b)) {
 		if attempt == 1 {
-			m.dissolve(b)
+			m.requeueBatch(b)
 		} else {
 			b.state, b.lapse = state.BatchDoubt, 0
 		}
@@ -384,7 +384,7 @@ func (m *model) judge(
 	case v.Verdict == airtime.Refused && a.Attempt == 1 && !b.refused:
 		got.Rejected++
 		m.move(r, airtime.Rejected, b)
-		m.rejoin(r)
+		m.reattach(r)
 	case v.Verdict == airtime.Unsent && a.Attempt == 1:
 		got.Returned++
 		m.giveBack(r)
@@ -405,7 +405,7 @@ func (m *model) refusedWhole(
 
 // paidElsewhere says whether another batch shows an effect of a recipient, or may still show one.
 func (r *modelRecipient) paidElsewhere() bool {
-	return slices.ContainsFunc(r.earlier, func(e modelFact) bool {
+	return slices.ContainsFunc(r.superseded, func(e modelFact) bool {
 		return e.status != airtime.Failed
 	})
 }
@@ -423,7 +423,7 @@ func (m *model) layDown(b *modelBatch) {
 	case b.refusedSince > 0:
 		m.makeReady(b)
 	default:
-		m.dissolve(b)
+		m.requeueBatch(b)
 	}
 	b.lapse = 0
 }
@@ -534,7 +534,7 @@ func (m *model) divide(
 		return state.Halved
 	case road.acceptedAt > since:
 		m.move(left[0], airtime.Rejected, b)
-		m.rejoin(left[0])
+		m.reattach(left[0])
 		return state.Rejected
 	default:
 		counted := b.asides > 0 || !b.child && b.refusedSince > 0
@@ -623,7 +623,7 @@ func (m *model) cancel(kind state.Kind, name string) (withdrawn, late int) {
 	}
 	for _, r := range mine {
 		if r.status == airtime.Queued && r.batch != nil {
-			m.dissolve(r.batch)
+			m.requeueBatch(r.batch)
 		}
 		if r.status == airtime.Queued {
 			m.move(r, airtime.Cancelled, nil)
@@ -657,7 +657,7 @@ func (m *model) resolve(decision state.Decision, list []*modelRecipient) bool {
 		}
 		m.move(r, airtime.Failed, r.batch)
 		r.person = true
-		if !m.rejoin(r) && decision.Resubmit && !m.cancelled(r) {
+		if !m.reattach(r) && decision.Resubmit && !m.cancelled(r) {
 			m.move(r, airtime.Queued, nil)
 		}
 	}

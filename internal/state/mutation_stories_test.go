@@ -222,7 +222,7 @@ var storyMutations = map[string]storyMutation{
 		mutation{"", "DAYS, -1 do\n    local text", "99, -1 do\n    local text"}, phoneDecidedLongAgo,
 	},
 	"what was kept before is matched": {
-		mutation{"callback", " and b.sent <= told then", " then"}, phoneBeforeSending,
+		mutation{"callback", " and b.sent <= reported_at then", " then"}, phoneBeforeSending,
 	},
 	"who is not in doubt is matched": {
 		mutation{"callback", "b = out[1][3] == 'd' and batch", "b = batch"},
@@ -398,7 +398,7 @@ var mendMutations = map[string]storyMutation{
 	},
 	"a duplicate makes it younger": {
 		mutation{
-			"callback", "name, string.format('%.0f', told)", "name, string.format('%.0f', now)",
+			"callback", "name, string.format('%.0f', reported_at)", "name, string.format('%.0f', now)",
 		},
 		phoneDuplicateOfKept,
 	},
@@ -465,7 +465,10 @@ var mendMutations = map[string]storyMutation{
 		reopenedByCallback,
 	},
 	"who is asked by recipient is looked at late": {
-		mutation{"", "traits(b.provider).looks and LOOKS[b.looks + 1] or 0", "LOOKS[b.looks + 1] or 0"},
+		mutation{
+			"", "traits(b.provider).checked_later and CHECK_DELAYS[b.checks + 1] or 0",
+			"CHECK_DELAYS[b.checks + 1] or 0",
+		},
 		reopenedByCallback,
 	},
 	"a worker that asks in vain does not serve": {

@@ -65,7 +65,7 @@ var mutations = map[string]mutation{
 			"attempt == b.attempt)", "local stale = false",
 	},
 	"record of an older attempt frees the slot": {
-		"record", "unlock()\nlocal b", "redis.call('ZREM', key('slots', provider), id)\nlocal b",
+		"record", "allow_oom()\nlocal b", "redis.call('ZREM', key('slots', provider), id)\nlocal b",
 	},
 	"record is not told when repeated": {
 		"record", "if b.recorded == attempt then", "if false then",
@@ -109,11 +109,11 @@ var mutations = map[string]mutation{
 	},
 	"sweep returns what was sent": {
 		"sweep", "elseif b.state == 'sending' then",
-		"elseif b.state == 'sending' then dissolve(b) b.state = 'claimed' lay_down(b) " +
+		"elseif b.state == 'sending' then requeue_batch(b) b.state = 'claimed' unclaim(b) " +
 			"elseif b.state == 'sending' then",
 	},
 	"sweep leaves what was claimed": {
-		"sweep", "lay_down(b)\n    returned", "returned",
+		"sweep", "unclaim(b)\n    returned", "returned",
 	},
 	"who was blocked is lost": {
 		"", "redis.call('RPUSH', key('pending', provider), entry)", "",

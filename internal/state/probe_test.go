@@ -193,7 +193,7 @@ func oldNews(g *stage) {
 
 func storm(g *stage) {
 	for i := range 3 {
-		require.Zero(g.t, g.figures().Frozen)
+		require.Zero(g.t, g.figures().Fenced)
 		g.lost(shifted(fmt.Sprint("r", i), i, 1))
 		if i < 2 {
 			g.idle(lipad, state.IdleEmpty)

@@ -59,7 +59,7 @@ func (p Provider) lua() string {
 	text := fmt.Sprintf("code = '%c', resend = %d, patience = %d, rate = %g, burst = %d", p.Code,
 		p.ResendWithin.Milliseconds(), p.Patience.Milliseconds(), p.Rate.PerSecond, p.Rate.Burst)
 	if p.Asks != "" {
-		text += fmt.Sprintf(", asks = '%s', looks = %t", p.Asks, p.Asks == AskByBatch)
+		text += fmt.Sprintf(", asks = '%s', checked_later = %t", p.Asks, p.Asks == AskByBatch)
 	}
 	return text + fmt.Sprintf(", callbacks = %t, ramps_up = %t, shared = %t",
 		p.Callbacks, p.RampsUp, p.Shared)

@@ -232,7 +232,7 @@ func (s *Store) rowsOfFields(
 // remembered makes a case of a recipient of whom Redis has forgotten all but what a provider said:
 // "@reference position", or the place that it had. False if that has gone since, too.
 func (s *Store) remembered(ctx context.Context, field string) (ReviewItem, bool, error) {
-	text, err := s.client.HGet(ctx, s.keys.plain("earlier"), field).Result()
+	text, err := s.client.HGet(ctx, s.keys.plain("superseded"), field).Result()
 	if errors.Is(err, redis.Nil) {
 		return ReviewItem{}, false, nil
 	}

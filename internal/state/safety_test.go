@@ -30,10 +30,10 @@ func TestRestartedRedisFreezesClaiming(t *testing.T) {
 	other := openWith(t, state.Options{URL: server.URL(), Providers: testProviders})
 	server.Restart()
 
-	frozen := idle(t, other, state.IdleFrozen)
+	frozen := idle(t, other, state.IdleFenced)
 	require.Positive(t, frozen.Wait)
 	require.LessOrEqual(t, frozen.Wait, 800*time.Millisecond, "the sender's settings count")
-	idle(t, s, state.IdleFrozen)
+	idle(t, s, state.IdleFenced)
 	time.Sleep(20 * time.Millisecond)
 	require.Zero(t, sweep(t, s), "what is claimed may have been sent: nothing is given back")
 	require.Equal(t, state.Recorded{Accepted: 1}, record(t, s, answer(sent, airtime.Accepted, "")))
@@ -52,7 +52,7 @@ func TestFirstStartIsNotFrozen(t *testing.T) {
 	idle(t, s, state.IdleEmpty)
 	f, err := s.Stats(context.Background())
 	require.NoError(t, err)
-	require.Zero(t, f.Frozen)
+	require.Zero(t, f.Fenced)
 }
 
 // forget takes Redis back to before a batch was claimed, as a crash that loses a second does.
@@ -250,7 +250,7 @@ func TestFullRedisThatWasRestartedTakesRecords(t *testing.T) {
 	got, err := s.Claim(context.Background(), "lipad", token(), 1)
 	if !errors.Is(err, state.ErrFull) {
 		require.NoError(t, err)
-		require.Equal(t, state.IdleFrozen, got.Idle)
+		require.Equal(t, state.IdleFenced, got.Idle)
 	}
 }
 

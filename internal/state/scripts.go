@@ -19,8 +19,9 @@ import (
 //go:embed lua
 var luaFiles embed.FS
 
-// looks are the delays of the queries after a batch has settled: reversals come late.
-var looks = []time.Duration{time.Hour, 23 * time.Hour}
+// postSettlementChecks are the delays of the queries after a batch has settled: reversals come
+// late.
+var postSettlementChecks = []time.Duration{time.Hour, 23 * time.Hour}
 
 // scripts holds one script per verb, by the name of its file.
 type scripts map[string]*redis.Script
@@ -85,11 +86,11 @@ func luaTables(o Options) string {
 			fmt.Fprintf(&b, "  ['%s'] = {%s},\n", p.Name, p.lua())
 		}
 	}
-	fmt.Fprintf(&b, "}\nlocal CODES = '%s'\nlocal LOOKS = {", o.sumOfCodes())
-	for _, look := range looks {
+	fmt.Fprintf(&b, "}\nlocal CODES = '%s'\nlocal CHECK_DELAYS = {", o.sumOfCodes())
+	for _, look := range postSettlementChecks {
 		fmt.Fprintf(&b, "%d, ", look.Milliseconds())
 	}
-	fmt.Fprintf(&b, "}\nlocal SCHEMA = '%d'\nlocal RETENTION, GUARD, FREEZE = %d, %d, %d\n", schema,
+	fmt.Fprintf(&b, "}\nlocal SCHEMA = '%d'\nlocal RETENTION, GUARD, FENCING = %d, %d, %d\n", schema,
 		o.Retention.Milliseconds(), o.Guard.Milliseconds(), (o.SubmitTimeout + o.Guard).Milliseconds())
 	return b.String()
 }

@@ -80,8 +80,8 @@ type Stats struct {
 	// Kept counts callbacks that fit nobody yet, Dropped those that were given up, Unplaced bodies
 	// that nobody could read.
 	Kept, Dropped, Unplaced int64
-	// Frozen is how long claiming stays frozen after Redis was restarted.
-	Frozen time.Duration
+	// Fenced is how long claiming stays fenced after Redis was restarted.
+	Fenced time.Duration
 	// Behind is by how much Redis's clock is behind the highest time that it has shown; zero unless
 	// that is more than a second. Nothing is sent again and nothing expires meanwhile.
 	Behind time.Duration
@@ -103,7 +103,7 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	overdueFor := pipe.ZRangeWithScores(ctx, s.keys.plain("overdue"), 0, 0)
 	kept := pipe.HLen(ctx, s.keys.plain("kept"))
 	unplaced := pipe.XLen(ctx, s.keys.plain("unplaced"))
-	state := pipe.HMGet(ctx, s.keys.state(), "frozen_until", "callbacks_dropped", "clock")
+	state := pipe.HMGet(ctx, s.keys.state(), "fenced_until", "callbacks_dropped", "clock")
 	// Last, so that what others write meanwhile is never ahead of it.
 	clock := pipe.Time(ctx)
 	if _, err := pipe.Exec(ctx); err != nil {
@@ -124,7 +124,7 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	f.Mismatched, f.MismatchedFor = mismatched.Val(), sinceFirst(now, mismatchedFor.Val())
 	f.Kept, f.Unplaced = kept.Val(), unplaced.Val()
 	f.Dropped = whole(state.Val()[1])
-	f.Frozen = untilMillis(now, state.Val()[0])
+	f.Fenced = untilMillis(now, state.Val()[0])
 	if behind := untilMillis(now, state.Val()[2]); behind > time.Second {
 		f.Behind = behind
 	}

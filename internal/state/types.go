@@ -166,7 +166,7 @@ type Claim struct {
 	Batch *Batch
 	// Idle says why there is no batch.
 	Idle Idle
-	// Wait is how long a pause, a freeze or the wait for the rate lasts.
+	// Wait is how long a pause, the fencing window or the wait for the rate lasts.
 	Wait time.Duration
 	// Wakeup is not nil when there is work and room for another worker.
 	Wakeup *Wakeup
@@ -180,7 +180,7 @@ const (
 	IdleEmpty  Idle = "empty"
 	IdleBusy   Idle = "busy"
 	IdlePaused Idle = "paused"
-	IdleFrozen Idle = "frozen"
+	IdleFenced Idle = "fenced"
 	// IdleStopped: a person has paused the channel; nobody knows for how long.
 	IdleStopped Idle = "paused by a person"
 	// IdleHalfOpen: one request is out to see whether a channel that was paused works again.

@@ -97,7 +97,7 @@ func (w *world) progress(ctx context.Context, p *producers) {
 	for began := time.Now(); wait(ctx, 10*time.Second); {
 		line := "redis is away"
 		if book, figures, err := w.book(); err == nil {
-			line = fmt.Sprintf("%s; frozen %s", abridged(book), figures.Frozen.Round(time.Second))
+			line = fmt.Sprintf("%s; frozen %s", abridged(book), figures.Fenced.Round(time.Second))
 		}
 		w.t.Logf("%4.0f s: %d asked for; %s", time.Since(began).Seconds(), p.recipients(), line)
 	}
@@ -125,7 +125,7 @@ func (w *world) awaitQuiet() {
 		time.Sleep(5 * glance)
 		book, figures, err := w.book()
 		require.NoError(w.t, err)
-		moving := !maps.Equal(last, book) || figures.Jobs > 0 || figures.Frozen > 0
+		moving := !maps.Equal(last, book) || figures.Jobs > 0 || figures.Fenced > 0
 		for _, c := range figures.Channels {
 			// Who waits behind a number in doubt is pending for moments, and waits on.
 			moving = moving || c.Ready+c.InFlight > 0 || c.Paused > 0

@@ -115,11 +115,11 @@ local function recall(group, id)
   local d = chunk(id)
   for _, new in ipairs(group.members) do
     for i = 1, new.n do
-      local list = earlier({id = '@' .. new.ref}, i)
+      local list = superseded({id = '@' .. new.ref}, i)
       if #list > 0 then
-        keep_earlier({id = '@' .. new.ref}, i, {})
-        keep_earlier(d, new.before + i, list)
-        rejoin(d, new.before + i)
+        keep_superseded({id = '@' .. new.ref}, i, {})
+        keep_superseded(d, new.before + i, list)
+        reattach(d, new.before + i)
       end
     end
   end
@@ -143,7 +143,7 @@ while at <= #ARGV do
   end
   if group.n > 0 then
     local id = write(group)
-    if has_earlier() then recall(group, id) end
+    if has_superseded() then recall(group, id) end
   end
   at = last + 6
 end

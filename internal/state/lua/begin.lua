@@ -19,7 +19,7 @@ if b.state ~= 'claimed' or b.holder ~= token or b.attempt ~= attempt - 1 then
   return {'refused', 'moved'}
 end
 if stopped(b.provider) then -- Since it was claimed: nothing begins once a person is told so.
-  lay_down(b)
+  unclaim(b)
   return {'refused', 'stopped'}
 end
 
@@ -41,7 +41,7 @@ end
 whole = whole and (attempt == 1 or repeatable(b))
 if not whole then
   if attempt == 1 then
-    dissolve(b)
+    requeue_batch(b)
   else
     b.state = 'doubt'
     redis.call('ZREM', key('slots', b.provider), b.id)

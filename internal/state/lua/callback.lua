@@ -18,15 +18,16 @@
 -- Returns: {word, batch, 1 if the amount is not what was sent or 2 if its id names somebody of
 --   another number, new second effects}; the words are applied, unchanged, kept, full and dropped
 
-unlock()
+allow_oom()
 local provider, id, phone, minor = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local code, retried = ARGV[6], ARGV[11] ~= ''
 local name = retried and ARGV[11]
   or provider .. ' ' .. (id ~= '' and id or phone .. ' ' .. ARGV[4])
 
--- kept is its record, if it was kept before: when it was told first, and the status that it says.
+-- kept is its record, if it was kept before: when it was reported first, and the status that it
+-- says.
 local kept = redis.call('HGET', key('kept'), name)
-local told = kept and tonumber(kept:match('^%d+')) or now
+local reported_at = kept and tonumber(kept:match('^%d+')) or now
 local kept_code = kept and kept:match('^' .. ('[^\t]*\t'):rep(6) .. '(.)')
 
 local function about(d, pos, b)
@@ -56,7 +57,7 @@ local function by_phone()
   else
     d, pos, b = unpack(lost[1])
   end
-  if about(d, pos, b) and b.sent <= told then return d, pos, b end
+  if about(d, pos, b) and b.sent <= reported_at then return d, pos, b end
 end
 
 -- find returns whom it is about, and whether its id names somebody of another number.
@@ -100,7 +101,7 @@ end
 -- keep stores it, or sets when the kept one is tried again: the older, the later.
 local function keep(strange)
   if retried then
-    local age = now - told
+    local age = now - reported_at
     if age > DAYS * DAY then
       give_up(name)
       return {'dropped', '', strange, 0}
@@ -113,7 +114,7 @@ local function keep(strange)
   if ARGV[10] ~= '1' then return {'full', '', 0, 0} end
   if not kept_code or STATUS[kept_code].rank <= STATUS[code].rank then
     make_room()
-    redis.call('HSET', key('kept'), name, string.format('%.0f', told) .. '\t'
+    redis.call('HSET', key('kept'), name, string.format('%.0f', reported_at) .. '\t'
       .. table.concat({provider, id, phone, ARGV[4], ARGV[5], code, ARGV[7], ARGV[8],
         ARGV[15]}, '\t'))
     -- What is to be confirmed and fits somebody is first, whatever strangers send.
@@ -140,7 +141,7 @@ if not d then return keep(stranger and 2 or 0) end
 content_of(d)
 local strange = names_another(d, pos) and 1 or 0
 if strange == 1 then dispute(d, pos, b, 'amount', ARGV[5] .. ' ' .. decimal(minor, d.decimals)) end
-local moved, over = see(d, pos, b, code, ARGV[7], id, ARGV[8], ARGV[15])
+local moved, over = merge(d, pos, b, code, ARGV[7], id, ARGV[8], ARGV[15])
 if b.reopened and traits(provider).asks then schedule(b, first_query(b)) end
 drop()
 return {moved == 1 and 'applied' or 'unchanged', b.id, strange, over}

@@ -11,7 +11,7 @@ local withdrawn, late = 0, 0
 local function withdraw(d, from, to)
   for _, run in ipairs(runs(d, from, to)) do
     local holder = run[3] == 'q' and is_batch(run[4]) and batch(run[4])
-    if holder and holder.attempt == 0 then dissolve(holder) end
+    if holder and holder.attempt == 0 then requeue_batch(holder) end
   end
   for _, run in ipairs(runs(d, from, to)) do
     if run[3] == 'q' and not is_batch(run[4]) then cancel_run(d, run[1], run[2]) end

@@ -34,7 +34,7 @@ end
 redis.call('HSET', key('channel', provider), 'notified_at', 0)
 redis.call('HDEL', key('channel', provider), 'waiting')
 if batch(token) then return idle('busy', 0) end -- A late replay: the claim has lapsed meanwhile.
-if frozen_for() > 0 then return idle('frozen', frozen_for()) end
+if fenced_for() > 0 then return idle('fenced', fenced_for()) end
 if stopped(provider) then return idle('paused by a person', 0) end
 if paused_for(provider) > 0 then return idle('paused', paused_for(provider)) end
 if redis.call('ZCARD', out) >= slots then return idle('busy', 0) end

@@ -5,7 +5,7 @@
 -- Returns: {1 if any query waits, now or later, {{batch, provider, number of the query, recipients,
 --   open ones, sendings, when the first of them began (ms)}, ...}}
 
-unlock()
+allow_oom()
 local list = {}
 
 -- shift corrects what a clock that was ahead has scheduled, once: to look too early costs a query.

@@ -7,7 +7,7 @@
 -- ARGV[4]: ms until a page with something left is looked at again
 -- Returns: {forgotten, left}
 
-unlock()
+allow_oom()
 if behind > 0 then return {0, 1} end
 local page, edge = ARGV[1], now - tonumber(ARGV[2])
 local forgotten, left = 0, {}
@@ -34,7 +34,7 @@ local function forget(d)
   end
   for _, kind in ipairs({'chunk', 'rows', 'history'}) do redis.call('DEL', key(kind, d.id)) end
   for pos = 1, d.n do
-    redis.call('HDEL', key('earlier'), d.id .. ' ' .. pos)
+    redis.call('HDEL', key('superseded'), d.id .. ' ' .. pos)
     redis.call('SREM', key('overpaid'), d.id .. ' ' .. pos)
     redis.call('ZREM', key('mismatched'), d.id .. ' ' .. pos)
     redis.call('HDEL', key('disputes'), d.id .. ' ' .. pos)

@@ -10,7 +10,7 @@
 -- Returns: handed (also to the same task again), gone, asked (another query was handed out since),
 --   moved (it is due at another time, or not any more) or soon (one was brought forward just now)
 
-unlock()
+allow_oom()
 local b, number = batch(ARGV[1]), tonumber(ARGV[2])
 if not b then return 'gone' end
 if b.polls == number then return 'handed' end

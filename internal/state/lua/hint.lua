@@ -5,7 +5,7 @@
 -- ARGV[2]: ms between two queries that callbacks bring forward
 -- Returns: 1 if there is such a batch, else 0
 
-unlock()
+allow_oom()
 local b = batch(ARGV[1])
 if not b or b.attempt == 0 then return 0 end
 if b.state == 'ready' or b.state == 'claimed' or b.state == 'sending' then

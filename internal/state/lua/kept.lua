@@ -8,7 +8,7 @@
 -- Returns: {{name, age in ms, provider, id, phone, amount, currency, status code, reason, message,
 --   discount, 1 if the provider is to be asked about it}, ...}
 
-unlock()
+allow_oom()
 local confirm = {}
 for i = 4, #ARGV do confirm[ARGV[i]] = true end
 

@@ -11,7 +11,7 @@
 --   not what was sent; these four one per line, or one for all
 -- Returns: {status moved, settled, open, new second effects, ms until the next query} or {}
 
-unlock()
+allow_oom()
 local b = batch(ARGV[1])
 if not b then return {} end
 local poll = tonumber(ARGV[2])
@@ -19,8 +19,8 @@ local moved, settled, over = 0, 0, 0
 
 if ARGV[6] == '1' then b.known, b.missing = 1, 0 end
 
--- told reads what is told of each in a stretch: the nth of the lines, or the one for all.
-local function told(text)
+-- per_member reads the values of a stretch: the nth of the lines, or the one for all.
+local function per_member(text)
   if not text:find('\n', 1, true) then return function() return text end end
   local lines = {}
   for line in (text .. '\n'):gmatch('([^\n]*)\n') do lines[#lines + 1] = line end
@@ -42,14 +42,14 @@ end
 
 for i = 7, #ARGV - 7, 8 do
   local index, count, status = ARGV[i] + 1, tonumber(ARGV[i + 1]), ARGV[i + 2]
-  local reason, reference, message = ARGV[i + 3], told(ARGV[i + 4]), told(ARGV[i + 5])
-  local discount, other = told(ARGV[i + 6]), told(ARGV[i + 7])
+  local reason, reference, message = ARGV[i + 3], per_member(ARGV[i + 4]), per_member(ARGV[i + 5])
+  local discount, other = per_member(ARGV[i + 6]), per_member(ARGV[i + 7])
   local done = 0
   while done < count do
     local n, d, from, to = same_chunk(index + done, index + count - 1)
     if d then
       local before = done - from + 1
-      local changed, second = see_all(d, from, to, b, status, function(pos)
+      local changed, second = merge_all(d, from, to, b, status, function(pos)
         local nth = before + pos
         return reason, reference(nth), message(nth), discount(nth)
       end)
@@ -74,8 +74,8 @@ local function next_query()
     end
     return tonumber(ARGV[3])
   end
-  if ARGV[6] ~= '1' then return tonumber(ARGV[3]) end -- No answer is no look.
-  return late_look(b)
+  if ARGV[6] ~= '1' then return tonumber(ARGV[3]) end -- No answer is no check.
+  return post_settlement_check(b)
 end
 
 local delay = 0
@@ -90,8 +90,9 @@ if poll > 0 and poll == b.polls and poll ~= b.answered and b.state ~= 'sending' 
   elseif was == 'done' or b.state ~= 'done' then
     delay = next_query()
   else
-    -- It settled just now, and conclude has scheduled the first look.
-    delay = b.reopened and tonumber(ARGV[3]) or traits(b.provider).looks and LOOKS[1] or 0
+    -- It settled just now, and conclude has scheduled the first check.
+    delay = b.reopened and tonumber(ARGV[3])
+      or traits(b.provider).checked_later and CHECK_DELAYS[1] or 0
   end
   -- What a callback brought while this query was under way is asked about when it said.
   local due = tonumber(redis.call('ZSCORE', key('due'), b.id) or 0)

@@ -12,7 +12,7 @@
 local provider, what, slots = ARGV[1], ARGV[2], tonumber(ARGV[6])
 local channel, pausing = key('channel', provider), what == 'pause'
 
-unlock()
+allow_oom()
 local taken = redis.call('GET', key('decision', ARGV[5]))
 if taken then
   local since, who, note = taken:match('^([^\t]*)\t([^\t]*)\t(.*)$')

@@ -23,7 +23,7 @@
 -- Returns: {'recorded' or 'stale', accepted, rejected, returned, in doubt, {provider, wakeup, ...}}
 
 local id, attempt, provider = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-unlock()
+allow_oom()
 local b = batch(id)
 local restored = not b
 if restored then
@@ -87,7 +87,7 @@ local function claim_back(d, from, to)
   for pos = from, to do
     local status, place = row(d, pos)
     if status == 'q' and place ~= id and is_batch(place) and batch(place) then
-      dissolve(batch(place))
+      requeue_batch(batch(place))
       status, place = row(d, pos)
     end
     if status == 'q' then
@@ -126,17 +126,17 @@ local function judge_run(d, from, to, status, v)
     counts.returned, handed = counts.returned + n, handed + n
     touched[v.next] = true
     for pos = from, to do note_id(d, pos, provider, id, v.reference) end
-    hand_on(d, from, to, v.next, v.reason, v.message)
+    failover(d, from, to, v.next, v.reason, v.message)
   elseif v.verdict == 'rejected' and first and b.refused == 0 then
     counts.rejected = counts.rejected + n
     for pos = from, to do settle(d, pos, 'x', id, v.reason, v.reference, v.message) end
-    for pos = from, to do rejoin(d, pos) end
+    for pos = from, to do reattach(d, pos) end
   elseif v.verdict == 'unsent' and v.reason == 'batch_refused' and first then
     refused = refused + n
     if status ~= 's' then put(d, from, to, status, id, 's', id) end
   elseif v.verdict == 'unsent' and first then
     counts.returned = counts.returned + n
-    give_back(d, from, to)
+    requeue(d, from, to)
   else
     counts.doubt = counts.doubt + n
     if v.verdict == 'unknown' then unclear = unclear + n end
@@ -149,7 +149,7 @@ end
 
 -- accepted_again merges an acceptance of a recipient that has moved on.
 local function accepted_again(d, pos, v)
-  see(d, pos, b, accepted_code, v.reason, v.reference, v.message, v.discount)
+  merge(d, pos, b, accepted_code, v.reason, v.reference, v.message, v.discount)
 end
 
 local function judge(d, from, to, v)
@@ -187,10 +187,10 @@ local function remember(slice)
     local surely_not = first and (v.verdict == 'unsent'
       or (v.verdict == 'rejected' and b.refused == 0))
     if not surely_not then
-      local list = earlier({id = slice[1]}, pos)
+      local list = superseded({id = slice[1]}, pos)
       local code = v.verdict == 'accepted' and accepted_code or 'd'
       list[#list + 1] = {id, code, v.reference, v.discount}
-      keep_earlier({id = slice[1]}, pos, list)
+      keep_superseded({id = slice[1]}, pos, list)
     end
   end
 end

@@ -12,15 +12,15 @@
 -- Returns: {what was done: '' if the caller did not hold it any more, released, halved, rejected or
 --   put_aside, wakeup}
 
-unlock()
+allow_oom()
 local b = batch(ARGV[1])
 if not b or b.state ~= 'claimed' or b.holder ~= ARGV[2] then return {'', 0} end
 local did = 'released'
 if ARGV[3] ~= 'batch_refused' then
   if ARGV[3] ~= '' then pause(b.provider, ARGV[3], tonumber(ARGV[4])) end
-  lay_down(b)
+  unclaim(b)
 elseif b.attempt > 0 then
-  lay_down(b)
+  unclaim(b)
 else
   did = divide(b, 'q', {ARGV[6], ARGV[7]}, ARGV[5])
   b.state = 'returned'

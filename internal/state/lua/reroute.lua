@@ -16,7 +16,7 @@ local function onward(d, from, to, next)
   for pos = from, to + 1 do
     if pos > to or was_at(d, pos, next) then
       if pos > start then
-        hand_on(d, start, pos - 1, next, reason, 'the channel is paused')
+        failover(d, start, pos - 1, next, reason, 'the channel is paused')
         count = count + pos - start
       end
       start = pos + 1

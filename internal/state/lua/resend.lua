@@ -7,7 +7,7 @@
 -- ARGV[4]: requests that may be on the wire
 -- Returns: {1 if it is ready, ms to wait until it may be, wakeup}
 
-unlock()
+allow_oom()
 local b = batch(ARGV[1])
 if not b or tonumber(ARGV[2]) ~= b.polls then return {0, 0, 0} end
 local window = traits(b.provider).resend

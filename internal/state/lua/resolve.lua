@@ -84,7 +84,7 @@ for i = 6, #ARGV, 6 do
     'batch', place, 'was', STATUS[old].name, 'word', ARGV[1], 'who', ARGV[3],
     'evidence', ARGV[4], 'resubmitted', ARGV[2], 'at', at_text())
   -- Who was paid by an earlier batch, or is cancelled, must not be sent again.
-  local paid = status == 'f' and rejoin(d, pos)
+  local paid = status == 'f' and reattach(d, pos)
   if status == 'f' and ARGV[2] == '1' and not paid and not cancelled(d, pos) then
     local again = pending_place(provider)
     put(d, pos, pos, status, place, 'q', again)

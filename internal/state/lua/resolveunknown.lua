@@ -17,7 +17,7 @@
 -- ARGV[13]: ms after which who is aside is sent again without an acceptance
 -- Returns: {decision, wakeup, ms until the next query}
 
-unlock()
+allow_oom()
 local b = batch(ARGV[1])
 if not b then return {'ask', 0, 0} end
 local provider, slots = b.provider, tonumber(ARGV[9])
@@ -38,7 +38,7 @@ end
 if b.state == 'done' or b.state == 'returned' then
   if asked and b.answered ~= b.polls then
     b.answered = b.polls
-    schedule(b, b.state == 'done' and late_look(b) or 0)
+    schedule(b, b.state == 'done' and post_settlement_check(b) or 0)
   end
   return {'ask', 0, 0}
 end

@@ -5,7 +5,7 @@
 -- ARGV[3]: ms after which a recipient that was refused alone goes again without an acceptance
 -- Returns: {batches given back, batches put in doubt, wakeup, ms that the clock is behind}
 
-unlock()
+allow_oom()
 local provider, slots = ARGV[1], tonumber(ARGV[2])
 local returned, doubted = 0, 0
 
@@ -29,8 +29,8 @@ for _, id in ipairs(lapsed()) do
     doubted = doubted + 1
   elseif b.state ~= 'claimed' then
     redis.call('ZREM', key('slots', provider), id)
-  elseif frozen_for() <= 0 then -- While frozen, a sending may have been forgotten.
-    lay_down(b)
+  elseif fenced_for() <= 0 then -- While fenced, a sending may have been forgotten.
+    unclaim(b)
     returned = returned + 1
   end
 end

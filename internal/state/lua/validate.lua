@@ -9,7 +9,7 @@
 -- ARGV[5]: currency
 -- Returns: 1 if it is ours, else 0
 
-unlock()
+allow_oom()
 local answers, before = key('validated', today()), key('validated', today() - 1)
 local question = table.concat({'id', ARGV[2], ARGV[3], ARGV[4], ARGV[5]}, '\t')
 

@@ -1,6 +1,7 @@
 -- prelude.lua: what every verb shares. It is put in front of each script when the script is built,
 -- behind the tables that Go writes from its own data: STATUS (by code: name, rank, settled) and
--- PROVIDERS (by name: code, asks, looks, resend, callbacks, ramps_up, patience, rate, burst).
+-- PROVIDERS (by name: code, asks, checked_later, resend, callbacks, ramps_up, patience, rate,
+-- burst).
 --
 -- KEYS[1] is always {namespace}:state. All keys share its hash tag, so one key routes a script; a
 -- verb finds out which chunks and batches it touches only while it runs, and names them here.
@@ -49,9 +50,9 @@ local NAMES, NO_TRAITS = {}, {code = '?', resend = 0, patience = 0, rate = 0, bu
 for name, t in pairs(PROVIDERS) do NAMES[t.code] = name end
 local function traits(provider) return PROVIDERS[provider] or NO_TRAITS end
 
--- unlock is called by the verbs that must run on a full Redis: see lua/end/flush.lua.
+-- allow_oom is called by the verbs that must run on a full Redis: see lua/end/flush.lua.
 local runs_when_full = false
-local function unlock() runs_when_full = true end
+local function allow_oom() runs_when_full = true end
 
 -- owned splits a name: the producer whose own it is, or false, and how that one says it.
 local function owned(name)

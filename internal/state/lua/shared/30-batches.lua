@@ -10,7 +10,7 @@
 --   sent: first BeginSend (ms)    deadline: of the request on the wire (ms)
 --   recorded: attempt whose answer is stored    result: what Record answered
 --   polls: queries handed out    answered: the last of them that set the schedule
---   looks: queries after settling
+--   checks: queries after settling
 --   why, words: reason of a doubt, and what the provider said of everybody in it
 --   known: 1 if the provider knows it    missing: not known since (ms)    refused: 1 if as a whole
 --   refused_since: when the first sending began that refused its members (ms); 0 if none has
@@ -22,7 +22,7 @@
 local BATCH_FIELDS = {
   provider = '', state = '', attempt = '0', holder = '', slices = '', n = '0', parent = '',
   open = '0', doubtful = '0', sent = '0', deadline = '0', recorded = '0', result = '',
-  polls = '0', answered = '0', looks = '0', known = '0', missing = '0', refused = '0', why = '',
+  polls = '0', answered = '0', checks = '0', known = '0', missing = '0', refused = '0', why = '',
   words = '', hinted = '0', later = '0', accepted = '0', refused_since = '0',
   aside = '0', asides = '0',
 }
@@ -43,7 +43,7 @@ end
 local function mend_times(b)
   if b.sent > now then b.sent = math.min(now, distrusted) end
   if b.missing > now then b.missing = now end
-  if b.deadline > now + FARTHEST then b.deadline = now + FREEZE - GUARD end
+  if b.deadline > now + FARTHEST then b.deadline = now + FENCING - GUARD end
 end
 
 local function batch(id)

@@ -59,8 +59,8 @@ local function set_discount(d, pos, discount)
 end
 
 -- put moves the recipients from..to of a chunk, which all stand at (old, left), to (status,
--- place). The books, the open counts, the numbers in doubt and the whereabouts follow; a discount
--- was on the sending that is left. It is the only writer of rows.
+-- place). The books, the open counts, the numbers in doubt and the indexes of callbacks follow; a
+-- discount was on the sending that is left. It is the only writer of rows.
 local function put(d, from, to, old, left, status, place)
   local count = to - from + 1
   local _, _, before = row(d, from)
@@ -122,15 +122,15 @@ do
 end
 
 -- settle_all moves the recipients from..to of a chunk, which all stand alike, and publishes
--- those whom that settles or corrects. What was told of each is said(position): reason, reference,
--- message, discount.
-local function settle_all(d, from, to, status, place, said)
+-- those whom that settles or corrects. The evidence of each is evidence_at(position): reason,
+-- reference, message, discount.
+local function settle_all(d, from, to, status, place, evidence_at)
   local old, left = row(d, from)
   put(d, from, to, old, left, status, place)
   local _, _, provider = row(d, from)
   local settles, corrects = STATUS[status].settled, STATUS[old].settled
   for pos = from, to do
-    local reason, reference, message, discount = said(pos)
+    local reason, reference, message, discount = evidence_at(pos)
     if settles or reference ~= '' or message ~= '' then
       write_evidence(d, pos, reason, reference, message)
     end
@@ -210,20 +210,20 @@ local function push_pending(d, from, to, place, head)
     entry_of(d, from, to, place))
 end
 
--- EARLIER keeps what is learned about a recipient in a batch that it has left: field "chunk
+-- superseded:* keeps what is learned about a recipient in a batch that it has left: field "chunk
 -- position", lines "batch code discount provider-reference", '-' for no discount. While its
 -- disbursal is missing the field is "@reference position", with the position there.
-local any_earlier
+local any_superseded
 
-local function has_earlier()
-  if any_earlier == nil then any_earlier = redis.call('EXISTS', key('earlier')) == 1 end
-  return any_earlier
+local function has_superseded()
+  if any_superseded == nil then any_superseded = redis.call('EXISTS', key('superseded')) == 1 end
+  return any_superseded
 end
 
-local function earlier(d, pos)
+local function superseded(d, pos)
   local list = {}
-  if not has_earlier() then return list end
-  local text = redis.call('HGET', key('earlier'), d.id .. ' ' .. pos)
+  if not has_superseded() then return list end
+  local text = redis.call('HGET', key('superseded'), d.id .. ' ' .. pos)
   for id, code, discount, reference in (text or ''):gmatch('(%S+) (%S) (%S+) ([^\n]*)\n') do
     list[#list + 1] = {id, code, reference, discount == '-' and '' or discount}
   end
@@ -233,8 +233,8 @@ end
 -- LIVE statuses are effects that stand or may still come to stand.
 local LIVE = {a = true, p = true, j = true, r = true, u = true, S = true}
 
--- keep_earlier stores the lines and says whether one of them is a second effect.
-local function keep_earlier(d, pos, list)
+-- keep_superseded stores the lines and says whether one of them is a second effect.
+local function keep_superseded(d, pos, list)
   local field, text, over = d.id .. ' ' .. pos, '', false
   for _, e in ipairs(list) do
     local discount = e[4] == '' and '-' or e[4]
@@ -242,10 +242,10 @@ local function keep_earlier(d, pos, list)
     over = over or LIVE[e[2]] or false
   end
   if text == '' then
-    redis.call('HDEL', key('earlier'), field)
+    redis.call('HDEL', key('superseded'), field)
   else
-    redis.call('HSET', key('earlier'), field, text)
-    any_earlier = true
+    redis.call('HSET', key('superseded'), field, text)
+    any_superseded = true
   end
   if over then
     return redis.call('SADD', key('overpaid'), field)
@@ -260,19 +260,19 @@ end
 --               contradicted: it failed whom a person said to be paid), words; tab separated
 -- What a person has decided about is not listed again for the same word.
 local function dispute(d, pos, b, reason, words)
-  local field, said = d.id .. ' ' .. pos, table.concat({b.id, reason, words}, '\t')
-  if redis.call('HGET', key('disputes'), field) == said then return end
-  redis.call('HSET', key('disputes'), field, said)
+  local field, text = d.id .. ' ' .. pos, table.concat({b.id, reason, words}, '\t')
+  if redis.call('HGET', key('disputes'), field) == text then return end
+  redis.call('HSET', key('disputes'), field, text)
   redis.call('ZADD', key('mismatched'), 'NX', now, field)
 end
 
 local function weight(status) return STATUS[status].rank + (LIVE[status] and 100 or 0) end
 
--- rejoin puts a recipient whose own effect does not stand where an earlier batch shows more: an
+-- reattach puts a recipient whose own effect does not stand where an earlier batch shows more: an
 -- effect that stands, or else the higher rank. What the left batch showed is kept as evidence, so
 -- that facts come to the same in any order. False if the recipient stays.
-local function rejoin(d, pos)
-  local list, status, place = earlier(d, pos), row(d, pos)
+local function reattach(d, pos)
+  local list, status, place = superseded(d, pos), row(d, pos)
   local best
   for i, e in ipairs(list) do
     -- That it failed there agrees with sending it again: it counts only for who is settled anyway.
@@ -284,7 +284,7 @@ local function rejoin(d, pos)
   if STATUS[status].rank >= STATUS.a.rank then
     list[#list + 1] = {place, status, reference_of(d, pos), discount_of(d, pos)}
   end
-  keep_earlier(d, pos, list)
+  keep_superseded(d, pos, list)
   settle(d, pos, e[2], e[1], 'provider', e[3], '', e[4])
   return true
 end
@@ -304,19 +304,19 @@ local function queue_at(d, from, to, provider, head)
       push_pending(d, first, last, place, head)
     end
   end
-  if has_earlier() then
-    for pos = from, to do rejoin(d, pos) end
+  if has_superseded() then
+    for pos = from, to do reattach(d, pos) end
   end
 end
 
--- give_back returns a run to the head of the queue that it came from.
-local function give_back(d, from, to)
+-- requeue returns a run to the head of the queue that it came from.
+local function requeue(d, from, to)
   local _, _, provider = row(d, from)
   queue_at(d, from, to, provider, true)
 end
 
--- hand_on moves a run that one provider surely does not pay to the queue of the next.
-local function hand_on(d, from, to, next, reason, message)
+-- failover moves a run that one provider surely does not pay to the queue of the next.
+local function failover(d, from, to, next, reason, message)
   local _, place, provider = row(d, from)
   for pos = from, to do
     remember_refusal(d, pos, provider, is_batch(place) and place or '', reason, message)
@@ -327,21 +327,21 @@ end
 -- paid_elsewhere says whether another batch shows, or may still show, an effect of a recipient. A
 -- failure there agrees with sending it again.
 local function paid_elsewhere(d, pos)
-  for _, e in ipairs(earlier(d, pos)) do
+  for _, e in ipairs(superseded(d, pos)) do
     if e[2] ~= 'f' then return true end
   end
   return false
 end
 
--- dissolve gives the members of a batch back that has never begun to send.
-local function dissolve(b)
+-- requeue_batch gives the members of a batch back that has never begun to send.
+local function requeue_batch(b)
   redis.call('ZREM', key('slots', b.provider), b.id)
   redis.call('LREM', key('ready', b.provider), 0, b.id)
   b.state = 'returned'
   for _, slice in ipairs(slices_of(b)) do
     local d = chunk(slice[1])
     for _, run in ipairs(runs(d, slice[2], slice[3])) do
-      if run[3] == 'q' and run[4] == b.id then give_back(d, run[1], run[2]) end
+      if run[3] == 'q' and run[4] == b.id then requeue(d, run[1], run[2]) end
     end
   end
 end
@@ -362,9 +362,9 @@ local function another_id(d, pos, b, reference)
   return known ~= '' and known ~= reference
 end
 
--- see merges a fact about a recipient in batch b: by rank if it is there, else as earlier evidence.
--- Returns 1 if the status moved, 0 if not, and 1 or 0 for a new second effect.
-local function see(d, pos, b, status, reason, reference, message, discount)
+-- merge merges a fact about a recipient in batch b: by rank if it is there, else as earlier
+-- evidence. Returns 1 if the status moved, 0 if not, and 1 or 0 for a new second effect.
+local function merge(d, pos, b, status, reason, reference, message, discount)
   local old, place = row(d, pos)
   note_id(d, pos, b.provider, b.id, reference)
   local rank, had = STATUS[status].rank, STATUS[old].rank
@@ -372,25 +372,27 @@ local function see(d, pos, b, status, reason, reference, message, discount)
   if place == b.id and not other then
     if advances(old, status) then
       settle(d, pos, status, place, reason, reference, message, discount)
-      if STATUS[status].settled then rejoin(d, pos) end
+      if STATUS[status].settled then reattach(d, pos) end
       return 1, 0
     end
-    local said = STATUS[old].settled and evidence_of(d, pos):match('^[^\t]*\tperson\t') ~= nil
-    if said and rank == had then
+    local by_person = STATUS[old].settled and evidence_of(d, pos):match('^[^\t]*\tperson\t') ~= nil
+    if by_person and rank == had then
       write_evidence(d, pos, reason, reference, message) -- Now it is the provider's word.
     end
-    if said and old == 'S' and status == 'f' then dispute(d, pos, b, 'contradicted', message) end
+    if by_person and old == 'S' and status == 'f' then
+      dispute(d, pos, b, 'contradicted', message)
+    end
     if discount ~= '' and (rank >= had or discount_of(d, pos) == '') then
       set_discount(d, pos, discount)
     end
     if old == 'f' and rank == STATUS.a.rank then
-      write_evidence(d, pos, said and 'person' or reason, reference, message)
+      write_evidence(d, pos, by_person and 'person' or reason, reference, message)
       b.reopened = true -- The provider works on a failed recipient again: keep asking.
     end
     return 0, 0
   end
   if rank < STATUS.a.rank then return 0, 0 end
-  local list, mine = earlier(d, pos), nil
+  local list, mine = superseded(d, pos), nil
   for _, e in ipairs(list) do
     if e[1] == b.id and (not other or e[3] == reference) then mine = e end
   end
@@ -401,31 +403,32 @@ local function see(d, pos, b, status, reason, reference, message, discount)
   else
     list[#list + 1] = {b.id, status, reference, discount}
   end
-  local new = keep_earlier(d, pos, list)
+  local new = keep_superseded(d, pos, list)
   if old == 'q' and status ~= 'f' and is_batch(place) and batch(place) then
-    dissolve(batch(place)) -- Its request has not begun; the others go back, this one rejoins b.
+    -- Its request has not begun; the others go back, this one is reattached to b.
+    requeue_batch(batch(place))
     local _, there = row(d, pos)
     if there == b.id then return 1, 0 end
-  elseif old ~= 's' and old ~= 'd' and rejoin(d, pos) then
+  elseif old ~= 's' and old ~= 'd' and reattach(d, pos) then
     return 1, 0
   end
   return 0, new
 end
 
--- see_all merges facts with one status about the recipients from..to of a chunk, told as in
--- settle_all. Returns how many moved, and how many second effects are new.
-local function see_all(d, from, to, b, status, said)
+-- merge_all merges facts with one status about the recipients from..to of a chunk, with evidence as
+-- in settle_all. Returns how many moved, and how many second effects are new.
+local function merge_all(d, from, to, b, status, evidence_at)
   local moved, over = 0, 0
   for _, run in ipairs(runs(d, from, to)) do
     if run[4] == b.id and advances(run[3], status) then
-      settle_all(d, run[1], run[2], status, b.id, said)
+      settle_all(d, run[1], run[2], status, b.id, evidence_at)
       moved = moved + run[2] - run[1] + 1
-      for pos = run[1], STATUS[status].settled and has_earlier() and run[2] or 0 do
-        rejoin(d, pos)
+      for pos = run[1], STATUS[status].settled and has_superseded() and run[2] or 0 do
+        reattach(d, pos)
       end
     else
       for pos = run[1], run[2] do
-        local changed, second = see(d, pos, b, status, said(pos))
+        local changed, second = merge(d, pos, b, status, evidence_at(pos))
         moved, over = moved + changed, over + second
       end
     end

@@ -1,27 +1,27 @@
 -- Channels ----------------------------------------------------------------------------------------
 
--- frozen_for is how long claiming and giving back stay frozen. A Redis process other than the last
+-- fenced_for is how long claiming and giving back are fenced. A Redis process other than the last
 -- one may have forgotten a sending that is on the wire, so both wait until it has ended. The
 -- scripts notice the change themselves: a connection can be there before its Redis can run any
 -- (loading, without replicas, not yet the master). An embedded Redis has no run id and dies with
 -- its process.
-local frozen_until
-local function frozen_for()
-  if not frozen_until then
+local fenced_until
+local function fenced_for()
+  if not fenced_until then
     local run = redis.info('server'):match('run_id:(%w+)')
-    local v = redis.call('HMGET', KEYS[1], 'run_id', 'frozen_until', 'longest')
-    local latest = now + tonumber(v[3] or FREEZE)
-    frozen_until = tonumber(v[2] or 0)
+    local v = redis.call('HMGET', KEYS[1], 'run_id', 'fenced_until', 'longest')
+    local latest = now + tonumber(v[3] or FENCING)
+    fenced_until = tonumber(v[2] or 0)
     if run and run ~= v[1] then
       redis.call('HSET', KEYS[1], 'run_id', run)
-      if v[1] then frozen_until = latest end
+      if v[1] then fenced_until = latest end
     end
-    frozen_until = math.min(frozen_until, latest) -- Or it was set by a clock that was ahead.
-    if frozen_until ~= tonumber(v[2] or 0) then
-      redis.call('HSET', KEYS[1], 'frozen_until', string.format('%.0f', frozen_until))
+    fenced_until = math.min(fenced_until, latest) -- Or it was set by a clock that was ahead.
+    if fenced_until ~= tonumber(v[2] or 0) then
+      redis.call('HSET', KEYS[1], 'fenced_until', string.format('%.0f', fenced_until))
     end
   end
-  return frozen_until - now
+  return fenced_until - now
 end
 
 local function paused_for(provider)
@@ -169,7 +169,7 @@ local function wakeup(provider, slots)
     and redis.call('LLEN', key('ready', provider)) == 0 then return 0 end
   local out, tokens = redis.call('ZCARD', key('slots', provider)), tokens_left(provider)
   if out >= slots or (out > 0 and half_open(provider)) or (tokens or 1) < 1 then return 0 end
-  if stopped(provider) or paused_for(provider) > 0 or frozen_for() > 0 then return 0 end
+  if stopped(provider) or paused_for(provider) > 0 or fenced_for() > 0 then return 0 end
   local notified_at = tonumber(redis.call('HGET', key('channel', provider), 'notified_at') or 0)
   if notified_at <= now and now - notified_at < 2000 then return 0 end
   redis.call('HSET', key('channel', provider), 'notified_at', now)
@@ -200,16 +200,16 @@ local function schedule(b, delay)
   end
 end
 
--- late_look takes note of a query about a settled batch and returns the delay of the next one, 0
--- for none. One that a callback brought leaves the looks where they were.
-local function late_look(b)
+-- post_settlement_check takes note of a query about a settled batch and returns the delay of the
+-- next one, 0 for none. One that a callback brought leaves the checks where they were.
+local function post_settlement_check(b)
   if b.later ~= 0 then
     local later = b.later > 0 and math.max(1, b.later - now) or 0
     b.later = 0
     return later
   end
-  b.looks = b.looks + 1
-  return traits(b.provider).looks and LOOKS[b.looks + 1] or 0
+  b.checks = b.checks + 1
+  return traits(b.provider).checked_later and CHECK_DELAYS[b.checks + 1] or 0
 end
 
 -- first_query is the delay of the first question about a batch; where nobody can be asked, of the

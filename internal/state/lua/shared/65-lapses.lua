@@ -1,8 +1,8 @@
 -- Lapses ----------------------------------------------------------------------------------------
 
--- lay_down takes a claimed batch from its holder: its members go back, unless they belong together
+-- unclaim takes a claimed batch from its holder: its members go back, unless they belong together
 -- (what is left of a batch that was refused) or may have been sent before.
-local function lay_down(b)
+local function unclaim(b)
   if b.attempt > 0 then
     b.state = 'doubt'
     schedule(b, 1000)
@@ -10,7 +10,7 @@ local function lay_down(b)
     b.state = 'ready'
     redis.call('RPUSH', key('ready', b.provider), b.id)
   else
-    dissolve(b)
+    requeue_batch(b)
   end
   redis.call('ZREM', key('slots', b.provider), b.id)
 end

@@ -46,7 +46,7 @@ local function withhold(b, status)
   for _, s in ipairs(members_at(b, status, 0, b.n)) do
     local d = chunk(s[1])
     for pos = s[2], s[3] do
-      if withheld(d, pos) then give_back(d, pos, pos) end
+      if withheld(d, pos) then requeue(d, pos, pos) end
     end
   end
 end
@@ -106,7 +106,7 @@ local function divide(b, status, ids, message)
     local d, pos = chunk(members[1][1]), members[1][2]
     if of_channel(b.provider, 'accepted_at') > since_refused(b) then
       settle(d, pos, 'x', b.id, 'refused', '', message or b.words)
-      rejoin(d, pos)
+      reattach(d, pos)
       did = 'rejected'
     else
       put_aside(b, d, pos, status)

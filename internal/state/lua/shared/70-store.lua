@@ -1,25 +1,25 @@
 -- Storing what changed ----------------------------------------------------------------------------
 
 -- conclude derives the state of a batch that was answered from its members, and schedules the two
--- late looks at a settled batch: reversals come late.
+-- post-settlement checks of a settled batch: reversals come late.
 local function conclude(b)
   local was = b.state
   if was ~= 'open' and was ~= 'doubt' and was ~= 'done' and b.open == 0 then return end
   if was == 'ready' or was == 'claimed' or was == 'sending' then return end
   b.state = b.doubtful > 0 and 'doubt' or b.open > 0 and 'open' or 'done'
   if b.state ~= 'done' and b.state ~= was and first_query(b) > 0 then
-    -- A member rejoined it, or was reopened, or left the doubt in which nobody asked.
+    -- A member was reattached to it, or was reopened, or left the doubt in which nobody asked.
     redis.call('ZADD', key('due'), was == 'done' and 'LT' or 'NX', now + first_query(b), b.id)
   end
   if b.state == 'done' and was ~= 'done' then
-    schedule(b, traits(b.provider).looks and LOOKS[1] or 0)
-    b.looks = 0
+    schedule(b, traits(b.provider).checked_later and CHECK_DELAYS[1] or 0)
+    b.checks = 0
   end
 end
 
--- took counts for operators how long a batch took, in powers of two of a millisecond: from 64 to
--- 2^27, which is more than a day, and 28 for what took longer.
-local function took(b, way, since)
+-- add_latency counts for operators how long a batch took, in powers of two of a millisecond: from
+-- 64 to 2^27, which is more than a day, and 28 for what took longer.
+local function add_latency(b, way, since)
   if since == 0 then return end
   local ms = math.max(0, now - since)
   local _, power = math.frexp(ms)
@@ -28,9 +28,9 @@ local function took(b, way, since)
   redis.call('HINCRBY', key('times'), field .. 'ms', ms)
 end
 
--- keep_time keeps which batches are open, the one with the oldest member first, and how long they
--- took. It costs the same for any number of members.
-local function keep_time(b)
+-- count_latency keeps which batches are open, the one with the oldest member first, and how long
+-- they took. It costs the same for any number of members.
+local function count_latency(b)
   local was = b.saved
   for _, slice in ipairs(was.state and {} or slices_of(b)) do
     local d = chunk(slice[1])
@@ -43,11 +43,11 @@ local function keep_time(b)
     redis.call('ZREM', key('open', b.provider), b.id)
   end
   if b.recorded > 0 and not was.recorded and b.state ~= 'returned' then
-    took(b, 'accepted answered', b.accepted)
+    add_latency(b, 'accepted answered', b.accepted)
   end
   if b.state == 'done' and was.state ~= 'done' then
-    took(b, 'accepted settled', b.accepted)
-    took(b, 'sent settled', b.sent)
+    add_latency(b, 'accepted settled', b.accepted)
+    add_latency(b, 'sent settled', b.sent)
   end
 end
 
@@ -66,7 +66,7 @@ end
 local function flush_batch(b)
   if not changed(b) then return end
   conclude(b)
-  keep_time(b)
+  count_latency(b)
   if b.doubtful > 0 then
     redis.call('ZADD', key('doubt'), 'NX', b.sent > 0 and b.sent or now, b.id)
   else
