@@ -3,7 +3,6 @@ package app
 import (
 	"fmt"
 	"reflect"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -36,7 +35,7 @@ func TestTheLogsKnowEverySecret(t *testing.T) {
 	var accounts []string
 	for _, spec := range catalog.Specs() {
 		for _, s := range spec.Settings {
-			name := strings.ToUpper(spec.Capabilities.Name + "_" + s.Key)
+			name := providers.VariableName(spec.Capabilities.Name, s.Key)
 			switch s.Form {
 			case providers.FormURL:
 				settings[name] = "https://host.example"

@@ -90,7 +90,7 @@ func (i *Instance) Secrets() (list []Secret) {
 // Called is how messages call a setting.
 func (i *Instance) Called(key string) string {
 	if !i.listed {
-		return variableName(i.Kind, key)
+		return providers.VariableName(i.Kind, key)
 	}
 	if i.secrets[key] != nil {
 		key += secretSuffix
@@ -203,9 +203,6 @@ func names(instances []*Instance) (list []string) {
 	return list
 }
 
-// variableName is the variable of a setting.
-func variableName(kind, key string) string { return strings.ToUpper(kind + "_" + key) }
-
 // providerSettings are the variables of all kinds.
 func providerSettings() (list []setting) {
 	for _, spec := range catalog.Specs() {
@@ -218,7 +215,7 @@ func providerSettings() (list []setting) {
 
 // variable is the setting of a provider as a variable.
 func variable(kind string, s providers.Setting) setting {
-	v := setting{name: variableName(kind, s.Key), what: s.What, kind: kind}
+	v := setting{name: providers.VariableName(kind, s.Key), what: s.What, kind: kind}
 	if s.Form == providers.FormSecret {
 		v.check = oneLine
 		v.secret = func(c *Config) *Secret { return c.Instance(kind).secrets[s.Key] }

@@ -93,8 +93,19 @@ type Values struct {
 	Texts map[string]string
 	// Secrets are asked whenever they are needed: a mounted one may change.
 	Secrets map[string]func() string
-	// Called is how messages call a setting; nil is its key.
+	// Called is how messages call a setting.
 	Called func(key string) string
+}
+
+// VariableName is what a setting is called in the environment.
+func VariableName(kind, key string) string { return strings.ToUpper(kind + "_" + key) }
+
+// CalledAs returns how messages call the settings of a kind: as told, else as the variables.
+func CalledAs(told func(key string) string, kind string) func(key string) string {
+	if told != nil {
+		return told
+	}
+	return func(key string) string { return VariableName(kind, key) }
 }
 
 // Text returns a setting or a choice.
@@ -106,14 +117,6 @@ func (v Values) Secret(key string) func() string {
 		return ask
 	}
 	return func() string { return "" }
-}
-
-// Name returns how messages call a setting.
-func (v Values) Name(key string) string {
-	if v.Called == nil {
-		return key
-	}
-	return v.Called(key)
 }
 
 // Setting returns the setting of a key.

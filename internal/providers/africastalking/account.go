@@ -36,7 +36,7 @@ func (a *AfricasTalking) CheckAccount(ctx context.Context) (providers.Account, e
 	}
 	target, err := providers.ParseBase(a.base + pathUser)
 	if err != nil {
-		return fail(airtime.ReasonAccountFault, fmt.Errorf("AFRICASTALKING_BASE_URL: %w", err))
+		return fail(airtime.ReasonAccountFault, a.badBase(err))
 	}
 	target.RawQuery = "username=" + url.QueryEscape(a.username)
 	request := (&http.Request{

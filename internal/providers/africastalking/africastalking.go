@@ -28,7 +28,7 @@ const (
 	headerIdempotency = "Idempotency-Key"
 )
 
-// Options are what an adapter needs; all are required.
+// Options are what an adapter needs; all but Called are required.
 type Options struct {
 	// BaseURL is scheme, host and port.
 	BaseURL string
@@ -37,6 +37,8 @@ type Options struct {
 	// APIKey is asked at every request: a mounted secret may change.
 	APIKey func() string
 	Client *providers.Client
+	// Called is how messages call a setting; nil is as the variable.
+	Called func(key string) string
 }
 
 // AfricasTalking submits batches, asks about recipients, and reads what the provider reports to us
@@ -46,6 +48,7 @@ type AfricasTalking struct {
 	username string
 	apiKey   func() string
 	client   *providers.Client
+	called   func(key string) string
 }
 
 var (
@@ -59,7 +62,7 @@ var (
 func New(o Options) *AfricasTalking {
 	return &AfricasTalking{
 		base: strings.TrimRight(o.BaseURL, "/"), username: o.Username, apiKey: o.APIKey,
-		client: o.Client,
+		client: o.Client, called: providers.CalledAs(o.Called, name),
 	}
 }
 
@@ -119,7 +122,7 @@ func (a *AfricasTalking) Prepare(
 		a.base+pathSend, header, appendSend(a.username, batch), read)
 	if err != nil {
 		return nil, &providers.PrepareError{
-			Reason: airtime.ReasonAccountFault, Err: fmt.Errorf("AFRICASTALKING_BASE_URL: %w", err),
+			Reason: airtime.ReasonAccountFault, Err: a.badBase(err),
 		}
 	}
 	return submission, nil
@@ -130,9 +133,14 @@ func (a *AfricasTalking) key() (string, error) {
 	key := a.apiKey()
 	if !providers.HeaderSafe(key) {
 		return "", errors.New(
-			"AFRICASTALKING_API_KEY: empty, or with characters that a header cannot hold")
+			a.called(keyAPIKey) + ": empty, or with characters that a header cannot hold")
 	}
 	return key, nil
+}
+
+// badBase says which setting is not an address.
+func (a *AfricasTalking) badBase(err error) error {
+	return fmt.Errorf("%s: %w", a.called(providers.KeyBaseURL), err)
 }
 
 // check refuses what must not reach the wire: the callers have checked it before, and money is

@@ -105,7 +105,7 @@ func (a *AfricasTalking) Query(
 	}
 	target, err := providers.ParseBase(a.base + pathFind)
 	if err != nil {
-		return fail(airtime.ReasonAccountFault, fmt.Errorf("AFRICASTALKING_BASE_URL: %w", err))
+		return fail(airtime.ReasonAccountFault, a.badBase(err))
 	}
 	answers, stopped := a.askAll(ctx, key, target, question.Recipients)
 	standing := gather(answers)

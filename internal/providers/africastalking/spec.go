@@ -33,7 +33,7 @@ func Spec() providers.Spec {
 		Warnings: warnings,
 		New: func(v providers.Values, client *providers.Client) providers.Provider {
 			return New(Options{
-				BaseURL: v.Text(providers.KeyBaseURL), Client: client,
+				BaseURL: v.Text(providers.KeyBaseURL), Client: client, Called: v.Called,
 				Username: v.Text(keyUsername), APIKey: v.Secret(keyAPIKey),
 			})
 		},
@@ -52,7 +52,7 @@ func warnings(v providers.Values) []providers.Warning {
 		return nil
 	}
 	return []providers.Warning{{
-		Detail: v.Name(keyUsername) + " is sandbox: Africa's Talking pays nobody",
+		Detail: v.Called(keyUsername) + " is sandbox: Africa's Talking pays nobody",
 		Advice: "set the name of the live application",
 	}}
 }

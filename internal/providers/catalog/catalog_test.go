@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tuma/internal/airtime"
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
 	"tuma/internal/providers/catalog/catalogtest"
@@ -55,6 +56,23 @@ func TestBuildConstructsWhatIsOn(t *testing.T) {
 		reports := slices.ContainsFunc(entry.Routes, func(r providers.Route) bool { return !r.Asks })
 		require.Equal(t, reports, entry.Callbacks != nil, c.Name)
 		require.Equal(t, asks, entry.Validations != nil, c.Name)
+	}
+}
+
+// TestMessagesCallSettingsAsTold: an account in a list has no variables.
+func TestMessagesCallSettingsAsTold(t *testing.T) {
+	t.Parallel()
+	client := providers.NewClient(providers.ClientOptions{Timeout: time.Second})
+	batch := providers.Batch{ID: "b", Recipients: []airtime.Recipient{{
+		Phone:  airtime.MSISDNFromE164("254711000000"),
+		Amount: airtime.Money{Minor: 10_00, Currency: "KES"},
+	}}}
+	for _, account := range catalogtest.Accounts(":", "word") {
+		name := account.Spec.Capabilities.Name
+		account.Values.Called = func(key string) string { return "providers.mine." + key }
+		_, err := account.Spec.New(account.Values, client).Prepare(t.Context(), batch)
+		require.ErrorContains(t, err, "providers.mine.base_url", name)
+		require.NotContains(t, err.Error(), providers.VariableName(name, ""), name)
 	}
 }
 

@@ -25,7 +25,7 @@ const (
 	headerToken   = "x-access-token"
 )
 
-// Options are what an adapter needs; all but Now are required.
+// Options are what an adapter needs; all but Called and Now are required.
 type Options struct {
 	// BaseURL is scheme, host and port.
 	BaseURL string
@@ -33,6 +33,8 @@ type Options struct {
 	ConsumerKey    func() string
 	ConsumerSecret func() string
 	Client         *providers.Client
+	// Called is how messages call a setting; nil is as the variable.
+	Called func(key string) string
 	// Now is the clock that token lives are measured with; time.Now when nil.
 	Now func() time.Time
 }
@@ -42,6 +44,7 @@ type Lipad struct {
 	base   string
 	client *providers.Client
 	tokens *tokens
+	called func(key string) string
 }
 
 var (
@@ -55,10 +58,11 @@ func New(o Options) *Lipad {
 		o.Now = time.Now
 	}
 	base := strings.TrimRight(o.BaseURL, "/")
+	called := providers.CalledAs(o.Called, name)
 	return &Lipad{
-		base: base, client: o.Client,
+		base: base, client: o.Client, called: called,
 		tokens: &tokens{
-			target: base + pathAuth, client: o.Client, now: o.Now,
+			target: base + pathAuth, client: o.Client, now: o.Now, called: called,
 			key: o.ConsumerKey, secret: o.ConsumerSecret,
 		},
 	}
@@ -107,7 +111,8 @@ func (l *Lipad) Prepare(
 	submission, err := l.client.NewSubmission(l.base+pathSend, header, body, read)
 	if err != nil {
 		return nil, &providers.PrepareError{
-			Reason: airtime.ReasonAccountFault, Err: fmt.Errorf("LIPAD_BASE_URL: %w", err),
+			Reason: airtime.ReasonAccountFault,
+			Err:    fmt.Errorf("%s: %w", l.called(providers.KeyBaseURL), err),
 		}
 	}
 	return submission, nil
@@ -223,7 +228,7 @@ func (l *Lipad) ask(
 	target := l.base + fmt.Sprintf(pathStatus, url.PathEscape(batchID))
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
-		return providers.Response{}, errors.New("LIPAD_BASE_URL is not a URL")
+		return providers.Response{}, errors.New(l.called(providers.KeyBaseURL) + " is not a URL")
 	}
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set(headerToken, tok.text)

@@ -25,7 +25,7 @@ func Spec() providers.Spec {
 		Routes:  []providers.Route{{}},
 		New: func(v providers.Values, client *providers.Client) providers.Provider {
 			return New(Options{
-				BaseURL: v.Text(providers.KeyBaseURL), Client: client,
+				BaseURL: v.Text(providers.KeyBaseURL), Client: client, Called: v.Called,
 				ConsumerKey: v.Secret(keyConsumer), ConsumerSecret: v.Secret(keySecret),
 			})
 		},

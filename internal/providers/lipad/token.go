@@ -40,6 +40,7 @@ type tokens struct {
 	key    func() string
 	secret func() string
 	now    func() time.Time
+	called func(key string) string
 
 	mu      sync.Mutex
 	current *token
@@ -114,7 +115,7 @@ func (t *tokens) fetch(ctx context.Context) (*token, error) {
 		ctx, http.MethodPost, t.target, bytes.NewReader(body))
 	if err != nil {
 		return nil, authError(airtime.ReasonAccountFault, "build the request",
-			errors.New("LIPAD_BASE_URL is not a URL; want http(s)://host[:port]"))
+			errors.New(t.called(providers.KeyBaseURL)+" is not a URL; want http(s)://host[:port]"))
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "application/json")

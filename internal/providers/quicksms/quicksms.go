@@ -23,7 +23,7 @@ const (
 	minorPerUnit  = 100 // Cents of a shilling.
 )
 
-// Options are what an adapter needs; all are required.
+// Options are what an adapter needs; all but Called are required.
 type Options struct {
 	// BaseURL is scheme, host and port.
 	BaseURL string
@@ -32,6 +32,8 @@ type Options struct {
 	AppKey   func() string
 	AppToken func() string
 	Client   *providers.Client
+	// Called is how messages call a setting; nil is as the variable.
+	Called func(key string) string
 	// DoubtRefusals takes a request that QuickSMS refused as a whole for one that may have had an
 	// effect: its page does not say that nobody was paid before.
 	DoubtRefusals bool
@@ -43,6 +45,7 @@ type QuickSMS struct {
 	client     *providers.Client
 	key, token func() string
 	doubts     bool
+	called     func(key string) string
 }
 
 var _ providers.Provider = (*QuickSMS)(nil)
@@ -51,7 +54,7 @@ var _ providers.Provider = (*QuickSMS)(nil)
 func New(o Options) *QuickSMS {
 	return &QuickSMS{
 		base: strings.TrimRight(o.BaseURL, "/"), client: o.Client, key: o.AppKey, token: o.AppToken,
-		doubts: o.DoubtRefusals,
+		doubts: o.DoubtRefusals, called: providers.CalledAs(o.Called, name),
 	}
 }
 
@@ -84,12 +87,12 @@ func (q *QuickSMS) Prepare(
 	}
 	key, token := q.key(), q.token()
 	for setting, value := range map[string]string{
-		"QUICKSMS_APP_KEY": key, "QUICKSMS_APP_TOKEN": token,
+		keyAppKey: key, keyAppToken: token,
 	} {
 		if !providers.HeaderSafe(value) {
 			return nil, &providers.PrepareError{
 				Reason: airtime.ReasonCredentials,
-				Err:    fmt.Errorf("%s: want printable ASCII without spaces", setting),
+				Err:    fmt.Errorf("%s: want printable ASCII without spaces", q.called(setting)),
 			}
 		}
 	}
@@ -107,7 +110,8 @@ func (q *QuickSMS) Prepare(
 	submission, err := q.client.NewSubmission(q.base+pathSend, header, appendSend(batch), read)
 	if err != nil {
 		return nil, &providers.PrepareError{
-			Reason: airtime.ReasonAccountFault, Err: fmt.Errorf("QUICKSMS_BASE_URL: %w", err),
+			Reason: airtime.ReasonAccountFault,
+			Err:    fmt.Errorf("%s: %w", q.called(providers.KeyBaseURL), err),
 		}
 	}
 	return submission, nil

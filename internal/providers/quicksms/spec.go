@@ -39,7 +39,7 @@ func Spec() providers.Spec {
 		BaseURL: func(providers.Values) string { return "https://quicksms.advantasms.com" },
 		New: func(v providers.Values, client *providers.Client) providers.Provider {
 			return New(Options{
-				BaseURL: v.Text(providers.KeyBaseURL), Client: client,
+				BaseURL: v.Text(providers.KeyBaseURL), Client: client, Called: v.Called,
 				AppKey: v.Secret(keyAppKey), AppToken: v.Secret(keyAppToken),
 				DoubtRefusals: v.Text(keyRefusal) == inDoubt,
 			})

@@ -22,7 +22,7 @@ const (
 	pathSend      = "/api/v1/airtime/topup"
 )
 
-// Options are what an adapter needs; all are required.
+// Options are what an adapter needs; all but Called are required.
 type Options struct {
 	// BaseURL is scheme, host and port.
 	BaseURL string
@@ -31,6 +31,8 @@ type Options struct {
 	// APIKey is asked at every Prepare: a mounted secret may change.
 	APIKey func() string
 	Client *providers.Client
+	// Called is how messages call a setting; nil is as the variable.
+	Called func(key string) string
 }
 
 // Sozuri submits batches and reads callbacks. It may be used by many goroutines.
@@ -38,6 +40,7 @@ type Sozuri struct {
 	base, project string
 	client        *providers.Client
 	key           func() string
+	called        func(key string) string
 }
 
 var (
@@ -49,6 +52,7 @@ var (
 func New(o Options) *Sozuri {
 	return &Sozuri{
 		base: strings.TrimRight(o.BaseURL, "/"), project: o.Project, client: o.Client, key: o.APIKey,
+		called: providers.CalledAs(o.Called, name),
 	}
 }
 
@@ -79,7 +83,7 @@ func (s *Sozuri) Prepare(
 ) (*providers.Submission, error) {
 	if s.project == "" {
 		return nil, &providers.PrepareError{
-			Reason: airtime.ReasonAccountFault, Err: errors.New("SOZURI_PROJECT: missing"),
+			Reason: airtime.ReasonAccountFault, Err: errors.New(s.called(keyProject) + ": missing"),
 		}
 	}
 	if err := check(batch); err != nil {
@@ -89,7 +93,7 @@ func (s *Sozuri) Prepare(
 	if !providers.HeaderSafe(key) {
 		return nil, &providers.PrepareError{
 			Reason: airtime.ReasonCredentials,
-			Err:    errors.New("SOZURI_API_KEY: want printable ASCII without spaces"),
+			Err:    errors.New(s.called(keyAPIKey) + ": want printable ASCII without spaces"),
 		}
 	}
 	header := http.Header{
@@ -102,7 +106,8 @@ func (s *Sozuri) Prepare(
 	submission, err := s.client.NewSubmission(s.base+pathSend, header, body, read)
 	if err != nil {
 		return nil, &providers.PrepareError{
-			Reason: airtime.ReasonAccountFault, Err: fmt.Errorf("SOZURI_BASE_URL: %w", err),
+			Reason: airtime.ReasonAccountFault,
+			Err:    fmt.Errorf("%s: %w", s.called(providers.KeyBaseURL), err),
 		}
 	}
 	return submission, nil

@@ -34,7 +34,7 @@ func Spec() providers.Spec {
 		BaseURL: func(providers.Values) string { return "https://sozuri.net" },
 		New: func(v providers.Values, client *providers.Client) providers.Provider {
 			return New(Options{
-				BaseURL: v.Text(providers.KeyBaseURL), Client: client,
+				BaseURL: v.Text(providers.KeyBaseURL), Client: client, Called: v.Called,
 				Project: v.Text(keyProject), APIKey: v.Secret(keyAPIKey),
 			})
 		},
