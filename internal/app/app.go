@@ -169,10 +169,7 @@ func accounts(c *config.Config) (list []catalog.Account) {
 func Rules(c *config.Config) intake.Rules {
 	r := intake.Rules{
 		Providers: map[string]providers.Capabilities{}, DefaultProvider: c.DefaultProvider,
-		Ported: c.Routing.Ported,
-	}
-	for _, rule := range c.Routing.Rules {
-		r.Routing = append(r.Routing, intake.Rule(rule))
+		Routing: c.Routing.Rules, Ported: c.Routing.Ported,
 	}
 	for _, p := range known(c) {
 		if r.DefaultProvider == "" {

@@ -6,34 +6,16 @@ import (
 	"time"
 
 	"tuma/internal/airtime"
+	"tuma/internal/config"
 	"tuma/internal/providers"
 	"tuma/internal/state"
 )
 
-// Rule says which providers take the recipients that meet all its conditions. A condition that is
-// empty holds for everyone.
-type Rule struct {
-	Name       string
-	Networks   []airtime.Network
-	Currencies []airtime.Currency
-	// Min and Max bound the amount, both inclusive, in minor units of each currency; a currency
-	// that is not in them has no bound.
-	Min, Max map[airtime.Currency]int64
-	// Campaigns are names, or beginnings of names with an asterisk behind them.
-	Campaigns []string
-	// Providers are at least one: the first that takes a recipient gets it, the others are for
-	// failover.
-	Providers []string
-	// MovePaused sends what is queued to the next provider once the channel has been paused for
-	// MoveAfter.
-	MovePaused bool
-	MoveAfter  time.Duration
-	// MoveRefused sends what was refused for its network or a limit to the next provider.
-	MoveRefused bool
-}
+// Rule says which providers take the recipients that meet all its conditions, as the file has it.
+type Rule = config.RoutingRule
 
-// names reports whether the campaign is one of the rule's.
-func (r *Rule) names(campaign string) bool {
+// hasCampaign reports whether the campaign is one of the rule's.
+func hasCampaign(r *Rule, campaign string) bool {
 	return len(r.Campaigns) == 0 || slices.ContainsFunc(r.Campaigns, func(pattern string) bool {
 		beginning, open := strings.CutSuffix(pattern, "*")
 		return campaign == pattern || open && strings.HasPrefix(campaign, beginning)
@@ -94,7 +76,7 @@ func (r Rules) choices(currency airtime.Currency, campaign string) []choice {
 	for i := range r.Routing {
 		rule := &r.Routing[i]
 		if len(rule.Currencies) > 0 && !slices.Contains(rule.Currencies, currency) ||
-			!rule.names(campaign) {
+			!hasCampaign(rule, campaign) {
 			continue
 		}
 		c := choice{rule: rule, min: rule.Min[currency], max: airtime.MaxMinor}

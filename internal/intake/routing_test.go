@@ -12,13 +12,9 @@ import (
 	"pgregory.net/rapid"
 
 	"tuma/internal/airtime"
-	"tuma/internal/config"
 	"tuma/internal/providers"
 	"tuma/internal/state"
 )
-
-// Rules convert from the configuration field by field.
-var _ = Rule(config.RoutingRule{})
 
 // routedRules are testRules with quicksms, which takes whole shillings, and these rules.
 func routedRules(routing ...Rule) Rules {
