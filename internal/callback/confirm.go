@@ -118,12 +118,12 @@ func (r *Receiver) ask(
 ) (providers.RecipientStatus, bool) {
 	ctx, cancel := context.WithTimeout(ctx, r.o.QueryTimeout)
 	defer cancel()
-	standing, err := querier.Query(ctx, providers.Question{Recipients: []providers.Asked{
+	reported, err := querier.Query(ctx, providers.Question{Recipients: []providers.Asked{
 		{Phone: k.Phone, ProviderReference: k.ProviderReference},
 	}})
-	r.o.Metrics.asked(k.Provider, err == nil && len(standing.Lines) > 0)
-	if err != nil || len(standing.Lines) == 0 {
+	r.o.Metrics.asked(k.Provider, err == nil && len(reported.Lines) > 0)
+	if err != nil || len(reported.Lines) == 0 {
 		return providers.RecipientStatus{}, false
 	}
-	return standing.Lines[0], true
+	return reported.Lines[0], true
 }

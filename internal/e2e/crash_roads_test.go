@@ -152,7 +152,7 @@ func moves(c *crash) {
 	c.starts(mortalPoller)
 	c.dies(nil, nil)
 	c.starts(mortalWorker)
-	c.await("they have moved", func() bool { return c.standing(airtime.Queued) == 0 })
+	c.await("they have moved", func() bool { return c.inStatus(airtime.Queued) == 0 })
 	c.ends()
 	for _, r := range c.rows() {
 		require.Equal(c.t, other, r.Provider)
@@ -229,7 +229,7 @@ func (c *crash) sent() {
 	c.asked()
 	c.starts(mortalWorker)
 	c.await("everybody is sent", func() bool {
-		return c.standing(airtime.Submitted)+c.standing(airtime.Unconfirmed) == int64(len(c.wanted))
+		return c.inStatus(airtime.Submitted)+c.inStatus(airtime.Unconfirmed) == int64(len(c.wanted))
 	})
 }
 
@@ -266,7 +266,7 @@ func doubts(c *crash) {
 	c.faults(c.provider, `{"send":{"lost_before":{"next":1}}}`)
 	c.asked()
 	c.starts(mortalWorker)
-	c.await("the first answer is lost", func() bool { return c.standing(airtime.InDoubt) > 0 })
+	c.await("the first answer is lost", func() bool { return c.inStatus(airtime.InDoubt) > 0 })
 	c.dies(nil, nil)
 	c.starts(mortalPoller)
 	c.ends()
@@ -457,7 +457,7 @@ func cancels(c *crash) {
 	c.says("cancel", "crash", "--campaign")
 	c.starts(mortalWorker)
 	c.await("everybody is cancelled", func() bool {
-		return c.standing(airtime.Cancelled) == int64(len(c.wanted))
+		return c.inStatus(airtime.Cancelled) == int64(len(c.wanted))
 	})
 	c.agrees()
 	require.Zero(c.t, c.ledger().Requests["send"])
@@ -490,7 +490,7 @@ func (c *crash) inDoubt() {
 	c.accept([]job{j})
 	worker := c.starts(mortalWorker)
 	c.await("everybody is in doubt", func() bool {
-		return c.standing(airtime.InDoubt) == int64(len(c.wanted))
+		return c.inStatus(airtime.InDoubt) == int64(len(c.wanted))
 	})
 	worker.Kill()
 	time.Sleep(lapsed) // Until a person may decide.

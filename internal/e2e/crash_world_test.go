@@ -194,8 +194,8 @@ func (c *crash) file() string {
 	return path
 }
 
-// standing is how many recipients stand in a status at the world's provider.
-func (c *crash) standing(status airtime.Status) int64 {
+// inStatus is how many recipients have a status at the world's provider.
+func (c *crash) inStatus(status airtime.Status) int64 {
 	c.t.Helper()
 	return c.book()[c.provider+" "+status.String()]
 }

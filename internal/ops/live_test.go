@@ -147,7 +147,8 @@ func push(t *testing.T, client *redis.Client) {
 	}
 }
 
-// startPrometheus starts it with the deployed configuration, but for the addresses and the rhythm.
+// startPrometheus starts it with the deployed configuration, but for the addresses and the
+// intervals.
 func (d *deployment) startPrometheus(t *testing.T) {
 	t.Helper()
 	folder := filepath.Join(root(t), "deploy", "prometheus")

@@ -19,7 +19,7 @@ import (
 
 // The client's bounds.
 const (
-	// MaxBody is the largest answer read, in bytes: the standing of 1,000 recipients takes a tenth.
+	// MaxBody is the largest answer read, in bytes: the statuses of 1,000 recipients take a tenth.
 	MaxBody = 4 << 20
 
 	maxHeader      = 64 << 10

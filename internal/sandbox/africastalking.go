@@ -172,7 +172,7 @@ func (a africasTalking) validate(hash uint64, orders []order, f *Faults) {
 		return
 	}
 	var asking errgroup.Group
-	asking.SetLimit(lanesMax)
+	asking.SetLimit(queuesMax)
 	for i := range orders {
 		o := &orders[i]
 		if o.refusal != "" {

@@ -69,7 +69,7 @@ func (a *account) announce(b *batch, f *Faults) {
 		return
 	}
 	var earlyOnes errgroup.Group
-	earlyOnes.SetLimit(lanesMax)
+	earlyOnes.SetLimit(queuesMax)
 	finalOnly := f.Callbacks.FinalOnly || !a.steps
 	for place, r := range b.recipients {
 		for _, s := range r.fate.journey(f.Pace, finalOnly) {

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// lanesMax is how many callbacks are under way at a time.
-	lanesMax = 16
+	// queuesMax is how many callbacks are under way at a time.
+	queuesMax = 16
 	// postTimeout bounds one callback.
 	postTimeout = 5 * time.Second
 	// validateTimeout bounds the wait for a validation.
@@ -52,12 +52,12 @@ func CheckCallbacks(base string, allowRemote bool) error {
 	return nil
 }
 
-// postman posts callbacks. Each recipient's go through one of its lanes, one at a time and in the
+// postman posts callbacks. Each recipient's go through one of its queues, one at a time and in the
 // order in which they are due. A nil postman has nobody to post to.
 type postman struct {
 	base   string
 	client *http.Client
-	lanes  [lanesMax]lane
+	queues [queuesMax]queue
 
 	mu     sync.Mutex
 	ctx    context.Context // of the walkers; nil before the first
@@ -70,15 +70,15 @@ func newPostman(base string) *postman {
 	p := &postman{
 		base: strings.TrimSuffix(base, "/"),
 		client: &http.Client{
-			Transport: &http.Transport{MaxIdleConnsPerHost: lanesMax},
+			Transport: &http.Transport{MaxIdleConnsPerHost: queuesMax},
 			Timeout:   postTimeout,
 			CheckRedirect: func(*http.Request, []*http.Request) error {
 				return http.ErrUseLastResponse
 			},
 		},
 	}
-	for i := range p.lanes {
-		p.lanes[i].wake = make(chan struct{}, 1)
+	for i := range p.queues {
+		p.queues[i].wake = make(chan struct{}, 1)
 	}
 	return p
 }
@@ -94,7 +94,7 @@ func (p *postman) open() {
 	p.start()
 }
 
-// start has the lanes walked, unless the postman is closed, and returns the context of the posts.
+// start has the queues walked, unless the postman is closed, and returns the context of the posts.
 func (p *postman) start() context.Context {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -102,13 +102,13 @@ func (p *postman) start() context.Context {
 		return p.ctx
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	for i := range p.lanes {
-		p.walks.Go(func() { p.walk(p.ctx, &p.lanes[i]) })
+	for i := range p.queues {
+		p.walks.Go(func() { p.walk(p.ctx, &p.queues[i]) })
 	}
 	return p.ctx
 }
 
-// close ends the posts under way and waits until the lanes are left. What is due stays in them.
+// close ends the posts under way and waits until the queues are left. What is due stays in them.
 func (p *postman) close() {
 	if p == nil {
 		return
@@ -130,20 +130,20 @@ func (p *postman) forget() {
 	if p == nil {
 		return
 	}
-	for i := range p.lanes {
-		p.lanes[i].clear()
+	for i := range p.queues {
+		p.queues[i].clear()
 	}
 }
 
-// hand puts a callback into its recipient's lane, to be posted after a while.
+// hand puts a callback into its recipient's queue, to be posted after a while.
 func (p *postman) hand(n *notice, after time.Duration) {
 	n.due = time.Now().Add(after)
-	p.lanes[mix(n.batch.hash, n.recipient().phone)%lanesMax].push(n)
+	p.queues[mix(n.batch.hash, n.recipient().phone)%queuesMax].push(n)
 	p.start()
 }
 
-// walk posts what falls due in a lane until ctx ends.
-func (p *postman) walk(ctx context.Context, l *lane) {
+// walk posts what falls due in a queue until ctx ends.
+func (p *postman) walk(ctx context.Context, l *queue) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -220,8 +220,8 @@ func (p *postman) ask(l letter) bool {
 	return json.Unmarshal(body, &verdict) == nil && verdict.Status == "Validated"
 }
 
-// lane is a queue of callbacks by the time at which they are due.
-type lane struct {
+// queue is a queue of callbacks by the time at which they are due.
+type queue struct {
 	wake chan struct{} // holds one
 
 	mu     sync.Mutex
@@ -229,7 +229,7 @@ type lane struct {
 	pushed uint64
 }
 
-func (l *lane) push(n *notice) {
+func (l *queue) push(n *notice) {
 	l.mu.Lock()
 	l.pushed++
 	n.turn = l.pushed
@@ -242,7 +242,7 @@ func (l *lane) push(n *notice) {
 }
 
 // next takes the first callback if it is due, or returns how long it is not.
-func (l *lane) next() (due *notice, wait time.Duration) {
+func (l *queue) next() (due *notice, wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.queue) == 0 {
@@ -254,7 +254,7 @@ func (l *lane) next() (due *notice, wait time.Duration) {
 	return heap.Pop(&l.queue).(*notice), 0
 }
 
-func (l *lane) clear() {
+func (l *queue) clear() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.queue = nil

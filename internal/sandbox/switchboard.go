@@ -34,7 +34,7 @@ type round struct {
 	kind string
 }
 
-// chosen says whether a fault about some of n recipients strikes the one at a place: about half of
+// chosen says whether a fault about some of n recipients hits the one at a place: about half of
 // them, and always one.
 func (r *round) chosen(at, n int) bool {
 	struck := mix(mix(r.draw, saltMember), uint64(at))&1 == 1
@@ -238,7 +238,7 @@ func (d *dealer) hit(n namedChance) bool {
 	return true
 }
 
-// first returns the name of the first fault that strikes; the later ones keep their counts.
+// first returns the name of the first fault that hits; the later ones keep their counts.
 func (d *dealer) first(faults []namedChance) string {
 	for _, n := range faults {
 		if d.hit(n) {

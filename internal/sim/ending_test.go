@@ -17,8 +17,8 @@ const (
 	afterwards = 3 * time.Hour
 	// lively is how long most things go on; from then on it is enough to look now and then.
 	lively = 4 * time.Minute
-	// rhythm is the most that lies between two queries about a batch before patience ends.
-	rhythm = 10 * time.Minute
+	// slowestPoll is the most that lies between two queries about a batch before patience ends.
+	slowestPoll = 10 * time.Minute
 	// patience is longer than any provider's.
 	patience = 73 * time.Hour
 )
@@ -42,7 +42,7 @@ func (w *world) end() {
 		w.slowest = 24 * time.Hour
 		w.settleFor(patience, patience)
 		w.listed()
-		w.slowest = rhythm
+		w.slowest = slowestPoll
 		w.everybodyDecides()
 		w.settleFor(afterwards, afterwards/6)
 		w.explained()

@@ -347,7 +347,7 @@ func TestPausesGrowUntilAnAcceptance(t *testing.T) {
 	require.Equal(t, time.Second, idle(t, s, state.IdlePaused).Wait)
 }
 
-func TestRingNumbersNeverRepeat(t *testing.T) {
+func TestWakeupNumbersNeverRepeat(t *testing.T) {
 	t.Parallel()
 	s, c := timed(t, nil)
 	ctx := context.Background()

@@ -266,7 +266,7 @@ func TestAnOpenWordLeavesThePersonsReason(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestTheReopenedDoNotWaitForTheLateLook(t *testing.T) {
+func TestTheReopenedDoNotWaitForTheirCheck(t *testing.T) {
 	t.Parallel()
 	s, c := timed(t, nil)
 	accept(t, s, disbursal("a", 1))

@@ -13,7 +13,7 @@ func (x *machine) divide(*rapid.T) {
 	children, want := state.Children{token(), token()}, state.NextStep("")
 	if f.model.state == state.BatchClaimed && f.model.holder == f.holder {
 		if f.model.attempt > 0 {
-			x.layDown(f.model)
+			x.unclaim(f.model)
 			want = state.Released
 		} else {
 			want = x.model.divide(f.model, airtime.Queued, children)

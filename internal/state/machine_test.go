@@ -430,8 +430,8 @@ func (x *machine) observe(*rapid.T) {
 			facts = append(facts, state.Observation{Position: i, Status: status, Message: "m"})
 		}
 	}
-	rhythm := state.PollSchedule{Next: 20 * time.Second, Patience: time.Hour, Slow: time.Minute}
-	rhythm.Poll = draw(x, "poll", []int{0, s.model.polls})
+	schedule := state.PollSchedule{Next: 20 * time.Second, Patience: time.Hour, Slow: time.Minute}
+	schedule.Poll = draw(x, "poll", []int{0, s.model.polls})
 	known := x.chance("known", 50)
 	if known {
 		s.model.known, s.model.missing = true, 0
@@ -439,7 +439,7 @@ func (x *machine) observe(*rapid.T) {
 	for _, f := range facts {
 		x.see(s.model, s.model.members[f.Position], f.Status)
 	}
-	got, err := x.store.Observe(background, s.batch.ID, facts, known, rhythm)
+	got, err := x.store.Observe(background, s.batch.ID, facts, known, schedule)
 	x.must(err)
 	x.equal(s.model.open(), got.Open, "open members")
 }
@@ -537,7 +537,7 @@ func (x *machine) handOver(*rapid.T) {
 	})
 	f := draw(x, "child", children)
 	if f.holder == f.model.holder {
-		x.layDown(f.model)
+		x.unclaim(f.model)
 	}
 	x.must(x.store.Release(background, f.batch, f.holder, "", 0))
 	x.step()
@@ -557,7 +557,7 @@ func (x *machine) deny(b *modelBatch) {
 	}
 	children := state.Children{token(), token()}
 	again := x.chance("may resend", 70)
-	rhythm := state.PollSchedule{
+	schedule := state.PollSchedule{
 		Poll: b.polls, Next: 20 * time.Second, Patience: time.Hour, Slow: time.Minute,
 	}
 	x.returns = b.refused
@@ -569,7 +569,7 @@ func (x *machine) deny(b *modelBatch) {
 		setClock(x.t, x.store, x.now)
 	}
 	want := x.model.notKnown(b, again, children, asked)
-	got, wakeup, err := x.store.ResolveUnknown(background, handle, again, children, rhythm)
+	got, wakeup, err := x.store.ResolveUnknown(background, handle, again, children, schedule)
 	x.must(err)
 	if wakeup != nil {
 		x.woken([]state.Wakeup{*wakeup})
@@ -597,7 +597,7 @@ func (x *machine) sweep(*rapid.T) {
 func (x *machine) release(*rapid.T) {
 	f := draw(x, "flight", x.latest(x.flights))
 	if f.model.state == state.BatchClaimed && f.model.holder == f.holder {
-		x.layDown(f.model)
+		x.unclaim(f.model)
 	}
 	x.must(x.store.Release(background, f.batch, f.holder, "", 0))
 }
@@ -767,7 +767,7 @@ func (x *machine) tick(*rapid.T) {
 func (x *machine) actions() map[string]func(*rapid.T) {
 	list := map[string]func(*rapid.T){
 		"accept": x.accept, "claim": x.claim, "begin": x.begin, "record": x.record,
-		"observe": x.observe, "due": x.due, "resolveunknown": x.notKnown, "sweep": x.sweep,
+		"observe": x.observe, "due": x.due, "not known": x.notKnown, "sweep": x.sweep,
 		"release": x.release, "cancel": x.cancel, "resolve": x.resolve, "tick": x.tick,
 		"divide":      x.divide,
 		"claim again": x.claim, "begin again": x.begin, "record again": x.record,

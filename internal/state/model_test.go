@@ -159,7 +159,7 @@ func (m *model) reattach(r *modelRecipient) bool {
 	return true
 }
 
-func (m *model) giveBack(r *modelRecipient) {
+func (m *model) requeue(r *modelRecipient) {
 	if m.cancelled(r) {
 		m.move(r, airtime.Cancelled, nil)
 	} else {
@@ -168,13 +168,13 @@ func (m *model) giveBack(r *modelRecipient) {
 	m.reattach(r)
 }
 
-// handOn queues a recipient that its provider surely does not pay at the next one.
-func (m *model) handOn(r *modelRecipient, next string) {
+// failover queues a recipient that its provider surely does not pay at the next one.
+func (m *model) failover(r *modelRecipient, next string) {
 	r.history = append(r.history, r.provider)
 	if !m.cancelled(r) {
 		r.provider = next
 	}
-	m.giveBack(r)
+	m.requeue(r)
 }
 
 func (m *model) unready(b *modelBatch) {
@@ -188,7 +188,7 @@ func (m *model) requeueBatch(b *modelBatch) {
 	m.unready(b)
 	for _, r := range b.members {
 		if r.status == airtime.Queued && r.batch == b {
-			m.giveBack(r)
+			m.requeue(r)
 		}
 	}
 }
@@ -380,14 +380,14 @@ func (m *model) judge(
 	case v.Verdict == airtime.Refused && a.Attempt == 1 && v.Next != "" &&
 		!slices.Contains(r.history, v.Next):
 		got.Returned++
-		m.handOn(r, v.Next)
+		m.failover(r, v.Next)
 	case v.Verdict == airtime.Refused && a.Attempt == 1 && !b.refused:
 		got.Rejected++
 		m.move(r, airtime.Rejected, b)
 		m.reattach(r)
 	case v.Verdict == airtime.Unsent && a.Attempt == 1:
 		got.Returned++
-		m.giveBack(r)
+		m.requeue(r)
 	default:
 		got.InDoubt++
 		m.move(r, airtime.InDoubt, b)
@@ -415,8 +415,8 @@ func (m *model) withheld(b *modelBatch) bool {
 	return slices.ContainsFunc(b.members, (*modelRecipient).paidElsewhere)
 }
 
-// layDown takes a claimed batch from its holder.
-func (m *model) layDown(b *modelBatch) {
+// unclaim takes a claimed batch from its holder.
+func (m *model) unclaim(b *modelBatch) {
 	switch {
 	case b.attempt > 0:
 		b.state = state.BatchDoubt
@@ -445,7 +445,7 @@ func (m *model) sweep(provider string) (returned, doubted int) {
 	})
 	for _, b := range lapsed {
 		if b.state == state.BatchClaimed {
-			m.layDown(b)
+			m.unclaim(b)
 			returned++
 			continue
 		}
@@ -514,7 +514,7 @@ func (m *model) divide(
 	for _, r := range b.members {
 		switch mine := r.batch == b && r.status == at; {
 		case mine && (m.cancelled(r) || r.paidElsewhere()):
-			m.giveBack(r)
+			m.requeue(r)
 		case mine:
 			left = append(left, r)
 		}
@@ -604,7 +604,7 @@ func (m *model) reroute(provider string, list []*modelRecipient, next string) in
 		waits := r.status == airtime.Queued && r.batch == nil && r.provider == provider
 		been := slices.Contains(r.history, next)
 		if waits && !been && m.roads[provider].paused > m.now {
-			m.handOn(r, next)
+			m.failover(r, next)
 			moved++
 		}
 	}

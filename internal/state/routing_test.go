@@ -602,7 +602,7 @@ func TestHandingOnTakesTimeInProportion(t *testing.T) {
 	spent := map[int]float64{}
 	for round := range 3 {
 		for _, n := range []int{250, 1000} {
-			took := handOn(t, s.In(fmt.Sprint("n", n, "r", round)), n)
+			took := failover(t, s.In(fmt.Sprint("n", n, "r", round)), n)
 			if round == 0 || took < spent[n] {
 				spent[n] = took
 			}
@@ -611,9 +611,9 @@ func TestHandingOnTakesTimeInProportion(t *testing.T) {
 	require.Less(t, spent[1000], 7.5*spent[250])
 }
 
-// handOn lets all recipients of a disbursal be refused twice and rerouted once, and returns how
+// failover lets all recipients of a disbursal be refused twice and rerouted once, and returns how
 // many seconds of its processor Redis took for the calls that handed them on.
-func handOn(t *testing.T, s *state.Store, n int) float64 {
+func failover(t *testing.T, s *state.Store, n int) float64 {
 	t.Helper()
 	accept(t, s, disbursal("a", n))
 	spent := 0.0

@@ -12,7 +12,7 @@ import (
 type Rules map[string]string
 
 const (
-	// TellRules is the rhythm in which a worker keeps its rules.
+	// TellRules is how often a worker keeps its rules.
 	TellRules = 5 * time.Second
 	// rulesStand is how long rules count as in force beside those that were kept last.
 	rulesStand = 3 * TellRules

@@ -334,8 +334,8 @@ func TestStatsOfReviewsAndStreams(t *testing.T) {
 	}, first.Streams)
 
 	hour := float64(time.Now().Add(-time.Hour).UnixMilli())
-	for _, lane := range []string{"doubt", "overdue"} {
-		require.NoError(t, s.Client().ZAdd(background, s.Key(lane, ""),
+	for _, queue := range []string{"doubt", "overdue"} {
+		require.NoError(t, s.Client().ZAdd(background, s.Key(queue, ""),
 			redis.Z{Score: hour, Member: "old"}, redis.Z{Score: hour + 1e6, Member: "new"}).Err())
 	}
 	require.NoError(t, s.OpenJobs(background))

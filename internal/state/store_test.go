@@ -146,7 +146,7 @@ func record(t testing.TB, s *state.Store, a state.Answer) state.Recorded {
 	return recorded
 }
 
-// rhythm is one whose durations no test reaches.
+// pollSchedule is one whose durations no test reaches.
 func pollSchedule(poll int) state.PollSchedule {
 	return state.PollSchedule{Poll: poll, Next: time.Minute, Patience: 24 * time.Hour, Slow: time.Hour}
 }

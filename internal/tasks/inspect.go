@@ -47,26 +47,26 @@ func (q *Queues) Inspect(ctx context.Context, queues []string) ([]QueueStatus, e
 	if err != nil {
 		return nil, fmt.Errorf("inspect queues: %w", err)
 	}
-	standings := make([]QueueStatus, len(queues))
+	statuses := make([]QueueStatus, len(queues))
 	for i, queue := range queues {
-		if standings[i], err = q.inspect(ctx, queue, now); err != nil {
+		if statuses[i], err = q.inspect(ctx, queue, now); err != nil {
 			return nil, fmt.Errorf("inspect queue %s: %w", queue, err)
 		}
-		standings[i].Hidden = hidden
+		statuses[i].Hidden = hidden
 		for _, server := range servers {
-			if _, serves := server.Queues[standings[i].Name]; serves && server.Status == "active" {
-				standings[i].Servers = append(standings[i].Servers,
+			if _, serves := server.Queues[statuses[i].Name]; serves && server.Status == "active" {
+				statuses[i].Servers = append(statuses[i].Servers,
 					fmt.Sprintf("%s:%d", server.Host, server.PID))
 			}
 		}
 	}
-	return standings, nil
+	return statuses, nil
 }
 
 func (q *Queues) inspect(
 	ctx context.Context, queue string, now time.Time,
 ) (QueueStatus, error) {
-	standing := QueueStatus{Queue: queue, Name: q.Name(queue)}
+	status := QueueStatus{Queue: queue, Name: q.Name(queue)}
 	pipe := q.rdb.Pipeline()
 	paused := pipe.Exists(ctx, q.key(queue, "paused"))
 	waiting := pipe.LLen(ctx, q.key(queue, "pending"))
@@ -74,12 +74,12 @@ func (q *Queues) inspect(
 	active := pipe.LRange(ctx, q.key(queue, "active"), 0, activeShown-1)
 	_, err := pipe.Exec(ctx)
 	if err != nil {
-		return standing, err
+		return status, err
 	}
-	standing.Paused = paused.Val() > 0
-	standing.Waiting, standing.Archived = waiting.Val(), archived.Val()
-	standing.Orphaned, err = q.orphaned(ctx, queue, active.Val(), now)
-	return standing, err
+	status.Paused = paused.Val() > 0
+	status.Waiting, status.Archived = waiting.Val(), archived.Val()
+	status.Orphaned, err = q.orphaned(ctx, queue, active.Val(), now)
+	return status, err
 }
 
 // orphaned counts the active tasks without a lease, or with one that ended long ago.

@@ -142,7 +142,7 @@ func (m *Metrics) submitted(
 }
 
 func (m *Metrics) queried(
-	provider string, standing providers.ProviderStatus, err error, took time.Duration,
+	provider string, reported providers.ProviderStatus, err error, took time.Duration,
 ) {
 	outcome, class := unknown, unknown
 	var cause *providers.QueryError
@@ -151,12 +151,12 @@ func (m *Metrics) queried(
 		outcome, class = string(cause.Reason), failed
 	case err != nil:
 		outcome, class = string(airtime.ReasonUnreadable), failed
-	case standing.Known:
+	case reported.Known:
 		outcome, class = known, known
 	}
 	m.queries.WithLabelValues(provider, outcome).Inc()
 	m.querySeconds.WithLabelValues(provider, class).Observe(took.Seconds())
-	m.unplaced(provider, standing.Unplaced)
+	m.unplaced(provider, reported.Unplaced)
 }
 
 func (m *Metrics) unplaced(provider string, lines int) {

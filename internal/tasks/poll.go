@@ -133,8 +133,8 @@ func (p *Poll) ask(ctx context.Context, b *state.Batch) (string, error) {
 	asked := time.Now()
 	query, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
-	standing, err := entry.Querier.Query(query, question)
-	p.Metrics.queried(b.Provider, standing, err, time.Since(asked))
+	reported, err := entry.Querier.Query(query, question)
+	p.Metrics.queried(b.Provider, reported, err, time.Since(asked))
 	switch {
 	case err != nil:
 		p.Log.Warn("status query failed; it is repeated", zap.String("batch", b.ID),
@@ -146,11 +146,11 @@ func (p *Poll) ask(ctx context.Context, b *state.Batch) (string, error) {
 		}
 		observed, stored := p.Store.Observe(ctx, b.ID, nil, false, schedule)
 		return fmt.Sprintf("no answer, next query in %s", observed.Next.Round(time.Second)), stored
-	case !standing.Known && known.Asks == providers.AskByBatch:
+	case !reported.Known && known.Asks == providers.AskByBatch:
 		return p.resolveUnknown(ctx, b, entry, schedule)
 	default:
-		schedule.Next = max(schedule.Next, standing.RetryAfter)
-		return p.observe(ctx, b, standing, schedule)
+		schedule.Next = max(schedule.Next, reported.RetryAfter)
+		return p.observe(ctx, b, reported, schedule)
 	}
 }
 
@@ -218,12 +218,12 @@ func (p *Poll) resolveUnknown(
 }
 
 func (p *Poll) observe(
-	ctx context.Context, b *state.Batch, standing providers.ProviderStatus,
+	ctx context.Context, b *state.Batch, reported providers.ProviderStatus,
 	schedule state.PollSchedule,
 ) (string, error) {
 	positions := positionsOf(b)
-	facts := make([]state.Observation, 0, len(standing.Lines))
-	for _, line := range standing.Lines {
+	facts := make([]state.Observation, 0, len(reported.Lines))
+	for _, line := range reported.Lines {
 		position, ours := positions[line.Phone]
 		switch {
 		case !ours:

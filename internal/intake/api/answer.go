@@ -84,7 +84,7 @@ func (a *API) send(w http.ResponseWriter, route route, producer string, answer a
 		out := &countingWriter{to: w}
 		err := answer.write(out)
 		if err == nil {
-			a.meter.answered(route.pattern(), answer.status)
+			a.metrics.answered(route.pattern(), answer.status)
 			return
 		}
 		answer = unavailable(err)
@@ -109,7 +109,7 @@ func (a *API) send(w http.ResponseWriter, route route, producer string, answer a
 
 // note counts an answer, and logs a refusal: never the body or the path, which may hold numbers.
 func (a *API) note(id string, route route, producer string, answer answer) {
-	a.meter.answered(route.pattern(), answer.status)
+	a.metrics.answered(route.pattern(), answer.status)
 	fields := []zap.Field{
 		zap.String("request", id), zap.String("route", route.pattern()),
 		zap.String("producer", producer), zap.Int("status", answer.status),

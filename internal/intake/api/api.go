@@ -69,7 +69,7 @@ type API struct {
 	options Options
 	tokens  *tokens // Nil when everybody on this machine may ask.
 	limits  *limits
-	meter   *meter
+	metrics *metrics
 	mux     *http.ServeMux
 	// refusedLog takes what anybody who reaches the listener can bring about.
 	refusedLog *zap.Logger
@@ -154,11 +154,11 @@ func New(o Options) *API {
 			return strings.HasPrefix(r.path, "/airtime/")
 		})
 	}
-	a.meter = newMeter(o.Registry, routes)
+	a.metrics = newMetrics(o.Registry, routes)
 	for _, route := range routes {
 		a.mux.HandleFunc(route.pattern(), func(w http.ResponseWriter, r *http.Request) {
 			began := time.Now()
-			defer func() { a.meter.took(route, time.Since(began)) }()
+			defer func() { a.metrics.took(route, time.Since(began)) }()
 			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 			w.Header().Set(requestIDHeader, requestID(r))
 			a.handle(w, r, route)
@@ -174,7 +174,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if pattern == "" || r.Method == http.MethodHead {
 		refusal := &statusWriter{ResponseWriter: w}
 		a.refuse(refusal, r, handler)
-		a.meter.answered(noRoute, refusal.status)
+		a.metrics.answered(noRoute, refusal.status)
 		return
 	}
 	a.mux.ServeHTTP(w, r)

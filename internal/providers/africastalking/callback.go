@@ -37,7 +37,7 @@ func (a *AfricasTalking) ReadCallback(
 		callback.Unread = "value: no amount"
 	}
 	key := a.apiKey()
-	callback.Status, callback.Code = standingOf(f["status"], key)
+	callback.Status, callback.Code = statusOf(f["status"], key)
 	callback.Message = providers.Clean(f.Get("description"), key)
 	if callback.Message == "" && callback.Status == airtime.Jammed {
 		callback.Message = providers.Clean(f.Get("status"), key)

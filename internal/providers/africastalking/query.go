@@ -49,8 +49,8 @@ var statuses = map[string]airtime.Status{
 	"internalerror":          airtime.Jammed,
 }
 
-// standingOf finds the status of a word, and the word itself, fit to be shown, where there is none.
-func standingOf(word providers.Scalar, key string) (status airtime.Status, code string) {
+// statusOf finds the status of a word, and the word itself, fit to be shown, where there is none.
+func statusOf(word providers.Scalar, key string) (status airtime.Status, code string) {
 	if status = statuses[wordOf(word)]; status == 0 {
 		code = airtime.Line(providers.Clean(word.Trimmed(), key), maxCode)
 	}
@@ -108,12 +108,12 @@ func (a *AfricasTalking) Query(
 		return fail(airtime.ReasonAccountFault, a.badBase(err))
 	}
 	answers, stopped := a.askAll(ctx, key, target, question.Recipients)
-	standing := gather(answers)
-	if standing.Known {
+	reported := gather(answers)
+	if reported.Known {
 		if stopped != nil {
-			standing.RetryAfter = stopped.RetryAfter
+			reported.RetryAfter = stopped.RetryAfter
 		}
-		return standing, nil
+		return reported, nil
 	}
 	why := stopped
 	for i := 0; why == nil && i < len(answers); i++ {
@@ -209,7 +209,7 @@ func readFound(key string, asked providers.Asked, r providers.Response) found {
 		return nothing(" without a status")
 	}
 	line := providers.RecipientStatus{Phone: asked.Phone, ProviderReference: asked.ProviderReference}
-	line.Status, line.Code = standingOf(word, key)
+	line.Status, line.Code = statusOf(word, key)
 	if data := body.Data; data != nil {
 		amount := data.Amount
 		if amount.Trimmed() == "" {
@@ -234,15 +234,15 @@ func (d foundData) about(asked providers.Asked) bool {
 
 // gather collects the lines, in the order of the question.
 func gather(answers []found) providers.ProviderStatus {
-	var standing providers.ProviderStatus
+	var reported providers.ProviderStatus
 	for _, answer := range answers {
 		switch {
 		case answer.placed:
-			standing.Lines = append(standing.Lines, answer.line)
+			reported.Lines = append(reported.Lines, answer.line)
 		case answer.unplaced:
-			standing.Unplaced++
+			reported.Unplaced++
 		}
 	}
-	standing.Known = len(standing.Lines) > 0
-	return standing
+	reported.Known = len(reported.Lines) > 0
+	return reported
 }

@@ -37,10 +37,10 @@ func askMany(n int) providers.Question {
 }
 
 func requireNothing(
-	t *testing.T, want airtime.Reason, standing providers.ProviderStatus, err error, why ...any,
+	t *testing.T, want airtime.Reason, reported providers.ProviderStatus, err error, why ...any,
 ) *providers.QueryError {
 	t.Helper()
-	require.Empty(t, standing, fmt.Sprint(why...))
+	require.Empty(t, reported, fmt.Sprint(why...))
 	var nothing *providers.QueryError
 	require.ErrorAs(t, err, &nothing, fmt.Sprint(why...))
 	require.Equal(t, want, nothing.Reason, fmt.Sprint(why...))
@@ -189,12 +189,12 @@ func TestAnswersThatSayNothingSettleNothing(t *testing.T) {
 	s := newServer(t)
 	for _, c := range cases {
 		s.answer(c.status, asJSON, c.body)
-		standing, err := s.Query(t.Context(), ask("id"))
-		got := requireNothing(t, c.reason, standing, err, c.status, c.body)
+		reported, err := s.Query(t.Context(), ask("id"))
+		got := requireNothing(t, c.reason, reported, err, c.status, c.body)
 		require.ErrorContains(t, got, "batch-1")
 	}
-	standing, err := s.Query(t.Context(), providers.Question{BatchID: "batch-1"})
-	_ = requireNothing(t, airtime.ReasonAccountFault, standing, err)
+	reported, err := s.Query(t.Context(), providers.Question{BatchID: "batch-1"})
+	_ = requireNothing(t, airtime.ReasonAccountFault, reported, err)
 }
 
 func TestWhoIsNotKnownHasNoLineAndTheOthersDo(t *testing.T) {
@@ -265,8 +265,8 @@ func TestQueryEndsWhereItIsLetInNoMore(t *testing.T) {
 	} {
 		s := newServer(t)
 		s.answer(status, asText, "no")
-		standing, err := s.Query(t.Context(), askMany(500))
-		nothing := requireNothing(t, reason, standing, err)
+		reported, err := s.Query(t.Context(), askMany(500))
+		nothing := requireNothing(t, reason, reported, err)
 		require.Equal(t, 3*time.Second, nothing.RetryAfter)
 		require.LessOrEqual(t, len(s.requests()), 2*maxAsking)
 	}
@@ -301,8 +301,8 @@ func TestQueryEndsWithItsContext(t *testing.T) {
 		cancel()
 		<-r.Context().Done()
 	})
-	standing, err := s.Query(ctx, askMany(500))
-	_ = requireNothing(t, airtime.ReasonTimeout, standing, err)
+	reported, err := s.Query(ctx, askMany(500))
+	_ = requireNothing(t, airtime.ReasonTimeout, reported, err)
 	require.LessOrEqual(t, len(s.requests()), maxAsking)
 }
 
@@ -311,8 +311,8 @@ func TestQueryAsksNothingOnceItsContextHasEnded(t *testing.T) {
 	s := newServer(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	standing, err := s.Query(ctx, askMany(500))
-	_ = requireNothing(t, airtime.ReasonTimeout, standing, err)
+	reported, err := s.Query(ctx, askMany(500))
+	_ = requireNothing(t, airtime.ReasonTimeout, reported, err)
 	require.Empty(t, s.requests())
 }
 
@@ -326,8 +326,8 @@ func TestQueryEndsWithoutAConnection(t *testing.T) {
 			return local(network, address, raw)
 		}
 	})
-	standing, err := newAt("http://127.0.0.1:1", client).Query(t.Context(), askMany(500))
-	_ = requireNothing(t, airtime.ReasonConnect, standing, err)
+	reported, err := newAt("http://127.0.0.1:1", client).Query(t.Context(), askMany(500))
+	_ = requireNothing(t, airtime.ReasonConnect, reported, err)
 	require.LessOrEqual(t, dials.Load(), int32(2*maxAsking))
 }
 

@@ -38,28 +38,28 @@ func FuzzStatus(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, status uint16, body []byte) {
-		standing, err := readStatus(batch, secret,
+		reported, err := readStatus(batch, secret,
 			providers.Response{Status: int(status), Body: body})
 		if err != nil {
 			var nothing *providers.QueryError
 			require.ErrorAs(t, err, &nothing)
 			require.NotEmpty(t, nothing.Reason)
 			requireFit(t, secret, strings.ReplaceAll(err.Error(), batch, ""))
-			require.Empty(t, standing)
+			require.Empty(t, reported)
 			return
 		}
 		success := status >= 200 && status <= 299
 		require.True(t, success || status == 404)
 		if status == 404 {
-			require.Empty(t, standing)
+			require.Empty(t, reported)
 			return
 		}
 		var list []json.RawMessage
 		require.NoError(t, json.Unmarshal(body, &list))
-		require.Equal(t, len(list) > 0, standing.Known, "only an empty list says never seen")
-		require.LessOrEqual(t, len(standing.Lines)+standing.Unplaced, len(list))
+		require.Equal(t, len(list) > 0, reported.Known, "only an empty list says never seen")
+		require.LessOrEqual(t, len(reported.Lines)+reported.Unplaced, len(list))
 		seen := map[airtime.MSISDN]bool{}
-		for _, line := range standing.Lines {
+		for _, line := range reported.Lines {
 			require.False(t, seen[line.Phone])
 			seen[line.Phone] = true
 			require.NotEqual(t, line.Status == 0, line.Code == "", "a code or its meaning")

@@ -39,7 +39,7 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Lipad submits batches and asks for their standing. It may be used by many goroutines.
+// Lipad submits batches and asks for their reported. It may be used by many goroutines.
 type Lipad struct {
 	base   string
 	client *providers.Client
@@ -247,9 +247,9 @@ func readStatus(
 	case r.Truncated:
 		nothing.Err = fmt.Errorf("batch %s: HTTP %d, body cut", batchID, r.Status)
 	case success:
-		standing, err := decodeStatus(r.Body, batchID, secret)
+		reported, err := decodeStatus(r.Body, batchID, secret)
 		if err == nil {
-			return standing, nil
+			return reported, nil
 		}
 		nothing.Err = fmt.Errorf("batch %s: HTTP %d: %w", batchID, r.Status, err)
 	case r.Status == http.StatusNotFound && deniesReference(r.Body, batchID):

@@ -198,7 +198,7 @@ func TestAnUnknownResponseCodeIsUnknown(t *testing.T) {
 func TestStatusOfTheDocumentedList(t *testing.T) {
 	t.Parallel()
 	p := newLipad(t)
-	p.standing(200, fixture(t, "status.json"))
+	p.reported(200, fixture(t, "status.json"))
 	got, err := p.Query(t.Context(), providers.Question{BatchID: batchID})
 	require.NoError(t, err)
 	want := providers.ProviderStatus{Known: true, Lines: []providers.RecipientStatus{
@@ -288,7 +288,7 @@ func TestStatusOfAnswersThatAreNoList(t *testing.T) {
 		{503, `[]`, false, airtime.ReasonServerError},
 	}
 	for _, c := range cases {
-		p.standing(c.status, c.body)
+		p.reported(c.status, c.body)
 		got, err := p.Query(t.Context(), providers.Question{BatchID: batchID})
 		require.Equal(t, c.known, got.Known, c.body)
 		require.Empty(t, got.Lines)

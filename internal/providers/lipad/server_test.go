@@ -120,8 +120,8 @@ func (p *lipadServer) answer(status int, body string) {
 	p.sendReply = func(string, string) (int, string) { return status, body }
 }
 
-// standing fixes what questions are answered with.
-func (p *lipadServer) standing(status int, body string) {
+// reported fixes what questions are answered with.
+func (p *lipadServer) inStatus(status int, body string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.askReply = func(string) (int, string) { return status, body }
@@ -176,7 +176,7 @@ func fixture(tb testing.TB, name string) string {
 	return string(text)
 }
 
-// BenchmarkDecodeStatus reads the standing of 1,000 recipients.
+// BenchmarkDecodeStatus reads the reported of 1,000 recipients.
 func BenchmarkDecodeStatus(b *testing.B) {
 	var body strings.Builder
 	for i := range 1000 {
@@ -188,9 +188,9 @@ func BenchmarkDecodeStatus(b *testing.B) {
 	b.SetBytes(int64(len(text)))
 	b.ReportAllocs()
 	for b.Loop() {
-		standing, err := decodeStatus(text, batchID, testToken)
-		if err != nil || len(standing.Lines) != 1000 {
-			b.Fatal(err, len(standing.Lines))
+		reported, err := decodeStatus(text, batchID, testToken)
+		if err != nil || len(reported.Lines) != 1000 {
+			b.Fatal(err, len(reported.Lines))
 		}
 	}
 }

@@ -97,7 +97,7 @@ func decodeStatus(body []byte, batchID, secret string) (providers.ProviderStatus
 		return providers.ProviderStatus{}, fmt.Errorf("the list cannot be read: %s",
 			providers.Clean(err.Error(), secret))
 	}
-	standing := providers.ProviderStatus{
+	reported := providers.ProviderStatus{
 		Known: len(lines) > 0, Lines: make([]providers.RecipientStatus, 0, len(lines)),
 	}
 	place := make(map[airtime.MSISDN]int, len(lines))
@@ -106,15 +106,15 @@ func decodeStatus(body []byte, batchID, secret string) (providers.ProviderStatus
 		at, seen := place[line.Phone]
 		switch {
 		case !ok:
-			standing.Unplaced++
+			reported.Unplaced++
 		case !seen:
-			place[line.Phone] = len(standing.Lines)
-			standing.Lines = append(standing.Lines, line)
-		case airtime.Merge(standing.Lines[at].Status, line.Status) == line.Status:
-			standing.Lines[at] = line
+			place[line.Phone] = len(reported.Lines)
+			reported.Lines = append(reported.Lines, line)
+		case airtime.Merge(reported.Lines[at].Status, line.Status) == line.Status:
+			reported.Lines[at] = line
 		}
 	}
-	return standing, nil
+	return reported, nil
 }
 
 // deniesReference reports whether the body of a 404 is Lipad's own word that it has never seen a

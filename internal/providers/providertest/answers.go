@@ -242,11 +242,11 @@ func (w *world) question() providers.Question {
 
 func (w *world) requireNothingLearnt(t *testing.T, status int, body string) {
 	t.Helper()
-	standing, err := w.provider.(providers.Querier).Query(t.Context(), w.question())
-	require.Empty(t, standing.Lines)
+	reported, err := w.provider.(providers.Querier).Query(t.Context(), w.question())
+	require.Empty(t, reported.Lines)
 	if err == nil {
 		require.False(t, w.suite.AskedByRecipient, "HTTP %d %q says nothing", status, body)
-		require.True(t, standing.Known, "HTTP %d %q says that the batch is not known", status, body)
+		require.True(t, reported.Known, "HTTP %d %q says that the batch is not known", status, body)
 		return
 	}
 	var nothing *providers.QueryError

@@ -65,7 +65,7 @@ for i = 7, #ARGV - 7, 8 do
 end
 
 -- next_query is the delay of the next query, 0 for none. Only the query that is under way sets it,
--- so that a repeated or late one does not start a second rhythm.
+-- so that a repeated or late one does not start a second schedule.
 local function next_query()
   if b.open > 0 or b.reopened then
     if b.sent > 0 and now - b.sent > tonumber(ARGV[4]) and b.open > 0 then

@@ -11,14 +11,14 @@ import (
 // noRoute is the label of requests that fit no route.
 const noRoute = "none"
 
-// meter counts requests. All its labels are known beforehand, and start at zero.
-type meter struct {
+// metrics counts requests. All its labels are known beforehand, and start at zero.
+type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 }
 
-func newMeter(registry prometheus.Registerer, routes []route) *meter {
-	m := &meter{
+func newMetrics(registry prometheus.Registerer, routes []route) *metrics {
+	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tuma_http_requests_total",
 			Help: "Requests to the HTTP inlet, by route and answer.",
@@ -44,10 +44,10 @@ func newMeter(registry prometheus.Registerer, routes []route) *meter {
 	return m
 }
 
-func (m *meter) answered(route string, status int) {
+func (m *metrics) answered(route string, status int) {
 	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
 }
 
-func (m *meter) took(route route, time time.Duration) {
+func (m *metrics) took(route route, time time.Duration) {
 	m.seconds.WithLabelValues(route.pattern()).Observe(time.Seconds())
 }
