@@ -72,16 +72,21 @@ type world struct {
 func newWorld(t *testing.T, change func(*callback.Options)) *world {
 	t.Helper()
 	redisURL, namespace := redistest.Shared(t)
-	return newWorldAt(t, redisURL, namespace, change)
+	return newWorldAt(t, redisURL, namespace, 2*time.Second, change)
 }
 
+// whileRedisRestarts is how long a request may take while its test restarts Redis.
+const whileRedisRestarts = 20 * time.Second
+
+// newWorldAt is newWorld on a Redis of the test's own; submit is how long a request may take.
 func newWorldAt(
-	t *testing.T, redisURL, namespace string, change func(*callback.Options),
+	t *testing.T, redisURL, namespace string, submit time.Duration,
+	change func(*callback.Options),
 ) *world {
 	t.Helper()
 	w := &world{options: state.Options{
 		URL: redisURL, Namespace: namespace, Providers: stateProviders(),
-		SubmitTimeout: 2 * time.Second, Guard: 200 * time.Millisecond,
+		SubmitTimeout: submit, Guard: 200 * time.Millisecond,
 	}}
 	core, logs := observer.New(zap.DebugLevel)
 	w.log, w.logs = zap.New(core), logs

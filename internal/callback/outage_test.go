@@ -27,7 +27,7 @@ func notStored(t *testing.T, answer *httptest.ResponseRecorder) {
 func TestWithoutRedisNothingIsTakenAndNobodyVouchedFor(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	w := newWorldAt(t, server.URL(), "ns", nil)
+	w := newWorldAt(t, server.URL(), "ns", whileRedisRestarts, nil)
 	w.accept(t, disbursal(at, "d", 1, 1))
 	w.send(t, at)
 	ours := atQuestion("ATXid_1", phone(1).Digits(), `"10.00"`)
@@ -72,7 +72,7 @@ func TestAFrozenRedisDelaysNoValidation(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	// Without a limit of our own it would take an hour.
-	w := newWorldAt(t, server.URL()+"?read_timeout=1h&max_retries=-1", "ns", nil)
+	w := newWorldAt(t, server.URL()+"?read_timeout=1h&max_retries=-1", "ns", whileRedisRestarts, nil)
 	server.Pause()
 	answer := w.post("/callbacks/"+token+"/"+atValidation, asJSON,
 		documented[atValidation].body)
@@ -104,7 +104,7 @@ func (w *world) fill(t *testing.T, share float64) {
 func TestAFullRedisKeepsNothingNewAndLosesNothing(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	w := newWorldAt(t, server.URL(), "ns", nil)
+	w := newWorldAt(t, server.URL(), "ns", whileRedisRestarts, nil)
 	w.accept(t, disbursal(sozuri, "s", 1, 1))
 	w.send(t, sozuri)
 	w.accept(t, disbursal(lipad, "l", 10, 1))

@@ -131,7 +131,7 @@ func TestValidationsAreTakenAsForms(t *testing.T) {
 func TestValidationsAreAnsweredAtOnce(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	w := newWorldAt(t, server.URL(), "ns", nil)
+	w := newWorldAt(t, server.URL(), "ns", whileRedisRestarts, nil)
 	const n = 20
 	w.accept(t, disbursal(at, "d", 0, state.MaxRecipients))
 	w.send(t, at)
