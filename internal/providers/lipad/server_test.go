@@ -121,7 +121,7 @@ func (p *lipadServer) answer(status int, body string) {
 }
 
 // reported fixes what questions are answered with.
-func (p *lipadServer) inStatus(status int, body string) {
+func (p *lipadServer) reported(status int, body string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.askReply = func(string) (int, string) { return status, body }
@@ -176,7 +176,7 @@ func fixture(tb testing.TB, name string) string {
 	return string(text)
 }
 
-// BenchmarkDecodeStatus reads the reported of 1,000 recipients.
+// BenchmarkDecodeStatus reads the status of 1,000 recipients.
 func BenchmarkDecodeStatus(b *testing.B) {
 	var body strings.Builder
 	for i := range 1000 {
