@@ -142,7 +142,7 @@ func TestLostAnswers(t *testing.T) {
 // seconds without writing, and a kill takes that (docs/lost-second.md).
 var surelyKept = []redistest.Option{redistest.WithConfig("appendfsync", "always")}
 
-// TestRedisRestart kills Redis in the middle and starts it on its file. claiming stays fenced until
+// TestRedisRestart kills Redis in the middle and starts it on its file. Claiming stays fenced until
 // what was on the wire has ended.
 func TestRedisRestart(t *testing.T) {
 	t.Parallel()

@@ -154,7 +154,7 @@ func (p *Poll) ask(ctx context.Context, b *state.Batch) (string, error) {
 	}
 }
 
-// seldom is the schedule of looking at what only people can settle.
+// seldom is the interval of looking at what only people can settle.
 const seldom = 24 * time.Hour
 
 // askedAtOnce is how many recipients one query asks about, where each is a request of its own.

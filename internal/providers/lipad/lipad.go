@@ -39,7 +39,7 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Lipad submits batches and asks for their reported. It may be used by many goroutines.
+// Lipad submits batches and asks how they stand. It may be used by many goroutines.
 type Lipad struct {
 	base   string
 	client *providers.Client

@@ -266,6 +266,7 @@ local redis, perform, planned = (function(real)
     return last.values
   end
 
+  -- An entry counts by its own values: one that stands alone has its first word for that.
   function ours.XADD(...) entries({'XADD', ...}, {1})[1] = 'XADD' end
 
   function ours.PEXPIRE(name, ms) plan_of(name).expiry = ms end

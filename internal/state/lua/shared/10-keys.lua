@@ -61,10 +61,10 @@ local function owned(name)
   return name:sub(1, at - 1), name:sub(at + 1)
 end
 
--- shown is how people see a name.
+-- shown is how people see a name, and the producer whose own it is, or false.
 local function shown(name)
   local producer, own = owned(name)
-  return producer and producer .. '/' .. own or name
+  return producer and producer .. '/' .. own or name, producer
 end
 
 -- Time and money as results spell them ----------------------------------------------------------

@@ -1,5 +1,4 @@
--- Indexes of callbacks -------------------------------------------------------------------------
--- ------------------------------------------------------------------------------------------
+-- Indexes of callbacks ----------------------------------------------------------------------------
 
 -- Providers that report by callback name a recipient by their own id or by phone number. These find
 -- who is meant:

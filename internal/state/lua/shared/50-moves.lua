@@ -86,19 +86,19 @@ local publish
 do
   local OWN = {5, 7, 9, 19, 23, 31} -- The words that each has for itself.
   local words -- Those in common, spelt for these:
-  local chunk, producer, provider, status, place, corrected, reason
+  local last_chunk, producer, provider, status, place, corrected, reason
   local owner, reference -- The last owner, and how people see it.
 
   local function name(whose)
-    local by, own = owned(whose)
-    owner, reference = whose, by and by .. '/' .. own or own
+    local by
+    owner, reference, by = whose, shown(whose)
     if by ~= producer then producer, words = by, nil end
   end
 
   local function spell()
-    local _, campaign = owned(chunk.campaign)
+    local _, campaign = owned(last_chunk.campaign)
     words = {'XADD', key('results'), '*', 'reference', '', 'phone_number', '', 'amount', '',
-      'currency', chunk.currency, 'provider', provider, 'status', STATUS[status].name,
+      'currency', last_chunk.currency, 'provider', provider, 'status', STATUS[status].name,
       'reason', reason, 'provider_reference', '', 'batch', is_batch(place) and place or '',
       'message', '', 'campaign', campaign, 'corrected', corrected and 'true' or 'false',
       'at', at_text(), 'discount', '', unpack(producer and {'producer', producer} or {})}
@@ -108,9 +108,9 @@ do
     content_of(d)
     owners_of(d)
     if d.owner[pos] ~= owner then name(d.owner[pos]) end
-    if not words or d ~= chunk or code ~= status or where ~= place or by ~= provider
+    if not words or d ~= last_chunk or code ~= status or where ~= place or by ~= provider
       or again ~= corrected or why ~= reason then
-      chunk, provider, status, place, corrected, reason = d, by, code, where, again, why
+      last_chunk, provider, status, place, corrected, reason = d, by, code, where, again, why
       spell()
     end
     local values = redis.entries(words, OWN)
@@ -362,7 +362,7 @@ local function another_id(d, pos, b, reference)
   return known ~= '' and known ~= reference
 end
 
--- merge merges a fact about a recipient in batch b: by rank if it is there, else as earlier
+-- merge takes in a fact about a recipient in batch b: by rank if it is there, else as earlier
 -- evidence. Returns 1 if the status moved, 0 if not, and 1 or 0 for a new second effect.
 local function merge(d, pos, b, status, reason, reference, message, discount)
   local old, place = row(d, pos)
