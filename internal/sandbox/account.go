@@ -33,11 +33,11 @@ type account struct {
 	board       *switchboard
 	book        *book
 
-	post *postman // nil when nobody wants callbacks
-	// letter writes a callback; nil where the provider has none.
-	letter func(*notice) letter
-	// steps says that callbacks tell the steps on the way, too, and forms that they may be forms.
-	steps, forms bool
+	sender *callbackSender // nil without a URL for callbacks
+	// payload writes a callback; nil where the provider has none.
+	payload func(*delivery) payload
+	// reportsSteps says that callbacks report the open statuses too, sendsForms that they may be forms.
+	reportsSteps, sendsForms bool
 	// tries is how often a callback is sent until it is answered with 200.
 	tries int
 }
@@ -114,7 +114,7 @@ func (a *account) settle(reference string, orders []order, f *Faults, poor strin
 	for i, place := range places {
 		orders[place].number = b.first + uint64(i)
 	}
-	a.announce(b, f)
+	a.scheduleCallbacks(b, f)
 	return len(places)
 }
 

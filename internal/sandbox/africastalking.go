@@ -168,7 +168,7 @@ func (one atRecipient) read(f *Faults) order {
 // validate asks the validation callback about each recipient that would be paid; hash is that of
 // the request.
 func (a africasTalking) validate(hash uint64, orders []order, f *Faults) {
-	if !f.Callbacks.Validate || a.post == nil {
+	if !f.Callbacks.Validate || a.sender == nil {
 		return
 	}
 	var asking errgroup.Group
@@ -181,7 +181,7 @@ func (a africasTalking) validate(hash uint64, orders []order, f *Faults) {
 		h := mix(mix(hash, o.phone), uint64(i))
 		form := a.board.stampForm(h)
 		asking.Go(func() error {
-			valid := a.post.ask(validation(h, o, form))
+			valid := a.sender.ask(validation(h, o, form))
 			a.board.note(func(c *CallbackCounts) {
 				c.Asked++
 				if !valid {

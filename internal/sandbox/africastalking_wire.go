@@ -150,12 +150,12 @@ var atDescriptions = map[string]string{
 	"Failed":  "Airtime Delivery Failed",
 }
 
-// letter is the status callback about one recipient.
-func (a africasTalking) letter(n *notice) letter {
-	r, word := n.recipient(), atWord(n.code)
-	content := map[string]any{"requestId": n.requestID(), "status": word}
-	if !n.short {
-		f := n.account.board.current()
+// payload is the status callback about one recipient.
+func (a africasTalking) payload(d *delivery) payload {
+	r, word := d.recipient(), atWord(d.code)
+	content := map[string]any{"requestId": d.requestID(), "status": word}
+	if !d.short {
+		f := d.account.board.current()
 		description := atDescriptions[word]
 		if description == "" {
 			description = "Airtime Request " + word
@@ -165,12 +165,12 @@ func (a africasTalking) letter(n *notice) letter {
 		content["discount"] = f.discount(fourDecimals(atDiscount(r.amount)))
 		content["value"] = f.amount(r.amount, fourDecimals)
 	}
-	return compose("/africastalking/status", content, n.form)
+	return compose("/africastalking/status", content, d.form)
 }
 
 // validation is the question before a recipient is paid. Its id is drawn from h, and is another
 // than the requestId.
-func validation(h uint64, o *order, form bool) letter {
+func validation(h uint64, o *order, form bool) payload {
 	content := map[string]any{
 		"transactionId":   fmt.Sprintf("ATPid_%016x%016x", h, mix(h, saltValidation)),
 		"phoneNumber":     fmt.Sprintf("+%d", o.phone),
@@ -181,18 +181,18 @@ func validation(h uint64, o *order, form bool) letter {
 	return compose("/africastalking/validation", content, form)
 }
 
-// compose writes a letter as a form or as JSON.
-func compose(path string, content map[string]any, form bool) letter {
+// compose writes a payload as a form or as JSON.
+func compose(path string, content map[string]any, form bool) payload {
 	if form {
 		values := url.Values{}
 		for name, value := range content {
 			values.Set(name, fmt.Sprint(value))
 		}
-		return letter{path: path, form: true, body: []byte(values.Encode())}
+		return payload{path: path, form: true, body: []byte(values.Encode())}
 	}
 	body, err := json.Marshal(content)
 	if err != nil {
 		body = []byte("{}") // texts and numbers always marshal
 	}
-	return letter{path: path, body: body}
+	return payload{path: path, body: body}
 }

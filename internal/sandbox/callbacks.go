@@ -6,24 +6,24 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// notice is one callback: what has become of one recipient.
-type notice struct {
+// delivery is one callback: the status of one recipient, to be posted at a time.
+type delivery struct {
 	account *account
 	batch   *batch
-	place   int // of the recipient
+	index   int // of the recipient
 	code    int // what it shows
 	form    bool
 	short   bool
 
-	tries int
-	due   time.Time
-	turn  uint64 // among those that are due at the same time
+	tries    int
+	due      time.Time
+	sequence uint64 // among those that are due at the same time
 }
 
-func (n *notice) recipient() recipient { return n.batch.recipients[n.place] }
+func (d *delivery) recipient() recipient { return d.batch.recipients[d.index] }
 
 // requestID is the provider's id of the recipient.
-func (n *notice) requestID() string { return n.account.requestID(n.batch.first + uint64(n.place)) }
+func (d *delivery) requestID() string { return d.account.requestID(d.batch.first + uint64(d.index)) }
 
 // step is a visible code and how long after acceptance it is reached.
 type step struct {
@@ -31,9 +31,9 @@ type step struct {
 	after time.Duration
 }
 
-// journey lists the steps of a recipient that callbacks tell. By polls all of them are reached at
+// steps lists the steps of a recipient that callbacks report. By polls all of them are reached at
 // once, as callbacks do not wait for queries; a late reversal is then left to the queries.
-func (f fate) journey(p Pace, finalOnly bool) []step {
+func (f fate) steps(p Pace, finalOnly bool) []step {
 	if f.stuck {
 		if finalOnly {
 			return nil
@@ -62,36 +62,36 @@ func (f fate) journey(p Pace, finalOnly bool) []step {
 	return steps
 }
 
-// announce hands the callbacks about a request to the postman, and posts the early ones before it
+// scheduleCallbacks schedules the callbacks about a request, and posts the early ones before it
 // returns, so before the request is answered.
-func (a *account) announce(b *batch, f *Faults) {
-	if a.post == nil || a.letter == nil {
+func (a *account) scheduleCallbacks(b *batch, f *Faults) {
+	if a.sender == nil || a.payload == nil {
 		return
 	}
-	var earlyOnes errgroup.Group
-	earlyOnes.SetLimit(queuesMax)
-	finalOnly := f.Callbacks.FinalOnly || !a.steps
-	for place, r := range b.recipients {
-		for _, s := range r.fate.journey(f.Pace, finalOnly) {
-			h := mix(mix(mix(b.hash, r.phone), uint64(place)), uint64(s.code))
-			drawn := a.board.stamp(h, &f.Callbacks, a.forms)
+	var posts errgroup.Group
+	posts.SetLimit(queuesMax)
+	finalOnly := f.Callbacks.FinalOnly || !a.reportsSteps
+	for index, r := range b.recipients {
+		for _, s := range r.fate.steps(f.Pace, finalOnly) {
+			h := mix(mix(mix(b.hash, r.phone), uint64(index)), uint64(s.code))
+			drawn := a.board.stamp(h, &f.Callbacks, a.sendsForms)
 			if drawn.lose {
 				continue
 			}
-			n := notice{
-				account: a, batch: b, place: place, code: s.code,
+			d := delivery{
+				account: a, batch: b, index: index, code: s.code,
 				form: drawn.form, short: f.Callbacks.Short,
 			}
 			if drawn.duplicate {
-				second := n
-				a.post.hand(&second, s.after+drawn.delay)
+				second := d
+				a.sender.schedule(&second, s.after+drawn.delay)
 			}
 			if drawn.early && s.code != int(r.fate.late) {
-				earlyOnes.Go(func() error { a.post.deliver(a.post.start(), &n); return nil })
+				posts.Go(func() error { a.sender.deliver(a.sender.start(), &d); return nil })
 				continue
 			}
-			a.post.hand(&n, s.after+drawn.delay)
+			a.sender.schedule(&d, s.after+drawn.delay)
 		}
 	}
-	_ = earlyOnes.Wait() // Deliveries return no error.
+	_ = posts.Wait() // Deliveries return no error.
 }

@@ -43,7 +43,7 @@ func (p posted) fields(t testing.TB) map[string]string {
 	return texts
 }
 
-// inbox is our side: it keeps what arrives and answers as told.
+// inbox is our side: it keeps what arrives and answers as set.
 type inbox struct {
 	mu   sync.Mutex
 	got  []posted
@@ -220,7 +220,7 @@ func offline(t *testing.T, f Faults, test func(sim *Simulator, box *inbox, begun
 	synctest.Test(t, func(*testing.T) {
 		box := &inbox{}
 		sim := New(Options{Faults: f, Callbacks: "http://127.0.0.1:1/c"})
-		sim.post.client.Transport = box
+		sim.sender.client.Transport = box
 		defer sim.Close()
 		test(sim, box, time.Now())
 	})

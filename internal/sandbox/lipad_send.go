@@ -64,7 +64,7 @@ func (l lipad) send(r *http.Request, body []byte, rd *round, out *bytes.Buffer) 
 	case rejected:
 		return refusal(out, rd, request.Reference, "reference already used")
 	case carriedOut:
-		l.announce(&told, &rd.faults)
+		l.scheduleCallbacks(&told, &rd.faults)
 	case replayed:
 	}
 	respond(out, rd, request.Reference, responseAccepted,

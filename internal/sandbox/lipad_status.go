@@ -148,11 +148,11 @@ func appendLetters(dst []byte, h uint64) []byte {
 	return dst
 }
 
-// letter is the callback about one recipient: one object as in the list of a status query.
-func (l lipad) letter(n *notice) letter {
+// payload is the callback about one recipient: one object as in the list of a status query.
+func (l lipad) payload(d *delivery) payload {
 	one := lister{
-		round: &round{faults: n.account.board.current()}, batch: n.batch,
-		quoted: quote(n.batch.reference),
+		round: &round{faults: d.account.board.current()}, batch: d.batch,
+		quoted: quote(d.batch.reference),
 	}
-	return letter{path: "/lipad", body: one.line(nil, n.recipient(), n.code)}
+	return payload{path: "/lipad", body: one.line(nil, d.recipient(), d.code)}
 }

@@ -61,7 +61,7 @@ type Simulator struct {
 	mux      *http.ServeMux
 	tokens   *tokens
 	accounts []*account // in the order of Providers
-	post     *postman
+	sender   *callbackSender
 
 	mu   sync.Mutex
 	stop chan struct{} // closed while no server may wait: ends latencies and hangs
@@ -92,11 +92,11 @@ func New(o Options) *Simulator {
 		if err := CheckCallbacks(o.Callbacks, true); err != nil {
 			panic(fmt.Sprintf("sandbox: invalid callbacks: %v", err))
 		}
-		s.post = newPostman(o.Callbacks)
+		s.sender = newCallbackSender(o.Callbacks)
 	}
 	for _, name := range Providers() {
 		a := newAccount(name, o)
-		a.post = s.post
+		a.sender = s.sender
 		s.accounts = append(s.accounts, a)
 	}
 	s.routeLipad(s.accounts[0])
@@ -109,7 +109,7 @@ func New(o Options) *Simulator {
 
 func (s *Simulator) routeLipad(a *account) {
 	l := lipad{a, s.tokens}
-	a.letter, a.steps, a.tries = l.letter, true, triesMax
+	a.payload, a.reportsSteps, a.tries = l.payload, true, triesMax
 	s.mux.HandleFunc("POST /v1/auth", s.answering(a, callAuth, l.auth))
 	s.mux.HandleFunc("POST /v1/gw/airtime/send", s.answering(a, callSend, l.send))
 	s.mux.HandleFunc("GET /v1/gw/airtime/{reference}/status",
@@ -118,7 +118,7 @@ func (s *Simulator) routeLipad(a *account) {
 
 func (s *Simulator) routeAfricasTalking(a *account) {
 	at := africasTalking{a}
-	a.letter, a.steps, a.forms = at.letter, true, true
+	a.payload, a.reportsSteps, a.sendsForms = at.payload, true, true
 	s.mux.HandleFunc("POST /version1/airtime/send", s.answering(a, callSend, at.send))
 	s.mux.HandleFunc("GET /query/transaction/find", s.answering(a, callStatus, at.query))
 	s.mux.HandleFunc("GET /version1/user", s.answering(a, callAuth, at.balance))
@@ -130,7 +130,7 @@ func (s *Simulator) routeQuickSMS(a *account) {
 
 func (s *Simulator) routeSozuri(a *account, authKey string) {
 	z := sozuri{a, authKey}
-	a.letter = z.letter
+	a.payload = z.payload
 	s.mux.HandleFunc("POST /api/v1/airtime/topup", s.answering(a, callSend, z.send))
 }
 
@@ -141,7 +141,7 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Se
 // Callbacks that are due later are never sent.
 func (s *Simulator) Close() {
 	s.release()
-	s.post.close()
+	s.sender.close()
 }
 
 // Ledger returns the record of who was paid by any provider, for use in the same process.
@@ -211,7 +211,7 @@ func (s *Simulator) account(name string) (*account, error) {
 // forgets the callbacks that are not sent yet. Issued tokens stay valid, as a client cannot know
 // that somebody pressed the button.
 func (s *Simulator) Reset() {
-	s.post.forget()
+	s.sender.discard()
 	for _, a := range s.accounts {
 		a.board.reset(s.initial)
 		a.book.reset()

@@ -41,8 +41,8 @@ func Listen(addr string, allowRemote bool) (net.Listener, error) {
 // returned when the listener fails, or when requests did not finish within five seconds.
 func (s *Simulator) Serve(ctx context.Context, listener net.Listener) error {
 	s.open()
-	s.post.open()
-	defer s.post.close()
+	s.sender.open()
+	defer s.sender.close()
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
@@ -52,7 +52,7 @@ func (s *Simulator) Serve(ctx context.Context, listener net.Listener) error {
 	case <-ctx.Done():
 	}
 	s.release()
-	s.post.close() // First, as sends may be waiting for callbacks.
+	s.sender.close() // First, as sends may be waiting for callbacks.
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownMax)
 	defer cancel()
 	if err := server.Shutdown(bounded); err != nil {

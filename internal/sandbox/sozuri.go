@@ -207,17 +207,17 @@ func plainShillings(c Cents) string {
 	return strings.TrimSuffix(shillings(c), ".00")
 }
 
-// letter is the callback about one recipient.
-func (z sozuri) letter(n *notice) letter {
-	f := n.account.board.current()
-	r, status := n.recipient(), "failed"
-	if n.code == codeSuccessful {
+// payload is the callback about one recipient.
+func (z sozuri) payload(d *delivery) payload {
+	f := d.account.board.current()
+	r, status := d.recipient(), "failed"
+	if d.code == codeSuccessful {
 		status = "success"
 	}
 	content := map[string]any{
 		"number":      strconv.FormatUint(r.phone, 10),
 		"amount":      f.amount(r.amount, shillings),
-		"requestId":   n.requestID(),
+		"requestId":   d.requestID(),
 		"discount":    f.sozuriDiscount(r.amount),
 		"status":      status,
 		"type":        "airtimeDelivery",
