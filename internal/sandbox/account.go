@@ -30,7 +30,7 @@ type account struct {
 	seed        uint64
 	credentials map[string]string
 	now         func() time.Time
-	board       *switchboard
+	injector    *faultInjector
 	book        *book
 
 	sender *callbackSender // nil without a URL for callbacks
@@ -50,8 +50,8 @@ func newAccount(name string, o Options) *account {
 	if name != Lipad {
 		a.seed = hashText(o.Seed, name)
 	}
-	a.board = newSwitchboard(a.seed, o.Faults)
-	a.board.keyed = name != Lipad
+	a.injector = newFaultInjector(a.seed, o.Faults)
+	a.injector.keyed = name != Lipad
 	return a
 }
 
@@ -93,7 +93,7 @@ func (a *account) settle(reference string, orders []order, f *Faults, poor strin
 	places := make([]int, 0, len(orders))
 	for i := range orders {
 		o := &orders[i]
-		if o.refusal == "" && poor != "" && !a.board.spend(o.amount, 0) {
+		if o.refusal == "" && poor != "" && !a.injector.debit(o.amount, 0) {
 			o.refusal = poor
 		}
 		if o.refusal != "" {
@@ -101,7 +101,7 @@ func (a *account) settle(reference string, orders []order, f *Faults, poor strin
 		}
 		drawn := f.draw(b.hash, o.phone).simple()
 		if !drawn.pays() {
-			a.board.refund(o.amount)
+			a.injector.credit(o.amount)
 		}
 		b.recipients = append(b.recipients,
 			recipient{phone: o.phone, amount: o.amount, fate: drawn})

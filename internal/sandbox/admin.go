@@ -12,18 +12,18 @@ import (
 // routeAdmin puts the administration on the providers' own listener, under a path that no provider
 // has. It meets no faults. ?provider=NAME narrows each route but the reset to one provider.
 func (s *Simulator) routeAdmin() {
-	s.mux.HandleFunc("GET /sandbox/ledger", s.narrowed(showTotals))
-	s.mux.HandleFunc("GET /sandbox/ledger/recipients", s.narrowed(listEntries))
-	s.mux.HandleFunc("GET /sandbox/ledger/phones", s.narrowed(listPhones))
-	s.mux.HandleFunc("GET /sandbox/ledger/lost", s.narrowed(listLost))
+	s.mux.HandleFunc("GET /sandbox/ledger", s.forProvider(showTotals))
+	s.mux.HandleFunc("GET /sandbox/ledger/recipients", s.forProvider(listEntries))
+	s.mux.HandleFunc("GET /sandbox/ledger/phones", s.forProvider(listPhones))
+	s.mux.HandleFunc("GET /sandbox/ledger/lost", s.forProvider(listLost))
 	s.mux.HandleFunc("GET /sandbox/faults", s.showFaults)
 	s.mux.HandleFunc("PUT /sandbox/faults", s.putFaults)
 	s.mux.HandleFunc("PATCH /sandbox/faults", s.patchFaults)
-	s.mux.HandleFunc("POST /sandbox/reset", s.pressReset)
+	s.mux.HandleFunc("POST /sandbox/reset", s.postReset)
 }
 
-// narrowed passes the ledger of the provider that the query names, or of all.
-func (s *Simulator) narrowed(show func(http.ResponseWriter, *Ledger)) http.HandlerFunc {
+// forProvider passes the ledger of the provider that the query names, or of all.
+func (s *Simulator) forProvider(show func(http.ResponseWriter, *Ledger)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		name := r.URL.Query().Get("provider")
 		if name == "" {
@@ -63,7 +63,7 @@ func listPhones(w http.ResponseWriter, l *Ledger) {
 	flush()
 }
 
-// listLost streams JSON Lines, one per recipient and send whose answer did not tell of it.
+// listLost streams JSON Lines, one per recipient and send whose answer did not report its outcome.
 func listLost(w http.ResponseWriter, l *Ledger) {
 	write, flush := lines(w)
 	for _, lost := range l.Lost() {
@@ -98,7 +98,7 @@ func (s *Simulator) putFaults(w http.ResponseWriter, r *http.Request) {
 			return err
 		}
 		for _, a := range accounts {
-			a.board.replace(f)
+			a.injector.replace(f)
 		}
 		return nil
 	})
@@ -108,12 +108,12 @@ func (s *Simulator) putFaults(w http.ResponseWriter, r *http.Request) {
 func (s *Simulator) patchFaults(w http.ResponseWriter, r *http.Request) {
 	s.changeFaults(w, r, func(accounts []*account, body []byte) error {
 		for _, a := range accounts { // first, so that all change or none
-			if _, err := mergeFaults(a.board.current(), body); err != nil {
+			if _, err := mergeFaults(a.injector.current(), body); err != nil {
 				return err
 			}
 		}
 		for _, a := range accounts {
-			if err := a.board.merge(body); err != nil {
+			if err := a.injector.merge(body); err != nil {
 				return err
 			}
 		}
@@ -152,7 +152,7 @@ func writeErrors(w http.ResponseWriter, status int, err error) {
 	writeValue(w, status, map[string][]string{"errors": faults})
 }
 
-func (s *Simulator) pressReset(w http.ResponseWriter, _ *http.Request) {
+func (s *Simulator) postReset(w http.ResponseWriter, _ *http.Request) {
 	s.Reset()
 	w.WriteHeader(http.StatusNoContent)
 }

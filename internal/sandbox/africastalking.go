@@ -39,20 +39,20 @@ const (
 )
 
 // plain is an answer of the server in front, which speaks no JSON.
-func plain(out *bytes.Buffer, rd *round, status int, text string) int {
-	rd.kind = "text/plain; charset=UTF-8"
+func plain(out *bytes.Buffer, rf *requestFaults, status int, text string) int {
+	rf.contentType = "text/plain; charset=UTF-8"
 	out.WriteString(text)
 	return status
 }
 
 // authorised checks the key, and writes the 401 when it is not good.
 func (a africasTalking) authorised(
-	r *http.Request, username string, rd *round, out *bytes.Buffer,
+	r *http.Request, username string, rf *requestFaults, out *bytes.Buffer,
 ) bool {
-	if a.knows(username, r.Header.Get("apiKey"), &rd.faults) {
+	if a.knows(username, r.Header.Get("apiKey"), &rf.switches) {
 		return true
 	}
-	plain(out, rd, http.StatusUnauthorized, "The supplied authentication is invalid")
+	plain(out, rf, http.StatusUnauthorized, "The supplied authentication is invalid")
 	return false
 }
 
@@ -64,42 +64,42 @@ type atRecipient struct {
 }
 
 // send answers POST /version1/airtime/send.
-func (a africasTalking) send(r *http.Request, body []byte, rd *round, out *bytes.Buffer) int {
+func (a africasTalking) send(r *http.Request, body []byte, rf *requestFaults, out *bytes.Buffer) int {
 	if r.Header.Get("apiKey") == "" {
-		a.authorised(r, "", rd, out)
+		a.authorised(r, "", rf, out)
 		return http.StatusUnauthorized
 	}
 	in, err := readFields(r, body)
 	if err != nil {
-		return a.malformed(out, rd, err.Error())
+		return a.malformed(out, rf, err.Error())
 	}
 	for _, name := range []string{"username", "recipients"} {
 		if !in.has(name) {
-			return a.malformed(out, rd, "Request is missing required form field '"+name+"'")
+			return a.malformed(out, rf, "Request is missing required form field '"+name+"'")
 		}
 	}
-	if !a.authorised(r, in.text("username"), rd, out) {
+	if !a.authorised(r, in.text("username"), rf, out) {
 		return http.StatusUnauthorized
 	}
 	var recipients []atRecipient
 	if in.list("recipients", &recipients) != nil {
-		return a.malformed(out, rd, "The request content was malformed: recipients is no JSON list")
+		return a.malformed(out, rf, "The request content was malformed: recipients is no JSON list")
 	}
-	said := a.carryOut(r, body, recipients, rd)
-	return said.write(r, rd, out)
+	said := a.carryOut(r, body, recipients, rf)
+	return said.write(r, rf, out)
 }
 
 // malformed refuses a request that could not be read.
-func (a africasTalking) malformed(out *bytes.Buffer, rd *round, why string) int {
+func (a africasTalking) malformed(out *bytes.Buffer, rf *requestFaults, why string) int {
 	a.book.refuse()
-	return plain(out, rd, http.StatusBadRequest, why)
+	return plain(out, rf, http.StatusBadRequest, why)
 }
 
 // carryOut pays a request that could be read, unless it is refused whole.
 func (a africasTalking) carryOut(
-	r *http.Request, body []byte, recipients []atRecipient, rd *round,
+	r *http.Request, body []byte, recipients []atRecipient, rf *requestFaults,
 ) atAnswer {
-	f := &rd.faults
+	f := &rf.switches
 	switch {
 	case f.NotEnabled:
 		a.book.refuse()
@@ -128,7 +128,7 @@ func (a africasTalking) carryOut(
 		// Of a request that moved nothing there can be no duplicate.
 		a.book.unclaim(key)
 	}
-	return a.answer(recipients, orders, rd)
+	return a.answer(recipients, orders, rf)
 }
 
 // digest identifies a body.
@@ -179,10 +179,10 @@ func (a africasTalking) validate(hash uint64, orders []order, f *Faults) {
 			continue
 		}
 		h := mix(mix(hash, o.phone), uint64(i))
-		form := a.board.stampForm(h)
+		form := a.injector.drawForm(h)
 		asking.Go(func() error {
 			valid := a.sender.ask(validation(h, o, form))
-			a.board.note(func(c *CallbackCounts) {
+			a.injector.countCallback(func(c *CallbackCounts) {
 				c.Asked++
 				if !valid {
 					c.Denied++
@@ -214,34 +214,34 @@ func atWord(code int) string {
 }
 
 // query answers GET /query/transaction/find.
-func (a africasTalking) query(r *http.Request, _ []byte, rd *round, out *bytes.Buffer) int {
+func (a africasTalking) query(r *http.Request, _ []byte, rf *requestFaults, out *bytes.Buffer) int {
 	asked := r.URL.Query()
-	if !a.authorised(r, asked.Get("username"), rd, out) {
+	if !a.authorised(r, asked.Get("username"), rf, out) {
 		return http.StatusUnauthorized
 	}
 	if !asked.Has("transactionId") {
-		return plain(out, rd, http.StatusNotFound,
+		return plain(out, rf, http.StatusNotFound,
 			"Request is missing required query parameter 'transactionId'")
 	}
-	rd.kind = "application/json"
+	rf.contentType = "application/json"
 	id, now := asked.Get("transactionId"), a.now()
-	b, place, found := a.book.ask(a.numberOf(id), now, time.Duration(rd.faults.SlowKnowledge))
+	b, place, found := a.book.ask(a.numberOf(id), now, time.Duration(rf.switches.SlowKnowledge))
 	if !found {
-		return unknownID(rd, out)
+		return unknownID(rf, out)
 	}
-	word := atWord(watcher{rd.faults.Pace, now}.see(&b, place).status)
-	if rd.unknownCodes {
+	word := atWord(watcher{rf.switches.Pace, now}.see(&b, place).status)
+	if rf.unknownCodes {
 		word = atWord(codeUndocumented)
 	}
-	writeQueried(out, rd, id, b.recipients[place], word)
+	writeQueried(out, rf, id, b.recipients[place], word)
 	return http.StatusOK
 }
 
-func unknownID(rd *round, out *bytes.Buffer) int {
+func unknownID(rf *requestFaults, out *bytes.Buffer) int {
 	const missing = "Transaction not found"
-	switch rd.faults.UnknownID {
+	switch rf.switches.UnknownID {
 	case UnknownIDText:
-		return plain(out, rd, http.StatusBadRequest, missing)
+		return plain(out, rf, http.StatusBadRequest, missing)
 	case UnknownIDError:
 		fmt.Fprintf(out, `{"errorMessage":%q}`, missing)
 		return http.StatusOK
@@ -252,17 +252,17 @@ func unknownID(rd *round, out *bytes.Buffer) int {
 }
 
 // balance answers GET /version1/user. An endless wallet shows a million.
-func (a africasTalking) balance(r *http.Request, _ []byte, rd *round, out *bytes.Buffer) int {
-	if !a.authorised(r, r.URL.Query().Get("username"), rd, out) {
+func (a africasTalking) balance(r *http.Request, _ []byte, rf *requestFaults, out *bytes.Buffer) int {
+	if !a.authorised(r, r.URL.Query().Get("username"), rf, out) {
 		return http.StatusUnauthorized
 	}
-	rd.kind = "application/json"
-	left, endless := rd.faults.wallet()
+	rf.contentType = "application/json"
+	left, endless := rf.switches.wallet()
 	if endless {
 		left = amountMax
 	}
 	text := string(quote(shillings(left)))
-	if rd.wrongTypes {
+	if rf.wrongTypes {
 		text = left.String()
 	}
 	fmt.Fprintf(out, `{"UserData":{"balance":%s}}`, text)

@@ -48,15 +48,15 @@ func atDiscount(c Cents) Cents { return c * 4 / 100 }
 // answer tells what became of a request. As in the recordings, the accepted lines come in the
 // reverse order of the request, and the failed ones last.
 func (a africasTalking) answer(
-	recipients []atRecipient, orders []order, rd *round,
+	recipients []atRecipient, orders []order, rf *requestFaults,
 ) atAnswer {
 	said := atRefusal(atNone)
 	var total, discount Cents
 	var failed []atLine
 	sent := 0
 	for i, o := range orders {
-		line := a.line(recipients[i], o, &rd.faults)
-		if rd.wrongTypes {
+		line := a.line(recipients[i], o, &rf.switches)
+		if rf.wrongTypes {
 			line.Amount = json.Number(o.amount.String())
 		}
 		if o.number > 0 {
@@ -65,7 +65,7 @@ func (a africasTalking) answer(
 			discount += atDiscount(o.amount)
 		}
 		switch {
-		case rd.missingLines && rd.chosen(i, len(orders)):
+		case rf.missingLines && rf.hits(i, len(orders)):
 		case o.number > 0:
 			said.Responses = append(said.Responses, line)
 		default:
@@ -75,7 +75,7 @@ func (a africasTalking) answer(
 	slices.Reverse(said.Responses)
 	said.Responses = append(said.Responses, failed...)
 	said.NumSent = sent
-	if rd.wrongTypes {
+	if rf.wrongTypes {
 		said.NumSent = fmt.Sprint(sent)
 	}
 	if sent == 0 {
@@ -107,19 +107,19 @@ func (a africasTalking) line(asked atRecipient, o order, f *Faults) atLine {
 }
 
 // write answers 201 in JSON if that was asked for, else in XML.
-func (said atAnswer) write(r *http.Request, rd *round, out *bytes.Buffer) int {
+func (said atAnswer) write(r *http.Request, rf *requestFaults, out *bytes.Buffer) int {
 	var text []byte
 	var err error
 	if wantsJSON(r) {
-		rd.kind = "application/json"
+		rf.contentType = "application/json"
 		text, err = json.Marshal(said)
 	} else {
-		rd.kind = "application/xml"
+		rf.contentType = "application/xml"
 		out.WriteString(`<?xml version="1.0"?>`)
 		text, err = xml.Marshal(said)
 	}
 	if err != nil {
-		return plain(out, rd, http.StatusInternalServerError, err.Error())
+		return plain(out, rf, http.StatusInternalServerError, err.Error())
 	}
 	out.Write(text)
 	return http.StatusCreated
@@ -127,17 +127,17 @@ func (said atAnswer) write(r *http.Request, rd *round, out *bytes.Buffer) int {
 
 // writeQueried answers a query in the shape of the switch. A mistyped answer has no status, or a
 // number for the amount.
-func writeQueried(out *bytes.Buffer, rd *round, id string, r recipient, word string) {
-	if rd.faults.QueryShape == QueryData {
-		amount := string(quote(rd.faults.amount(r.amount, fourDecimals)))
-		if rd.wrongTypes {
+func writeQueried(out *bytes.Buffer, rf *requestFaults, id string, r recipient, word string) {
+	if rf.switches.QueryShape == QueryData {
+		amount := string(quote(rf.switches.amount(r.amount, fourDecimals)))
+		if rf.wrongTypes {
 			amount = r.amount.String()
 		}
 		fmt.Fprintf(out, `{"errorMessage":"None","data":{"requestId":%q,"phoneNumber":"+%d",`+
 			`"amount":%s,"status":%q}}`, id, r.phone, amount, word)
 		return
 	}
-	if rd.wrongTypes {
+	if rf.wrongTypes {
 		out.WriteString(`{"status":null}`)
 		return
 	}
@@ -155,7 +155,7 @@ func (a africasTalking) payload(d *delivery) payload {
 	r, word := d.recipient(), atWord(d.code)
 	content := map[string]any{"requestId": d.requestID(), "status": word}
 	if !d.short {
-		f := d.account.board.current()
+		f := d.account.injector.current()
 		description := atDescriptions[word]
 		if description == "" {
 			description = "Airtime Request " + word

@@ -168,7 +168,7 @@ func (s *callbackSender) run(ctx context.Context, q *queue) {
 func (s *callbackSender) deliver(ctx context.Context, d *delivery) {
 	status, _, err := s.send(ctx, d.account.payload(d))
 	d.tries++
-	d.account.board.note(func(c *CallbackCounts) {
+	d.account.injector.countCallback(func(c *CallbackCounts) {
 		c.Sent++
 		if err != nil || status/100 != 2 {
 			c.Unanswered++

@@ -74,7 +74,7 @@ func (a *account) scheduleCallbacks(b *batch, f *Faults) {
 	for index, r := range b.recipients {
 		for _, s := range r.fate.steps(f.Pace, finalOnly) {
 			h := mix(mix(mix(b.hash, r.phone), uint64(index)), uint64(s.code))
-			drawn := a.board.stamp(h, &f.Callbacks, a.sendsForms)
+			drawn := a.injector.drawDelivery(h, &f.Callbacks, a.sendsForms)
 			if drawn.lose {
 				continue
 			}

@@ -144,7 +144,7 @@ type seen struct {
 // whether they came in one request or in several.
 func (a *account) recipients() iter.Seq2[batch, seen] {
 	return func(yield func(batch, seen) bool) {
-		w := watcher{a.board.current().Pace, a.now()}
+		w := watcher{a.injector.current().Pace, a.now()}
 		for b := range a.book.each() {
 			if len(b.again) > 0 || b.doubled {
 				for _, r := range w.merged(&b) {
@@ -305,7 +305,7 @@ func (a *account) totals() (Totals, map[uint64]struct{}) {
 	}
 	t.Recipients.PhoneNumbers = len(phones)
 	t.Totals[Currency], t.Returned[Currency] = moved, returned
-	a.board.count(&t)
+	a.injector.addTo(&t)
 	t.Lost = countLost(t.Faults)
 	a.book.mu.Lock()
 	defer a.book.mu.Unlock()

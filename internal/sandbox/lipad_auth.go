@@ -70,23 +70,23 @@ type authRequest struct {
 }
 
 // auth answers POST /v1/auth with a token.
-func (l lipad) auth(r *http.Request, body []byte, rd *round, out *bytes.Buffer) int {
+func (l lipad) auth(r *http.Request, body []byte, rf *requestFaults, out *bytes.Buffer) int {
 	var request authRequest
 	if !isJSON(r) || decodeStrict(body, &request) != nil {
 		out.WriteString(`{"error":"want a JSON object with consumer_key and consumer_secret"}`)
 		return http.StatusBadRequest
 	}
-	if !l.knows(request.ConsumerKey, request.ConsumerSecret, &rd.faults) {
+	if !l.knows(request.ConsumerKey, request.ConsumerSecret, &rf.switches) {
 		out.WriteString(`{"error":"invalid consumer key or secret"}`)
 		return http.StatusUnauthorized
 	}
-	life := time.Duration(rd.faults.TokenLife)
+	life := time.Duration(rf.switches.TokenLife)
 	if life == 0 {
-		life = time.Duration(rd.faults.ExpiresIn)
+		life = time.Duration(rf.switches.ExpiresIn)
 	}
-	seconds := int(time.Duration(rd.faults.ExpiresIn).Seconds())
+	seconds := int(time.Duration(rf.switches.ExpiresIn).Seconds())
 	format := `{"access_token":"%s","expiresIn":%d}`
-	if rd.wrongTypes {
+	if rf.wrongTypes {
 		format = `{"access_token":"%s","expiresIn":"%d"}`
 	}
 	fmt.Fprintf(out, format, l.tokens.issue(l.now(), life), seconds)
@@ -94,9 +94,9 @@ func (l lipad) auth(r *http.Request, body []byte, rd *round, out *bytes.Buffer) 
 }
 
 // authorised checks x-access-token, and writes the 401 when it is not good any more.
-func (l lipad) authorised(r *http.Request, rd *round, out *bytes.Buffer) bool {
+func (l lipad) authorised(r *http.Request, rf *requestFaults, out *bytes.Buffer) bool {
 	token, now := r.Header.Get("X-Access-Token"), l.now()
-	if rd.expireToken {
+	if rf.expireToken {
 		l.tokens.expire(token, now)
 	}
 	if l.tokens.valid(token, now) {

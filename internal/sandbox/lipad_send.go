@@ -48,38 +48,38 @@ func borrowRequest() *sendRequest {
 
 // send answers POST /v1/gw/airtime/send. One bad field refuses the whole request and leaves its
 // reference unused.
-func (l lipad) send(r *http.Request, body []byte, rd *round, out *bytes.Buffer) int {
-	if !l.authorised(r, rd, out) {
+func (l lipad) send(r *http.Request, body []byte, rf *requestFaults, out *bytes.Buffer) int {
+	if !l.authorised(r, rf, out) {
 		return http.StatusUnauthorized
 	}
 	request := borrowRequest()
 	defer requests.Put(request)
-	b, err := l.read(r, body, request, rd)
+	b, err := l.read(r, body, request, rf)
 	if err != nil {
 		l.book.refuse()
-		return refusal(out, rd, request.Reference, err.Error())
+		return refusal(out, rf, request.Reference, err.Error())
 	}
 	told := *b // A repeated request may change what the book holds while callbacks are written.
-	switch l.book.accept(b, rd.faults.Repeat) {
+	switch l.book.accept(b, rf.switches.Repeat) {
 	case rejected:
-		return refusal(out, rd, request.Reference, "reference already used")
+		return refusal(out, rf, request.Reference, "reference already used")
 	case carriedOut:
-		l.scheduleCallbacks(&told, &rd.faults)
+		l.scheduleCallbacks(&told, &rf.switches)
 	case replayed:
 	}
-	respond(out, rd, request.Reference, responseAccepted,
+	respond(out, rf, request.Reference, responseAccepted,
 		"Airtime request has been accepted for processing")
-	return rd.faults.HTTPAccepted
+	return rf.switches.HTTPAccepted
 }
 
-func refusal(out *bytes.Buffer, rd *round, reference, why string) int {
-	respond(out, rd, reference, responseRefused, "Validation Failed: "+why)
-	return rd.faults.HTTPRefused
+func refusal(out *bytes.Buffer, rf *requestFaults, reference, why string) int {
+	respond(out, rf, reference, responseRefused, "Validation Failed: "+why)
+	return rf.switches.HTTPRefused
 }
 
-func respond(out *bytes.Buffer, rd *round, reference string, code int, description string) {
+func respond(out *bytes.Buffer, rf *requestFaults, reference string, code int, description string) {
 	format := `{"reference":%s,"response_code":%d,"response_description":%s}`
-	if rd.wrongTypes {
+	if rf.wrongTypes {
 		format = `{"reference":%s,"response_code":"%d","response_description":%s}`
 	}
 	fmt.Fprintf(out, format, quote(reference), code, quote(description))
@@ -102,9 +102,9 @@ func isJSON(r *http.Request) bool {
 // read turns a request into a batch with every fate drawn. An error that names the field is
 // returned when anything is not as the page has it.
 func (l lipad) read(
-	r *http.Request, body []byte, request *sendRequest, rd *round,
+	r *http.Request, body []byte, request *sendRequest, rf *requestFaults,
 ) (*batch, error) {
-	if rd.faults.RefuseAll {
+	if rf.switches.RefuseAll {
 		// The reference is read for the answer only, so a body that cannot be read is no matter.
 		_ = json.Unmarshal(body, request)
 		return nil, errors.New("account may not send")
@@ -128,11 +128,11 @@ func (l lipad) read(
 		recipients: make([]recipient, len(request.Recipients)),
 	}
 	for i, one := range request.Recipients {
-		read, err := readRecipient(one, &rd.faults)
+		read, err := readRecipient(one, &rf.switches)
 		if err != nil {
 			return nil, fmt.Errorf("recipients[%d].%w", i, err)
 		}
-		read.fate = rd.faults.draw(b.hash, read.phone)
+		read.fate = rf.switches.draw(b.hash, read.phone)
 		b.recipients[i] = read
 	}
 	return b, findRepeated(b.recipients)

@@ -22,29 +22,29 @@ var messages = map[int]string{
 }
 
 // status answers GET /v1/gw/airtime/{reference}/status: a bare list of what the callbacks say.
-func (l lipad) status(r *http.Request, _ []byte, rd *round, out *bytes.Buffer) int {
-	if !l.authorised(r, rd, out) {
+func (l lipad) status(r *http.Request, _ []byte, rf *requestFaults, out *bytes.Buffer) int {
+	if !l.authorised(r, rf, out) {
 		return http.StatusUnauthorized
 	}
 	reference, now := r.PathValue("reference"), l.now()
-	b, known := l.book.poll(reference, now, time.Duration(rd.faults.SlowKnowledge))
+	b, known := l.book.poll(reference, now, time.Duration(rf.switches.SlowKnowledge))
 	if !known {
-		return unknownReference(out, rd, reference)
+		return unknownReference(out, rf, reference)
 	}
-	c := rd.faults.Pace.clock(b.polls, now.Sub(b.accepted))
-	all := lister{round: rd, batch: &b, clock: c, quoted: quote(reference)}
+	c := rf.switches.Pace.clock(b.polls, now.Sub(b.accepted))
+	all := lister{drawn: rf, batch: &b, clock: c, quoted: quote(reference)}
 	out.Grow(len(b.recipients) * 240)
 	out.Write(all.list(out.AvailableBuffer()))
 	return http.StatusOK
 }
 
 // unknownReference answers in one of the three ways that the page leaves open.
-func unknownReference(out *bytes.Buffer, rd *round, reference string) int {
-	switch rd.faults.UnknownReference {
+func unknownReference(out *bytes.Buffer, rf *requestFaults, reference string) int {
+	switch rf.switches.UnknownReference {
 	case UnknownEmpty:
 		out.WriteString("[]")
 	case UnknownObject:
-		respond(out, rd, reference, responseUnknown, "Reference not found")
+		respond(out, rf, reference, responseUnknown, "Reference not found")
 	default:
 		out.WriteString(`{"error":"reference not found"}`)
 		return http.StatusNotFound
@@ -55,7 +55,7 @@ func unknownReference(out *bytes.Buffer, rd *round, reference string) int {
 // lister writes one status answer. It appends by hand, as the answers are most of the simulator's
 // work under load.
 type lister struct {
-	round  *round
+	drawn  *requestFaults
 	batch  *batch
 	clock  clock
 	quoted []byte // the reference as a JSON string
@@ -69,7 +69,7 @@ func (l *lister) list(dst []byte) []byte {
 		}
 		r := l.batch.recipients[at]
 		code := r.fate.visible(l.clock, l.batch.hash, r.phone)
-		if l.round.unknownCodes && l.round.chosen(at, len(l.batch.recipients)) {
+		if l.drawn.unknownCodes && l.drawn.hits(at, len(l.batch.recipients)) {
 			code = codeUndocumented
 		}
 		dst = l.line(dst, r, code)
@@ -81,12 +81,12 @@ func (l *lister) list(dst []byte) []byte {
 func (l *lister) order() []int {
 	places := make([]int, 0, len(l.batch.recipients))
 	for at := range l.batch.recipients {
-		if !l.round.partial || !l.round.chosen(at, len(l.batch.recipients)) {
+		if !l.drawn.partial || !l.drawn.hits(at, len(l.batch.recipients)) {
 			places = append(places, at)
 		}
 	}
-	if l.round.reorder {
-		random := rand.New(rand.NewPCG(l.round.draw, saltMember))
+	if l.drawn.reorder {
+		random := rand.New(rand.NewPCG(l.drawn.hash, saltMember))
 		random.Shuffle(len(places), func(i, j int) {
 			places[i], places[j] = places[j], places[i]
 		})
@@ -96,15 +96,15 @@ func (l *lister) order() []int {
 
 // line appends one recipient with the code that it shows.
 func (l *lister) line(dst []byte, r recipient, code int) []byte {
-	wrong := l.round.wrongTypes
+	wrong := l.drawn.wrongTypes
 	h := mix(mix(l.batch.hash, r.phone), saltIdentifier)
 	dst = append(dst, `{"phone_number":`...)
 	dst = quoted(dst, !wrong, func(d []byte) []byte { return strconv.AppendUint(d, r.phone, 10) })
 	dst = append(dst, `,"amount":`...)
-	if l.round.faults.Amounts == NameAsked {
+	if l.drawn.switches.Amounts == NameAsked {
 		dst = quoted(dst, wrong, func(d []byte) []byte { return appendNumber(d, r.amount) })
 	} else {
-		dst = append(dst, l.round.faults.bareAmount(r.amount)...)
+		dst = append(dst, l.drawn.switches.bareAmount(r.amount)...)
 	}
 	dst = append(dst, `,"service_status":`...)
 	dst = quoted(dst, wrong, func(d []byte) []byte { return strconv.AppendInt(d, int64(code), 10) })
@@ -151,7 +151,7 @@ func appendLetters(dst []byte, h uint64) []byte {
 // payload is the callback about one recipient: one object as in the list of a status query.
 func (l lipad) payload(d *delivery) payload {
 	one := lister{
-		round: &round{faults: d.account.board.current()}, batch: d.batch,
+		drawn: &requestFaults{switches: d.account.injector.current()}, batch: d.batch,
 		quoted: quote(d.batch.reference),
 	}
 	return payload{path: "/lipad", body: one.line(nil, d.recipient(), d.code)}

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// gone is the fault of a client that did not wait for the answer to its request.
-const gone = "gone"
+// clientGone is the fault of a client that did not wait for the answer to its request.
+const clientGone = "gone"
 
-// Lost is one recipient of a send whose answer did not tell the client what became of it: the whole
+// Lost is one recipient of a send whose answer did not report its outcome: the whole
 // answer met a fault, or left the recipient out. It is there once for each such send.
 type Lost struct {
 	Provider    string `json:"provider"`
@@ -23,34 +23,34 @@ type Lost struct {
 
 // lostBy names the fault that took the answer from the client, "" for none. 429 is clear, and a
 // redirect is not, to a client that does not follow it.
-func (r *round) lostBy(request *http.Request) string {
+func (rf *requestFaults) lostBy(request *http.Request) string {
 	switch {
-	case r.before == tooMany:
+	case rf.before == tooMany:
 		return ""
-	case r.before != "":
-		return r.before
-	case r.after != "":
-		return r.after
+	case rf.before != "":
+		return rf.before
+	case rf.after != "":
+		return rf.after
 	case request.Context().Err() != nil:
-		return gone
-	case r.missingLines:
+		return clientGone
+	case rf.missingLines:
 		return missingLines
 	default:
 		return ""
 	}
 }
 
-// lose notes whom the answer to a send does not reach. It comes before the answer, so that the list
-// has everybody of whom a client can know that it knows nothing.
-func (a *account) lose(c call, request *http.Request, body []byte, rd *round) {
-	fault := rd.lostBy(request)
+// recordLost lists the recipients of a send whose outcome the answer does not report. It runs before
+// the answer, so that a client that finds its answer spoilt finds its recipients on the list.
+func (a *account) recordLost(c call, request *http.Request, body []byte, rf *requestFaults) {
+	fault := rf.lostBy(request)
 	if c != callSend || fault == "" {
 		return
 	}
 	named := recipientsOf(request, body)
 	var lost []Lost
 	for i, one := range named {
-		if fault == missingLines && !rd.chosen(i, len(named)) {
+		if fault == missingLines && !rf.hits(i, len(named)) {
 			continue
 		}
 		one.Provider, one.Fault = a.name, fault
@@ -93,7 +93,7 @@ func recipientsOf(request *http.Request, body []byte) []Lost {
 	return read
 }
 
-// Lost lists the recipients of sends whose answer did not tell what became of them, by provider and
+// Lost lists the recipients of sends whose answer did not report their outcome, by provider and
 // in the order of the requests.
 func (l *Ledger) Lost() []Lost {
 	var all []Lost

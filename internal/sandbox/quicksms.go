@@ -58,9 +58,9 @@ type quickResult struct {
 }
 
 // send answers POST /api/v3/airtime/send.
-func (q quickSMS) send(r *http.Request, body []byte, rd *round, out *bytes.Buffer) int {
-	rd.kind = "application/json"
-	if !q.knows(r.Header.Get("App-Key"), r.Header.Get("App-Token"), &rd.faults) {
+func (q quickSMS) send(r *http.Request, body []byte, rf *requestFaults, out *bytes.Buffer) int {
+	rf.contentType = "application/json"
+	if !q.knows(r.Header.Get("App-Key"), r.Header.Get("App-Token"), &rf.switches) {
 		return quickRefusal(out, http.StatusUnauthorized, "Invalid App-Key or App-Token")
 	}
 	var request struct {
@@ -77,24 +77,24 @@ func (q quickSMS) send(r *http.Request, body []byte, rd *round, out *bytes.Buffe
 	}
 	orders := make([]order, len(request.Recipients))
 	for i, one := range request.Recipients {
-		orders[i] = one.read(&rd.faults)
+		orders[i] = one.read(&rf.switches)
 	}
-	if rd.faults.RefuseWhole && slices.ContainsFunc(orders, func(o order) bool {
+	if rf.switches.RefuseWhole && slices.ContainsFunc(orders, func(o order) bool {
 		return o.refusal == quickSaysNumber
 	}) {
 		q.book.refuse()
 		return quickRefusal(out, http.StatusUnprocessableEntity, "The given data was invalid.")
 	}
-	accepted := q.settle(q.book.name(), orders, &rd.faults, quickSaysPoor)
+	accepted := q.settle(q.book.name(), orders, &rf.switches, quickSaysPoor)
 	said := quickAnswer{
-		Code: mistyped(rd, http.StatusOK),
+		Code: mistyped(rf, http.StatusOK),
 		Message: fmt.Sprintf("Total:%d Success:%d Failed:%d", len(orders), accepted,
 			len(orders)-accepted),
 		Results: []quickResult{},
 	}
 	for i, o := range orders {
-		if !rd.missingLines || !rd.chosen(i, len(orders)) {
-			said.Results = append(said.Results, q.result(request.Recipients[i], o, rd))
+		if !rf.missingLines || !rf.hits(i, len(orders)) {
+			said.Results = append(said.Results, q.result(request.Recipients[i], o, rf))
 		}
 	}
 	return writeOut(out, http.StatusOK, said)
@@ -115,8 +115,8 @@ func writeOut(out *bytes.Buffer, status int, value any) int {
 }
 
 // mistyped is a number, or text if the answer is to be mistyped.
-func mistyped(rd *round, n int) any {
-	if rd.wrongTypes {
+func mistyped(rf *requestFaults, n int) any {
+	if rf.wrongTypes {
 		return strconv.Itoa(n)
 	}
 	return n
@@ -138,26 +138,26 @@ func (one quickRecipient) read(f *Faults) order {
 	return o
 }
 
-func (q quickSMS) result(asked quickRecipient, o order, rd *round) quickResult {
+func (q quickSMS) result(asked quickRecipient, o order, rf *requestFaults) quickResult {
 	recipient, _ := textOf(asked.Recipient)
 	result := quickResult{Recipient: recipient, Amount: asked.Amount}
 	if len(asked.Amount) == 0 {
 		result.Amount = json.RawMessage("null")
 	}
 	if o.number == 0 {
-		result.Code, result.Message = mistyped(rd, quickCodes[o.refusal]), o.refusal
-		if text := rd.faults.RefusalText; text != "" && o.refusal == quickSaysNumber {
-			result.Code, result.Message = mistyped(rd, quickNotQueued), text
+		result.Code, result.Message = mistyped(rf, quickCodes[o.refusal]), o.refusal
+		if text := rf.switches.RefusalText; text != "" && o.refusal == quickSaysNumber {
+			result.Code, result.Message = mistyped(rf, quickNotQueued), text
 		}
 		return result
 	}
-	result.Code, result.Message = mistyped(rd, quickQueued), quickSaysQueued
+	result.Code, result.Message = mistyped(rf, quickQueued), quickSaysQueued
 	// The page's 0.4 for KES 100; its unit is anybody's guess.
 	result.Discount = json.Number(appendNumber(nil, o.amount*4/1000))
-	if rd.faults.Discounts == DiscountMalformed {
+	if rf.switches.Discounts == DiscountMalformed {
 		result.Discount = noAmount
 	}
-	result.Amount = rd.faults.bareAmount(o.amount)
-	result.RequestID = mistyped(rd, int(o.number))
+	result.Amount = rf.switches.bareAmount(o.amount)
+	result.RequestID = mistyped(rf, int(o.number))
 	return result
 }

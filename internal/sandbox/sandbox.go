@@ -110,28 +110,28 @@ func New(o Options) *Simulator {
 func (s *Simulator) routeLipad(a *account) {
 	l := lipad{a, s.tokens}
 	a.payload, a.reportsSteps, a.tries = l.payload, true, triesMax
-	s.mux.HandleFunc("POST /v1/auth", s.answering(a, callAuth, l.auth))
-	s.mux.HandleFunc("POST /v1/gw/airtime/send", s.answering(a, callSend, l.send))
+	s.mux.HandleFunc("POST /v1/auth", s.withFaults(a, callAuth, l.auth))
+	s.mux.HandleFunc("POST /v1/gw/airtime/send", s.withFaults(a, callSend, l.send))
 	s.mux.HandleFunc("GET /v1/gw/airtime/{reference}/status",
-		s.answering(a, callStatus, l.status))
+		s.withFaults(a, callStatus, l.status))
 }
 
 func (s *Simulator) routeAfricasTalking(a *account) {
 	at := africasTalking{a}
 	a.payload, a.reportsSteps, a.sendsForms = at.payload, true, true
-	s.mux.HandleFunc("POST /version1/airtime/send", s.answering(a, callSend, at.send))
-	s.mux.HandleFunc("GET /query/transaction/find", s.answering(a, callStatus, at.query))
-	s.mux.HandleFunc("GET /version1/user", s.answering(a, callAuth, at.balance))
+	s.mux.HandleFunc("POST /version1/airtime/send", s.withFaults(a, callSend, at.send))
+	s.mux.HandleFunc("GET /query/transaction/find", s.withFaults(a, callStatus, at.query))
+	s.mux.HandleFunc("GET /version1/user", s.withFaults(a, callAuth, at.balance))
 }
 
 func (s *Simulator) routeQuickSMS(a *account) {
-	s.mux.HandleFunc("POST /api/v3/airtime/send", s.answering(a, callSend, quickSMS{a}.send))
+	s.mux.HandleFunc("POST /api/v3/airtime/send", s.withFaults(a, callSend, quickSMS{a}.send))
 }
 
 func (s *Simulator) routeSozuri(a *account, authKey string) {
 	z := sozuri{a, authKey}
 	a.payload = z.payload
-	s.mux.HandleFunc("POST /api/v1/airtime/topup", s.answering(a, callSend, z.send))
+	s.mux.HandleFunc("POST /api/v1/airtime/topup", s.withFaults(a, callSend, z.send))
 }
 
 // ServeHTTP answers one request.
@@ -158,7 +158,7 @@ func (s *Simulator) ProviderLedger(name string) (*Ledger, error) {
 }
 
 // Faults returns Lipad's switches as they are now: counts of "next" requests have gone down.
-func (s *Simulator) Faults() Faults { return s.accounts[0].board.current() }
+func (s *Simulator) Faults() Faults { return s.accounts[0].injector.current() }
 
 // SetFaults replaces all switches of all providers. An error that names each bad field is returned
 // when they are invalid, and then nothing changes.
@@ -167,7 +167,7 @@ func (s *Simulator) SetFaults(f Faults) error {
 		return err
 	}
 	for _, a := range s.accounts {
-		a.board.replace(f)
+		a.injector.replace(f)
 	}
 	return nil
 }
@@ -179,7 +179,7 @@ func (s *Simulator) ProviderFaults(name string) (Faults, error) {
 	if err != nil {
 		return Faults{}, err
 	}
-	return a.board.current(), nil
+	return a.injector.current(), nil
 }
 
 // SetProviderFaults replaces all switches of one provider. An error is returned when there is no
@@ -192,7 +192,7 @@ func (s *Simulator) SetProviderFaults(name string, f Faults) error {
 	if err := f.Validate(); err != nil {
 		return err
 	}
-	a.board.replace(f)
+	a.injector.replace(f)
 	return nil
 }
 
@@ -213,7 +213,7 @@ func (s *Simulator) account(name string) (*account, error) {
 func (s *Simulator) Reset() {
 	s.sender.discard()
 	for _, a := range s.accounts {
-		a.board.reset(s.initial)
+		a.injector.reset(s.initial)
 		a.book.reset()
 	}
 }

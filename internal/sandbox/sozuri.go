@@ -80,8 +80,8 @@ func (z sozuri) refuseRecipient(out *bytes.Buffer, why string) int {
 }
 
 // send answers POST /api/v1/airtime/topup.
-func (z sozuri) send(r *http.Request, body []byte, rd *round, out *bytes.Buffer) int {
-	rd.kind = "application/json"
+func (z sozuri) send(r *http.Request, body []byte, rf *requestFaults, out *bytes.Buffer) int {
+	rf.contentType = "application/json"
 	in, err := readFields(r, body)
 	if err != nil {
 		return z.refuseRequest(out, http.StatusBadRequest, "Error. "+err.Error())
@@ -94,7 +94,7 @@ func (z sozuri) send(r *http.Request, body []byte, rd *round, out *bytes.Buffer)
 	switch {
 	case !z.serves(project):
 		return z.refuseRequest(out, http.StatusNotFound, sozuriNobody)
-	case !z.knows(project, key, &rd.faults):
+	case !z.knows(project, key, &rf.switches):
 		return z.refuseRequest(out, http.StatusUnauthorized, sozuriBadKey)
 	}
 	var recipients []sozuriRecipient
@@ -104,28 +104,28 @@ func (z sozuri) send(r *http.Request, body []byte, rd *round, out *bytes.Buffer)
 	if len(recipients) > recipientsMax {
 		return z.refuseRequest(out, http.StatusBadRequest, sozuriTooMany)
 	}
-	return z.carryOut(recipients, rd, out)
+	return z.carryOut(recipients, rf, out)
 }
 
 // carryOut pays all recipients, or none, or with half_processed those before the bad one.
-func (z sozuri) carryOut(recipients []sozuriRecipient, rd *round, out *bytes.Buffer) int {
+func (z sozuri) carryOut(recipients []sozuriRecipient, rf *requestFaults, out *bytes.Buffer) int {
 	orders := make([]order, len(recipients))
 	bad := len(orders)
 	var total, payable Cents
 	for i, one := range recipients {
-		orders[i] = one.read(&rd.faults)
+		orders[i] = one.read(&rf.switches)
 		total += orders[i].amount
 		if refusal := orders[i].refusal; refusal != "" && refusal != sozuriFailed {
 			bad = min(bad, i)
 		}
 	}
-	if !z.board.spend(total, sozuriFloor) {
+	if !z.injector.debit(total, sozuriFloor) {
 		return z.refuseRequest(out, http.StatusBadRequest, sozuriPoor)
 	}
 	process := orders
 	if bad < len(orders) {
 		process = nil
-		if rd.faults.HalfProcessed {
+		if rf.switches.HalfProcessed {
 			process = orders[:bad]
 		}
 	}
@@ -134,14 +134,14 @@ func (z sozuri) carryOut(recipients []sozuriRecipient, rd *round, out *bytes.Buf
 			payable += o.amount
 		}
 	}
-	z.board.refund(total - payable)
+	z.injector.credit(total - payable)
 	if len(process) > 0 {
-		z.settle(z.book.name(), process, &rd.faults, "")
+		z.settle(z.book.name(), process, &rf.switches, "")
 	}
 	if bad < len(orders) {
 		return z.refuseRecipient(out, orders[bad].refusal)
 	}
-	return writeOut(out, http.StatusOK, z.answer(orders, rd))
+	return writeOut(out, http.StatusOK, z.answer(orders, rf))
 }
 
 // read takes +254…, 254… and 07… or 01…, and an amount such as "KES 10.50".
@@ -170,7 +170,7 @@ func (one sozuriRecipient) read(f *Faults) order {
 	return o
 }
 
-func (z sozuri) answer(orders []order, rd *round) sozuriAnswer {
+func (z sozuri) answer(orders []order, rf *requestFaults) sozuriAnswer {
 	said := sozuriAnswer{Responses: []sozuriLine{}}
 	var total Cents
 	accepted := 0
@@ -179,24 +179,24 @@ func (z sozuri) answer(orders []order, rd *round) sozuriAnswer {
 			accepted++
 			total += o.amount
 		}
-		if rd.missingLines && rd.chosen(i, len(orders)) {
+		if rf.missingLines && rf.hits(i, len(orders)) {
 			continue
 		}
 		line := sozuriLine{
-			Number: strconv.FormatUint(o.phone, 10), Amount: rd.faults.amount(o.amount, plainShillings),
+			Number: strconv.FormatUint(o.phone, 10), Amount: rf.switches.amount(o.amount, plainShillings),
 			Discount: "KES 0.00", Status: "failed", ErrorMessage: o.refusal,
 		}
 		if o.number > 0 {
 			line.Status, line.ErrorMessage = "accepted", "none"
-			line.Discount = rd.faults.sozuriDiscount(o.amount)
-			line.RequestID = mistyped(rd, int(o.number))
+			line.Discount = rf.switches.sozuriDiscount(o.amount)
+			line.RequestID = mistyped(rf, int(o.number))
 		}
 		said.Responses = append(said.Responses, line)
 	}
-	said.TotalDiscount = rd.faults.sozuriDiscount(total)
-	said.RecipientsCount = mistyped(rd, accepted)
+	said.TotalDiscount = rf.switches.sozuriDiscount(total)
+	said.RecipientsCount = mistyped(rf, accepted)
 	said.TotalAmount = json.Number(appendNumber(nil, total))
-	if rd.wrongTypes {
+	if rf.wrongTypes {
 		said.TotalAmount = plainShillings(total)
 	}
 	return said
@@ -209,7 +209,7 @@ func plainShillings(c Cents) string {
 
 // payload is the callback about one recipient.
 func (z sozuri) payload(d *delivery) payload {
-	f := d.account.board.current()
+	f := d.account.injector.current()
 	r, status := d.recipient(), "failed"
 	if d.code == codeSuccessful {
 		status = "success"

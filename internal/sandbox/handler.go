@@ -20,28 +20,28 @@ const redirectedQuery = "redirected=1"
 
 // answer is what a call says before any fault spoils it.
 type answer struct {
-	status int
-	kind   string // the content type; "" is JSON as Lipad labels it
-	body   []byte
+	status      int
+	contentType string // the content type; "" is JSON as Lipad labels it
+	body        []byte
 }
 
 // labelled returns the content type.
 func (a answer) labelled() string {
-	if a.kind == "" {
+	if a.contentType == "" {
 		return "application/json; charset=utf-8"
 	}
-	return a.kind
+	return a.contentType
 }
 
 // buffers are shared by request bodies and answers: an answer for 1,000 recipients is 200 kB.
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // process carries out one call: it writes the body of its answer into out and returns the status.
-type process func(r *http.Request, body []byte, rd *round, out *bytes.Buffer) int
+type process func(r *http.Request, body []byte, rd *requestFaults, out *bytes.Buffer) int
 
-// answering wraps a call with its faults. The body is read first in any case, as only then does
+// withFaults wraps a call with its faults. The body is read first in any case, as only then does
 // net/http notice that a client goes away.
-func (s *Simulator) answering(a *account, c call, carryOut process) http.HandlerFunc {
+func (s *Simulator) withFaults(a *account, c call, carryOut process) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, out := borrow(), borrow()
 		defer buffers.Put(body)
@@ -50,16 +50,16 @@ func (s *Simulator) answering(a *account, c call, carryOut process) http.Handler
 			refuseBody(w, err)
 			return
 		}
-		rd := a.board.next(c, strings.HasSuffix(r.URL.RawQuery, redirectedQuery))
-		s.spend(rd.delay)
-		if rd.before != "" {
-			a.lose(c, r, body.Bytes(), &rd)
-			s.unprocessed(w, r, &rd)
+		rf := a.injector.drawRequest(c, strings.HasSuffix(r.URL.RawQuery, redirectedQuery))
+		s.wait(rf.delay)
+		if rf.before != "" {
+			a.recordLost(c, r, body.Bytes(), &rf)
+			s.unprocessed(w, r, &rf)
 			return
 		}
-		status := carryOut(r, body.Bytes(), &rd, out)
-		a.lose(c, r, body.Bytes(), &rd)
-		s.reply(w, r, &rd, answer{status, rd.kind, out.Bytes()})
+		status := carryOut(r, body.Bytes(), &rf, out)
+		a.recordLost(c, r, body.Bytes(), &rf)
+		s.reply(w, r, &rf, answer{status, rf.contentType, out.Bytes()})
 	}
 }
 
@@ -79,9 +79,9 @@ func refuseBody(w http.ResponseWriter, err error) {
 	refuse(w, http.StatusBadRequest, `{"error":"body could not be read"}`)
 }
 
-// spend waits without looking at the client: a request in the provider's hands goes on when the
+// wait waits without looking at the client: a request in the provider's hands goes on when the
 // client gives up. Only the end of the serving process cuts it short.
-func (s *Simulator) spend(delay time.Duration) {
+func (s *Simulator) wait(delay time.Duration) {
 	if delay <= 0 {
 		return
 	}
@@ -106,16 +106,16 @@ func (s *Simulator) hang(w http.ResponseWriter, r *http.Request, limit Duration)
 }
 
 // unprocessed answers, or does not answer, a request of which nothing is carried out.
-func (s *Simulator) unprocessed(w http.ResponseWriter, r *http.Request, rd *round) {
-	switch rd.before {
+func (s *Simulator) unprocessed(w http.ResponseWriter, r *http.Request, rf *requestFaults) {
+	switch rf.before {
 	case hangBefore:
-		s.hang(w, r, rd.common.HangLimit)
+		s.hang(w, r, rf.common.HangLimit)
 	case lostBefore:
 		drop(w)
 	case errorBefore:
-		serverError(w, rd)
+		serverError(w, rf)
 	case tooMany:
-		seconds := math.Ceil(time.Duration(rd.common.RetryAfter).Seconds())
+		seconds := math.Ceil(time.Duration(rf.common.RetryAfter).Seconds())
 		w.Header().Set("Retry-After", strconv.Itoa(int(seconds)))
 		refuse(w, http.StatusTooManyRequests, `{"error":"too many requests"}`)
 	case redirect:
@@ -128,16 +128,16 @@ func (s *Simulator) unprocessed(w http.ResponseWriter, r *http.Request, rd *roun
 }
 
 // reply delivers the answer to a processed request, or spoils it.
-func (s *Simulator) reply(w http.ResponseWriter, r *http.Request, rd *round, a answer) {
-	switch rd.after {
+func (s *Simulator) reply(w http.ResponseWriter, r *http.Request, rf *requestFaults, a answer) {
+	switch rf.after {
 	case hangAfter:
-		s.hang(w, r, rd.common.HangLimit)
+		s.hang(w, r, rf.common.HangLimit)
 	case lostAfter:
 		drop(w)
 	case errorAfter:
-		serverError(w, rd)
+		serverError(w, rf)
 	case brokenJSON:
-		write(w, answer{a.status, a.kind, a.body[:len(a.body)/2]})
+		write(w, answer{a.status, a.contentType, a.body[:len(a.body)/2]})
 	case cutBody:
 		cut(w, a)
 	default:
@@ -159,8 +159,8 @@ func write(w http.ResponseWriter, a answer) {
 }
 
 // serverError answers as the proxy in front of a provider does: HTML, whatever was asked for.
-func serverError(w http.ResponseWriter, rd *round) {
-	status := [...]int{500, 502, 503, 504}[rd.draw%4]
+func serverError(w http.ResponseWriter, rf *requestFaults) {
+	status := [...]int{500, 502, 503, 504}[rf.hash%4]
 	w.Header().Set("Content-Type", "text/html")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, "<html><body><h1>"+http.StatusText(status)+"</h1></body></html>")

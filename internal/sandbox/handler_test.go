@@ -253,10 +253,10 @@ func TestChancesRepeatWithTheSeed(t *testing.T) {
 	f.Send.LostBefore = Sometimes(0.3)
 	f.Send.LostAfter = Sometimes(0.3)
 	struck := func(seed uint64) (got []string) {
-		board := newSwitchboard(seed, f)
+		injector := newFaultInjector(seed, f)
 		for range 1000 {
-			rd := board.next(callSend, false)
-			got = append(got, rd.before+rd.after)
+			rf := injector.drawRequest(callSend, false)
+			got = append(got, rf.before+rf.after)
 		}
 		return got
 	}

@@ -1,7 +1,7 @@
 package sandbox
 
-// All chance here is a hash of the seed and of what is being decided, never a shared generator:
-// the same request meets the same fate whatever else runs at the same time.
+// Every random draw is a hash of the seed and of what is drawn, never a shared generator: the same
+// request gets the same faults and outcomes whatever other requests run at the same time.
 
 // salts keep the draws about one recipient independent of each other.
 const (
