@@ -89,7 +89,7 @@ func (d demo) load(ctx context.Context, path string) (string, int64, error) {
 	return plan.Reference, plan.Recipients, nil
 }
 
-// follow waits until everybody has settled.
+// follow waits until every recipient has settled.
 func (d demo) follow(ctx context.Context, reference string, all int64) (state.Summary, error) {
 	bar := progressbar.NewOptions64(all, progressbar.OptionSetWriter(os.Stderr),
 		progressbar.OptionSetDescription("settled"), progressbar.OptionShowCount(),

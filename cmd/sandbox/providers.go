@@ -31,7 +31,7 @@ Talking, QuickSMS and Sozuri. They take any credentials.
 
 The first line on standard output sets the variables of a Tuma that is to use them. The ledger is
 at /sandbox/ledger, /sandbox/ledger/recipients and /sandbox/ledger/phones; /sandbox/ledger/lost
-lists the recipients of whom an answer was lost; /sandbox/faults shows the faults (GET), replaces
+lists the recipients whose answer was lost; /sandbox/faults shows the faults (GET), replaces
 them (PUT) and changes some (PATCH); ?provider=NAME narrows all of these to one provider. POST
 /sandbox/reset starts afresh. With --callbacks they report how recipients ended, as a poller's
 callback listener expects it.`,
@@ -46,7 +46,7 @@ callback listener expects it.`,
 	flags.StringVar(&options.addr, "addr", "127.0.0.1:9090", "address to listen on")
 	flags.StringVar(&options.faults, "faults", "",
 		"a JSON file, JSON itself, or the word hostile (default: no faults)")
-	flags.Uint64Var(&options.seed, "seed", 0, "seed of every draw; the same seed, the same fates")
+	flags.Uint64Var(&options.seed, "seed", 0, "seed of every draw; the same seed, the same outcomes")
 	flags.StringVar(&options.callbacks, "callbacks", "",
 		"URL under which callbacks are posted (default: no callbacks)")
 	flags.BoolVar(&options.allowRemote, "allow-remote", false,

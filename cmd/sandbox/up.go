@@ -51,8 +51,8 @@ Equitel through QuickSMS. No money moves, and nothing is left behind.`,
 	flags.StringVar(&options.faults, "faults", "",
 		"of the simulated Lipad: a JSON file, JSON itself, or the word hostile (default: one "+
 			"request and one answer are lost); the others stay calm, since they could not settle "+
-			"a lost answer without people")
-	flags.Uint64Var(&options.seed, "seed", 1, "seed of every draw; the same seed, the same fates")
+			"a lost answer without a person")
+	flags.Uint64Var(&options.seed, "seed", 1, "seed of every draw; the same seed, the same outcomes")
 	flags.BoolVar(&options.stay, "stay", false, "keep serving when all have settled")
 	flags.StringVar(&options.ops, "ops", "127.0.0.1:9102", "address of the dashboard and metrics")
 	return cmd
@@ -223,7 +223,8 @@ func inFolder(name string, text []byte) (path string, done func() error, err err
 // demoToken is in the addresses that the simulated providers report to.
 const demoToken = "demo"
 
-// freeAddr finds an address for the callbacks: the simulator must know it before anybody listens.
+// freeAddr finds an address for the callbacks: the simulator must know it before the listener
+// starts.
 func freeAddr() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

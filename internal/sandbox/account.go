@@ -21,7 +21,7 @@ const (
 func Providers() []string { return []string{Lipad, AfricasTalking, QuickSMS, Sozuri} }
 
 // firstNumbers are where the providers' own ids of recipients begin: those of the pages' samples.
-// Lipad has none, as it tells recipients apart by reference and phone number.
+// Lipad has none, as it distinguishes recipients by reference and phone number.
 var firstNumbers = map[string]uint64{AfricasTalking: 1, QuickSMS: 10_990, Sozuri: 4_971_724}
 
 // account is one simulated provider: its switches, its counters and its record of the money.
@@ -36,7 +36,8 @@ type account struct {
 	sender *callbackSender // nil without a URL for callbacks
 	// payload writes a callback; nil where the provider has none.
 	payload func(*delivery) payload
-	// reportsSteps says that callbacks report the open statuses too, sendsForms that they may be forms.
+	// reportsSteps says that callbacks report the open statuses too, sendsForms that they may be
+	// forms.
 	reportsSteps, sendsForms bool
 	// tries is how often a callback is sent until it is answered with 200.
 	tries int
@@ -55,10 +56,10 @@ func newAccount(name string, o Options) *account {
 	return a
 }
 
-// knows says whether a pair of credentials is good: consumer key and secret, username and API key,
-// App-Key and App-Token, or project and API key.
-func (a *account) knows(name, secret string, f *Faults) bool {
-	if f.RefuseCredentials || secret == "" || !a.serves(name) {
+// validCredentials says whether a pair of credentials is good: consumer key and secret, username
+// and API key, App-Key and App-Token, or project and API key.
+func (a *account) validCredentials(name, secret string, f *Faults) bool {
+	if f.RefuseCredentials || secret == "" || !a.hasCustomer(name) {
 		return false
 	}
 	want := secret
@@ -71,8 +72,8 @@ func (a *account) knows(name, secret string, f *Faults) bool {
 	return subtle.ConstantTimeCompare([]byte(want), []byte(secret)) == 1
 }
 
-// serves says whether there is a customer of that name.
-func (a *account) serves(name string) bool {
+// hasCustomer says whether there is a customer of that name.
+func (a *account) hasCustomer(name string) bool {
 	_, found := a.credentials[name]
 	return name != "" && (found || len(a.credentials) == 0)
 }
@@ -85,12 +86,13 @@ type order struct {
 	number  uint64 // of an accepted recipient
 }
 
-// settle draws the fates of all orders that are not refused, takes their money out of the wallet,
-// books them and sends the callbacks. Orders for which the wallet does not hold enough are refused
-// as poor; with poor empty the money was taken before. It returns how many were accepted.
-func (a *account) settle(reference string, orders []order, f *Faults, poor string) int {
+// acceptOrders draws the outcomes of all orders that are not refused, takes their money out of the
+// wallet, books them and schedules the callbacks. Orders for which the wallet does not hold enough
+// are refused as poor; with poor empty the money was taken before. It returns how many were
+// accepted.
+func (a *account) acceptOrders(reference string, orders []order, f *Faults, poor string) int {
 	b := &batch{reference: reference, hash: hashText(a.seed, reference), accepted: a.now()}
-	places := make([]int, 0, len(orders))
+	indexes := make([]int, 0, len(orders))
 	for i := range orders {
 		o := &orders[i]
 		if o.refusal == "" && poor != "" && !a.injector.debit(o.amount, 0) {
@@ -99,23 +101,23 @@ func (a *account) settle(reference string, orders []order, f *Faults, poor strin
 		if o.refusal != "" {
 			continue
 		}
-		drawn := f.draw(b.hash, o.phone).simple()
+		drawn := f.drawOutcome(b.hash, o.phone).simple()
 		if !drawn.pays() {
 			a.injector.credit(o.amount)
 		}
 		b.recipients = append(b.recipients,
-			recipient{phone: o.phone, amount: o.amount, fate: drawn})
-		places = append(places, i)
+			recipient{phone: o.phone, amount: o.amount, outcome: drawn})
+		indexes = append(indexes, i)
 	}
-	if len(places) == 0 {
+	if len(indexes) == 0 {
 		return 0
 	}
 	a.book.enter(b)
-	for i, place := range places {
-		orders[place].number = b.first + uint64(i)
+	for i, index := range indexes {
+		orders[index].number = b.first + uint64(i)
 	}
 	a.scheduleCallbacks(b, f)
-	return len(places)
+	return len(indexes)
 }
 
 // requestID is the provider's own id of a recipient, "" for none.

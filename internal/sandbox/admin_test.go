@@ -144,12 +144,12 @@ func TestLostAnswersAreListed(t *testing.T) {
 		got[one.Provider+" "+one.Fault]++
 	}
 	for _, provider := range Providers() {
-		require.Equal(t, 2, got[provider+" "+lostBefore], "who was not even looked at is lost too")
+		require.Equal(t, 2, got[provider+" "+lostBefore], "also what was not processed")
 		require.Equal(t, 2, got[provider+" "+cutBody])
 		delete(got, provider+" "+lostBefore)
 		delete(got, provider+" "+cutBody)
 	}
-	for fault, n := range got { // Lipad's answers name nobody, so none can be left out.
+	for fault, n := range got { // Lipad's answers name no recipient, so none can be left out.
 		require.NotContains(t, fault, Lipad)
 		require.Contains(t, fault, missingLines)
 		require.Positive(t, n)

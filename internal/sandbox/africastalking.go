@@ -35,7 +35,7 @@ const (
 	atDuplicate  = "A duplicate request was received within the last 5 minutes"
 	atNotEnabled = "Airtime is not enabled for this account"
 	atTrial      = "Request is over the trial limit. Submit your KYC to remove limit"
-	atNobody     = "Invalid Requests"
+	atNoneSent   = "Invalid Requests"
 )
 
 // plain is an answer of the server in front, which speaks no JSON.
@@ -49,7 +49,7 @@ func plain(out *bytes.Buffer, rf *requestFaults, status int, text string) int {
 func (a africasTalking) authorised(
 	r *http.Request, username string, rf *requestFaults, out *bytes.Buffer,
 ) bool {
-	if a.knows(username, r.Header.Get("apiKey"), &rf.switches) {
+	if a.validCredentials(username, r.Header.Get("apiKey"), &rf.switches) {
 		return true
 	}
 	plain(out, rf, http.StatusUnauthorized, "The supplied authentication is invalid")
@@ -64,7 +64,9 @@ type atRecipient struct {
 }
 
 // send answers POST /version1/airtime/send.
-func (a africasTalking) send(r *http.Request, body []byte, rf *requestFaults, out *bytes.Buffer) int {
+func (a africasTalking) send(
+	r *http.Request, body []byte, rf *requestFaults, out *bytes.Buffer,
+) int {
 	if r.Header.Get("apiKey") == "" {
 		a.authorised(r, "", rf, out)
 		return http.StatusUnauthorized
@@ -85,8 +87,8 @@ func (a africasTalking) send(r *http.Request, body []byte, rf *requestFaults, ou
 	if in.list("recipients", &recipients) != nil {
 		return a.malformed(out, rf, "The request content was malformed: recipients is no JSON list")
 	}
-	said := a.carryOut(r, body, recipients, rf)
-	return said.write(r, rf, out)
+	response := a.carryOut(r, body, recipients, rf)
+	return response.write(r, rf, out)
 }
 
 // malformed refuses a request that could not be read.
@@ -117,14 +119,14 @@ func (a africasTalking) carryOut(
 		return atRefusal(atDuplicate)
 	}
 	if reference == "" {
-		reference = a.book.name()
+		reference = a.book.nextName()
 	}
 	orders := make([]order, len(recipients))
 	for i, one := range recipients {
 		orders[i] = one.read(f)
 	}
 	a.validate(hashText(a.seed, reference), orders, f)
-	if a.settle(reference, orders, f, atPoor) == 0 {
+	if a.acceptOrders(reference, orders, f, atPoor) == 0 {
 		// Of a request that moved nothing there can be no duplicate.
 		a.book.unclaim(key)
 	}
@@ -225,15 +227,16 @@ func (a africasTalking) query(r *http.Request, _ []byte, rf *requestFaults, out 
 	}
 	rf.contentType = "application/json"
 	id, now := asked.Get("transactionId"), a.now()
-	b, place, found := a.book.ask(a.numberOf(id), now, time.Duration(rf.switches.SlowKnowledge))
+	slow := time.Duration(rf.switches.SlowKnowledge)
+	b, index, found := a.book.queryRecipient(a.numberOf(id), now, slow)
 	if !found {
 		return unknownID(rf, out)
 	}
-	word := atWord(watcher{rf.switches.Pace, now}.see(&b, place).status)
+	word := atWord(viewer{rf.switches.Pace, now}.view(&b, index).status)
 	if rf.unknownCodes {
 		word = atWord(codeUndocumented)
 	}
-	writeQueried(out, rf, id, b.recipients[place], word)
+	writeQueried(out, rf, id, b.recipients[index], word)
 	return http.StatusOK
 }
 
@@ -252,7 +255,9 @@ func unknownID(rf *requestFaults, out *bytes.Buffer) int {
 }
 
 // balance answers GET /version1/user. An endless wallet shows a million.
-func (a africasTalking) balance(r *http.Request, _ []byte, rf *requestFaults, out *bytes.Buffer) int {
+func (a africasTalking) balance(
+	r *http.Request, _ []byte, rf *requestFaults, out *bytes.Buffer,
+) int {
 	if !a.authorised(r, r.URL.Query().Get("username"), rf, out) {
 		return http.StatusUnauthorized
 	}

@@ -45,12 +45,12 @@ func fourDecimals(c Cents) string { return shillings(c) + "00" }
 // atDiscount is the discount of every recording.
 func atDiscount(c Cents) Cents { return c * 4 / 100 }
 
-// answer tells what became of a request. As in the recordings, the accepted lines come in the
+// answer reports the outcome of a request. As in the recordings, the accepted lines come in the
 // reverse order of the request, and the failed ones last.
 func (a africasTalking) answer(
 	recipients []atRecipient, orders []order, rf *requestFaults,
 ) atAnswer {
-	said := atRefusal(atNone)
+	response := atRefusal(atNone)
 	var total, discount Cents
 	var failed []atLine
 	sent := 0
@@ -67,23 +67,23 @@ func (a africasTalking) answer(
 		switch {
 		case rf.missingLines && rf.hits(i, len(orders)):
 		case o.number > 0:
-			said.Responses = append(said.Responses, line)
+			response.Responses = append(response.Responses, line)
 		default:
 			failed = append(failed, line)
 		}
 	}
-	slices.Reverse(said.Responses)
-	said.Responses = append(said.Responses, failed...)
-	said.NumSent = sent
+	slices.Reverse(response.Responses)
+	response.Responses = append(response.Responses, failed...)
+	response.NumSent = sent
 	if rf.wrongTypes {
-		said.NumSent = fmt.Sprint(sent)
+		response.NumSent = fmt.Sprint(sent)
 	}
 	if sent == 0 {
-		said.ErrorMessage = atNobody
-		return said
+		response.ErrorMessage = atNoneSent
+		return response
 	}
-	said.TotalAmount, said.TotalDiscount = fourDecimals(total), fourDecimals(discount)
-	return said
+	response.TotalAmount, response.TotalDiscount = fourDecimals(total), fourDecimals(discount)
+	return response
 }
 
 func (a africasTalking) line(asked atRecipient, o order, f *Faults) atLine {
@@ -107,16 +107,16 @@ func (a africasTalking) line(asked atRecipient, o order, f *Faults) atLine {
 }
 
 // write answers 201 in JSON if that was asked for, else in XML.
-func (said atAnswer) write(r *http.Request, rf *requestFaults, out *bytes.Buffer) int {
+func (response atAnswer) write(r *http.Request, rf *requestFaults, out *bytes.Buffer) int {
 	var text []byte
 	var err error
 	if wantsJSON(r) {
 		rf.contentType = "application/json"
-		text, err = json.Marshal(said)
+		text, err = json.Marshal(response)
 	} else {
 		rf.contentType = "application/xml"
 		out.WriteString(`<?xml version="1.0"?>`)
-		text, err = xml.Marshal(said)
+		text, err = xml.Marshal(response)
 	}
 	if err != nil {
 		return plain(out, rf, http.StatusInternalServerError, err.Error())

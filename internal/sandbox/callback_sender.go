@@ -52,8 +52,8 @@ func CheckCallbacks(base string, allowRemote bool) error {
 	return nil
 }
 
-// callbackSender posts callbacks to Tuma. Those about one recipient are in one of its queues and are
-// posted one at a time, in the order in which they are due. A nil callbackSender posts none.
+// callbackSender posts callbacks to Tuma. Those about one recipient are in one of its queues and
+// are posted one at a time, in the order in which they are due. A nil callbackSender posts none.
 type callbackSender struct {
 	base   string
 	client *http.Client
@@ -94,7 +94,8 @@ func (s *callbackSender) open() {
 	s.start()
 }
 
-// start starts one loop per queue, unless the sender is closed, and returns the context of the posts.
+// start starts one loop per queue, unless the sender is closed, and returns the context of the
+// posts.
 func (s *callbackSender) start() context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,7 +165,8 @@ func (s *callbackSender) run(ctx context.Context, q *queue) {
 	}
 }
 
-// deliver posts a callback, and schedules it again when it was not answered and its provider repeats.
+// deliver posts a callback, and schedules it again when it was not answered and its provider
+// repeats.
 func (s *callbackSender) deliver(ctx context.Context, d *delivery) {
 	status, _, err := s.send(ctx, d.account.payload(d))
 	d.tries++

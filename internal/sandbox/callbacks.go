@@ -23,7 +23,9 @@ type delivery struct {
 func (d *delivery) recipient() recipient { return d.batch.recipients[d.index] }
 
 // requestID is the provider's id of the recipient.
-func (d *delivery) requestID() string { return d.account.requestID(d.batch.first + uint64(d.index)) }
+func (d *delivery) requestID() string {
+	return d.account.requestID(d.batch.first + uint64(d.index))
+}
 
 // step is a visible code and how long after acceptance it is reached.
 type step struct {
@@ -33,7 +35,7 @@ type step struct {
 
 // steps lists the steps of a recipient that callbacks report. By polls all of them are reached at
 // once, as callbacks do not wait for queries; a late reversal is then left to the queries.
-func (f fate) steps(p Pace, finalOnly bool) []step {
+func (f outcome) steps(p Pace, finalOnly bool) []step {
 	if f.stuck {
 		if finalOnly {
 			return nil
@@ -72,7 +74,7 @@ func (a *account) scheduleCallbacks(b *batch, f *Faults) {
 	posts.SetLimit(queuesMax)
 	finalOnly := f.Callbacks.FinalOnly || !a.reportsSteps
 	for index, r := range b.recipients {
-		for _, s := range r.fate.steps(f.Pace, finalOnly) {
+		for _, s := range r.outcome.steps(f.Pace, finalOnly) {
 			h := mix(mix(mix(b.hash, r.phone), uint64(index)), uint64(s.code))
 			drawn := a.injector.drawDelivery(h, &f.Callbacks, a.sendsForms)
 			if drawn.lose {
@@ -86,7 +88,7 @@ func (a *account) scheduleCallbacks(b *batch, f *Faults) {
 				second := d
 				a.sender.schedule(&second, s.after+drawn.delay)
 			}
-			if drawn.early && s.code != int(r.fate.late) {
+			if drawn.early && s.code != int(r.outcome.late) {
 				posts.Go(func() error { a.sender.deliver(a.sender.start(), &d); return nil })
 				continue
 			}

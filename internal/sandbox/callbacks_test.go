@@ -361,7 +361,7 @@ func TestResetForgetsCallbacksAndCloseEndsThem(t *testing.T) {
 	})
 }
 
-// TestCallbacksOutliveAnOutage: what is due while nobody serves is posted when it serves again.
+// TestCallbacksOutliveAnOutage: what is due while the simulator does not serve is posted later.
 func TestCallbacksOutliveAnOutage(t *testing.T) {
 	t.Parallel()
 	f := quiet()
@@ -510,7 +510,7 @@ func TestCallbacksGoToLoopbackUnlessAllowed(t *testing.T) {
 	require.Panics(t, func() { New(Options{Callbacks: "nowhere"}) })
 }
 
-func TestNobodyIsToldTwiceOfAReplay(t *testing.T) {
+func TestAReplayBringsNoSecondCallback(t *testing.T) {
 	t.Parallel()
 	f := quiet()
 	f.Repeat = RepeatReplay

@@ -79,7 +79,8 @@ func (fi *faultInjector) reset(f Faults) {
 	clear(fi.injected)
 }
 
-// merge lays JSON over the current switches in one step, so that two writers do not undo each other.
+// merge lays JSON over the current switches in one step, so that two writers do not undo each
+// other.
 func (fi *faultInjector) merge(data []byte) error {
 	fi.mu.Lock()
 	defer fi.mu.Unlock()

@@ -5,8 +5,8 @@ import "time"
 // Answers to a reference that was used before; the page says only that it must be unique.
 const (
 	RepeatReject = "reject" // 721, nothing happens
-	RepeatReplay = "replay" // 720 again, nobody is paid again
-	RepeatPay    = "pay"    // 720, and everybody is paid again: the nightmare
+	RepeatReplay = "replay" // 720 again, no recipient is paid again
+	RepeatPay    = "pay"    // 720, and all recipients are paid again
 )
 
 // Answers to a status query for a reference that is not known.
@@ -75,7 +75,7 @@ type Faults struct {
 	// Balance is the money in the wallet, such as "1500.00", and goes down with each payment; "" is
 	// endless. Lipad's page does not say what happens without money, so its wallet is endless.
 	Balance string `json:"balance"`
-	// HalfProcessed pays those who come before the recipient for whom Sozuri refuses a request.
+	// HalfProcessed pays the recipients before the one for which Sozuri refuses a request.
 	HalfProcessed bool `json:"half_processed"`
 	// MissingLines leaves about half of the recipients, at least one, out of the answer to a send
 	// that was processed whole; Lipad's answers name no recipients.
@@ -102,7 +102,7 @@ type Faults struct {
 	TokenLife Duration `json:"token_life"`
 
 	// MagicNumbers lets a phone number ending in 5550600 to 5550607, 5550699 or 5550721 decide its
-	// own fate; see fate.
+	// own outcome; see outcome.go.
 	MagicNumbers bool `json:"magic_numbers"`
 	// Outcomes are the weights of how recipients end.
 	Outcomes Weights `json:"outcomes"`
@@ -257,7 +257,7 @@ func DefaultFaults() Faults {
 }
 
 // HostileFaults turn on everything that the pages leave open except paying twice: a correct client
-// pays nobody twice under them, and settles everybody whose outcome the provider ever tells.
+// pays no recipient twice under them, and settles each one whose outcome the provider reports.
 func HostileFaults() Faults {
 	f := DefaultFaults()
 	few := Sometimes(0.02)

@@ -91,7 +91,7 @@ func wrongValue[T any](data []byte) error {
 
 const chanceWanted = `a probability from 0 to 1, or {"probability": 0.1, "next": 3}`
 
-// wanted tells people what a field takes, by the type that refused its value.
+// wanted describes what a field takes, by the type that refused its value.
 var wanted = map[reflect.Type]string{
 	reflect.TypeFor[Duration](): `a duration as a string, such as "200ms"`,
 	reflect.TypeFor[Chance]():   chanceWanted,

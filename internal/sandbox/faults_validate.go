@@ -73,7 +73,7 @@ func (c *CallFaults) chances() []namedChance {
 	return append(all, namedChance{wrongTypes, &c.WrongTypes})
 }
 
-// problems collects what is wrong, so that people see all of it at once.
+// problems collects what is wrong, so that all of it is shown at once.
 type problems []error
 
 func (p *problems) addf(format string, args ...any) {

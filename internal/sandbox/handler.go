@@ -79,7 +79,7 @@ func refuseBody(w http.ResponseWriter, err error) {
 	refuse(w, http.StatusBadRequest, `{"error":"body could not be read"}`)
 }
 
-// wait waits without looking at the client: a request in the provider's hands goes on when the
+// wait waits without looking at the client: a request that has arrived goes on when the
 // client gives up. Only the end of the serving process cuts it short.
 func (s *Simulator) wait(delay time.Duration) {
 	if delay <= 0 {
@@ -154,7 +154,7 @@ func write(w http.ResponseWriter, a answer) {
 	w.Header().Set("Content-Type", a.labelled())
 	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 	w.WriteHeader(a.status)
-	// The client may be gone by now; there is nobody else to tell.
+	// The client may be gone by now; the error has no other reader.
 	_, _ = w.Write(a.body)
 }
 

@@ -209,7 +209,7 @@ func TestStatusListIsPartial(t *testing.T) {
 			left[phone] = true
 		}
 	}
-	require.Len(t, left, 100, "everybody is shown in the end")
+	require.Len(t, left, 100, "all recipients are shown in the end")
 }
 
 func TestStatusShowsUnknownCodes(t *testing.T) {

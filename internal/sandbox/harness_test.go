@@ -32,7 +32,7 @@ type reply struct {
 	err    error
 }
 
-// calm are default faults under which everybody succeeds at the first status query.
+// calm are default faults under which every recipient succeeds at the first status query.
 func calm() Faults {
 	f := DefaultFaults()
 	f.Outcomes = Weights{Successful: 1}

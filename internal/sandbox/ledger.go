@@ -12,11 +12,11 @@ import (
 
 // recipient is one phone number in one accepted request: 40 bytes, so that a million fit easily.
 type recipient struct {
-	phone  uint64
-	amount Cents  // asked for
-	moved  Cents  // paid, over all times
-	paid   uint32 // how often
-	fate   fate
+	phone   uint64
+	amount  Cents  // asked for
+	moved   Cents  // paid, over all times
+	paid    uint32 // how often
+	outcome outcome
 }
 
 // batch is one accepted request. Its recipients are replaced, never changed, so that a reader may
@@ -49,14 +49,14 @@ type book struct {
 	refused  int
 	repeated int
 	numbered uint64               // the next recipient's number
-	taken    int                  // requests that got a name for want of a key
-	seen     map[string]time.Time // keys of requests that were carried out
+	named    int                  // requests that got a name for want of a key
+	usedKeys map[string]time.Time // keys of requests that were carried out
 	lost     []Lost
 }
 
 func newBook(firstNumber uint64) *book {
 	return &book{
-		batches: map[string]*batch{}, numbered: firstNumber, seen: map[string]time.Time{},
+		batches: map[string]*batch{}, numbered: firstNumber, usedKeys: map[string]time.Time{},
 	}
 }
 
@@ -65,8 +65,8 @@ func (l *book) reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.batches, l.order = map[string]*batch{}, nil
-	l.refused, l.repeated, l.taken, l.lost = 0, 0, 0, nil
-	clear(l.seen)
+	l.refused, l.repeated, l.named, l.lost = 0, 0, 0, nil
+	clear(l.usedKeys)
 }
 
 func (l *book) refuse() {
@@ -75,26 +75,26 @@ func (l *book) refuse() {
 	l.refused++
 }
 
-// move books the money that the fates of a request move.
+// move books the money that the outcomes of a request move.
 func (b *batch) move() {
 	for i := range b.recipients {
-		if r := &b.recipients[i]; r.fate.pays() {
+		if r := &b.recipients[i]; r.outcome.pays() {
 			r.paid, r.moved = 1, r.amount
 		}
 	}
 }
 
-// Outcomes of accept.
-type outcome int
+// How accept booked a request.
+type acceptance int
 
 const (
-	carriedOut outcome = iota + 1 // booked, and the money moved
-	replayed                      // the reference was used; the same answer again, nothing moved
-	rejected                      // the reference was used; refused
+	carriedOut acceptance = iota + 1 // booked, and the money moved
+	replayed                         // the reference was used; the same answer again, nothing moved
+	rejected                         // the reference was used; refused
 )
 
-// accept books a request, in which every fate is drawn already, as the switch repeat says.
-func (l *book) accept(b *batch, repeat string) outcome {
+// accept books a request, in which every outcome is drawn already, as the switch repeat says.
+func (l *book) accept(b *batch, repeat string) acceptance {
 	b.move()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -137,24 +137,24 @@ func (l *book) enter(b *batch) {
 	first.again = append(first.again, b)
 }
 
-// name returns a reference for a request that brought none, such as "request-1".
-func (l *book) name() string {
+// nextName returns a reference for a request that brought none, such as "request-1".
+func (l *book) nextName() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.taken++
-	return "request-" + strconv.Itoa(l.taken)
+	l.named++
+	return "request-" + strconv.Itoa(l.named)
 }
 
 // claim takes a key for a request. It returns false when the key was claimed within the window.
 func (l *book) claim(key string, now time.Time, window time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if before, found := l.seen[key]; found && now.Sub(before) < window {
+	if before, found := l.usedKeys[key]; found && now.Sub(before) < window {
 		l.repeated++
 		l.refused++
 		return false
 	}
-	l.seen[key] = now
+	l.usedKeys[key] = now
 	return true
 }
 
@@ -162,20 +162,20 @@ func (l *book) claim(key string, now time.Time, window time.Duration) bool {
 func (l *book) unclaim(key string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.seen, key)
+	delete(l.usedKeys, key)
 }
 
 // payAgain adds the payments of a repeated request, whose recipients and amounts may differ from
 // the first's: what was asked for stays as it was first, what moved adds up.
 func payAgain(first, again []recipient) []recipient {
-	place := make(map[uint64]int, len(first))
+	index := make(map[uint64]int, len(first))
 	merged := make([]recipient, len(first), len(first)+len(again))
 	for i, r := range first {
 		merged[i] = r
-		place[r.phone] = i
+		index[r.phone] = i
 	}
 	for _, r := range again {
-		if i, found := place[r.phone]; found {
+		if i, found := index[r.phone]; found {
 			merged[i].paid += r.paid
 			merged[i].moved += r.moved
 			continue
@@ -185,9 +185,9 @@ func payAgain(first, again []recipient) []recipient {
 	return merged
 }
 
-// poll counts a status query and returns the reference as it is. It returns false when the
-// reference is unknown, or younger than slow and so not known yet.
-func (l *book) poll(reference string, now time.Time, slow time.Duration) (batch, bool) {
+// queryReference counts a status query and returns the reference as it is. It returns false when
+// the reference is unknown, or younger than slow and so not known yet.
+func (l *book) queryReference(reference string, now time.Time, slow time.Duration) (batch, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b, found := l.batches[reference]
@@ -198,9 +198,9 @@ func (l *book) poll(reference string, now time.Time, slow time.Duration) (batch,
 	return *b, true
 }
 
-// ask counts a query for one recipient and returns its request and its place there. It returns
-// false when the number was not given out, or its request is younger than slow.
-func (l *book) ask(number uint64, now time.Time, slow time.Duration) (batch, int, bool) {
+// queryRecipient counts a query for one recipient and returns its request and its index there. It
+// returns false when the number was not given out, or its request is younger than slow.
+func (l *book) queryRecipient(number uint64, now time.Time, slow time.Duration) (batch, int, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at, exact := slices.BinarySearchFunc(l.order, number, func(b *batch, n uint64) int {
@@ -213,12 +213,12 @@ func (l *book) ask(number uint64, now time.Time, slow time.Duration) (batch, int
 		return batch{}, 0, false
 	}
 	b := l.order[at]
-	place := int(number - b.first)
-	if place >= len(b.recipients) || now.Sub(b.accepted) < slow {
+	index := int(number - b.first)
+	if index >= len(b.recipients) || now.Sub(b.accepted) < slow {
 		return batch{}, 0, false
 	}
-	b.asked[place].Add(1)
-	return *b, place, true
+	b.asked[index].Add(1)
+	return *b, index, true
 }
 
 // each yields copies of the first requests of all references, in the order of their acceptance.
@@ -239,9 +239,9 @@ func (l *book) each() iter.Seq[batch] {
 }
 
 // pollsOf counts the status queries that have shown one recipient.
-func (b *batch) pollsOf(place int) int {
+func (b *batch) pollsOf(index int) int {
 	if b.asked == nil {
 		return b.polls
 	}
-	return int(b.asked[place].Load())
+	return int(b.asked[index].Load())
 }

@@ -133,8 +133,8 @@ func (l *Ledger) Entries() iter.Seq[Entry] {
 	}
 }
 
-// seen is a recipient with its visible status, and its number where the provider has ids.
-type seen struct {
+// recipientView is a recipient with its visible status, and its number where the provider has ids.
+type recipientView struct {
 	recipient
 	number uint64
 	status int
@@ -142,9 +142,9 @@ type seen struct {
 
 // recipients yields each (reference, phone number) once: payments under one reference are added up,
 // whether they came in one request or in several.
-func (a *account) recipients() iter.Seq2[batch, seen] {
-	return func(yield func(batch, seen) bool) {
-		w := watcher{a.injector.current().Pace, a.now()}
+func (a *account) recipients() iter.Seq2[batch, recipientView] {
+	return func(yield func(batch, recipientView) bool) {
+		w := viewer{a.injector.current().Pace, a.now()}
 		for b := range a.book.each() {
 			if len(b.again) > 0 || b.doubled {
 				for _, r := range w.merged(&b) {
@@ -154,8 +154,8 @@ func (a *account) recipients() iter.Seq2[batch, seen] {
 				}
 				continue
 			}
-			for place := range b.recipients {
-				if !yield(b, w.see(&b, place)) {
+			for index := range b.recipients {
+				if !yield(b, w.view(&b, index)) {
 					return
 				}
 			}
@@ -163,36 +163,36 @@ func (a *account) recipients() iter.Seq2[batch, seen] {
 	}
 }
 
-// watcher looks at recipients at one moment.
-type watcher struct {
+// viewer looks at recipients at one moment.
+type viewer struct {
 	pace Pace
 	now  time.Time
 }
 
-func (w watcher) see(b *batch, place int) seen {
-	r := b.recipients[place]
-	c := w.pace.clock(b.pollsOf(place), w.now.Sub(b.accepted))
-	s := seen{recipient: r, status: r.fate.visible(c, b.hash, r.phone)}
+func (w viewer) view(b *batch, index int) recipientView {
+	r := b.recipients[index]
+	c := w.pace.progress(b.pollsOf(index), w.now.Sub(b.accepted))
+	s := recipientView{recipient: r, status: r.outcome.visible(c, b.hash, r.phone)}
 	if b.first > 0 {
-		s.number = b.first + uint64(place)
+		s.number = b.first + uint64(index)
 	}
 	return s
 }
 
 // merged adds up what a reference paid to each phone number. What was asked for, and what shows, is
 // that of the first.
-func (w watcher) merged(b *batch) []seen {
-	var all []seen
-	places := map[uint64]int{}
+func (w viewer) merged(b *batch) []recipientView {
+	var all []recipientView
+	indexes := map[uint64]int{}
 	for _, one := range append([]*batch{b}, b.again...) {
-		for place := range one.recipients {
-			r := w.see(one, place)
-			if at, found := places[r.phone]; found {
+		for index := range one.recipients {
+			r := w.view(one, index)
+			if at, found := indexes[r.phone]; found {
 				all[at].paid += r.paid
 				all[at].moved += r.moved
 				continue
 			}
-			places[r.phone] = len(all)
+			indexes[r.phone] = len(all)
 			all = append(all, r)
 		}
 	}
@@ -313,11 +313,11 @@ func (a *account) totals() (Totals, map[uint64]struct{}) {
 	return t, phones
 }
 
-func (r seen) returned() bool {
+func (r recipientView) returned() bool {
 	return r.paid > 0 && (r.status == codeReversed || r.status == codeRefunded)
 }
 
-func (c *RecipientCounts) add(r seen) {
+func (c *RecipientCounts) add(r recipientView) {
 	c.Accepted++
 	switch {
 	case r.paid == 0:

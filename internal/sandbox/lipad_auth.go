@@ -76,7 +76,7 @@ func (l lipad) auth(r *http.Request, body []byte, rf *requestFaults, out *bytes.
 		out.WriteString(`{"error":"want a JSON object with consumer_key and consumer_secret"}`)
 		return http.StatusBadRequest
 	}
-	if !l.knows(request.ConsumerKey, request.ConsumerSecret, &rf.switches) {
+	if !l.validCredentials(request.ConsumerKey, request.ConsumerSecret, &rf.switches) {
 		out.WriteString(`{"error":"invalid consumer key or secret"}`)
 		return http.StatusUnauthorized
 	}

@@ -40,7 +40,7 @@ var requests = sync.Pool{New: func() any { return new(sendRequest) }}
 func borrowRequest() *sendRequest {
 	request := requests.Get().(*sendRequest)
 	// encoding/json decodes into what lies beyond the length: an amount that is left out would be
-	// somebody else's.
+	// that of an earlier request.
 	clear(request.Recipients[:cap(request.Recipients)])
 	request.Reference, request.Recipients = "", request.Recipients[:0]
 	return request
@@ -59,12 +59,12 @@ func (l lipad) send(r *http.Request, body []byte, rf *requestFaults, out *bytes.
 		l.book.refuse()
 		return refusal(out, rf, request.Reference, err.Error())
 	}
-	told := *b // A repeated request may change what the book holds while callbacks are written.
+	booked := *b // A repeated request may change what the book holds while callbacks are written.
 	switch l.book.accept(b, rf.switches.Repeat) {
 	case rejected:
 		return refusal(out, rf, request.Reference, "reference already used")
 	case carriedOut:
-		l.scheduleCallbacks(&told, &rf.switches)
+		l.scheduleCallbacks(&booked, &rf.switches)
 	case replayed:
 	}
 	respond(out, rf, request.Reference, responseAccepted,
@@ -99,7 +99,7 @@ func isJSON(r *http.Request) bool {
 	return err == nil && kind == "application/json"
 }
 
-// read turns a request into a batch with every fate drawn. An error that names the field is
+// read turns a request into a batch with every outcome drawn. An error that names the field is
 // returned when anything is not as the page has it.
 func (l lipad) read(
 	r *http.Request, body []byte, request *sendRequest, rf *requestFaults,
@@ -132,7 +132,7 @@ func (l lipad) read(
 		if err != nil {
 			return nil, fmt.Errorf("recipients[%d].%w", i, err)
 		}
-		read.fate = rf.switches.draw(b.hash, read.phone)
+		read.outcome = rf.switches.drawOutcome(b.hash, read.phone)
 		b.recipients[i] = read
 	}
 	return b, findRepeated(b.recipients)
@@ -189,8 +189,8 @@ func parsePhone(text string) (uint64, error) {
 }
 
 // findRepeated refuses a phone number that is twice in one request. The page does not speak of it,
-// but callbacks are told apart by reference and phone number only, so the second could never be
-// told from the first.
+// but callbacks are distinguished by reference and phone number only, so those of the two
+// recipients would be the same.
 func findRepeated(recipients []recipient) error {
 	if repeats(recipients) {
 		return errors.New("recipients: a phone_number is repeated")

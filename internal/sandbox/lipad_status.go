@@ -27,12 +27,12 @@ func (l lipad) status(r *http.Request, _ []byte, rf *requestFaults, out *bytes.B
 		return http.StatusUnauthorized
 	}
 	reference, now := r.PathValue("reference"), l.now()
-	b, known := l.book.poll(reference, now, time.Duration(rf.switches.SlowKnowledge))
+	b, known := l.book.queryReference(reference, now, time.Duration(rf.switches.SlowKnowledge))
 	if !known {
 		return unknownReference(out, rf, reference)
 	}
-	c := rf.switches.Pace.clock(b.polls, now.Sub(b.accepted))
-	all := lister{drawn: rf, batch: &b, clock: c, quoted: quote(reference)}
+	c := rf.switches.Pace.progress(b.polls, now.Sub(b.accepted))
+	all := lister{drawn: rf, batch: &b, progress: c, quoted: quote(reference)}
 	out.Grow(len(b.recipients) * 240)
 	out.Write(all.list(out.AvailableBuffer()))
 	return http.StatusOK
@@ -55,10 +55,10 @@ func unknownReference(out *bytes.Buffer, rf *requestFaults, reference string) in
 // lister writes one status answer. It appends by hand, as the answers are most of the simulator's
 // work under load.
 type lister struct {
-	drawn  *requestFaults
-	batch  *batch
-	clock  clock
-	quoted []byte // the reference as a JSON string
+	drawn    *requestFaults
+	batch    *batch
+	progress progress
+	quoted   []byte // the reference as a JSON string
 }
 
 func (l *lister) list(dst []byte) []byte {
@@ -68,7 +68,7 @@ func (l *lister) list(dst []byte) []byte {
 			dst = append(dst, ',')
 		}
 		r := l.batch.recipients[at]
-		code := r.fate.visible(l.clock, l.batch.hash, r.phone)
+		code := r.outcome.visible(l.progress, l.batch.hash, r.phone)
 		if l.drawn.unknownCodes && l.drawn.hits(at, len(l.batch.recipients)) {
 			code = codeUndocumented
 		}
@@ -77,21 +77,21 @@ func (l *lister) list(dst []byte) []byte {
 	return append(dst, ']')
 }
 
-// order lists the places of the recipients to show: all of them as sent, unless a fault is on.
+// order lists the indexes of the recipients to show: all of them as sent, unless a fault is on.
 func (l *lister) order() []int {
-	places := make([]int, 0, len(l.batch.recipients))
+	indexes := make([]int, 0, len(l.batch.recipients))
 	for at := range l.batch.recipients {
 		if !l.drawn.partial || !l.drawn.hits(at, len(l.batch.recipients)) {
-			places = append(places, at)
+			indexes = append(indexes, at)
 		}
 	}
 	if l.drawn.reorder {
 		random := rand.New(rand.NewPCG(l.drawn.hash, saltMember))
-		random.Shuffle(len(places), func(i, j int) {
-			places[i], places[j] = places[j], places[i]
+		random.Shuffle(len(indexes), func(i, j int) {
+			indexes[i], indexes[j] = indexes[j], indexes[i]
 		})
 	}
-	return places
+	return indexes
 }
 
 // line appends one recipient with the code that it shows.

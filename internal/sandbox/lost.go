@@ -40,8 +40,9 @@ func (rf *requestFaults) lostBy(request *http.Request) string {
 	}
 }
 
-// recordLost lists the recipients of a send whose outcome the answer does not report. It runs before
-// the answer, so that a client that finds its answer spoilt finds its recipients on the list.
+// recordLost lists the recipients of a send whose outcome the answer does not report. It runs
+// before the answer, so that a client that finds its answer spoilt finds its recipients on the
+// list.
 func (a *account) recordLost(c call, request *http.Request, body []byte, rf *requestFaults) {
 	fault := rf.lostBy(request)
 	if c != callSend || fault == "" {

@@ -60,7 +60,7 @@ type quickResult struct {
 // send answers POST /api/v3/airtime/send.
 func (q quickSMS) send(r *http.Request, body []byte, rf *requestFaults, out *bytes.Buffer) int {
 	rf.contentType = "application/json"
-	if !q.knows(r.Header.Get("App-Key"), r.Header.Get("App-Token"), &rf.switches) {
+	if !q.validCredentials(r.Header.Get("App-Key"), r.Header.Get("App-Token"), &rf.switches) {
 		return quickRefusal(out, http.StatusUnauthorized, "Invalid App-Key or App-Token")
 	}
 	var request struct {
@@ -85,8 +85,8 @@ func (q quickSMS) send(r *http.Request, body []byte, rf *requestFaults, out *byt
 		q.book.refuse()
 		return quickRefusal(out, http.StatusUnprocessableEntity, "The given data was invalid.")
 	}
-	accepted := q.settle(q.book.name(), orders, &rf.switches, quickSaysPoor)
-	said := quickAnswer{
+	accepted := q.acceptOrders(q.book.nextName(), orders, &rf.switches, quickSaysPoor)
+	response := quickAnswer{
 		Code: mistyped(rf, http.StatusOK),
 		Message: fmt.Sprintf("Total:%d Success:%d Failed:%d", len(orders), accepted,
 			len(orders)-accepted),
@@ -94,10 +94,10 @@ func (q quickSMS) send(r *http.Request, body []byte, rf *requestFaults, out *byt
 	}
 	for i, o := range orders {
 		if !rf.missingLines || !rf.hits(i, len(orders)) {
-			said.Results = append(said.Results, q.result(request.Recipients[i], o, rf))
+			response.Results = append(response.Results, q.result(request.Recipients[i], o, rf))
 		}
 	}
-	return writeOut(out, http.StatusOK, said)
+	return writeOut(out, http.StatusOK, response)
 }
 
 func quickRefusal(out *bytes.Buffer, status int, why string) int {

@@ -120,8 +120,8 @@ func TestQuickSMSSwitches(t *testing.T) {
 	require.Equal(t, "5.00", f.Balance)
 
 	c.changeOne(QuickSMS, func(f *Faults) { f.Balance, f.MissingLines = "", NextRequests(1) })
-	said := c.quickSend(quickLine("254711000001", 10)).body
-	require.JSONEq(t, `{"code":200,"message":"Total:1 Success:1 Failed:0","results":[]}`, said)
+	response := c.quickSend(quickLine("254711000001", 10)).body
+	require.JSONEq(t, `{"code":200,"message":"Total:1 Success:1 Failed:0","results":[]}`, response)
 	require.Equal(t, map[string]int{"254711000001": 2}, c.paid())
 }
 

@@ -6,20 +6,20 @@
 // It is an independent reading of the providers' own pages: it shares no type with the adapters,
 // so that a misreading of ours on one side shows on the other.
 //
-// One simulator has an account at each of four providers, told apart by path. Each has switches,
+// One simulator has an account at each of four providers, distinguished by path. Each has switches,
 // counters and a ledger of its own.
 //
 // The money model is simple on purpose. The outcome of a recipient is drawn when its request is
 // accepted, from the seed, the reference and the phone number, so that runs repeat; the ledger
 // counts the money as moved at that moment when the outcome is a success. Only the visible status
-// takes polls or time. A recipient that nobody ever asks about is paid all the same.
+// takes polls or time. A recipient is paid also when no query asks about it.
 //
 // A provider without a reference of ours books under another name: Africa's Talking under the
 // Idempotency-Key, the others, and a request without a key, under request-1, request-2 and so on.
 // A phone number that is twice in such a request is paid twice, and the ledger says so.
 //
 // Latency is spent before processing, and a client that goes away does not stop it: a request
-// whose answer nobody waits for is still carried out, late. That is what real servers do.
+// whose client has gone is still carried out, late. That is what real servers do.
 package sandbox
 
 import (
@@ -70,7 +70,7 @@ type Simulator struct {
 var _ http.Handler = (*Simulator)(nil)
 
 // New returns a simulator with empty ledgers. It panics on invalid Options.Faults and Callbacks,
-// which are the caller's own constants; faults that people typed go through ParseFaults first, and
+// which are the caller's own constants; faults from outside go through ParseFaults first, and
 // URLs through CheckCallbacks.
 func New(o Options) *Simulator {
 	if o.Faults == (Faults{}) {
@@ -144,7 +144,7 @@ func (s *Simulator) Close() {
 	s.sender.close()
 }
 
-// Ledger returns the record of who was paid by any provider, for use in the same process.
+// Ledger returns the record of the recipients paid by any provider, for use in the same process.
 func (s *Simulator) Ledger() *Ledger { return &Ledger{s.accounts} }
 
 // ProviderLedger returns one provider's record. An error that lists the names is returned when
@@ -209,7 +209,7 @@ func (s *Simulator) account(name string) (*account, error) {
 
 // Reset empties the ledgers, sets all counters to zero, restores the faults of the start and
 // forgets the callbacks that are not sent yet. Issued tokens stay valid, as a client cannot know
-// that somebody pressed the button.
+// of the reset.
 func (s *Simulator) Reset() {
 	s.sender.discard()
 	for _, a := range s.accounts {

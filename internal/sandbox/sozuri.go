@@ -28,8 +28,8 @@ const (
 	sozuriMismatch = "Error. Ensure all numbers have matching airtime value."
 	sozuriPoor     = "Error. Insufficient balance. Min project balance for Airtime is 50KES. " +
 		"Top up your project then try again."
-	sozuriNobody = "Unknown project."
-	sozuriBadKey = "Unauthenticated."
+	sozuriUnknownProject = "Unknown project."
+	sozuriBadKey         = "Unauthenticated."
 )
 
 // Reasons for which one recipient refuses the request. The page has no words for the minimum.
@@ -67,7 +67,7 @@ type sozuriLine struct {
 // refuseRequest is the first envelope: about the request.
 func (z sozuri) refuseRequest(out *bytes.Buffer, status int, why string) int {
 	if status == http.StatusBadRequest {
-		z.book.refuse() // The other statuses are about who asks.
+		z.book.refuse() // The other statuses are about the account.
 	}
 	return writeOut(out, status, map[string]any{"data": map[string]string{"message": why}})
 }
@@ -92,9 +92,9 @@ func (z sozuri) send(r *http.Request, body []byte, rf *requestFaults, out *bytes
 		key = in.text("apiKey")
 	}
 	switch {
-	case !z.serves(project):
-		return z.refuseRequest(out, http.StatusNotFound, sozuriNobody)
-	case !z.knows(project, key, &rf.switches):
+	case !z.hasCustomer(project):
+		return z.refuseRequest(out, http.StatusNotFound, sozuriUnknownProject)
+	case !z.validCredentials(project, key, &rf.switches):
 		return z.refuseRequest(out, http.StatusUnauthorized, sozuriBadKey)
 	}
 	var recipients []sozuriRecipient
@@ -136,7 +136,7 @@ func (z sozuri) carryOut(recipients []sozuriRecipient, rf *requestFaults, out *b
 	}
 	z.injector.credit(total - payable)
 	if len(process) > 0 {
-		z.settle(z.book.name(), process, &rf.switches, "")
+		z.acceptOrders(z.book.nextName(), process, &rf.switches, "")
 	}
 	if bad < len(orders) {
 		return z.refuseRecipient(out, orders[bad].refusal)
@@ -171,7 +171,7 @@ func (one sozuriRecipient) read(f *Faults) order {
 }
 
 func (z sozuri) answer(orders []order, rf *requestFaults) sozuriAnswer {
-	said := sozuriAnswer{Responses: []sozuriLine{}}
+	response := sozuriAnswer{Responses: []sozuriLine{}}
 	var total Cents
 	accepted := 0
 	for i, o := range orders {
@@ -191,15 +191,15 @@ func (z sozuri) answer(orders []order, rf *requestFaults) sozuriAnswer {
 			line.Discount = rf.switches.sozuriDiscount(o.amount)
 			line.RequestID = mistyped(rf, int(o.number))
 		}
-		said.Responses = append(said.Responses, line)
+		response.Responses = append(response.Responses, line)
 	}
-	said.TotalDiscount = rf.switches.sozuriDiscount(total)
-	said.RecipientsCount = mistyped(rf, accepted)
-	said.TotalAmount = json.Number(appendNumber(nil, total))
+	response.TotalDiscount = rf.switches.sozuriDiscount(total)
+	response.RecipientsCount = mistyped(rf, accepted)
+	response.TotalAmount = json.Number(appendNumber(nil, total))
 	if rf.wrongTypes {
-		said.TotalAmount = plainShillings(total)
+		response.TotalAmount = plainShillings(total)
 	}
-	return said
+	return response
 }
 
 // plainShillings writes an amount as the page's answer does: "KES 10", and "KES 10.50".

@@ -133,7 +133,7 @@ func TestSozuriBadRecipientRefusesTheRequest(t *testing.T) {
 			got := c.sozuriSend(batch)
 			require.Equal(t, http.StatusBadRequest, got.status)
 			require.JSONEq(t, envelope, got.body)
-			require.Equal(t, map[string]int{"254722000000": 1}, c.paid(), "who came before")
+			require.Equal(t, map[string]int{"254722000000": 1}, c.paid(), "those before the bad one")
 			f, err := c.sim.ProviderFaults(Sozuri)
 			require.NoError(t, err)
 			require.Equal(t, "8990.00", f.Balance)

@@ -279,7 +279,7 @@ func drawFaults(c chance, wild float64, settle time.Duration) sandbox.Faults {
 	f.Pace.By = one(c, sandbox.PaceByTime, sandbox.PaceByTime, sandbox.PaceByPolls)
 	f.Pace.OpenFor = sandbox.Duration(one(c, time.Second, 20*time.Second, 5*time.Minute))
 	f.Callbacks.Validate = c.hit(0.3)
-	// The simulation sends the callbacks itself; the provider's own postman only validates.
+	// The simulation sends the callbacks itself; the simulator itself sends validations only.
 	f.Callbacks.Lose = sandbox.Sometimes(1)
 	return f
 }

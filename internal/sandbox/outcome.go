@@ -15,8 +15,8 @@ const (
 	codeUndocumented = 699
 )
 
-// A phone number that ends in 5550 and three digits more decides its own fate, for people who try
-// things by hand (254715550603 fails):
+// A phone number that ends in 5550 and three digits more decides its own outcome, for trials by
+// hand (254715550603 fails):
 //
 //	5550602  succeeds              5550603  fails, unpaid
 //	5550605  succeeds, then 605    5550606  succeeds, then 606
@@ -38,19 +38,19 @@ func magicCode(phone uint64) uint64 {
 	return phone % 1000
 }
 
-// fate is what will become of a recipient, drawn at acceptance.
-type fate struct {
+// outcome is how a recipient will end, drawn at acceptance.
+type outcome struct {
 	end    uint16 // the code after the open ones
 	detour uint16 // 604 or 607 on the way, or 0
 	late   uint16 // 605 or 606 long after 602, or 0
 	stuck  bool   // shows end from the first query and never moves
 }
 
-// pays says whether this fate moves money: it does when the recipient is, at any moment, 602.
-func (f fate) pays() bool { return f.end == codeSuccessful }
+// pays says whether this outcome moves money: it does when the recipient is, at any moment, 602.
+func (f outcome) pays() bool { return f.end == codeSuccessful }
 
-// simple is the fate at a provider that knows only success and failure.
-func (f fate) simple() fate {
+// simple is the outcome at a provider that knows only success and failure.
+func (f outcome) simple() outcome {
 	f.late = 0
 	if f.end == codeReversed || f.end == codeRefunded {
 		f.end = codeFailed
@@ -58,20 +58,20 @@ func (f fate) simple() fate {
 	return f
 }
 
-// draw decides the fate of a phone number; h is the hash of seed and reference.
-func (f *Faults) draw(h, phone uint64) fate {
+// drawOutcome draws the outcome of a phone number; h is the hash of seed and reference.
+func (f *Faults) drawOutcome(h, phone uint64) outcome {
 	h = mix(h, phone)
 	if f.MagicNumbers {
 		switch code := magicCode(phone); code {
 		case codeSuccessful, codeFailed:
-			return fate{end: uint16(code)}
+			return outcome{end: uint16(code)}
 		case codeReversed, codeRefunded:
-			return fate{end: codeSuccessful, late: uint16(code)}
+			return outcome{end: codeSuccessful, late: uint16(code)}
 		case codeUnprocessed, codeProcessing, codeJammed, codeReprocessing, codeUndocumented:
-			return fate{end: uint16(code), stuck: true}
+			return outcome{end: uint16(code), stuck: true}
 		}
 	}
-	drawn := fate{end: f.Outcomes.pick(unit(mix(h, saltOutcome)))}
+	drawn := outcome{end: f.Outcomes.pick(unit(mix(h, saltOutcome)))}
 	switch at := unit(mix(h, saltDetour)); {
 	case at < f.Jam:
 		drawn.detour = codeJammed
@@ -90,7 +90,7 @@ func (f *Faults) draw(h, phone uint64) fate {
 	return drawn
 }
 
-// pick finds the code at a place in [0, 1) of the weights laid end to end.
+// pick finds the code at a position in [0, 1) of the weights laid end to end.
 func (w Weights) pick(at float64) uint16 {
 	at *= w.Successful + w.Failed + w.Reversed + w.Refunded
 	switch {
@@ -102,7 +102,7 @@ func (w Weights) pick(at float64) uint16 {
 		return codeReversed
 	case w.Refunded > 0:
 		return codeRefunded
-	default: // rounding put the place at the very end; the last weight that is not zero has it
+	default: // rounding put the position at the very end; the last weight that is not zero has it
 		return Weights{Successful: w.Successful, Failed: w.Failed, Reversed: w.Reversed}.last()
 	}
 }
@@ -118,22 +118,22 @@ func (w Weights) last() uint16 {
 	}
 }
 
-// clock is how far a reference has come, and the lengths of its stages, in polls or nanoseconds.
-type clock struct{ at, open, detour, late int64 }
+// progress is how far a reference has come, and the lengths of its stages, in polls or nanoseconds.
+type progress struct{ at, open, detour, late int64 }
 
-// clock reads the pace. polls counts the query that is being answered.
-func (p Pace) clock(polls int, age time.Duration) clock {
+// progress reads the pace. polls counts the query that is being answered.
+func (p Pace) progress(polls int, age time.Duration) progress {
 	if p.By == PaceByTime {
-		return clock{int64(age), int64(p.OpenFor), int64(p.DetourFor), int64(p.LateFor)}
+		return progress{int64(age), int64(p.OpenFor), int64(p.DetourFor), int64(p.LateFor)}
 	}
-	return clock{
+	return progress{
 		int64(polls) - 1, int64(p.OpenPolls), int64(p.DetourPolls), int64(p.LatePolls),
 	}
 }
 
 // visible is the code that a status query shows. phone only splits the recipients of a short open
 // stage between 600 and 601, so that both are seen.
-func (f fate) visible(c clock, h, phone uint64) int {
+func (f outcome) visible(c progress, h, phone uint64) int {
 	if f.stuck {
 		return int(f.end)
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// journey asks for a status n times and lists the codes that a phone number showed.
-func (c *client) journey(reference, phone string, n int) []int {
+// statuses asks for a status n times and lists the codes that a phone number showed.
+func (c *client) statuses(reference, phone string, n int) []int {
 	c.t.Helper()
 	var codes []int
 	for range n {
@@ -43,7 +43,7 @@ func TestStatusMovesByPolls(t *testing.T) {
 			row.change(&f)
 			c := newClient(t, Options{Faults: f})
 			c.send("r", "254711000000")
-			require.Equal(t, row.want, c.journey("r", "254711000000", len(row.want)))
+			require.Equal(t, row.want, c.statuses("r", "254711000000", len(row.want)))
 		})
 	}
 }
@@ -93,7 +93,7 @@ func TestStatusMovesByTime(t *testing.T) {
 	require.Equal(t, 1, c.sim.Ledger().Totals().Recipients.Returned)
 }
 
-func TestMoneyMovesThoughNobodyAsks(t *testing.T) {
+func TestMoneyMovesWithoutQueries(t *testing.T) {
 	t.Parallel()
 	f := calm()
 	f.Pace.OpenPolls = 100
@@ -109,8 +109,8 @@ func TestMagicNumbers(t *testing.T) {
 	f := DefaultFaults()
 	f.Outcomes = Weights{Failed: 1} // a magic number does not care
 	for suffix, row := range map[int]struct {
-		journey []int
-		paid    int
+		codes []int
+		paid  int
 	}{
 		600: {[]int{600, 600, 600, 600, 600, 600}, 0},
 		601: {[]int{601, 601, 601, 601, 601, 601}, 0},
@@ -128,12 +128,12 @@ func TestMagicNumbers(t *testing.T) {
 			c := newClient(t, Options{Faults: f})
 			phone := fmt.Sprintf("254715550%d", suffix)
 			require.Contains(t, c.send("r", phone).body, "720")
-			got := c.journey("r", phone, len(row.journey))
-			if row.journey[0] == 0 {
+			got := c.statuses("r", phone, len(row.codes))
+			if row.codes[0] == 0 {
 				require.Contains(t, []int{600, 601}, got[0])
 				got[0] = 0
 			}
-			require.Equal(t, row.journey, got)
+			require.Equal(t, row.codes, got)
 			require.Equal(t, row.paid, c.paid()[phone])
 		})
 	}
@@ -147,21 +147,21 @@ func TestMagicNumbers(t *testing.T) {
 	})
 }
 
-func TestFatesRepeatWithTheSeed(t *testing.T) {
+func TestOutcomesRepeatWithTheSeed(t *testing.T) {
 	t.Parallel()
 	f := HostileFaults()
 	f.Outcomes = Weights{Successful: 1, Failed: 1, Reversed: 1, Refunded: 1}
 	f.MagicNumbers = false
-	fates := func(seed uint64, reference string) []fate {
-		var drawn []fate
+	outcomes := func(seed uint64, reference string) []outcome {
+		var drawn []outcome
 		for phone := range uint64(200) {
-			drawn = append(drawn, f.draw(hashText(seed, reference), 254_700_000_000+phone))
+			drawn = append(drawn, f.drawOutcome(hashText(seed, reference), 254_700_000_000+phone))
 		}
 		return drawn
 	}
-	require.Equal(t, fates(1, "r"), fates(1, "r"))
-	require.NotEqual(t, fates(1, "r"), fates(2, "r"))
-	require.NotEqual(t, fates(1, "r"), fates(1, "s"))
+	require.Equal(t, outcomes(1, "r"), outcomes(1, "r"))
+	require.NotEqual(t, outcomes(1, "r"), outcomes(2, "r"))
+	require.NotEqual(t, outcomes(1, "r"), outcomes(1, "s"))
 }
 
 func TestOutcomesFollowTheirWeights(t *testing.T) {
@@ -172,7 +172,7 @@ func TestOutcomesFollowTheirWeights(t *testing.T) {
 	f.Jam, f.Reprocess, f.LateReversal, f.LateRefund = 0.1, 0.2, 0.1, 0.2
 	ends, detours, lates := map[uint16]int{}, map[uint16]int{}, map[uint16]int{}
 	for phone := range uint64(n) {
-		drawn := f.draw(7, 254_700_000_000+phone)
+		drawn := f.drawOutcome(7, 254_700_000_000+phone)
 		ends[drawn.end]++
 		detours[drawn.detour]++
 		lates[drawn.late]++
