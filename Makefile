@@ -11,7 +11,7 @@ MINUTES = 10
 SEEDS = 200
 SEED = 1
 
-.PHONY: help build demo test proof sim mutations crash lost storm bench check fmt vet lint tidy settings vuln fuzz clean
+.PHONY: help build demo test proof sim mutations crash lost storm bench check fmt vet lint tidy docs vuln fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
@@ -78,8 +78,15 @@ tidy: ## check go.mod and the house rules of internal/tidy
 	go mod tidy -diff
 	go test -count=1 ./internal/tidy
 
-settings: ## write docs/configuration.md anew from the code
-	go test -count=1 ./internal/config -run PageOfSettings -write-configuration
+# The packages whose code the pages repeat; one after the other, since several write into one page.
+PAGES = ./internal/airtime ./internal/cli ./internal/config ./internal/providers/catalog \
+	./internal/sim ./internal/e2e ./internal/ops
+
+docs: ## write what docs/ and README.md repeat from the code
+	scripts/need-redis
+	scripts/need-promtool
+	go test -count=1 -p 1 $(PAGES) -run '^(TestThePageOf|TestDashboardAndAlertsOnALiveScrape$$)/^page$$' \
+		-write-docs
 
 vuln: ## look for known vulnerabilities (exit code 75: the database cannot be reached)
 	scripts/vuln

@@ -38,7 +38,7 @@ const (
 	Refunded
 )
 
-// statusRow is one line of the status table (docs/state-machine.md repeats it for people).
+// statusRow is one line of the status table, which `make docs` copies to docs/state-machine.md.
 type statusRow struct {
 	name    string
 	code    byte // How a recipient's row in Redis spells the status: one character.
@@ -90,7 +90,7 @@ func (s Status) String() string { return s.row().name }
 // Code returns the character that stands for the status in a stored row.
 func (s Status) Code() byte { return s.row().code }
 
-// Rank orders statuses by evidence of effect; see DESIGN in docs/state-machine.md.
+// Rank orders statuses by evidence of effect; see docs/state-machine.md.
 func (s Status) Rank() int { return s.row().rank }
 
 // Settled reports whether nothing more is expected for a recipient in this status.

@@ -18,8 +18,9 @@ import (
 
 // Exit codes of all commands.
 const (
+	// ExitDone: done.
 	ExitDone = 0
-	// ExitFailed: something went wrong that is not listed below.
+	// ExitFailed: failed, for a reason without an exit code of its own.
 	ExitFailed = 1
 	// ExitUsage: bad usage or configuration.
 	ExitUsage = 2

@@ -1,10 +1,8 @@
 package config
 
 import (
-	"flag"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -13,12 +11,11 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"tuma/internal/airtime"
+	"tuma/internal/pagetest"
 	"tuma/internal/providers"
 )
 
-var writePage = flag.Bool("write-configuration", false, "write docs/configuration.md anew")
-
-const pagePath = "../../docs/configuration.md"
+const pagePath = "docs/configuration.md"
 
 // fileSetting is what only the configuration file can say.
 type fileSetting struct {
@@ -69,7 +66,7 @@ func fileSettings() []fileSetting {
 		}, {
 			"state.min_replicas", "0", "a whole number from 0 to 10",
 			"How many replicas of Redis must hold a sending before the request leaves: see " +
-				"[the last second](lost-second.md). With Sentinel or Cluster it must be said.",
+				"[there](redis.md#statemin_replicas). With Sentinel or Cluster it must be said.",
 			"state: {min_replicas: 1}",
 		},
 	}
@@ -110,8 +107,7 @@ changes ([what needs a restart anyway](../SECURITY.md#secrets)). Secrets are ref
 file. Durations are written like ~90d~, ~1h30m~, ~45s~ or ~250ms~. A provider's base URL must be
 https, except on loopback.
 
-This page is written from the code. ~TestThePageOfSettingsIsTheCode~ fails when it differs, and says
-how to write it anew.
+This page is written from the code by ~make docs~.
 
 ## The file
 
@@ -184,19 +180,13 @@ func row(page *strings.Builder, cells ...string) {
 	fmt.Fprintf(page, "| %s |\n", strings.Join(cells, " | "))
 }
 
-// TestThePageOfSettingsIsTheCode compares docs/configuration.md with the settings. `go test
-// ./internal/config -run PageOfSettings -write-configuration` writes it.
 func TestThePageOfSettingsIsTheCode(t *testing.T) {
 	t.Parallel()
-	if *writePage {
-		require.NoError(t, os.WriteFile(pagePath, []byte(page()), 0o644)) //nolint:gosec // A page.
-	}
-	written, err := os.ReadFile(pagePath)
-	require.NoError(t, err)
-	require.Equal(t, page(), string(written), "write it with -write-configuration")
+	written := page()
+	pagetest.Page(t, pagePath, written)
 	for _, name := range Variables() {
-		shown := strings.Contains(string(written), "`"+strings.TrimSuffix(name, fileSuffix)+"`") ||
-			strings.Contains(string(written), "`"+name+"`")
+		shown := strings.Contains(written, "`"+strings.TrimSuffix(name, fileSuffix)+"`") ||
+			strings.Contains(written, "`"+name+"`")
 		require.True(t, shown, name)
 	}
 }

@@ -161,7 +161,7 @@ func (e *exam) replicas(info map[string]string, fsync string) {
 	case e.Redis.ReplicasUnsaid():
 		e.fail("TUMA_REDIS_MODE is "+e.Redis.Mode+", and state.min_replicas is not set: nothing starts",
 			"set it in TUMA_CONFIG to how many replicas must hold a sending; 0 lets a failover forget "+
-				"one, and it is paid again (docs/beyond-one-redis.md)")
+				"one, and it is paid again (docs/redis.md)")
 	case fsync == "everysec" && connected == 0:
 		e.warn("appendfsync everysec without replicas: a crash of the machine may forget the last "+
 			"second", "set appendfsync always, or run replicas and set state.min_replicas; "+

@@ -139,7 +139,7 @@ func TestLostAnswers(t *testing.T) {
 }
 
 // surelyKept is for those who kill Redis: with everysec and a busy disk it answers for up to two
-// seconds without writing, and a kill takes that (docs/lost-second.md).
+// seconds without writing, and a kill takes that (docs/redis.md).
 var surelyKept = []redistest.Option{redistest.WithConfig("appendfsync", "always")}
 
 // TestRedisRestart kills Redis in the middle and starts it on its file. Claiming stays fenced until

@@ -1,13 +1,11 @@
 package e2e_test
 
 import (
-	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -16,11 +14,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tuma/internal/pagetest"
 	"tuma/internal/proctest"
+	"tuma/internal/providers/catalog"
 	"tuma/internal/sandbox"
 )
-
-var writePage = flag.Bool("write-crash-points", false, "write docs/crash-points.md anew")
 
 // effectNames finds the names of all effects in the code: one for each script of the state, and
 // what the other calls of effect.Do name. A name that is no literal is a script's.
@@ -136,25 +134,19 @@ func TestEveryEffectHasCrashPoints(t *testing.T) {
 	}
 }
 
-// crashPage is docs/crash-points.md.
-func crashPage(t *testing.T) string {
+// crashTable is the part of docs/testing.md about crash points.
+func crashTable(t *testing.T) string {
 	t.Helper()
-	page := &strings.Builder{}
-	page.WriteString(`# Where processes are killed
-
-` + "`TestCrashPoints`" + ` kills a real process (SIGKILL) right before and right after each of
-these effects, at each provider, starts it again, and compares the books, the results and the
-provider's ledger: nobody is paid twice, nobody is lost. A letter is a program that is killed there:
-**w**orker, **p**oller, **e**nqueuer. The page is written from the table of the test, and
-` + "`TestThePageOfCrashPointsIsTheTable`" + ` fails when it differs.
-
-| effect | Lipad | Africa's Talking | QuickSMS | Sozuri |
-|---|---|---|---|---|
-`)
+	head := []string{"effect"}
+	for _, spec := range catalog.Specs() {
+		head = append(head, spec.Title)
+	}
+	rows := [][]string{head}
 	var notes []string
 	for _, name := range effectNames(t) {
 		cells := []string{name}
-		for _, provider := range sandbox.Providers() {
+		for _, spec := range catalog.Specs() {
+			provider := spec.Capabilities.Name
 			var letters []string
 			for _, program := range reachedBy(name, provider) {
 				letters = append(letters, program[:1])
@@ -170,29 +162,19 @@ provider's ledger: nobody is paid twice, nobody is lost. A letter is a program t
 			}
 			cells = append(cells, cell)
 		}
-		fmt.Fprintf(page, "| %s |\n", strings.Join(cells, " | "))
+		rows = append(rows, cells)
 	}
-	page.WriteString("\nNot reached, and why; the test sees to it that it stays so:\n\n")
+	text := &strings.Builder{}
+	fmt.Fprintf(text, "%s\nNot reached, and why; the test sees to it that it stays so:\n\n",
+		pagetest.Table(rows...))
 	for i, note := range notes {
-		fmt.Fprintf(page, "%d. %s.\n", i+1, strings.ToUpper(note[:1])+note[1:])
+		fmt.Fprintf(text, "%d. %s.\n", i+1, strings.ToUpper(note[:1])+note[1:])
 	}
-	fmt.Fprintf(page, "\n%d processes are killed in all. A lost answer belongs to many of these "+
-		"ways: a send that never\narrives, an answer that hangs, a callback that comes before it.\n",
-		len(points()))
-	return page.String()
+	fmt.Fprintf(text, "\n%d processes are killed in all.\n", len(points()))
+	return text.String()
 }
 
-// TestThePageOfCrashPointsIsTheTable compares docs/crash-points.md with the table. `go test
-// ./internal/e2e -run PageOfCrashPoints -write-crash-points` writes it.
 func TestThePageOfCrashPointsIsTheTable(t *testing.T) {
 	t.Parallel()
-	root, err := proctest.ModuleRoot()
-	require.NoError(t, err)
-	path := filepath.Join(root, "docs", "crash-points.md")
-	if *writePage {
-		require.NoError(t, os.WriteFile(path, []byte(crashPage(t)), 0o644)) //nolint:gosec // A page.
-	}
-	written, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.Equal(t, crashPage(t), string(written), "write it with -write-crash-points")
+	pagetest.Part(t, "docs/testing.md", "crash points", crashTable(t))
 }

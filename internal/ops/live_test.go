@@ -247,7 +247,7 @@ var selector = regexp.MustCompile(
 	`\b(?:tuma_[a-z_]+|up|process_[a-z_]+|go_[a-z_]+)\b(?:\{[^}]*\})?`)
 
 // TestDashboardAndAlertsOnALiveScrape runs each query of the dashboard and each alert, as they are
-// deployed, on what the processes tell; and holds docs/metrics.md against that.
+// deployed, on what the processes tell; and holds docs/observability.md against that.
 func TestDashboardAndAlertsOnALiveScrape(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)

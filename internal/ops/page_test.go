@@ -1,17 +1,16 @@
 package ops_test
 
 import (
-	"fmt"
 	"maps"
 	"net/http"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"tuma/internal/pagetest"
 )
 
 // family is what a process tells about one metric.
@@ -59,7 +58,7 @@ func families(page string, into map[string]*family) {
 	}
 }
 
-// page holds the table of docs/metrics.md against what the processes tell about themselves.
+// page holds the table of docs/observability.md against what the processes tell about themselves.
 func (d *deployment) page(t *testing.T) {
 	t.Helper()
 	told := map[string]*family{}
@@ -70,24 +69,13 @@ func (d *deployment) page(t *testing.T) {
 			families(body, told)
 		}
 	}
-	var wanted []string
+	rows := [][]string{{"metric", "type", "labels", "meaning"}}
 	for _, name := range slices.Sorted(maps.Keys(told)) {
 		labels := "–"
 		if len(told[name].labels) > 0 {
 			labels = "`" + strings.Join(slices.Sorted(maps.Keys(told[name].labels)), "`, `") + "`"
 		}
-		wanted = append(wanted,
-			fmt.Sprintf("| `%s` | %s | %s | %s |", name, told[name].kind, labels, told[name].help))
+		rows = append(rows, []string{"`" + name + "`", told[name].kind, labels, told[name].help})
 	}
-	text, err := os.ReadFile(filepath.Join(root(t), "docs", "metrics.md"))
-	require.NoError(t, err)
-	var listed []string
-	for line := range strings.Lines(string(text)) {
-		if strings.HasPrefix(line, "| `tuma_") {
-			listed = append(listed, strings.TrimSpace(line))
-		}
-	}
-	slices.Sort(listed)
-	slices.Sort(wanted)
-	require.Equal(t, strings.Join(wanted, "\n"), strings.Join(listed, "\n"))
+	pagetest.Part(t, "docs/observability.md", "metrics", pagetest.Table(rows...))
 }

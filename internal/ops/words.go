@@ -6,7 +6,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("tuma_"+name, help, labels, nil)
 }
 
-// The metrics of the state. docs/metrics.md lists them with those of the processes.
+// The metrics of the state. docs/observability.md lists them with those of the processes.
 var (
 	recipientsDesc = describe("recipients",
 		"Recipients per provider, currency and status, since the beginning.",

@@ -75,6 +75,8 @@ type Route struct {
 	Path string
 	// Asks says that the provider asks there before it pays; else it reports.
 	Asks bool
+	// Where is where the address is entered at the provider, for the page about providers.
+	Where string
 }
 
 // Under returns the path of a route for a provider of that name.

@@ -1,33 +1,34 @@
 package sim_test
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"tuma/internal/proctest"
+	"tuma/internal/pagetest"
 )
 
-// TestTheTableOfBreaksIsComplete wants every break in docs/mutations.md, and no others there, and
-// at least two for each invariant.
-func TestTheTableOfBreaksIsComplete(t *testing.T) {
+// TestThePageOfBreaksIsTheTable shows every break in docs/testing.md, and wants at least two for
+// each invariant.
+func TestThePageOfBreaksIsTheTable(t *testing.T) {
 	t.Parallel()
-	root, err := proctest.ModuleRoot()
-	require.NoError(t, err)
-	page, err := os.ReadFile(filepath.Join(root, "docs", "mutations.md"))
-	require.NoError(t, err)
 	const invariants = 10
 	perInvariant := map[int]int{}
+	rows := [][]string{{"invariant", "break", "in"}}
 	for _, b := range breaks {
 		perInvariant[b.invariant]++
-		require.Contains(t, string(page), fmt.Sprintf("\n| %d | %s | ", b.invariant, b.name))
+		where := "script `" + b.where + "`"
+		switch {
+		case b.where == "":
+			where = "what scripts share"
+		case b.inGo():
+			where = "`" + b.where + "`"
+		}
+		rows = append(rows, []string{strconv.Itoa(b.invariant), b.name, where})
 	}
-	require.Equal(t, len(breaks)+1, strings.Count(string(page), "\n| "), "the title and the breaks")
 	for i := 1; i <= invariants; i++ {
 		require.GreaterOrEqual(t, perInvariant[i], 2, "breaks of invariant %d", i)
 	}
+	pagetest.Part(t, "docs/testing.md", "breaks", pagetest.Table(rows...))
 }

@@ -59,7 +59,7 @@ func TestStorm(t *testing.T) {
 		length, between, freeze = time.Duration(*minutes*float64(time.Minute)), 2*time.Second, longFreeze
 	}
 	// With everysec a Redis that is killed while its disk is busy forgets what it has confirmed: that
-	// is what docs/lost-second.md is about.
+	// is what docs/redis.md is about.
 	w := newWorld(t, redistest.Start(t, redistest.WithConfig("appendfsync", "always")), hostile, "")
 	w.open()
 	f := newWeather(w, *seed, freeze)

@@ -125,10 +125,11 @@ var reservations = []reserved{
 		why:  toTestsOnly,
 	},
 	{what: "internal/state/statetest", only: []string{"internal/state/statetest"}, why: toTestsOnly},
+	{what: "internal/pagetest", only: []string{"internal/pagetest"}, why: toTestsOnly},
 	{what: "internal/redistest", only: []string{"internal/redistest"}, why: toTestsOnly},
 	{
 		what: "internal/proctest",
-		only: []string{"internal/redistest", "internal/proctest", "bench"},
+		only: []string{"internal/redistest", "internal/proctest", "internal/pagetest", "bench"},
 		why:  toTestsOnly,
 	},
 }

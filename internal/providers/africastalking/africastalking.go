@@ -1,7 +1,6 @@
-// Package africastalking is the adapter for Africa's Talking. Its ground is
-// provider-docs/africastalking.md, provider-docs/africastalking-service.md and PROVIDERS.md
-// section 1: errors arrive with HTTP 201, "None" means no error and no id, lines come in any order,
-// and what became of a recipient is asked by the id that the provider gave it.
+// Package africastalking is the adapter for Africa's Talking. Errors arrive with HTTP 201, "None"
+// means no error and no id, lines come in any order, and what became of a recipient is asked by the
+// id that the provider gave it.
 package africastalking
 
 import (

@@ -27,8 +27,11 @@ func Spec() providers.Spec {
 			},
 			{Key: keyAPIKey, Form: providers.FormSecret, Needed: true, What: "The API key."},
 		},
-		Options:  []providers.Option{providers.AccountShared()},
-		Routes:   []providers.Route{{Path: "status"}, {Path: "validation", Asks: true}},
+		Options: []providers.Option{providers.AccountShared()},
+		Routes: []providers.Route{
+			{Path: "status", Where: "Airtime, Callback URLs, Status"},
+			{Path: "validation", Asks: true, Where: "Airtime, Callback URLs, Validation"},
+		},
 		BaseURL:  home,
 		Warnings: warnings,
 		New: func(v providers.Values, client *providers.Client) providers.Provider {

@@ -1,6 +1,6 @@
-// Package lipad is the adapter for Lipad. Its ground is provider-docs/lipad.md and PROVIDERS.md
-// section 2: a send is accepted or refused as a whole by its response_code, whatever the HTTP
-// status, and what became of each recipient is asked by our own reference.
+// Package lipad is the adapter for Lipad. A send is accepted or refused as a whole by its
+// response_code, whatever the HTTP status, and what became of each recipient is asked by our own
+// reference.
 package lipad
 
 import (

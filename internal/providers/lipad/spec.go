@@ -22,7 +22,7 @@ func Spec() providers.Spec {
 			{Key: keySecret, Form: providers.FormSecret, Needed: true, What: "The consumer secret."},
 		},
 		Options: []providers.Option{providers.ResendSameReference(title)},
-		Routes:  []providers.Route{{}},
+		Routes:  []providers.Route{{Where: "merchant portal, callback URL"}},
 		New: func(v providers.Values, client *providers.Client) providers.Provider {
 			return New(Options{
 				BaseURL: v.Text(providers.KeyBaseURL), Client: client, Called: v.Called,

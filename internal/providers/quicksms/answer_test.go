@@ -201,7 +201,7 @@ func TestLinesDecideWhateverStandsAroundThem(t *testing.T) {
 	}
 }
 
-// An error without lines: the column of PROVIDERS.md section 8.
+// An error without lines.
 func TestErrorsWithoutLines(t *testing.T) {
 	t.Parallel()
 	const (

@@ -1,6 +1,6 @@
-// Package quicksms is the adapter for QuickSMS (Advanta Africa and its resellers). Its ground is
-// provider-docs/quicksms.md and PROVIDERS.md section 3: an answer has one line per recipient, only
-// a line of code 201 with a request_id is an acceptance, and after that nobody can be asked.
+// Package quicksms is the adapter for QuickSMS (Advanta Africa and its resellers). An answer has
+// one line per recipient, only a line of code 201 with a request_id is an acceptance, and after
+// that nobody can be asked.
 package quicksms
 
 import (

@@ -1,6 +1,6 @@
-// Package sozuri is the adapter for Sozuri. Its ground is provider-docs/sozuri.md and PROVIDERS.md
-// section 4: an answer has one line per recipient, errors come in two envelopes, and what became of
-// an accepted recipient is told once, by a callback that is never repeated.
+// Package sozuri is the adapter for Sozuri. An answer has one line per recipient, errors come in
+// two envelopes, and what became of an accepted recipient is told once, by a callback that is never
+// repeated.
 package sozuri
 
 import (

@@ -30,7 +30,7 @@ func Spec() providers.Spec {
 			},
 		},
 		Options: []providers.Option{providers.Networks(title), providers.AccountShared()},
-		Routes:  []providers.Route{{}},
+		Routes:  []providers.Route{{Where: "Manage API, Callback URLs"}},
 		BaseURL: func(providers.Values) string { return "https://sozuri.net" },
 		New: func(v providers.Values, client *providers.Client) providers.Provider {
 			return New(Options{
