@@ -19,7 +19,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
-	"tuma/internal/app"
 	"tuma/internal/proctest"
 	"tuma/internal/providers/catalog"
 	"tuma/internal/redistest"
@@ -79,7 +78,7 @@ func settle(env *testscript.Env) error {
 	env.Defer(func() { _ = w.client.Close() })
 	w.store, err = state.Open(context.Background(), state.Options{
 		URL: url, Namespace: w.ns, SubmitTimeout: time.Second,
-		Providers: app.StateProviders(catalog.Known(), nil),
+		Providers: catalog.Known(),
 	})
 	require.NoError(t, err)
 	env.Defer(func() { _ = w.store.Close() })

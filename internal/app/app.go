@@ -17,7 +17,6 @@ import (
 	"go.uber.org/zap/zapcore"
 	"golang.org/x/term"
 
-	"tuma/internal/airtime"
 	"tuma/internal/config"
 	"tuma/internal/intake"
 	"tuma/internal/logs"
@@ -125,7 +124,7 @@ func stateOptions(c *config.Config) state.Options {
 		// A store takes zero for "the default".
 		Guard:        max(c.SendGuard, time.Millisecond),
 		ClaimTimeout: c.ClaimTimeout, Retention: c.Retention, StreamAge: c.StreamAge,
-		Providers: StateProviders(known(c), c.Rates),
+		Providers: known(c),
 	}
 }
 
@@ -133,23 +132,6 @@ func stateOptions(c *config.Config) state.Options {
 func known(c *config.Config) (list []providers.Capabilities) {
 	for _, i := range c.Instances {
 		list = append(list, i.Spec.Capabilities)
-	}
-	return list
-}
-
-// StateProviders says what the state must know of the providers that can be named.
-func StateProviders(
-	known []providers.Capabilities, rates map[string]config.Rate,
-) (list []state.Provider) {
-	asks := map[providers.Asking]state.Asking{
-		providers.AskByBatch: state.AskByBatch, providers.AskByRecipient: state.AskByRecipient,
-	}
-	for _, p := range known {
-		list = append(list, state.Provider{
-			Name: p.Name, Code: p.Code, Asks: asks[p.Asks],
-			ResendWithin: p.ResendWithin, Callbacks: p.Callbacks, RampsUp: p.RampsUp(),
-			Patience: p.Patience, Rate: state.Rate(rates[p.Name]), Shared: p.Shared,
-		})
 	}
 	return list
 }
@@ -175,26 +157,7 @@ func Rules(c *config.Config) intake.Rules {
 		if r.DefaultProvider == "" {
 			r.DefaultProvider = p.Name
 		}
-		p.Limits = limits(p.Limits, c.Limits[p.Name])
 		r.Providers[p.Name] = p
 	}
 	return r
-}
-
-// limits puts the configured limits over the known ones; a bound that is zero is not set.
-func limits(
-	known map[airtime.Currency]providers.Limit, configured map[airtime.Currency]config.Limit,
-) map[airtime.Currency]providers.Limit {
-	merged := maps.Clone(known)
-	for currency, limit := range configured {
-		bound := merged[currency]
-		if limit.Min > 0 {
-			bound.Min = limit.Min
-		}
-		if limit.Max > 0 {
-			bound.Max = limit.Max
-		}
-		merged[currency] = bound
-	}
-	return merged
 }

@@ -20,7 +20,6 @@ import (
 	"tuma/internal/cli"
 	"tuma/internal/config"
 	"tuma/internal/intake"
-	"tuma/internal/providers"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -50,34 +49,6 @@ func open(t *testing.T, more map[string]string) *App {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, a.Close()) })
 	return a
-}
-
-func TestConfiguredLimitsGoOverTheKnownOnes(t *testing.T) {
-	t.Parallel()
-	known := map[airtime.Currency]providers.Limit{"KES": {Min: 10_00, Max: 100_00}}
-	for _, row := range []struct {
-		configured map[airtime.Currency]config.Limit
-		want       map[airtime.Currency]providers.Limit
-	}{
-		{nil, known},
-		{
-			map[airtime.Currency]config.Limit{"KES": {Max: 50_00}},
-			map[airtime.Currency]providers.Limit{"KES": {Min: 10_00, Max: 50_00}},
-		},
-		{
-			map[airtime.Currency]config.Limit{"KES": {Min: 20_00}},
-			map[airtime.Currency]providers.Limit{"KES": {Min: 20_00, Max: 100_00}},
-		},
-		{
-			map[airtime.Currency]config.Limit{"UGX": {Min: 1, Max: 2}},
-			map[airtime.Currency]providers.Limit{
-				"KES": {Min: 10_00, Max: 100_00}, "UGX": {Min: 1, Max: 2},
-			},
-		},
-	} {
-		require.Equal(t, row.want, limits(known, row.configured))
-	}
-	require.Equal(t, providers.Limit{Min: 10_00, Max: 100_00}, known["KES"], "it was changed")
 }
 
 func TestRulesKnowEveryProvider(t *testing.T) {

@@ -55,7 +55,7 @@ func (a *App) AddWorker(g *run.Group) error {
 		err := a.addServer(g, name, tasks.TypeSubmit, a.Config.MaxInFlight, &tasks.Submit{
 			Store: a.Store, Queues: a.Queues, Entry: a.Entries[name], Backoff: a.backoff(),
 			Metrics: a.metrics, Log: a.Log, Stopping: stopping,
-			MaxRecipients: a.Config.BatchMax[name], Failover: a.failover(),
+			Failover: a.failover(),
 		})
 		if err != nil {
 			return err

@@ -85,7 +85,7 @@ func newWorldAt(
 ) *world {
 	t.Helper()
 	w := &world{options: state.Options{
-		URL: redisURL, Namespace: namespace, Providers: stateProviders(),
+		URL: redisURL, Namespace: namespace, Providers: knownProviders(),
 		SubmitTimeout: submit, Guard: 200 * time.Millisecond,
 	}}
 	core, logs := observer.New(zap.DebugLevel)
@@ -119,19 +119,14 @@ func newWorldAt(
 	return w
 }
 
-// stateProviders are the traits of all providers, as programs give them to the state.
-func stateProviders() []state.Provider {
-	asks := map[providers.Asking]state.Asking{
-		providers.AskByBatch: state.AskByBatch, providers.AskByRecipient: state.AskByRecipient,
+// knownProviders are what the state knows of all providers. Batches do not ramp up: a test sends
+// everybody at once.
+func knownProviders() []providers.Capabilities {
+	known := catalog.Known()
+	for i := range known {
+		known[i].RampsUp = false
 	}
-	var list []state.Provider
-	for _, known := range catalog.Known() {
-		list = append(list, state.Provider{
-			Name: known.Name, Code: known.Code, Asks: asks[known.Asks],
-			ResendWithin: known.ResendWithin, Callbacks: known.Callbacks, Patience: known.Patience,
-		}) // Batches do not ramp up: a test sends everybody at once.
-	}
-	return list
+	return known
 }
 
 // entriesAt builds the real adapters for one base URL.

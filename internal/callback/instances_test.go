@@ -12,7 +12,6 @@ import (
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
 	"tuma/internal/providers/catalog/catalogtest"
-	"tuma/internal/state"
 	"tuma/internal/tasks"
 )
 
@@ -30,7 +29,8 @@ func TestTwoAccountsOfOneKind(t *testing.T) {
 	const north, south = "sozuri-north", "sozuri-south"
 	w := newWorld(t, nil)
 	for _, name := range []string{north, south} {
-		w.options.Providers = append(w.options.Providers, state.Provider{Name: name, Callbacks: true})
+		w.options.Providers = append(w.options.Providers,
+			providers.Capabilities{Name: name, Callbacks: true})
 	}
 	w.store = w.openStore(t)
 	pairs := north + "=token-of-north," + south + "=token-of-south"

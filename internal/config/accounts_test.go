@@ -65,8 +65,8 @@ routing: {rules: [{name: all, providers: [quicksms-agents, quicksms]}]}
 	require.Equal(t, []airtime.Network{airtime.Equitel}, seven.Spec.Capabilities.Networks)
 	require.Equal(t, "word-hush", seven.Values().Secret(seven.Spec.CallbackKey)())
 	require.Nil(t, c.Instance("lipad"), "what is not in the list is not there")
-	require.InDelta(t, 2, c.Rates["quicksms-agents"].PerSecond, 0)
-	require.EqualValues(t, 50_00, c.Limits["quicksms-agents"]["KES"].Max)
+	require.InDelta(t, 2, agents.Spec.Capabilities.Rate.PerSecond, 0)
+	require.EqualValues(t, 50_00, agents.Spec.Capabilities.Limits["KES"].Max)
 
 	shown := strings.Join(c.Describe(), "\n")
 	require.NotContains(t, shown, "hush")

@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"os"
 	"time"
-
-	"tuma/internal/airtime"
 )
 
 // Config is every setting. It is valid as Load returns it, and read only.
@@ -70,26 +68,14 @@ type Config struct {
 	// Instances are all accounts at providers that can be named, on or off here, in the order in
 	// which the default is looked for.
 	Instances []*Instance
-
-	// Limits replace what the catalog says, by provider and currency.
-	Limits map[string]map[airtime.Currency]Limit
-	// BatchMax replaces the most recipients of one request, by provider.
-	BatchMax map[string]int
 	// Routing chooses the providers of those who name none.
 	Routing Routing
-	// Rates bound the requests to a provider, by its name; one without an entry has no bound here.
-	Rates map[string]Rate
 	// MinReplicas is how many replicas must hold a BeginSend before anything is sent, and
 	// MinReplicasSet says that the file tells, if only that it is none.
 	MinReplicas    int
 	MinReplicasSet bool
 
 	shown []string // What Describe returns.
-}
-
-// Limit bounds the amount of one recipient, in minor units; zero means that it is not set.
-type Limit struct {
-	Min, Max int64
 }
 
 // FromEnvironment loads the configuration of this process.

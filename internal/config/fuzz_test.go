@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
+	"tuma/internal/providers"
 )
 
 // longRun is a run of digits that could be a phone number.
@@ -78,22 +79,17 @@ func FuzzYAML(f *testing.F) {
 func requireKept(t *testing.T, c *Config) {
 	t.Helper()
 	providerNames := names(c.Instances)
-	for provider, most := range c.BatchMax {
-		require.Contains(t, providerNames, provider)
-		require.True(t, most >= 1 && most <= 1000)
-	}
-	for provider, limits := range c.Limits {
-		require.Contains(t, providerNames, provider)
-		for currency, limit := range limits {
+	for _, i := range c.Instances {
+		known := i.Spec.Capabilities
+		require.True(t, known.MaxRecipients >= 1 && known.MaxRecipients <= 1000)
+		for currency, limit := range known.Limits {
 			require.True(t, currency.Known())
 			require.True(t, limit.Min >= 0 && limit.Max >= 0 && limit.Max <= airtime.MaxMinor)
-			require.True(t, limit.Max == 0 || limit.Min <= limit.Max)
 		}
-	}
-	for provider, rate := range c.Rates {
-		require.Contains(t, providerNames, provider)
-		require.True(t, rate.PerSecond > 0 && rate.PerSecond <= maxRate)
-		require.True(t, rate.Burst >= 1 && rate.Burst <= maxRate)
+		if rate := known.Rate; rate != (providers.Rate{}) {
+			require.True(t, rate.PerSecond > 0 && rate.PerSecond <= maxRate)
+			require.True(t, rate.Burst >= 1 && rate.Burst <= maxRate)
+		}
 	}
 	require.True(t, c.MinReplicas >= 0 && c.MinReplicas <= 10)
 	require.Subset(t, providerNames, c.TrustCallbacks)

@@ -3,7 +3,9 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -153,6 +155,19 @@ func (i *Instance) describe() (shown []string) {
 			word = networksText(i.Spec.Capabilities.Networks)
 		}
 		shown = append(shown, i.prefix()+o.Key+"="+word)
+	}
+	known := i.Spec.Capabilities
+	shown = append(shown,
+		fmt.Sprintf("batch.max_recipients.%s=%d", known.Name, known.MaxRecipients))
+	for _, currency := range slices.Sorted(maps.Keys(known.Limits)) {
+		limit := known.Limits[currency]
+		shown = append(shown, fmt.Sprintf("limits.%s.%s=%s to %s", known.Name, currency,
+			airtime.Money{Minor: limit.Min, Currency: currency}.Short(),
+			airtime.Money{Minor: limit.Max, Currency: currency}.Short()))
+	}
+	if rate := known.Rate; rate.PerSecond > 0 {
+		shown = append(shown, fmt.Sprintf("rates.%s=%s per second, burst %d", known.Name,
+			strconv.FormatFloat(rate.PerSecond, 'f', -1, 64), rate.Burst))
 	}
 	return shown
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
+	"tuma/internal/providers"
 )
 
 // load runs Load with the given variables.
@@ -357,10 +358,11 @@ callbacks: {trust: [lipad]}
 	require.Equal(t, 2*time.Second, c.PollInitial)
 	require.Equal(t, time.Minute, c.PollMax)
 	require.InDelta(t, 2.0, c.PollMultiplier, 0)
-	require.Equal(t, map[string]map[airtime.Currency]Limit{
-		"lipad": {"KES": {Min: 1000, Max: 1_000_050}, "UGX": {Max: 5000}},
-	}, c.Limits)
-	require.Equal(t, map[string]int{"lipad": 500}, c.BatchMax)
+	lipads := c.Instance("lipad").Spec.Capabilities
+	require.Equal(t, map[airtime.Currency]providers.Limit{
+		"KES": {Min: 1000, Max: 1_000_050}, "UGX": {Max: 5000},
+	}, lipads.Limits)
+	require.Equal(t, 500, lipads.MaxRecipients)
 	require.Equal(t, 1, c.MinReplicas)
 	require.True(t, c.MinReplicasSet)
 	require.False(t, c.Instance("lipad").Spec.Capabilities.ResendSame)
@@ -373,7 +375,7 @@ callbacks: {trust: [lipad]}
 	require.Contains(t, c.Describe(), "sozuri.account_shared=true")
 	require.Equal(t, []string{"lipad"}, c.TrustCallbacks)
 	require.Contains(t, c.Describe(), "limits.lipad.KES=10 to 10000.50")
-	require.Contains(t, c.Describe(), "limits.lipad.UGX=the catalog's to 5000")
+	require.Contains(t, c.Describe(), "limits.lipad.UGX=0 to 5000")
 }
 
 func TestYAMLProblemsNameTheLine(t *testing.T) {
@@ -436,5 +438,20 @@ func TestYAMLProblemsNameTheLine(t *testing.T) {
 	for _, text := range []string{"", "# nothing\n"} {
 		_, err := load(map[string]string{"TUMA_CONFIG": write(t, text)})
 		require.NoError(t, err)
+	}
+}
+
+func TestConfiguredLimitsGoOverTheKnownOnes(t *testing.T) {
+	t.Parallel()
+	known := specOf("lipad", "lipad").Capabilities.Limits["KES"]
+	for text, want := range map[string]map[airtime.Currency]providers.Limit{
+		"{}":                      {"KES": known},
+		"{KES: {max: 50}}":        {"KES": {Min: known.Min, Max: 50_00}},
+		"{KES: {min: 20}}":        {"KES": {Min: 20_00, Max: known.Max}},
+		"{UGX: {min: 1, max: 2}}": {"KES": known, "UGX": {Min: 1, Max: 2}},
+	} {
+		c, err := loadYAML(t, "limits: {lipad: "+text+"}")
+		require.NoError(t, err)
+		require.Equal(t, want, c.Instance("lipad").Spec.Capabilities.Limits)
 	}
 }

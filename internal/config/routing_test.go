@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
+	"tuma/internal/providers"
 )
 
 // loadYAML loads a configuration file with the text.
@@ -80,19 +81,31 @@ func TestRouting(t *testing.T) {
 			"254711000002": airtime.Telkom,
 		},
 	}, c.Routing)
-	require.Equal(t, map[string]Rate{
-		"sozuri": {2.5, 50}, "lipad": {2.5, 3}, "quicksms": {0.1, 1},
-		"africastalking": {10000, 10000},
-	}, c.Rates)
+	require.Equal(t, map[string]providers.Rate{
+		"sozuri": {PerSecond: 2.5, Burst: 50}, "lipad": {PerSecond: 2.5, Burst: 3},
+		"quicksms":       {PerSecond: 0.1, Burst: 1},
+		"africastalking": {PerSecond: 10000, Burst: 10000},
+	}, ratesOf(c))
 	described := strings.Join(c.Describe(), "\n")
 	for _, line := range []string{
 		"routing.rules.airtel=africastalking,sozuri\nrouting.rules.cents=quicksms\n",
-		"routing.rules.all.the-rest_2=lipad,africastalking\n", "routing.ported=3 numbers\n",
-		"rates.quicksms=0.1 per second, burst 1\nrates.sozuri=2.5 per second, burst 50",
+		"routing.rules.all.the-rest_2=lipad,africastalking\n", "routing.ported=3 numbers",
+		"\nrates.quicksms=0.1 per second, burst 1\n", "\nrates.sozuri=2.5 per second, burst 50\n",
 	} {
 		require.Contains(t, described, line)
 	}
 	require.NotContains(t, described, "254711000000")
+}
+
+// ratesOf are the rates that are bounded, by provider.
+func ratesOf(c *Config) map[string]providers.Rate {
+	rates := map[string]providers.Rate{}
+	for _, i := range c.Instances {
+		if i.Spec.Capabilities.Rate.PerSecond > 0 {
+			rates[i.Name()] = i.Spec.Capabilities.Rate
+		}
+	}
+	return rates
 }
 
 func TestNoRouting(t *testing.T) {
@@ -102,7 +115,7 @@ func TestNoRouting(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, c.Routing.Rules)
 		require.Empty(t, c.Routing.Ported)
-		require.Empty(t, c.Rates)
+		require.Empty(t, ratesOf(c))
 		require.NotContains(t, strings.Join(c.Describe(), "\n"), "routing")
 	}
 }
@@ -274,5 +287,5 @@ func TestTheExamplesOfThePageLoad(t *testing.T) {
 	require.Len(t, c.Routing.Rules, 3)
 	require.True(t, c.Routing.Rules[0].MovePaused)
 	require.Len(t, c.Routing.Ported, 1)
-	require.Len(t, c.Rates, 1)
+	require.Len(t, ratesOf(c), 1)
 }

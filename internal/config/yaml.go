@@ -13,6 +13,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"tuma/internal/airtime"
+	"tuma/internal/providers"
 )
 
 // maxYAML bounds the configuration file, in bytes: room for 200,000 ported numbers.
@@ -28,21 +29,15 @@ type scalar struct {
 type yamlFile struct {
 	path     string
 	scalars  map[string]scalar // By setting key.
-	lists    []scalar          // The providers under callbacks.trust.
-	limits   map[string]map[string]map[string]scalar
-	batch    map[string]scalar
+	trust    []string
 	replicas *scalar
 	routing  Routing
-	rates    map[string]Rate
 	// instances are the providers that may be named.
 	instances []*Instance
 	// listed says that they are those of the list.
 	listed   bool
 	problems *Problems
 }
-
-// boundKeys are the fields of a limit.
-var boundKeys = []string{"min", "max"}
 
 // pollingKeys are the fields of the section polling and the settings that they stand for.
 var pollingKeys = map[string]string{
@@ -52,9 +47,7 @@ var pollingKeys = map[string]string{
 // readYAML reads the file; an empty path means that there is none.
 func readYAML(path string, problems *Problems) *yamlFile {
 	f := &yamlFile{
-		path: path, scalars: map[string]scalar{}, batch: map[string]scalar{},
-		limits: map[string]map[string]map[string]scalar{}, rates: map[string]Rate{},
-		instances: kindInstances(), problems: problems,
+		path: path, scalars: map[string]scalar{}, instances: kindInstances(), problems: problems,
 	}
 	if path == "" {
 		return f
@@ -241,9 +234,15 @@ func (f *yamlFile) batchField(key, path string, node *yaml.Node) {
 		return
 	}
 	f.fields(node, path+".", func(provider, path string, node *yaml.Node) {
-		if value, ok := f.plain(node, path); ok && f.provider(node, path, provider) {
-			f.batch[provider] = value
+		i, most := f.provider(node, path, provider), 0
+		value, ok := f.plain(node, path)
+		if !ok || i == nil {
+			return
 		}
+		if err := whole(func(*Config) *int { return &most }, 1, 1000)(nil, value.value); err != nil {
+			f.report(value, err)
+		}
+		i.Spec.Capabilities.MaxRecipients = min(i.Spec.Capabilities.MaxRecipients, most)
 	})
 }
 
@@ -253,8 +252,8 @@ func (f *yamlFile) callbacksField(key, path string, node *yaml.Node) {
 		return
 	}
 	f.list(node, path, "providers", func(value scalar, item *yaml.Node) {
-		if f.provider(item, path, value.value) {
-			f.lists = append(f.lists, value)
+		if f.provider(item, path, value.value) != nil {
+			f.trust = append(f.trust, value.value)
 		}
 	})
 }
@@ -274,35 +273,57 @@ func (f *yamlFile) list(
 	}
 }
 
-func (f *yamlFile) provider(node *yaml.Node, path, name string) bool {
+// provider returns the instance of a name; nil when there is none, which is reported.
+func (f *yamlFile) provider(node *yaml.Node, path, name string) *Instance {
 	known := names(f.instances)
-	if slices.Contains(known, name) {
-		return true
+	if i := slices.Index(known, name); i >= 0 {
+		return f.instances[i]
 	}
 	f.problem(node, path, "%q is no provider; there are %s", name, strings.Join(known, ", "))
-	return false
+	return nil
 }
 
 // limitsOf reads limits.<provider>.<currency>.<min|max>.
 func (f *yamlFile) limitsOf(provider, path string, node *yaml.Node) {
-	if !f.provider(node, path, provider) {
+	i := f.provider(node, path, provider)
+	if i == nil {
 		return
 	}
-	currencies := map[string]map[string]scalar{}
-	f.limits[provider] = currencies
 	f.fields(node, path+".", func(currency, path string, node *yaml.Node) {
 		if !airtime.Currency(currency).Known() {
 			f.problem(node, path, "%q is not a known currency", currency)
 			return
 		}
-		bounds := map[string]scalar{}
-		currencies[currency] = bounds
-		f.fields(node, path+".", func(bound, path string, node *yaml.Node) {
-			if !slices.Contains(boundKeys, bound) {
-				f.unknown(node, path)
-			} else if value, ok := f.plain(node, path); ok {
-				bounds[bound] = value
-			}
-		})
+		i.Spec.Capabilities.Limits[airtime.Currency(currency)] = f.limit(
+			i.Spec.Capabilities.Limits[airtime.Currency(currency)], airtime.Currency(currency), path, node)
 	})
+}
+
+// limit reads the bounds of one currency over those that are known.
+func (f *yamlFile) limit(
+	known providers.Limit, currency airtime.Currency, path string, node *yaml.Node,
+) providers.Limit {
+	fields := map[string]*int64{"min": &known.Min, "max": &known.Max}
+	given := map[string]scalar{}
+	f.fields(node, path+".", func(bound, path string, node *yaml.Node) {
+		field, known := fields[bound]
+		if !known {
+			f.unknown(node, path)
+			return
+		}
+		value, ok := f.plain(node, path)
+		if !ok {
+			return
+		}
+		money, err := airtime.ParseAmount(value.value, currency)
+		if err != nil {
+			f.report(value, err)
+			return
+		}
+		*field, given[bound] = money.Minor, value
+	})
+	if len(given) == 2 && known.Min > known.Max {
+		f.report(given["max"], errors.New("must not be below min"))
+	}
+	return known
 }

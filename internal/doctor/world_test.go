@@ -85,7 +85,7 @@ func worldAt(t *testing.T, url, namespace string) *world {
 	w.client = redis.NewClient(options)
 	t.Cleanup(func() { _ = w.client.Close() })
 	w.store, err = state.Open(t.Context(), state.Options{
-		URL: url, Namespace: namespace, Providers: app.StateProviders(catalog.Known(), nil),
+		URL: url, Namespace: namespace, Providers: catalog.Known(),
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = w.store.Close() })

@@ -17,7 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
-	"tuma/internal/app"
 	"tuma/internal/proctest"
 	"tuma/internal/providers/catalog"
 	"tuma/internal/redistest"
@@ -68,7 +67,7 @@ func newCrash(t *testing.T, p point, traces string) *crash {
 	w.providers = server.URL
 	w.store, err = state.Open(t.Context(), state.Options{
 		URL: url, SubmitTimeout: crashTimeout, Guard: crashGuard, SettleDelay: crashSettle,
-		ClaimTimeout: crashClaim, Providers: app.StateProviders(catalog.Known(), nil),
+		ClaimTimeout: crashClaim, Providers: catalog.Known(),
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = w.store.Close() })

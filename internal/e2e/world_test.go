@@ -18,7 +18,6 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
-	"tuma/internal/app"
 	"tuma/internal/proctest"
 	"tuma/internal/providers/catalog"
 	"tuma/internal/redistest"
@@ -155,7 +154,7 @@ func (w *world) open() *state.Store {
 		store, err := state.Open(w.t.Context(), state.Options{
 			URL: w.at.url, Mode: w.at.mode, Unreplicated: true, SubmitTimeout: submitTimeout,
 			Guard: sendGuard, SettleDelay: settleDelay, ClaimTimeout: claimTimeout,
-			Providers: app.StateProviders(catalog.Known(), nil),
+			Providers: catalog.Known(),
 		})
 		require.NoError(w.t, err)
 		w.t.Cleanup(func() { _ = store.Close() })

@@ -16,6 +16,7 @@ import (
 	"tuma/internal/airtime"
 	"tuma/internal/ops"
 	"tuma/internal/proctest"
+	"tuma/internal/providers"
 	"tuma/internal/redistest"
 	"tuma/internal/state"
 )
@@ -28,8 +29,8 @@ func serve(t *testing.T) (*redistest.Server, *state.Store, string) {
 	server := redistest.Start(t)
 	store, err := state.Open(context.Background(), state.Options{
 		// Without limits of our own, a silent Redis would take an hour.
-		URL: server.URL() + "?read_timeout=1h&max_retries=-1", Providers: []state.Provider{
-			{Name: "lipad", Code: 'L', Asks: state.AskByBatch},
+		URL: server.URL() + "?read_timeout=1h&max_retries=-1", Providers: []providers.Capabilities{
+			{Name: "lipad", Code: 'L', Asks: providers.AskByBatch},
 		},
 	})
 	require.NoError(t, err)

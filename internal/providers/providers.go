@@ -144,24 +144,25 @@ type RecipientStatus struct {
 }
 
 // Asking says how a provider can be asked where recipients stand.
-type Asking uint8
+type Asking string
 
 // The ways of asking.
 const (
 	// AskNothing: the provider answers no questions.
-	AskNothing Asking = iota
+	AskNothing Asking = ""
 	// AskByBatch: one question by our own reference covers the whole batch, and shows whether the
 	// provider knows it at all.
-	AskByBatch
+	AskByBatch Asking = "batch"
 	// AskByRecipient: one question per recipient, by the id that the provider gave it.
-	AskByRecipient
+	AskByRecipient Asking = "recipient"
 )
 
-// Capabilities is what is known about a provider before any request: one row of the catalog.
+// Capabilities is what is known about a provider before any request: one row of the catalog, as the
+// settings of an account change it.
 type Capabilities struct {
 	Name string
 	// Code is the character that stands for the provider in stored rows: it never changes, and is
-	// never given to another.
+	// never given to another. Programs give capital letters; of one that is zero the state decides.
 	Code          byte
 	MaxRecipients int
 	// Limits per currency; a currency without an entry is not sent.
@@ -181,15 +182,25 @@ type Capabilities struct {
 	ResendWithin time.Duration
 	// Callbacks says that the provider reports each recipient by the id that it gave it.
 	Callbacks bool
+	// RampsUp says that batches start with one recipient and grow with each clear answer: where the
+	// fate of a lost answer cannot be asked for, one must not put a thousand people in doubt.
+	RampsUp bool
 	// Patience is how long a recipient may stay open before people are told; zero where none does.
 	Patience time.Duration
-	// Shared says that somebody else uses our account there, too.
+	// Shared says that somebody else uses our account there, too: then a callback is about us only if
+	// we know its id.
 	Shared bool
+	// Rate bounds the requests to the provider; its zero value does not.
+	Rate Rate
 }
 
-// RampsUp says that batches start small and grow with each clear answer: where the fate of a lost
-// answer cannot be asked for, one must not put a thousand people in doubt.
-func (c Capabilities) RampsUp() bool { return c.Asks != AskByBatch }
+// Rate is how many requests a provider takes from all workers together.
+type Rate struct {
+	// PerSecond is above zero, and may be below one.
+	PerSecond float64
+	// Burst is how many may go at once after a rest; at least one.
+	Burst int
+}
 
 // Limit bounds the amount of one recipient, in minor units, both inclusive.
 type Limit struct {

@@ -101,10 +101,11 @@ func (w *world) backoff() tasks.Backoff {
 
 func (w *world) submit(p *pod, provider, why string) {
 	i := p.number % 2
+	entry := p.entries[provider]
+	entry.Capabilities.MaxRecipients = min(entry.Capabilities.MaxRecipients, w.batchMax)
 	handler := &tasks.Submit{
-		Store: w.stores[i], Queues: w.queues[i], Entry: p.entries[provider], Backoff: w.backoff(),
-		Metrics: taskMetrics, Log: zap.NewNop(), MaxRecipients: w.batchMax, Failover: w.failover(p),
-		IDs: w.newID,
+		Store: w.stores[i], Queues: w.queues[i], Entry: entry, Backoff: w.backoff(),
+		Metrics: taskMetrics, Log: zap.NewNop(), Failover: w.failover(p), IDs: w.newID,
 	}
 	p.running = w.start("submit "+provider+" "+why, func(ctx context.Context) error {
 		return handler.ProcessTask(ctx, asynq.NewTask(tasks.TypeSubmit, []byte("{}")))

@@ -50,7 +50,7 @@ func newStage(redisURL string, edit state.ScriptEdit) *stage {
 	s.server.Config.SetKeepAlivesEnabled(false) // A kept connection would keep time from passing.
 	s.server.Start()
 	o := variants[0]
-	o.URL, o.Namespace, o.AllowVolatile, o.Providers = redisURL, namespace, true, stateProviders(0)
+	o.URL, o.Namespace, o.AllowVolatile, o.Providers = redisURL, namespace, true, knownProviders(0)
 	store, err := state.Open(background, o)
 	must(err)
 	s.listener = store.Edited(s.edit)

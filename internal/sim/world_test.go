@@ -43,24 +43,15 @@ var variants = []state.Options{
 	{SubmitTimeout: 20 * time.Second, Guard: time.Second, SettleDelay: 45 * time.Second},
 }
 
-// stateProviders are the traits of all providers; the last variant has rates.
-func stateProviders(variant int) []state.Provider {
-	asks := map[providers.Asking]state.Asking{
-		providers.AskByBatch: state.AskByBatch, providers.AskByRecipient: state.AskByRecipient,
-	}
-	var list []state.Provider
-	for _, known := range catalog.Known() {
-		p := state.Provider{
-			Name: known.Name, Code: known.Code, Asks: asks[known.Asks],
-			ResendWithin: known.ResendWithin, Callbacks: known.Callbacks, RampsUp: known.RampsUp(),
-			Patience: known.Patience,
-		}
+// knownProviders are what the state knows of all providers; the last variant has rates.
+func knownProviders(variant int) []providers.Capabilities {
+	known := catalog.Known()
+	for i := range known {
 		if variant == len(variants)-1 {
-			p.Rate = state.Rate{PerSecond: 0.5, Burst: 3}
+			known[i].Rate = providers.Rate{PerSecond: 0.5, Burst: 3}
 		}
-		list = append(list, p)
 	}
-	return list
+	return known
 }
 
 // The metrics count what nobody looks at here.
@@ -150,7 +141,7 @@ func newWorld(p *plan, s *stage, muted map[int]bool, simulator *sandbox.Simulato
 	for i := range w.stores {
 		o := variants[p.variant]
 		o.URL, o.Namespace, o.AllowVolatile = s.redisURL, namespace, true
-		o.MaxInFlight, o.Providers = p.inFlight[i], stateProviders(p.variant)
+		o.MaxInFlight, o.Providers = p.inFlight[i], knownProviders(p.variant)
 		store, err := state.Open(background, o)
 		must(err)
 		w.stores[i], w.options[i] = store.Edited(s.edit), store.Options()

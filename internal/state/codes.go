@@ -4,13 +4,15 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"tuma/internal/providers"
 )
 
 // freeCodes are what lua/codes.lua gives out: those of programs are capital letters.
 const freeCodes = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 // uncoded returns the providers whose code is agreed on with the state.
-func (o Options) uncoded() (list []Provider) {
+func (o Options) uncoded() (list []providers.Capabilities) {
 	for _, p := range o.Providers {
 		if p.Code == 0 {
 			list = append(list, p)
@@ -21,14 +23,14 @@ func (o Options) uncoded() (list []Provider) {
 
 // coded returns the options with codes for the providers that have none.
 func (o Options) coded(codes map[string]byte) Options {
-	providers := make([]Provider, len(o.Providers))
+	known := make([]providers.Capabilities, len(o.Providers))
 	for i, p := range o.Providers {
 		if p.Code == 0 {
 			p.Code = codes[p.Name]
 		}
-		providers[i] = p
+		known[i] = p
 	}
-	o.Providers = providers
+	o.Providers = known
 	return o
 }
 
@@ -56,7 +58,9 @@ func (s *Store) agree(ctx context.Context) error {
 }
 
 // agreed has the state keep codes. The scripts that run it know only who has one already.
-func (s *Store) agreed(ctx context.Context, unnamed []Provider) (map[string]byte, error) {
+func (s *Store) agreed(
+	ctx context.Context, unnamed []providers.Capabilities,
+) (map[string]byte, error) {
 	args := make([]any, 0, 2*len(unnamed))
 	for _, p := range unnamed {
 		args = append(args, p.Name, flag(p.Callbacks))
@@ -79,7 +83,9 @@ func (s *Store) agreed(ctx context.Context, unnamed []Provider) (map[string]byte
 
 // seen reads the codes, for one who changes nothing. A provider that the state does not know yet
 // gets one that is free, for as long as one looks.
-func (s *Store) seen(ctx context.Context, unnamed []Provider) (map[string]byte, error) {
+func (s *Store) seen(
+	ctx context.Context, unnamed []providers.Capabilities,
+) (map[string]byte, error) {
 	kept, _ := s.client.HGetAll(ctx, s.keys.plain("codes")).Result() // Who looks takes what there is.
 	codes, taken := map[string]byte{}, map[string]bool{}
 	for code, text := range kept {

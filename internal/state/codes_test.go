@@ -10,15 +10,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tuma/internal/providers"
 	"tuma/internal/redistest"
 	"tuma/internal/state"
 )
 
 // instances are providers whose codes are agreed on with the state, beside those of the tests.
-func instances(names ...string) []state.Provider {
+func instances(names ...string) []providers.Capabilities {
 	list := slices.Clone(testProviders)
 	for _, name := range names {
-		list = append(list, state.Provider{Name: name, RampsUp: true})
+		list = append(list, providers.Capabilities{Name: name, RampsUp: true})
 	}
 	return list
 }

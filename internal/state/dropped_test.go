@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
+	"tuma/internal/providers"
 	"tuma/internal/state"
 )
 
@@ -23,15 +24,15 @@ func TestAProviderThatNobodyKnows(t *testing.T) {
 }
 
 // reopen goes on as a program that knows other providers.
-func (g *stage) reopen(known ...state.Provider) {
+func (g *stage) reopen(known ...providers.Capabilities) {
 	o := g.s.Options()
 	o.Providers = known
 	g.s = simulated(openWith(g.t, o), g.edit)
 	g.c.store = g.s
 }
 
-func allBut(name string) []state.Provider {
-	return slices.DeleteFunc(slices.Clone(testProviders), func(p state.Provider) bool {
+func allBut(name string) []providers.Capabilities {
+	return slices.DeleteFunc(slices.Clone(testProviders), func(p providers.Capabilities) bool {
 		return p.Name == name
 	})
 }
@@ -73,7 +74,7 @@ func droppedAndDecided(g *stage) {
 func droppedKeepsItsCode(g *stage) {
 	g.accept(someone("a", joint))
 	before := dumps(g.t, g.s)
-	g.reopen(append(allBut(joint), state.Provider{Name: "newcomer", Code: 'J'})...)
+	g.reopen(append(allBut(joint), providers.Capabilities{Name: "newcomer", Code: 'J'})...)
 	_, err := g.s.Accept(background, []state.Disbursal{someone("b", "newcomer")})
 	require.ErrorIs(g.t, err, state.ErrLayout)
 	require.ErrorContains(g.t, err, "joint")
@@ -96,9 +97,9 @@ func droppedIsKeptOnce(g *stage) {
 	g.reopen(allBut(joint)...)
 	g.accept(someone("b", lipad))
 	require.Equal(g.t, all, kept())
-	g.reopen(testProviders[0], state.Provider{Name: "newcomer", Code: 'N'})
+	g.reopen(testProviders[0], providers.Capabilities{Name: "newcomer", Code: 'N'})
 	g.accept(someone("c", "newcomer"))
-	more := append(slices.Clone(testProviders), state.Provider{Name: "newcomer", Code: 'N'})
+	more := append(slices.Clone(testProviders), providers.Capabilities{Name: "newcomer", Code: 'N'})
 	require.Equal(g.t, state.SumOfCodes(state.Options{Providers: more}), kept())
 	g.reopen(more...)
 }

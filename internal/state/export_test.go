@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"tuma/internal/providers"
 )
 
 // In returns a store on the same connections in another namespace.
@@ -58,9 +60,9 @@ func (s *Store) Key(kind, name string) string {
 
 // Agree gets codes for names, as Open does.
 func (s *Store) Agree(ctx context.Context, names ...string) error {
-	var list []Provider
+	var list []providers.Capabilities
 	for _, name := range names {
-		list = append(list, Provider{Name: name})
+		list = append(list, providers.Capabilities{Name: name})
 	}
 	_, err := s.agreed(ctx, list)
 	return err

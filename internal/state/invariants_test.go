@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"tuma/internal/airtime"
+	"tuma/internal/providers"
 	"tuma/internal/state"
 )
 
@@ -73,7 +74,7 @@ func (x *machine) look() snapshot {
 		got.batches[id] = fields.Val()
 	}
 	for provider, reads := range roads {
-		code := modelProviders[slices.IndexFunc(modelProviders, func(p state.Provider) bool {
+		code := modelProviders[slices.IndexFunc(modelProviders, func(p providers.Capabilities) bool {
 			return p.Name == provider
 		})].Code
 		pending, blocked := reads.lists["pending"].Val(), x.blockedEntries(provider, reads)

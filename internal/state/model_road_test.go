@@ -6,14 +6,15 @@ import (
 	"strconv"
 
 	"tuma/internal/airtime"
+	"tuma/internal/providers"
 	"tuma/internal/state"
 )
 
 // modelProviders are what the random verbs run against: one that is asked about batches, and one
 // whose batches ramp up and whose rate is bounded.
-var modelProviders = []state.Provider{
-	{Name: "lipad", Code: 'L', Asks: state.AskByBatch},
-	{Name: "quicksms", Code: 'Q', RampsUp: true, Rate: state.Rate{PerSecond: 3, Burst: 5}},
+var modelProviders = []providers.Capabilities{
+	{Name: "lipad", Code: 'L', Asks: providers.AskByBatch},
+	{Name: "quicksms", Code: 'Q', RampsUp: true, Rate: providers.Rate{PerSecond: 3, Burst: 5}},
 }
 
 // modelRoad is a channel in plain Go.
@@ -21,7 +22,7 @@ type modelRoad struct {
 	name     string
 	asks     bool
 	rampsUp  bool
-	rate     state.Rate
+	rate     providers.Rate
 	ready    []*modelBatch
 	paused   int64
 	since    int64 // When the pause began; zero when it is neither paused nor probed.
@@ -41,11 +42,11 @@ type modelRoad struct {
 }
 
 func newModelRoad(name string) *modelRoad {
-	p := modelProviders[slices.IndexFunc(modelProviders, func(p state.Provider) bool {
+	p := modelProviders[slices.IndexFunc(modelProviders, func(p providers.Capabilities) bool {
 		return p.Name == name
 	})]
 	return &modelRoad{
-		name: name, asks: p.Asks != "", rampsUp: p.RampsUp, rate: p.Rate,
+		name: name, asks: p.Asks != providers.AskNothing, rampsUp: p.RampsUp, rate: p.Rate,
 		tokens: float64(p.Rate.Burst),
 	}
 }

@@ -7,59 +7,18 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"tuma/internal/providers"
 )
 
-// Asking says how a provider can be asked where recipients stand; empty means not at all.
-type Asking string
-
-// The ways of asking.
-const (
-	// AskByBatch: by our own reference. A batch that has settled is looked at again later too.
-	AskByBatch Asking = "batch"
-	// AskByRecipient: by the ids that the provider gave its recipients.
-	AskByRecipient Asking = "recipient"
-)
-
-// Provider is what the state must know of a provider.
-type Provider struct {
-	Name string
-	// Code stands for the provider in stored rows. It never changes, and no other has it. Programs
-	// give capital letters; of one that is zero Open asks the state.
-	Code byte
-	Asks Asking
-	// ResendWithin is the time from the first BeginSend within which a repetition must have ended;
-	// zero permits none without the provider's word that it does not know the batch.
-	ResendWithin time.Duration
-	// Callbacks says that the provider reports recipients by ids of its own, so that they must be
-	// found by them.
-	Callbacks bool
-	// Shared says that somebody else uses our account there: then a callback is about us only if we
-	// know its id.
-	Shared bool
-	// RampsUp says that batches start with one recipient and grow with each clear answer.
-	RampsUp bool
-	// Patience is how long a recipient may stay open before people are told; zero is for ever.
-	Patience time.Duration
-	// Rate bounds the requests to the provider; its zero value does not.
-	Rate Rate
-}
-
-// Rate is how many requests a provider takes from all workers together.
-type Rate struct {
-	// PerSecond is the steady rate, Burst how many may go at once after a rest.
-	PerSecond float64
-	Burst     int
-}
-
-// lua writes the fields as the scripts read them.
-func (p Provider) lua() string {
+// traits writes what the scripts read of a provider.
+func traits(p providers.Capabilities) string {
 	text := fmt.Sprintf("code = '%c', resend = %d, patience = %d, rate = %g, burst = %d", p.Code,
 		p.ResendWithin.Milliseconds(), p.Patience.Milliseconds(), p.Rate.PerSecond, p.Rate.Burst)
-	if p.Asks != "" {
-		text += fmt.Sprintf(", asks = '%s', checked_later = %t", p.Asks, p.Asks == AskByBatch)
+	if p.Asks != providers.AskNothing {
+		text += fmt.Sprintf(", asks = '%s', checked_later = %t", p.Asks, p.Asks == providers.AskByBatch)
 	}
 	return text + fmt.Sprintf(", callbacks = %t, ramps_up = %t, shared = %t",
 		p.Callbacks, p.RampsUp, p.Shared)

@@ -83,7 +83,7 @@ func luaTables(o Options) string {
 	b.WriteString("}\nlocal PROVIDERS = {\n")
 	for _, p := range o.Providers {
 		if p.Code != 0 {
-			fmt.Fprintf(&b, "  ['%s'] = {%s},\n", p.Name, p.lua())
+			fmt.Fprintf(&b, "  ['%s'] = {%s},\n", p.Name, traits(p))
 		}
 	}
 	fmt.Fprintf(&b, "}\nlocal CODES = '%s'\nlocal CHECK_DELAYS = {", o.sumOfCodes())

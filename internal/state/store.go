@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"tuma/internal/providers"
 )
 
 // Options are the settings of a Store. Zero durations and counts take the defaults of INTERFACE.
@@ -48,8 +50,8 @@ type Options struct {
 	Retention time.Duration
 	// StreamAge is how long results and rejections are kept.
 	StreamAge time.Duration
-	// Providers are all that Tuma knows, on or off here.
-	Providers []Provider
+	// Providers are all that can be named, on or off here.
+	Providers []providers.Capabilities
 }
 
 func (o Options) withDefaults() Options {

@@ -16,6 +16,7 @@ import (
 
 	"tuma/internal/airtime"
 	"tuma/internal/proctest"
+	"tuma/internal/providers"
 	"tuma/internal/redistest"
 	"tuma/internal/state"
 	"tuma/internal/state/statetest"
@@ -33,18 +34,18 @@ func TestMain(m *testing.M) {
 }
 
 // testProviders are what production has, and one more whose rate is bounded.
-var testProviders = []state.Provider{
-	{Name: "lipad", Code: 'L', Asks: state.AskByBatch, Patience: 24 * time.Hour},
+var testProviders = []providers.Capabilities{
+	{Name: "lipad", Code: 'L', Asks: providers.AskByBatch, Patience: 24 * time.Hour},
 	{Name: "quicksms", Code: 'Q', RampsUp: true},
 	{
-		Name: "africastalking", Code: 'A', Asks: state.AskByRecipient, Callbacks: true, RampsUp: true,
+		Name: "africastalking", Code: 'A', Asks: providers.AskByRecipient, Callbacks: true, RampsUp: true,
 		ResendWithin: 4 * time.Minute, Patience: 24 * time.Hour,
 	},
 	{Name: "sozuri", Code: 'S', Callbacks: true, RampsUp: true, Patience: 72 * time.Hour},
 	{Name: "joint", Code: 'J', Callbacks: true, Shared: true},
 	{
-		Name: "metered", Code: 'M', Asks: state.AskByBatch,
-		Rate: state.Rate{PerSecond: 2, Burst: 3},
+		Name: "metered", Code: 'M', Asks: providers.AskByBatch,
+		Rate: providers.Rate{PerSecond: 2, Burst: 3},
 	},
 }
 

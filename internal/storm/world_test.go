@@ -24,7 +24,6 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
-	"tuma/internal/app"
 	"tuma/internal/proctest"
 	"tuma/internal/providers/catalog"
 	"tuma/internal/redistest"
@@ -124,7 +123,7 @@ func (w *world) open() {
 	w.t.Helper()
 	store, err := state.Open(w.t.Context(), state.Options{
 		URL: w.redis.URL(), SubmitTimeout: submitTimeout, Guard: sendGuard,
-		SettleDelay: settleDelay, Providers: app.StateProviders(catalog.Known(), nil),
+		SettleDelay: settleDelay, Providers: catalog.Known(),
 	})
 	require.NoError(w.t, err)
 	w.t.Cleanup(func() { _ = store.Close() }) // Nothing is lost with the connections of a test.

@@ -62,7 +62,7 @@ func newFleet(t *testing.T, change func(*state.Options)) *fleet {
 	t.Helper()
 	f := &fleet{}
 	f.rig = newRig(t, func(o *state.Options) {
-		o.Providers = traits()
+		o.Providers = catalog.Known()
 		if change != nil {
 			change(o)
 		}
@@ -95,22 +95,6 @@ func (f *fleet) leaksNothing(t *testing.T) {
 	}
 	require.NotRegexp(t, `\b(254|0)7\d{8}\b`, shown.String(), "a phone number was shown")
 	require.NotContains(t, shown.String(), fleetSecret, "a secret was shown")
-}
-
-// traits are what the state knows of all providers, as programs tell it.
-func traits() []state.Provider {
-	asks := map[providers.Asking]state.Asking{
-		providers.AskByBatch: state.AskByBatch, providers.AskByRecipient: state.AskByRecipient,
-	}
-	var list []state.Provider
-	for _, known := range catalog.Known() {
-		list = append(list, state.Provider{
-			Name: known.Name, Code: known.Code, Asks: asks[known.Asks],
-			ResendWithin: known.ResendWithin, Callbacks: known.Callbacks, RampsUp: known.RampsUp(),
-			Patience: known.Patience,
-		})
-	}
-	return list
 }
 
 // steady keeps batch sizes from ramping up, for tests of something else.

@@ -121,8 +121,8 @@ func quick(o *state.Options) {
 func newRig(t testing.TB, change func(*state.Options)) *rig {
 	t.Helper()
 	url, namespace := redistest.Shared(t)
-	o := state.Options{URL: url, Namespace: namespace, Providers: []state.Provider{
-		{Name: lipad, Code: 'L', Asks: state.AskByBatch},
+	o := state.Options{URL: url, Namespace: namespace, Providers: []providers.Capabilities{
+		{Name: lipad, Code: 'L', Asks: providers.AskByBatch},
 	}}
 	quick(&o)
 	if change != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
+	"tuma/internal/providers"
 	"tuma/internal/redistest"
 	"tuma/internal/state"
 	"tuma/internal/tasks"
@@ -18,7 +19,7 @@ import (
 // paced gives Lipad a rate.
 func paced(perSecond float64, burst int) func(*state.Options) {
 	return func(o *state.Options) {
-		o.Providers[0].Rate = state.Rate{PerSecond: perSecond, Burst: burst}
+		o.Providers[0].Rate = providers.Rate{PerSecond: perSecond, Burst: burst}
 	}
 }
 
@@ -29,7 +30,7 @@ func (r *rig) alone(t *testing.T, workers int) (stop func()) {
 	var ends []func()
 	for range workers {
 		submit := r.submit(stopping)
-		submit.MaxRecipients = 1
+		submit.Entry.Capabilities.MaxRecipients = 1
 		ends = append(ends, r.serve(t, lipad, tasks.TypeSubmit, submit))
 	}
 	r.sweeper(t)
@@ -81,7 +82,7 @@ func TestWaitingForTheRateAsksNothing(t *testing.T) {
 	})
 	r.acceptSilently(t, disbursal("d", 0, 5))
 	submit := r.submit(nil)
-	submit.MaxRecipients = 1
+	submit.Entry.Capabilities.MaxRecipients = 1
 	before := r.scripts(t)
 	require.NoError(t, submit.ProcessTask(t.Context(), task(tasks.TypeSubmit, "{}")))
 	require.Equal(t, 5, r.provider.sends())
@@ -108,7 +109,7 @@ func TestARateThatIsUsedUpTakesNoTasks(t *testing.T) {
 	r := newRig(t, paced(0.01, 1))
 	clock := r.clocked(t)
 	submit := r.submit(nil)
-	submit.MaxRecipients = 1
+	submit.Entry.Capabilities.MaxRecipients = 1
 	r.serve(t, lipad, tasks.TypeSubmit, submit)
 	for i := range 20 {
 		r.accept(t, disbursal(fmt.Sprint("d", i), i, 1))

@@ -33,10 +33,8 @@ type Submit struct {
 	Log     *zap.Logger
 	// Stopping is closed when the process shuts down: no further batch is claimed.
 	Stopping <-chan struct{}
-	// MaxRecipients caps batches below the provider's own maximum; zero leaves it.
-	MaxRecipients int
-	Failover      Failover
-	IDs           IDs
+	Failover Failover
+	IDs      IDs
 }
 
 var _ asynq.Handler = (*Submit)(nil)
@@ -88,7 +86,7 @@ func (s *Submit) work(ctx context.Context, until time.Time, sum *tally) (state.C
 		if err != nil {
 			return state.Claim{}, err
 		}
-		claim, err := s.Store.Claim(ctx, name, token, s.limit())
+		claim, err := s.Store.Claim(ctx, name, token, s.Entry.Capabilities.MaxRecipients)
 		if err != nil {
 			return state.Claim{}, err
 		}
@@ -120,14 +118,6 @@ func (t *tally) add(b *state.Batch, r state.Recorded) {
 	t.rejected += r.Rejected
 	t.returned += r.Returned
 	t.inDoubt += r.InDoubt
-}
-
-func (s *Submit) limit() int {
-	limit := s.Entry.Capabilities.MaxRecipients
-	if s.MaxRecipients > 0 {
-		limit = min(limit, s.MaxRecipients)
-	}
-	return limit
 }
 
 // rest waits until the provider's rate leaves room, or the process stops.

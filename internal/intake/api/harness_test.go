@@ -63,7 +63,9 @@ func on(t *testing.T, url, namespace string, change ...func(*Options)) *inlet {
 	t.Helper()
 	store, err := state.Open(context.Background(), state.Options{
 		URL: url, Namespace: namespace, AllowVolatile: true,
-		Providers: []state.Provider{{Name: "lipad", Code: 'L'}, {Name: "africastalking", Code: 'A'}},
+		Providers: []providers.Capabilities{
+			{Name: "lipad", Code: 'L'}, {Name: "africastalking", Code: 'A'},
+		},
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = store.Close() })

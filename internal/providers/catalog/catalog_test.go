@@ -25,6 +25,8 @@ func TestKnownProvidersNeedNoCredentials(t *testing.T) {
 		codes[c.Code] = true
 		require.Equal(t, c.Patience > 0, !c.Accepted.Settled(), "%s: who stays open has a limit", c.Name)
 		require.True(t, c.Accepted.Effect(), "%s: acceptance is evidence", c.Name)
+		require.Equal(t, c.Asks != providers.AskByBatch, c.RampsUp,
+			"%s: one lost answer must not put a thousand people in doubt", c.Name)
 		require.NotEmpty(t, c.Limits)
 		for currency, limit := range c.Limits {
 			require.True(t, currency.Known(), currency)

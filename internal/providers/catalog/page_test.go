@@ -34,14 +34,14 @@ var traits = []struct {
 		return strings.ReplaceAll(providers.NetworkNames(s.Capabilities.Networks), ",", ", ")
 	}},
 	{"batches ramp up 1, 10, 100, 1,000", func(s providers.Spec) string {
-		return either(s.Capabilities.RampsUp(), "yes", "no")
+		return either(s.Capabilities.RampsUp, "yes", "no")
 	}},
 	{"accepted means", func(s providers.Spec) string {
 		accepted := s.Capabilities.Accepted
 		return accepted.String() + either(accepted.Settled(), ": it never tells more", "")
 	}},
 	{"can be asked", func(s providers.Spec) string {
-		return []string{
+		return map[providers.Asking]string{
 			providers.AskNothing: "no", providers.AskByBatch: "by our reference",
 			providers.AskByRecipient: "by its ids",
 		}[s.Capabilities.Asks]
@@ -92,7 +92,7 @@ func reports(s providers.Spec) string {
 	if !slices.ContainsFunc(s.Routes, func(r providers.Route) bool { return !r.Asks }) {
 		return "none"
 	}
-	return []string{
+	return map[providers.Asking]string{
 		providers.AskNothing: "applied", providers.AskByBatch: "bring the query forward",
 		providers.AskByRecipient: "confirmed by a query",
 	}[s.Capabilities.Asks]

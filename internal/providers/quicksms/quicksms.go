@@ -68,6 +68,7 @@ func Capabilities() providers.Capabilities {
 			"KES": {Min: 10_00, Max: 10_000_00},
 		},
 		WholeUnits: true, Accepted: airtime.Unconfirmed, Asks: providers.AskNothing,
+		RampsUp: true,
 	}
 }
 

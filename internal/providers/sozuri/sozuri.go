@@ -66,7 +66,7 @@ func Capabilities() providers.Capabilities {
 		},
 		Networks: []airtime.Network{airtime.Safaricom, airtime.Airtel, airtime.Telkom},
 		Accepted: airtime.Submitted, Asks: providers.AskNothing, Callbacks: true,
-		Patience: 72 * time.Hour,
+		RampsUp: true, Patience: 72 * time.Hour,
 	}
 }
 
