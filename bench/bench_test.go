@@ -77,29 +77,29 @@ func TestBulkIsHeldAgainstTheFloorAndThePeer(t *testing.T) {
 	require.Empty(t, entries, "nothing is left of the runs")
 }
 
-// TestARunThatPaidOthersIsNoBenchmark gives a world another number of recipients than were paid.
+// TestARunThatPaidOthersIsNoBenchmark gives a harness another number of recipients than were paid.
 func TestARunThatPaidOthersIsNoBenchmark(t *testing.T) {
 	t.Parallel()
 	b := tiny(t, "floor")
-	w, err := b.newWorld(t.Context(), setting{})
+	h, err := b.newHarness(t.Context(), setting{})
 	require.NoError(t, err)
-	defer w.close()
+	defer h.close()
 	_, err = floor.Run(t.Context(), floor.Options{
-		Redis: w.redis, Provider: w.provider, Recipients: 1500, Loops: 2,
+		Redis: h.redis, Provider: h.provider, Recipients: 1500, Loops: 2,
 	})
 	require.NoError(t, err)
-	asked, err := w.ledger(2000)
+	asked, err := h.ledger(2000)
 	require.NoError(t, err)
 	require.Equal(t, requests{sends: 2, polls: 2}, asked)
-	entries, err := w.rdb.XRange(t.Context(), "floor:results", "-", "+").Result()
+	entries, err := h.rdb.XRange(t.Context(), "floor:results", "-", "+").Result()
 	require.NoError(t, err)
 	require.Len(t, entries, 2000)
 	require.Len(t, entries[0].Values, 13, "the fields of the results stream")
-	_, err = w.ledger(1999)
+	_, err = h.ledger(1999)
 	require.ErrorContains(t, err, "2000 recipients")
 	// A second run uses the references again, and the provider refuses them.
 	_, err = floor.Run(t.Context(), floor.Options{
-		Redis: w.redis, Provider: w.provider, Recipients: 1000, Loops: 1,
+		Redis: h.redis, Provider: h.provider, Recipients: 1000, Loops: 1,
 	})
 	require.ErrorContains(t, err, "refused")
 }

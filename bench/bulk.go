@@ -23,61 +23,61 @@ type outcome struct {
 func (o outcome) rate() float64 { return float64(o.recipients) / o.took.Seconds() }
 
 // measured runs feed, waits until all recipients have settled, and measures from the one to the
-// other. The world must be at work already.
-func (w *world) measured(
+// other. The processes must run already.
+func (h *harness) measured(
 	ctx context.Context, before, recipients int, feed func() error,
 ) (outcome, error) {
-	allocated, err := w.mallocs()
+	allocated, err := h.mallocs()
 	if err != nil {
 		return outcome{}, err
 	}
-	used, begin := w.measure(), time.Now()
+	used, begin := h.measure(), time.Now()
 	if err := feed(); err != nil {
 		return outcome{}, err
 	}
-	if err := w.awaitBook(ctx, "settled", before+recipients, counts.settled); err != nil {
+	if err := h.awaitBook(ctx, "settled", before+recipients, counts.settled); err != nil {
 		return outcome{}, err
 	}
-	o := outcome{recipients: recipients, took: time.Since(begin), spent: w.measure().since(used)}
-	if o.mallocs, err = w.mallocs(); err != nil {
+	o := outcome{recipients: recipients, took: time.Since(begin), spent: h.measure().since(used)}
+	if o.mallocs, err = h.mallocs(); err != nil {
 		return outcome{}, err
 	}
 	for name := range o.mallocs {
 		o.mallocs[name] -= allocated[name]
 	}
-	if o.asked, err = w.ledger(before + recipients); err != nil {
+	if o.asked, err = h.ledger(before + recipients); err != nil {
 		return outcome{}, err
 	}
-	o.tasks, err = w.tasks(ctx)
+	o.tasks, err = h.tasks(ctx)
 	return o, err
 }
 
 // importFile runs `enqueuer import` on a file of as many recipients and measures until they have
 // settled.
-func (w *world) importFile(
+func (h *harness) importFile(
 	ctx context.Context, name string, first, recipients int,
 ) (outcome, error) {
-	path, err := w.writeCSV(name, first, recipients)
+	path, err := h.writeCSV(name, first, recipients)
 	if err != nil {
 		return outcome{}, err
 	}
-	return w.measured(ctx, first, recipients, func() error {
-		_, err := w.enqueuer(ctx, "import", path, "--reference", name)
+	return h.measured(ctx, first, recipients, func() error {
+		_, err := h.enqueuer(ctx, "import", path, "--reference", name)
 		return err
 	})
 }
 
-// bulkRun is one import in a world of its own.
+// bulkRun is one import in a harness of its own.
 func (b *bench) bulkRun(ctx context.Context, s setting, recipients int) (outcome, error) {
-	w, err := b.newWorld(ctx, s)
+	h, err := b.newHarness(ctx, s)
 	if err != nil {
 		return outcome{}, err
 	}
-	defer w.close()
-	if err := w.startAll(ctx); err != nil {
+	defer h.close()
+	if err := h.startAll(ctx); err != nil {
 		return outcome{}, err
 	}
-	return w.importFile(ctx, "bulk", 0, recipients)
+	return h.importFile(ctx, "bulk", 0, recipients)
 }
 
 // bulk is the main job: a file, from `enqueuer import` to the last recipient settled.
@@ -101,16 +101,16 @@ func bulk(ctx context.Context, b *bench) (section, error) {
 
 // small is the same for producers that push one recipient at a time.
 func small(ctx context.Context, b *bench) (section, error) {
-	w, err := b.newWorld(ctx, setting{})
+	h, err := b.newHarness(ctx, setting{})
 	if err != nil {
 		return section{}, err
 	}
-	defer w.close()
-	if err := w.startAll(ctx, []string{"enqueuer", "stream"}); err != nil {
+	defer h.close()
+	if err := h.startAll(ctx, []string{"enqueuer", "stream"}); err != nil {
 		return section{}, err
 	}
 	jobs := b.size(200_000)
-	o, err := w.measured(ctx, 0, jobs, func() error { return w.pushAll(ctx, jobs) })
+	o, err := h.measured(ctx, 0, jobs, func() error { return h.pushAll(ctx, jobs) })
 	if err != nil {
 		return section{}, err
 	}

@@ -24,54 +24,54 @@ const (
 // millis is a duration as a figure of a goal.
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// watched starts a world that takes jobs from the stream, notes what reaches the provider, seldom
+// watched starts a harness that takes jobs from the stream, notes what reaches the provider, seldom
 // asks, and is warm.
 func (b *bench) watched(
 	ctx context.Context, faults string, environment ...string,
-) (*world, error) {
-	w, err := b.newWorld(ctx, setting{
+) (*harness, error) {
+	h, err := b.newHarness(ctx, setting{
 		watched: true, faults: faults,
 		environment: append(environment, "TUMA_POLL_INITIAL=5s", "TUMA_POLL_MAX=10m"),
 	})
 	if err != nil {
 		return nil, err
 	}
-	err = w.startAll(ctx, []string{"enqueuer", "stream"})
+	err = h.startAll(ctx, []string{"enqueuer", "stream"})
 	if err == nil {
-		err = w.warmUp(ctx)
+		err = h.warmUp(ctx)
 	}
 	if err != nil {
-		w.close()
+		h.close()
 		return nil, err
 	}
-	return w, nil
+	return h, nil
 }
 
 // latency is how long a job takes to the provider's word, under load.
 func latency(ctx context.Context, b *bench) (section, error) {
-	w, err := b.watched(ctx, slowly, "TUMA_MAX_IN_FLIGHT=8")
+	h, err := b.watched(ctx, slowly, "TUMA_MAX_IN_FLIGHT=8")
 	if err != nil {
 		return section{}, err
 	}
-	defer w.close()
+	defer h.close()
 	jobs := b.size(100_000)
-	used, begin := w.measure(), time.Now()
-	pushed, err := w.pushSteadily(ctx, warm, jobs, rate)
+	used, begin := h.measure(), time.Now()
+	pushed, err := h.pushSteadily(ctx, warm, jobs, rate)
 	if err != nil {
 		return section{}, err
 	}
 	pushing := time.Since(begin)
-	if err := w.awaitSeen(ctx, warm+jobs); err != nil {
+	if err := h.awaitSeen(ctx, warm+jobs); err != nil {
 		return section{}, err
 	}
-	spent, took := w.measure().since(used), time.Since(begin)
-	all := times(pushed, warm, w.watch.accepted)
-	asked, err := w.ledger(warm + jobs)
+	spent, took := h.measure().since(used), time.Since(begin)
+	all := times(pushed, warm, h.watch.accepted)
+	asked, err := h.ledger(warm + jobs)
 	if err != nil {
 		return section{}, err
 	}
 	t := table{head: []string{"percentile", "XADD to accepted", "XADD to POST"}}
-	posts := times(pushed, warm, w.watch.posted)
+	posts := times(pushed, warm, h.watch.posted)
 	for _, share := range []float64{0.5, 0.9, 0.99, 0.999, 1} {
 		t.add(figures.Percent(share), figures.Millis(figures.Percentile(all, share)),
 			figures.Millis(figures.Percentile(posts, share)))
@@ -90,34 +90,34 @@ func latency(ctx context.Context, b *bench) (section, error) {
 	}, nil
 }
 
-// warmUp sends a few jobs through a watched world.
-func (w *world) warmUp(ctx context.Context) error {
-	if err := w.push(ctx, 0, warm); err != nil {
+// warmUp sends a few jobs through a watched harness.
+func (h *harness) warmUp(ctx context.Context) error {
+	if err := h.push(ctx, 0, warm); err != nil {
 		return err
 	}
-	return w.awaitSeen(ctx, warm)
+	return h.awaitSeen(ctx, warm)
 }
 
 // awaitSeen waits until the watch has seen the answers for as many recipients.
-func (w *world) awaitSeen(ctx context.Context, n int) error {
-	return w.await(ctx, time.Hour, fmt.Sprintf("%d recipients are accepted", n),
+func (h *harness) awaitSeen(ctx context.Context, n int) error {
+	return h.await(ctx, time.Hour, fmt.Sprintf("%d recipients are accepted", n),
 		func() (bool, error) {
-			seen, err := w.watch.seen()
+			seen, err := h.watch.seen()
 			if err != nil {
 				return false, err
 			}
-			return seen >= n, w.alive()
+			return seen >= n, h.alive()
 		})
 }
 
 // idle is how long a single job takes when there is nothing else, and what waiting for it costs.
 func idle(ctx context.Context, b *bench) (section, error) {
-	w, err := b.watched(ctx, "")
+	h, err := b.watched(ctx, "")
 	if err != nil {
 		return section{}, err
 	}
-	defer w.close()
-	resting, rest, err := w.rest(ctx, max(5*time.Second, time.Duration(b.size(30))*time.Second))
+	defer h.close()
+	resting, rest, err := h.rest(ctx, max(5*time.Second, time.Duration(b.size(30))*time.Second))
 	if err != nil {
 		return section{}, err
 	}
@@ -126,14 +126,14 @@ func idle(ctx context.Context, b *bench) (section, error) {
 		// Never in step with whoever looks for work at intervals.
 		time.Sleep(20*time.Millisecond + rand.N(80*time.Millisecond))
 		pushed = append(pushed, time.Now())
-		if err := w.push(ctx, warm+i, 1); err != nil {
+		if err := h.push(ctx, warm+i, 1); err != nil {
 			return section{}, err
 		}
-		if err := w.awaitSeen(ctx, warm+i+1); err != nil {
+		if err := h.awaitSeen(ctx, warm+i+1); err != nil {
 			return section{}, err
 		}
 	}
-	posts := times(pushed, warm, w.watch.posted)
+	posts := times(pushed, warm, h.watch.posted)
 	cost := table{head: []string{"process", "of a core while idle"}}
 	for _, name := range slices.Sorted(maps.Keys(resting)) {
 		if name != "bench" {
@@ -156,12 +156,12 @@ func idle(ctx context.Context, b *bench) (section, error) {
 }
 
 // rest does nothing for a while and returns what the processes used meanwhile.
-func (w *world) rest(ctx context.Context, long time.Duration) (usage, time.Duration, error) {
-	used, begin := w.measure(), time.Now()
+func (h *harness) rest(ctx context.Context, long time.Duration) (usage, time.Duration, error) {
+	used, begin := h.measure(), time.Now()
 	select {
 	case <-ctx.Done():
 		return nil, 0, ctx.Err()
 	case <-time.After(long):
 	}
-	return w.measure().since(used), time.Since(begin), w.alive()
+	return h.measure().since(used), time.Since(begin), h.alive()
 }

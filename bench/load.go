@@ -21,8 +21,8 @@ func phone(i int) string  { return strconv.Itoa(firstPhone + i) }
 func amount(i int) string { return strconv.Itoa(10 + i%50) }
 
 // writeCSV writes a file for `enqueuer import` and returns its path.
-func (w *world) writeCSV(name string, first, recipients int) (path string, err error) {
-	path = filepath.Join(w.folder, name+".csv")
+func (h *harness) writeCSV(name string, first, recipients int) (path string, err error) {
+	path = filepath.Join(h.folder, name+".csv")
 	file, err := os.Create(path)
 	if err != nil {
 		return "", fmt.Errorf("write the file to import: %w", err)
@@ -43,8 +43,8 @@ func job(i int) string {
 }
 
 // push pushes jobs of one recipient each onto the jobs stream, in one round trip.
-func (w *world) push(ctx context.Context, first, jobs int) error {
-	pipe := w.rdb.Pipeline()
+func (h *harness) push(ctx context.Context, first, jobs int) error {
+	pipe := h.rdb.Pipeline()
 	for i := first; i < first+jobs; i++ {
 		pipe.XAdd(ctx, &redis.XAddArgs{Stream: "{tuma}:jobs", Values: []string{"job", job(i)}})
 	}
@@ -58,9 +58,9 @@ func (w *world) push(ctx context.Context, first, jobs int) error {
 const pushAtOnce = 500
 
 // pushAll pushes jobs as fast as Redis takes them.
-func (w *world) pushAll(ctx context.Context, jobs int) error {
+func (h *harness) pushAll(ctx context.Context, jobs int) error {
 	for first := 0; first < jobs; first += pushAtOnce {
-		if err := w.push(ctx, first, min(pushAtOnce, jobs-first)); err != nil {
+		if err := h.push(ctx, first, min(pushAtOnce, jobs-first)); err != nil {
 			return err
 		}
 	}
@@ -68,14 +68,14 @@ func (w *world) pushAll(ctx context.Context, jobs int) error {
 }
 
 // pushSteadily pushes jobs at a rate a second and returns when each was pushed.
-func (w *world) pushSteadily(ctx context.Context, first, jobs, rate int) ([]time.Time, error) {
+func (h *harness) pushSteadily(ctx context.Context, first, jobs, rate int) ([]time.Time, error) {
 	pushed := make([]time.Time, 0, jobs)
 	begin := time.Now()
 	for len(pushed) < jobs {
 		now := time.Now()
 		due := min(jobs, int(now.Sub(begin).Seconds()*float64(rate))) - len(pushed)
 		if due > 0 {
-			if err := w.push(ctx, first+len(pushed), due); err != nil {
+			if err := h.push(ctx, first+len(pushed), due); err != nil {
 				return nil, err
 			}
 			for range due {

@@ -22,8 +22,8 @@ import (
 type counts map[airtime.Status]int
 
 // book reads how many recipients stand where: one small hash, however many there are.
-func (w *world) book(ctx context.Context) (counts, error) {
-	fields, err := w.rdb.HGetAll(ctx, "{tuma}:book").Result()
+func (h *harness) book(ctx context.Context) (counts, error) {
+	fields, err := h.rdb.HGetAll(ctx, "{tuma}:book").Result()
 	if err != nil {
 		return nil, fmt.Errorf("read the book: %w", err)
 	}
@@ -67,20 +67,20 @@ func (c counts) accepted() (n int) {
 }
 
 // awaitBook waits until as many recipients are counted by a look at the book.
-func (w *world) awaitBook(ctx context.Context, what string, n int, count func(counts) int) error {
-	return w.await(ctx, time.Hour, fmt.Sprintf("%d recipients are %s", n, what),
+func (h *harness) awaitBook(ctx context.Context, what string, n int, count func(counts) int) error {
+	return h.await(ctx, time.Hour, fmt.Sprintf("%d recipients are %s", n, what),
 		func() (bool, error) {
-			book, err := w.book(ctx)
+			book, err := h.book(ctx)
 			if err != nil {
 				return false, err
 			}
-			return count(book) >= n, w.alive()
+			return count(book) >= n, h.alive()
 		})
 }
 
 // alive returns an error when one of the processes that run until they are stopped has ended.
-func (w *world) alive() error {
-	for _, p := range w.processes {
+func (h *harness) alive() error {
+	for _, p := range h.processes {
 		if p.ops != "" && !p.Running() && p.command.ProcessState.ExitCode() != 0 {
 			return fmt.Errorf("%s ended by itself:\n%s", p.name, p.Output())
 		}
@@ -93,8 +93,8 @@ type requests struct{ sends, polls int }
 
 // ledger reads the simulated provider's own count, and holds it against what should have been: a
 // run that paid anybody twice, or nobody, is no benchmark.
-func (w *world) ledger(recipients int) (requests, error) {
-	answer, err := http.Get(w.provider + "/sandbox/ledger?provider=lipad")
+func (h *harness) ledger(recipients int) (requests, error) {
+	answer, err := http.Get(h.provider + "/sandbox/ledger?provider=lipad")
 	if err != nil {
 		return requests{}, fmt.Errorf("read the ledger: %w", err)
 	}
@@ -111,9 +111,9 @@ func (w *world) ledger(recipients int) (requests, error) {
 }
 
 // faults changes some switches of the simulated provider.
-func (w *world) faults(ctx context.Context, change string) error {
+func (h *harness) faults(ctx context.Context, change string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPatch,
-		w.provider+"/sandbox/faults?provider=lipad", strings.NewReader(change))
+		h.provider+"/sandbox/faults?provider=lipad", strings.NewReader(change))
 	if err != nil {
 		return fmt.Errorf("change the provider: %w", err)
 	}
@@ -132,8 +132,8 @@ func (w *world) faults(ctx context.Context, change string) error {
 }
 
 // metric reads one figure of all live processes of a name from /metrics, added up over its labels.
-func (w *world) metric(name, metric string) (sum float64, err error) {
-	for _, p := range w.processes {
+func (h *harness) metric(name, metric string) (sum float64, err error) {
+	for _, p := range h.processes {
 		if p.name != name || p.ops == "" || !p.Running() {
 			continue
 		}
@@ -168,9 +168,9 @@ func scrape(address, metric string) (sum float64, err error) {
 }
 
 // mallocs are the allocations so far of our processes that run until they are stopped, by name.
-func (w *world) mallocs() (map[string]float64, error) {
+func (h *harness) mallocs() (map[string]float64, error) {
 	all := map[string]float64{}
-	for _, p := range w.processes {
+	for _, p := range h.processes {
 		if p.ops == "" || !p.Running() {
 			continue
 		}
@@ -184,13 +184,13 @@ func (w *world) mallocs() (map[string]float64, error) {
 }
 
 // tasks is how many asynq tasks were processed so far.
-func (w *world) tasks(ctx context.Context) (sum int, err error) {
-	queues, err := w.rdb.SMembers(ctx, "asynq:queues").Result()
+func (h *harness) tasks(ctx context.Context) (sum int, err error) {
+	queues, err := h.rdb.SMembers(ctx, "asynq:queues").Result()
 	if err != nil {
 		return 0, fmt.Errorf("read asynq's counters: %w", err)
 	}
 	for _, queue := range queues {
-		n, err := w.rdb.Get(ctx, "asynq:{"+queue+"}:processed").Int()
+		n, err := h.rdb.Get(ctx, "asynq:{"+queue+"}:processed").Int()
 		if err != nil && !errors.Is(err, redis.Nil) {
 			return 0, fmt.Errorf("read asynq's counters: %w", err)
 		}
@@ -201,8 +201,8 @@ func (w *world) tasks(ctx context.Context) (sum int, err error) {
 
 // memory is what Redis needs for the data: values, keys and the tables that hold them. Buffers of
 // connections, caches of scripts and what the allocator keeps are left out, in bytes.
-func (w *world) memory(ctx context.Context) (int64, error) {
-	stats, err := w.rdb.Do(ctx, "MEMORY", "STATS").Slice()
+func (h *harness) memory(ctx context.Context) (int64, error) {
+	stats, err := h.rdb.Do(ctx, "MEMORY", "STATS").Slice()
 	if err != nil {
 		return 0, fmt.Errorf("read the memory of Redis: %w", err)
 	}
@@ -230,8 +230,8 @@ func pairs(list []any) map[string]any {
 }
 
 // size is what one key holds, or zero when it is not there, in bytes.
-func (w *world) size(ctx context.Context, key string) (int64, error) {
-	size, err := w.rdb.MemoryUsage(ctx, key, 0).Result()
+func (h *harness) size(ctx context.Context, key string) (int64, error) {
+	size, err := h.rdb.MemoryUsage(ctx, key, 0).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return 0, fmt.Errorf("read the memory of %s: %w", key, err)
 	}

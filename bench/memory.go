@@ -19,22 +19,22 @@ func memory(ctx context.Context, b *bench) (section, error) {
 		"buffers of connections and what the allocator keeps. The results stream is for consumers " +
 		"and trimmed by age; asynq's finished tasks stay for ten minutes, for the dashboard. Both " +
 		"are shown by themselves and are not part of the other figures."}
-	bulk, err := b.footprint(ctx, b.size(1_000_000), func(w *world, n int) error {
-		path, err := w.writeCSV("memory", 0, n)
+	bulk, err := b.footprint(ctx, b.size(1_000_000), func(h *harness, n int) error {
+		path, err := h.writeCSV("memory", 0, n)
 		if err != nil {
 			return err
 		}
-		_, err = w.enqueuer(ctx, "import", path, "--reference", "memory")
+		_, err = h.enqueuer(ctx, "import", path, "--reference", "memory")
 		return err
 	})
 	if err != nil {
 		return s, fmt.Errorf("bulk: %w", err)
 	}
-	single, err := b.footprint(ctx, b.size(200_000), func(w *world, n int) error {
-		if err := w.start(ctx, "enqueuer", "stream"); err != nil {
+	single, err := b.footprint(ctx, b.size(200_000), func(h *harness, n int) error {
+		if err := h.start(ctx, "enqueuer", "stream"); err != nil {
 			return err
 		}
-		return w.pushAll(ctx, n)
+		return h.pushAll(ctx, n)
 	})
 	if err != nil {
 		return s, fmt.Errorf("single jobs: %w", err)
@@ -63,38 +63,38 @@ func memory(ctx context.Context, b *bench) (section, error) {
 	return s, nil
 }
 
-// footprint feeds recipients into a world in which nobody works, then lets a worker and at last a
+// footprint feeds recipients into a harness without a worker, then lets a worker and at last a
 // poller at them, and measures after each.
 func (b *bench) footprint(
-	ctx context.Context, recipients int, feed func(*world, int) error,
+	ctx context.Context, recipients int, feed func(*harness, int) error,
 ) (f footprint, err error) {
-	w, err := b.newWorld(ctx, setting{})
+	h, err := b.newHarness(ctx, setting{})
 	if err != nil {
 		return f, err
 	}
-	defer w.close()
-	base, err := w.memory(ctx)
+	defer h.close()
+	base, err := h.memory(ctx)
 	if err != nil {
 		return f, err
 	}
 	each := func(bytes int64) float64 { return float64(bytes) / float64(recipients) }
 	stage := func(into *float64, what string, count func(counts) int) error {
-		if err := w.awaitBook(ctx, what, recipients, count); err != nil {
+		if err := h.awaitBook(ctx, what, recipients, count); err != nil {
 			return err
 		}
-		if err := w.calm(ctx); err != nil {
+		if err := h.calm(ctx); err != nil {
 			return err
 		}
-		all, err := w.memory(ctx)
+		all, err := h.memory(ctx)
 		if err != nil {
 			return err
 		}
-		results, queues, err := w.apart(ctx)
+		results, queues, err := h.apart(ctx)
 		*into = each(all - base - results - queues)
 		f.results, f.queues = each(results), each(queues)
 		return err
 	}
-	if err := feed(w, recipients); err != nil {
+	if err := feed(h, recipients); err != nil {
 		return f, err
 	}
 	everybody := func(c counts) (n int) {
@@ -106,39 +106,39 @@ func (b *bench) footprint(
 	if err := stage(&f.queued, "queued", everybody); err != nil {
 		return f, err
 	}
-	if err := w.start(ctx, "worker"); err != nil {
+	if err := h.start(ctx, "worker"); err != nil {
 		return f, err
 	}
 	if err := stage(&f.accepted, "accepted", counts.accepted); err != nil {
 		return f, err
 	}
-	if err := w.start(ctx, "poller"); err != nil {
+	if err := h.start(ctx, "poller"); err != nil {
 		return f, err
 	}
 	return f, stage(&f.settled, "settled", counts.settled)
 }
 
 // calm waits until the jobs stream is empty and what the last scripts left behind has been freed.
-func (w *world) calm(ctx context.Context) error {
-	err := w.await(ctx, time.Minute, "the jobs stream is empty", func() (bool, error) {
-		n, err := w.rdb.XLen(ctx, "{tuma}:jobs").Result()
+func (h *harness) calm(ctx context.Context) error {
+	err := h.await(ctx, time.Minute, "the jobs stream is empty", func() (bool, error) {
+		n, err := h.rdb.XLen(ctx, "{tuma}:jobs").Result()
 		return n == 0, err
 	})
 	if err != nil {
 		return err
 	}
-	_, _, err = w.rest(ctx, time.Second)
+	_, _, err = h.rest(ctx, time.Second)
 	return err
 }
 
 // apart is what the results stream and asynq's keys hold, in bytes.
-func (w *world) apart(ctx context.Context) (results, queues int64, err error) {
-	if results, err = w.size(ctx, "{tuma}:results"); err != nil {
+func (h *harness) apart(ctx context.Context) (results, queues int64, err error) {
+	if results, err = h.size(ctx, "{tuma}:results"); err != nil {
 		return 0, 0, err
 	}
-	keys := w.rdb.Scan(ctx, 0, "asynq:*", 1000).Iterator()
+	keys := h.rdb.Scan(ctx, 0, "asynq:*", 1000).Iterator()
 	for keys.Next(ctx) {
-		size, err := w.size(ctx, keys.Val())
+		size, err := h.size(ctx, keys.Val())
 		if err != nil {
 			return 0, 0, err
 		}
@@ -152,25 +152,25 @@ func (w *world) apart(ctx context.Context) (results, queues int64, err error) {
 
 // recount is how long people wait for the books and the report.
 func recount(ctx context.Context, b *bench) (section, error) {
-	w, err := b.newWorld(ctx, setting{})
+	h, err := b.newHarness(ctx, setting{})
 	if err != nil {
 		return section{}, err
 	}
-	defer w.close()
-	if err := w.startAll(ctx); err != nil {
+	defer h.close()
+	if err := h.startAll(ctx); err != nil {
 		return section{}, err
 	}
 	recipients := b.size(1_000_000)
-	if _, err := w.importFile(ctx, "recount", 0, recipients); err != nil {
+	if _, err := h.importFile(ctx, "recount", 0, recipients); err != nil {
 		return section{}, err
 	}
 	s := section{about: fmt.Sprintf("`enqueuer verify` and `enqueuer report` on %s settled "+
 		"recipients, with worker and poller idle beside them.", figures.Count(float64(recipients)))}
 	for _, arguments := range [][]string{
-		{"verify"}, {"report", "recount", "-o", w.folder + "/report.csv"},
+		{"verify"}, {"report", "recount", "-o", h.folder + "/report.csv"},
 	} {
 		begin := time.Now()
-		p, err := w.enqueuer(ctx, arguments...)
+		p, err := h.enqueuer(ctx, arguments...)
 		if err != nil {
 			return s, err
 		}

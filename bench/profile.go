@@ -31,15 +31,15 @@ func profile(ctx context.Context, b *bench) (section, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return section{}, fmt.Errorf("-profile: %w", err)
 	}
-	w, err := b.newWorld(ctx, setting{profile: folder})
+	h, err := b.newHarness(ctx, setting{profile: folder})
 	if err != nil {
 		return section{}, err
 	}
-	defer w.close()
-	if err := w.startAll(ctx); err != nil {
+	defer h.close()
+	if err := h.startAll(ctx); err != nil {
 		return section{}, err
 	}
-	o, err := w.importFile(ctx, "profile", 0, b.size(1_000_000))
+	o, err := h.importFile(ctx, "profile", 0, b.size(1_000_000))
 	if err != nil {
 		return section{}, err
 	}
@@ -48,13 +48,13 @@ func profile(ctx context.Context, b *bench) (section, error) {
 		"and the ten commands of Redis, of which those that scripts call are part of evalsha, too, by "+
 		"the clock. With profiles on, %s recipients a second.",
 		figures.Count(o.rate()))}
-	commands, err := w.commands(ctx)
+	commands, err := h.commands(ctx)
 	if err != nil {
 		return s, err
 	}
 	s.tables = []table{shares(o.spent, o.took, o.recipients), commands}
 	for _, name := range []string{"worker", "poller", "sandbox"} { // They write their profiles.
-		if err := w.stop(name); err != nil {
+		if err := h.stop(name); err != nil {
 			return s, err
 		}
 	}
@@ -94,9 +94,9 @@ func pprof(ctx context.Context, arguments ...string) (string, error) {
 }
 
 // commands lists the commands of Redis that took the most time.
-func (w *world) commands(ctx context.Context) (table, error) {
+func (h *harness) commands(ctx context.Context) (table, error) {
 	t := table{head: []string{"Redis command", "calls", "time", "each"}}
-	text, err := w.rdb.Info(ctx, "commandstats").Result()
+	text, err := h.rdb.Info(ctx, "commandstats").Result()
 	if err != nil {
 		return t, fmt.Errorf("read the commands of Redis: %w", err)
 	}

@@ -67,22 +67,22 @@ func runPeer(ctx context.Context, arguments []string) error {
 	return json.NewEncoder(os.Stdout).Encode(result)
 }
 
-// rival runs one of them in a world of its own.
+// rival runs one of them in a harness of its own.
 func (b *bench) rival(
 	ctx context.Context, name string, recipients, width int,
 ) (a achieved, err error) {
-	w, err := b.newWorld(ctx, setting{})
+	h, err := b.newHarness(ctx, setting{})
 	if err != nil {
 		return a, err
 	}
-	defer w.close()
+	defer h.close()
 	own, err := os.Executable()
 	if err != nil {
 		return a, fmt.Errorf("find this program: %w", err)
 	}
-	used := w.measure()
-	p, err := w.launch(name, own, []string{
-		name, "-redis", w.redis, "-provider", w.provider, "-recipients", fmt.Sprint(recipients),
+	used := h.measure()
+	p, err := h.launch(name, own, []string{
+		name, "-redis", h.redis, "-provider", h.provider, "-recipients", fmt.Sprint(recipients),
 		"-width", fmt.Sprint(width),
 	}, nil)
 	if err != nil {
@@ -96,8 +96,8 @@ func (b *bench) rival(
 	if err := json.Unmarshal([]byte(p.Output()), &a); err != nil {
 		return a, fmt.Errorf("%s: %s", name, p.Output())
 	}
-	a.spent = w.measure().since(used)
-	_, err = w.ledger(a.Recipients)
+	a.spent = h.measure().since(used)
+	_, err = h.ledger(a.Recipients)
 	return a, err
 }
 

@@ -53,23 +53,23 @@ func growth(ctx context.Context, b *bench) (section, error) {
 	return s, nil
 }
 
-// imports imports files of a size one after the other, in one world, and adds up what they took.
+// imports imports files of a size one after the other, in one harness, and adds up what they took.
 func (b *bench) imports(ctx context.Context, size, files int) (sum outcome, err error) {
-	w, err := b.newWorld(ctx, setting{})
+	h, err := b.newHarness(ctx, setting{})
 	if err != nil {
 		return sum, err
 	}
-	defer w.close()
-	if err := w.startAll(ctx); err != nil {
+	defer h.close()
+	if err := h.startAll(ctx); err != nil {
 		return sum, err
 	}
 	const warm = 1000
-	if _, err := w.importFile(ctx, "warm", 0, warm); err != nil {
+	if _, err := h.importFile(ctx, "warm", 0, warm); err != nil {
 		return sum, err
 	}
 	sum.spent = usage{}
 	for i := range files {
-		o, err := w.importFile(ctx, fmt.Sprintf("file-%d", i), warm+i*size, size)
+		o, err := h.importFile(ctx, fmt.Sprintf("file-%d", i), warm+i*size, size)
 		if err != nil {
 			return sum, err
 		}
@@ -110,30 +110,30 @@ const rounds = 5
 
 // scaled is one run of scaling: everybody is queued before the workers start.
 func (b *bench) scaled(ctx context.Context, flight, workers int) (float64, error) {
-	w, err := b.newWorld(ctx, setting{
+	h, err := b.newHarness(ctx, setting{
 		faults:      slowly,
 		environment: []string{fmt.Sprintf("TUMA_MAX_IN_FLIGHT=%d", flight)},
 	})
 	if err != nil {
 		return 0, err
 	}
-	defer w.close()
+	defer h.close()
 	recipients := max(b.size(200_000), rounds*flight*floor.Batch)
-	path, err := w.writeCSV("scaling", 0, recipients)
+	path, err := h.writeCSV("scaling", 0, recipients)
 	if err != nil {
 		return 0, err
 	}
-	if _, err := w.enqueuer(ctx, "import", path, "--reference", "scaling"); err != nil {
+	if _, err := h.enqueuer(ctx, "import", path, "--reference", "scaling"); err != nil {
 		return 0, err
 	}
 	for range workers {
-		if err := w.start(ctx, "worker"); err != nil {
+		if err := h.start(ctx, "worker"); err != nil {
 			return 0, err
 		}
 	}
 	// From the first request on: how long workers take to start is no throughput.
 	var begin time.Time
-	err = w.awaitBook(ctx, "accepted", recipients, func(c counts) int {
+	err = h.awaitBook(ctx, "accepted", recipients, func(c counts) int {
 		if begin.IsZero() && c.accepted() > 0 {
 			begin = time.Now().Add(-slow)
 		}

@@ -19,44 +19,44 @@ const (
 // wait is what recipients cost that stay open for long, and what happens when nobody has asked
 // about them for an hour.
 func wait(ctx context.Context, b *bench) (section, error) {
-	w, err := b.newWorld(ctx, setting{
+	h, err := b.newHarness(ctx, setting{
 		faults:      fmt.Sprintf(`{"pace":{"open_polls":%d}}`, openPolls),
 		environment: []string{"TUMA_POLL_INITIAL=500ms", "TUMA_POLL_MAX=1s"},
 	})
 	if err != nil {
 		return section{}, err
 	}
-	defer w.close()
-	if err := w.start(ctx, "worker"); err != nil {
+	defer h.close()
+	if err := h.start(ctx, "worker"); err != nil {
 		return section{}, err
 	}
 	recipients := b.size(1_000_000)
-	path, err := w.writeCSV("wait", 0, recipients)
+	path, err := h.writeCSV("wait", 0, recipients)
 	if err != nil {
 		return section{}, err
 	}
-	if _, err := w.enqueuer(ctx, "import", path, "--reference", "wait"); err != nil {
+	if _, err := h.enqueuer(ctx, "import", path, "--reference", "wait"); err != nil {
 		return section{}, err
 	}
-	if err := w.awaitBook(ctx, "accepted", recipients, counts.accepted); err != nil {
+	if err := h.awaitBook(ctx, "accepted", recipients, counts.accepted); err != nil {
 		return section{}, err
 	}
-	if _, _, err := w.rest(ctx, 2*time.Second); err != nil { // Now every batch is due.
+	if _, _, err := h.rest(ctx, 2*time.Second); err != nil { // Now every batch is due.
 		return section{}, err
 	}
-	if err := w.start(ctx, "poller"); err != nil {
+	if err := h.start(ctx, "poller"); err != nil {
 		return section{}, err
 	}
-	used, begin := w.measure(), time.Now()
-	storm, err := w.queries(ctx, recipients/floor.Batch)
+	used, begin := h.measure(), time.Now()
+	storm, err := h.queries(ctx, recipients/floor.Batch)
 	if err != nil {
 		return section{}, err
 	}
-	if err := w.awaitBook(ctx, "settled", recipients, counts.settled); err != nil {
+	if err := h.awaitBook(ctx, "settled", recipients, counts.settled); err != nil {
 		return section{}, err
 	}
-	spent, took := w.measure().since(used), time.Since(begin)
-	asked, err := w.ledger(recipients)
+	spent, took := h.measure().since(used), time.Since(begin)
+	asked, err := h.ledger(recipients)
 	if err != nil {
 		return section{}, err
 	}
@@ -92,7 +92,7 @@ func waited(
 }
 
 // queries counts status queries in each bin until there were as many.
-func (w *world) queries(ctx context.Context, until int) (bins []float64, err error) {
+func (h *harness) queries(ctx context.Context, until int) (bins []float64, err error) {
 	before := 0.0
 	for before < float64(until) {
 		select {
@@ -100,7 +100,7 @@ func (w *world) queries(ctx context.Context, until int) (bins []float64, err err
 			return nil, ctx.Err()
 		case <-time.After(bin):
 		}
-		total, err := w.metric("poller", "tuma_queries_total")
+		total, err := h.metric("poller", "tuma_queries_total")
 		if err != nil {
 			return nil, err
 		}

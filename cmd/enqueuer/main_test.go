@@ -48,8 +48,8 @@ func TestScripts(t *testing.T) {
 // scriptLimit is how long the scripts may take on a busy machine; each takes a few seconds.
 const scriptLimit = 5 * time.Minute
 
-// world is what a script's commands share.
-type world struct {
+// harness is what a script's commands share.
+type harness struct {
 	server *redistest.Server // Nil for scripts that share one.
 	client *redis.Client
 	store  *state.Store
@@ -57,34 +57,34 @@ type world struct {
 	ns     string
 }
 
-type worldKey struct{}
+type harnessKey struct{}
 
 func settle(env *testscript.Env) error {
 	t, ok := env.T().(testing.TB)
 	if !ok {
 		return errors.New("the scripts were not started by Run")
 	}
-	w := &world{ns: "tuma"}
+	h := &harness{ns: "tuma"}
 	var url string
 	if strings.Contains(env.WorkDir, "own_") {
-		w.server = redistest.Start(t)
-		url = w.server.URL()
+		h.server = redistest.Start(t)
+		url = h.server.URL()
 	} else {
-		url, w.ns = redistest.Shared(t)
+		url, h.ns = redistest.Shared(t)
 	}
 	options, err := redis.ParseURL(url)
 	require.NoError(t, err)
-	w.client = redis.NewClient(options)
-	env.Defer(func() { _ = w.client.Close() })
-	w.store, err = state.Open(context.Background(), state.Options{
-		URL: url, Namespace: w.ns, SubmitTimeout: time.Second,
+	h.client = redis.NewClient(options)
+	env.Defer(func() { _ = h.client.Close() })
+	h.store, err = state.Open(context.Background(), state.Options{
+		URL: url, Namespace: h.ns, SubmitTimeout: time.Second,
 		Providers: catalog.Known(),
 	})
 	require.NoError(t, err)
-	env.Defer(func() { _ = w.store.Close() })
-	env.Values[worldKey{}] = w
+	env.Defer(func() { _ = h.store.Close() })
+	env.Values[harnessKey{}] = h
 	for name, value := range map[string]string{
-		"NS": w.ns, "TUMA_REDIS_URL": url, "TUMA_NAMESPACE": w.ns, "TUMA_OPS_ADDR": "127.0.0.1:0",
+		"NS": h.ns, "TUMA_REDIS_URL": url, "TUMA_NAMESPACE": h.ns, "TUMA_OPS_ADDR": "127.0.0.1:0",
 		"TUMA_SUBMIT_TIMEOUT": "1s", "TUMA_SEND_GUARD": "1ms", "TUMA_SETTLE_DELAY": "1ms",
 		// Otherwise every program of the race detector sleeps for a second at its end.
 		"GORACE": "atexit_sleep_ms=0",
@@ -94,12 +94,12 @@ func settle(env *testscript.Env) error {
 	return nil
 }
 
-func worldOf(ts *testscript.TestScript) *world {
-	w, ok := ts.Value(worldKey{}).(*world)
+func harnessOf(ts *testscript.TestScript) *harness {
+	h, ok := ts.Value(harnessKey{}).(*harness)
 	if !ok {
-		ts.Fatalf("the script has no world")
+		ts.Fatalf("the script has no harness")
 	}
-	return w
+	return h
 }
 
 // fullNumber finds phone numbers that are not masked.
@@ -135,29 +135,29 @@ func redisCommand(ts *testscript.TestScript, _ bool, args []string) {
 	for i, arg := range args {
 		words[i] = arg
 	}
-	answer, err := worldOf(ts).client.Do(context.Background(), words...).Result()
+	answer, err := harnessOf(ts).client.Do(context.Background(), words...).Result()
 	ts.Check(err)
 	fmt.Fprintln(ts.Stdout(), answer)
 }
 
 // drive VERDICT: send the next batch, with that verdict for everybody; $BATCH is its id then.
 func drive(ts *testscript.TestScript, _ bool, args []string) {
-	w, ctx := worldOf(ts), context.Background()
+	h, ctx := harnessOf(ts), context.Background()
 	token := uuid.Must(uuid.NewV7()).String()
-	claim, err := w.store.Claim(ctx, "lipad", token, state.MaxRecipients)
+	claim, err := h.store.Claim(ctx, "lipad", token, state.MaxRecipients)
 	ts.Check(err)
 	if claim.Batch == nil {
 		ts.Fatalf("nothing to send: %s", claim.Idle)
 	}
-	w.batch = claim.Batch
-	ts.Setenv("BATCH", w.batch.ID)
+	h.batch = claim.Batch
+	ts.Setenv("BATCH", h.batch.ID)
 	if args[0] == "claimed" {
 		return
 	}
-	_, err = w.store.BeginSend(ctx, w.batch, token)
+	_, err = h.store.BeginSend(ctx, h.batch, token)
 	ts.Check(err)
 	answer := state.Answer{
-		Batch: w.batch, Attempt: w.batch.Attempt + 1, Accepted: airtime.Submitted,
+		Batch: h.batch, Attempt: h.batch.Attempt + 1, Accepted: airtime.Submitted,
 		NextPoll: time.Hour,
 	}
 	if len(args) > 1 { // "drive accepted soon": the first query is due when patience can be over.
@@ -174,14 +174,14 @@ func drive(ts *testscript.TestScript, _ bool, args []string) {
 	if answer.Default.Verdict == airtime.Unknown {
 		answer.Default.Reason = airtime.ReasonTimeout
 	}
-	_, err = w.store.Record(ctx, answer)
+	_, err = h.store.Record(ctx, answer)
 	ts.Check(err)
 }
 
 // idle REASON: there is nothing to send, for that reason.
 func idle(ts *testscript.TestScript, _ bool, args []string) {
-	w := worldOf(ts)
-	claim, err := w.store.Claim(context.Background(), "lipad", uuid.Must(uuid.NewV7()).String(), 1)
+	h := harnessOf(ts)
+	claim, err := h.store.Claim(context.Background(), "lipad", uuid.Must(uuid.NewV7()).String(), 1)
 	ts.Check(err)
 	if string(claim.Idle) != args[0] {
 		ts.Fatalf("idle because of %q, not %q", claim.Idle, args[0])
@@ -190,11 +190,11 @@ func idle(ts *testscript.TestScript, _ bool, args []string) {
 
 // observe STATUS [POSITION...]: the provider says where members of the last batch stand.
 func observe(ts *testscript.TestScript, _ bool, args []string) {
-	w := worldOf(ts)
+	h := harnessOf(ts)
 	status, err := airtime.ParseStatus(args[0])
 	ts.Check(err)
 	var facts []state.Observation
-	for i := range w.batch.Members {
+	for i := range h.batch.Members {
 		named := len(args) == 1
 		for _, position := range args[1:] {
 			named = named || position == strconv.Itoa(i)
@@ -205,7 +205,7 @@ func observe(ts *testscript.TestScript, _ bool, args []string) {
 			})
 		}
 	}
-	_, err = w.store.Observe(context.Background(), w.batch.ID, facts, true,
+	_, err = h.store.Observe(context.Background(), h.batch.ID, facts, true,
 		state.PollSchedule{Next: time.Hour})
 	ts.Check(err)
 }
@@ -229,11 +229,11 @@ func await(ts *testscript.TestScript, failure string, look func() error) {
 
 // lapse: the provider's patience with the last batch is over.
 func lapse(ts *testscript.TestScript, _ bool, _ []string) {
-	w := worldOf(ts)
+	h := harnessOf(ts)
 	var poll state.Poll
 	await(ts, "no query of the batch is due", func() error {
-		polls, _, err := w.store.Due(context.Background(), 10, time.Hour)
-		i := slices.IndexFunc(polls, func(p state.Poll) bool { return p.Batch == w.batch.ID })
+		polls, _, err := h.store.Due(context.Background(), 10, time.Hour)
+		i := slices.IndexFunc(polls, func(p state.Poll) bool { return p.Batch == h.batch.ID })
 		switch {
 		case err != nil:
 			return err
@@ -243,7 +243,7 @@ func lapse(ts *testscript.TestScript, _ bool, _ []string) {
 		poll = polls[i]
 		return nil
 	})
-	_, err := w.store.Observe(context.Background(), poll.Batch, nil, true, state.PollSchedule{
+	_, err := h.store.Observe(context.Background(), poll.Batch, nil, true, state.PollSchedule{
 		Poll: poll.Number, Next: time.Hour, Patience: time.Millisecond, Slow: time.Hour,
 	})
 	ts.Check(err)
@@ -251,10 +251,10 @@ func lapse(ts *testscript.TestScript, _ bool, _ []string) {
 
 // push FILE: put every line of a file on the jobs stream as a job.
 func push(ts *testscript.TestScript, _ bool, args []string) {
-	w := worldOf(ts)
+	h := harnessOf(ts)
 	for line := range strings.Lines(ts.ReadFile(args[0])) {
-		err := w.client.XAdd(context.Background(), &redis.XAddArgs{
-			Stream: "{" + w.ns + "}:jobs", Values: []string{"job", strings.TrimSpace(line)},
+		err := h.client.XAdd(context.Background(), &redis.XAddArgs{
+			Stream: "{" + h.ns + "}:jobs", Values: []string{"job", strings.TrimSpace(line)},
 		}).Err()
 		ts.Check(err)
 	}
@@ -262,7 +262,7 @@ func push(ts *testscript.TestScript, _ bool, args []string) {
 
 // producer NAME REFERENCE CAMPAIGN PHONE: a producer sends a job of one recipient over HTTP.
 func producer(ts *testscript.TestScript, _ bool, args []string) {
-	accepted, err := worldOf(ts).store.Accept(context.Background(), []state.Disbursal{{
+	accepted, err := harnessOf(ts).store.Accept(context.Background(), []state.Disbursal{{
 		Producer: args[0], Reference: args[1], Campaign: args[2], Provider: "lipad", Currency: "KES",
 		Recipients: []airtime.Recipient{{
 			Phone:  airtime.MSISDNFromE164(args[3]),
@@ -275,14 +275,14 @@ func producer(ts *testscript.TestScript, _ bool, args []string) {
 
 // drained: wait until no job is on the stream, nor read and not acknowledged.
 func drained(ts *testscript.TestScript, _ bool, _ []string) {
-	w, ctx := worldOf(ts), context.Background()
-	stream := "{" + w.ns + "}:jobs"
+	h, ctx := harnessOf(ts), context.Background()
+	stream := "{" + h.ns + "}:jobs"
 	await(ts, "jobs are still on the stream", func() error {
-		length, err := w.client.XLen(ctx, stream).Result()
+		length, err := h.client.XLen(ctx, stream).Result()
 		if err != nil || length > 0 {
 			return errNotYet
 		}
-		pending, err := w.client.XPending(ctx, stream, "enqueuer").Result()
+		pending, err := h.client.XPending(ctx, stream, "enqueuer").Result()
 		if err == nil && pending.Count != 0 {
 			err = fmt.Errorf("%d deleted entries are not acknowledged", pending.Count)
 		}
@@ -292,8 +292,8 @@ func drained(ts *testscript.TestScript, _ bool, _ []string) {
 
 // rejected: print the rejected stream, one line per job.
 func rejected(ts *testscript.TestScript, _ bool, _ []string) {
-	w := worldOf(ts)
-	entries, err := w.client.XRange(context.Background(), "{"+w.ns+"}:rejected", "-", "+").Result()
+	h := harnessOf(ts)
+	entries, err := h.client.XRange(context.Background(), "{"+h.ns+"}:rejected", "-", "+").Result()
 	ts.Check(err)
 	for _, e := range entries {
 		fmt.Fprintf(ts.Stdout(), "%v: %v <- %v\n", e.Values["source"], e.Values["error"],
@@ -303,7 +303,7 @@ func rejected(ts *testscript.TestScript, _ bool, _ []string) {
 
 // server stop|start: the script's own Redis goes away or comes back.
 func serverCommand(ts *testscript.TestScript, _ bool, args []string) {
-	switch server := worldOf(ts).server; args[0] {
+	switch server := harnessOf(ts).server; args[0] {
 	case "stop":
 		server.Stop()
 	case "start":
@@ -327,9 +327,9 @@ func many(ts *testscript.TestScript, _ bool, args []string) {
 
 // waitfor IMPORT RECIPIENTS: wait until the state holds that many recipients of an import.
 func waitFor(ts *testscript.TestScript, _ bool, args []string) {
-	w := worldOf(ts)
+	h := harnessOf(ts)
 	await(ts, fmt.Sprintf("import %s never had %s recipients", args[0], args[1]), func() error {
-		sum, err := w.store.Summarize(context.Background(), state.KindImport, args[0])
+		sum, err := h.store.Summarize(context.Background(), state.KindImport, args[0])
 		if err == nil && fmt.Sprint(sum.Recipients) != args[1] {
 			err = errNotYet
 		}
@@ -339,9 +339,9 @@ func waitFor(ts *testscript.TestScript, _ bool, args []string) {
 
 // age: what the consumer named dead has read lies there for a minute already.
 func age(ts *testscript.TestScript, _ bool, _ []string) {
-	w, ctx := worldOf(ts), context.Background()
-	stream := "{" + w.ns + "}:jobs"
-	pending, err := w.client.XPendingExt(ctx, &redis.XPendingExtArgs{
+	h, ctx := harnessOf(ts), context.Background()
+	stream := "{" + h.ns + "}:jobs"
+	pending, err := h.client.XPendingExt(ctx, &redis.XPendingExtArgs{
 		Stream: stream, Group: "enqueuer", Start: "-", End: "+", Count: 10, Consumer: "dead",
 	}).Result()
 	ts.Check(err)
@@ -349,7 +349,7 @@ func age(ts *testscript.TestScript, _ bool, _ []string) {
 		ts.Fatalf("the consumer has read nothing")
 	}
 	for _, entry := range pending {
-		ts.Check(w.client.Do(ctx, "XCLAIM", stream, "enqueuer", "dead", "0", entry.ID,
+		ts.Check(h.client.Do(ctx, "XCLAIM", stream, "enqueuer", "dead", "0", entry.ID,
 			"IDLE", "60000").Err())
 	}
 }

@@ -69,26 +69,26 @@ func TestOnlyAllowedAddressesMaySend(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, func(o *callback.Options) {
+			h := newHarness(t, func(o *callback.Options) {
 				o.Networks = callback.Networks{Allow: subnets(allow...), Proxies: subnets(row.proxies...)}
 			})
-			answer := w.from(row.peer, row.headers)
+			answer := h.from(row.peer, row.headers)
 			if row.ok {
 				require.Equal(t, http.StatusOK, answer.Code)
 				return
 			}
-			unknown := w.post("/callbacks/"+token+"/nobody", asJSON, "{}")
+			unknown := h.post("/callbacks/"+token+"/nobody", asJSON, "{}")
 			require.Equal(t, unknown.Code, answer.Code)
 			require.Equal(t, unknown.Body.String(), answer.Body.String())
 			require.Equal(t, unknown.Header(), answer.Header())
-			require.Equal(t, 1, w.count(t, "tuma_callbacks_total", at, "unauthorised"))
-			require.Zero(t, w.figures(t).Kept, "a stranger has nothing stored")
+			require.Equal(t, 1, h.count(t, "tuma_callbacks_total", at, "unauthorised"))
+			require.Zero(t, h.figures(t).Kept, "a stranger has nothing stored")
 		})
 	}
 }
 
 // from posts a good callback as somebody.
-func (w *world) from(peer string, passed []string) *httptest.ResponseRecorder {
+func (h *harness) from(peer string, passed []string) *httptest.ResponseRecorder {
 	request := httptest.NewRequest(http.MethodPost, "/callbacks/"+token+"/"+atStatus,
 		strings.NewReader(documented[atStatus].body))
 	request.Header.Set("Content-Type", asJSON)
@@ -97,30 +97,30 @@ func (w *world) from(peer string, passed []string) *httptest.ResponseRecorder {
 		request.Header.Add("X-Forwarded-For", value)
 	}
 	recorder := httptest.NewRecorder()
-	w.handler.ServeHTTP(recorder, request)
+	h.handler.ServeHTTP(recorder, request)
 	return recorder
 }
 
 // TestAnyAddressMaySendByDefault: the list is off until somebody sets it.
 func TestAnyAddressMaySendByDefault(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	h := newHarness(t, nil)
 	for _, peer := range []string{"203.0.113.9:1", "[2001:db8::5]:1", "@"} {
-		require.Equal(t, http.StatusOK, w.from(peer, []string{"unknown"}).Code, peer)
+		require.Equal(t, http.StatusOK, h.from(peer, []string{"unknown"}).Code, peer)
 	}
 }
 
 // TestStrangersAreLoggedOnceInAWhile, with the address that must be allowed if it is no stranger.
 func TestStrangersAreLoggedOnceInAWhile(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(o *callback.Options) {
+	h := newHarness(t, func(o *callback.Options) {
 		o.Networks = callback.Networks{Allow: subnets("192.0.2.0/24")}
 	})
 	for range 20 {
-		require.Equal(t, http.StatusNotFound, w.from("203.0.113.9:1", nil).Code)
+		require.Equal(t, http.StatusNotFound, h.from("203.0.113.9:1", nil).Code)
 	}
-	logged := w.logs.FilterMessageSnippet("TUMA_CALLBACK_ALLOW").All()
+	logged := h.logs.FilterMessageSnippet("TUMA_CALLBACK_ALLOW").All()
 	require.Len(t, logged, 1)
 	require.Equal(t, "203.0.113.9", logged[0].ContextMap()["from"])
-	require.Equal(t, 20, w.count(t, "tuma_callbacks_total", at, "unauthorised"))
+	require.Equal(t, 20, h.count(t, "tuma_callbacks_total", at, "unauthorised"))
 }

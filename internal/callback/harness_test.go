@@ -50,9 +50,9 @@ const (
 	patience = 2 * time.Minute
 )
 
-// world is a poller's callbacks in one process: a namespace on a real Redis, the real adapters, and
-// providers that answer as documented.
-type world struct {
+// harness is a poller's callbacks in one process: a namespace on a real Redis, the real adapters,
+// and providers that answer as documented.
+type harness struct {
 	options  state.Options
 	store    *state.Store
 	rdb      redis.UniversalClient
@@ -68,55 +68,55 @@ type world struct {
 	token    atomic.Pointer[string]
 }
 
-// newWorld builds a world on the shared Redis.
-func newWorld(t *testing.T, change func(*callback.Options)) *world {
+// newHarness builds a harness on the shared Redis.
+func newHarness(t *testing.T, change func(*callback.Options)) *harness {
 	t.Helper()
 	redisURL, namespace := redistest.Shared(t)
-	return newWorldAt(t, redisURL, namespace, 2*time.Second, change)
+	return newHarnessAt(t, redisURL, namespace, 2*time.Second, change)
 }
 
 // whileRedisRestarts is how long a request may take while its test restarts Redis.
 const whileRedisRestarts = 20 * time.Second
 
-// newWorldAt is newWorld on a Redis of the test's own; submit is how long a request may take.
-func newWorldAt(
+// newHarnessAt is newHarness on a Redis of the test's own; submit is how long a request may take.
+func newHarnessAt(
 	t *testing.T, redisURL, namespace string, submit time.Duration,
 	change func(*callback.Options),
-) *world {
+) *harness {
 	t.Helper()
-	w := &world{options: state.Options{
+	h := &harness{options: state.Options{
 		URL: redisURL, Namespace: namespace, Providers: knownProviders(),
 		SubmitTimeout: submit, Guard: 200 * time.Millisecond,
 	}}
 	core, logs := observer.New(zap.DebugLevel)
-	w.log, w.logs = zap.New(core), logs
-	w.store = w.openStore(t)
-	rdb, err := state.Dial(w.options)
+	h.log, h.logs = zap.New(core), logs
+	h.store = h.openStore(t)
+	rdb, err := state.Dial(h.options)
 	require.NoError(t, err)
-	w.rdb = rdb
+	h.rdb = rdb
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-	w.queues, err = tasks.OpenQueues(w.options, w.log)
+	h.queues, err = tasks.OpenQueues(h.options, h.log)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, w.queues.Close()) })
-	w.vendor = newVendor(t)
-	client := providers.NewClient(providers.ClientOptions{Timeout: w.options.SubmitTimeout})
+	t.Cleanup(func() { require.NoError(t, h.queues.Close()) })
+	h.vendor = newVendor(t)
+	client := providers.NewClient(providers.ClientOptions{Timeout: h.options.SubmitTimeout})
 	t.Cleanup(client.Close)
-	w.entries = entriesAt(w.vendor.base, client)
-	w.registry = prometheus.NewRegistry()
-	w.metrics = tasks.NewMetrics(w.registry, []string{lipad, at, sozuri})
+	h.entries = entriesAt(h.vendor.base, client)
+	h.registry = prometheus.NewRegistry()
+	h.metrics = tasks.NewMetrics(h.registry, []string{lipad, at, sozuri})
 	first := token
-	w.token.Store(&first)
-	w.settings = callback.Options{
-		Store: w.store, Entries: w.entries, QueryTimeout: time.Second, Log: w.log,
-		Token:   func() string { return *w.token.Load() },
-		Metrics: callback.NewMetrics(w.registry, []string{lipad, at, sozuri}),
+	h.token.Store(&first)
+	h.settings = callback.Options{
+		Store: h.store, Entries: h.entries, QueryTimeout: time.Second, Log: h.log,
+		Token:   func() string { return *h.token.Load() },
+		Metrics: callback.NewMetrics(h.registry, []string{lipad, at, sozuri}),
 	}
 	if change != nil {
-		change(&w.settings)
+		change(&h.settings)
 	}
-	w.handler = callback.New(w.settings).Handler()
-	t.Cleanup(func() { w.leaksNothing(t) })
-	return w
+	h.handler = callback.New(h.settings).Handler()
+	t.Cleanup(func() { h.leaksNothing(t) })
+	return h
 }
 
 // knownProviders are what the state knows of all providers. Batches do not ramp up: a test sends
@@ -134,28 +134,28 @@ func entriesAt(base string, client *providers.Client) map[string]catalog.Entry {
 	return catalog.Build(client, catalogtest.Accounts(base, apiKey, lipad, at, sozuri)...)
 }
 
-func (w *world) openStore(t *testing.T) *state.Store {
+func (h *harness) openStore(t *testing.T) *state.Store {
 	t.Helper()
-	store, err := state.Open(context.Background(), w.options)
+	store, err := state.Open(context.Background(), h.options)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 	return store
 }
 
 // clocked has the time of the scripts stand still until the test lets it pass.
-func (w *world) clocked(t *testing.T) *statetest.Clock {
+func (h *harness) clocked(t *testing.T) *statetest.Clock {
 	t.Helper()
 	var clock *statetest.Clock
-	w.store, clock = statetest.Start(t, w.store, w.rdb)
-	w.settings.Store = w.store
-	w.handler = callback.New(w.settings).Handler()
+	h.store, clock = statetest.Start(t, h.store, h.rdb)
+	h.settings.Store = h.store
+	h.handler = callback.New(h.settings).Handler()
 	return clock
 }
 
 // rounds lets time pass in n steps, and does after each what the loop does.
-func (w *world) rounds(t *testing.T, c *statetest.Clock, n int, step time.Duration) {
+func (h *harness) rounds(t *testing.T, c *statetest.Clock, n int, step time.Duration) {
 	t.Helper()
-	receiver := callback.New(w.settings)
+	receiver := callback.New(h.settings)
 	for range n {
 		c.Pass(step)
 		require.NoError(t, receiver.Round(context.Background()))
@@ -163,7 +163,7 @@ func (w *world) rounds(t *testing.T, c *statetest.Clock, n int, step time.Durati
 }
 
 // run starts the loop that tries kept callbacks again; stop ends it as a process does.
-func (w *world) run(t *testing.T, o callback.Options) (stop func()) {
+func (h *harness) run(t *testing.T, o callback.Options) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
@@ -181,13 +181,13 @@ func (w *world) run(t *testing.T, o callback.Options) (stop func()) {
 const phonePattern = `\b(254|0)7\d{8}\b`
 
 // leaksNothing looks for phone numbers and secrets in every log line and metric.
-func (w *world) leaksNothing(t *testing.T) {
+func (h *harness) leaksNothing(t *testing.T) {
 	t.Helper()
 	var shown strings.Builder
-	for _, entry := range w.logs.All() {
+	for _, entry := range h.logs.All() {
 		fmt.Fprintln(&shown, entry.Message, entry.ContextMap())
 	}
-	families, err := w.registry.Gather()
+	families, err := h.registry.Gather()
 	require.NoError(t, err)
 	for _, family := range families {
 		fmt.Fprintln(&shown, family)
@@ -199,11 +199,11 @@ func (w *world) leaksNothing(t *testing.T) {
 }
 
 // post sends a callback and returns the answer.
-func (w *world) post(path, mediaType, body string) *httptest.ResponseRecorder {
+func (h *harness) post(path, mediaType, body string) *httptest.ResponseRecorder {
 	request := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
 	request.Header.Set("Content-Type", mediaType)
 	recorder := httptest.NewRecorder()
-	w.handler.ServeHTTP(recorder, request)
+	h.handler.ServeHTTP(recorder, request)
 	return recorder
 }
 
@@ -213,9 +213,9 @@ const (
 )
 
 // tell posts a JSON callback that must be taken.
-func (w *world) tell(t *testing.T, route, body string) {
+func (h *harness) tell(t *testing.T, route, body string) {
 	t.Helper()
-	answer := w.post("/callbacks/"+token+"/"+route, asJSON, body)
+	answer := h.post("/callbacks/"+token+"/"+route, asJSON, body)
 	require.Equal(t, http.StatusOK, answer.Code, answer.Body)
 	require.Equal(t, "OK", answer.Body.String())
 }
@@ -235,19 +235,19 @@ func disbursal(provider, reference string, first, n int) state.Disbursal {
 	return d
 }
 
-func (w *world) accept(t *testing.T, d state.Disbursal) {
+func (h *harness) accept(t *testing.T, d state.Disbursal) {
 	t.Helper()
-	inlet := tasks.Inlet{Store: w.store, Queues: w.queues}
+	inlet := tasks.Inlet{Store: h.store, Queues: h.queues}
 	outcomes, err := inlet.Accept(context.Background(), []state.Disbursal{d})
 	require.NoError(t, err)
 	require.Equal(t, []state.Outcome{state.Accepted}, outcomes)
 }
 
 // send runs one turn of a provider's worker in the test's own goroutine.
-func (w *world) send(t *testing.T, provider string) {
+func (h *harness) send(t *testing.T, provider string) {
 	t.Helper()
 	submit := &tasks.Submit{
-		Store: w.store, Queues: w.queues, Entry: w.entries[provider], Metrics: w.metrics, Log: w.log,
+		Store: h.store, Queues: h.queues, Entry: h.entries[provider], Metrics: h.metrics, Log: h.log,
 		Backoff: tasks.Backoff{Initial: time.Hour, Max: time.Hour, Multiplier: 1},
 	}
 	err := submit.ProcessTask(context.Background(), asynq.NewTask(tasks.TypeSubmit, []byte("{}")))
@@ -255,15 +255,15 @@ func (w *world) send(t *testing.T, provider string) {
 }
 
 // query makes the queries that are due and returns how many those were.
-func (w *world) query(t *testing.T) int {
+func (h *harness) query(t *testing.T) int {
 	t.Helper()
 	ctx := context.Background()
 	poll := &tasks.Poll{
-		Store: w.store, Queues: w.queues, Entries: w.entries, Timeout: time.Second, Metrics: w.metrics,
-		Known:   map[string]providers.Capabilities{lipad: w.entries[lipad].Capabilities},
-		Backoff: tasks.Backoff{Initial: time.Hour, Max: time.Hour, Multiplier: 1}, Log: w.log,
+		Store: h.store, Queues: h.queues, Entries: h.entries, Timeout: time.Second, Metrics: h.metrics,
+		Known:   map[string]providers.Capabilities{lipad: h.entries[lipad].Capabilities},
+		Backoff: tasks.Backoff{Initial: time.Hour, Max: time.Hour, Multiplier: 1}, Log: h.log,
 	}
-	due, _, err := w.store.Due(ctx, 100, time.Minute)
+	due, _, err := h.store.Due(ctx, 100, time.Minute)
 	require.NoError(t, err)
 	for _, p := range due {
 		payload := fmt.Sprintf(`{"batch":%q,"provider":%q,"number":%d}`, p.Batch, p.Provider, p.Number)
@@ -274,10 +274,10 @@ func (w *world) query(t *testing.T) int {
 }
 
 // rows reads the recipients of a disbursal.
-func (w *world) rows(t *testing.T, reference string) []state.Row {
+func (h *harness) rows(t *testing.T, reference string) []state.Row {
 	t.Helper()
 	var rows []state.Row
-	err := w.store.Report(context.Background(), state.KindDisbursal, reference,
+	err := h.store.Report(context.Background(), state.KindDisbursal, reference,
 		func(r state.Row) error {
 			rows = append(rows, r)
 			return nil
@@ -287,18 +287,18 @@ func (w *world) rows(t *testing.T, reference string) []state.Row {
 }
 
 // is wants all recipients of a disbursal to have one status.
-func (w *world) is(t *testing.T, reference string, status airtime.Status) {
+func (h *harness) is(t *testing.T, reference string, status airtime.Status) {
 	t.Helper()
-	for _, row := range w.rows(t, reference) {
+	for _, row := range h.rows(t, reference) {
 		require.Equal(t, status, row.Status, "%s of %s", row.Phone, reference)
 	}
 }
 
 // becomes waits until all recipients of a disbursal have one status.
-func (w *world) becomes(t *testing.T, reference string, status airtime.Status) {
+func (h *harness) becomes(t *testing.T, reference string, status airtime.Status) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		for _, row := range w.rows(t, reference) {
+		for _, row := range h.rows(t, reference) {
 			if row.Status != status {
 				return false
 			}
@@ -307,25 +307,25 @@ func (w *world) becomes(t *testing.T, reference string, status airtime.Status) {
 	}, patience, 10*time.Millisecond, "%s: not all became %s", reference, status)
 }
 
-func (w *world) figures(t *testing.T) state.Stats {
+func (h *harness) figures(t *testing.T) state.Stats {
 	t.Helper()
-	figures, err := w.store.Stats(context.Background())
+	figures, err := h.store.Stats(context.Background())
 	require.NoError(t, err)
 	return figures
 }
 
 // balanced recounts the books.
-func (w *world) balanced(t *testing.T) {
+func (h *harness) balanced(t *testing.T) {
 	t.Helper()
-	audit, err := w.store.Verify(context.Background(), nil)
+	audit, err := h.store.Verify(context.Background(), nil)
 	require.NoError(t, err)
 	require.Empty(t, audit.Drift)
 }
 
 // count returns the value of a counter whose labels have these values, in the order of their names.
-func (w *world) count(t *testing.T, name string, values ...string) int {
+func (h *harness) count(t *testing.T, name string, values ...string) int {
 	t.Helper()
-	families, err := w.registry.Gather()
+	families, err := h.registry.Gather()
 	require.NoError(t, err)
 	for _, family := range families {
 		for _, metric := range family.GetMetric() {

@@ -16,8 +16,8 @@ import (
 )
 
 // named returns the account of a kind under another name.
-func (w *world) named(name, kind string) catalog.Account {
-	account := catalogtest.Accounts(w.vendor.base, apiKey, kind)[0]
+func (h *harness) named(name, kind string) catalog.Account {
+	account := catalogtest.Accounts(h.vendor.base, apiKey, kind)[0]
 	account.Spec.Capabilities.Name, account.Spec.Capabilities.Code = name, 0
 	return account
 }
@@ -27,45 +27,45 @@ func (w *world) named(name, kind string) catalog.Account {
 func TestTwoAccountsOfOneKind(t *testing.T) {
 	t.Parallel()
 	const north, south = "sozuri-north", "sozuri-south"
-	w := newWorld(t, nil)
+	h := newHarness(t, nil)
 	for _, name := range []string{north, south} {
-		w.options.Providers = append(w.options.Providers,
+		h.options.Providers = append(h.options.Providers,
 			providers.Capabilities{Name: name, Callbacks: true})
 	}
-	w.store = w.openStore(t)
+	h.store = h.openStore(t)
 	pairs := north + "=token-of-north," + south + "=token-of-south"
-	client := providers.NewClient(providers.ClientOptions{Timeout: w.options.SubmitTimeout})
+	client := providers.NewClient(providers.ClientOptions{Timeout: h.options.SubmitTimeout})
 	t.Cleanup(client.Close)
-	w.entries = catalog.Build(client, w.named(north, sozuri), w.named(south, sozuri))
+	h.entries = catalog.Build(client, h.named(north, sozuri), h.named(south, sozuri))
 	names := []string{north, south}
-	w.registry = prometheus.NewRegistry()
-	w.metrics = tasks.NewMetrics(w.registry, names)
-	w.settings.Store, w.settings.Entries = w.store, w.entries
-	w.settings.Metrics = callback.NewMetrics(w.registry, names)
-	w.settings.Known = names
-	w.settings.Token = func() string { return pairs }
-	w.handler = callback.New(w.settings).Handler()
+	h.registry = prometheus.NewRegistry()
+	h.metrics = tasks.NewMetrics(h.registry, names)
+	h.settings.Store, h.settings.Entries = h.store, h.entries
+	h.settings.Metrics = callback.NewMetrics(h.registry, names)
+	h.settings.Known = names
+	h.settings.Token = func() string { return pairs }
+	h.handler = callback.New(h.settings).Handler()
 
-	w.accept(t, disbursal(north, "n", 0, 1))
-	w.send(t, north)
-	w.accept(t, disbursal(south, "s", 1, 1))
-	w.send(t, south)
+	h.accept(t, disbursal(north, "n", 0, 1))
+	h.send(t, north)
+	h.accept(t, disbursal(south, "s", 1, 1))
+	h.send(t, south)
 	ofNorth := sozuriBody(sozText(0), phone(0).Digits(), "KES 10", "success")
 	ofSouth := sozuriBody(sozText(1), phone(1).Digits(), "KES 10", "success")
 	post := func(secret, name, body string) int {
-		return w.post("/callbacks/"+secret+"/"+name, asJSON, body).Code
+		return h.post("/callbacks/"+secret+"/"+name, asJSON, body).Code
 	}
 	require.Equal(t, http.StatusNotFound, post("token-of-north", south, ofSouth))
 	require.Equal(t, http.StatusNotFound, post("token-of-south", north, ofSouth))
 	require.Equal(t, http.StatusNotFound, post("token-of-south", sozuri, ofSouth), "no such account")
 	require.Equal(t, http.StatusOK, post("token-of-north", north, ofSouth), "it is kept")
-	w.is(t, "s", airtime.Submitted)
+	h.is(t, "s", airtime.Submitted)
 	require.Equal(t, http.StatusOK, post("token-of-north", north, ofNorth))
-	w.is(t, "n", airtime.Successful)
-	w.is(t, "s", airtime.Submitted)
+	h.is(t, "n", airtime.Successful)
+	h.is(t, "s", airtime.Submitted)
 	require.Equal(t, http.StatusOK, post("token-of-south", south, ofSouth))
-	w.is(t, "s", airtime.Successful)
-	require.Equal(t, 1, w.count(t, "tuma_callbacks_total", north, "kept"))
-	require.Equal(t, 1, w.count(t, "tuma_callbacks_total", south, "applied"))
-	w.balanced(t)
+	h.is(t, "s", airtime.Successful)
+	require.Equal(t, 1, h.count(t, "tuma_callbacks_total", north, "kept"))
+	require.Equal(t, 1, h.count(t, "tuma_callbacks_total", south, "applied"))
+	h.balanced(t)
 }

@@ -12,36 +12,36 @@ import (
 )
 
 // queried waits for the one query that is due and makes it.
-func (w *world) queried(t *testing.T) {
+func (h *harness) queried(t *testing.T) {
 	t.Helper()
-	require.Eventually(t, func() bool { return w.query(t) == 1 }, patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return h.query(t) == 1 }, patience, 5*time.Millisecond)
 }
 
 // TestLipadsCallbacksBringOneQueryForward however many they are; without them it is an hour away.
 func TestLipadsCallbacksBringOneQueryForward(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
-	clock := w.clocked(t)
+	h := newHarness(t, nil)
+	clock := h.clocked(t)
 	const n = 50
-	w.accept(t, disbursal(lipad, "d", 0, n))
-	w.send(t, lipad)
-	require.Zero(t, w.query(t))
-	batch := w.rows(t, "d")[0].Batch
+	h.accept(t, disbursal(lipad, "d", 0, n))
+	h.send(t, lipad)
+	require.Zero(t, h.query(t))
+	batch := h.rows(t, "d")[0].Batch
 	for i := range n {
-		w.vendor.say(phone(i).Digits(), "602")
+		h.vendor.say(phone(i).Digits(), "602")
 	}
 	queries := 0
 	for i := range n {
-		w.tell(t, lipad, lipadBody(batch, phone(i).Digits(), "602"))
+		h.tell(t, lipad, lipadBody(batch, phone(i).Digits(), "602"))
 		clock.Pass(20 * time.Millisecond)
-		queries += w.query(t)
+		queries += h.query(t)
 	}
 	require.Equal(t, 1, queries, "queries in a second")
-	require.Equal(t, 1, w.vendor.asked())
-	w.is(t, "d", airtime.Successful)
-	w.settledOnce(t, "d", n)
-	require.Equal(t, n, w.count(t, "tuma_callbacks_total", lipad, "hinted"))
-	w.balanced(t)
+	require.Equal(t, 1, h.vendor.asked())
+	h.is(t, "d", airtime.Successful)
+	h.settledOnce(t, "d", n)
+	require.Equal(t, n, h.count(t, "tuma_callbacks_total", lipad, "hinted"))
+	h.balanced(t)
 }
 
 // TestTheQueryDecidesNotTheCallback: nobody signs Lipad's callbacks.
@@ -59,14 +59,14 @@ func TestTheQueryDecidesNotTheCallback(t *testing.T) {
 	} {
 		t.Run(row.callback+" against "+row.query, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, nil)
-			w.accept(t, disbursal(lipad, "d", 0, 1))
-			w.send(t, lipad)
-			w.vendor.say(phone(0).Digits(), row.query)
-			w.tell(t, lipad, lipadBody(w.rows(t, "d")[0].Batch, phone(0).Digits(), row.callback))
-			w.is(t, "d", airtime.Submitted)
-			w.queried(t)
-			w.is(t, "d", row.want)
+			h := newHarness(t, nil)
+			h.accept(t, disbursal(lipad, "d", 0, 1))
+			h.send(t, lipad)
+			h.vendor.say(phone(0).Digits(), row.query)
+			h.tell(t, lipad, lipadBody(h.rows(t, "d")[0].Batch, phone(0).Digits(), row.callback))
+			h.is(t, "d", airtime.Submitted)
+			h.queried(t)
+			h.is(t, "d", row.want)
 		})
 	}
 }
@@ -74,51 +74,51 @@ func TestTheQueryDecidesNotTheCallback(t *testing.T) {
 // TestASettledBatchIsLookedAtAgain when a callback says that something happened to it.
 func TestASettledBatchIsLookedAtAgain(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
-	clock := w.clocked(t)
-	w.accept(t, disbursal(lipad, "d", 0, 1))
-	w.send(t, lipad)
-	batch := w.rows(t, "d")[0].Batch
-	w.vendor.say(phone(0).Digits(), "602")
-	w.tell(t, lipad, lipadBody(batch, phone(0).Digits(), "602"))
+	h := newHarness(t, nil)
+	clock := h.clocked(t)
+	h.accept(t, disbursal(lipad, "d", 0, 1))
+	h.send(t, lipad)
+	batch := h.rows(t, "d")[0].Batch
+	h.vendor.say(phone(0).Digits(), "602")
+	h.tell(t, lipad, lipadBody(batch, phone(0).Digits(), "602"))
 	clock.Pass(time.Millisecond)
-	require.Equal(t, 1, w.query(t))
-	w.is(t, "d", airtime.Successful)
-	w.vendor.say(phone(0).Digits(), "605")
-	w.tell(t, lipad, lipadBody(batch, phone(0).Digits(), "605"))
+	require.Equal(t, 1, h.query(t))
+	h.is(t, "d", airtime.Successful)
+	h.vendor.say(phone(0).Digits(), "605")
+	h.tell(t, lipad, lipadBody(batch, phone(0).Digits(), "605"))
 	clock.Pass(3*time.Second - 2*time.Millisecond)
-	require.Zero(t, w.query(t), "three seconds lie between two queries that callbacks bring")
+	require.Zero(t, h.query(t), "three seconds lie between two queries that callbacks bring")
 	clock.Pass(time.Millisecond)
-	require.Equal(t, 1, w.query(t))
-	w.is(t, "d", airtime.Reversed)
-	w.balanced(t)
+	require.Equal(t, 1, h.query(t))
+	h.is(t, "d", airtime.Reversed)
+	h.balanced(t)
 }
 
 func TestATrustedLipadIsAppliedAtOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(o *callback.Options) { o.Trusted = []string{lipad} })
-	w.accept(t, disbursal(lipad, "d", 0, 3))
-	w.send(t, lipad)
-	batch := w.rows(t, "d")[0].Batch
+	h := newHarness(t, func(o *callback.Options) { o.Trusted = []string{lipad} })
+	h.accept(t, disbursal(lipad, "d", 0, 3))
+	h.send(t, lipad)
+	batch := h.rows(t, "d")[0].Batch
 	for i, code := range []string{"602", "603", "601"} {
-		w.tell(t, lipad, lipadBody(batch, phone(i).Digits(), code))
+		h.tell(t, lipad, lipadBody(batch, phone(i).Digits(), code))
 	}
-	rows := w.rows(t, "d")
+	rows := h.rows(t, "d")
 	require.Equal(t, airtime.Successful, rows[0].Status)
 	require.Equal(t, "RK14", rows[0].ProviderReference)
 	require.Equal(t, airtime.Failed, rows[1].Status)
 	require.Equal(t, airtime.ReasonProvider, rows[1].Reason)
 	require.Equal(t, airtime.Processing, rows[2].Status)
-	require.Equal(t, 3, w.count(t, "tuma_callbacks_total", lipad, "applied"))
-	w.tell(t, lipad, lipadBody(batch, phone(0).Digits(), "602"))
-	require.Equal(t, 1, w.count(t, "tuma_callbacks_total", lipad, "unchanged"))
-	require.Zero(t, w.vendor.asked())
-	require.Zero(t, w.query(t))
+	require.Equal(t, 3, h.count(t, "tuma_callbacks_total", lipad, "applied"))
+	h.tell(t, lipad, lipadBody(batch, phone(0).Digits(), "602"))
+	require.Equal(t, 1, h.count(t, "tuma_callbacks_total", lipad, "unchanged"))
+	require.Zero(t, h.vendor.asked())
+	require.Zero(t, h.query(t))
 
-	w.tell(t, lipad, lipadBody(batch, phone(2).Digits(), "699"))
-	require.Equal(t, 1, w.count(t, "tuma_callbacks_total", lipad, "hinted"), "only a query can tell")
-	w.queried(t)
-	w.balanced(t)
+	h.tell(t, lipad, lipadBody(batch, phone(2).Digits(), "699"))
+	require.Equal(t, 1, h.count(t, "tuma_callbacks_total", lipad, "hinted"), "only a query can tell")
+	h.queried(t)
+	h.balanced(t)
 }
 
 // TestLipadsCallbackAboutNobodyIsKeptAndCounted, be the batch or the number not ours.
@@ -127,16 +127,16 @@ func TestLipadsCallbackAboutNobodyIsKeptAndCounted(t *testing.T) {
 	for _, trusted := range [][]string{nil, {lipad}} {
 		t.Run(fmt.Sprint("trusted ", trusted), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, func(o *callback.Options) { o.Trusted = trusted })
-			w.accept(t, disbursal(lipad, "d", 0, 1))
-			w.send(t, lipad)
-			w.tell(t, lipad, documented[lipad].body)
-			require.Equal(t, 1, w.count(t, "tuma_callbacks_total", lipad, "unplaced"))
-			require.EqualValues(t, 1, w.figures(t).Unplaced)
-			w.tell(t, lipad, lipadBody(w.rows(t, "d")[0].Batch, phone(5).Digits(), "602"))
-			w.is(t, "d", airtime.Submitted)
+			h := newHarness(t, func(o *callback.Options) { o.Trusted = trusted })
+			h.accept(t, disbursal(lipad, "d", 0, 1))
+			h.send(t, lipad)
+			h.tell(t, lipad, documented[lipad].body)
+			require.Equal(t, 1, h.count(t, "tuma_callbacks_total", lipad, "unplaced"))
+			require.EqualValues(t, 1, h.figures(t).Unplaced)
+			h.tell(t, lipad, lipadBody(h.rows(t, "d")[0].Batch, phone(5).Digits(), "602"))
+			h.is(t, "d", airtime.Submitted)
 			if trusted != nil {
-				require.Equal(t, 2, w.count(t, "tuma_callbacks_total", lipad, "unplaced"))
+				require.Equal(t, 2, h.count(t, "tuma_callbacks_total", lipad, "unplaced"))
 			}
 		})
 	}
@@ -145,15 +145,15 @@ func TestLipadsCallbackAboutNobodyIsKeptAndCounted(t *testing.T) {
 // TestATrustedLipadNamingAnotherAmountIsFlagged: the status counts all the same.
 func TestATrustedLipadNamingAnotherAmountIsFlagged(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(o *callback.Options) { o.Trusted = []string{lipad} })
+	h := newHarness(t, func(o *callback.Options) { o.Trusted = []string{lipad} })
 	d := disbursal(lipad, "d", 0, 1)
 	d.Recipients[0].Amount.Minor = 50_00
-	w.accept(t, d)
-	w.send(t, lipad)
-	w.tell(t, lipad, lipadBody(w.rows(t, "d")[0].Batch, phone(0).Digits(), "602"))
-	w.is(t, "d", airtime.Successful)
-	require.Equal(t, 1, w.count(t, "tuma_callback_amount_mismatches_total", lipad))
-	require.Equal(t, 1, w.logs.FilterMessageSnippet("another amount than was sent").Len())
+	h.accept(t, d)
+	h.send(t, lipad)
+	h.tell(t, lipad, lipadBody(h.rows(t, "d")[0].Batch, phone(0).Digits(), "602"))
+	h.is(t, "d", airtime.Successful)
+	require.Equal(t, 1, h.count(t, "tuma_callback_amount_mismatches_total", lipad))
+	require.Equal(t, 1, h.logs.FilterMessageSnippet("another amount than was sent").Len())
 }
 
 // TestLipadsCallbackBeforeTheAnswer: it comes while the request is on the wire.
@@ -162,22 +162,22 @@ func TestLipadsCallbackBeforeTheAnswer(t *testing.T) {
 	for _, trusted := range [][]string{nil, {lipad}} {
 		t.Run(fmt.Sprint("trusted ", trusted), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, func(o *callback.Options) { o.Trusted = trusted })
-			w.accept(t, disbursal(lipad, "d", 0, 1))
-			w.vendor.say(phone(0).Digits(), "602")
-			w.vendor.before = func([]string) bool {
-				w.tell(t, lipad, lipadBody(w.rows(t, "d")[0].Batch, phone(0).Digits(), "602"))
+			h := newHarness(t, func(o *callback.Options) { o.Trusted = trusted })
+			h.accept(t, disbursal(lipad, "d", 0, 1))
+			h.vendor.say(phone(0).Digits(), "602")
+			h.vendor.before = func([]string) bool {
+				h.tell(t, lipad, lipadBody(h.rows(t, "d")[0].Batch, phone(0).Digits(), "602"))
 				return true
 			}
-			w.send(t, lipad)
+			h.send(t, lipad)
 			if trusted != nil {
-				w.is(t, "d", airtime.Successful)
-				w.settledOnce(t, "d", 1)
-				w.balanced(t)
+				h.is(t, "d", airtime.Successful)
+				h.settledOnce(t, "d", 1)
+				h.balanced(t)
 				return
 			}
-			w.is(t, "d", airtime.Submitted)
-			require.Equal(t, 1, w.count(t, "tuma_callbacks_total", lipad, "hinted"))
+			h.is(t, "d", airtime.Submitted)
+			require.Equal(t, 1, h.count(t, "tuma_callbacks_total", lipad, "hinted"))
 		})
 	}
 }
@@ -185,19 +185,19 @@ func TestLipadsCallbackBeforeTheAnswer(t *testing.T) {
 // TestACallbackDuringAQueryBringsAnother: the answer on its way may be older than the news.
 func TestACallbackDuringAQueryBringsAnother(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
-	w.accept(t, disbursal(lipad, "d", 0, 1))
-	w.send(t, lipad)
-	batch := w.rows(t, "d")[0].Batch
-	w.vendor.say(phone(0).Digits(), "601")
-	w.tell(t, lipad, lipadBody(batch, phone(0).Digits(), "601"))
-	w.vendor.set(func(v *vendor) {
-		v.during = func() { w.tell(t, lipad, lipadBody(batch, phone(0).Digits(), "602")) }
+	h := newHarness(t, nil)
+	h.accept(t, disbursal(lipad, "d", 0, 1))
+	h.send(t, lipad)
+	batch := h.rows(t, "d")[0].Batch
+	h.vendor.say(phone(0).Digits(), "601")
+	h.tell(t, lipad, lipadBody(batch, phone(0).Digits(), "601"))
+	h.vendor.set(func(v *vendor) {
+		v.during = func() { h.tell(t, lipad, lipadBody(batch, phone(0).Digits(), "602")) }
 	})
-	w.queried(t)
-	w.is(t, "d", airtime.Processing)
-	w.vendor.set(func(v *vendor) { v.during = nil })
-	w.vendor.say(phone(0).Digits(), "602")
-	w.queried(t)
-	w.is(t, "d", airtime.Successful)
+	h.queried(t)
+	h.is(t, "d", airtime.Processing)
+	h.vendor.set(func(v *vendor) { v.during = nil })
+	h.vendor.say(phone(0).Digits(), "602")
+	h.queried(t)
+	h.is(t, "d", airtime.Successful)
 }

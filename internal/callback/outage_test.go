@@ -27,15 +27,15 @@ func notStored(t *testing.T, answer *httptest.ResponseRecorder) {
 func TestWithoutRedisNothingIsTakenAndNobodyVouchedFor(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	w := newWorldAt(t, server.URL(), "ns", whileRedisRestarts, nil)
-	w.accept(t, disbursal(at, "d", 1, 1))
-	w.send(t, at)
+	h := newHarnessAt(t, server.URL(), "ns", whileRedisRestarts, nil)
+	h.accept(t, disbursal(at, "d", 1, 1))
+	h.send(t, at)
 	ours := atQuestion("ATXid_1", phone(1).Digits(), `"10.00"`)
 	server.Stop()
 	var all sync.WaitGroup // The client of Redis insists for seconds before it gives up.
 	post := func(route, body string) func() *httptest.ResponseRecorder {
 		var answer *httptest.ResponseRecorder
-		all.Go(func() { answer = w.post("/callbacks/"+token+"/"+route, asJSON, body) })
+		all.Go(func() { answer = h.post("/callbacks/"+token+"/"+route, asJSON, body) })
 		return func() *httptest.ResponseRecorder { return answer }
 	}
 	var refused, failed []func() *httptest.ResponseRecorder
@@ -55,16 +55,16 @@ func TestWithoutRedisNothingIsTakenAndNobodyVouchedFor(t *testing.T) {
 		require.JSONEq(t, `{"status":"Failed"}`, answer().Body.String(), "ours or not, who knows")
 	}
 	for _, provider := range []string{lipad, at, sozuri} {
-		require.Equal(t, 1, w.count(t, "tuma_callbacks_total", provider, "refused"))
+		require.Equal(t, 1, h.count(t, "tuma_callbacks_total", provider, "refused"))
 	}
-	require.Equal(t, 2, w.count(t, "tuma_validations_total", "unavailable", at))
+	require.Equal(t, 2, h.count(t, "tuma_validations_total", "unavailable", at))
 
 	server.Restart()
 	require.Eventually(t, func() bool {
-		answer := w.post("/callbacks/"+token+"/"+atValidation, asJSON, ours)
+		answer := h.post("/callbacks/"+token+"/"+atValidation, asJSON, ours)
 		return answer.Body.String() == `{"status":"Validated"}`+"\n"
 	}, patience, 20*time.Millisecond)
-	w.tell(t, atStatus, documented[atStatus].body)
+	h.tell(t, atStatus, documented[atStatus].body)
 }
 
 // TestAFrozenRedisDelaysNoValidation: the provider is waiting to pay.
@@ -72,9 +72,9 @@ func TestAFrozenRedisDelaysNoValidation(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	// Without a limit of our own it would take an hour.
-	w := newWorldAt(t, server.URL()+"?read_timeout=1h&max_retries=-1", "ns", whileRedisRestarts, nil)
+	h := newHarnessAt(t, server.URL()+"?read_timeout=1h&max_retries=-1", "ns", whileRedisRestarts, nil)
 	server.Pause()
-	answer := w.post("/callbacks/"+token+"/"+atValidation, asJSON,
+	answer := h.post("/callbacks/"+token+"/"+atValidation, asJSON,
 		documented[atValidation].body)
 	server.Resume()
 	require.Equal(t, http.StatusOK, answer.Code)
@@ -82,10 +82,10 @@ func TestAFrozenRedisDelaysNoValidation(t *testing.T) {
 }
 
 // fill sets the memory limit so that a share of it is in use, and waits until the store knows it.
-func (w *world) fill(t *testing.T, share float64) {
+func (h *harness) fill(t *testing.T, share float64) {
 	t.Helper()
 	ctx := context.Background()
-	info, err := w.rdb.Info(ctx, "memory").Result()
+	info, err := h.rdb.Info(ctx, "memory").Result()
 	require.NoError(t, err)
 	var used float64
 	for line := range strings.Lines(info) {
@@ -95,7 +95,7 @@ func (w *world) fill(t *testing.T, share float64) {
 		}
 	}
 	limit := fmt.Sprint(int64(used / share))
-	require.NoError(t, w.rdb.ConfigSet(ctx, "maxmemory", limit).Err())
+	require.NoError(t, h.rdb.ConfigSet(ctx, "maxmemory", limit).Err())
 	time.Sleep(600 * time.Millisecond)
 }
 
@@ -104,32 +104,32 @@ func (w *world) fill(t *testing.T, share float64) {
 func TestAFullRedisKeepsNothingNewAndLosesNothing(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	w := newWorldAt(t, server.URL(), "ns", whileRedisRestarts, nil)
-	w.accept(t, disbursal(sozuri, "s", 1, 1))
-	w.send(t, sozuri)
-	w.accept(t, disbursal(lipad, "l", 10, 1))
-	w.send(t, lipad)
-	w.accept(t, disbursal(at, "a", 20, 1))
-	w.send(t, at)
+	h := newHarnessAt(t, server.URL(), "ns", whileRedisRestarts, nil)
+	h.accept(t, disbursal(sozuri, "s", 1, 1))
+	h.send(t, sozuri)
+	h.accept(t, disbursal(lipad, "l", 10, 1))
+	h.send(t, lipad)
+	h.accept(t, disbursal(at, "a", 20, 1))
+	h.send(t, at)
 	for _, share := range []float64{0.85, 1.25} {
-		w.fill(t, share)
+		h.fill(t, share)
 		for _, route := range []string{atStatus, sozuri, lipad} {
-			notStored(t, w.post("/callbacks/"+token+"/"+route, asJSON, documented[route].body))
-			notStored(t, w.post("/callbacks/"+token+"/"+route, asJSON, "no object"))
+			notStored(t, h.post("/callbacks/"+token+"/"+route, asJSON, documented[route].body))
+			notStored(t, h.post("/callbacks/"+token+"/"+route, asJSON, "no object"))
 		}
 	}
-	figures := w.figures(t)
+	figures := h.figures(t)
 	require.Zero(t, figures.Kept+figures.Unplaced)
 
-	w.tell(t, sozuri, sozuriBody(sozText(0), phone(1).Digits(), "KES 10.00", "success"))
-	w.is(t, "s", airtime.Successful)
-	batch := w.rows(t, "l")[0].Batch
-	w.tell(t, lipad, lipadBody(batch, phone(10).Digits(), "602"))
-	w.queried(t)
+	h.tell(t, sozuri, sozuriBody(sozText(0), phone(1).Digits(), "KES 10.00", "success"))
+	h.is(t, "s", airtime.Successful)
+	batch := h.rows(t, "l")[0].Batch
+	h.tell(t, lipad, lipadBody(batch, phone(10).Digits(), "602"))
+	h.queried(t)
 	question := atQuestion("ATXid_1", phone(20).Digits(), "10")
-	answer := w.post("/callbacks/"+token+"/"+atValidation, asJSON, question)
+	answer := h.post("/callbacks/"+token+"/"+atValidation, asJSON, question)
 	require.JSONEq(t, `{"status":"Validated"}`, answer.Body.String())
-	w.balanced(t)
+	h.balanced(t)
 }
 
 // TestAPollerThatDiesAfterStoringLosesNothing: another one confirms what it has stored, be it
@@ -139,25 +139,25 @@ func TestAPollerThatDiesAfterStoringLosesNothing(t *testing.T) {
 	for _, inHand := range []bool{false, true} {
 		t.Run(fmt.Sprint("in hand ", inHand), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, nil)
-			w.accept(t, disbursal(at, "d", 1, 2))
-			w.send(t, at)
-			w.vendor.say(atID(0), "Success")
-			w.vendor.say(atID(1), "Success")
+			h := newHarness(t, nil)
+			h.accept(t, disbursal(at, "d", 1, 2))
+			h.send(t, at)
+			h.vendor.say(atID(0), "Success")
+			h.vendor.say(atID(1), "Success")
 			for i := range 2 {
-				w.tell(t, atStatus,
+				h.tell(t, atStatus,
 					atBody(atID(i), phone(1+i).Digits(), "Success"))
 			}
 			if inHand {
-				kept, err := w.store.Kept(context.Background(), 10, 300*time.Millisecond)
+				kept, err := h.store.Kept(context.Background(), 10, 300*time.Millisecond)
 				require.NoError(t, err)
 				require.Len(t, kept, 2)
 			}
-			other := w.settings
-			other.Store = w.openStore(t)
-			w.run(t, other)
-			w.becomes(t, "d", airtime.Successful)
-			require.Zero(t, w.figures(t).Kept)
+			other := h.settings
+			other.Store = h.openStore(t)
+			h.run(t, other)
+			h.becomes(t, "d", airtime.Successful)
+			require.Zero(t, h.figures(t).Kept)
 		})
 	}
 }
@@ -165,29 +165,29 @@ func TestAPollerThatDiesAfterStoringLosesNothing(t *testing.T) {
 // TestTwoPollersShareTheQuestions: each kept callback is taken in hand by one of them.
 func TestTwoPollersShareTheQuestions(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	h := newHarness(t, nil)
 	const n = 50
-	w.accept(t, disbursal(at, "d", 1, n))
-	w.send(t, at)
+	h.accept(t, disbursal(at, "d", 1, n))
+	h.send(t, at)
 	for range 2 {
-		other := w.settings
-		other.Store = w.openStore(t)
-		w.run(t, other)
+		other := h.settings
+		other.Store = h.openStore(t)
+		h.run(t, other)
 	}
 	for i := range n {
-		w.vendor.say(atID(i), "Success")
-		w.tell(t, atStatus, atBody(atID(i), phone(1+i).Digits(), "Success"))
+		h.vendor.say(atID(i), "Success")
+		h.tell(t, atStatus, atBody(atID(i), phone(1+i).Digits(), "Success"))
 	}
-	w.becomes(t, "d", airtime.Successful)
-	require.Equal(t, n, w.vendor.asked(), "one question for each")
-	w.settledOnce(t, "d", n)
-	w.balanced(t)
+	h.becomes(t, "d", airtime.Successful)
+	require.Equal(t, n, h.vendor.asked(), "one question for each")
+	h.settledOnce(t, "d", n)
+	h.balanced(t)
 }
 
 // settledOnce wants one result for each of the n recipients of a disbursal.
-func (w *world) settledOnce(t *testing.T, reference string, n int) {
+func (h *harness) settledOnce(t *testing.T, reference string, n int) {
 	t.Helper()
-	results, err := w.rdb.XRange(context.Background(), "{"+w.options.Namespace+"}:results", "-",
+	results, err := h.rdb.XRange(context.Background(), "{"+h.options.Namespace+"}:results", "-",
 		"+").Result()
 	require.NoError(t, err)
 	times := map[any]int{}

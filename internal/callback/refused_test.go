@@ -10,10 +10,10 @@ import (
 // TestUnreadableBodiesAreSummedUp: whoever reaches the listener must not fill the log.
 func TestUnreadableBodiesAreSummedUp(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	h := newHarness(t, nil)
 	for range 50 {
-		answer := w.post("/callbacks/"+token+"/sozuri", asJSON, "no callback")
+		answer := h.post("/callbacks/"+token+"/sozuri", asJSON, "no callback")
 		require.Equal(t, http.StatusBadRequest, answer.Code)
 	}
-	require.Equal(t, 1, w.logs.FilterMessage("callback not understood").Len())
+	require.Equal(t, 1, h.logs.FilterMessage("callback not understood").Len())
 }

@@ -55,13 +55,13 @@ func TestDocumentedBodiesAreTakenAsJSONAndAsForms(t *testing.T) {
 		} {
 			t.Run(route+" as "+mediaType, func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t, nil)
-				answer := w.post("/callbacks/"+token+"/"+route, mediaType, body)
+				h := newHarness(t, nil)
+				answer := h.post("/callbacks/"+token+"/"+route, mediaType, body)
 				require.Equal(t, http.StatusOK, answer.Code)
 				require.Equal(t, row.answer, answer.Body.String())
-				require.Zero(t, w.count(t, "tuma_callbacks_total", row.provider, "unreadable"))
+				require.Zero(t, h.count(t, "tuma_callbacks_total", row.provider, "unreadable"))
 				if route == "lipad" {
-					require.EqualValues(t, 1, w.figures(t).Unplaced, "the batch is not ours")
+					require.EqualValues(t, 1, h.figures(t).Unplaced, "the batch is not ours")
 				}
 			})
 		}
@@ -70,29 +70,29 @@ func TestDocumentedBodiesAreTakenAsJSONAndAsForms(t *testing.T) {
 
 func TestAWrongTokenIsLikeAnUnknownPath(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
-	unknown := w.post("/callbacks/"+token+"/nobody", asJSON, "{}")
+	h := newHarness(t, nil)
+	unknown := h.post("/callbacks/"+token+"/nobody", asJSON, "{}")
 	require.Equal(t, http.StatusNotFound, unknown.Code)
 	for route, row := range documented {
 		for _, wrong := range []string{
 			"x", token[:1], token[:len(token)-1], token + "x", "x" + token, strings.ToUpper(token),
 			token + "%20", "%00", strings.Repeat(token, 2),
 		} {
-			answer := w.post("/callbacks/"+wrong+"/"+route, asJSON, row.body)
+			answer := h.post("/callbacks/"+wrong+"/"+route, asJSON, row.body)
 			require.Equal(t, unknown.Code, answer.Code, "%s: %s", route, wrong)
 			require.Equal(t, unknown.Body.String(), answer.Body.String())
 			require.Equal(t, unknown.Header(), answer.Header())
 		}
-		require.Positive(t, w.count(t, "tuma_callbacks_total", row.provider, "unauthorised"))
+		require.Positive(t, h.count(t, "tuma_callbacks_total", row.provider, "unauthorised"))
 	}
-	figures := w.figures(t)
+	figures := h.figures(t)
 	require.Zero(t, figures.Kept+figures.Unplaced, "a stranger has nothing stored")
 }
 
 func TestWrongTokensAreCounted(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
-	w := newWorld(t, func(o *callback.Options) {
+	h := newHarness(t, func(o *callback.Options) {
 		o.Wrong = listen.NewWrongSecrets("callbacks", registry, zap.NewNop())
 	})
 	for _, given := range []string{token, token + "x", "x"} {
@@ -100,7 +100,7 @@ func TestWrongTokensAreCounted(t *testing.T) {
 		cancel() // Whoever has gone is not made to wait.
 		request := httptest.NewRequestWithContext(gone, http.MethodPost,
 			"/callbacks/"+given+"/lipad", strings.NewReader(documented["lipad"].body))
-		w.handler.ServeHTTP(httptest.NewRecorder(), request)
+		h.handler.ServeHTTP(httptest.NewRecorder(), request)
 	}
 	families, err := registry.Gather()
 	require.NoError(t, err)
@@ -111,15 +111,15 @@ func TestWrongTokensAreCounted(t *testing.T) {
 // TestWithoutATokenNothingIsFound: an empty secret is no secret.
 func TestWithoutATokenNothingIsFound(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(o *callback.Options) { o.Token = func() string { return "" } })
+	h := newHarness(t, func(o *callback.Options) { o.Token = func() string { return "" } })
 	for _, path := range []string{"/callbacks/%20/lipad", "/callbacks/x/lipad"} {
-		answer := w.post(path, asJSON, documented["lipad"].body)
+		answer := h.post(path, asJSON, documented["lipad"].body)
 		require.Equal(t, http.StatusNotFound, answer.Code, path)
 	}
 	request := httptest.NewRequest(http.MethodPost, "/callbacks//lipad", strings.NewReader("{}"))
 	request.SetPathValue("token", "")
 	answer := httptest.NewRecorder()
-	w.handler.ServeHTTP(answer, request)
+	h.handler.ServeHTTP(answer, request)
 	require.NotEqual(t, http.StatusOK, answer.Code)
 }
 
@@ -169,14 +169,14 @@ func mentions(below ast.Node, names ...string) bool {
 
 func TestARotatedTokenCountsAtOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	h := newHarness(t, nil)
 	body := documented[atStatus].body
 	next := "another-" + token
-	w.token.Store(&next)
+	h.token.Store(&next)
 	require.Equal(t, http.StatusNotFound,
-		w.post("/callbacks/"+token+"/"+atStatus, asJSON, body).Code)
+		h.post("/callbacks/"+token+"/"+atStatus, asJSON, body).Code)
 	require.Equal(t, http.StatusOK,
-		w.post("/callbacks/"+next+"/"+atStatus, asJSON, body).Code)
+		h.post("/callbacks/"+next+"/"+atStatus, asJSON, body).Code)
 }
 
 // TestEachProviderMayHaveATokenOfItsOwn: it opens no address of another's.
@@ -185,19 +185,19 @@ func TestEachProviderMayHaveATokenOfItsOwn(t *testing.T) {
 	own := map[string]string{lipad: "token-of-lipad", at: "token-of-at", sozuri: "token-of-sozuri"}
 	pairs := "lipad=token-of-lipad, africastalking=token-of-at\nafricastalking=next-of-at," +
 		"sozuri=token-of-sozuri"
-	w := newWorld(t, func(o *callback.Options) { o.Token = func() string { return pairs } })
+	h := newHarness(t, func(o *callback.Options) { o.Token = func() string { return pairs } })
 	for route, row := range documented {
 		for provider, secret := range own {
 			want := http.StatusNotFound
 			if provider == row.provider {
 				want = http.StatusOK
 			}
-			got := w.post("/callbacks/"+secret+"/"+route, asJSON, row.body)
+			got := h.post("/callbacks/"+secret+"/"+route, asJSON, row.body)
 			require.Equal(t, want, got.Code, "%s with the token of %s", route, provider)
 		}
 	}
 	require.Equal(t, http.StatusOK,
-		w.post("/callbacks/next-of-at/"+atStatus, asJSON, documented[atStatus].body).Code)
+		h.post("/callbacks/next-of-at/"+atStatus, asJSON, documented[atStatus].body).Code)
 }
 
 func TestAProviderThatIsOffIsNotFound(t *testing.T) {
@@ -205,12 +205,12 @@ func TestAProviderThatIsOffIsNotFound(t *testing.T) {
 	for route, row := range documented {
 		t.Run(route, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, func(o *callback.Options) { delete(o.Entries, row.provider) })
-			answer := w.post("/callbacks/"+token+"/"+route, asJSON, row.body)
+			h := newHarness(t, func(o *callback.Options) { delete(o.Entries, row.provider) })
+			answer := h.post("/callbacks/"+token+"/"+route, asJSON, row.body)
 			require.Equal(t, http.StatusNotFound, answer.Code)
 			for other, there := range documented {
 				if there.provider != row.provider {
-					answer := w.post("/callbacks/"+token+"/"+other, asJSON, there.body)
+					answer := h.post("/callbacks/"+token+"/"+other, asJSON, there.body)
 					require.Equal(t, http.StatusOK, answer.Code, other)
 				}
 			}
@@ -229,12 +229,12 @@ func TestWhatNobodyCanReadIsKept(t *testing.T) {
 		} {
 			t.Run(route+" "+name, func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t, nil)
-				answer := w.post("/callbacks/"+token+"/"+route, asJSON, body)
+				h := newHarness(t, nil)
+				answer := h.post("/callbacks/"+token+"/"+route, asJSON, body)
 				require.Equal(t, http.StatusBadRequest, answer.Code)
 				require.NotContains(t, answer.Body.String(), "254711000111")
-				kept, err := w.rdb.XRange(context.Background(),
-					"{"+w.options.Namespace+"}:unplaced", "-", "+").Result()
+				kept, err := h.rdb.XRange(context.Background(),
+					"{"+h.options.Namespace+"}:unplaced", "-", "+").Result()
 				require.NoError(t, err)
 				require.Len(t, kept, 1)
 				require.Equal(t, row.provider, kept[0].Values["provider"])
@@ -242,9 +242,9 @@ func TestWhatNobodyCanReadIsKept(t *testing.T) {
 				require.NotEmpty(t, kept[0].Values["why"])
 				if route == atValidation {
 					require.JSONEq(t, `{"status":"Failed"}`, answer.Body.String())
-					require.Equal(t, 1, w.count(t, "tuma_validations_total", "unreadable", at))
+					require.Equal(t, 1, h.count(t, "tuma_validations_total", "unreadable", at))
 				} else {
-					require.Equal(t, 1, w.count(t, "tuma_callbacks_total", row.provider, "unreadable"))
+					require.Equal(t, 1, h.count(t, "tuma_callbacks_total", row.provider, "unreadable"))
 				}
 			})
 		}
@@ -253,27 +253,27 @@ func TestWhatNobodyCanReadIsKept(t *testing.T) {
 
 func TestBodiesAreLimited(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	h := newHarness(t, nil)
 	path := "/callbacks/" + token + "/sozuri"
 	body := sozuriBody("1", phone(1).Digits(), "KES 10", "success")
 	const most = 64 << 10
 	full := strings.Repeat(" ", most-len(body)) + body
-	require.Equal(t, http.StatusOK, w.post(path, asJSON, full).Code)
-	answer := w.post(path, asJSON, " "+full)
+	require.Equal(t, http.StatusOK, h.post(path, asJSON, full).Code)
+	answer := h.post(path, asJSON, " "+full)
 	require.Equal(t, http.StatusRequestEntityTooLarge, answer.Code)
-	require.EqualValues(t, 1, w.figures(t).Kept, "the one that fitted")
-	require.Zero(t, w.figures(t).Unplaced)
+	require.EqualValues(t, 1, h.figures(t).Kept, "the one that fitted")
+	require.Zero(t, h.figures(t).Unplaced)
 }
 
 func TestOtherMethodsAndPathsAreNotServed(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	h := newHarness(t, nil)
 	for _, path := range []string{"/", "/callbacks", "/callbacks/" + token, "/metrics"} {
-		require.Equal(t, http.StatusNotFound, w.post(path, asJSON, "{}").Code, path)
+		require.Equal(t, http.StatusNotFound, h.post(path, asJSON, "{}").Code, path)
 	}
 	request := httptest.NewRequest(http.MethodGet, "/callbacks/"+token+"/lipad", http.NoBody)
 	answer := httptest.NewRecorder()
-	w.handler.ServeHTTP(answer, request)
+	h.handler.ServeHTTP(answer, request)
 	require.Equal(t, http.StatusMethodNotAllowed, answer.Code)
 }
 
@@ -282,48 +282,48 @@ func TestOtherMethodsAndPathsAreNotServed(t *testing.T) {
 func TestANearMissIsServedOrSaid(t *testing.T) {
 	t.Parallel()
 	for route, row := range documented {
-		w := newWorld(t, nil)
-		served := w.post("/callbacks/"+token+"/"+route+"/", asJSON, row.body)
+		h := newHarness(t, nil)
+		served := h.post("/callbacks/"+token+"/"+route+"/", asJSON, row.body)
 		require.Equal(t, http.StatusOK, served.Code, route)
 		require.Equal(t, row.answer, served.Body.String())
 	}
-	w := newWorld(t, nil)
+	h := newHarness(t, nil)
 	misses := []string{
 		"/callbacks/" + token + "/Sozuri", "/Callbacks/" + token + "/sozuri", "/" + token + "/sozuri",
 		"/callbacks/" + token + "/sozuri//", "/callbacks//" + token + "/sozuri", "/callbacks/" + token,
 		"/callbacks/" + token + "/africastalking", "/callbacks/" + token + "/sozuri/status",
 	}
 	for _, path := range misses {
-		require.Equal(t, http.StatusNotFound, w.post(path, asJSON, "{}").Code, path)
+		require.Equal(t, http.StatusNotFound, h.post(path, asJSON, "{}").Code, path)
 	}
-	require.Equal(t, len(misses), w.count(t, "tuma_callbacks_misaddressed_total"))
+	require.Equal(t, len(misses), h.count(t, "tuma_callbacks_misaddressed_total"))
 	for _, path := range []string{"/", "/callbacks/x/Sozuri", "/callbacks/x" + token + "/Sozuri"} {
-		require.Equal(t, http.StatusNotFound, w.post(path, asJSON, "{}").Code, path)
+		require.Equal(t, http.StatusNotFound, h.post(path, asJSON, "{}").Code, path)
 	}
-	require.Equal(t, len(misses), w.count(t, "tuma_callbacks_misaddressed_total"))
-	require.NotZero(t, w.logs.FilterMessageSnippet("an address that is none").Len())
-	w.leaksNothing(t)
+	require.Equal(t, len(misses), h.count(t, "tuma_callbacks_misaddressed_total"))
+	require.NotZero(t, h.logs.FilterMessageSnippet("an address that is none").Len())
+	h.leaksNothing(t)
 }
 
 // TestEveryResultStartsAtZero, so that an alert on its growth sees the first one.
 func TestEveryResultStartsAtZero(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	h := newHarness(t, nil)
 	for _, provider := range []string{lipad, at, sozuri} {
 		for _, word := range []string{
 			"hinted", "ignored", "unreadable", "unplaced", "unauthorised", "refused", "applied",
 			"unchanged", "kept", "dropped",
 		} {
-			require.Zero(t, w.count(t, "tuma_callbacks_total", provider, word))
+			require.Zero(t, h.count(t, "tuma_callbacks_total", provider, word))
 		}
 		for _, word := range []string{"validated", "refused", "unreadable", "unavailable"} {
-			require.Zero(t, w.count(t, "tuma_validations_total", word, provider))
+			require.Zero(t, h.count(t, "tuma_validations_total", word, provider))
 		}
 		for _, word := range []string{"true", "false"} {
-			require.Zero(t, w.count(t, "tuma_callback_queries_total", word, provider))
+			require.Zero(t, h.count(t, "tuma_callback_queries_total", word, provider))
 		}
-		require.Zero(t, w.count(t, "tuma_callback_amount_mismatches_total", provider))
-		require.Zero(t, w.count(t, "tuma_callback_number_mismatches_total", provider))
+		require.Zero(t, h.count(t, "tuma_callback_amount_mismatches_total", provider))
+		require.Zero(t, h.count(t, "tuma_callback_number_mismatches_total", provider))
 	}
 }
 

@@ -25,18 +25,18 @@ import (
 // is asked through its address.
 func TestAHealthyDeploymentIsAllWell(t *testing.T) {
 	t.Parallel()
-	w, _ := ownWorld(t)
+	h, _ := ownHarness(t)
 	listener := proctest.FreeAddr(t)
-	w.set(map[string]string{"TUMA_CALLBACK_ADDR": listener})
-	w.work()
-	w.accept()
+	h.set(map[string]string{"TUMA_CALLBACK_ADDR": listener})
+	h.work()
+	h.accept()
 	require.Eventually(t, func() bool {
-		sum, err := w.store.Summarize(t.Context(), state.KindDisbursal, "r-1")
+		sum, err := h.store.Summarize(t.Context(), state.KindDisbursal, "r-1")
 		return err == nil && sum.Settled
 	}, patience, 20*time.Millisecond)
-	w.edit = func(o *doctor.Options) { o.CallbackURL = "http://" + listener }
+	h.edit = func(o *doctor.Options) { o.CallbackURL = "http://" + listener }
 	var steps []string
-	report := w.examineWith(t, func(step string, _, _ int) { steps = append(steps, step) })
+	report := h.examineWith(t, func(step string, _, _ int) { steps = append(steps, step) })
 	require.False(t, report.Drifted)
 	seen := map[string]bool{}
 	for _, f := range report.Findings {
@@ -62,52 +62,52 @@ func TestAHealthyDeploymentIsAllWell(t *testing.T) {
 			Check: "callbacks", Result: doctor.OK, Detail: route + " is reached",
 		})
 	}
-	stats, err := w.store.Stats(t.Context())
+	stats, err := h.store.Stats(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, stats.Unplaced+stats.Kept, "asking left nothing behind")
 }
 
-func (w *world) examineWith(t *testing.T, progress func(string, int, int)) doctor.Report {
+func (h *harness) examineWith(t *testing.T, progress func(string, int, int)) doctor.Report {
 	t.Helper()
-	before := w.edit
-	w.edit = func(o *doctor.Options) {
+	before := h.edit
+	h.edit = func(o *doctor.Options) {
 		if before != nil {
 			before(o)
 		}
 		o.Progress = progress
 	}
-	return w.examine()
+	return h.examine()
 }
 
 // workFaults are what is made wrong in the state and in the queues.
 var workFaults = []wrong{
-	{"nobody works", func(w *world) { w.accept() }, doctor.Finding{
+	{"nobody works", func(w *harness) { w.accept() }, doctor.Finding{
 		Check: "workers", Result: doctor.Failed, Detail: "no worker takes disbursals for lipad",
 		Advice: "start a worker",
 	}},
-	{"nobody is there", func(*world) {}, doctor.Finding{
+	{"nobody is there", func(*harness) {}, doctor.Finding{
 		Check: "workers", Result: doctor.Warning, Detail: "no poller runs", Advice: "start a poller",
 	}},
-	{"nobody asks", func(w *world) { w.do("zadd {ns}:due " + old(0) + " b-1") }, doctor.Finding{
+	{"nobody asks", func(w *harness) { w.do("zadd {ns}:due " + old(0) + " b-1") }, doctor.Finding{
 		Check: "workers", Result: doctor.Failed, Detail: "no poller runs", Advice: "start a poller",
 	}},
 	{
 		"queue paused",
-		func(w *world) { w.do("set " + w.queue("lipad", "paused") + " 1") },
+		func(w *harness) { w.do("set " + w.queue("lipad", "paused") + " 1") },
 		doctor.Finding{
 			Check: "queues", Result: doctor.Failed, Detail: "lipad is paused", Advice: "resume it",
 		},
 	},
 	{
 		"triggers archived",
-		func(w *world) { w.do("zadd " + w.queue("poll", "archived") + " 1 b-1") },
+		func(w *harness) { w.do("zadd " + w.queue("poll", "archived") + " 1 b-1") },
 		doctor.Finding{
 			Check: "queues", Result: doctor.Warning, Detail: "1 task archived", Advice: "dashboard",
 		},
 	},
 	{
 		"disbursals archived",
-		func(w *world) { w.do("zadd " + w.queue("disbursals", "archived") + " 1 t-1") },
+		func(w *harness) { w.do("zadd " + w.queue("disbursals", "archived") + " 1 t-1") },
 		doctor.Finding{
 			Check: "queues", Result: doctor.Failed, Detail: "held by asynq alone",
 			Advice: "run them again",
@@ -115,7 +115,7 @@ var workFaults = []wrong{
 	},
 	{
 		"left behind",
-		func(w *world) {
+		func(w *harness) {
 			w.do("rpush " + w.queue("lipad", "active") + " fresh old lost")
 			for id, ended := range map[string]time.Duration{"fresh": 0, "old": 10 * time.Minute} {
 				w.do(fmt.Sprint("zadd ", w.queue("lipad", "lease"), " ", ago(ended)/1000, " ", id))
@@ -127,7 +127,7 @@ var workFaults = []wrong{
 	},
 	{
 		"disbursals left behind",
-		func(w *world) { w.do("rpush " + w.queue("disbursals", "active") + " lost") },
+		func(w *harness) { w.do("rpush " + w.queue("disbursals", "active") + " lost") },
 		doctor.Finding{
 			Check: "queues", Result: doctor.Failed, Detail: "1 active task", Advice: "start a worker",
 		},
@@ -152,7 +152,7 @@ var workFaults = []wrong{
 	}},
 	{
 		"paused by a person",
-		func(w *world) {
+		func(w *harness) {
 			_, _, err := w.store.PauseByPerson(w.t.Context(), "lipad", "amina", "wrong list")
 			require.NoError(w.t, err)
 		},
@@ -163,7 +163,7 @@ var workFaults = []wrong{
 	},
 	{
 		"unserved",
-		func(w *world) {
+		func(w *harness) {
 			w.accept()
 			w.do("hset {ns}:channel:lipad waiting " + old(2*time.Minute))
 		},
@@ -174,7 +174,7 @@ var workFaults = []wrong{
 	},
 	{
 		"blocked",
-		func(w *world) {
+		func(w *harness) {
 			w.accept()
 			w.do("hset {ns}:doubtphones:lipad 254711222333 1")
 			_, err := w.store.Claim(w.t.Context(), "lipad", uuid.NewString(), 1)
@@ -186,7 +186,7 @@ var workFaults = []wrong{
 		},
 	},
 	{
-		"frozen", func(w *world) {
+		"frozen", func(w *harness) {
 			w.do("hset {ns}:state schema 1 fenced_until " + old(-time.Minute))
 		},
 		doctor.Finding{
@@ -195,60 +195,60 @@ var workFaults = []wrong{
 	},
 	{
 		"clock set back",
-		func(w *world) { w.do("hset {ns}:state schema 1 clock " + old(-10*time.Minute)) },
+		func(w *harness) { w.do("hset {ns}:state schema 1 clock " + old(-10*time.Minute)) },
 		doctor.Finding{
 			Check: "clock", Result: doctor.Failed, Detail: "behind what it has shown", Advice: "NTP",
 		},
 	},
 	{
-		"slot", func(w *world) { w.do("zadd {ns}:slots:sozuri " + old(time.Hour) + " b-1") },
+		"slot", func(w *harness) { w.do("zadd {ns}:slots:sozuri " + old(time.Hour) + " b-1") },
 		doctor.Finding{
 			Check: "stuck", Result: doctor.Failed, Detail: "sozuri: the time of a request was over 1h",
 			Advice: "credentials of sozuri",
 		},
 	},
 	{
-		"queries", func(w *world) { w.do("zadd {ns}:due " + old(time.Hour) + " b-1") },
+		"queries", func(w *harness) { w.do("zadd {ns}:due " + old(time.Hour) + " b-1") },
 		doctor.Finding{
 			Check: "stuck", Result: doctor.Failed, Detail: "status queries have been due for 1h",
 			Advice: "pollers",
 		},
 	},
 	{
-		"callbacks", func(w *world) { w.do("zadd {ns}:keptdue " + old(time.Hour) + " c-1") },
+		"callbacks", func(w *harness) { w.do("zadd {ns}:keptdue " + old(time.Hour) + " c-1") },
 		doctor.Finding{
 			Check: "stuck", Result: doctor.Warning, Detail: "callbacks have waited", Advice: "poller",
 		},
 	},
 	{
-		"jobs", func(w *world) { w.do("xadd {ns}:jobs " + old(time.Hour) + "-0 job {}") },
+		"jobs", func(w *harness) { w.do("xadd {ns}:jobs " + old(time.Hour) + "-0 job {}") },
 		doctor.Finding{
 			Check: "stuck", Result: doctor.Failed, Detail: "a job has waited on the stream for 1h",
 			Advice: "enqueuer stream",
 		},
 	},
-	{"open", func(w *world) { w.accept() }, doctor.Finding{
+	{"open", func(w *harness) { w.accept() }, doctor.Finding{
 		Check: "stuck", Result: doctor.OK, Detail: "oldest open recipients: lipad",
 	}},
-	{"doubt", func(w *world) { w.do("zadd {ns}:doubt 1 b-1") }, doctor.Finding{
+	{"doubt", func(w *harness) { w.do("zadd {ns}:doubt 1 b-1") }, doctor.Finding{
 		Check: "people", Result: doctor.Warning, Detail: "1 request with recipients in doubt",
 		Advice: "enqueuer indoubt list",
 	}},
-	{"overdue", func(w *world) { w.do("zadd {ns}:overdue 1 b-1") }, doctor.Finding{
+	{"overdue", func(w *harness) { w.do("zadd {ns}:overdue 1 b-1") }, doctor.Finding{
 		Check: "people", Result: doctor.Warning, Detail: "patience", Advice: "indoubt list",
 	}},
-	{"overpaid", func(w *world) { w.do("sadd {ns}:overpaid s-1") }, doctor.Finding{
+	{"overpaid", func(w *harness) { w.do("sadd {ns}:overpaid s-1") }, doctor.Finding{
 		Check: "people", Result: doctor.Warning, Detail: "1 recipient with a second effect",
 		Advice: "claim the money back",
 	}},
-	{"mismatched", func(w *world) { w.do("zadd {ns}:mismatched 1 s-1") }, doctor.Finding{
+	{"mismatched", func(w *harness) { w.do("zadd {ns}:mismatched 1 s-1") }, doctor.Finding{
 		Check: "people", Result: doctor.Warning, Detail: "1 recipient of whom a provider says",
 		Advice: "statement",
 	}},
-	{"unplaced", func(w *world) { w.do("xadd {ns}:unplaced * body x") }, doctor.Finding{
+	{"unplaced", func(w *harness) { w.do("xadd {ns}:unplaced * body x") }, doctor.Finding{
 		Check: "people", Result: doctor.Warning, Detail: "1 callback kept", Advice: ":unplaced",
 	}},
-	{"dropped", func(w *world) {
+	{"dropped", func(w *harness) {
 		w.do("hset {ns}:state schema 1 callbacks_dropped 3")
 	}, doctor.Finding{
 		Check: "people", Result: doctor.Warning, Detail: "3 callbacks given up",
@@ -256,7 +256,7 @@ var workFaults = []wrong{
 	}},
 	{
 		"reader gone",
-		func(w *world) {
+		func(w *harness) {
 			w.do("xadd {ns}:results " + old(3*time.Hour) + "-0 a b")
 			w.do("xgroup create {ns}:results ledger 0")
 		},
@@ -267,7 +267,7 @@ var workFaults = []wrong{
 	},
 	{
 		"reader asleep",
-		func(w *world) {
+		func(w *harness) {
 			w.do("xadd {ns}:results " + old(3*time.Hour) + "-0 a b")
 			w.do("xgroup create {ns}:results ledger 0")
 			w.do("xreadgroup group ledger one streams {ns}:results >")
@@ -277,13 +277,13 @@ var workFaults = []wrong{
 			Advice: "XPENDING",
 		},
 	},
-	{"rejected", func(w *world) { w.do("xadd {ns}:rejected * job x") }, doctor.Finding{
+	{"rejected", func(w *harness) { w.do("xadd {ns}:rejected * job x") }, doctor.Finding{
 		Check: "streams", Result: doctor.Warning, Detail: "1 job rejected within a day",
 		Advice: ":rejected",
 	}},
 	{
 		"books",
-		func(w *world) {
+		func(w *harness) {
 			w.accept()
 			w.drift()
 		},
@@ -299,37 +299,37 @@ func TestTheWorkMadeWrong(t *testing.T) {
 	for _, row := range workFaults {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			row.make(w)
-			report := w.examine(row.want.Check)
+			h := newHarness(t)
+			row.make(h)
+			report := h.examine(row.want.Check)
 			requireFound(t, report, row.want)
 			require.Equal(t, row.want.Check == "books", report.Drifted)
 		})
 	}
 }
 
-func pause(reason airtime.Reason) func(*world) {
-	return func(w *world) {
-		w.accept()
-		require.NoError(w.t, w.store.Pause(w.t.Context(), "lipad", reason, time.Minute))
+func pause(reason airtime.Reason) func(*harness) {
+	return func(h *harness) {
+		h.accept()
+		require.NoError(h.t, h.store.Pause(h.t.Context(), "lipad", reason, time.Minute))
 	}
 }
 
 // probe is a pause that is over.
-func probe(reason airtime.Reason) func(*world) {
-	return func(w *world) {
-		w.accept()
-		require.NoError(w.t, w.store.Pause(w.t.Context(), "lipad", reason, time.Millisecond))
-		require.Eventually(w.t, func() bool {
-			channels, err := w.store.Channels(w.t.Context())
+func probe(reason airtime.Reason) func(*harness) {
+	return func(h *harness) {
+		h.accept()
+		require.NoError(h.t, h.store.Pause(h.t.Context(), "lipad", reason, time.Millisecond))
+		require.Eventually(h.t, func() bool {
+			channels, err := h.store.Channels(h.t.Context())
 			return err == nil && channels[0].Paused == 0 && channels[0].HalfOpen
 		}, patience, time.Millisecond)
 	}
 }
 
 // drift puts a shilling into the book that nobody has.
-func (w *world) drift() {
-	require.NoError(w.t, w.client.HIncrBy(w.t.Context(), "{"+w.namespace+"}:book",
+func (h *harness) drift() {
+	require.NoError(h.t, h.client.HIncrBy(h.t.Context(), "{"+h.namespace+"}:book",
 		"lipad KES queued minor", 100).Err())
 }
 
@@ -397,10 +397,10 @@ func TestTheSettingsMadeWrong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			w.set(row.settings)
+			h := newHarness(t)
+			h.set(row.settings)
 			row.want.Check = "configuration"
-			requireFound(t, w.examine("configuration"), row.want)
+			requireFound(t, h.examine("configuration"), row.want)
 		})
 	}
 }
@@ -408,12 +408,12 @@ func TestTheSettingsMadeWrong(t *testing.T) {
 // TestTheProvidersMadeWrong: nothing is sent to any of them.
 func TestTheProvidersMadeWrong(t *testing.T) {
 	t.Parallel()
-	faults := func(name string, edit func(*sandbox.Faults)) func(*world) {
-		return func(w *world) {
-			f, err := w.simulator.ProviderFaults(name)
-			require.NoError(w.t, err)
+	faults := func(name string, edit func(*sandbox.Faults)) func(*harness) {
+		return func(h *harness) {
+			f, err := h.simulator.ProviderFaults(name)
+			require.NoError(h.t, err)
 			edit(&f)
-			require.NoError(w.t, w.simulator.SetProviderFaults(name, f))
+			require.NoError(h.t, h.simulator.SetProviderFaults(name, f))
 		}
 	}
 	refuse := func(f *sandbox.Faults) { f.RefuseCredentials = true }
@@ -439,28 +439,28 @@ func TestTheProvidersMadeWrong(t *testing.T) {
 			"balance", faults("africastalking", func(f *sandbox.Faults) { f.Balance = "12.50" }),
 			doctor.Finding{Result: doctor.OK, Detail: "the balance is KES 12.50"},
 		},
-		{"lipad away", func(w *world) { w.set(away) }, doctor.Finding{
+		{"lipad away", func(h *harness) { h.set(away) }, doctor.Finding{
 			Result: doctor.Failed, Detail: "lipad gives no usable answer", Advice: "firewall",
 		}},
-		{"quicksms away", func(w *world) { w.set(away) }, doctor.Finding{
+		{"quicksms away", func(h *harness) { h.set(away) }, doctor.Finding{
 			Result: doctor.Failed, Detail: "quicksms gives no usable answer", Advice: "firewall",
 		}},
-		{"quicksms", func(*world) {}, doctor.Finding{
+		{"quicksms", func(*harness) {}, doctor.Finding{
 			Result: doctor.Skipped, Detail: "no way to try the credentials without a payment",
 		}},
 		{
 			"not asked",
-			func(w *world) { w.edit = func(o *doctor.Options) { o.NoProviders = true } },
+			func(h *harness) { h.edit = func(o *doctor.Options) { o.NoProviders = true } },
 			doctor.Finding{Result: doctor.Skipped, Detail: "not asked for"},
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			row.make(w)
+			h := newHarness(t)
+			row.make(h)
 			row.want.Check = "providers"
-			requireFound(t, w.examine("providers"), row.want)
-			require.Zero(t, w.simulator.Ledger().Totals().Requests["send"])
+			requireFound(t, h.examine("providers"), row.want)
+			require.Zero(t, h.simulator.Ledger().Totals().Requests["send"])
 		})
 	}
 }
@@ -518,11 +518,11 @@ func TestTheCallbackAddressMadeWrong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			w.set(row.settings)
-			w.edit = func(o *doctor.Options) { o.CallbackURL = row.address }
+			h := newHarness(t)
+			h.set(row.settings)
+			h.edit = func(o *doctor.Options) { o.CallbackURL = row.address }
 			row.want.Check = "callbacks"
-			requireFound(t, w.examine("callbacks"), row.want)
+			requireFound(t, h.examine("callbacks"), row.want)
 		})
 	}
 }
@@ -537,11 +537,11 @@ func TestOnlyKnowsItsChecks(t *testing.T) {
 
 func TestAStoppedExaminationIsNoFinding(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	h := newHarness(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	w.edit = func(o *doctor.Options) { o.Progress = func(string, int, int) { cancel() } }
-	options := doctor.Options{Config: w.config(), Now: time.Now}
-	w.edit(&options)
+	h.edit = func(o *doctor.Options) { o.Progress = func(string, int, int) { cancel() } }
+	options := doctor.Options{Config: h.config(), Now: time.Now}
+	h.edit(&options)
 	_, err := doctor.Run(ctx, options)
 	require.ErrorIs(t, err, context.Canceled)
 }
@@ -549,12 +549,12 @@ func TestAStoppedExaminationIsNoFinding(t *testing.T) {
 // TestAccountsHaveNames: each is looked at, and called by its name.
 func TestAccountsHaveNames(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	base := w.settings["SOZURI_BASE_URL"]
-	for name := range w.settings {
+	h := newHarness(t)
+	base := h.settings["SOZURI_BASE_URL"]
+	for name := range h.settings {
 		for _, kind := range []string{"LIPAD_", "AFRICASTALKING_", "QUICKSMS_", "SOZURI_"} {
 			if strings.HasPrefix(name, kind) {
-				delete(w.settings, name)
+				delete(h.settings, name)
 			}
 		}
 	}
@@ -567,10 +567,10 @@ func TestAccountsHaveNames(t *testing.T) {
   - {name: callbacks, kind: sozuri, callback_key_file: SECRET}
 `)
 	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-	w.set(map[string]string{"TUMA_CONFIG": file, "TUMA_CALLBACK_TOKEN": "at-ke=" + token})
-	w.edit = func(o *doctor.Options) { o.CallbackURL = "http://127.0.0.1:1" }
+	h.set(map[string]string{"TUMA_CONFIG": file, "TUMA_CALLBACK_TOKEN": "at-ke=" + token})
+	h.edit = func(o *doctor.Options) { o.CallbackURL = "http://127.0.0.1:1" }
 	var shown []string
-	for _, f := range w.examine("configuration", "providers", "callbacks").Findings {
+	for _, f := range h.examine("configuration", "providers", "callbacks").Findings {
 		shown = append(shown, f.Detail)
 	}
 	all := strings.Join(shown, "\n")

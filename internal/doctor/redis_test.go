@@ -20,37 +20,37 @@ import (
 // wrong is one thing made wrong on purpose, and what must be found.
 type wrong struct {
 	name string
-	make func(*world)
+	make func(*harness)
 	want doctor.Finding
 }
 
 // redisFaults are what is made wrong at Redis.
 var redisFaults = []wrong{
-	{"replica", func(w *world) { w.do("replicaof 127.0.0.1 1") }, doctor.Finding{
+	{"replica", func(w *harness) { w.do("replicaof 127.0.0.1 1") }, doctor.Finding{
 		Check: "redis", Result: doctor.Failed, Detail: "is a replica", Advice: "sentinel",
 	}},
 	{
-		"eviction", func(w *world) { w.do("config set maxmemory-policy allkeys-lru") },
+		"eviction", func(w *harness) { w.do("config set maxmemory-policy allkeys-lru") },
 		doctor.Finding{
 			Check: "persistence", Result: doctor.Failed, Detail: "maxmemory-policy is allkeys-lru",
 			Advice: "CONFIG SET maxmemory-policy noeviction",
 		},
 	},
-	{"no file", func(w *world) { w.do("config set appendonly no") }, doctor.Finding{
+	{"no file", func(w *harness) { w.do("config set appendonly no") }, doctor.Finding{
 		Check: "persistence", Result: doctor.Failed, Detail: "appendonly is no",
 		Advice: "CONFIG SET appendonly yes",
 	}},
-	{"no fsync", func(w *world) { w.do("config set appendfsync no") }, doctor.Finding{
+	{"no fsync", func(w *harness) { w.do("config set appendfsync no") }, doctor.Finding{
 		Check: "persistence", Result: doctor.Failed, Detail: "appendfsync is no",
 		Advice: "CONFIG SET appendfsync everysec",
 	}},
-	{"everysec", func(w *world) { w.do("config set appendfsync everysec") }, doctor.Finding{
+	{"everysec", func(w *harness) { w.do("config set appendfsync everysec") }, doctor.Finding{
 		Check: "persistence", Result: doctor.Warning, Detail: "everysec without replicas",
 		Advice: "state.min_replicas",
 	}},
 	{
 		"replicas",
-		func(w *world) { w.edit = func(o *doctor.Options) { o.Redis.MinReplicas = 2 } },
+		func(w *harness) { w.edit = func(o *doctor.Options) { o.Redis.MinReplicas = 2 } },
 		doctor.Finding{
 			Check: "persistence", Result: doctor.Failed,
 			Detail: "0 replicas connected, and state.min_replicas is 2", Advice: "start the replicas",
@@ -64,50 +64,50 @@ var redisFaults = []wrong{
 		Check: "persistence", Result: doctor.Failed, Detail: "keys were evicted",
 		Advice: "enqueuer verify",
 	}},
-	{"no limit", func(w *world) { w.do("config set maxmemory 0") }, doctor.Finding{
+	{"no limit", func(w *harness) { w.do("config set maxmemory 0") }, doctor.Finding{
 		Check: "memory", Result: doctor.Warning, Detail: "maxmemory is not set",
 		Advice: "CONFIG SET maxmemory",
 	}},
-	{"filling", func(w *world) { w.fill(0.74) }, doctor.Finding{
+	{"filling", func(w *harness) { w.fill(0.74) }, doctor.Finding{
 		Check: "memory", Result: doctor.Warning, Detail: "from 80% on nothing is accepted",
 		Advice: "TUMA_RETENTION",
 	}},
-	{"a stream holds it", func(w *world) {
+	{"a stream holds it", func(w *harness) {
 		w.do("xadd {tuma}:rejected * job " + strings.Repeat("x", 100<<20))
 		w.fill(0.74)
 	}, doctor.Finding{
 		Check: "memory", Result: doctor.Warning, Detail: "MiB of it by the stream {tuma}:rejected",
 		Advice: "enqueuer rejected",
 	}},
-	{"full", func(w *world) { w.fill(0.85) }, doctor.Finding{
+	{"full", func(w *harness) { w.fill(0.85) }, doctor.Finding{
 		Check: "memory", Result: doctor.Failed, Detail: ": nothing is accepted",
 		Advice: "TUMA_RETENTION",
 	}},
-	{"overfull", func(w *world) { w.fill(0.95) }, doctor.Finding{
+	{"overfull", func(w *harness) { w.fill(0.95) }, doctor.Finding{
 		Check: "memory", Result: doctor.Failed, Detail: "nothing is sent", Advice: "maxmemory",
 	}},
-	{"command", func(w *world) { w.as("~* &* +@all -hset") }, doctor.Finding{
+	{"command", func(w *harness) { w.as("~* &* +@all -hset") }, doctor.Finding{
 		Check: "permissions", Result: doctor.Failed,
 		Detail: "the Redis user may not use command HSET", Advice: "ACL SETUSER",
 	}},
-	{"keys of the queue", func(w *world) { w.as("~{tuma}:* &* +@all") }, doctor.Finding{
+	{"keys of the queue", func(w *harness) { w.as("~{tuma}:* &* +@all") }, doctor.Finding{
 		Check: "permissions", Result: doctor.Failed, Detail: "keys asynq:*", Advice: "ACL SETUSER",
 	}},
-	{"keys of the state", func(w *world) { w.as("~asynq:* &* +@all") }, doctor.Finding{
+	{"keys of the state", func(w *harness) { w.as("~asynq:* &* +@all") }, doctor.Finding{
 		Check: "permissions", Result: doctor.Failed, Detail: "may not use keys {tuma}:*",
 		Advice: "ACL SETUSER",
 	}},
-	{"transactions", func(w *world) { w.as("~* &* +@all -multi") }, doctor.Finding{
+	{"transactions", func(w *harness) { w.as("~* &* +@all -multi") }, doctor.Finding{
 		Check: "permissions", Result: doctor.Failed, Detail: "command MULTI",
 		Advice: "ACL SETUSER",
 	}},
-	{"settings", func(w *world) { w.as("~* &* +@all -config") }, doctor.Finding{
+	{"settings", func(w *harness) { w.as("~* &* +@all -config") }, doctor.Finding{
 		Check: "persistence", Result: doctor.Failed, Detail: "cannot read its setting",
 		Advice: "permission",
 	}},
 	{
 		"only to enqueue",
-		func(w *world) { w.as("~* &* +@all -rpoplpush -xack -zremrangebyscore") },
+		func(w *harness) { w.as("~* &* +@all -rpoplpush -xack -zremrangebyscore") },
 		doctor.Finding{
 			Check: "permissions", Result: doctor.OK, Detail: "could not be that of enqueuer stream " +
 				"(command XACK); it could not be that of a worker or poller (command RPOPLPUSH, " +
@@ -116,16 +116,16 @@ var redisFaults = []wrong{
 	},
 	{
 		"servers hidden",
-		func(w *world) { w.as("~* &* +@all -zremrangebyscore") },
+		func(w *harness) { w.as("~* &* +@all -zremrangebyscore") },
 		doctor.Finding{Check: "workers", Result: doctor.Skipped, Detail: "may not see"},
 	},
-	{"clock behind", func(w *world) { w.shift(-5 * time.Second) }, doctor.Finding{
+	{"clock behind", func(w *harness) { w.shift(-5 * time.Second) }, doctor.Finding{
 		Check: "clock", Result: doctor.Warning, Detail: "5s behind Redis's clock", Advice: "NTP",
 	}},
-	{"clock ahead", func(w *world) { w.shift(time.Minute) }, doctor.Finding{
+	{"clock ahead", func(w *harness) { w.shift(time.Minute) }, doctor.Finding{
 		Check: "clock", Result: doctor.Failed, Detail: "1m0s ahead of Redis's clock", Advice: "NTP",
 	}},
-	{"provider's clock", func(w *world) { w.shift(time.Minute) }, doctor.Finding{
+	{"provider's clock", func(w *harness) { w.shift(time.Minute) }, doctor.Finding{
 		Check: "providers", Result: doctor.Failed, Detail: "ahead of lipad's clock", Advice: "NTP",
 	}},
 	{"slow", slowDown, doctor.Finding{
@@ -139,70 +139,70 @@ func TestRedisMadeWrong(t *testing.T) {
 	for _, row := range redisFaults {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			w, _ := ownWorld(t)
-			row.make(w)
-			requireFound(t, w.examine(row.want.Check), row.want)
+			h, _ := ownHarness(t)
+			row.make(h)
+			requireFound(t, h.examine(row.want.Check), row.want)
 		})
 	}
 }
 
 // breakSnapshot takes the folder of snapshots away.
-func breakSnapshot(w *world) {
-	folder, err := w.client.ConfigGet(w.t.Context(), "dir").Result()
-	require.NoError(w.t, err)
-	require.NoError(w.t, os.RemoveAll(folder["dir"]))
-	w.do("bgsave")
-	require.Eventually(w.t, func() bool {
-		info, err := w.client.Info(w.t.Context(), "persistence").Result()
+func breakSnapshot(h *harness) {
+	folder, err := h.client.ConfigGet(h.t.Context(), "dir").Result()
+	require.NoError(h.t, err)
+	require.NoError(h.t, os.RemoveAll(folder["dir"]))
+	h.do("bgsave")
+	require.Eventually(h.t, func() bool {
+		info, err := h.client.Info(h.t.Context(), "persistence").Result()
 		return err == nil && strings.Contains(info, "rdb_last_bgsave_status:err")
 	}, patience, 10*time.Millisecond)
 }
 
 // evict lets Redis throw keys away, and sets its policy right afterwards.
-func evict(w *world) {
-	w.do("config set maxmemory-policy allkeys-lru")
-	w.do("config set maxmemory " + strconv.Itoa(w.used()+(1<<20)))
+func evict(h *harness) {
+	h.do("config set maxmemory-policy allkeys-lru")
+	h.do("config set maxmemory " + strconv.Itoa(h.used()+(1<<20)))
 	for i := range 40 {
-		w.do(fmt.Sprintf("set filler:%d %s", i, strings.Repeat("x", 100_000)))
+		h.do(fmt.Sprintf("set filler:%d %s", i, strings.Repeat("x", 100_000)))
 	}
-	w.do("config set maxmemory-policy noeviction")
-	w.do("config set maxmemory 1gb")
+	h.do("config set maxmemory-policy noeviction")
+	h.do("config set maxmemory 1gb")
 }
 
 // used is the memory that Redis uses, in bytes.
-func (w *world) used() int {
-	info, err := w.client.Info(w.t.Context(), "memory").Result()
-	require.NoError(w.t, err)
+func (h *harness) used() int {
+	info, err := h.client.Info(h.t.Context(), "memory").Result()
+	require.NoError(h.t, err)
 	_, rest, _ := strings.Cut(info, "used_memory:")
 	number, _, _ := strings.Cut(rest, "\r\n")
 	used, err := strconv.Atoi(number)
-	require.NoError(w.t, err)
+	require.NoError(h.t, err)
 	return used
 }
 
 // fill makes a share of the memory be in use. What a connection takes is little beside the filler.
-func (w *world) fill(share float64) {
-	w.do("setrange filler " + strconv.Itoa(100<<20) + " x")
-	w.do("config set maxmemory " + strconv.Itoa(int(float64(w.used())/share)))
+func (h *harness) fill(share float64) {
+	h.do("setrange filler " + strconv.Itoa(100<<20) + " x")
+	h.do("config set maxmemory " + strconv.Itoa(int(float64(h.used())/share)))
 }
 
 // as looks Redis over as a user with these rights.
-func (w *world) as(rights string) {
-	w.do("acl setuser limited on >word " + rights)
-	w.settings["TUMA_REDIS_URL"] = strings.Replace(w.url, "redis://", "redis://limited:word@", 1)
+func (h *harness) as(rights string) {
+	h.do("acl setuser limited on >word " + rights)
+	h.settings["TUMA_REDIS_URL"] = strings.Replace(h.url, "redis://", "redis://limited:word@", 1)
 }
 
 // shift sets the clock of this machine.
-func (w *world) shift(by time.Duration) {
-	w.edit = func(o *doctor.Options) { o.Now = func() time.Time { return time.Now().Add(by) } }
+func (h *harness) shift(by time.Duration) {
+	h.edit = func(o *doctor.Options) { o.Now = func() time.Time { return time.Now().Add(by) } }
 }
 
 // slowDown puts a road to Redis between on which everything takes its time.
-func slowDown(w *world) {
+func slowDown(h *harness) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(w.t, err)
-	w.t.Cleanup(func() { _ = listener.Close() })
-	target := strings.TrimSuffix(strings.TrimPrefix(w.url, "redis://"), "/0")
+	require.NoError(h.t, err)
+	h.t.Cleanup(func() { _ = listener.Close() })
+	target := strings.TrimSuffix(strings.TrimPrefix(h.url, "redis://"), "/0")
 	go func() {
 		for {
 			here, err := listener.Accept()
@@ -218,7 +218,7 @@ func slowDown(w *world) {
 			go func() { _, _ = io.Copy(here, &lateReader{there}); _ = here.Close() }()
 		}
 	}()
-	w.settings["TUMA_REDIS_URL"] = "redis://" + listener.Addr().String() + "/0"
+	h.settings["TUMA_REDIS_URL"] = "redis://" + listener.Addr().String() + "/0"
 }
 
 // lateReader hands everything on late.
@@ -234,17 +234,17 @@ func (r *lateReader) Read(p []byte) (int, error) {
 // TestPermissionsAreTriedWithoutAnEffect: what is tried would write, and must not.
 func TestPermissionsAreTriedWithoutAnEffect(t *testing.T) {
 	t.Parallel()
-	w, _ := ownWorld(t)
-	before, err := w.client.Info(t.Context(), "commandstats").Result()
+	h, _ := ownHarness(t)
+	before, err := h.client.Info(t.Context(), "commandstats").Result()
 	require.NoError(t, err)
 	require.NotContains(t, before, "cmdstat_xadd")
-	report := w.examine("permissions")
+	report := h.examine("permissions")
 	require.Equal(t, 1, report.Count(doctor.OK), report)
-	keys, err := w.client.Keys(t.Context(), "*doctor*").Result()
+	keys, err := h.client.Keys(t.Context(), "*doctor*").Result()
 	require.NoError(t, err)
 	require.Empty(t, keys)
 	// They were queued, none was refused as malformed, and none ran.
-	stats, err := w.client.Info(t.Context(), "commandstats").Result()
+	stats, err := h.client.Info(t.Context(), "commandstats").Result()
 	require.NoError(t, err)
 	for line := range strings.Lines(stats) {
 		require.NotRegexp(t, `rejected_calls=[1-9]`, line)
@@ -255,9 +255,9 @@ func TestPermissionsAreTriedWithoutAnEffect(t *testing.T) {
 
 func TestARedisThatIsAwayIsTheOnlyFailure(t *testing.T) {
 	t.Parallel()
-	w, server := ownWorld(t)
+	h, server := ownHarness(t)
 	server.Kill()
-	report := w.examine()
+	report := h.examine()
 	requireFound(t, report, doctor.Finding{
 		Check: "redis", Result: doctor.Failed, Detail: "does not answer", Advice: "TUMA_REDIS_URL",
 	})
@@ -275,10 +275,10 @@ func TestARedisThatIsAwayIsTheOnlyFailure(t *testing.T) {
 // TestARedisThatDoesNotTellItsVersion: the embedded one has no INFO to speak of.
 func TestARedisThatDoesNotTellItsVersion(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	h := newHarness(t)
 	embedded := miniredis.RunT(t)
-	w.settings["TUMA_REDIS_URL"] = "redis://" + embedded.Addr()
-	requireFound(t, w.examine("redis"), doctor.Finding{
+	h.settings["TUMA_REDIS_URL"] = "redis://" + embedded.Addr()
+	requireFound(t, h.examine("redis"), doctor.Finding{
 		Check: "redis", Result: doctor.Warning, Detail: "does not tell its version", Advice: "6.2",
 	})
 }
@@ -286,21 +286,21 @@ func TestARedisThatDoesNotTellItsVersion(t *testing.T) {
 // TestAReplicaThatNobodyWaitsFor: it is there, and the sender does not ask for it.
 func TestAReplicaThatNobodyWaitsFor(t *testing.T) {
 	t.Parallel()
-	w, server := ownWorld(t)
-	w.do("config set appendfsync everysec")
+	h, server := ownHarness(t)
+	h.do("config set appendfsync everysec")
 	host, port, err := net.SplitHostPort(server.Addr())
 	require.NoError(t, err)
 	redistest.Start(t, redistest.WithConfig("replicaof", host+" "+port))
 	require.Eventually(t, func() bool {
-		info, err := w.client.Info(t.Context(), "replication").Result()
+		info, err := h.client.Info(t.Context(), "replication").Result()
 		return err == nil && strings.Contains(info, "connected_slaves:1")
 	}, patience, 10*time.Millisecond)
 	want := doctor.Finding{
 		Check: "persistence", Result: doctor.Warning, Detail: "nobody waits for them",
 		Advice: "state.min_replicas",
 	}
-	requireFound(t, w.examine("persistence"), want)
-	w.edit = func(o *doctor.Options) { o.Redis.MinReplicas = 1 }
-	report := w.examine("persistence")
+	requireFound(t, h.examine("persistence"), want)
+	h.edit = func(o *doctor.Options) { o.Redis.MinReplicas = 1 }
+	report := h.examine("persistence")
 	require.Equal(t, doctor.OK, report.Findings[0].Result, "%+v", report.Findings)
 }

@@ -74,18 +74,18 @@ func denied(t *testing.T, admin *redis.Client) []string {
 // what it refuses; at the end it has refused nothing.
 func TestEachProcessRunsWithItsRedisUser(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{
+	h := newHarness(t, setup{
 		redis: []redistest.Option{users(t)}, four: true, batch: 20, config: byNetwork,
 		faults: `{"send":{"error_after":0.1,"error_before":0.1},"callbacks":{"validate":true,` +
 			`"early":0.2,"duplicate":0.2},"outcomes":{"successful":0.9,"failed":0.1}}`,
 	})
-	w.environment = append(w.environment, "TUMA_MONITOR_WRITE=true",
-		"TUMA_REDIS_URL="+w.redis.URLOf(redisUser("enqueuer")))
-	poller := w.processesAs()
-	service := w.serve()
+	h.environment = append(h.environment, "TUMA_MONITOR_WRITE=true",
+		"TUMA_REDIS_URL="+h.redis.URLOf(redisUser("enqueuer")))
+	poller := h.processesAs()
+	service := h.serve()
 
 	jobs, wanted := makeJobs("acl", 5, 20)
-	producer := as(t, w.redis, "producer")
+	producer := as(t, h.redis, "producer")
 	for _, j := range jobs[:3] {
 		require.NoError(t, producer.XAdd(t.Context(), &redis.XAddArgs{
 			Stream: "{tuma}:jobs", Values: []string{"job", encode(t, j)},
@@ -105,8 +105,8 @@ func TestEachProcessRunsWithItsRedisUser(t *testing.T) {
 		jobs[3+i].Reference = "shop/" + j.Reference
 	}
 	path, more := fourFile(t, "file", 500, 30)
-	w.must(0, "import", path, "--reference", "file", "--dry-run")
-	w.must(0, "import", path, "--reference", "file")
+	h.must(0, "import", path, "--reference", "file", "--dry-run")
+	h.must(0, "import", path, "--reference", "file")
 	names := []string{"file"}
 	for _, j := range jobs {
 		names = append(names, j.Reference)
@@ -114,83 +114,83 @@ func TestEachProcessRunsWithItsRedisUser(t *testing.T) {
 	for recipient, cents := range more {
 		wanted[recipient] = cents
 	}
-	w.awaitQuiet()
-	w.useTheDashboard(poller)
-	w.lateCallbacks(w.report("file"))
-	w.resolveByLedger()
-	w.finished(wanted, names...)
-	w.everyCommand(jobs[0].Reference)
-	w.readResults(producer, len(wanted))
-	require.Empty(t, denied(t, w.rdb))
+	h.awaitQuiet()
+	h.useTheDashboard(poller)
+	h.lateCallbacks(h.report("file"))
+	h.resolveByLedger()
+	h.finished(wanted, names...)
+	h.everyCommand(jobs[0].Reference)
+	h.readResults(producer, len(wanted))
+	require.Empty(t, denied(t, h.rdb))
 }
 
 // processesAs starts a reader of the stream, a worker and a poller as their users, asks each for
 // its metrics, and returns the operations address of the poller.
-func (w *world) processesAs() (poller string) {
-	w.t.Helper()
+func (h *harness) processesAs() (poller string) {
+	h.t.Helper()
 	for _, row := range []struct{ command, user, argument string }{
 		{cmdEnqueuer, "enqueuer", "stream"}, {cmdWorker, "worker", ""}, {cmdPoller, "poller", ""},
 	} {
-		poller = proctest.FreeAddr(w.t)
-		w.run(proctest.Build(w.t, row.command), []string{
-			"TUMA_REDIS_URL=" + w.redis.URLOf(redisUser(row.user)), "TUMA_OPS_ADDR=" + poller,
+		poller = proctest.FreeAddr(h.t)
+		h.run(proctest.Build(h.t, row.command), []string{
+			"TUMA_REDIS_URL=" + h.redis.URLOf(redisUser(row.user)), "TUMA_OPS_ADDR=" + poller,
 		}, strings.Fields(row.argument)...).WaitOutput("serving", patience)
-		require.NotEmpty(w.t, metrics(w.t, poller))
+		require.NotEmpty(h.t, metrics(h.t, poller))
 	}
 	return poller
 }
 
 // everyCommand runs what people ask of the enqueuer.
-func (w *world) everyCommand(reference string) {
-	w.t.Helper()
-	w.must(0, "status", reference, "--recipients")
-	w.must(0, "status", "--json")
-	require.Contains(w.t, w.must(0, "__complete", "status", "").out, reference+"\n")
-	w.must(0, "rejected", "--json")
-	w.must(0, "channel", "pause", "lipad", "--who", "amina")
-	w.must(0, "channel", "resume", "lipad", "--who", "amina")
-	w.must(0, "report", reference, "--format", "json")
-	w.must(0, "indoubt", "list")
-	w.must(0, "indoubt", "list", "--unconfirmed", "--import", "file")
-	w.must(0, "verify")
-	phone, _, _ := strings.Cut(w.must(0, "report", "file", "--status", "unconfirmed").out, "\n")
-	require.Contains(w.t, phone, "phone_number")
-	w.must(0, "indoubt", "resolve", "--reference", "file/1", "--phone", phoneFor("quicksms", 500),
+func (h *harness) everyCommand(reference string) {
+	h.t.Helper()
+	h.must(0, "status", reference, "--recipients")
+	h.must(0, "status", "--json")
+	require.Contains(h.t, h.must(0, "__complete", "status", "").out, reference+"\n")
+	h.must(0, "rejected", "--json")
+	h.must(0, "channel", "pause", "lipad", "--who", "amina")
+	h.must(0, "channel", "resume", "lipad", "--who", "amina")
+	h.must(0, "report", reference, "--format", "json")
+	h.must(0, "indoubt", "list")
+	h.must(0, "indoubt", "list", "--unconfirmed", "--import", "file")
+	h.must(0, "verify")
+	phone, _, _ := strings.Cut(h.must(0, "report", "file", "--status", "unconfirmed").out, "\n")
+	require.Contains(h.t, phone, "phone_number")
+	h.must(0, "indoubt", "resolve", "--reference", "file/1", "--phone", phoneFor("quicksms", 500),
 		"--unconfirmed", "--as", "paid", "--evidence", "portal", "--yes")
-	w.must(5, "indoubt", "resolve", "--reference", "file/1", "--phone", phoneFor("lipad", 500),
+	h.must(5, "indoubt", "resolve", "--reference", "file/1", "--phone", phoneFor("lipad", 500),
 		"--as", "unpaid", "--evidence", "portal", "--unconfirmed")
-	cancel := w.enqueuer("cancel", reference)
-	require.NotEqual(w.t, 1, cancel.code, cancel.errors)
+	cancel := h.enqueuer("cancel", reference)
+	require.NotEqual(h.t, 1, cancel.code, cancel.errors)
 }
 
 // readResults reads the results as a producer does, with and without a group.
-func (w *world) readResults(producer *redis.Client, atLeast int) {
-	w.t.Helper()
-	ctx := w.t.Context()
+func (h *harness) readResults(producer *redis.Client, atLeast int) {
+	h.t.Helper()
+	ctx := h.t.Context()
 	const stream = "{tuma}:results"
-	require.NoError(w.t, producer.XGroupCreate(ctx, stream, "shop", "0").Err())
+	require.NoError(h.t, producer.XGroupCreate(ctx, stream, "shop", "0").Err())
 	read, err := producer.XReadGroup(ctx, &redis.XReadGroupArgs{
 		Group: "shop", Consumer: "one", Streams: []string{stream, ">"},
 	}).Result()
-	require.NoError(w.t, err)
-	require.GreaterOrEqual(w.t, len(read[0].Messages), atLeast)
-	require.NoError(w.t, producer.XAck(ctx, stream, "shop", read[0].Messages[0].ID).Err())
-	require.NoError(w.t, producer.XRangeN(ctx, stream, "-", "+", 1).Err())
+	require.NoError(h.t, err)
+	require.GreaterOrEqual(h.t, len(read[0].Messages), atLeast)
+	require.NoError(h.t, producer.XAck(ctx, stream, "shop", read[0].Messages[0].ID).Err())
+	require.NoError(h.t, producer.XRangeN(ctx, stream, "-", "+", 1).Err())
 }
 
 // useTheDashboard opens its pages, and stops and starts a queue there.
-func (w *world) useTheDashboard(ops string) {
-	w.t.Helper()
+func (h *harness) useTheDashboard(ops string) {
+	h.t.Helper()
 	ask := func(method, path string) {
-		request, err := http.NewRequestWithContext(w.t.Context(), method,
+		request, err := http.NewRequestWithContext(h.t.Context(), method,
 			"http://"+ops+"/monitor/api"+path, http.NoBody)
-		require.NoError(w.t, err)
+		require.NoError(h.t, err)
 		answer, err := http.DefaultClient.Do(request)
-		require.NoError(w.t, err)
+		require.NoError(h.t, err)
 		defer func() { _ = answer.Body.Close() }()
 		text, err := io.ReadAll(answer.Body)
-		require.NoError(w.t, err)
-		require.Equal(w.t, 2, answer.StatusCode/100, "%s %s: %s", method, path, text)
+		require.NoError(h.t, err)
+		require.Equal(h.t, 2, answer.StatusCode/100, "%s %s: %s", method, path, text)
 	}
 	for _, page := range []string{
 		"/queues", "/queue_stats", "/servers", "/scheduler_entries", "/redis_info",
@@ -219,15 +219,15 @@ func (w *world) useTheDashboard(ops string) {
 // Redis, which the test above demands to be empty, then shows it.
 func TestTheLogShowsARefusedCommand(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{redis: []redistest.Option{users(t)}})
-	require.Empty(t, denied(t, w.rdb))
-	require.NoError(t, w.rdb.Do(t.Context(), "ACL", "SETUSER", "worker", "-hmget").Err())
-	w.processesAs()
+	h := newHarness(t, setup{redis: []redistest.Option{users(t)}})
+	require.Empty(t, denied(t, h.rdb))
+	require.NoError(t, h.rdb.Do(t.Context(), "ACL", "SETUSER", "worker", "-hmget").Err())
+	h.processesAs()
 	jobs, _ := makeJobs("denied", 1, 1)
-	w.environment = append(w.environment, "TUMA_REDIS_URL="+w.redis.URLOf(redisUser("enqueuer")))
-	w.accept(jobs)
-	w.await("Redis has refused it", func() bool {
-		return slices.ContainsFunc(denied(t, w.rdb), func(text string) bool {
+	h.environment = append(h.environment, "TUMA_REDIS_URL="+h.redis.URLOf(redisUser("enqueuer")))
+	h.accept(jobs)
+	h.await("Redis has refused it", func() bool {
+		return slices.ContainsFunc(denied(t, h.rdb), func(text string) bool {
 			return strings.HasPrefix(text, "worker: command hmget")
 		})
 	})
@@ -236,11 +236,11 @@ func TestTheLogShowsARefusedCommand(t *testing.T) {
 // TestTheDoctorFindsEveryUserSufficient asks it as each user, since it tries what others need, too.
 func TestTheDoctorFindsEveryUserSufficient(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{redis: []redistest.Option{users(t)}})
-	plain := w.environment[:len(w.environment):len(w.environment)]
+	h := newHarness(t, setup{redis: []redistest.Option{users(t)}})
+	plain := h.environment[:len(h.environment):len(h.environment)]
 	for _, user := range []string{"enqueuer", "worker", "poller"} {
-		w.environment = append(plain, "TUMA_REDIS_URL="+w.redis.URLOf(redisUser(user)))
-		require.Contains(t, w.must(0, "doctor", "--only", "permissions").out, "✓ permissions", user)
+		h.environment = append(plain, "TUMA_REDIS_URL="+h.redis.URLOf(redisUser(user)))
+		require.Contains(t, h.must(0, "doctor", "--only", "permissions").out, "✓ permissions", user)
 	}
 }
 

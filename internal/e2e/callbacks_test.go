@@ -18,49 +18,49 @@ import (
 // busy and send callbacks, some of them early, twice and in any order.
 func TestKilledPodsWithFourProviders(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{
+	h := newHarness(t, setup{
 		four: true, batch: 20, config: byNetwork,
 		faults: `{"send":{"latency":"100ms","jitter":"200ms"},"callbacks":{"duplicate":0.2,` +
 			`"early":0.2,"reorder":true,"jitter":"500ms","form":0.5,"validate":true}}`,
 	})
-	f := w.fleet(2)
+	f := h.fleet(2)
 	path, wanted := fourFile(t, "killed", 0, 300)
-	importing := w.start(cmdEnqueuer, "import", path, "--reference", "killed")
+	importing := h.start(cmdEnqueuer, "import", path, "--reference", "killed")
 	for range 12 {
 		time.Sleep(time.Duration(200+rand.IntN(300)) * time.Millisecond)
 		f.replace(rand.IntN(len(f.pods)))
 	}
 	require.Equal(t, 0, importing.Wait(patience), importing.Output())
-	w.awaitQuiet()
-	w.requireNobodyTwice()
-	w.lateCallbacks(w.report("killed")) // Those that came while no poller was there at all.
-	w.resolveByLedger()
-	w.finished(wanted, "killed")
+	h.awaitQuiet()
+	h.requireNobodyTwice()
+	h.lateCallbacks(h.report("killed")) // Those that came while no poller was there at all.
+	h.resolveByLedger()
+	h.finished(wanted, "killed")
 }
 
 // TestKeptCallbackOfADeadPoller lets a callback come before the answer to its send, which is lost,
 // and kills the poller that has kept it. Another one applies it when it fits.
 func TestKeptCallbackOfADeadPoller(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{
+	h := newHarness(t, setup{
 		four:   true,
 		faults: `{"outcomes":{"successful":1},"send":{"hang_after":{"next":1}},"callbacks":{"early":1}}`,
 	})
-	w.start(cmdWorker)
-	dead := w.start(cmdPoller)
+	h.start(cmdWorker)
+	dead := h.start(cmdPoller)
 	dead.WaitOutput("serving", patience)
 	jobs, wanted := makeJobs("kept", 1, 1)
 	jobs[0].Provider = sandbox.Sozuri
-	w.accept(jobs)
-	w.await("a callback is kept", func() bool {
-		return w.rdb.HLen(t.Context(), "{tuma}:kept").Val() == 1
+	h.accept(jobs)
+	h.await("a callback is kept", func() bool {
+		return h.rdb.HLen(t.Context(), "{tuma}:kept").Val() == 1
 	})
 	dead.Kill()
-	require.Equal(t, map[string]int64{"sozuri sending": 1}, w.book())
-	w.start(cmdPoller)
-	require.Equal(t, map[string]int{"successful": 1}, w.finished(wanted, "kept"))
-	require.Equal(t, 1, w.of(sandbox.Sozuri).Callbacks.Sent)
-	require.Equal(t, 1, w.of(sandbox.Sozuri).Lost.After)
+	require.Equal(t, map[string]int64{"sozuri sending": 1}, h.book())
+	h.start(cmdPoller)
+	require.Equal(t, map[string]int{"successful": 1}, h.finished(wanted, "kept"))
+	require.Equal(t, 1, h.of(sandbox.Sozuri).Callbacks.Sent)
+	require.Equal(t, 1, h.of(sandbox.Sozuri).Lost.After)
 }
 
 // The samples of the providers' own pages, as they stand there but for letters in the numbers.
@@ -96,11 +96,11 @@ const (
 )
 
 // by makes a request of a sample with the headers of its page and returns the answer.
-func (w *world) by(method, path, media, body string, headers ...string) string {
-	w.t.Helper()
-	request, err := http.NewRequestWithContext(w.t.Context(), method, w.providers+path,
+func (h *harness) by(method, path, media, body string, headers ...string) string {
+	h.t.Helper()
+	request, err := http.NewRequestWithContext(h.t.Context(), method, h.providers+path,
 		strings.NewReader(body))
-	require.NoError(w.t, err)
+	require.NoError(h.t, err)
 	request.Header.Set("Content-Type", media)
 	request.Header.Set("Accept", inJSON)
 	for _, header := range headers {
@@ -108,11 +108,11 @@ func (w *world) by(method, path, media, body string, headers ...string) string {
 		request.Header.Set(name, value)
 	}
 	answer, err := http.DefaultClient.Do(request)
-	require.NoError(w.t, err)
+	require.NoError(h.t, err)
 	defer func() { _ = answer.Body.Close() }()
 	var text strings.Builder
-	require.NoError(w.t, answer.Write(&text))
-	require.Equal(w.t, 2, answer.StatusCode/100, text.String())
+	require.NoError(h.t, answer.Write(&text))
+	require.Equal(h.t, 2, answer.StatusCode/100, text.String())
 	_, body, _ = strings.Cut(text.String(), "\r\n\r\n")
 	return body
 }
@@ -120,25 +120,25 @@ func (w *world) by(method, path, media, body string, headers ...string) string {
 // TestTheSimulatorTakesTheSampleRequests sends the requests of the pages by hand.
 func TestTheSimulatorTakesTheSampleRequests(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{})
-	said := w.by(http.MethodPost, "/v1/auth", inJSON, lipadAuth)
+	h := newHarness(t, setup{})
+	said := h.by(http.MethodPost, "/v1/auth", inJSON, lipadAuth)
 	_, token, _ := strings.Cut(said, `"access_token":"`)
 	token, _, _ = strings.Cut(token, `"`)
-	said = w.by(http.MethodPost, "/v1/gw/airtime/send", inJSON, lipadSend, "x-access-token: "+token)
+	said = h.by(http.MethodPost, "/v1/gw/airtime/send", inJSON, lipadSend, "x-access-token: "+token)
 	require.Contains(t, said, `"response_code":720`)
-	said = w.by(http.MethodGet, "/v1/gw/airtime/da091c64-07d6-4a7c-9a9f-e0134869166c/status", inJSON,
+	said = h.by(http.MethodGet, "/v1/gw/airtime/da091c64-07d6-4a7c-9a9f-e0134869166c/status", inJSON,
 		"", "x-access-token: "+token)
 	require.Equal(t, 2, strings.Count(said, `"service_status":`))
-	said = w.by(http.MethodPost, "/api/v3/airtime/send", inJSON, quickSend, "App-Key: a",
+	said = h.by(http.MethodPost, "/api/v3/airtime/send", inJSON, quickSend, "App-Key: a",
 		"App-Token: b")
 	require.Contains(t, said, `"message":"Total:2 Success:2 Failed:0"`)
-	said = w.by(http.MethodPost, "/api/v1/airtime/topup", inForm, sozuriSend)
+	said = h.by(http.MethodPost, "/api/v1/airtime/topup", inForm, sozuriSend)
 	require.Contains(t, said, `"status":"accepted","requestId":4971724,"errorMessage":"none"`)
-	said = w.by(http.MethodPost, "/version1/airtime/send", inForm,
+	said = h.by(http.MethodPost, "/version1/airtime/send", inForm,
 		url.Values{"username": {"MyUsername"}, "recipients": {atRecipients}}.Encode(),
 		"apiKey: MyAPIKey")
 	require.Contains(t, said, `"numSent":2`)
-	for provider, theirs := range w.ledger().Providers {
+	for provider, theirs := range h.ledger().Providers {
 		require.NotZero(t, theirs.Recipients.Accepted, provider)
 	}
 }
@@ -156,8 +156,8 @@ func jobTo(provider, reference, phone, amount string) job {
 func TestThePollerTakesTheSampleCallbacks(t *testing.T) {
 	t.Parallel()
 	// No send ever arrives: nothing but the callbacks of this test can settle anybody.
-	w := newWorld(t, setup{four: true, faults: `{"send":{"lost_before":1}}`})
-	w.start(cmdPoller).WaitOutput("serving", patience)
+	h := newHarness(t, setup{four: true, faults: `{"send":{"lost_before":1}}`})
+	h.start(cmdPoller).WaitOutput("serving", patience)
 	form, err := url.ParseQuery("phoneNumber=%2B254711000111&status=Success&value=KES+100.0000" +
 		"&requestId=ATQid_a1b2c3d4e5f60718293a4b5c6d7e8f90&description=Delivered&discount=KES+0.6")
 	require.NoError(t, err)
@@ -169,48 +169,48 @@ func TestThePollerTakesTheSampleCallbacks(t *testing.T) {
 		{"/africastalking/status", inForm, form.Encode(), "OK"},
 		{"/africastalking/validation", inJSON, atValidation, `{"status":"Failed"}`},
 	} {
-		status, text := w.call(row.path, row.media, row.body)
+		status, text := h.call(row.path, row.media, row.body)
 		require.Equal(t, http.StatusOK, status, "%s: %s", row.path, text)
 		require.Equal(t, row.answer, strings.TrimSpace(text), row.path)
 	}
-	require.Equal(t, int64(1), w.rdb.XLen(t.Context(), "{tuma}:unplaced").Val(), "Lipad's")
-	require.Equal(t, int64(2), w.rdb.HLen(t.Context(), "{tuma}:kept").Val(), "two ids")
+	require.Equal(t, int64(1), h.rdb.XLen(t.Context(), "{tuma}:unplaced").Val(), "Lipad's")
+	require.Equal(t, int64(2), h.rdb.HLen(t.Context(), "{tuma}:kept").Val(), "two ids")
 
-	w.start(cmdWorker)
-	w.accept([]job{
+	h.start(cmdWorker)
+	h.accept([]job{
 		jobTo(sandbox.Sozuri, "s", "254725164293", "1000"),
 		jobTo(sandbox.AfricasTalking, "a", "254711000111", "500"),
 		jobTo(sandbox.Lipad, "l", "254711000000", "10"),
 	})
-	w.await("all are in doubt", func() bool {
-		book := w.book()
+	h.await("all are in doubt", func() bool {
+		book := h.book()
 		return book["sozuri in_doubt"]+book["africastalking in_doubt"]+book["lipad in_doubt"] == 3
 	})
-	status, text := w.call("/africastalking/validation", inJSON, atValidation)
+	status, text := h.call("/africastalking/validation", inJSON, atValidation)
 	require.Equal(t, http.StatusOK, status)
 	require.JSONEq(t, `{"status":"Validated"}`, text)
-	status, _ = w.call("/sozuri", inJSON, sozuriCallback)
+	status, _ = h.call("/sozuri", inJSON, sozuriCallback)
 	require.Equal(t, http.StatusOK, status)
-	for _, r := range w.report("s") {
+	for _, r := range h.report("s") {
 		require.Equal(t, "successful", r.Status)
 		require.Equal(t, "5015342", r.ProviderReference)
 	}
-	before := w.of(sandbox.Lipad).Requests["status"]
-	batch := w.report("l")[0].Batch
-	status, _ = w.call("/lipad", inJSON, strings.ReplaceAll(lipadCallback, "REFERENCE", batch))
+	before := h.of(sandbox.Lipad).Requests["status"]
+	batch := h.report("l")[0].Batch
+	status, _ = h.call("/lipad", inJSON, strings.ReplaceAll(lipadCallback, "REFERENCE", batch))
 	require.Equal(t, http.StatusOK, status)
-	w.await("the query was brought forward", func() bool {
-		return w.of(sandbox.Lipad).Requests["status"] > before
+	h.await("the query was brought forward", func() bool {
+		return h.of(sandbox.Lipad).Requests["status"] > before
 	})
-	require.NotEqual(t, "successful", w.report("l")[0].Status, "Lipad itself says otherwise")
+	require.NotEqual(t, "successful", h.report("l")[0].Status, "Lipad itself says otherwise")
 }
 
 // TestAStrangerIsNotFound posts to the listener without its token.
 func TestAStrangerIsNotFound(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{four: true})
+	h := newHarness(t, setup{four: true})
 	address := proctest.FreeAddr(t)
-	w.run(proctest.Build(t, cmdPoller), []string{"TUMA_CALLBACK_ADDR=" + address}).
+	h.run(proctest.Build(t, cmdPoller), []string{"TUMA_CALLBACK_ADDR=" + address}).
 		WaitOutput("serving", patience)
 	for _, token := range []string{"wrong", callbackToken + "x", "%20"} {
 		answer, err := http.Post("http://"+address+"/callbacks/"+token+"/sozuri", inJSON,
@@ -219,5 +219,5 @@ func TestAStrangerIsNotFound(t *testing.T) {
 		require.NoError(t, answer.Body.Close())
 		require.Equal(t, http.StatusNotFound, answer.StatusCode)
 	}
-	require.Zero(t, w.rdb.Exists(t.Context(), "{tuma}:kept").Val())
+	require.Zero(t, h.rdb.Exists(t.Context(), "{tuma}:kept").Val())
 }

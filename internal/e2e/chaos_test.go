@@ -14,19 +14,19 @@ import (
 
 // fleet keeps a number of workers and pollers running while somebody kills them.
 type fleet struct {
-	w       *world
+	w       *harness
 	command []string
 	pods    []*proctest.Process
 }
 
-func (w *world) fleet(each int) *fleet {
-	w.t.Helper()
-	f := &fleet{w: w}
+func (h *harness) fleet(each int) *fleet {
+	h.t.Helper()
+	f := &fleet{w: h}
 	for range each {
 		f.command = append(f.command, cmdWorker, cmdPoller)
 	}
 	for _, command := range f.command {
-		f.pods = append(f.pods, w.start(command))
+		f.pods = append(f.pods, h.start(command))
 	}
 	for _, p := range f.pods {
 		p.WaitOutput("serving", patience)
@@ -41,12 +41,12 @@ func (f *fleet) replace(i int) {
 }
 
 // forgetTasks deletes everything of asynq's, as somebody with a wrong key pattern does.
-func (w *world) forgetTasks() {
-	w.t.Helper()
-	keys, err := w.rdb.Keys(w.t.Context(), "asynq:*").Result()
-	require.NoError(w.t, err)
+func (h *harness) forgetTasks() {
+	h.t.Helper()
+	keys, err := h.rdb.Keys(h.t.Context(), "asynq:*").Result()
+	require.NoError(h.t, err)
 	if len(keys) > 0 {
-		require.NoError(w.t, w.rdb.Del(w.t.Context(), keys...).Err())
+		require.NoError(h.t, h.rdb.Del(h.t.Context(), keys...).Err())
 	}
 }
 
@@ -55,15 +55,15 @@ func (w *world) forgetTasks() {
 // them.
 func TestKilledPodsAndLostTasks(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{
+	h := newHarness(t, setup{
 		batch: 50, faults: `{"send":{"latency":"100ms","jitter":"200ms"}}`,
 	})
-	f := w.fleet(2)
+	f := h.fleet(2)
 	jobs, wanted := makeJobs("chaos", 120, 25)
 	sent := &sync.WaitGroup{}
 	sent.Go(func() {
 		for part := range 6 {
-			w.accept(jobs[part*20 : part*20+20])
+			h.accept(jobs[part*20 : part*20+20])
 			time.Sleep(300 * time.Millisecond)
 		}
 	})
@@ -71,71 +71,71 @@ func TestKilledPodsAndLostTasks(t *testing.T) {
 		time.Sleep(time.Duration(100+rand.IntN(300)) * time.Millisecond)
 		f.replace(rand.IntN(len(f.pods)))
 		if round%3 == 0 {
-			w.forgetTasks()
+			h.forgetTasks()
 		}
 	}
 	sent.Wait()
-	requireEnd(t, w.finished(wanted, "chaos"), len(wanted))
+	requireEnd(t, h.finished(wanted, "chaos"), len(wanted))
 }
 
 // TestTermFinishesWhatIsOnTheWire stops a worker politely while a slow request is on the wire. The
 // worker itself must store the answer: its recipients are never in doubt.
 func TestTermFinishesWhatIsOnTheWire(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{faults: `{"send":{"latency":"1500ms"}}`})
-	worker, poller := w.start(cmdWorker), w.start(cmdPoller)
+	h := newHarness(t, setup{faults: `{"send":{"latency":"1500ms"}}`})
+	worker, poller := h.start(cmdWorker), h.start(cmdPoller)
 	worker.WaitOutput("serving", patience)
 	jobs, wanted := makeJobs("term", 1, 40)
-	w.accept(jobs)
-	w.awaitSends(1)
+	h.accept(jobs)
+	h.awaitSends(1)
 	poller.Term() // So that nobody but the worker can have stored the answer.
 	worker.Term()
 	require.Equal(t, 0, poller.Wait(submitTimeout+10*time.Second))
 	require.Equal(t, 0, worker.Wait(submitTimeout+10*time.Second))
 	require.Contains(t, worker.Output(), `"recipients":40,"accepted":40`)
-	for _, r := range w.report("term") {
+	for _, r := range h.report("term") {
 		require.Equal(t, "submitted", r.Status)
 	}
-	w.start(cmdPoller)
-	requireEnd(t, w.finished(wanted, "term"), len(wanted))
-	require.Equal(t, 1, w.ledger().Requests["send"])
+	h.start(cmdPoller)
+	requireEnd(t, h.finished(wanted, "term"), len(wanted))
+	require.Equal(t, 1, h.ledger().Requests["send"])
 }
 
 // TestSecondSignalStopsAtOnce does not wait for the slow request, and still nobody is paid twice.
 func TestSecondSignalStopsAtOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{faults: `{"send":{"latency":"1500ms"}}`})
-	worker := w.start(cmdWorker)
-	w.start(cmdPoller)
+	h := newHarness(t, setup{faults: `{"send":{"latency":"1500ms"}}`})
+	worker := h.start(cmdWorker)
+	h.start(cmdPoller)
 	jobs, wanted := makeJobs("twice", 4, 10)
-	w.accept(jobs)
-	w.awaitSends(1)
+	h.accept(jobs)
+	h.awaitSends(1)
 	for limit := time.Now().Add(time.Second); worker.Running() && time.Now().Before(limit); {
 		worker.Term() // The second one that arrives counts; two that are pending are one.
 		time.Sleep(glance)
 	}
 	require.Equal(t, -1, worker.Wait(time.Second), "ended by the signal, not by itself")
-	w.start(cmdWorker)
-	requireEnd(t, w.finished(wanted, "twice"), len(wanted))
+	h.start(cmdWorker)
+	requireEnd(t, h.finished(wanted, "twice"), len(wanted))
 }
 
 // TestLostAnswers loses about every twentieth answer, half of them after the provider has paid.
 // From outside both look the same.
 func TestLostAnswers(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{
+	h := newHarness(t, setup{
 		batch: 10,
 		faults: `{"send":{"lost_before":{"probability":0.025,"next":2},` +
 			`"lost_after":{"probability":0.025,"next":2}}}`,
 	})
-	w.pods(2)
+	h.pods(2)
 	jobs, wanted := makeJobs("lost", 100, 20)
-	w.accept(jobs)
-	requireEnd(t, w.finished(wanted, "lost"), len(wanted))
-	totals := w.ledger()
+	h.accept(jobs)
+	requireEnd(t, h.finished(wanted, "lost"), len(wanted))
+	totals := h.ledger()
 	require.GreaterOrEqual(t, totals.Lost.Before, 3)
 	require.GreaterOrEqual(t, totals.Lost.After, 3)
-	require.Zero(t, w.rdb.ZCard(t.Context(), "{tuma}:doubt").Val())
+	require.Zero(t, h.rdb.ZCard(t.Context(), "{tuma}:doubt").Val())
 }
 
 // surelyKept is for those who kill Redis: with everysec and a busy disk it answers for up to two
@@ -146,21 +146,21 @@ var surelyKept = []redistest.Option{redistest.WithConfig("appendfsync", "always"
 // what was on the wire has ended.
 func TestRedisRestart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{
+	h := newHarness(t, setup{
 		redis: surelyKept, batch: 50, faults: `{"send":{"latency":"300ms"}}`,
 	})
-	w.pods(2)
+	h.pods(2)
 	jobs, wanted := makeJobs("restart", 80, 25)
-	w.accept(jobs)
+	h.accept(jobs)
 	for _, sends := range []int{8, 20} {
-		w.awaitSends(sends)
-		w.redis.Kill()
+		h.awaitSends(sends)
+		h.redis.Kill()
 		time.Sleep(500 * time.Millisecond)
-		w.redis.Restart()
-		w.await("claiming is fenced", func() bool {
-			figures, err := w.open().Stats(t.Context())
+		h.redis.Restart()
+		h.await("claiming is fenced", func() bool {
+			figures, err := h.open().Stats(t.Context())
 			return err == nil && figures.Fenced > 0
 		})
 	}
-	requireEnd(t, w.finished(wanted, "restart"), len(wanted))
+	requireEnd(t, h.finished(wanted, "restart"), len(wanted))
 }

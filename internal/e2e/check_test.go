@@ -53,24 +53,24 @@ func paymentTo(provider, batch, phone string) payment {
 }
 
 // paid says whether the status means that the recipient was paid at some time. Unconfirmed does as
-// far as anybody can know; see newWorld.
+// far as the provider reports; see newHarness.
 func (r reported) paid() bool {
 	return slices.Contains([]string{"successful", "unconfirmed", "reversed", "refunded"}, r.Status)
 }
 
 // awaitSettled waits until the books hold that many recipients and none of them is open.
-func (w *world) awaitSettled(recipients int) {
-	w.t.Helper()
-	w.await(fmt.Sprintf("%d recipients settled", recipients), func() bool {
-		open, all := w.counts()
+func (h *harness) awaitSettled(recipients int) {
+	h.t.Helper()
+	h.await(fmt.Sprintf("%d recipients settled", recipients), func() bool {
+		open, all := h.counts()
 		return all == int64(recipients) && open == 0
 	})
 }
 
 // counts reads from the books how many recipients are open, and how many there are.
-func (w *world) counts() (open, all int64) {
-	w.t.Helper()
-	figures, err := w.open().Stats(w.t.Context())
+func (h *harness) counts() (open, all int64) {
+	h.t.Helper()
+	figures, err := h.open().Stats(h.t.Context())
 	if err != nil {
 		return -1, -1 // Redis is away, as some tests have it.
 	}
@@ -80,7 +80,7 @@ func (w *world) counts() (open, all int64) {
 			continue
 		}
 		status, err := airtime.ParseStatus(words[2])
-		require.NoError(w.t, err)
+		require.NoError(h.t, err)
 		all += figure
 		if !status.Settled() {
 			open += figure
@@ -91,34 +91,34 @@ func (w *world) counts() (open, all int64) {
 
 // finished waits until everything has settled and makes the check that ends every test: our report
 // against the providers' own ledger. It returns how many recipients stand in each status.
-func (w *world) finished(wanted orders, names ...string) map[string]int {
-	w.t.Helper()
-	w.awaitSettled(len(wanted))
-	return w.check(wanted, names...)
+func (h *harness) finished(wanted orders, names ...string) map[string]int {
+	h.t.Helper()
+	h.awaitSettled(len(wanted))
+	return h.check(wanted, names...)
 }
 
 // check compares the reports of names, which must hold everything that was ever accepted, with the
 // orders, the ledger and the results stream.
-func (w *world) check(wanted orders, names ...string) map[string]int {
-	w.t.Helper()
-	w.must(0, "verify")
+func (h *harness) check(wanted orders, names ...string) map[string]int {
+	h.t.Helper()
+	h.must(0, "verify")
 	var rows []reported
 	for _, name := range names {
-		rows = append(rows, w.report(name)...)
+		rows = append(rows, h.report(name)...)
 	}
 	counts := map[string]int{}
 	got := make(orders, len(rows))
 	for _, r := range rows {
 		counts[r.Status]++
-		require.Equal(w.t, "KES", r.Currency)
+		require.Equal(h.t, "KES", r.Currency)
 		_, twice := got[r.who()] // Not NotContains: it compares with every key.
-		require.False(w.t, twice, "reported twice")
-		got[r.who()] = parseCents(w.t, r.Amount)
+		require.False(h.t, twice, "reported twice")
+		got[r.who()] = parseCents(h.t, r.Amount)
 	}
-	requireSame(w.t, wanted, got, "the report is not what was asked for")
-	require.Empty(w.t, w.ledgerDifference(rows), "the ledger (-) and the report (+) differ")
-	w.compareResults(rows)
-	require.Zero(w.t, w.rdb.SCard(w.t.Context(), "{tuma}:overpaid").Val(), "second effects")
+	requireSame(h.t, wanted, got, "the report is not what was asked for")
+	require.Empty(h.t, h.ledgerDifference(rows), "the ledger (-) and the report (+) differ")
+	h.compareResults(rows)
+	require.Zero(h.t, h.rdb.SCard(h.t.Context(), "{tuma}:overpaid").Val(), "second effects")
 	return counts
 }
 
@@ -141,14 +141,14 @@ func difference[K, V comparable](want, got map[K]V) string {
 }
 
 // report reads every recipient of a name.
-func (w *world) report(name string) []reported {
-	w.t.Helper()
-	path := filepath.Join(w.t.TempDir(), "report.jsonl")
-	w.must(0, "report", name, "--format", "json", "-o", path)
+func (h *harness) report(name string) []reported {
+	h.t.Helper()
+	path := filepath.Join(h.t.TempDir(), "report.jsonl")
+	h.must(0, "report", name, "--format", "json", "-o", path)
 	file, err := os.Open(path)
-	require.NoError(w.t, err)
+	require.NoError(h.t, err)
 	defer func() { _ = file.Close() }()
-	return decodeLines[reported](w.t, file)
+	return decodeLines[reported](h.t, file)
 }
 
 func decodeLines[T any](t *testing.T, from io.Reader) []T {
@@ -169,22 +169,22 @@ func decodeLines[T any](t *testing.T, from io.Reader) []T {
 // ledgerDifference is the heart of the matter: reported as paid ⇔ paid exactly once, with this
 // amount, by the provider of the report and under its batch. It is empty when report and ledger
 // agree.
-func (w *world) ledgerDifference(rows []reported) string {
-	w.t.Helper()
+func (h *harness) ledgerDifference(rows []reported) string {
+	h.t.Helper()
 	theirs, ours := map[payment]moved{}, map[payment]moved{}
 	book := func(in map[payment]moved, p payment, times int, cents int64) {
 		if times > 0 {
 			in[p] = moved{in[p].times + times, in[p].cents + cents}
 		}
 	}
-	for _, e := range w.entries() {
+	for _, e := range h.entries() {
 		book(theirs, paymentTo(e.Provider, e.Reference, e.PhoneNumber), e.TimesPaid,
 			int64(e.AmountPaid))
 	}
 	var sum int64
 	for _, r := range rows {
 		if r.paid() {
-			cents := parseCents(w.t, r.Amount)
+			cents := parseCents(h.t, r.Amount)
 			book(ours, paymentTo(r.Provider, r.Batch, r.PhoneNumber), 1, cents)
 			sum += cents
 		}
@@ -192,7 +192,7 @@ func (w *world) ledgerDifference(rows []reported) string {
 	if found := difference(theirs, ours); found != "" {
 		return found
 	}
-	totals := w.ledger()
+	totals := h.ledger()
 	if totals.Recipients.Twice != 0 || decimal(sum) != totals.Totals["KES"].String() {
 		return fmt.Sprintf("%d paid twice; totals: report %s, ledger %s",
 			totals.Recipients.Twice, decimal(sum), totals.Totals["KES"])
@@ -201,13 +201,13 @@ func (w *world) ledgerDifference(rows []reported) string {
 }
 
 // entries are what the simulated providers have accepted.
-func (w *world) entries() []sandbox.Entry { return fetched[sandbox.Entry](w, "recipients") }
+func (h *harness) entries() []sandbox.Entry { return fetched[sandbox.Entry](h, "recipients") }
 
 // fetched reads one of the lists of the ledger.
-func fetched[T any](w *world, list string) (all []T) {
-	w.t.Helper()
-	w.get("/sandbox/ledger/"+list, func(body io.Reader) error {
-		all = decodeLines[T](w.t, body)
+func fetched[T any](h *harness, list string) (all []T) {
+	h.t.Helper()
+	h.get("/sandbox/ledger/"+list, func(body io.Reader) error {
+		all = decodeLines[T](h.t, body)
 		return nil
 	})
 	return all
@@ -215,12 +215,12 @@ func fetched[T any](w *world, list string) (all []T) {
 
 // compareResults demands one entry per recipient on the results stream, and one more per
 // correction; the last one says what the report says.
-func (w *world) compareResults(rows []reported) {
-	w.t.Helper()
+func (h *harness) compareResults(rows []reported) {
+	h.t.Helper()
 	last, firsts := map[who]string{}, map[who]int{}
 	for from := "-"; ; {
-		entries, err := w.rdb.XRangeN(w.t.Context(), "{tuma}:results", from, "+", 5000).Result()
-		require.NoError(w.t, err)
+		entries, err := h.rdb.XRangeN(h.t.Context(), "{tuma}:results", from, "+", 5000).Result()
+		require.NoError(h.t, err)
 		for _, e := range entries {
 			text := func(field string) string { s, _ := e.Values[field].(string); return s }
 			recipient := who{text("reference"), text("phone_number")}
@@ -239,8 +239,8 @@ func (w *world) compareResults(rows []reported) {
 		want[r.who()] = r.Status + " " + r.Amount + " " + r.Batch
 		once[r.who()] = 1
 	}
-	requireSame(w.t, once, firsts, "results that are no correction: one per recipient")
-	requireSame(w.t, want, last, "the report (-) and the last result (+) differ")
+	requireSame(h.t, once, firsts, "results that are no correction: one per recipient")
+	requireSame(h.t, want, last, "the report (-) and the last result (+) differ")
 }
 
 // requireEnd demands that everybody ended paid or unpaid at the provider, and both occurred.

@@ -25,26 +25,26 @@ var (
 func TestClocksTenMinutesApart(t *testing.T) {
 	t.Parallel()
 	worker, poller := shiftedWorker.Build(t), shiftedPoller.Build(t)
-	w := newWorld(t, setup{
+	h := newHarness(t, setup{
 		batch:  25,
 		faults: `{"send":{"latency":"100ms","lost_before":{"next":3},"lost_after":{"next":3}}}`,
 	})
 	var pods []*proctest.Process
 	for _, clock := range []string{"600", "-600"} {
 		wrong := []string{proctest.ClockVariable + "=" + clock}
-		pods = append(pods, w.run(worker, wrong), w.run(poller, wrong))
+		pods = append(pods, h.run(worker, wrong), h.run(poller, wrong))
 	}
 	for i, p := range pods {
 		p.WaitOutput("serving", patience)
 		requireClock(t, p.Output(), []time.Duration{10 * time.Minute, -10 * time.Minute}[i/2])
 	}
 	jobs, wanted := makeJobs("clocks", 60, 25)
-	w.accept(jobs)
-	w.awaitSends(20)
+	h.accept(jobs)
+	h.awaitSends(20)
 	pods[0].Kill() // What the one ahead leaves behind is the other's.
-	w.run(worker, []string{proctest.ClockVariable + "=600"})
-	requireEnd(t, w.finished(wanted, "clocks"), len(wanted))
-	require.Equal(t, 3, w.ledger().Faults["send.lost_after"])
+	h.run(worker, []string{proctest.ClockVariable + "=600"})
+	requireEnd(t, h.finished(wanted, "clocks"), len(wanted))
+	require.Equal(t, 3, h.ledger().Faults["send.lost_after"])
 }
 
 var logTime = regexp.MustCompile(`"ts":"([^"]+)"`)

@@ -61,14 +61,14 @@ func TestClusterHandsOver(t *testing.T) {
 func TestClusterNodesAreAskedForTheirOwn(t *testing.T) {
 	t.Parallel()
 	b := newCluster(t)
-	w := newWorld(t, setup{at: b.place(t), config: unreplicated})
+	h := newHarness(t, setup{at: b.place(t), config: unreplicated})
 	ops := proctest.FreeAddr(t)
 	other := b.master(pollKey).Client(t)
 	require.NoError(t, other.ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lru").Err())
-	w.run(proctest.Build(t, cmdPoller), []string{"TUMA_OPS_ADDR=" + ops})
-	w.awaitPage("http://"+ops+"/readyz", http.StatusOK, "")
-	require.NoError(t, w.rdb.ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lru").Err())
-	w.awaitPage("http://"+ops+"/readyz", http.StatusServiceUnavailable,
+	h.run(proctest.Build(t, cmdPoller), []string{"TUMA_OPS_ADDR=" + ops})
+	h.awaitPage("http://"+ops+"/readyz", http.StatusOK, "")
+	require.NoError(t, h.rdb.ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lru").Err())
+	h.awaitPage("http://"+ops+"/readyz", http.StatusServiceUnavailable,
 		"maxmemory-policy is allkeys-lru")
-	require.Contains(t, w.must(2, "verify").errors, "set it to noeviction")
+	require.Contains(t, h.must(2, "verify").errors, "set it to noeviction")
 }

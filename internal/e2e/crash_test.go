@@ -113,7 +113,7 @@ func and(reach map[string][]string, effect string, providers ...string) map[stri
 // it has, and the process does not know how it went.
 var moments = []string{"before", "after"}
 
-// point is one place at which one process of one provider's world ends.
+// point is one place at which one process of one provider's harness ends.
 type point struct {
 	*road
 	provider, effect, moment string
@@ -155,12 +155,12 @@ func points() []point {
 	return all
 }
 
-// crashesAtOnce is how many worlds there are at the same time: mostly they wait.
+// crashesAtOnce is how many harnesses there are at the same time: mostly they wait.
 const crashesAtOnce = 16
 
-// TestCrashPoints ends a real process right before and right after everything that it does to the
-// world outside of it, at each provider, and starts it again. However it ended, everybody settles,
-// the books balance, and the provider's ledger shows nobody paid twice and nobody lost.
+// TestCrashPoints ends a real process right before and right after each of its effects, at each
+// provider, and starts it again. However it ended, every recipient settles, the books balance, and
+// the provider's ledger shows no recipient paid twice and none lost.
 func TestCrashPoints(t *testing.T) {
 	t.Parallel()
 	if proctest.Race {
@@ -192,7 +192,7 @@ func TestCrashPoints(t *testing.T) {
 	requireUnreachable(t, traces)
 }
 
-// requireUnreachable demands that no world has had an effect of which the table says that nothing
+// requireUnreachable demands that no harness has had an effect of which the table says that nothing
 // of its provider reaches it.
 func requireUnreachable(t *testing.T, traces string) {
 	t.Helper()

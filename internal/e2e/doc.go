@@ -7,9 +7,9 @@
 // once and under the batch of the report, nobody else was paid, the books balance, and the results
 // stream has one entry per recipient.
 //
-// Worlds with one provider have Lipad alone. Those with four have them all, with callbacks through
-// a proxy in front of the pollers; there, who is in doubt is compared with the providers' own list
-// of lost answers, and settled by a person's word from the ledger before the check.
+// Harnesses with one provider have Lipad alone. Those with four have them all, with callbacks
+// through a proxy in front of the pollers; there, who is in doubt is compared with the providers'
+// own list of lost answers, and settled by a person's word from the ledger before the check.
 //
 // The package has no code but tests. `make proof` runs the big import without the race detector.
 package e2e

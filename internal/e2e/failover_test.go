@@ -54,18 +54,18 @@ func (b *beyond) place(t *testing.T) place {
 
 // pushes hands jobs over as services do, trying again until they are taken: every tenth through
 // asynq, the others through the stream.
-func (w *world) pushes(b *beyond, jobs []job) {
-	w.t.Helper()
+func (h *harness) pushes(b *beyond, jobs []job) {
+	h.t.Helper()
 	client := asynq.NewClientFromRedisClient(b.services)
 	for i, j := range jobs {
-		payload := encode(w.t, j)
-		w.await("a job is taken", func() bool {
+		payload := encode(h.t, j)
+		h.await("a job is taken", func() bool {
 			if i%10 == 0 {
 				_, err := client.Enqueue(asynq.NewTask("disbursal:accept", []byte(payload)),
 					asynq.Queue("disbursals"))
 				return err == nil
 			}
-			return b.services.XAdd(w.t.Context(), &redis.XAddArgs{
+			return b.services.XAdd(h.t.Context(), &redis.XAddArgs{
 				Stream: "{tuma}:jobs", Values: []string{"job", payload},
 			}).Err() == nil
 		})
@@ -73,52 +73,52 @@ func (w *world) pushes(b *beyond, jobs []job) {
 }
 
 // answers reads a page of the poller: its status, and its text.
-func (w *world) answers(url string) (int, string) {
-	w.t.Helper()
+func (h *harness) answers(url string) (int, string) {
+	h.t.Helper()
 	answer, err := http.Get(url)
 	if err != nil {
 		return 0, err.Error()
 	}
 	defer func() { _ = answer.Body.Close() }()
 	text, err := io.ReadAll(answer.Body)
-	require.NoError(w.t, err)
+	require.NoError(h.t, err)
 	return answer.StatusCode, string(text)
 }
 
 // awaitPage waits until a page answers with a status and holds a text.
-func (w *world) awaitPage(url string, status int, text string) {
-	w.t.Helper()
-	w.await(url+" says "+text, func() bool {
-		got, said := w.answers(url)
+func (h *harness) awaitPage(url string, status int, text string) {
+	h.t.Helper()
+	h.await(url+" says "+text, func() bool {
+		got, said := h.answers(url)
 		return got == status && strings.Contains(said, text)
 	})
 }
 
 // requireDashboard demands that the dashboard and the readiness of a poller answer.
-func (w *world) requireDashboard(b *beyond, ops string) {
-	w.t.Helper()
-	w.awaitPage("http://"+ops+"/monitor/api/queues", http.StatusOK, `"lipad"`)
-	w.awaitPage("http://"+ops+"/monitor/api/redis_info", http.StatusOK, b.shown)
-	w.awaitPage("http://"+ops+"/readyz", http.StatusOK, "")
+func (h *harness) requireDashboard(b *beyond, ops string) {
+	h.t.Helper()
+	h.awaitPage("http://"+ops+"/monitor/api/queues", http.StatusOK, `"lipad"`)
+	h.awaitPage("http://"+ops+"/monitor/api/redis_info", http.StatusOK, b.shown)
+	h.awaitPage("http://"+ops+"/readyz", http.StatusOK, "")
 }
 
 // killed kills the master of a key with requests on the wire, hands jobs over while it is gone, and
 // waits until a replica has taken over and more is sent. The killed one comes back as a replica.
-func (w *world) killed(b *beyond, key string, jobs []job) {
-	w.t.Helper()
-	w.pushes(b, jobs[:20])
-	w.awaitSends(w.ledger().Requests["send"] + 4)
+func (h *harness) killed(b *beyond, key string, jobs []job) {
+	h.t.Helper()
+	h.pushes(b, jobs[:20])
+	h.awaitSends(h.ledger().Requests["send"] + 4)
 	victim := b.master(key)
 	victim.Kill()
 	begin := time.Now()
-	w.pushes(b, jobs[20:30])
-	require.NotEqual(w.t, victim.Addr(), b.master(key).Addr())
+	h.pushes(b, jobs[20:30])
+	require.NotEqual(h.t, victim.Addr(), b.master(key).Addr())
 	took := time.Now()
-	w.rdb = b.master(stateKey).Client(w.t)
-	sends := w.ledger().Requests["send"]
-	w.pushes(b, jobs[30:])
-	w.awaitSends(sends + 1)
-	w.t.Logf("%s: taken over within %s, sending again within %s", key,
+	h.rdb = b.master(stateKey).Client(h.t)
+	sends := h.ledger().Requests["send"]
+	h.pushes(b, jobs[30:])
+	h.awaitSends(sends + 1)
+	h.t.Logf("%s: taken over within %s, sending again within %s", key,
 		took.Sub(begin).Round(time.Millisecond), time.Since(begin).Round(time.Millisecond))
 	victim.Restart()
 	b.whole()
@@ -127,100 +127,100 @@ func (w *world) killed(b *beyond, key string, jobs []job) {
 // survivesKills runs everything that there is on a Redis whose masters of the given keys are killed
 // one after the other.
 func survivesKills(t *testing.T, b *beyond, keys ...string) {
-	w := newWorld(t, setup{
+	h := newHarness(t, setup{
 		at: b.place(t), batch: 10, config: unreplicated, faults: `{"send":{"latency":"400ms"}}`,
 	})
 	ops := proctest.FreeAddr(t)
-	poller := w.run(proctest.Build(t, cmdPoller), []string{"TUMA_OPS_ADDR=" + ops})
+	poller := h.run(proctest.Build(t, cmdPoller), []string{"TUMA_OPS_ADDR=" + ops})
 	for _, p := range []*proctest.Process{
-		w.start(cmdWorker), w.start(cmdWorker), w.start(cmdEnqueuer, "stream"), poller,
+		h.start(cmdWorker), h.start(cmdWorker), h.start(cmdEnqueuer, "stream"), poller,
 	} {
 		p.WaitOutput("serving", patience)
 	}
 	path, wanted := writeFile(t, "file", 50_000, 200)
-	importing := w.start(cmdEnqueuer, "import", path, "--reference", "file", "--follow")
-	w.await("the file is accepted", func() bool { _, all := w.counts(); return all == 200 })
+	importing := h.start(cmdEnqueuer, "import", path, "--reference", "file", "--follow")
+	h.await("the file is accepted", func() bool { _, all := h.counts(); return all == 200 })
 	const each = 40
 	jobs, more := makeJobs("pushed", each*len(keys), 10)
 	maps.Copy(wanted, more)
 	for i, key := range keys {
-		w.killed(b, key, jobs[each*i:each*(i+1)])
+		h.killed(b, key, jobs[each*i:each*(i+1)])
 	}
-	w.requireDashboard(b, ops)
+	h.requireDashboard(b, ops)
 	require.Equal(t, 4, importing.Wait(patience), importing.Output())
-	requireEnd(t, w.finished(wanted, "file", "pushed"), len(wanted))
-	require.Zero(t, w.rdb.XLen(t.Context(), "{tuma}:rejected").Val())
+	requireEnd(t, h.finished(wanted, "file", "pushed"), len(wanted))
+	require.Zero(t, h.rdb.XLen(t.Context(), "{tuma}:rejected").Val())
 	// Whether it can forget is asked of the node that holds the state now.
-	require.NoError(t, w.rdb.ConfigSet(t.Context(), "appendonly", "no").Err())
-	w.awaitPage("http://"+ops+"/readyz", http.StatusServiceUnavailable, "appendonly is no")
+	require.NoError(t, h.rdb.ConfigSet(t.Context(), "appendonly", "no").Err())
+	h.awaitPage("http://"+ops+"/readyz", http.StatusServiceUnavailable, "appendonly is no")
 }
 
 // survivesHandingOver lets a replica take over from a master that lives on, with requests on the
 // wire; who has not heard of it goes on writing to the old one.
 func survivesHandingOver(t *testing.T, b *beyond, minReplicas int) {
-	w := newWorld(t, setup{
+	h := newHarness(t, setup{
 		at: b.place(t), batch: 10, faults: `{"send":{"latency":"400ms"}}`,
 		config: fmt.Sprintf("state: {min_replicas: %d}\n", minReplicas),
 	})
 	for _, p := range []*proctest.Process{
-		w.start(cmdWorker), w.start(cmdWorker), w.start(cmdEnqueuer, "stream"), w.start(cmdPoller),
+		h.start(cmdWorker), h.start(cmdWorker), h.start(cmdEnqueuer, "stream"), h.start(cmdPoller),
 	} {
 		p.WaitOutput("serving", patience)
 	}
 	jobs, wanted := makeJobs("handed", 100, 10)
-	w.pushes(b, jobs)
-	w.awaitSends(4)
+	h.pushes(b, jobs)
+	h.awaitSends(4)
 	b.heard() // A disbursal that is accepted later may be forgotten; the producer asks again.
 	b.handOver()
-	w.rdb = b.master(stateKey).Client(t)
-	w.pushes(b, jobs)
-	requireEnd(t, w.finished(wanted, "handed"), len(wanted))
+	h.rdb = b.master(stateKey).Client(t)
+	h.pushes(b, jobs)
+	requireEnd(t, h.finished(wanted, "handed"), len(wanted))
 }
 
 // forgetsNoSending kills a master whose replicas have heard of two sendings and then of nothing
 // more: neither of the answers, nor of another disbursal. The sender is killed with it. What was
 // sent is known all the same, nothing left without a replica knowing, and nobody is paid twice.
 func forgetsNoSending(t *testing.T, b *beyond) {
-	w := newWorld(t, setup{
+	h := newHarness(t, setup{
 		at: b.place(t), batch: 10, config: "state: {min_replicas: 1}\n",
 		faults: `{"send":{"latency":"1s"},"outcomes":{"successful":1}}`,
 	})
-	worker := w.start(cmdWorker)
+	worker := h.start(cmdWorker)
 	worker.WaitOutput("serving", patience)
 	jobs, wanted := makeJobs("known", 3, 10)
-	w.accept(jobs[:2])
-	w.awaitSends(2)
+	h.accept(jobs[:2])
+	h.awaitSends(2)
 	victim := b.master(stateKey)
 	behind := b.lag()
-	w.await("the answers are recorded", func() bool { return w.book()["lipad submitted"] == 20 })
-	w.accept(jobs[2:])
+	h.await("the answers are recorded", func() bool { return h.book()["lipad submitted"] == 20 })
+	h.accept(jobs[2:])
 	worker.WaitOutput(`"reason":"storage"`, patience)
 	worker.Kill()
 	victim.Kill()
 	for _, replica := range behind {
 		replica.Resume()
 	}
-	w.rdb = b.master(stateKey).Client(t)
-	require.Equal(t, 2, w.ledger().Requests["send"])
-	require.Equal(t, map[string]int64{"lipad sending": 20}, w.bookOf(w.rdb))
+	h.rdb = b.master(stateKey).Client(t)
+	require.Equal(t, 2, h.ledger().Requests["send"])
+	require.Equal(t, map[string]int64{"lipad sending": 20}, h.bookOf(h.rdb))
 
-	w.start(cmdWorker)
-	w.start(cmdPoller)
-	w.accept(jobs[2:]) // Again, since it was forgotten.
+	h.start(cmdWorker)
+	h.start(cmdPoller)
+	h.accept(jobs[2:]) // Again, since it was forgotten.
 	victim.Restart()
 	b.whole()
-	require.Equal(t, len(wanted), w.finished(wanted, "known")["successful"])
+	require.Equal(t, len(wanted), h.finished(wanted, "known")["successful"])
 }
 
 // bookOf reads the book of one server; no script runs, which would notice the failover.
-func (w *world) bookOf(rdb *redis.Client) map[string]int64 {
-	w.t.Helper()
+func (h *harness) bookOf(rdb *redis.Client) map[string]int64 {
+	h.t.Helper()
 	book := map[string]int64{}
-	for field := range rdb.HGetAll(w.t.Context(), "{tuma}:book").Val() {
+	for field := range rdb.HGetAll(h.t.Context(), "{tuma}:book").Val() {
 		words := strings.Fields(field)
 		if len(words) == 3 && words[2] != "requested" {
-			n, err := rdb.HGet(w.t.Context(), "{tuma}:book", field).Int64()
-			require.NoError(w.t, err)
+			n, err := rdb.HGet(h.t.Context(), "{tuma}:book", field).Int64()
+			require.NoError(h.t, err)
 			if n != 0 {
 				book[words[0]+" "+words[2]] = n
 			}
@@ -233,31 +233,31 @@ func (w *world) bookOf(rdb *redis.Client) map[string]int64 {
 // whose sender lives. Another worker finds the recipients queued; but nobody claims until the
 // requests have ended, and by then their sender has told what it did.
 func waitsForTheWire(t *testing.T, b *beyond) {
-	w := newWorld(t, setup{
+	h := newHarness(t, setup{
 		at: b.place(t), batch: 10, environment: []string{"TUMA_SUBMIT_TIMEOUT=14s"},
 		config: unreplicated,
 		faults: `{"outcomes":{"successful":1}}`,
 	})
-	sender := w.start(cmdWorker)
+	sender := h.start(cmdWorker)
 	sender.WaitOutput("serving", patience)
 	jobs, wanted := makeJobs("wire", 3, 10)
-	w.accept(jobs[:1])
-	w.await("the first is sent", func() bool { return w.book()["lipad submitted"] == 10 })
-	w.faults(sandbox.Lipad, `{"send":{"latency":"12s"}}`)
+	h.accept(jobs[:1])
+	h.await("the first is sent", func() bool { return h.book()["lipad submitted"] == 10 })
+	h.faults(sandbox.Lipad, `{"send":{"latency":"12s"}}`)
 	sender.Stop()
-	w.accept(jobs[1:])
+	h.accept(jobs[1:])
 	b.heard()
 	victim := b.master(stateKey)
 	behind := b.lag()
 	sender.Cont()
-	w.awaitSends(3)
+	h.awaitSends(3)
 	victim.Kill()
 	for _, replica := range behind {
 		replica.Resume()
 	}
-	w.rdb = b.master(stateKey).Client(t)
-	w.start(cmdWorker)
-	w.start(cmdPoller)
-	require.Equal(t, len(wanted), w.finished(wanted, "wire")["successful"])
-	require.Equal(t, 3, w.ledger().Requests["send"])
+	h.rdb = b.master(stateKey).Client(t)
+	h.start(cmdWorker)
+	h.start(cmdPoller)
+	require.Equal(t, len(wanted), h.finished(wanted, "wire")["successful"])
+	require.Equal(t, 3, h.ledger().Requests["send"])
 }

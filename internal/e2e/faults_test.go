@@ -77,16 +77,16 @@ func thousandAndOne() string {
 }
 
 // rejections reads what could not be accepted: job → error, and how many entries there are.
-func (w *world) rejections() (map[string]string, int) {
-	w.t.Helper()
-	entries, err := w.rdb.XRange(w.t.Context(), "{tuma}:rejected", "-", "+").Result()
-	require.NoError(w.t, err)
+func (h *harness) rejections() (map[string]string, int) {
+	h.t.Helper()
+	entries, err := h.rdb.XRange(h.t.Context(), "{tuma}:rejected", "-", "+").Result()
+	require.NoError(h.t, err)
 	byJob := map[string]string{}
 	for _, e := range entries {
 		fault, _ := e.Values["error"].(string)
 		source, _ := e.Values["source"].(string)
 		received, _ := e.Values["job"].(string)
-		refuseNumbers(w.t, "the rejected stream's error", fault)
+		refuseNumbers(h.t, "the rejected stream's error", fault)
 		byJob[source+" "+received] = fault
 	}
 	return byJob, len(entries)
@@ -96,27 +96,27 @@ func (w *world) rejections() (map[string]string, int) {
 // as it came, once, with all its faults; the good job between them is taken.
 func TestEveryFaultIsNamed(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{})
-	w.pods(1)
-	w.start(cmdEnqueuer, "stream").WaitOutput("serving", patience)
+	h := newHarness(t, setup{})
+	h.pods(1)
+	h.start(cmdEnqueuer, "stream").WaitOutput("serving", patience)
 	jobs, wanted := makeJobs("good", 2, 10)
-	w.pipeJobs(jobs[:1])
+	h.pipeJobs(jobs[:1])
 	for _, bad := range badJobs {
-		w.redisCLI(bad.job, "-x", "XADD", "{tuma}:jobs", "*", "job")
-		w.push(bad.job)
+		h.redisCLI(bad.job, "-x", "XADD", "{tuma}:jobs", "*", "job")
+		h.push(bad.job)
 	}
-	w.pipeJobs(jobs[1:])
+	h.pipeJobs(jobs[1:])
 	conflict := jobs[0]
 	conflict.Recipients = conflict.Recipients[1:]
-	w.await("the good jobs are held", func() bool { _, all := w.counts(); return all == 20 })
-	w.pipeJobs([]job{conflict})
-	w.push(encode(t, conflict))
+	h.await("the good jobs are held", func() bool { _, all := h.counts(); return all == 20 })
+	h.pipeJobs([]job{conflict})
+	h.push(encode(t, conflict))
 
-	w.await("every faulty job is rejected", func() bool {
-		_, n := w.rejections()
+	h.await("every faulty job is rejected", func() bool {
+		_, n := h.rejections()
 		return n >= 2*len(badJobs)+2
 	})
-	rejected, n := w.rejections()
+	rejected, n := h.rejections()
 	require.Equal(t, 2*len(badJobs)+2, n, "one entry for each")
 	for _, bad := range badJobs {
 		for _, source := range []string{"stream ", "disbursal:accept "} {
@@ -129,24 +129,24 @@ func TestEveryFaultIsNamed(t *testing.T) {
 	}
 	require.Contains(t, rejected["stream "+encode(t, conflict)], "other content")
 	require.Contains(t, rejected["disbursal:accept "+encode(t, conflict)], "other content")
-	requireEnd(t, w.finished(wanted, "good"), len(wanted))
-	require.Zero(t, w.rdb.XLen(t.Context(), "{tuma}:jobs").Val())
+	requireEnd(t, h.finished(wanted, "good"), len(wanted))
+	require.Zero(t, h.rdb.XLen(t.Context(), "{tuma}:jobs").Val())
 }
 
 // TestFaultyFileIsRefusedWhole names every faulty line and accepts nothing.
 func TestFaultyFileIsRefusedWhole(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{})
+	h := newHarness(t, setup{})
 	path := filepath.Join(t.TempDir(), "faulty.csv")
 	text := "phone_number,amount\n0711222333,10\n0711222,10\n0711222334,1\n0711222333,20\n"
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-	s := w.must(5, "import", path)
+	s := h.must(5, "import", path)
 	require.Contains(t, s.errors, "line 3: phone_number")
 	require.Contains(t, s.errors, "line 4: amount: below the minimum of KES 10")
 	require.Contains(t, s.errors, "line 5: phone_number")
 	require.Contains(t, s.errors, "nothing was accepted")
-	keys, err := w.rdb.Keys(t.Context(), "*").Result()
+	keys, err := h.rdb.Keys(t.Context(), "*").Result()
 	require.NoError(t, err)
 	require.NotContains(t, strings.Join(keys, " "), "disbursal")
-	require.Zero(t, w.ledger().Requests["send"])
+	require.Zero(t, h.ledger().Requests["send"])
 }

@@ -15,27 +15,27 @@ import (
 // others, by the stream and from a file, are accepted all the same.
 func TestFaultyJobsStopNobody(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{redis: []redistest.Option{redistest.WithConfig("maxmemory", "64mb")}})
-	w.start(cmdEnqueuer, "stream").WaitOutput("serving", patience)
-	w.start(cmdWorker).WaitOutput("serving", patience)
+	h := newHarness(t, setup{redis: []redistest.Option{redistest.WithConfig("maxmemory", "64mb")}})
+	h.start(cmdEnqueuer, "stream").WaitOutput("serving", patience)
+	h.start(cmdWorker).WaitOutput("serving", patience)
 	push := func(job string) {
-		require.NoError(t, w.rdb.XAdd(t.Context(), &redis.XAddArgs{
+		require.NoError(t, h.rdb.XAdd(t.Context(), &redis.XAddArgs{
 			Stream: "{tuma}:jobs", Values: []string{"job", job},
 		}).Err())
 	}
 	for i := range 8 {
 		filler := strings.Repeat(`{"phone_number":"x","amount":-1},`, (5500+i*214)*1000/33)
 		push(fmt.Sprintf(`{"reference":"faulty-%d","recipients":[%s{}]}`, i, filler))
-		w.await("it is refused", func() bool {
-			return w.rdb.XLen(t.Context(), "{tuma}:rejected").Val() == int64(i)+1
+		h.await("it is refused", func() bool {
+			return h.rdb.XLen(t.Context(), "{tuma}:rejected").Val() == int64(i)+1
 		})
 	}
 	jobs, wanted := makeJobs("good", 2, 20)
-	w.pipeJobs(jobs)
+	h.pipeJobs(jobs)
 	path, more := writeFile(t, "file", 5_000, 10)
-	w.must(0, "import", path, "--reference", "file")
-	w.await("they are accepted", func() bool {
-		_, all := w.counts()
+	h.must(0, "import", path, "--reference", "file")
+	h.await("they are accepted", func() bool {
+		_, all := h.counts()
 		return all == int64(len(wanted)+len(more))
 	})
 }

@@ -91,32 +91,32 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // call posts a callback by hand and returns the answer.
-func (w *world) call(path, media, body string) (status int, text string) {
-	w.t.Helper()
-	answer, err := http.Post(w.gateway.base+path, media, strings.NewReader(body))
-	require.NoError(w.t, err)
+func (h *harness) call(path, media, body string) (status int, text string) {
+	h.t.Helper()
+	answer, err := http.Post(h.gateway.base+path, media, strings.NewReader(body))
+	require.NoError(h.t, err)
 	defer func() { _ = answer.Body.Close() }()
 	said, err := io.ReadAll(answer.Body)
-	require.NoError(w.t, err)
+	require.NoError(h.t, err)
 	return answer.StatusCode, string(said)
 }
 
 // faults changes some switches of one simulated provider.
-func (w *world) faults(provider, change string) {
-	w.t.Helper()
-	request, err := http.NewRequestWithContext(w.t.Context(), http.MethodPatch,
-		w.providers+"/sandbox/faults?provider="+provider, strings.NewReader(change))
-	require.NoError(w.t, err)
+func (h *harness) faults(provider, change string) {
+	h.t.Helper()
+	request, err := http.NewRequestWithContext(h.t.Context(), http.MethodPatch,
+		h.providers+"/sandbox/faults?provider="+provider, strings.NewReader(change))
+	require.NoError(h.t, err)
 	answer, err := http.DefaultClient.Do(request)
-	require.NoError(w.t, err)
+	require.NoError(h.t, err)
 	defer func() { _ = answer.Body.Close() }()
 	text, err := io.ReadAll(answer.Body)
-	require.NoError(w.t, err)
-	require.Equal(w.t, http.StatusOK, answer.StatusCode, "%s", text)
+	require.NoError(h.t, err)
+	require.Equal(h.t, http.StatusOK, answer.StatusCode, "%s", text)
 }
 
 // of is the part of a ledger that is one provider's.
-func (w *world) of(provider string) sandbox.Totals { return w.ledger().Providers[provider] }
+func (h *harness) of(provider string) sandbox.Totals { return h.ledger().Providers[provider] }
 
 // byNetwork routes each network to a provider of its own.
 const byNetwork = `
@@ -210,10 +210,10 @@ func requireFourEnds(t *testing.T, rows []reported) {
 
 // book reads how many recipients stand in each status at each provider, as "provider status"; those
 // without any are left out.
-func (w *world) book() map[string]int64 {
-	w.t.Helper()
-	figures, err := w.open().Stats(w.t.Context())
-	require.NoError(w.t, err)
+func (h *harness) book() map[string]int64 {
+	h.t.Helper()
+	figures, err := h.open().Stats(h.t.Context())
+	require.NoError(h.t, err)
 	book := map[string]int64{}
 	for field, figure := range figures.Book {
 		words := strings.Fields(field)
@@ -230,14 +230,14 @@ const quiet = submitTimeout + sendGuard + 2*time.Second
 
 // awaitQuiet waits until nothing moves by itself any more. What is open then is in doubt where the
 // provider cannot be asked, or has lost its callback there.
-func (w *world) awaitQuiet() {
-	w.t.Helper()
+func (h *harness) awaitQuiet() {
+	h.t.Helper()
 	var last map[string]int64
 	since := time.Now()
 	// Pauses that follow each other closely grow to minutes.
-	w.awaitFor(3*patience, "all that happens by itself has happened", func() bool {
-		now := w.book()
-		if !maps.Equal(last, now) || w.underWay(now) {
+	h.awaitFor(3*patience, "all that happens by itself has happened", func() bool {
+		now := h.book()
+		if !maps.Equal(last, now) || h.underWay(now) {
 			last, since = now, time.Now()
 		}
 		return time.Now().After(since.Add(quiet))
@@ -245,10 +245,10 @@ func (w *world) awaitQuiet() {
 }
 
 // underWay says whether workers, pollers or providers still have something to do.
-func (w *world) underWay(book map[string]int64) bool {
-	w.t.Helper()
-	figures, err := w.open().Stats(w.t.Context())
-	require.NoError(w.t, err)
+func (h *harness) underWay(book map[string]int64) bool {
+	h.t.Helper()
+	figures, err := h.open().Stats(h.t.Context())
+	require.NoError(h.t, err)
 	for _, c := range figures.Channels {
 		if c.Pending+c.Ready+c.Blocked+c.InFlight > 0 {
 			return true
@@ -266,10 +266,10 @@ func (w *world) underWay(book map[string]int64) bool {
 }
 
 // paidAt are the numbers that the ledger shows as paid by each provider.
-func (w *world) paidAt() map[payment]bool {
-	w.t.Helper()
+func (h *harness) paidAt() map[payment]bool {
+	h.t.Helper()
 	paid := map[payment]bool{}
-	for _, p := range fetched[sandbox.PhoneTotal](w, "phones") {
+	for _, p := range fetched[sandbox.PhoneTotal](h, "phones") {
 		if p.TimesPaid > 0 {
 			paid[payment{provider: p.Provider, phone: p.PhoneNumber}] = true
 		}
@@ -278,13 +278,13 @@ func (w *world) paidAt() map[payment]bool {
 }
 
 // resolveByLedger settles everybody in doubt by the word of a person who has read the ledger.
-func (w *world) resolveByLedger() (resolved int) {
-	w.t.Helper()
-	rows, err := csv.NewReader(strings.NewReader(w.must(0, "indoubt", "list", "--csv").out)).ReadAll()
-	require.NoError(w.t, err)
+func (h *harness) resolveByLedger() (resolved int) {
+	h.t.Helper()
+	rows, err := csv.NewReader(strings.NewReader(h.must(0, "indoubt", "list", "--csv").out)).ReadAll()
+	require.NoError(h.t, err)
 	provider := slices.Index(rows[0], "provider")
 	phone := slices.Index(rows[0], "phone_number")
-	paid := w.paidAt()
+	paid := h.paidAt()
 	lists := map[string][][]string{}
 	for _, row := range rows[1:] {
 		word := "unpaid"
@@ -294,11 +294,11 @@ func (w *world) resolveByLedger() (resolved int) {
 		lists[word] = append(lists[word], row)
 	}
 	for word, list := range lists {
-		path := filepath.Join(w.t.TempDir(), word+".csv")
+		path := filepath.Join(h.t.TempDir(), word+".csv")
 		var text bytes.Buffer
-		require.NoError(w.t, csv.NewWriter(&text).WriteAll(append([][]string{rows[0]}, list...)))
-		require.NoError(w.t, os.WriteFile(path, text.Bytes(), 0o600))
-		w.must(0, "indoubt", "resolve", "--file", path, "--as", word,
+		require.NoError(h.t, csv.NewWriter(&text).WriteAll(append([][]string{rows[0]}, list...)))
+		require.NoError(h.t, os.WriteFile(path, text.Bytes(), 0o600))
+		h.must(0, "indoubt", "resolve", "--file", path, "--as", word,
 			"--evidence", "their ledger", "--yes")
 	}
 	return len(rows) - 1
@@ -306,9 +306,9 @@ func (w *world) resolveByLedger() (resolved int) {
 
 // lateCallbacks sends the callbacks that Sozuri has lost, days later or by its support: what was
 // accepted there can be settled by nothing else before it is overdue.
-func (w *world) lateCallbacks(rows []reported) (sent int) {
-	w.t.Helper()
-	paid := w.paidAt()
+func (h *harness) lateCallbacks(rows []reported) (sent int) {
+	h.t.Helper()
+	paid := h.paidAt()
 	for _, r := range rows {
 		if r.Provider != sandbox.Sozuri || r.Status != "submitted" {
 			continue
@@ -317,20 +317,20 @@ func (w *world) lateCallbacks(rows []reported) (sent int) {
 		if paid[payment{provider: r.Provider, phone: r.PhoneNumber}] {
 			word = "success"
 		}
-		status, text := w.call("/sozuri", "application/json", fmt.Sprintf(
+		status, text := h.call("/sozuri", "application/json", fmt.Sprintf(
 			`{"number":%q,"amount":"KES %s","requestId":%q,"status":%q,"type":"airtimeDelivery"}`,
 			r.PhoneNumber, r.Amount, r.ProviderReference, word))
-		require.Equal(w.t, http.StatusOK, status, text)
+		require.Equal(h.t, http.StatusOK, status, text)
 		sent++
 	}
 	return sent
 }
 
 // requireNobodyTwice demands that no number got money from a provider more than once, whatever our
-// books say. It is for worlds in which nobody is asked for twice.
-func (w *world) requireNobodyTwice() {
-	w.t.Helper()
-	for _, p := range fetched[sandbox.PhoneTotal](w, "phones") {
-		require.LessOrEqual(w.t, p.TimesPaid, 1, "%s at %s", p.PhoneNumber, p.Provider)
+// books say. It is for tests in which no recipient is asked for twice.
+func (h *harness) requireNobodyTwice() {
+	h.t.Helper()
+	for _, p := range fetched[sandbox.PhoneTotal](h, "phones") {
+		require.LessOrEqual(h.t, p.TimesPaid, 1, "%s at %s", p.PhoneNumber, p.Provider)
 	}
 }

@@ -56,9 +56,9 @@ var freezing = &proctest.Variant{
 }
 
 // awaitFrozen waits until a process has stopped itself.
-func (w *world) awaitFrozen(p *proctest.Process) {
-	w.t.Helper()
-	w.await("the worker has frozen", func() bool {
+func (h *harness) awaitFrozen(p *proctest.Process) {
+	h.t.Helper()
+	h.await("the worker has frozen", func() bool {
 		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
 		return err == nil && bytes.Contains(status, []byte("State:\tT"))
 	})
@@ -73,20 +73,20 @@ func TestWorkerFreezesAtTheWorstMoment(t *testing.T) {
 	for _, place := range []string{"before begin", "after begin", "before write", "before record"} {
 		t.Run(place, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, setup{batch: 20})
-			frozen := w.run(freezing.Build(t), []string{"E2E_FREEZE=" + place})
+			h := newHarness(t, setup{batch: 20})
+			frozen := h.run(freezing.Build(t), []string{"E2E_FREEZE=" + place})
 			frozen.WaitOutput("serving", patience)
-			w.start(cmdPoller)
+			h.start(cmdPoller)
 			jobs, wanted := makeJobs("freeze", 10, 15)
-			w.accept(jobs[:8])
-			w.awaitFrozen(frozen)
-			other := w.start(cmdWorker)
-			w.awaitSettled(8 * 15)
+			h.accept(jobs[:8])
+			h.awaitFrozen(frozen)
+			other := h.start(cmdWorker)
+			h.awaitSettled(8 * 15)
 			time.Sleep(outlast)
 			frozen.Cont()
 			other.Kill()
-			w.accept(jobs[8:]) // The thawed worker still works.
-			requireEnd(t, w.finished(wanted, "freeze"), len(wanted))
+			h.accept(jobs[8:]) // The thawed worker still works.
+			requireEnd(t, h.finished(wanted, "freeze"), len(wanted))
 			require.True(t, frozen.Running())
 		})
 	}
@@ -104,23 +104,23 @@ func TestWorkerFrozenFromOutside(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, setup{batch: 20, faults: row.faults})
-			frozen := w.start(cmdWorker)
+			h := newHarness(t, setup{batch: 20, faults: row.faults})
+			frozen := h.start(cmdWorker)
 			frozen.WaitOutput("serving", patience)
 			jobs, wanted := makeJobs("frozen", 10, 15)
-			w.accept(jobs[:8])
-			w.await("a request of the worker", func() bool {
-				return w.ledger().Requests[row.call] >= 1
+			h.accept(jobs[:8])
+			h.await("a request of the worker", func() bool {
+				return h.ledger().Requests[row.call] >= 1
 			})
 			frozen.Stop()
-			w.start(cmdPoller)
-			other := w.start(cmdWorker)
-			w.awaitSettled(8 * 15)
+			h.start(cmdPoller)
+			other := h.start(cmdWorker)
+			h.awaitSettled(8 * 15)
 			time.Sleep(outlast)
 			frozen.Cont()
 			other.Kill()
-			w.accept(jobs[8:])
-			requireEnd(t, w.finished(wanted, "frozen"), len(wanted))
+			h.accept(jobs[8:])
+			requireEnd(t, h.finished(wanted, "frozen"), len(wanted))
 			require.True(t, frozen.Running())
 		})
 	}

@@ -25,20 +25,20 @@ const everyCall = `"jitter":"30ms","hang_limit":"20s",
 	"lost_after":P,"error_after":P,"broken_json":P,"cut_body":P,"wrong_types":P`
 
 // lostAt are the recipients of whom a provider's answer to a send was lost, with their amounts.
-func (w *world) lostAt() map[payment]int64 {
-	w.t.Helper()
+func (h *harness) lostAt() map[payment]int64 {
+	h.t.Helper()
 	lost := map[payment]int64{}
-	for _, l := range fetched[sandbox.Lost](w, "lost") {
+	for _, l := range fetched[sandbox.Lost](h, "lost") {
 		lost[payment{provider: l.Provider, phone: l.PhoneNumber}] = int64(l.Amount)
 	}
 	return lost
 }
 
 // acceptedAt are the recipients whom each provider has accepted.
-func (w *world) acceptedAt() map[payment]bool {
-	w.t.Helper()
+func (h *harness) acceptedAt() map[payment]bool {
+	h.t.Helper()
 	accepted := map[payment]bool{}
-	for _, e := range w.entries() {
+	for _, e := range h.entries() {
 		accepted[payment{provider: e.Provider, phone: e.PhoneNumber}] = true
 	}
 	return accepted
@@ -47,38 +47,38 @@ func (w *world) acceptedAt() map[payment]bool {
 // requireDoubtWhereLost compares who is in doubt with the providers' own lists of whom they did not
 // answer about. Everybody else must have settled, but where the callback was lost after a clear
 // answer.
-func (w *world) requireDoubtWhereLost(rows []reported) {
-	w.t.Helper()
-	lost, accepted := w.lostAt(), w.acceptedAt()
+func (h *harness) requireDoubtWhereLost(rows []reported) {
+	h.t.Helper()
+	lost, accepted := h.lostAt(), h.acceptedAt()
 	callbackMissing := map[string]int{}
 	for _, r := range rows {
 		p := payment{provider: r.Provider, phone: r.PhoneNumber}
 		cents, unanswered := lost[p]
-		require.NotContains(w.t, []string{"queued", "sending", "rejected", "cancelled"}, r.Status)
+		require.NotContains(h.t, []string{"queued", "sending", "rejected", "cancelled"}, r.Status)
 		switch {
 		case r.Status == "in_doubt":
-			require.NotEqual(w.t, sandbox.Lipad, r.Provider, "it can be asked")
-			require.True(w.t, unanswered, "in doubt although %s answered", r.Provider)
-			require.Equal(w.t, parseCents(w.t, r.Amount), cents)
+			require.NotEqual(h.t, sandbox.Lipad, r.Provider, "it can be asked")
+			require.True(h.t, unanswered, "in doubt although %s answered", r.Provider)
+			require.Equal(h.t, parseCents(h.t, r.Amount), cents)
 			if r.Provider == sandbox.AfricasTalking {
-				require.True(w.t, accepted[p], "asked for again until it arrived")
+				require.True(h.t, accepted[p], "asked for again until it arrived")
 			}
 			if accepted[p] {
 				callbackMissing[r.Provider]++
 			}
 		case r.Status == "submitted":
-			require.Equal(w.t, sandbox.Sozuri, r.Provider, "only there nobody can be asked")
-			require.False(w.t, unanswered)
+			require.Equal(h.t, sandbox.Sozuri, r.Provider, "only there nobody can be asked")
+			require.False(h.t, unanswered)
 			callbackMissing[r.Provider]++
 		case unanswered:
-			require.True(w.t, accepted[p], "settled by a callback, or by an answer to a repetition")
-			require.NotEqual(w.t, sandbox.QuickSMS, r.Provider, "nothing there can settle it")
+			require.True(h.t, accepted[p], "settled by a callback, or by an answer to a repetition")
+			require.NotEqual(h.t, sandbox.QuickSMS, r.Provider, "nothing there can settle it")
 		}
 	}
-	require.Equal(w.t, w.of(sandbox.Sozuri).Callbacks.Lost, callbackMissing[sandbox.Sozuri],
+	require.Equal(h.t, h.of(sandbox.Sozuri).Callbacks.Lost, callbackMissing[sandbox.Sozuri],
 		"each callback that came has settled somebody")
-	require.LessOrEqual(w.t, callbackMissing[sandbox.AfricasTalking],
-		w.of(sandbox.AfricasTalking).Callbacks.Lost)
+	require.LessOrEqual(h.t, callbackMissing[sandbox.AfricasTalking],
+		h.of(sandbox.AfricasTalking).Callbacks.Lost)
 }
 
 // TestEveryFaultAtOnce runs all four providers with every fault on at once. Nobody is paid twice;
@@ -86,25 +86,25 @@ func (w *world) requireDoubtWhereLost(rows []reported) {
 func TestEveryFaultAtOnce(t *testing.T) {
 	t.Parallel()
 	const each = 300
-	w := newWorld(t, setup{four: true, batch: 20, config: byNetwork, faults: everyFault})
-	w.pods(2)
+	h := newHarness(t, setup{four: true, batch: 20, config: byNetwork, faults: everyFault})
+	h.pods(2)
 	path, wanted := fourFile(t, "hostile", 0, each)
-	w.must(0, "import", path, "--reference", "hostile")
-	w.awaitQuiet()
-	w.requireNobodyTwice()
-	rows := w.report("hostile")
-	w.requireDoubtWhereLost(rows)
-	for provider, theirs := range w.ledger().Providers {
+	h.must(0, "import", path, "--reference", "hostile")
+	h.awaitQuiet()
+	h.requireNobodyTwice()
+	rows := h.report("hostile")
+	h.requireDoubtWhereLost(rows)
+	for provider, theirs := range h.ledger().Providers {
 		require.NotZero(t, theirs.Lost.Before, provider)
 		require.NotZero(t, theirs.Lost.After, provider)
 		t.Logf("%s: %v; %v", provider, statusesOf(byProvider(rows)[provider]), theirs.Faults)
 	}
 
-	w.lateCallbacks(rows)
-	require.NotZero(t, w.resolveByLedger())
-	w.finished(wanted, "hostile")
-	for provider, rows := range byProvider(w.report("hostile")) {
+	h.lateCallbacks(rows)
+	require.NotZero(t, h.resolveByLedger())
+	h.finished(wanted, "hostile")
+	for provider, rows := range byProvider(h.report("hostile")) {
 		require.Len(t, rows, each, provider)
 	}
-	require.Contains(t, w.must(0, "indoubt", "list").out, "nothing waits for people")
+	require.Contains(t, h.must(0, "indoubt", "list").out, "nothing waits for people")
 }

@@ -21,14 +21,14 @@ type inlet struct {
 	base string
 }
 
-func (w *world) serve() inlet {
-	w.t.Helper()
-	address := proctest.FreeAddr(w.t)
-	p := w.run(proctest.Build(w.t, cmdEnqueuer), []string{
+func (h *harness) serve() inlet {
+	h.t.Helper()
+	address := proctest.FreeAddr(h.t)
+	p := h.run(proctest.Build(h.t, cmdEnqueuer), []string{
 		"TUMA_HTTP_ADDR=" + address, "TUMA_HTTP_TOKENS=shop=shop-token,bank=bank-token",
 	}, "serve")
 	p.WaitOutput("taking jobs", patience)
-	return inlet{w.t, "http://" + address}
+	return inlet{h.t, "http://" + address}
 }
 
 // ask is one call of a service; it is safe for many goroutines.
@@ -87,9 +87,9 @@ func (i inlet) requireOneOf(body string) {
 // behind it: what was answered with 202 is paid, once, and nothing else is.
 func TestJobsOverHTTPArePaid(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{four: true, faults: `{"callbacks":{"validate":true}}`})
-	w.pods(1)
-	service := w.serve()
+	h := newHarness(t, setup{four: true, faults: `{"callbacks":{"validate":true}}`})
+	h.pods(1)
+	service := h.serve()
 	jobs, _ := makeJobs("http", 3, 40)
 	const path = "/v1/disbursals"
 	service.must(http.StatusAccepted, http.MethodPost, path, "shop-token", encode(t, jobs[0]))
@@ -126,11 +126,11 @@ func TestJobsOverHTTPArePaid(t *testing.T) {
 			wanted[who{name, r.PhoneNumber}] = parseCents(t, r.Amount)
 		}
 	}
-	counts := w.finished(wanted, names...)
+	counts := h.finished(wanted, names...)
 	require.Equal(t, len(wanted), counts["successful"]+counts["failed"], "%v", counts)
-	require.Equal(t, 2, w.of(sandbox.AfricasTalking).Recipients.Accepted)
-	require.Equal(t, 2, w.of(sandbox.AfricasTalking).Callbacks.Asked)
-	require.Zero(t, w.of(sandbox.AfricasTalking).Callbacks.Denied)
+	require.Equal(t, 2, h.of(sandbox.AfricasTalking).Recipients.Accepted)
+	require.Equal(t, 2, h.of(sandbox.AfricasTalking).Callbacks.Asked)
+	require.Zero(t, h.of(sandbox.AfricasTalking).Callbacks.Denied)
 
 	var shown struct {
 		Settled    bool                      `json:"settled"`

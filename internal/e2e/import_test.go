@@ -23,30 +23,30 @@ func TestTwoHundredThousand(t *testing.T) {
 		recipients, err = strconv.Atoi(text)
 		require.NoError(t, err, recipientsVariable)
 	}
-	w := newWorld(t, setup{})
-	w.pods(2)
+	h := newHarness(t, setup{})
+	h.pods(2)
 	path, wanted := writeFile(t, "big", 0, recipients)
 	begin := time.Now()
-	importing := w.start(cmdEnqueuer, "import", path, "--reference", "big", "--follow")
+	importing := h.start(cmdEnqueuer, "import", path, "--reference", "big", "--follow")
 	require.Equal(t, 4, importing.Wait(10*time.Minute), importing.Output())
 	t.Logf("%d recipients imported, sent and settled in %s",
 		recipients, time.Since(begin).Round(10*time.Millisecond))
-	requireEnd(t, w.finished(wanted, "big"), recipients)
-	require.Contains(t, w.must(0, "status", "big", "--json").out, `"settled":true`)
+	requireEnd(t, h.finished(wanted, "big"), recipients)
+	require.Contains(t, h.must(0, "status", "big", "--json").out, `"settled":true`)
 
-	again := w.must(0, "import", path, "--reference", "big")
+	again := h.must(0, "import", path, "--reference", "big")
 	require.Contains(t, again.out, "already imported")
-	requireEnd(t, w.check(wanted, "big"), recipients)
+	requireEnd(t, h.check(wanted, "big"), recipients)
 }
 
 // TestEditedImportIsRefusedWhole changes one amount in a file that was imported under a reference.
 // Nothing of it is taken, not even the parts that are the same or new.
 func TestEditedImportIsRefusedWhole(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{})
-	w.pods(1)
+	h := newHarness(t, setup{})
+	h.pods(1)
 	path, wanted := writeFile(t, "edited", 0, 2500)
-	w.must(0, "import", path, "--reference", "edited")
+	h.must(0, "import", path, "--reference", "edited")
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	for _, edited := range []string{
@@ -55,44 +55,44 @@ func TestEditedImportIsRefusedWhole(t *testing.T) {
 	} {
 		require.NotEqual(t, string(text), edited)
 		require.NoError(t, os.WriteFile(path, []byte(edited), 0o600))
-		s := w.must(5, "import", path, "--reference", "edited")
+		s := h.must(5, "import", path, "--reference", "edited")
 		require.Contains(t, s.errors, "nothing was accepted")
 	}
-	requireEnd(t, w.finished(wanted, "edited"), len(wanted))
+	requireEnd(t, h.finished(wanted, "edited"), len(wanted))
 }
 
 // TestCancelWhileTheImportRuns cancels an import in the middle of its way in. What had left goes to
 // its end, nothing else is ever sent, and the rest of the import is refused.
 func TestCancelWhileTheImportRuns(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{batch: 100, faults: `{"send":{"latency":"300ms"}}`})
-	w.pods(1)
+	h := newHarness(t, setup{batch: 100, faults: `{"send":{"latency":"300ms"}}`})
+	h.pods(1)
 	path, all := writeFile(t, "stop", 0, 30_000)
-	importing := w.start(cmdEnqueuer, "import", path, "--reference", "stop")
-	w.awaitSends(2)
-	require.Contains(t, w.must(0, "cancel", "stop").out, "withdrawn")
+	importing := h.start(cmdEnqueuer, "import", path, "--reference", "stop")
+	h.awaitSends(2)
+	require.Contains(t, h.must(0, "cancel", "stop").out, "withdrawn")
 	importing.Wait(patience)
-	sends := w.ledger().Requests["send"]
-	rows := w.settledImport("stop")
-	require.LessOrEqual(t, w.ledger().Requests["send"], sends+4, "only what was begun is finished")
+	sends := h.ledger().Requests["send"]
+	rows := h.settledImport("stop")
+	require.LessOrEqual(t, h.ledger().Requests["send"], sends+4, "only what was begun is finished")
 
 	wanted := orders{} // What was accepted before the mark; whole disbursals.
 	for _, r := range rows {
 		wanted[r.who()] = all[r.who()]
 	}
 	require.Zero(t, len(wanted)%1000)
-	counts := w.check(wanted, "stop")
+	counts := h.check(wanted, "stop")
 	require.NotZero(t, counts["successful"])
 	require.NotZero(t, counts["cancelled"])
 	require.Equal(t, len(wanted), counts["successful"]+counts["failed"]+counts["cancelled"])
-	require.NotEmpty(t, w.must(0, "status", "stop", "--json").out)
-	w.must(5, "import", path, "--reference", "stop")
-	w.check(wanted, "stop")
+	require.NotEmpty(t, h.must(0, "status", "stop", "--json").out)
+	h.must(5, "import", path, "--reference", "stop")
+	h.check(wanted, "stop")
 }
 
 // settledImport waits until nothing is open, however much was accepted, and returns the report.
-func (w *world) settledImport(name string) []reported {
-	w.t.Helper()
-	w.await("nothing is open", func() bool { open, _ := w.counts(); return open == 0 })
-	return w.report(name)
+func (h *harness) settledImport(name string) []reported {
+	h.t.Helper()
+	h.await("nothing is open", func() bool { open, _ := h.counts(); return open == 0 })
+	return h.report(name)
 }

@@ -29,20 +29,20 @@ routing: {rules: [{name: all, providers: [agents, quicksms]}]}
 func TestTwoAccountsAtOneProvider(t *testing.T) {
 	t.Parallel()
 	paid := `{"outcomes":{"successful":1}}`
-	w := newWorld(t, setup{
+	h := newHarness(t, setup{
 		faults:      paid,
 		environment: []string{"LIPAD_BASE_URL=", "LIPAD_CONSUMER_KEY=", "LIPAD_CONSUMER_SECRET="},
 	})
 	address := proctest.FreeAddr(t)
-	w.launch(proctest.Build(t, cmdSandbox),
+	h.launch(proctest.Build(t, cmdSandbox),
 		[]string{"providers", "--addr", address, "--faults", paid}, nil)
 	folder := t.TempDir()
 	secret, config := filepath.Join(folder, "secret"), filepath.Join(folder, "tuma.yaml")
 	require.NoError(t, os.WriteFile(secret, []byte("word"), 0o600))
-	text := fmt.Sprintf(twoAccounts, "http://"+address, w.providers, secret)
+	text := fmt.Sprintf(twoAccounts, "http://"+address, h.providers, secret)
 	require.NoError(t, os.WriteFile(config, []byte(text), 0o600))
-	w.environment = append(w.environment, "TUMA_CONFIG="+config)
-	w.await("the second account answers", func() bool {
+	h.environment = append(h.environment, "TUMA_CONFIG="+config)
+	h.await("the second account answers", func() bool {
 		answer, err := http.Get("http://" + address + "/sandbox/ledger")
 		return err == nil && answer.Body.Close() == nil
 	})
@@ -55,23 +55,23 @@ func TestTwoAccountsAtOneProvider(t *testing.T) {
 	}
 	path := filepath.Join(folder, "list.csv")
 	require.NoError(t, os.WriteFile(path, []byte(list.String()), 0o600))
-	w.pods(2)
-	w.must(0, "import", path, "--reference", "two", "--follow")
+	h.pods(2)
+	h.must(0, "import", path, "--reference", "two", "--follow")
 
-	for _, r := range w.report("two") {
+	for _, r := range h.report("two") {
 		want := map[string]string{"15": "agents", "25": "quicksms"}[strings.TrimSuffix(r.Amount, ".00")]
 		require.Equal(t, want, r.Provider, r.PhoneNumber)
 		require.Equal(t, "unconfirmed", r.Status)
 	}
-	require.Equal(t, each, w.ledger().Providers[sandbox.QuickSMS].Recipients.Paid)
-	second := *w
+	require.Equal(t, each, h.ledger().Providers[sandbox.QuickSMS].Recipients.Paid)
+	second := *h
 	second.providers = "http://" + address
 	require.Equal(t, each, second.ledger().Providers[sandbox.QuickSMS].Recipients.Paid)
-	w.must(0, "verify")
+	h.must(0, "verify")
 	var shown struct {
 		Channels []channel `json:"channels"`
 	}
-	require.NoError(t, json.Unmarshal([]byte(w.must(0, "status", "--json").out), &shown))
+	require.NoError(t, json.Unmarshal([]byte(h.must(0, "status", "--json").out), &shown))
 	var names []string
 	for _, c := range shown.Channels {
 		names = append(names, c.Provider)

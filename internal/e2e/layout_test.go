@@ -17,14 +17,14 @@ var newer = proctest.Variant{
 }
 
 // stored reads everything that the state holds.
-func (w *world) stored() map[string]string {
-	w.t.Helper()
-	names, err := w.rdb.Keys(w.t.Context(), "{tuma}:*").Result()
-	require.NoError(w.t, err)
-	require.NotEmpty(w.t, names)
+func (h *harness) stored() map[string]string {
+	h.t.Helper()
+	names, err := h.rdb.Keys(h.t.Context(), "{tuma}:*").Result()
+	require.NoError(h.t, err)
+	require.NotEmpty(h.t, names)
 	dumps := map[string]string{}
 	for _, name := range names {
-		dumps[name] = w.rdb.Dump(w.t.Context(), name).Val()
+		dumps[name] = h.rdb.Dump(h.t.Context(), name).Val()
 	}
 	return dumps
 }
@@ -33,32 +33,32 @@ func (w *world) stored() map[string]string {
 // not start, and those that run end, without another write.
 func TestTwoLayoutsBesideEachOther(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{})
+	h := newHarness(t, setup{})
 	path, _ := writeFile(t, "file", 100, 3)
-	w.launch(newer.Build(t), []string{"import", path, "--reference", "file"}, w.environment).
+	h.launch(newer.Build(t), []string{"import", path, "--reference", "file"}, h.environment).
 		Wait(patience)
-	before := w.stored()
+	before := h.stored()
 	const says = "it is layout 2, and this program knows layout 1"
 	for _, arguments := range [][]string{
 		{"import", path, "--reference", "file"}, {"stream"}, {"cancel", "file"}, {"verify"},
 	} {
-		require.Contains(t, w.must(2, arguments...).errors, says)
+		require.Contains(t, h.must(2, arguments...).errors, says)
 	}
 	for _, command := range []string{cmdWorker, cmdPoller} {
-		p := w.start(command)
+		p := h.start(command)
 		require.Equal(t, 2, p.Wait(patience), p.Output())
 		require.Contains(t, p.Output(), says)
 	}
-	doctor := w.must(1, "doctor", "--only", "layout,books")
+	doctor := h.must(1, "doctor", "--only", "layout,books")
 	require.Contains(t, doctor.out, says)
-	require.Equal(t, before, w.stored())
+	require.Equal(t, before, h.stored())
 
-	require.NoError(t, w.rdb.FlushDB(t.Context()).Err())
-	worker := w.start(cmdWorker)
+	require.NoError(t, h.rdb.FlushDB(t.Context()).Err())
+	worker := h.start(cmdWorker)
 	worker.WaitOutput("serving", patience)
-	w.must(0, "import", path, "--reference", "file", "--provider", "sozuri")
-	require.Equal(t, "1", w.rdb.HGet(t.Context(), stateKey, "schema").Val())
-	require.NoError(t, w.rdb.HSet(t.Context(), stateKey, "schema", 2).Err())
+	h.must(0, "import", path, "--reference", "file", "--provider", "sozuri")
+	require.Equal(t, "1", h.rdb.HGet(t.Context(), stateKey, "schema").Val())
+	require.NoError(t, h.rdb.HSet(t.Context(), stateKey, "schema", 2).Err())
 	require.Equal(t, 2, worker.Wait(patience), worker.Output())
 	require.Contains(t, worker.Output(), says)
 }

@@ -15,11 +15,11 @@ import (
 // A number that QuickSMS refuses in words of its own is rejected, not in doubt.
 func TestAnotherAmountIsListedAndDiscountsAreReported(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{four: true, faults: `{"outcomes":{"successful":1,"failed":0}}`})
-	w.faults(sandbox.Lipad, `{"amounts":"other"}`)
-	w.faults(sandbox.Sozuri, `{"discounts":"given"}`)
-	w.faults(sandbox.QuickSMS, `{"refusal_text":"Airtime could not be queued"}`)
-	w.pods(1)
+	h := newHarness(t, setup{four: true, faults: `{"outcomes":{"successful":1,"failed":0}}`})
+	h.faults(sandbox.Lipad, `{"amounts":"other"}`)
+	h.faults(sandbox.Sozuri, `{"discounts":"given"}`)
+	h.faults(sandbox.QuickSMS, `{"refusal_text":"Airtime could not be queued"}`)
+	h.pods(1)
 	wanted := orders{}
 	var jobs []job
 	for reference, order := range map[string]struct{ provider, phone string }{
@@ -33,8 +33,8 @@ func TestAnotherAmountIsListedAndDiscountsAreReported(t *testing.T) {
 			Recipients: []jobRecipient{{order.phone, "10"}},
 		})
 	}
-	w.accept(jobs)
-	counts := w.finished(wanted, "other", "given", "refused")
+	h.accept(jobs)
+	counts := h.finished(wanted, "other", "given", "refused")
 	require.Equal(t, 1, counts["rejected"])
 
 	var list struct {
@@ -42,11 +42,11 @@ func TestAnotherAmountIsListedAndDiscountsAreReported(t *testing.T) {
 			Kind, Reference, Reason string
 		}
 	}
-	said := w.must(0, "indoubt", "list", "--json")
+	said := h.must(0, "indoubt", "list", "--json")
 	require.NoError(t, json.NewDecoder(strings.NewReader(said.out)).Decode(&list))
 	require.Len(t, list.Cases, 1)
 	require.Equal(t, "mismatched", list.Cases[0].Kind)
 	require.Equal(t, "other", list.Cases[0].Reference)
-	require.Contains(t, w.must(0, "report", "given", "--format", "json").out, `"discount":"0.06"`)
-	require.Contains(t, w.must(0, "status", "given", "--json").out, `"discounts":{"KES":"0.06"}`)
+	require.Contains(t, h.must(0, "report", "given", "--format", "json").out, `"discount":"0.06"`)
+	require.Contains(t, h.must(0, "status", "given", "--json").out, `"discounts":{"KES":"0.06"}`)
 }

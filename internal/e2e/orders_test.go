@@ -81,8 +81,8 @@ func encode(t *testing.T, value any) string {
 
 // accept hands jobs to the state as every inlet does, and leaves it to the sweepers to wake the
 // workers.
-func (w *world) accept(jobs []job) {
-	w.t.Helper()
+func (h *harness) accept(jobs []job) {
+	h.t.Helper()
 	for _, j := range jobs {
 		d := state.Disbursal{
 			Reference: j.Reference, Campaign: j.Campaign, Currency: "KES",
@@ -91,12 +91,12 @@ func (w *world) accept(jobs []job) {
 		for _, r := range j.Recipients {
 			d.Recipients = append(d.Recipients, airtime.Recipient{
 				Phone:  airtime.MSISDNFromE164(r.PhoneNumber),
-				Amount: airtime.Money{Minor: parseCents(w.t, r.Amount), Currency: "KES"},
+				Amount: airtime.Money{Minor: parseCents(h.t, r.Amount), Currency: "KES"},
 			})
 		}
-		accepted, err := w.open().Accept(w.t.Context(), []state.Disbursal{d})
-		require.NoError(w.t, err)
-		require.Equal(w.t, []state.Outcome{state.Accepted}, accepted.Outcomes)
+		accepted, err := h.open().Accept(h.t.Context(), []state.Disbursal{d})
+		require.NoError(h.t, err)
+		require.Equal(h.t, []state.Outcome{state.Accepted}, accepted.Outcomes)
 	}
 }
 

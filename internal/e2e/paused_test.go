@@ -47,12 +47,12 @@ type channel struct {
 	Queued   int64  `json:"queued"`
 }
 
-func (w *world) channel(provider string) channel {
-	w.t.Helper()
+func (h *harness) channel(provider string) channel {
+	h.t.Helper()
 	var shown struct {
 		Channels []channel `json:"channels"`
 	}
-	require.NoError(w.t, json.Unmarshal([]byte(w.must(0, "status", "--json").out), &shown))
+	require.NoError(h.t, json.Unmarshal([]byte(h.must(0, "status", "--json").out), &shown))
 	for _, c := range shown.Channels {
 		if c.Provider == provider {
 			return c
@@ -73,17 +73,17 @@ func metrics(t *testing.T, address string) string {
 }
 
 // awaitShown waits until people and Prometheus are shown that a channel is paused, and why.
-func (w *world) awaitShown(address string, f fault) {
-	w.t.Helper()
-	w.await("status shows the pause of "+f.provider, func() bool {
-		c := w.channel(f.provider)
+func (h *harness) awaitShown(address string, f fault) {
+	h.t.Helper()
+	h.await("status shows the pause of "+f.provider, func() bool {
+		c := h.channel(f.provider)
 		return c.State == "paused" && c.Reason == f.reason && c.Queued > 0
 	})
 	row := regexp.MustCompile(fmt.Sprintf(
 		`(?m)^tuma_channel_paused_seconds\{provider="%s",reason="%s"\} [0-9.]*[1-9]`,
 		f.provider, f.reason))
-	w.await("the metrics show the pause of "+f.provider, func() bool {
-		return row.MatchString(metrics(w.t, address))
+	h.await("the metrics show the pause of "+f.provider, func() bool {
+		return row.MatchString(metrics(h.t, address))
 	})
 }
 
@@ -105,41 +105,41 @@ func openAt(rows []reported) map[string]int {
 func TestOneProviderIsAway(t *testing.T) {
 	t.Parallel()
 	const each = 100
-	w := newWorld(t, setup{four: true, batch: 10, config: byNetwork})
-	w.start(cmdPoller).WaitOutput("serving", patience)
+	h := newHarness(t, setup{four: true, batch: 10, config: byNetwork})
+	h.start(cmdPoller).WaitOutput("serving", patience)
 	address := proctest.FreeAddr(t)
-	w.run(proctest.Build(t, cmdWorker), []string{"TUMA_OPS_ADDR=" + address}).
+	h.run(proctest.Build(t, cmdWorker), []string{"TUMA_OPS_ADDR=" + address}).
 		WaitOutput("serving", patience)
 	wanted, names := orders{}, []string{}
 	for i, f := range accountFaults {
-		w.faults(f.provider, f.on)
+		h.faults(f.provider, f.on)
 		name := fmt.Sprintf("away-%d", i)
 		path, more := fourFile(t, name, i*each, each)
-		w.must(0, "import", path, "--reference", name)
-		w.await("all but one provider settle", func() bool {
-			open := openAt(w.report(name))
+		h.must(0, "import", path, "--reference", name)
+		h.await("all but one provider settle", func() bool {
+			open := openAt(h.report(name))
 			return len(open) == 1 && open[f.provider] == each
 		})
-		w.awaitShown(address, f)
-		for _, r := range byProvider(w.report(name))[f.provider] {
+		h.awaitShown(address, f)
+		for _, r := range byProvider(h.report(name))[f.provider] {
 			if f.reason == "server_error" { // An unclear answer, which only a query explains.
 				require.Contains(t, []string{"queued", "sending", "in_doubt"}, r.Status, f.name)
 			} else {
 				require.Contains(t, []string{"queued", "sending"}, r.Status, f.name)
 			}
 		}
-		require.Zero(t, w.of(f.provider).Recipients.Accepted-i*each, "nothing gets through")
+		require.Zero(t, h.of(f.provider).Recipients.Accepted-i*each, "nothing gets through")
 
-		w.faults(f.provider, f.off)
+		h.faults(f.provider, f.off)
 		for recipient, cents := range more {
 			wanted[recipient] = cents
 		}
 		names = append(names, name)
-		w.awaitSettled(len(wanted))
-		requireFourEnds(t, w.report(name))
-		require.Equal(t, "open", w.channel(f.provider).State)
+		h.awaitSettled(len(wanted))
+		requireFourEnds(t, h.report(name))
+		require.Equal(t, "open", h.channel(f.provider).State)
 	}
-	w.check(wanted, names...)
+	h.check(wanted, names...)
 }
 
 // moving sends those of Sozuri to Lipad when Sozuri is away, but for one campaign.
@@ -158,9 +158,9 @@ routing:
 func TestRecipientsMoveWhereTheRuleSays(t *testing.T) {
 	t.Parallel()
 	const each = 60
-	w := newWorld(t, setup{four: true, batch: 20, config: moving})
-	w.pods(1)
-	w.faults(sandbox.Sozuri, `{"secret":"another"}`)
+	h := newHarness(t, setup{four: true, batch: 20, config: moving})
+	h.pods(1)
+	h.faults(sandbox.Sozuri, `{"secret":"another"}`)
 	var text strings.Builder
 	text.WriteString("phone_number,amount,campaign,provider\n")
 	wanted := orders{}
@@ -173,24 +173,24 @@ func TestRecipientsMoveWhereTheRuleSays(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "moves.csv")
 	require.NoError(t, os.WriteFile(path, []byte(text.String()), 0o600))
-	w.must(0, "import", path, "--reference", "moves")
-	w.await("those who may have moved, and are paid", func() bool {
-		book := w.book()
+	h.must(0, "import", path, "--reference", "moves")
+	h.await("those who may have moved, and are paid", func() bool {
+		book := h.book()
 		return book["lipad successful"]+book["lipad failed"] == each &&
 			book["sozuri queued"]+book["sozuri sending"] == 2*each
 	})
-	require.Zero(t, w.of(sandbox.Sozuri).Recipients.Accepted)
+	require.Zero(t, h.of(sandbox.Sozuri).Recipients.Accepted)
 
-	w.faults(sandbox.Sozuri, `{"secret":""}`)
-	w.finished(wanted, "moves")
-	for _, r := range w.report("moves") {
+	h.faults(sandbox.Sozuri, `{"secret":""}`)
+	h.finished(wanted, "moves")
+	for _, r := range h.report("moves") {
 		want := sandbox.Sozuri
 		if r.Reference == "moves/1" {
 			want = sandbox.Lipad
 		}
 		require.Equal(t, want, r.Provider, r.Reference)
 	}
-	require.Contains(t, w.must(0, "status", "moves", "--recipients").out,
+	require.Contains(t, h.must(0, "status", "moves", "--recipients").out,
 		"before: sozuri, credentials")
-	require.Equal(t, each, w.of(sandbox.Lipad).Recipients.Accepted)
+	require.Equal(t, each, h.of(sandbox.Lipad).Recipients.Accepted)
 }

@@ -54,17 +54,17 @@ var examples = []example{
 }
 
 // example returns a program with its first arguments, as the Redis user that is to run it.
-func (w *world) example(e example) []string {
-	w.t.Helper()
+func (h *harness) example(e example) []string {
+	h.t.Helper()
 	if e.language != "" {
 		return []string{e.language, filepath.Join(exampleFolder, e.file)}
 	}
-	program := proctest.Build(w.t, "./docs/producers/"+path.Dir(e.file))
+	program := proctest.Build(h.t, "./docs/producers/"+path.Dir(e.file))
 	if e.file == task {
 		password, _ := redisUser("admin").Password() // A producer has no queues.
-		return []string{program, "-addr", w.redis.Addr(), "-user", "admin", "-password", password}
+		return []string{program, "-addr", h.redis.Addr(), "-user", "admin", "-password", password}
 	}
-	return []string{program, "-redis", w.redis.URLOf(redisUser("producer"))}
+	return []string{program, "-redis", h.redis.URLOf(redisUser("producer"))}
 }
 
 // forgetful is an inlet that carries the first request out and loses its answer. asked counts.
@@ -90,12 +90,12 @@ func forgetful(t *testing.T, inlet string) (base string, asked *atomic.Int64) {
 // paid once, and the program that reads results has read them all.
 func TestTheExamplesForProducersPay(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{redis: []redistest.Option{users(t)}})
-	w.pods(1)
-	w.start(cmdEnqueuer, "stream").WaitOutput("serving", patience)
-	service := w.serve()
-	reading := w.example(example{file: results})
-	reader := w.launch(reading[0], reading[1:], nil)
+	h := newHarness(t, setup{redis: []redistest.Option{users(t)}})
+	h.pods(1)
+	h.start(cmdEnqueuer, "stream").WaitOutput("serving", patience)
+	service := h.serve()
+	reading := h.example(example{file: results})
+	reader := h.launch(reading[0], reading[1:], nil)
 	wanted := orders{}
 	var names []string
 	for i, e := range examples {
@@ -108,7 +108,7 @@ func TestTheExamplesForProducersPay(t *testing.T) {
 		}
 		reference := "example-" + strings.NewReplacer("/", "-", ".", "-").Replace(e.file)
 		base, asked := forgetful(t, service.base)
-		w.runExample(e, base, reference, phoneAt(i))
+		h.runExample(e, base, reference, phoneAt(i))
 		if e.http {
 			require.EqualValues(t, 2, asked.Load(), "%s asks until it is answered", e.file)
 			reference = "shop/" + reference
@@ -116,31 +116,31 @@ func TestTheExamplesForProducersPay(t *testing.T) {
 		wanted[who{reference, phoneAt(i)}] = 25_50
 		names = append(names, reference)
 	}
-	w.finished(wanted, names...)
-	require.Zero(t, w.rdb.XLen(t.Context(), "{tuma}:rejected").Val())
+	h.finished(wanted, names...)
+	require.Zero(t, h.rdb.XLen(t.Context(), "{tuma}:rejected").Val())
 	for _, name := range names {
 		reader.WaitOutput(name+": KES 25.50, ", patience)
 	}
-	w.await("all results are acknowledged", func() bool {
-		pending, err := w.rdb.XPending(t.Context(), "{tuma}:results", "shop").Result()
+	h.await("all results are acknowledged", func() bool {
+		pending, err := h.rdb.XPending(t.Context(), "{tuma}:results", "shop").Result()
 		return err == nil && pending.Count == 0
 	})
 }
 
 // runExample runs one program to its end, which has to be a good one.
-func (w *world) runExample(e example, inlet, reference, phone string) {
-	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+func (h *harness) runExample(e example, inlet, reference, phone string) {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
 	defer cancel()
 	password, _ := redisUser("producer").Password()
-	host, port, _ := strings.Cut(w.redis.Addr(), ":")
-	words := append(w.example(e), reference, phone, "25.50")
+	host, port, _ := strings.Cut(h.redis.Addr(), ":")
+	words := append(h.example(e), reference, phone, "25.50")
 	command := exec.CommandContext(ctx, words[0], words[1:]...)
 	command.Env = append(os.Environ(), "AIRTIME_URL="+inlet, "AIRTIME_TOKEN=shop-token",
 		"AIRTIME_HOST="+host, "AIRTIME_PORT="+port, "AIRTIME_USER=producer",
 		"REDISCLI_AUTH="+password)
 	output, err := command.CombinedOutput()
-	require.NoError(w.t, err, "docs/producers/%s: %s", e.file, output)
+	require.NoError(h.t, err, "docs/producers/%s: %s", e.file, output)
 }
 
 // TestThePageForProducersShowsTheExamples compares docs/producers.md with the files, so that what

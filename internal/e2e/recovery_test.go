@@ -14,7 +14,7 @@ import (
 // scale divides the times of the settings where a test would take minutes.
 const scale = 10
 
-// defaults are the times as they are delivered, divided: the settings of a world like production's.
+// defaults are the times as they are delivered, divided: settings like those of production.
 func defaults(t *testing.T, divisor time.Duration) (*config.Config, []string) {
 	t.Helper()
 	c, err := config.Load(func(string) string { return "" }, nil)
@@ -39,22 +39,22 @@ type held struct {
 }
 
 // now is the time by Redis.
-func (w *world) now() time.Time {
-	w.t.Helper()
-	now, err := w.rdb.Time(w.t.Context()).Result()
-	require.NoError(w.t, err)
+func (h *harness) now() time.Time {
+	h.t.Helper()
+	now, err := h.rdb.Time(h.t.Context()).Result()
+	require.NoError(h.t, err)
 	return now
 }
 
 // holds lists the batches that workers hold.
-func (w *world) holds() map[string]*held {
-	w.t.Helper()
-	ids, err := w.rdb.ZRange(w.t.Context(), "{tuma}:slots:lipad", 0, -1).Result()
-	require.NoError(w.t, err)
+func (h *harness) holds() map[string]*held {
+	h.t.Helper()
+	ids, err := h.rdb.ZRange(h.t.Context(), "{tuma}:slots:lipad", 0, -1).Result()
+	require.NoError(h.t, err)
 	list := map[string]*held{}
 	for _, id := range ids {
 		list[id] = &held{}
-		text := w.rdb.HGet(w.t.Context(), "{tuma}:batch:"+id, "deadline").Val()
+		text := h.rdb.HGet(h.t.Context(), "{tuma}:batch:"+id, "deadline").Val()
 		if ms, err := strconv.ParseInt(text, 10, 64); err == nil && ms > 0 {
 			list[id].deadline = time.UnixMilli(ms)
 		}
@@ -68,107 +68,107 @@ func (w *world) holds() map[string]*held {
 func TestBatchesOfAKilledWorkerMoveOn(t *testing.T) {
 	t.Parallel()
 	_, settings := defaults(t, scale)
-	w := newWorld(t, setup{
+	h := newHarness(t, setup{
 		batch: 10, environment: settings, faults: `{"send":{"latency":"800ms"}}`,
 	})
-	workers, _ := w.pods(2)
+	workers, _ := h.pods(2)
 	jobs, wanted := makeJobs("killed", 20, 20)
-	w.accept(jobs)
-	w.awaitSends(6)
+	h.accept(jobs)
+	h.awaitSends(6)
 	workers[0].Kill()
-	left := w.holds() // The living one's too: they are recorded long before their deadline.
+	left := h.holds() // The living one's too: they are recorded long before their deadline.
 	require.NotEmpty(t, left)
-	w.await("every batch moves on", func() bool {
-		taken, open := w.holds(), 0
-		for id, h := range left {
+	h.await("every batch moves on", func() bool {
+		taken, open := h.holds(), 0
+		for id, hold := range left {
 			if _, still := taken[id]; still {
 				open++
-			} else if h.released.IsZero() {
-				h.released = w.now()
+			} else if hold.released.IsZero() {
+				hold.released = h.now()
 			}
 		}
 		return open == 0
 	})
 	var late int
-	for id, h := range left {
-		if h.deadline.IsZero() || h.released.Before(h.deadline) {
+	for id, hold := range left {
+		if hold.deadline.IsZero() || hold.released.Before(hold.deadline) {
 			continue // The living worker's, or never begun.
 		}
 		late++
-		silent := h.released.Sub(h.deadline)
+		silent := hold.released.Sub(hold.deadline)
 		t.Logf("batch %s: taken up %s after its deadline (times %d: %s)", id, silent, scale,
 			scale*silent)
 	}
 	require.NotZero(t, late, "the killed worker had requests on the wire")
-	requireEnd(t, w.finished(wanted, "killed"), len(wanted))
+	requireEnd(t, h.finished(wanted, "killed"), len(wanted))
 }
 
 // calls is how many sends and status queries the provider has seen.
-func (w *world) calls() (sends, queries int) {
-	w.t.Helper()
-	ledger := w.ledger()
+func (h *harness) calls() (sends, queries int) {
+	h.t.Helper()
+	ledger := h.ledger()
 	return ledger.Requests["send"], ledger.Requests["status"]
 }
 
 // requireResumed demands that sending and asking go on, and logs how long it took.
-func (w *world) requireResumed(after string) {
-	w.t.Helper()
+func (h *harness) requireResumed(after string) {
+	h.t.Helper()
 	begin := time.Now()
-	sends, queries := w.calls()
-	w.await("sending and asking go on after "+after, func() bool {
-		moreSends, moreQueries := w.calls()
+	sends, queries := h.calls()
+	h.await("sending and asking go on after "+after, func() bool {
+		moreSends, moreQueries := h.calls()
 		return moreSends > sends && moreQueries > queries
 	})
-	w.t.Logf("after %s: sending and asking again in %s", after,
+	h.t.Logf("after %s: sending and asking again in %s", after,
 		time.Since(begin).Round(time.Millisecond))
 }
 
-// delivered makes a world with the times as they are delivered, in which 50 recipients are on their
-// way and nothing is left to be sent. More settings come on top.
-func delivered(t *testing.T, more ...string) (*world, orders) {
+// delivered makes a harness with the times as they are delivered, in which 50 recipients are on
+// their way and nothing is left to be sent. More settings come on top.
+func delivered(t *testing.T, more ...string) (*harness, orders) {
 	t.Helper()
 	_, settings := defaults(t, 1)
-	w := newWorld(t, setup{
+	h := newHarness(t, setup{
 		redis: surelyKept, batch: 25, environment: append(settings, more...),
 	})
-	w.pods(1)
+	h.pods(1)
 	jobs, wanted := makeJobs("before", 2, 25)
-	w.accept(jobs)
-	w.await("all are sent", func() bool { return w.book()["lipad submitted"] == 50 })
-	return w, wanted
+	h.accept(jobs)
+	h.await("all are sent", func() bool { return h.book()["lipad submitted"] == 50 })
+	return h, wanted
 }
 
 // asksFor accepts more, without waking a worker: only a sweep finds it.
-func (w *world) asksFor(name string, wanted orders) {
-	w.t.Helper()
+func (h *harness) asksFor(name string, wanted orders) {
+	h.t.Helper()
 	jobs, more := makeJobs(name, 2, 25)
 	for recipient, cents := range more {
 		wanted[recipient] = cents
 	}
-	w.accept(jobs)
+	h.accept(jobs)
 }
 
 // TestWorkResumesWithoutTasks deletes everything of asynq's, with the settings as delivered.
 func TestWorkResumesWithoutTasks(t *testing.T) {
 	t.Parallel()
-	w, wanted := delivered(t)
-	w.forgetTasks()
-	w.asksFor("after", wanted)
-	w.requireResumed("the deletion of all tasks")
-	w.finished(wanted, "before", "after")
+	h, wanted := delivered(t)
+	h.forgetTasks()
+	h.asksFor("after", wanted)
+	h.requireResumed("the deletion of all tasks")
+	h.finished(wanted, "before", "after")
 }
 
 // TestWorkResumesWhenRedisIsBack takes Redis away for longer than anybody waits for its answers,
 // and then gives it back as it was, with the settings as delivered.
 func TestWorkResumesWhenRedisIsBack(t *testing.T) {
 	t.Parallel()
-	w, wanted := delivered(t)
-	w.redis.Pause()
+	h, wanted := delivered(t)
+	h.redis.Pause()
 	time.Sleep(12 * time.Second)
-	w.redis.Resume()
-	w.asksFor("after", wanted)
-	w.requireResumed("the return of Redis")
-	w.finished(wanted, "before", "after")
+	h.redis.Resume()
+	h.asksFor("after", wanted)
+	h.requireResumed("the return of Redis")
+	h.finished(wanted, "before", "after")
 }
 
 // TestWorkResumesWhenRedisWasRestarted kills Redis and starts it again. What is on the wire may
@@ -177,13 +177,13 @@ func TestWorkResumesWhenRedisIsBack(t *testing.T) {
 func TestWorkResumesWhenRedisWasRestarted(t *testing.T) {
 	t.Parallel()
 	c, _ := defaults(t, scale)
-	w, wanted := delivered(t, "TUMA_SUBMIT_TIMEOUT="+c.SubmitTimeout.String(),
+	h, wanted := delivered(t, "TUMA_SUBMIT_TIMEOUT="+c.SubmitTimeout.String(),
 		"TUMA_SEND_GUARD="+c.SendGuard.String())
-	w.redis.Kill()
+	h.redis.Kill()
 	time.Sleep(2 * time.Second)
-	w.redis.Restart()
-	w.asksFor("after", wanted)
+	h.redis.Restart()
+	h.asksFor("after", wanted)
 	frozen := c.SubmitTimeout + c.SendGuard
-	w.requireResumed("the restart of Redis, " + frozen.String() + " of it frozen")
-	w.finished(wanted, "before", "after")
+	h.requireResumed("the restart of Redis, " + frozen.String() + " of it frozen")
+	h.finished(wanted, "before", "after")
 }

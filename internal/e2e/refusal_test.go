@@ -19,11 +19,11 @@ func TestOneRecipientStopsNobody(t *testing.T) {
 	for provider, bad := range map[string]int{"quicksms": 1, "lipad": 3} {
 		t.Run(provider, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, setup{
+			h := newHarness(t, setup{
 				four: true, faults: `{"refuse_suffix":"99","refuse_whole":true}`,
 				config: "default_provider: " + provider + "\n",
 			})
-			w.pods(1)
+			h.pods(1)
 			j := job{Reference: "mixed", Currency: "KES", Provider: provider}
 			wanted := orders{}
 			for i := range 300 + bad {
@@ -34,12 +34,12 @@ func TestOneRecipientStopsNobody(t *testing.T) {
 				j.Recipients = append(j.Recipients, jobRecipient{phone, "10"})
 				wanted[who{"mixed", phone}] = 1000
 			}
-			w.accept([]job{j})
-			counts := w.finished(wanted, "mixed")
+			h.accept([]job{j})
+			counts := h.finished(wanted, "mixed")
 			require.Equal(t, bad, counts["rejected"])
 			require.Equal(t, 300, counts["successful"]+counts["failed"]+counts["unconfirmed"])
-			require.Less(t, w.ledger().Requests["send"], 60*(bad+1), "requests")
-			require.Equal(t, "open", w.channel(provider).State)
+			require.Less(t, h.ledger().Requests["send"], 60*(bad+1), "requests")
+			require.Equal(t, "open", h.channel(provider).State)
 		})
 	}
 }
@@ -52,7 +52,7 @@ func TestOneRecipientStopsNobody(t *testing.T) {
 func TestOneRequestInDoubtForOneRecipient(t *testing.T) {
 	t.Parallel()
 	const most, all, bad = 50, 303, 3
-	w := newWorld(t, setup{
+	h := newHarness(t, setup{
 		four: true, batch: most, config: "max_in_flight: 1\n",
 		faults: `{"refuse_suffix":"99","half_processed":true}`,
 	})
@@ -60,12 +60,12 @@ func TestOneRequestInDoubtForOneRecipient(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("phone_number,amount,provider\n"+
 		"0711000000,10,sozuri\n0747000000,10,sozuri\n0763000000,10,sozuri\n"), 0o600))
 	for _, number := range []string{"254747•••000", "254763•••000"} {
-		said := w.must(5, "import", path)
+		said := h.must(5, "import", path)
 		require.Regexp(t, number+` is of the network \w+, and sozuri takes .*sozuri\.networks`,
 			said.out+said.errors)
 	}
 
-	w.pods(1)
+	h.pods(1)
 	j := job{Reference: "mixed", Currency: "KES", Provider: sandbox.Sozuri}
 	wanted := orders{}
 	for i := range all {
@@ -76,27 +76,27 @@ func TestOneRequestInDoubtForOneRecipient(t *testing.T) {
 		j.Recipients = append(j.Recipients, jobRecipient{phone, "10"})
 		wanted[who{"mixed", phone}] = 1000
 	}
-	w.accept([]job{j})
+	h.accept([]job{j})
 	doubtful := func() int {
-		figures, err := w.open().Stats(t.Context())
+		figures, err := h.open().Stats(t.Context())
 		require.NoError(t, err)
 		return int(figures.Book["sozuri KES in_doubt"])
 	}
-	w.await("all whom Sozuri took are settled, and the others in doubt", func() bool {
-		open, known := w.counts()
+	h.await("all whom Sozuri took are settled, and the others in doubt", func() bool {
+		open, known := h.counts()
 		return known == all && int(open) == doubtful() &&
-			doubtful() == all-(bad-1)-w.of(sandbox.Sozuri).Recipients.Accepted
+			doubtful() == all-(bad-1)-h.of(sandbox.Sozuri).Recipients.Accepted
 	})
 	require.Positive(t, doubtful())
 	require.LessOrEqual(t, doubtful(), most)
-	require.Equal(t, bad, w.of(sandbox.Sozuri).Batches.Refused, "requests refused")
-	require.Equal(t, "open", w.channel(sandbox.Sozuri).State)
+	require.Equal(t, bad, h.of(sandbox.Sozuri).Batches.Refused, "requests refused")
+	require.Equal(t, "open", h.channel(sandbox.Sozuri).State)
 	left := doubtful()
-	w.await("people may decide, and do", func() bool {
-		left -= w.resolveByLedger()
+	h.await("people may decide, and do", func() bool {
+		left -= h.resolveByLedger()
 		return left == 0
 	})
-	counts := w.finished(wanted, "mixed")
+	counts := h.finished(wanted, "mixed")
 	require.Equal(t, bad-1, counts["rejected"])
 	require.Equal(t, all-(bad-1), counts["successful"]+counts["failed"])
 }

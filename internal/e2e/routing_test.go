@@ -78,20 +78,20 @@ func kindsFile(t *testing.T) (path string, wanted orders, provider map[string]st
 // callbacks, and with Africa's Talking asking before it pays.
 func TestOneFileForFourProviders(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{
+	h := newHarness(t, setup{
 		four: true, batch: 50, config: everyRule, faults: `{"callbacks":{"validate":true}}`,
 	})
-	w.pods(1)
+	h.pods(1)
 	path, wanted, provider := kindsFile(t)
-	w.must(0, "import", path, "--reference", "four")
-	w.finished(wanted, "four")
-	rows := w.report("four")
+	h.must(0, "import", path, "--reference", "four")
+	h.finished(wanted, "four")
+	rows := h.report("four")
 	for _, r := range rows {
 		require.Equal(t, provider[r.PhoneNumber], r.Provider, "%s of %s", r.PhoneNumber, r.Reference)
 	}
 	requireFourEnds(t, rows)
 
-	totals := w.ledger()
+	totals := h.ledger()
 	for name, theirs := range totals.Providers {
 		require.NotZero(t, theirs.Recipients.Paid, name)
 		require.Zero(t, theirs.Callbacks.Unanswered, name)
@@ -99,9 +99,9 @@ func TestOneFileForFourProviders(t *testing.T) {
 	at := totals.Providers[sandbox.AfricasTalking]
 	require.Equal(t, 82, at.Callbacks.Asked, "asked before each payment")
 	require.Zero(t, at.Callbacks.Denied)
-	require.Zero(t, w.rdb.XLen(t.Context(), "{tuma}:unplaced").Val())
-	w.await("no callback is left over", func() bool {
-		figures, err := w.open().Stats(t.Context())
+	require.Zero(t, h.rdb.XLen(t.Context(), "{tuma}:unplaced").Val())
+	h.await("no callback is left over", func() bool {
+		figures, err := h.open().Stats(t.Context())
 		return err == nil && figures.Kept == 0
 	})
 }

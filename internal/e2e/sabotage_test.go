@@ -50,32 +50,32 @@ func TestEveryEditFits(t *testing.T) {
 // that the comparison which ends every other test says so: a check that cannot fail proves nothing.
 func TestTheLedgerShowsARepeatedSend(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{batch: 10, faults: `{"send":{"lost_after":{"next":2}}}`})
-	w.run(resending.Build(t), nil)
-	w.start(cmdPoller)
+	h := newHarness(t, setup{batch: 10, faults: `{"send":{"lost_after":{"next":2}}}`})
+	h.run(resending.Build(t), nil)
+	h.start(cmdPoller)
 	jobs, wanted := makeJobs("broken", 5, 10)
-	w.accept(jobs)
-	w.awaitSettled(len(wanted))
-	w.must(0, "verify") // Our own books know nothing of it.
-	require.NotEmpty(t, w.ledgerDifference(w.report("broken")))
+	h.accept(jobs)
+	h.awaitSettled(len(wanted))
+	h.must(0, "verify") // Our own books know nothing of it.
+	require.NotEmpty(t, h.ledgerDifference(h.report("broken")))
 }
 
 // TestTheLedgerShowsALateSend lets a worker send after its batch was given to others. The ledger
 // shows it, and so do we: the second effect is in the list for people.
 func TestTheLedgerShowsALateSend(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{batch: 10, faults: `{"outcomes":{"successful":1}}`})
-	late := w.run(unguarded.Build(t), []string{"E2E_FREEZE=before begin"})
-	w.start(cmdPoller)
+	h := newHarness(t, setup{batch: 10, faults: `{"outcomes":{"successful":1}}`})
+	late := h.run(unguarded.Build(t), []string{"E2E_FREEZE=before begin"})
+	h.start(cmdPoller)
 	jobs, wanted := makeJobs("late", 1, 10)
-	w.accept(jobs)
-	w.awaitFrozen(late)
-	w.start(cmdWorker)
-	w.awaitSettled(len(wanted))
+	h.accept(jobs)
+	h.awaitFrozen(late)
+	h.start(cmdWorker)
+	h.awaitSettled(len(wanted))
 	late.Cont()
-	w.await("every recipient is overpaid", func() bool {
-		return w.rdb.SCard(t.Context(), "{tuma}:overpaid").Val() == 10
+	h.await("every recipient is overpaid", func() bool {
+		return h.rdb.SCard(t.Context(), "{tuma}:overpaid").Val() == 10
 	})
-	require.Contains(t, w.must(0, "verify").errors, "10 recipients with a second effect")
-	require.NotEmpty(t, w.ledgerDifference(w.report("late")))
+	require.Contains(t, h.must(0, "verify").errors, "10 recipients with a second effect")
+	require.NotEmpty(t, h.ledgerDifference(h.report("late")))
 }

@@ -21,66 +21,66 @@ func TestEverythingOverTLS(t *testing.T) {
 	t.Parallel()
 	authority, stranger := redistest.NewAuthority(t), redistest.NewAuthority(t)
 	address, option := authority.WithTLS(t, "127.0.0.1")
-	w := newWorld(t, setup{redis: []redistest.Option{option}})
+	h := newHarness(t, setup{redis: []redistest.Option{option}})
 	certificate, key := authority.Issue(t, "tuma")
-	plain := w.environment[:len(w.environment):len(w.environment)]
+	plain := h.environment[:len(h.environment):len(h.environment)]
 	secure := func(address, ca string, more ...string) {
-		w.environment = append(append(plain, "TUMA_REDIS_URL=rediss://"+address+"/0",
+		h.environment = append(append(plain, "TUMA_REDIS_URL=rediss://"+address+"/0",
 			"TUMA_REDIS_CA_FILE="+ca), more...)
 	}
 	shown := []string{"TUMA_REDIS_CERT_FILE=" + certificate, "TUMA_REDIS_KEY_FILE=" + key}
 
 	secure(address, stranger.File, shown...)
-	require.Contains(t, w.must(1, "status").errors, "unknown authority")
+	require.Contains(t, h.must(1, "status").errors, "unknown authority")
 	_, port, _ := strings.Cut(address, ":")
 	secure("localhost:"+port, authority.File, shown...)
-	require.Contains(t, w.must(1, "status").errors, "wanted to match localhost")
+	require.Contains(t, h.must(1, "status").errors, "wanted to match localhost")
 	secure(address, authority.File)
-	require.Regexp(t, `certificate required|EOF|reset|broken pipe`, w.must(1, "status").errors)
-	w.environment = append(plain, "TUMA_REDIS_URL=rediss://"+address+"/0")
-	require.Contains(t, w.must(1, "status").errors, "unknown authority", "the system knows it not")
-	w.environment = append(plain, "TUMA_REDIS_CA_FILE="+authority.File)
-	require.Contains(t, w.must(2, "status").errors, "TUMA_REDIS_URL must begin with rediss://")
+	require.Regexp(t, `certificate required|EOF|reset|broken pipe`, h.must(1, "status").errors)
+	h.environment = append(plain, "TUMA_REDIS_URL=rediss://"+address+"/0")
+	require.Contains(t, h.must(1, "status").errors, "unknown authority", "the system knows it not")
+	h.environment = append(plain, "TUMA_REDIS_CA_FILE="+authority.File)
+	require.Contains(t, h.must(2, "status").errors, "TUMA_REDIS_URL must begin with rediss://")
 
 	secure(address, authority.File, shown...)
-	w.pods(1)
-	w.start(cmdEnqueuer, "stream").WaitOutput("serving", patience)
+	h.pods(1)
+	h.start(cmdEnqueuer, "stream").WaitOutput("serving", patience)
 	jobs, wanted := makeJobs("tls", 3, 20)
-	w.pipeJobs(jobs)
-	w.finished(wanted, "tls")
+	h.pipeJobs(jobs)
+	h.finished(wanted, "tls")
 }
 
 // TestARedisPasswordIsRotated replaces the password of a worker that runs: connections that it
 // makes from then on take the new one.
 func TestARedisPasswordIsRotated(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{redis: []redistest.Option{users(t)}})
+	h := newHarness(t, setup{redis: []redistest.Option{users(t)}})
 	file := filepath.Join(t.TempDir(), "url")
 	write := func(user *url.Userinfo) {
-		replaceFile(t, file, w.redis.URLOf(user))
+		replaceFile(t, file, h.redis.URLOf(user))
 	}
 	write(redisUser("worker"))
-	worker := w.run(proctest.Build(t, cmdWorker),
+	worker := h.run(proctest.Build(t, cmdWorker),
 		[]string{"TUMA_REDIS_URL=", "TUMA_REDIS_URL_FILE=" + file})
-	w.start(cmdPoller).WaitOutput("serving", patience)
+	h.start(cmdPoller).WaitOutput("serving", patience)
 	worker.WaitOutput("serving", patience)
 	first, wanted := makeJobs("before", 1, 20)
-	w.accept(first)
-	w.finished(wanted, "before")
+	h.accept(first)
+	h.finished(wanted, "before")
 
 	const next = "the-next-password"
 	ctx := t.Context()
-	require.NoError(t, w.rdb.Do(ctx, "ACL", "SETUSER", "worker", ">"+next).Err())
+	require.NoError(t, h.rdb.Do(ctx, "ACL", "SETUSER", "worker", ">"+next).Err())
 	write(url.UserPassword("worker", next))
 	old, _ := redisUser("worker").Password()
-	require.NoError(t, w.rdb.Do(ctx, "ACL", "SETUSER", "worker", "<"+old).Err())
-	require.NoError(t, w.rdb.Do(ctx, "CLIENT", "KILL", "USER", "worker").Err())
+	require.NoError(t, h.rdb.Do(ctx, "ACL", "SETUSER", "worker", "<"+old).Err())
+	require.NoError(t, h.rdb.Do(ctx, "CLIENT", "KILL", "USER", "worker").Err())
 	second, more := makeJobs("after", 1, 20)
-	w.accept(second)
+	h.accept(second)
 	for recipient, cents := range more {
 		wanted[recipient] = cents
 	}
-	w.finished(wanted, "before", "after")
+	h.finished(wanted, "before", "after")
 	require.True(t, worker.Running(), "it was not restarted")
 	require.NotContains(t, worker.Output(), next)
 }
@@ -98,29 +98,29 @@ func replaceFile(t *testing.T, path, text string) {
 // pauses, and goes on by itself when the file holds the new token. Nobody is paid twice.
 func TestAQuickSMSTokenIsRotated(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{four: true, batch: 10, config: byNetwork})
+	h := newHarness(t, setup{four: true, batch: 10, config: byNetwork})
 	file := filepath.Join(t.TempDir(), "token")
 	replaceFile(t, file, "first-token")
-	w.environment = append(w.environment, "QUICKSMS_APP_TOKEN=", "QUICKSMS_APP_TOKEN_FILE="+file)
-	workers, _ := w.pods(1)
-	w.faults("quicksms", `{"secret":"first-token"}`)
+	h.environment = append(h.environment, "QUICKSMS_APP_TOKEN=", "QUICKSMS_APP_TOKEN_FILE="+file)
+	workers, _ := h.pods(1)
+	h.faults("quicksms", `{"secret":"first-token"}`)
 	jobs, wanted := quickJobs("first", 0, 40)
-	w.accept(jobs)
-	w.finished(wanted, "first")
+	h.accept(jobs)
+	h.finished(wanted, "first")
 
-	w.faults("quicksms", `{"secret":"second-token"}`)
+	h.faults("quicksms", `{"secret":"second-token"}`)
 	jobs, more := quickJobs("second", 40, 40)
-	w.accept(jobs)
-	w.await("the channel is paused", func() bool {
-		c := w.channel("quicksms")
+	h.accept(jobs)
+	h.await("the channel is paused", func() bool {
+		c := h.channel("quicksms")
 		return c.State == "paused" && c.Reason == "credentials"
 	})
 	replaceFile(t, file, "second-token")
 	for recipient, cents := range more {
 		wanted[recipient] = cents
 	}
-	require.Equal(t, map[string]int{"unconfirmed": 80}, w.finished(wanted, "first", "second"))
-	w.requireNobodyTwice()
+	require.Equal(t, map[string]int{"unconfirmed": 80}, h.finished(wanted, "first", "second"))
+	h.requireNobodyTwice()
 	require.True(t, workers[0].Running(), "it was not restarted")
 	require.NotContains(t, workers[0].Output(), "second-token")
 }

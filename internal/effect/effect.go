@@ -1,7 +1,7 @@
-// Package effect is the seam at everything that a process does to the world outside of it: a verb
-// of the state, a request to a provider, a trigger. In programs it only runs the effect. Tests put
-// themselves in between: they end the process before or after it, lose its reply, repeat it, or let
-// another process run first. What goes past this package goes past those tests.
+// Package effect wraps every effect that a process has outside of itself: a verb of the state, a
+// request to a provider, a trigger. In programs it only runs the effect. Tests intercept it: they
+// end the process before or after the effect, lose its reply, repeat it, or let another process run
+// first. An effect that does not go through this package is not covered by those tests.
 package effect
 
 import "context"
@@ -12,7 +12,7 @@ type Interceptor func(ctx context.Context, name string, run func() error) error
 
 var interceptor Interceptor
 
-// Intercept puts i between all effects of the process and the world. It must be called before the
+// Intercept puts i between the process and all of its effects. It must be called before the
 // process has any; nil takes it away.
 func Intercept(i Interceptor) { interceptor = i }
 

@@ -31,18 +31,18 @@ func harmless(t *testing.T, shown string) {
 
 // push fills the queues with tasks of every kind and state that hold phone numbers wherever a
 // service can put them, and waits for the disbursal to be paid.
-func (w *world) push(t *testing.T) {
+func (h *harness) push(t *testing.T) {
 	t.Helper()
 	paid := job("r-1", "254711000001", "0711 000-002", `\u002b254711\u0030\u0030\u0030003`)
-	w.enqueue(t, tasks.QueueDisbursals, tasks.TypeAccept, "for-254711000001", paid)
-	w.settled(t, "r-1", 3)
-	w.enqueue(t, tasks.QueueDisbursals, tasks.TypeAccept, "again", paid)
-	w.enqueue(t, tasks.QueueDisbursals, tasks.TypeAccept, "refused",
+	h.enqueue(t, tasks.QueueDisbursals, tasks.TypeAccept, "for-254711000001", paid)
+	h.settled(t, "r-1", 3)
+	h.enqueue(t, tasks.QueueDisbursals, tasks.TypeAccept, "again", paid)
+	h.enqueue(t, tasks.QueueDisbursals, tasks.TypeAccept, "refused",
 		job("for 0711000001", "0711 000 003 4"))
-	w.enqueue(t, tasks.QueueDisbursals, tasks.TypeAccept, "later", job("r-2", "254711000001"),
+	h.enqueue(t, tasks.QueueDisbursals, tasks.TypeAccept, "later", job("r-2", "254711000001"),
 		asynq.ProcessIn(time.Hour))
-	w.enqueue(t, "services", "archived", "a-0711000003", `{"to":711000003}`)
-	w.enqueue(t, "services", "retried", "r-0711000003", "to\n0711 000 003")
+	h.enqueue(t, "services", "archived", "a-0711000003", `{"to":711000003}`)
+	h.enqueue(t, "services", "retried", "r-0711000003", "to\n0711 000 003")
 }
 
 // pages are where the browser goes, and what must stand there.
@@ -79,9 +79,9 @@ var pages = []struct {
 // anything.
 func TestTheDashboardInABrowser(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
-	w.push(t)
-	b := openBrowser(t, w.base, user, password)
+	h := newHarness(t, nil)
+	h.push(t)
+	b := openBrowser(t, h.base, user, password)
 	for _, page := range pages {
 		b.open(page.path, page.texts...)
 		harmless(t, b.seen())
@@ -94,35 +94,35 @@ func TestTheDashboardInABrowser(t *testing.T) {
 // TestPausingInTheBrowserStopsTheProvider, and only there: the other queues go on.
 func TestPausingInTheBrowserStopsTheProvider(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, map[string]string{"TUMA_MONITOR_WRITE": "true"})
-	w.accept(t, "before", "254711000001")
-	w.settled(t, "before", 1)
-	w.enqueue(t, tasks.QueueDisbursals, tasks.TypeAccept, "later", job("r-2", "254711000001"),
+	h := newHarness(t, map[string]string{"TUMA_MONITOR_WRITE": "true"})
+	h.accept(t, "before", "254711000001")
+	h.settled(t, "before", 1)
+	h.enqueue(t, tasks.QueueDisbursals, tasks.TypeAccept, "later", job("r-2", "254711000001"),
 		asynq.ProcessIn(time.Hour))
-	b := openBrowser(t, w.base, user, password)
+	b := openBrowser(t, h.base, user, password)
 	b.open("/monitor/queues/disbursals?status=scheduled", "later")
 	b.offers("Delete", "Archive", "Run", "checkbox")
 	b.open("/monitor/", "lipad\trun")
 	b.offers("Delete", "Pause")
 	b.press("lipad", "Pause")
-	require.Eventually(t, func() bool { return w.paused(t) }, patience, 20*time.Millisecond)
-	sent := w.simulator.Ledger().Totals().Recipients.Paid
+	require.Eventually(t, func() bool { return h.paused(t) }, patience, 20*time.Millisecond)
+	sent := h.simulator.Ledger().Totals().Recipients.Paid
 
-	w.enqueue(t, tasks.QueueDisbursals, tasks.TypeAccept, "held", job("held", "254711000002"))
+	h.enqueue(t, tasks.QueueDisbursals, tasks.TypeAccept, "held", job("held", "254711000002"))
 	require.Eventually(t, func() bool {
-		return w.count(t, "held", airtime.Queued) == 1
+		return h.count(t, "held", airtime.Queued) == 1
 	}, patience, 20*time.Millisecond, "the inlet goes on")
 	for range 3 {
-		swept, err := w.app.Store.Sweep(t.Context(), "lipad")
+		swept, err := h.app.Store.Sweep(t.Context(), "lipad")
 		require.NoError(t, err)
-		w.app.Queues.Wake(t.Context(), swept.Wakeup)
+		h.app.Queues.Wake(t.Context(), swept.Wakeup)
 		time.Sleep(300 * time.Millisecond) // Long enough for a worker that would not stop.
 	}
-	require.Equal(t, int64(1), w.count(t, "held", airtime.Queued))
-	require.Equal(t, sent, w.simulator.Ledger().Totals().Recipients.Paid)
+	require.Equal(t, int64(1), h.count(t, "held", airtime.Queued))
+	require.Equal(t, sent, h.simulator.Ledger().Totals().Recipients.Paid)
 
 	b.press("lipad", "Resume")
-	w.settled(t, "held", 1)
+	h.settled(t, "held", 1)
 	harmless(t, b.seen())
 	b.quiet()
 }
@@ -152,23 +152,23 @@ var overrides = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Ov
 
 func TestReadOnlyRefusesEveryChange(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
-	w.accept(t, "before", "254711000001")
-	w.settled(t, "before", 1)
-	w.enqueue(t, tasks.QueueDisbursals, tasks.TypeAccept, "later", job("r-2", "254711000001"),
+	h := newHarness(t, nil)
+	h.accept(t, "before", "254711000001")
+	h.settled(t, "before", 1)
+	h.enqueue(t, tasks.QueueDisbursals, tasks.TypeAccept, "later", job("r-2", "254711000001"),
 		asynq.ProcessIn(time.Hour))
 	for _, f := range forbidden {
-		answer := w.ask(t, f.method, "/monitor/api/"+f.path, nil)
+		answer := h.ask(t, f.method, "/monitor/api/"+f.path, nil)
 		require.GreaterOrEqual(t, answer.StatusCode, 300, "%s %s", f.method, f.path)
 		for _, header := range overrides {
-			w.ask(t, http.MethodGet, "/monitor/api/"+f.path+"?_method="+f.method,
+			h.ask(t, http.MethodGet, "/monitor/api/"+f.path+"?_method="+f.method,
 				func(r *http.Request) { r.Header.Set(header, f.method) })
 		}
 	}
-	answer := w.ask(t, http.MethodPost, "/monitor/api/queues/lipad:pause", nil)
+	answer := h.ask(t, http.MethodPost, "/monitor/api/queues/lipad:pause", nil)
 	require.Equal(t, http.StatusMethodNotAllowed, answer.StatusCode)
-	require.False(t, w.paused(t))
-	answer = w.ask(t, http.MethodGet, "/monitor/api/queues/disbursals/tasks/later", nil)
+	require.False(t, h.paused(t))
+	answer = h.ask(t, http.MethodGet, "/monitor/api/queues/disbursals/tasks/later", nil)
 	body, err := io.ReadAll(answer.Body)
 	require.NoError(t, err)
 	require.Contains(t, string(body), `"state":"scheduled"`, "nobody ran or deleted it")
@@ -176,7 +176,7 @@ func TestReadOnlyRefusesEveryChange(t *testing.T) {
 
 func TestWithoutThePasswordNothingIsShown(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, map[string]string{"TUMA_MONITOR_WRITE": "true"})
+	h := newHarness(t, map[string]string{"TUMA_MONITOR_WRITE": "true"})
 	for _, header := range []string{
 		"", basic(user, "wrong"), basic("wrong", password), basic(user, ""), basic("", ""),
 		"Bearer " + password, "Basic !",
@@ -185,7 +185,7 @@ func TestWithoutThePasswordNothingIsShown(t *testing.T) {
 			"/monitor/", "/monitor/api/queues", "/monitor/static/", "/monitor/robots.txt",
 		} {
 			for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodOptions} {
-				answer := w.ask(t, method, path, func(r *http.Request) {
+				answer := h.ask(t, method, path, func(r *http.Request) {
 					r.Header.Del("Authorization")
 					if header != "" {
 						r.Header.Set("Authorization", header)
@@ -203,11 +203,11 @@ func TestWithoutThePasswordNothingIsShown(t *testing.T) {
 // TestAnotherSiteChangesNothing: a browser sends the password along with whatever page it is on.
 func TestAnotherSiteChangesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, map[string]string{"TUMA_MONITOR_WRITE": "true"})
-	w.accept(t, "before", "254711000001")
-	w.settled(t, "before", 1)
+	h := newHarness(t, map[string]string{"TUMA_MONITOR_WRITE": "true"})
+	h.accept(t, "before", "254711000001")
+	h.settled(t, "before", 1)
 	pause := func(headers ...string) int {
-		answer := w.ask(t, http.MethodPost, "/monitor/api/queues/lipad:pause",
+		answer := h.ask(t, http.MethodPost, "/monitor/api/queues/lipad:pause",
 			func(r *http.Request) {
 				for i := 0; i < len(headers); i += 2 {
 					r.Header.Set(headers[i], headers[i+1])
@@ -221,24 +221,24 @@ func TestAnotherSiteChangesNothing(t *testing.T) {
 		{"Origin", "https://evil.example"},
 		{"Origin", "null"},
 		{"Origin", "http://127.0.0.1:1"},
-		{"Sec-Fetch-Site", "cross-site", "Origin", w.base},
+		{"Sec-Fetch-Site", "cross-site", "Origin", h.base},
 	} {
 		require.Equal(t, http.StatusForbidden, pause(headers...), "%v", headers)
-		require.False(t, w.paused(t))
+		require.False(t, h.paused(t))
 	}
-	require.Less(t, pause("Sec-Fetch-Site", "same-origin", "Origin", w.base), 300)
-	require.True(t, w.paused(t), "the dashboard itself may")
+	require.Less(t, pause("Sec-Fetch-Site", "same-origin", "Origin", h.base), 300)
+	require.True(t, h.paused(t), "the dashboard itself may")
 }
 
 func TestHeadersOfTheDashboard(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
+	h := newHarness(t, nil)
 	for path, store := range map[string]string{
 		"/monitor/": "no-store", "/monitor/queues/lipad": "no-store",
 		"/monitor/api/queues": "no-store", "/monitor/api/nothing": "no-store",
 		"/monitor/static/js/main.5adda2da.chunk.js": "",
 	} {
-		header := w.ask(t, http.MethodGet, path, nil).Header
+		header := h.ask(t, http.MethodGet, path, nil).Header
 		require.Equal(t, store, header.Get("Cache-Control"), path)
 		require.Equal(t, "DENY", header.Get("X-Frame-Options"), path)
 		require.Equal(t, "nosniff", header.Get("X-Content-Type-Options"), path)

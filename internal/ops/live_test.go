@@ -251,9 +251,9 @@ var selector = regexp.MustCompile(
 func TestDashboardAndAlertsOnALiveScrape(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
-	t.Run("dashboard", func(t *testing.T) { d.panels(t) }) //nolint:paralleltest // One world.
-	t.Run("alerts", func(t *testing.T) { d.alerts(t) })    //nolint:paralleltest // One world.
-	t.Run("page", func(t *testing.T) { d.page(t) })        //nolint:paralleltest // One world.
+	t.Run("dashboard", func(t *testing.T) { d.panels(t) }) //nolint:paralleltest // One deployment.
+	t.Run("alerts", func(t *testing.T) { d.alerts(t) })    //nolint:paralleltest // One deployment.
+	t.Run("page", func(t *testing.T) { d.page(t) })        //nolint:paralleltest // One deployment.
 }
 
 // awaitSeries waits until there is a series: a scrape of a busy machine may be late or miss one.

@@ -295,9 +295,9 @@ func TestBuildBuildsOnce(t *testing.T) {
 	unchanged, err := os.Stat(again)
 	require.NoError(t, err)
 	require.Equal(t, info.ModTime(), unchanged.ModTime())
-	p := Start(t, program, []string{"world"}, nil)
+	p := Start(t, program, []string{"reader"}, nil)
 	require.Equal(t, 0, p.Wait(patience))
-	require.Equal(t, "hello world\n", p.Output())
+	require.Equal(t, "hello reader\n", p.Output())
 	require.Equal(t, Race, strings.Contains(buildSettings(t, program), "-race=true"))
 }
 

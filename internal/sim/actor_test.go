@@ -56,7 +56,7 @@ var errBroken = errors.New("simulated: the connection broke")
 
 // actor is one handler that runs in one process.
 type actor struct {
-	w       *world
+	w       *harness
 	number  int
 	title   string
 	started int // Effects begun so far.
@@ -78,32 +78,32 @@ type call struct {
 type actorKey struct{}
 
 // start runs a handler until its first effect.
-func (w *world) start(title string, body func(context.Context) error) *actor {
-	w.actors++
-	a := &actor{w: w, number: w.actors, title: title}
-	w.tell("%s begins", a)
+func (h *harness) start(title string, body func(context.Context) error) *actor {
+	h.actors++
+	a := &actor{w: h, number: h.actors, title: title}
+	h.tell("%s begins", a)
 	ctx := context.WithValue(context.Background(), actorKey{}, a)
-	w.current = a
+	h.current = a
 	go func() {
 		a.err = body(ctx)
 		a.done.Store(true)
 	}()
 	synctest.Wait()
-	w.current = nil
+	h.current = nil
 	return a
 }
 
 func (a *actor) String() string { return fmt.Sprintf("%s (%d)", a.title, a.number) }
 
-// intercept is the simulation between the code and the world. What the simulation itself asks, and
-// what a provider asks while it answers, passes.
-func (w *world) intercept(ctx context.Context, name string, run func() error) error {
-	if w.inEffect.Load() {
+// intercept is the simulation between the code and Redis, asynq and the providers. What the
+// simulation itself asks, and what a provider asks while it answers, passes.
+func (h *harness) intercept(ctx context.Context, name string, run func() error) error {
+	if h.inEffect.Load() {
 		return run()
 	}
 	a, known := ctx.Value(actorKey{}).(*actor)
 	if !known {
-		a = w.current
+		a = h.current
 	}
 	if a == nil {
 		return run()
@@ -169,20 +169,20 @@ func (a *actor) hang(ctx context.Context) error {
 	return context.DeadlineExceeded
 }
 
-// effect lets something happen in the world.
-func (w *world) effect(run func() error) error {
-	w.sync()
-	w.inEffect.Store(true)
-	defer w.inEffect.Store(false)
+// effect carries an effect out.
+func (h *harness) effect(run func() error) error {
+	h.sync()
+	h.inEffect.Store(true)
+	defer h.inEffect.Store(false)
 	return run()
 }
 
 // waiting lists the effects of an actor that wait, in the order in which they began.
-func (w *world) waiting(a *actor) []*call {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (h *harness) waiting(a *actor) []*call {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	var list []*call
-	for _, c := range w.calls {
+	for _, c := range h.calls {
 		if c.a == a {
 			list = append(list, c)
 		}
@@ -192,72 +192,72 @@ func (w *world) waiting(a *actor) []*call {
 }
 
 // decide gives a waiting effect its fate and runs its actor to the next one.
-func (w *world) decide(c *call, f fate) {
-	w.tell("%s: %s%s", c.a, c.name, f)
-	w.remove(c)
-	w.current = c.a
+func (h *harness) decide(c *call, f fate) {
+	h.tell("%s: %s%s", c.a, c.name, f)
+	h.remove(c)
+	h.current = c.a
 	c.decide <- f
 	synctest.Wait()
-	w.current = nil
+	h.current = nil
 	if strings.HasPrefix(c.name, "cancel") {
-		w.noteMarks()
+		h.noteMarks()
 	}
 	if strings.HasPrefix(c.name, "begin") {
-		w.noteBegun()
+		h.noteBegun()
 	}
 	if c.a.dead.Load() {
-		w.kill(c.a)
+		h.kill(c.a)
 	}
 }
 
-func (w *world) remove(c *call) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.calls = slices.DeleteFunc(w.calls, func(other *call) bool { return other == c })
+func (h *harness) remove(c *call) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.calls = slices.DeleteFunc(h.calls, func(other *call) bool { return other == c })
 }
 
 // kill cuts an actor off: whatever it still tries fails.
-func (w *world) kill(a *actor) {
+func (h *harness) kill(a *actor) {
 	a.dead.Store(true)
 	for {
-		left := w.waiting(a)
+		left := h.waiting(a)
 		if len(left) == 0 {
 			return
 		}
-		w.remove(left[0])
+		h.remove(left[0])
 		left[0].decide <- diesBefore
 		synctest.Wait()
 	}
 }
 
 // finish runs an actor to its end without a fault, and lets time pass where it waits for it.
-func (w *world) finish(a *actor) {
+func (h *harness) finish(a *actor) {
 	for range 2000 {
 		if a.done.Load() {
 			return
 		}
-		if waiting := w.waiting(a); len(waiting) > 0 {
-			w.decide(waiting[0], happens)
+		if waiting := h.waiting(a); len(waiting) > 0 {
+			h.decide(waiting[0], happens)
 		} else {
-			w.pass(time.Second)
+			h.pass(time.Second)
 		}
 	}
-	w.violated("%s does not come to an end", a)
-	w.kill(a)
+	h.violated("%s does not come to an end", a)
+	h.kill(a)
 }
 
 // pass lets time pass, for everybody.
-func (w *world) pass(d time.Duration) {
+func (h *harness) pass(d time.Duration) {
 	for until := time.Now().Add(d); ; {
 		next := until
-		for _, l := range w.late {
+		for _, l := range h.late {
 			if l.at.Before(next) {
 				next = l.at
 			}
 		}
 		time.Sleep(time.Until(next))
 		synctest.Wait()
-		w.arrive()
+		h.arrive()
 		if !next.Before(until) {
 			return
 		}
@@ -271,33 +271,33 @@ type late struct {
 }
 
 // delay has the provider get to a request only after the sender's time, but within the guard.
-func (w *world) delay(ctx context.Context, run func() error) {
-	w.stage.holding.Store(true)
-	_ = w.effect(run) // The connection breaks: the sender knows nothing.
-	w.stage.holding.Store(false)
-	request := w.stage.held.Swap(nil)
+func (h *harness) delay(ctx context.Context, run func() error) {
+	h.stage.holding.Store(true)
+	_ = h.effect(run) // The connection breaks: the sender knows nothing.
+	h.stage.holding.Store(false)
+	request := h.stage.held.Swap(nil)
 	if request == nil {
 		return // It did not come that far.
 	}
 	at, _ := ctx.Deadline()
-	guard := float64(w.options[0].Guard) * newChance(w.seed, w.ids.Load()<<16).Float64()
-	w.late = append(w.late, late{at.Add(time.Duration(0.9 * guard)), request})
+	guard := float64(h.options[0].Guard) * newChance(h.seed, h.ids.Load()<<16).Float64()
+	h.late = append(h.late, late{at.Add(time.Duration(0.9 * guard)), request})
 }
 
 // arrive hands requests that are late to their providers.
-func (w *world) arrive() {
+func (h *harness) arrive() {
 	var rest []late
-	for _, l := range w.late {
+	for _, l := range h.late {
 		if l.at.After(time.Now()) {
 			rest = append(rest, l)
 			continue
 		}
-		w.tell("a late request arrives")
-		w.sync()
+		h.tell("a late request arrives")
+		h.sync()
 		response, err := (&http.Transport{}).RoundTrip(l.request)
 		if err == nil {
 			must(response.Body.Close())
 		}
 	}
-	w.late = rest
+	h.late = rest
 }

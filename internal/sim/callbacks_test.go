@@ -13,23 +13,23 @@ import (
 )
 
 // callBack has a provider report about somebody, at any time, in any order, and again and again.
-func (w *world) callBack(c chance, p *pod) {
-	entries := slices.Collect(w.simulate.Ledger().Entries())
+func (h *harness) callBack(c chance, p *pod) {
+	entries := slices.Collect(h.simulate.Ledger().Entries())
 	if len(entries) == 0 {
 		return
 	}
 	entry := one(c, entries...)
-	if w.silent[entry.Provider] {
+	if h.silent[entry.Provider] {
 		return
 	}
 	code := final(entry)
 	if c.hit(0.4) && entry.Provider != sozuri {
 		code = one(c, 600, 601) // Old news.
 	}
-	if forged := c.hit(w.forged) && entry.Provider != sozuri; forged && !w.trustLipad {
+	if forged := c.hit(h.forged) && entry.Provider != sozuri; forged && !h.trustLipad {
 		code = one(c, 602, 603) // Whatever it says, the provider is asked.
 	}
-	w.deliver(p, entry, code, c.hit(0.3))
+	h.deliver(p, entry, code, c.hit(0.3))
 }
 
 // final is the code that a provider reports in the end, or the one that it shows now.
@@ -41,13 +41,13 @@ func final(entry sandbox.Entry) int {
 }
 
 // deliver posts one callback to the listener of a process.
-func (w *world) deliver(p *pod, entry sandbox.Entry, code int, form bool) {
+func (h *harness) deliver(p *pod, entry sandbox.Entry, code int, form bool) {
 	path, kind, body := letter(entry, code, form)
 	if path == "" {
 		return
 	}
 	title := fmt.Sprintf("callback of %s: %s is %d", entry.Provider, personOf(entry), code)
-	p.running = w.start(title, func(context.Context) error {
+	p.running = h.start(title, func(context.Context) error {
 		request := httptest.NewRequest(http.MethodPost, "/callbacks/"+token+path,
 			strings.NewReader(body))
 		request.Header.Set("Content-Type", kind)
@@ -57,7 +57,7 @@ func (w *world) deliver(p *pod, entry sandbox.Entry, code int, form bool) {
 			return fmt.Errorf("answered %d: %s", answer.Code, answer.Body)
 		}
 		if code == final(entry) {
-			w.delivered[entry.Provider+" "+entry.Reference+" "+entry.PhoneNumber] = true
+			h.delivered[entry.Provider+" "+entry.Reference+" "+entry.PhoneNumber] = true
 		}
 		return nil
 	})

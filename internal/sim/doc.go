@@ -7,8 +7,8 @@
 // Time is simulated by testing/synctest: the code's own clock stands still until the story lets it
 // pass, and the scripts read the same clock from a key. Every verb of the state, request and
 // trigger runs through package effect; the simulation stops it there, decides which process goes on
-// and what becomes of the effect. One goroutine runs at a time. A process that dies is cut off from
-// the world: whatever it still tries fails.
+// and what becomes of the effect. One goroutine runs at a time. A process that dies is cut
+// off: each further effect of it fails.
 //
 // After the steps the invariants of the design are checked against what Redis holds and what the
 // providers booked. At the end all faults are over, triggers and sweeps go on by themselves, and

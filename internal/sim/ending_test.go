@@ -32,129 +32,129 @@ const turningPoint = "-- from here on everything works --"
 
 // end lets the story come to its end: no more faults, and nothing but triggers, sweeps and the
 // schedule of queries. Then everybody is settled, or somebody can say why not.
-func (w *world) end() {
-	w.tell("%s", turningPoint)
-	w.recover()
-	w.settleFor(afterwards, afterwards/6)
-	w.explained()
-	w.inspect()
-	if len(w.unsettled()) > 0 && !w.failed() {
-		w.slowest = 24 * time.Hour
-		w.settleFor(patience, patience)
-		w.listed()
-		w.slowest = slowestPoll
-		w.everybodyDecides()
-		w.settleFor(afterwards, afterwards/6)
-		w.explained()
-		w.inspect()
+func (h *harness) end() {
+	h.tell("%s", turningPoint)
+	h.recover()
+	h.settleFor(afterwards, afterwards/6)
+	h.explained()
+	h.inspect()
+	if len(h.unsettled()) > 0 && !h.failed() {
+		h.slowest = 24 * time.Hour
+		h.settleFor(patience, patience)
+		h.listed()
+		h.slowest = slowestPoll
+		h.everybodyDecides()
+		h.settleFor(afterwards, afterwards/6)
+		h.explained()
+		h.inspect()
 	}
-	w.books()
+	h.books()
 }
 
 // recover ends all faults: who was stopped in the middle stays so, its process begins anew.
-func (w *world) recover() {
-	for _, p := range w.pods {
+func (h *harness) recover() {
+	for _, p := range h.pods {
 		if p.running != nil {
-			if next := w.waiting(p.running); len(next) == 0 || next[0].name != "claim" {
-				w.excuse(p.running)
+			if next := h.waiting(p.running); len(next) == 0 || next[0].name != "claim" {
+				h.excuse(p.running)
 			}
-			w.kill(p.running)
+			h.kill(p.running)
 		}
-		w.revive(p)
+		h.revive(p)
 	}
-	clear(w.paused)
-	for name := range w.faults {
-		must(w.simulate.SetProviderFaults(name, w.healed(name)))
-		must(w.rdb.Del(background, "asynq:{"+w.queues[0].Name(name)+"}:paused").Err())
+	clear(h.paused)
+	for name := range h.faults {
+		must(h.simulate.SetProviderFaults(name, h.healed(name)))
+		must(h.rdb.Del(background, "asynq:{"+h.queues[0].Name(name)+"}:paused").Err())
 	}
-	for _, j := range w.jobs {
+	for _, j := range h.jobs {
 		if !j.held {
-			w.accept(w.pods[0], 0, false, j)
-			w.finishPod(w.pods[0])
+			h.accept(h.pods[0], 0, false, j)
+			h.finishPod(h.pods[0])
 		}
 	}
-	entries := slices.Collect(w.simulate.Ledger().Entries())
+	entries := slices.Collect(h.simulate.Ledger().Entries())
 	for _, entry := range entries {
-		w.report(entry)
+		h.report(entry)
 	}
 }
 
 // report delivers the callback about how a recipient ended, if its provider sends any.
-func (w *world) report(entry sandbox.Entry) {
-	if code := final(entry); code >= 602 && !w.silent[entry.Provider] {
+func (h *harness) report(entry sandbox.Entry) {
+	if code := final(entry); code >= 602 && !h.silent[entry.Provider] {
 		for _, said := range []int{code, 601} { // And then old news.
-			w.deliver(w.pods[0], entry, said, false)
-			w.finishPod(w.pods[0])
+			h.deliver(h.pods[0], entry, said, false)
+			h.finishPod(h.pods[0])
 		}
 	}
 }
 
-func (w *world) finishPod(p *pod) {
+func (h *harness) finishPod(p *pod) {
 	if p.running != nil {
-		w.finish(p.running)
-		w.settleUp(p)
+		h.finish(p.running)
+		h.settleUp(p)
 	}
 }
 
 // settleFor runs what a deployment runs by itself until everybody is settled, or those who are not
 // have been explained for a while, or the time is over.
-func (w *world) settleFor(limit, least time.Duration) {
+func (h *harness) settleFor(limit, least time.Duration) {
 	reported, enough := map[string]bool{}, time.Now().Add(least)
 	closely := time.Now().Add(lively)
-	for until := time.Now().Add(limit); time.Now().Before(until) && !w.failed(); {
-		w.turn()
-		for _, entry := range slices.Collect(w.simulate.Ledger().Entries()) {
+	for until := time.Now().Add(limit); time.Now().Before(until) && !h.failed(); {
+		h.turn()
+		for _, entry := range slices.Collect(h.simulate.Ledger().Entries()) {
 			name := entry.Provider + " " + entry.Reference + " " + entry.PhoneNumber
 			if final(entry) >= 602 && !reported[name] {
 				reported[name] = true
-				w.report(entry)
+				h.report(entry)
 			}
 		}
-		o := w.outlook()
-		open := len(w.unsettled()) > 0 || o.due < soon
-		if !open || time.Now().After(enough) && len(w.unexplained()) == 0 {
+		o := h.outlook()
+		open := len(h.unsettled()) > 0 || o.due < soon
+		if !open || time.Now().After(enough) && len(h.unexplained()) == 0 {
 			return
 		}
-		shortest := w.slowest / 30
+		shortest := h.slowest / 30
 		if time.Now().Before(closely) || o.due <= 0 { // More is due than is handed out at once.
 			shortest = 5 * time.Second
 		}
-		w.pass(min(max(o.next, shortest), time.Until(until)+time.Second))
+		h.pass(min(max(o.next, shortest), time.Until(until)+time.Second))
 	}
 }
 
 // turn does once what workers and pollers do all the time. Sweeps and looks that would find nothing
 // are left out.
-func (w *world) turn() {
-	p, o := w.pods[0], w.outlook()
+func (h *harness) turn() {
+	p, o := h.pods[0], h.outlook()
 	if len(o.sweep) > 0 {
-		sweeper := w.sweeper(p)
+		sweeper := h.sweeper(p)
 		sweeper.Providers = o.sweep
-		p.running = w.start("sweep", func(ctx context.Context) error {
+		p.running = h.start("sweep", func(ctx context.Context) error {
 			sweeper.Once(ctx)
 			return nil
 		})
-		w.finishPod(p)
+		h.finishPod(p)
 	}
 	if o.due <= 0 {
-		p.running = w.start("due", func(ctx context.Context) error {
-			w.due(p).Once(ctx)
+		p.running = h.start("due", func(ctx context.Context) error {
+			h.due(p).Once(ctx)
 			return nil
 		})
-		w.finishPod(p)
+		h.finishPod(p)
 	}
-	for _, t := range w.triggers() {
-		w.take(t)
-		w.run(p, t)
-		w.finishPod(p)
+	for _, t := range h.triggers() {
+		h.take(t)
+		h.run(p, t)
+		h.finishPod(p)
 	}
-	if _, any := w.rules.MovesAfter(); any && o.paused {
-		p.running = w.start("reroute", w.rerouter(p).Once)
-		w.finishPod(p)
+	if _, any := h.rules.MovesAfter(); any && o.paused {
+		p.running = h.start("reroute", h.rerouter(p).Once)
+		h.finishPod(p)
 	}
 	for range o.kept {
-		p.running = w.start("kept callbacks", p.receiver.Round)
-		w.finishPod(p)
+		p.running = h.start("kept callbacks", p.receiver.Round)
+		h.finishPod(p)
 	}
 }
 
@@ -167,23 +167,23 @@ type outlook struct {
 }
 
 // outlook reads when the next query, lapse, callback and end of a pause are due.
-func (w *world) outlook() outlook {
-	pipe, now := w.rdb.Pipeline(), time.Now()
+func (h *harness) outlook() outlook {
+	pipe, now := h.rdb.Pipeline(), time.Now()
 	left := func(ms float64) time.Duration { return time.UnixMilli(int64(ms)).Sub(now) }
-	due := pipe.ZRangeWithScores(background, w.key("due", ""), 0, 0)
-	kept := pipe.ZRangeWithScores(background, w.key("keptdue", ""), 0, -1)
+	due := pipe.ZRangeWithScores(background, h.key("due", ""), 0, 0)
+	kept := pipe.ZRangeWithScores(background, h.key("keptdue", ""), 0, -1)
 	lists, lapses := map[string][]*redis.IntCmd{}, map[string][]*redis.ZSliceCmd{}
 	pauses := map[string]*redis.StringCmd{}
-	for _, name := range w.providers {
+	for _, name := range h.providers {
 		for _, kind := range []string{"pending", "refused", "ready"} {
-			lists[name] = append(lists[name], pipe.LLen(background, w.key(kind, name)))
+			lists[name] = append(lists[name], pipe.LLen(background, h.key(kind, name)))
 		}
 		lapses[name] = append(lapses[name],
-			pipe.ZRangeWithScores(background, w.key("slots", name), 0, 0))
-		pauses[name] = pipe.HGet(background, w.key("channel", name), "paused_until")
+			pipe.ZRangeWithScores(background, h.key("slots", name), 0, 0))
+		pauses[name] = pipe.HGet(background, h.key("channel", name), "paused_until")
 	}
 	execute(pipe)
-	o := outlook{next: w.slowest, due: w.slowest}
+	o := outlook{next: h.slowest, due: h.slowest}
 	for _, z := range due.Val() {
 		o.due = left(z.Score)
 	}
@@ -193,7 +193,7 @@ func (w *world) outlook() outlook {
 			o.kept++
 		}
 	}
-	for _, name := range w.providers {
+	for _, name := range h.providers {
 		waits := int64(0)
 		for _, n := range lists[name] {
 			waits += n.Val()
@@ -216,23 +216,23 @@ func (w *world) outlook() outlook {
 	return o
 }
 
-func (w *world) unsettled() []row {
-	return slices.DeleteFunc(readRows(w.rdb, w.jobs), func(r row) bool {
+func (h *harness) unsettled() []row {
+	return slices.DeleteFunc(readRows(h.rdb, h.jobs), func(r row) bool {
 		return settledNow(r.status)
 	})
 }
 
 // explained checks that who is not settled has a reason that the provider's abilities explain.
-func (w *world) explained() {
-	for _, fault := range w.unexplained() {
-		w.violated("not settled in the end: %s", fault)
+func (h *harness) explained() {
+	for _, fault := range h.unexplained() {
+		h.violated("not settled in the end: %s", fault)
 	}
 }
 
-func (w *world) unexplained() []string {
+func (h *harness) unexplained() []string {
 	var faults []string
-	for _, r := range w.unsettled() {
-		if why := w.overdue(r); why != "" {
+	for _, r := range h.unsettled() {
+		if why := h.overdue(r); why != "" {
 			faults = append(faults, r.String()+": "+why)
 		}
 	}
@@ -240,14 +240,14 @@ func (w *world) unexplained() []string {
 }
 
 // overdue says why a recipient should be settled; empty if it need not be.
-func (w *world) overdue(r row) string {
-	entry, known := w.entryOf(r)
+func (h *harness) overdue(r row) string {
+	entry, known := h.entryOf(r)
 	switch r.status {
 	case 'q':
-		if w.rdb.HExists(background, w.key("doubtphones", r.provider), r.phone).Val() {
+		if h.rdb.HExists(background, h.key("doubtphones", r.provider), r.phone).Val() {
 			return "" // The number is in doubt there, and withheld until somebody decides.
 		}
-		for _, entry := range w.rdb.LRange(background, w.key("refused", r.provider), 0, -1).Val() {
+		for _, entry := range h.rdb.LRange(background, h.key("refused", r.provider), 0, -1).Val() {
 			if strings.Contains(entry, " "+r.place+" ") {
 				return "" // It was refused alone, and its provider has accepted nobody since.
 			}
@@ -260,19 +260,19 @@ func (w *world) overdue(r row) string {
 	final := known && code >= 602 && code != 604 && code != 607 && code < 608
 	switch r.provider {
 	case lipad:
-		b := w.rdb.HGetAll(background, w.key("batch", r.place)).Val()
+		b := h.rdb.HGetAll(background, h.key("batch", r.place)).Val()
 		if final {
 			return "Lipad would say how it ended"
 		}
 		// An object in place of the list says nothing, so that nothing follows from it.
-		says := w.faults[lipad].UnknownReference != sandbox.UnknownObject
-		if r.status == 'd' && !known && says && w.resendSame && b["known"] != "1" &&
+		says := h.faults[lipad].UnknownReference != sandbox.UnknownObject
+		if r.status == 'd' && !known && says && h.resendSame && b["known"] != "1" &&
 			b["attempt"] == "1" &&
-			b["doubtful"] == b["n"] && w.rdb.Exists(background, w.key("superseded", "")).Val() == 0 {
+			b["doubtful"] == b["n"] && h.rdb.Exists(background, h.key("superseded", "")).Val() == 0 {
 			return "Lipad does not know it, so that it may be sent again"
 		}
 	case quicksms:
-		if !w.excused[quicksms] && !w.answerLost(r) {
+		if !h.excused[quicksms] && !h.answerLost(r) {
 			return "its answer was not lost"
 		}
 	case talking:
@@ -281,8 +281,8 @@ func (w *world) overdue(r row) string {
 		}
 		fallthrough
 	case sozuri:
-		if final && w.delivered[entry.Provider+" "+entry.Reference+" "+entry.PhoneNumber] &&
-			!w.ambiguous(r.phone) && w.resubmitted[r.person] == 0 {
+		if final && h.delivered[entry.Provider+" "+entry.Reference+" "+entry.PhoneNumber] &&
+			!h.ambiguous(r.phone) && h.resubmitted[r.person] == 0 {
 			return "a callback has said how it ended"
 		}
 	}
@@ -290,8 +290,8 @@ func (w *world) overdue(r row) string {
 }
 
 // entryOf finds what a provider has booked about a recipient.
-func (w *world) entryOf(r row) (sandbox.Entry, bool) {
-	for entry := range w.simulate.Ledger().Entries() {
+func (h *harness) entryOf(r row) (sandbox.Entry, bool) {
+	for entry := range h.simulate.Ledger().Entries() {
 		named := entry.Provider == lipad || entry.Provider == talking
 		if entry.Provider == r.provider && personOf(entry) == r.person &&
 			(!named || entry.Reference == r.place) {
@@ -302,17 +302,17 @@ func (w *world) entryOf(r row) (sandbox.Entry, bool) {
 }
 
 // answerLost reports whether the provider's answer about a recipient did not reach us.
-func (w *world) answerLost(r row) bool {
-	return slices.ContainsFunc(w.simulate.Ledger().Lost(), func(l sandbox.Lost) bool {
+func (h *harness) answerLost(r row) bool {
+	return slices.ContainsFunc(h.simulate.Ledger().Lost(), func(l sandbox.Lost) bool {
 		return l.Provider == r.provider && l.PhoneNumber == r.phone
 	})
 }
 
 // ambiguous reports whether a number is there more than once: then nobody can say by number whom a
 // callback means.
-func (w *world) ambiguous(phone string) bool {
+func (h *harness) ambiguous(phone string) bool {
 	n := 0
-	for _, j := range w.jobs {
+	for _, j := range h.jobs {
 		for _, p := range j.people {
 			if p.phone == phone {
 				n++
@@ -323,9 +323,9 @@ func (w *world) ambiguous(phone string) bool {
 }
 
 // listed checks that people are shown everybody who is not settled when patience has ended.
-func (w *world) listed() {
-	w.sync()
-	items, err := w.stores[0].ReviewItems(background)
+func (h *harness) listed() {
+	h.sync()
+	items, err := h.stores[0].ReviewItems(background)
 	must(err)
 	shown := map[string]bool{}
 	for _, c := range items {
@@ -333,30 +333,30 @@ func (w *world) listed() {
 			shown[m.Reference+" "+m.Phone.Digits()] = true
 		}
 	}
-	for _, r := range w.unsettled() {
+	for _, r := range h.unsettled() {
 		if r.status != 'q' && !shown[r.reference+" "+r.phone] {
-			w.violated("invariant 9: %s is not settled and not listed", r)
+			h.violated("invariant 9: %s is not settled and not listed", r)
 		}
 	}
 }
 
 // everybodyDecides has people settle what is listed, by the providers' ledgers.
-func (w *world) everybodyDecides() {
-	w.sync()
-	items, err := w.stores[0].ReviewItems(background)
+func (h *harness) everybodyDecides() {
+	h.sync()
+	items, err := h.stores[0].ReviewItems(background)
 	must(err)
 	for _, c := range items {
 		for _, m := range c.Concerned() {
 			if c.Queue != state.ReviewOverpaid {
-				w.resolve(w.pods[0], listing{m, c.Batch.Resolution(m)}, false)
-				w.finishPod(w.pods[0])
+				h.resolve(h.pods[0], listing{m, c.Batch.Resolution(m)}, false)
+				h.finishPod(h.pods[0])
 			}
 		}
 	}
 }
 
 // books compares the providers' ledgers with ours, recipient by recipient.
-func (w *world) books() {
+func (h *harness) books() {
 	type sum struct{ paid, said, open int }
 	sums := map[person]*sum{}
 	of := func(p person) *sum {
@@ -365,10 +365,10 @@ func (w *world) books() {
 		}
 		return sums[p]
 	}
-	for entry := range w.simulate.Ledger().Entries() {
+	for entry := range h.simulate.Ledger().Entries() {
 		of(personOf(entry)).paid += entry.TimesPaid
 	}
-	for _, r := range readRows(w.rdb, w.jobs) {
+	for _, r := range readRows(h.rdb, h.jobs) {
 		s := of(r.person)
 		switch r.status {
 		case 'S':
@@ -379,22 +379,22 @@ func (w *world) books() {
 		default:
 			s.open++
 		}
-		w.exact(r)
+		h.exact(r)
 	}
 	for who, s := range sums {
 		if s.paid < s.said || s.paid > s.said+s.open {
-			w.violated("MISREPORTED: %s was paid %d times, reported as paid %d times, not known %d",
+			h.violated("MISREPORTED: %s was paid %d times, reported as paid %d times, not known %d",
 				who, s.paid, s.said, s.open)
 		}
 	}
 }
 
 // exact compares one recipient with the entry under its very batch, where the provider has one.
-func (w *world) exact(r row) {
-	if !r.inBatch() || r.provider != lipad && r.provider != talking || w.decidedByPerson(r) {
+func (h *harness) exact(r row) {
+	if !r.inBatch() || r.provider != lipad && r.provider != talking || h.decidedByPerson(r) {
 		return
 	}
-	entry, known := w.entryOf(r)
+	entry, known := h.entryOf(r)
 	paid := known && entry.TimesPaid > 0
 	wrong := false
 	switch r.status {
@@ -406,7 +406,7 @@ func (w *world) exact(r row) {
 		wrong = !known || entry.Status != 605 && entry.Status != 606
 	}
 	if wrong {
-		w.violated("MISREPORTED: %s, the ledger of %s says: known %t, paid %t, %d", r, r.provider,
+		h.violated("MISREPORTED: %s, the ledger of %s says: known %t, paid %t, %d", r, r.provider,
 			known, paid, entry.Status)
 	}
 }

@@ -16,21 +16,21 @@ import (
 
 // open starts a handler in a process that is free. What finds nothing to do is started, too, but
 // seldom: a story of looks at empty queues says little.
-func (w *world) open(c chance, p *pod) {
+func (h *harness) open(c chance, p *pod) {
 	outside := c.Float64()
 	switch {
-	case w.often != nil && c.hit(0.2):
-		w.often(w, c, p)
+	case h.often != nil && c.hit(0.2):
+		h.often(h, c, p)
 		return
-	case outside < w.cancels:
-		w.cancel(c, p)
+	case outside < h.cancels:
+		h.cancel(c, p)
 		return
-	case outside < w.cancels+w.persons:
-		w.decideByPerson(c, p)
+	case outside < h.cancels+h.persons:
+		h.decideByPerson(c, p)
 		return
 	}
 	const seldom = 1
-	list, sum := w.doings(c, p), 0
+	list, sum := h.doings(c, p), 0
 	for i := range list {
 		if !list[i].useful {
 			list[i].weight = seldom
@@ -53,18 +53,18 @@ type doing struct {
 	begin  func()
 }
 
-func (w *world) doings(c chance, p *pod) []doing {
+func (h *harness) doings(c chance, p *pod) []doing {
 	var missing []*job
-	for _, j := range w.jobs {
+	for _, j := range h.jobs {
 		if !j.held {
 			missing = append(missing, j)
 		}
 	}
-	o, waiting := w.outlook(), w.triggers()
-	_, moves := w.rules.MovesAfter()
+	o, waiting := h.outlook(), h.triggers()
+	_, moves := h.rules.MovesAfter()
 	start := func(title string, body func(context.Context)) func() {
 		return func() {
-			p.running = w.start(title, func(ctx context.Context) error {
+			p.running = h.start(title, func(ctx context.Context) error {
 				body(ctx)
 				return nil
 			})
@@ -72,73 +72,73 @@ func (w *world) doings(c chance, p *pod) []doing {
 	}
 	return []doing{
 		{20, len(missing) > 0, func() {
-			w.accept(p, 0, false, together(c, append(missing, w.jobs[0])...)...)
+			h.accept(p, 0, false, together(c, append(missing, h.jobs[0])...)...)
 		}},
-		{2, true, func() { w.accept(p, int64(c.IntN(2)), c.hit(0.5), together(c, w.jobs...)...) }},
-		{40, len(waiting) > 0, func() { w.pull(c, p, waiting) }},
-		{4, len(o.sweep) > 0, func() { w.submit(p, one(c, w.providers...), "by chance") }},
-		{8, len(o.sweep) > 0, start("sweep", w.sweeper(p).Once)},
-		{20, o.due <= 0, start("due", w.due(p).Once)},
-		{3, true, func() { w.runScheduled(c, p) }},
-		{8, o.kept > 0, func() { p.running = w.start("kept callbacks", p.receiver.Round) }},
-		{8, o.paused && moves, func() { p.running = w.start("reroute", w.rerouter(p).Once) }},
-		{9, true, func() { w.callBack(c, p) }},
+		{2, true, func() { h.accept(p, int64(c.IntN(2)), c.hit(0.5), together(c, h.jobs...)...) }},
+		{40, len(waiting) > 0, func() { h.pull(c, p, waiting) }},
+		{4, len(o.sweep) > 0, func() { h.submit(p, one(c, h.providers...), "by chance") }},
+		{8, len(o.sweep) > 0, start("sweep", h.sweeper(p).Once)},
+		{20, o.due <= 0, start("due", h.due(p).Once)},
+		{3, true, func() { h.runScheduled(c, p) }},
+		{8, o.kept > 0, func() { p.running = h.start("kept callbacks", p.receiver.Round) }},
+		{8, o.paused && moves, func() { p.running = h.start("reroute", h.rerouter(p).Once) }},
+		{9, true, func() { h.callBack(c, p) }},
 	}
 }
 
 // failover has the routing rules as one process knows them.
-func (w *world) failover(p *pod) tasks.Failover {
-	rules := w.rules
-	if w.halfRules && p.number%2 == 1 {
+func (h *harness) failover(p *pod) tasks.Failover {
+	rules := h.rules
+	if h.halfRules && p.number%2 == 1 {
 		rules.Routing = nil
 	}
 	return tasks.Failover{Rules: rules, Entries: p.entries}
 }
 
-func (w *world) backoff() tasks.Backoff {
-	return tasks.Backoff{Initial: 5 * time.Second, Max: w.slowest, Multiplier: 1.6}
+func (h *harness) backoff() tasks.Backoff {
+	return tasks.Backoff{Initial: 5 * time.Second, Max: h.slowest, Multiplier: 1.6}
 }
 
-func (w *world) submit(p *pod, provider, why string) {
+func (h *harness) submit(p *pod, provider, why string) {
 	i := p.number % 2
 	entry := p.entries[provider]
-	entry.Capabilities.MaxRecipients = min(entry.Capabilities.MaxRecipients, w.batchMax)
+	entry.Capabilities.MaxRecipients = min(entry.Capabilities.MaxRecipients, h.batchMax)
 	handler := &tasks.Submit{
-		Store: w.stores[i], Queues: w.queues[i], Entry: entry, Backoff: w.backoff(),
-		Metrics: taskMetrics, Log: zap.NewNop(), Failover: w.failover(p), IDs: w.newID,
+		Store: h.stores[i], Queues: h.queues[i], Entry: entry, Backoff: h.backoff(),
+		Metrics: taskMetrics, Log: zap.NewNop(), Failover: h.failover(p), IDs: h.newID,
 	}
-	p.running = w.start("submit "+provider+" "+why, func(ctx context.Context) error {
+	p.running = h.start("submit "+provider+" "+why, func(ctx context.Context) error {
 		return handler.ProcessTask(ctx, asynq.NewTask(tasks.TypeSubmit, []byte("{}")))
 	})
 }
 
-func (w *world) poll(p *pod, t trigger) {
+func (h *harness) poll(p *pod, t trigger) {
 	i := p.number % 2
 	handler := &tasks.Poll{
-		Store: w.stores[i], Queues: w.queues[i], Entries: p.entries, Known: w.rules.Providers,
-		Backoff: w.backoff(), Timeout: w.options[i].SubmitTimeout,
-		Redeliver: w.due(p).Redeliver, IDs: w.newID, Metrics: taskMetrics, Log: zap.NewNop(),
+		Store: h.stores[i], Queues: h.queues[i], Entries: p.entries, Known: h.rules.Providers,
+		Backoff: h.backoff(), Timeout: h.options[i].SubmitTimeout,
+		Redeliver: h.due(p).Redeliver, IDs: h.newID, Metrics: taskMetrics, Log: zap.NewNop(),
 	}
 	batch, number, _ := strings.Cut(t.id, ":")
 	payload := fmt.Sprintf(`{"batch":%q,"number":%s%s}`, batch, number, t.due)
-	p.running = w.start("poll "+t.id, func(ctx context.Context) error {
+	p.running = h.start("poll "+t.id, func(ctx context.Context) error {
 		return handler.ProcessTask(ctx, asynq.NewTask(tasks.TypePoll, []byte(payload)))
 	})
 }
 
 // runScheduled has a person run a query in the dashboard that stands there for later, or that stood
 // there once.
-func (w *world) runScheduled(c chance, p *pod) {
-	polls, err := w.stores[0].Upcoming(background, 20)
+func (h *harness) runScheduled(c chance, p *pod) {
+	polls, err := h.stores[0].Upcoming(background, 20)
 	must(err)
 	for _, u := range polls {
-		w.scheduled = append(w.scheduled, trigger{
+		h.scheduled = append(h.scheduled, trigger{
 			id:  fmt.Sprintf("%s:%d", u.Batch, u.Number),
 			due: fmt.Sprintf(`,"due":%q`, u.Due.Format(time.RFC3339Nano)),
 		})
 	}
-	if len(w.scheduled) > 0 {
-		w.poll(p, one(c, w.scheduled...))
+	if len(h.scheduled) > 0 {
+		h.poll(p, one(c, h.scheduled...))
 	}
 }
 
@@ -151,10 +151,10 @@ func together(c chance, jobs ...*job) []*job {
 
 // accept hands jobs in as a service does, which repeats its task until it ends without an error.
 // With extra shillings, it is other content under the reference of the only one.
-func (w *world) accept(p *pod, extra int64, turned bool, jobs ...*job) {
+func (h *harness) accept(p *pod, extra int64, turned bool, jobs ...*job) {
 	i := p.number % 2
 	handler := &tasks.Accept{
-		Inlet: tasks.Inlet{Store: w.stores[i], Queues: w.queues[i]}, Rules: w.failover(p).Rules,
+		Inlet: tasks.Inlet{Store: h.stores[i], Queues: h.queues[i]}, Rules: h.failover(p).Rules,
 	}
 	if len(jobs) > 1 || !jobs[0].held {
 		extra = 0
@@ -168,54 +168,54 @@ func (w *world) accept(p *pod, extra int64, turned bool, jobs ...*job) {
 	if len(jobs) > 1 {
 		payload = `{"jobs":[` + strings.Join(payloads, ",") + `]}`
 	}
-	p.running = w.start(fmt.Sprintf("accept %s+%d", strings.Join(names, " "), extra),
+	p.running = h.start(fmt.Sprintf("accept %s+%d", strings.Join(names, " "), extra),
 		func(ctx context.Context) error {
 			err := handler.ProcessTask(ctx, asynq.NewTask(tasks.TypeAccept, []byte(payload)))
 			for _, j := range jobs {
 				j.held = j.held || err == nil && extra == 0 && !j.cancelled
 			}
 			if err == nil && extra > 0 {
-				w.conflicts++
+				h.conflicts++
 			}
 			return err
 		})
 }
 
-func (w *world) sweeper(p *pod) *tasks.Sweeper {
+func (h *harness) sweeper(p *pod) *tasks.Sweeper {
 	i := p.number % 2
 	return &tasks.Sweeper{
-		Store: w.stores[i], Queues: w.queues[i], Providers: w.providers, Log: zap.NewNop(),
+		Store: h.stores[i], Queues: h.queues[i], Providers: h.providers, Log: zap.NewNop(),
 	}
 }
 
-func (w *world) due(p *pod) *tasks.Due {
+func (h *harness) due(p *pod) *tasks.Due {
 	i := p.number % 2
 	return &tasks.Due{
-		Store: w.stores[i], Queues: w.queues[i], Log: zap.NewNop(),
-		Redeliver: w.options[i].SubmitTimeout + 10*time.Second,
+		Store: h.stores[i], Queues: h.queues[i], Log: zap.NewNop(),
+		Redeliver: h.options[i].SubmitTimeout + 10*time.Second,
 	}
 }
 
-func (w *world) rerouter(p *pod) *tasks.Rerouter {
+func (h *harness) rerouter(p *pod) *tasks.Rerouter {
 	i := p.number % 2
 	return &tasks.Rerouter{
-		Store: w.stores[i], Queues: w.queues[i], Failover: w.failover(p), Log: zap.NewNop(),
+		Store: h.stores[i], Queues: h.queues[i], Failover: h.failover(p), Log: zap.NewNop(),
 	}
 }
 
-func (w *world) cancel(c chance, p *pod) {
-	chosen := one(c, w.jobs...)
+func (h *harness) cancel(c chance, p *pod) {
+	chosen := one(c, h.jobs...)
 	kind, name := state.KindDisbursal, chosen.reference
 	if chosen.campaign != "" && c.hit(0.5) {
 		kind, name = state.KindCampaign, chosen.campaign
 	}
-	for _, j := range w.jobs {
+	for _, j := range h.jobs {
 		if j.reference == name || j.campaign == name {
 			j.cancelled = true
 		}
 	}
-	p.running = w.start(fmt.Sprintf("cancel %s %s", kind, name), func(ctx context.Context) error {
-		_, err := w.stores[0].Cancel(ctx, kind, name)
+	p.running = h.start(fmt.Sprintf("cancel %s %s", kind, name), func(ctx context.Context) error {
+		_, err := h.stores[0].Cancel(ctx, kind, name)
 		return err
 	})
 }

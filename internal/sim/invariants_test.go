@@ -30,49 +30,49 @@ func newHistory() history {
 }
 
 // inspect checks every invariant that can be seen at one moment, or between two.
-func (w *world) inspect() {
-	w.sync()
-	p := w.look()
-	w.onePlace(p)
-	w.batchesAgree(p)
-	w.ranks(p)
-	w.resultsFollow(p)
-	w.refusalsFollow(p)
-	w.ledgers()
+func (h *harness) inspect() {
+	h.sync()
+	p := h.look()
+	h.onePlace(p)
+	h.batchesAgree(p)
+	h.ranks(p)
+	h.resultsFollow(p)
+	h.refusalsFollow(p)
+	h.ledgers()
 	for _, over := range p.overpaid {
-		w.violated("invariant 5: %s is listed as overpaid", over)
+		h.violated("invariant 5: %s is listed as overpaid", over)
 	}
 	if p.dropped > 0 {
-		w.violated("invariant 9: %d callbacks were dropped", p.dropped)
+		h.violated("invariant 9: %d callbacks were dropped", p.dropped)
 	}
 	for _, r := range p.rows {
 		if _, marked := p.marks["disbursal "+r.reference]; marked && r.status == 'q' {
-			w.violated("invariant 10: %s is queued although it is cancelled", r)
+			h.violated("invariant 10: %s is queued although it is cancelled", r)
 		}
 		if mark, cancelled := r.mark(p.marks); cancelled && r.accepted > mark {
-			w.violated("invariant 10: %s was taken although it is cancelled", r)
+			h.violated("invariant 10: %s was taken although it is cancelled", r)
 		}
-		if before, known := w.seen.rows[r.who()]; known && before != r {
-			w.note("            → " + r.String())
+		if before, known := h.seen.rows[r.who()]; known && before != r {
+			h.note("            → " + r.String())
 		}
-		w.seen.rows[r.who()] = r
+		h.seen.rows[r.who()] = r
 	}
-	audit, err := w.stores[0].Verify(background, nil)
+	audit, err := h.stores[0].Verify(background, nil)
 	must(err)
 	if len(audit.Drift) > 0 {
-		w.violated("invariant 7: %s", strings.Join(audit.Drift, "; "))
+		h.violated("invariant 7: %s", strings.Join(audit.Drift, "; "))
 	}
 }
 
 // onePlace checks invariant 1: who is pending is so once, and nobody else is.
-func (w *world) onePlace(p picture) {
+func (h *harness) onePlace(p picture) {
 	entries := map[string]int{}
 	for name, road := range p.roads {
 		for _, entry := range slices.Concat(road.pending, road.blocked, road.refused) {
 			var ref, place string
 			var from, to int
 			if _, err := fmt.Sscanf(entry, "%s %d %d %s", &ref, &from, &to, &place); err != nil {
-				w.violated("invariant 1: %s has the entry %q", name, entry)
+				h.violated("invariant 1: %s has the entry %q", name, entry)
 				continue
 			}
 			for position := from; position <= to; position++ {
@@ -86,14 +86,14 @@ func (w *world) onePlace(p picture) {
 		n := entries[fmt.Sprintf("%s %d %s", r.chunk, r.at, r.place)]
 		switch {
 		case r.status == 'q' && !r.inBatch() && n != 1:
-			w.violated("invariant 1: %s is covered by %d entries", r, n)
+			h.violated("invariant 1: %s is covered by %d entries", r, n)
 		case r.inBatch() && len(p.batches[r.place]) == 0:
-			w.violated("invariant 1: %s is in no batch that there is", r)
+			h.violated("invariant 1: %s is in no batch that there is", r)
 		}
 	}
-	for _, j := range w.jobs {
+	for _, j := range h.jobs {
 		if j.held && !held[j.reference] {
-			w.violated("invariant 1: %s was accepted and is gone", j.reference)
+			h.violated("invariant 1: %s was accepted and is gone", j.reference)
 		}
 	}
 }
@@ -104,17 +104,17 @@ var states = map[byte]string{
 }
 
 // batchesAgree checks that recipients stand where their batches say, and slots with them.
-func (w *world) batchesAgree(p picture) {
+func (h *harness) batchesAgree(p picture) {
 	doubtful := map[string]map[string]int64{}
 	for _, r := range p.rows {
 		b := p.batches[r.place]
 		if want := states[r.status]; r.inBatch() && want != "" &&
 			!strings.Contains(want, b["state"]) {
-			w.violated("invariant 1: %s, but its batch is %s", r, b["state"])
+			h.violated("invariant 1: %s, but its batch is %s", r, b["state"])
 		}
 		if r.status == 'd' {
 			if !p.doubt[r.place] {
-				w.violated("invariant 9: %s is in doubt and not listed", r)
+				h.violated("invariant 9: %s is in doubt and not listed", r)
 			}
 			if doubtful[r.provider] == nil {
 				doubtful[r.provider] = map[string]int64{}
@@ -125,27 +125,27 @@ func (w *world) batchesAgree(p picture) {
 	for name, road := range p.roads {
 		for phone, n := range doubtful[name] {
 			if number(road.doubtful[phone]) != n {
-				w.violated("invariant 3: %s is in doubt %d times at %s, noted %s times",
+				h.violated("invariant 3: %s is in doubt %d times at %s, noted %s times",
 					phone, n, name, road.doubtful[phone])
 			}
 		}
-		if most := max(w.inFlight[0], w.inFlight[1]); len(road.slots) > most {
-			w.violated("%d requests are out at %s, at most %d may be", len(road.slots), name, most)
+		if most := max(h.inFlight[0], h.inFlight[1]); len(road.slots) > most {
+			h.violated("%d requests are out at %s, at most %d may be", len(road.slots), name, most)
 		}
 	}
 }
 
 // ranks checks invariant 5 between two looks: in one batch the evidence never shrinks but by a
 // person's word.
-func (w *world) ranks(p picture) {
+func (h *harness) ranks(p picture) {
 	for _, r := range p.rows {
-		before, known := w.seen.rows[r.who()]
+		before, known := h.seen.rows[r.who()]
 		if !known || before.place != r.place || before.status == r.status {
 			continue
 		}
 		was, now := statusOf(before.status), statusOf(r.status)
-		if now.Rank() < was.Rank() && !w.decidedByPerson(r) {
-			w.violated("invariant 5: %s was %s in the same batch", r, was)
+		if now.Rank() < was.Rank() && !h.decidedByPerson(r) {
+			h.violated("invariant 5: %s was %s in the same batch", r, was)
 		}
 	}
 }
@@ -157,8 +157,8 @@ func statusOf(code byte) airtime.Status {
 }
 
 // decidedByPerson reports whether somebody's word stands about a recipient.
-func (w *world) decidedByPerson(r row) bool {
-	chunk := w.rdb.HGetAll(background, w.key("chunk", r.chunk)).Val()
+func (h *harness) decidedByPerson(r row) bool {
+	chunk := h.rdb.HGetAll(background, h.key("chunk", r.chunk)).Val()
 	if alone := chunk[strconv.Itoa(r.at)]; alone != "" {
 		return strings.Contains(alone, "\tperson\t")
 	}
@@ -167,44 +167,44 @@ func (w *world) decidedByPerson(r row) bool {
 }
 
 // resultsFollow checks invariant 6: one result per settling and correction, and none besides.
-func (w *world) resultsFollow(p picture) {
+func (h *harness) resultsFollow(p picture) {
 	place := map[string]string{}
 	for _, r := range p.rows {
 		place[r.reference+" "+r.phone] = r.who()
 	}
 	for _, entry := range p.results {
-		w.seen.last = entry.ID
-		w.seen.counted++
+		h.seen.last = entry.ID
+		h.seen.counted++
 		text := func(field string) string { s, _ := entry.Values[field].(string); return s }
 		who := place[text("reference")+" "+text("phone_number")]
 		status, err := airtime.ParseStatus(text("status"))
 		must(err)
-		before, published := w.seen.published[who]
+		before, published := h.seen.published[who]
 		corrected := published && before.Settled()
 		if corrected != (text("corrected") == "true") || !corrected && !status.Settled() {
-			w.violated("invariant 6: %s is published as %s, corrected %s, after %s",
+			h.violated("invariant 6: %s is published as %s, corrected %s, after %s",
 				who, status, text("corrected"), before)
 		}
 		if before == status {
-			w.violated("invariant 6: %s is published as %s twice", who, status)
+			h.violated("invariant 6: %s is published as %s twice", who, status)
 		}
 		if published && status.Rank() < before.Rank() && text("reason") != "person" &&
-			w.seen.batch[who] == text("batch") {
-			w.violated("invariant 5: %s is published as %s after %s", who, status, before)
+			h.seen.batch[who] == text("batch") {
+			h.violated("invariant 5: %s is published as %s after %s", who, status, before)
 		}
-		w.seen.published[who], w.seen.batch[who] = status, text("batch")
+		h.seen.published[who], h.seen.batch[who] = status, text("batch")
 	}
 	for _, r := range p.rows {
-		now, said := statusOf(r.status), w.seen.published[r.who()]
+		now, said := statusOf(r.status), h.seen.published[r.who()]
 		if now.Settled() && said != now || !now.Settled() && said.Settled() {
-			w.violated("invariant 6: %s, but the results say %s", r, said)
+			h.violated("invariant 6: %s, but the results say %s", r, said)
 		}
 	}
 }
 
 // refusalsFollow checks invariants 4 and 9: other content under a reference is on the stream of
 // rejected jobs, the same content is not.
-func (w *world) refusalsFollow(p picture) {
+func (h *harness) refusalsFollow(p picture) {
 	conflicts := 0
 	for _, entry := range p.rejected {
 		job, _ := entry.Values["job"].(string)
@@ -213,14 +213,14 @@ func (w *world) refusalsFollow(p picture) {
 			continue
 		}
 		conflicts++
-		for _, j := range w.jobs {
+		for _, j := range h.jobs {
 			if job == string(j.payload(0, false)) || job == string(j.payload(0, true)) {
-				w.violated("invariant 4: %s is refused: %s", job, why)
+				h.violated("invariant 4: %s is refused: %s", job, why)
 			}
 		}
 	}
-	if conflicts < w.conflicts {
-		w.violated("invariant 9: %d jobs are in conflict, only %d are shown", w.conflicts, conflicts)
+	if conflicts < h.conflicts {
+		h.violated("invariant 9: %d jobs are in conflict, only %d are shown", h.conflicts, conflicts)
 	}
 }
 
@@ -229,27 +229,27 @@ type booked struct{ accepted, paid int }
 
 // ledgers checks that nobody is paid, or taken, more often than asked for: at all providers
 // together, but for whom a person has said to send again.
-func (w *world) ledgers() {
+func (h *harness) ledgers() {
 	asked, got := map[person]int{}, map[person]booked{}
-	for _, j := range w.jobs {
+	for _, j := range h.jobs {
 		for _, who := range j.people {
 			asked[who]++
 		}
 	}
-	for entry := range w.simulate.Ledger().Entries() {
+	for entry := range h.simulate.Ledger().Entries() {
 		who := personOf(entry)
 		one := got[who]
 		got[who] = booked{one.accepted + 1, one.paid + entry.TimesPaid}
 		if entry.TimesPaid > 1 {
-			w.violated("PAID TWICE: %s under %s at %s", who, entry.Reference, entry.Provider)
+			h.violated("PAID TWICE: %s under %s at %s", who, entry.Reference, entry.Provider)
 		}
 	}
 	for who, n := range got {
 		switch {
 		case n.paid > asked[who]:
-			w.violated("PAID TWICE: %s was paid %d times, asked for %d", who, n.paid, asked[who])
-		case n.accepted > asked[who]+w.resubmitted[who]:
-			w.violated("SENT TWICE: %s was taken %d times, asked for %d", who, n.accepted, asked[who])
+			h.violated("PAID TWICE: %s was paid %d times, asked for %d", who, n.paid, asked[who])
+		case n.accepted > asked[who]+h.resubmitted[who]:
+			h.violated("SENT TWICE: %s was taken %d times, asked for %d", who, n.accepted, asked[who])
 		}
 	}
 }

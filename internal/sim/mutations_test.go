@@ -25,7 +25,7 @@ const within = 50
 
 // TestEveryBreakOfTheScriptsIsNoticed breaks them one line at a time.
 //
-//nolint:paralleltest // The simulation stands between the code of the whole process and the world.
+//nolint:paralleltest // The simulation intercepts every effect of the process.
 func TestEveryBreakOfTheScriptsIsNoticed(t *testing.T) {
 	skipUnderRace(t)
 	for _, b := range breaks {

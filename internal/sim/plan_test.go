@@ -57,7 +57,7 @@ type plan struct {
 	fates []fate
 	fated string
 	// often is what somebody outside does more often than other things.
-	often func(*world, chance, *pod)
+	often func(*harness, chance, *pod)
 	// calm is set where providers work well but for their switches.
 	calm bool
 	// phones, people and together bound the numbers, the recipients, and those of one job; campaigns

@@ -16,16 +16,16 @@ var (
 // in one batch there whose time is not over, and that attempt has not been posted before. Of a
 // repetition a callback may have come since it was begun: its provider knows the batch by its name,
 // and pays nobody again.
-func (w *world) posted(provider, key string, body []byte) {
+func (h *harness) posted(provider, key string, body []byte) {
 	named, phones := readPost(provider, key, body)
-	w.note(fmt.Sprintf("            %s gets a request for %d: %s", provider, len(phones), named))
-	rows := readRows(w.stage.rdb, w.jobs)
+	h.note(fmt.Sprintf("            %s gets a request for %d: %s", provider, len(phones), named))
+	rows := readRows(h.stage.rdb, h.jobs)
 	batches := map[string]int{}
 	for _, row := range rows {
 		if row.provider != provider || named != "" && named != row.place {
 			continue
 		}
-		if row.status != 's' && (named == "" || w.begun[row.who()] != w.attemptAt(named)) {
+		if row.status != 's' && (named == "" || h.begun[row.who()] != h.attemptAt(named)) {
 			continue
 		}
 		for _, phone := range phones {
@@ -36,35 +36,35 @@ func (w *world) posted(provider, key string, body []byte) {
 	}
 	fits := 0
 	for id, members := range batches {
-		b := w.stage.rdb.HGetAll(background, w.key("batch", id)).Val()
-		late := w.now.Load()/1e6 > number(b["deadline"])
+		b := h.stage.rdb.HGetAll(background, h.key("batch", id)).Val()
+		late := h.now.Load()/1e6 > number(b["deadline"])
 		if int(number(b["n"])) != len(phones) || members < len(phones) || b["state"] != "sending" ||
 			late {
 			continue
 		}
 		fits++
 		if named != "" || len(batches) == 1 {
-			w.attempted(id, b, rows)
+			h.attempted(id, b, rows)
 		}
 	}
 	if fits == 0 {
-		w.violated("invariant 2: %s got a request for %v (%s) that nobody is sending in time",
+		h.violated("invariant 2: %s got a request for %v (%s) that nobody is sending in time",
 			provider, phones, named)
 	}
 }
 
 // noteBegun remembers who is being sent when an attempt is begun.
-func (w *world) noteBegun() {
-	for _, row := range readRows(w.stage.rdb, w.jobs) {
+func (h *harness) noteBegun() {
+	for _, row := range readRows(h.stage.rdb, h.jobs) {
 		if row.status == 's' {
-			w.begun[row.who()] = w.attemptAt(row.place)
+			h.begun[row.who()] = h.attemptAt(row.place)
 		}
 	}
 }
 
 // attemptAt names the attempt that a batch is at.
-func (w *world) attemptAt(batch string) string {
-	return batch + " " + w.stage.rdb.HGet(background, w.key("batch", batch), "attempt").Val()
+func (h *harness) attemptAt(batch string) string {
+	return batch + " " + h.stage.rdb.HGet(background, h.key("batch", batch), "attempt").Val()
 }
 
 // readPost finds in a request what names its batch, if anything does, and its numbers.
@@ -82,33 +82,33 @@ func readPost(provider, key string, body []byte) (named string, phones []string)
 
 // attempted checks that an attempt is posted once, a repetition not before the guard has passed,
 // and nobody whom a cancel mark should have kept from being claimed.
-func (w *world) attempted(id string, b map[string]string, rows []row) {
+func (h *harness) attempted(id string, b map[string]string, rows []row) {
 	attempt := id + " " + b["attempt"]
-	if w.posts[attempt]++; w.posts[attempt] > 1 {
-		w.violated("invariant 2: %s was posted twice in one attempt", attempt)
+	if h.posts[attempt]++; h.posts[attempt] > 1 {
+		h.violated("invariant 2: %s was posted twice in one attempt", attempt)
 	}
-	free := w.deadlines[id] + w.options[0].Guard.Milliseconds()
-	if now := w.now.Load() / 1e6; b["attempt"] != "1" && now < free {
-		w.violated("invariant 3: %s is posted again %d ms before its guard has passed", id, free-now)
+	free := h.deadlines[id] + h.options[0].Guard.Milliseconds()
+	if now := h.now.Load() / 1e6; b["attempt"] != "1" && now < free {
+		h.violated("invariant 3: %s is posted again %d ms before its guard has passed", id, free-now)
 	}
-	w.deadlines[id] = number(b["deadline"])
+	h.deadlines[id] = number(b["deadline"])
 	if b["attempt"] != "1" {
 		return
 	}
 	for _, r := range rows {
 		for _, name := range r.names() {
-			if marked, is := w.marked[name]; is && r.place == id && numberOf(id) > marked {
-				w.violated("invariant 10: %s was claimed although it is cancelled", r)
+			if marked, is := h.marked[name]; is && r.place == id && numberOf(id) > marked {
+				h.violated("invariant 10: %s was claimed although it is cancelled", r)
 			}
 		}
 	}
 }
 
 // noteMarks remembers how many ids there were when a cancel mark was set: time mostly stands still.
-func (w *world) noteMarks() {
-	for name := range w.rdb.HGetAll(background, w.key("cancelled", "")).Val() {
-		if _, known := w.marked[name]; !known {
-			w.marked[name] = w.ids.Load()
+func (h *harness) noteMarks() {
+	for name := range h.rdb.HGetAll(background, h.key("cancelled", "")).Val() {
+		if _, known := h.marked[name]; !known {
+			h.marked[name] = h.ids.Load()
 		}
 	}
 }

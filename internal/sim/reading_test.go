@@ -160,43 +160,43 @@ type picture struct {
 }
 
 // look reads a picture.
-func (w *world) look() picture {
+func (h *harness) look() picture {
 	p := picture{
-		rows: readRows(w.rdb, w.jobs), batches: map[string]map[string]string{},
+		rows: readRows(h.rdb, h.jobs), batches: map[string]map[string]string{},
 		roads: map[string]road{}, doubt: map[string]bool{},
 	}
-	pipe := w.rdb.Pipeline()
+	pipe := h.rdb.Pipeline()
 	batches := map[string]*redis.MapStringStringCmd{}
 	for _, r := range p.rows {
 		if r.inBatch() && batches[r.place] == nil {
-			batches[r.place] = pipe.HGetAll(background, w.key("batch", r.place))
+			batches[r.place] = pipe.HGetAll(background, h.key("batch", r.place))
 		}
 	}
 	lists := map[string][3]*redis.StringSliceCmd{}
 	blocked := map[string]*redis.StringSliceCmd{}
 	slots := map[string]*redis.ZSliceCmd{}
 	doubtful := map[string]*redis.MapStringStringCmd{}
-	for _, name := range w.providers {
+	for _, name := range h.providers {
 		var three [3]*redis.StringSliceCmd
 		for i, kind := range []string{"pending", "refused", "ready"} {
-			three[i] = pipe.LRange(background, w.key(kind, name), 0, -1)
+			three[i] = pipe.LRange(background, h.key(kind, name), 0, -1)
 		}
-		blocked[name] = pipe.ZRange(background, w.key("blockedsince", name), 0, -1)
+		blocked[name] = pipe.ZRange(background, h.key("blockedsince", name), 0, -1)
 		lists[name] = three
-		slots[name] = pipe.ZRangeWithScores(background, w.key("slots", name), 0, -1)
-		doubtful[name] = pipe.HGetAll(background, w.key("doubtphones", name))
+		slots[name] = pipe.ZRangeWithScores(background, h.key("slots", name), 0, -1)
+		doubtful[name] = pipe.HGetAll(background, h.key("doubtphones", name))
 	}
-	doubt := pipe.ZRange(background, w.key("doubt", ""), 0, -1)
-	overpaid := pipe.SMembers(background, w.key("overpaid", ""))
-	results := pipe.XRange(background, w.key("results", ""), "("+w.seen.last, "+")
-	rejected := pipe.XRange(background, w.key("rejected", ""), "-", "+")
-	dropped := pipe.HGet(background, w.key("state", ""), "callbacks_dropped")
-	marks := pipe.HGetAll(background, w.key("cancelled", ""))
+	doubt := pipe.ZRange(background, h.key("doubt", ""), 0, -1)
+	overpaid := pipe.SMembers(background, h.key("overpaid", ""))
+	results := pipe.XRange(background, h.key("results", ""), "("+h.seen.last, "+")
+	rejected := pipe.XRange(background, h.key("rejected", ""), "-", "+")
+	dropped := pipe.HGet(background, h.key("state", ""), "callbacks_dropped")
+	marks := pipe.HGetAll(background, h.key("cancelled", ""))
 	execute(pipe)
 	for id, fields := range batches {
 		p.batches[id] = fields.Val()
 	}
-	for _, name := range w.providers {
+	for _, name := range h.providers {
 		p.roads[name] = road{
 			lists[name][0].Val(), blocked[name].Val(), lists[name][1].Val(), lists[name][2].Val(),
 			slots[name].Val(), doubtful[name].Val(),

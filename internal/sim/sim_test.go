@@ -46,7 +46,7 @@ const every = 20
 
 // TestSimulation runs stories from the first seed on. The first that goes wrong ends it.
 //
-//nolint:paralleltest // The simulation stands between the code of the whole process and the world.
+//nolint:paralleltest // The simulation intercepts every effect of the process.
 func TestSimulation(t *testing.T) {
 	skipUnderRace(t)
 	s := onStage(t, nil)
@@ -97,9 +97,9 @@ func tell(
 		rand.Seed(int64(seed)) //nolint:staticcheck // The backoff's jitter has no other source.
 		t0 := time.Now()
 		now = func() time.Time { return t0 }
-		w := newWorld(p, s, muted, simulator)
-		now = func() time.Time { return time.Unix(0, w.now.Load()) }
-		s.world.Store(w)
+		h := newHarness(p, s, muted, simulator)
+		now = func() time.Time { return time.Unix(0, h.now.Load()) }
+		s.harness.Store(h)
 		for name, f := range p.faults {
 			must(simulator.SetProviderFaults(name, f))
 		}
@@ -107,22 +107,22 @@ func tell(
 			if muted[i] {
 				continue
 			}
-			w.step(i)
+			h.step(i)
 			if i%inspectEvery == 0 {
-				w.inspect()
+				h.inspect()
 			}
-			if w.failed() {
+			if h.failed() {
 				break
 			}
 		}
-		if !w.failed() {
-			w.inspect()
+		if !h.failed() {
+			h.inspect()
 		}
-		if !w.failed() {
-			w.end()
+		if !h.failed() {
+			h.end()
 		}
-		w.close()
-		broken, story = w.broken, w.story
+		h.close()
+		broken, story = h.broken, h.story
 	})
 	return broken, story
 }

@@ -29,7 +29,7 @@ type stage struct {
 	listener *state.Store
 	client   *providers.Client
 	handler  http.Handler
-	world    atomic.Pointer[world]
+	harness  atomic.Pointer[harness]
 	provider atomic.Pointer[sandbox.Simulator]
 	// holding is set while a request is kept from its provider, and held is that request.
 	holding atomic.Bool
@@ -87,7 +87,7 @@ func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	isLate := r.Header.Get(lateHeader) != ""
 	if name, sends := sendPaths[r.URL.Path]; sends && !isLate {
-		s.world.Load().posted(name, r.Header.Get("Idempotency-Key"), body)
+		s.harness.Load().posted(name, r.Header.Get("Idempotency-Key"), body)
 	}
 	if s.holding.Load() {
 		again, err := http.NewRequest(r.Method, s.base()+r.URL.Path, bytes.NewReader(body))

@@ -18,82 +18,82 @@ import (
 
 // step is one moment of the story. Each draws from a source of its own, so that leaving one out
 // leaves the others as they are.
-func (w *world) step(i int) {
-	c := newChance(w.seed, uint64(i)+2)
-	p, kind := w.pods[c.IntN(slots)], c.Float64()
+func (h *harness) step(i int) {
+	c := newChance(h.seed, uint64(i)+2)
+	p, kind := h.pods[c.IntN(slots)], c.Float64()
 	switch {
 	case kind < 0.08:
-		w.pass(time.Duration(c.ExpFloat64() * float64(w.haste)))
-	case kind < 0.08+0.02*w.wild:
-		w.disturb(c)
+		h.pass(time.Duration(c.ExpFloat64() * float64(h.haste)))
+	case kind < 0.08+0.02*h.wild:
+		h.disturb(c)
 	default:
 		if p.running == nil {
-			w.open(c, p)
+			h.open(c, p)
 		}
 		for p.running != nil && c.hit(0.75) {
-			w.goOn(c, p)
+			h.goOn(c, p)
 		}
 	}
 }
 
 // goOn gives the next effect of a process its fate.
-func (w *world) goOn(c chance, p *pod) {
+func (h *harness) goOn(c chance, p *pod) {
 	if p.running.done.Load() {
-		w.settleUp(p)
+		h.settleUp(p)
 		return
 	}
-	waiting := w.waiting(p.running)
+	waiting := h.waiting(p.running)
 	if len(waiting) == 0 {
 		return // It waits for time to pass.
 	}
 	next := waiting[c.IntN(len(waiting))]
-	f := w.draw(c, next.name)
+	f := h.draw(c, next.name)
 	if f == diesBefore || f == diesAfter ||
 		f != happens && (strings.HasPrefix(next.name, "begin") || next.name == "submission") {
-		w.excuse(next.a)
+		h.excuse(next.a)
 	}
-	w.decide(next, f)
+	h.decide(next, f)
 	if p.running.dead.Load() {
-		w.revive(p)
+		h.revive(p)
 	} else if p.running.done.Load() {
-		w.settleUp(p)
-	} else if c.hit(w.freezes) {
-		w.tell("everybody stands still")
-		w.pass(time.Duration(c.Float64() * 1.5 * float64(w.options[0].SubmitTimeout)))
+		h.settleUp(p)
+	} else if c.hit(h.freezes) {
+		h.tell("everybody stands still")
+		h.pass(time.Duration(c.Float64() * 1.5 * float64(h.options[0].SubmitTimeout)))
 	}
 }
 
 // draw gives an effect the fate that chance has for it.
-func (w *world) draw(c chance, name string) fate {
+func (h *harness) draw(c chance, name string) fate {
 	f := happens
-	if x := c.Float64() / w.wild; x < 0.2 {
+	if x := c.Float64() / h.wild; x < 0.2 {
 		f = [...]fate{
 			fails, replyLost, again, diesBefore, diesAfter, hangsBefore, hangsAfter, hangsLate,
 			breaksLate, doubled,
 		}[int(x/0.02)]
 	}
-	if len(w.fates) > 0 && strings.HasPrefix(name, w.fated) && c.hit(0.2) {
-		f = one(c, w.fates...)
+	if len(h.fates) > 0 && strings.HasPrefix(name, h.fated) && c.hit(0.2) {
+		f = one(c, h.fates...)
 	}
-	if !w.fits(f, name) {
+	if !h.fits(f, name) {
 		return happens
 	}
 	if f == doubled {
-		w.doubles++
+		h.doubles++
 	}
 	return f
 }
 
 // excuse notes that an answer of the provider that an actor sends to may be lost on our side.
-func (w *world) excuse(a *actor) {
+func (h *harness) excuse(a *actor) {
 	if words := strings.Fields(a.title); words[0] == "submit" {
-		w.excused[words[1]] = true
+		h.excused[words[1]] = true
 	}
 }
 
 // fits reports whether a fate can happen to an effect: only requests hang, and a submission is
 // never repeated by its client.
-func (w *world) fits(f fate, name string) bool {
+func (h *harness) fits(f fate, name string) bool {
 	submission := strings.HasPrefix(name, "submission")
 	switch f {
 	case hangsBefore, hangsAfter:
@@ -103,7 +103,7 @@ func (w *world) fits(f fate, name string) bool {
 	case doubled:
 		// Only where nothing else goes wrong: were the second one turned away unread, nobody could
 		// know of the first. And only twice: three refused ones in a row are sent anew.
-		return submission && w.calm && w.doubles < 2
+		return submission && h.calm && h.doubles < 2
 	case again:
 		return !submission
 	}
@@ -111,56 +111,56 @@ func (w *world) fits(f fate, name string) bool {
 }
 
 // settleUp ends a handler that has returned.
-func (w *world) settleUp(p *pod) {
+func (h *harness) settleUp(p *pod) {
 	if err := p.running.err; err != nil {
-		w.tell("%s ends: %v", p.running, err)
+		h.tell("%s ends: %v", p.running, err)
 	}
-	w.kill(p.running) // Whatever it has left behind, such as the fetching of a token.
+	h.kill(p.running) // Whatever it has left behind, such as the fetching of a token.
 	p.running = nil
 }
 
 // disturb changes something outside of our processes.
-func (w *world) disturb(c chance) {
-	name := one(c, w.providers...)
+func (h *harness) disturb(c chance) {
+	name := one(c, h.providers...)
 	switch kind := c.IntN(10); kind {
 	case 0:
-		w.tell("Redis comes back as another process")
-		if w.rdb.Exists(background, w.key("state", "")).Val() == 1 { // An empty one knows of none.
-			must(w.rdb.HSet(background, w.key("state", ""), "run_id", "another").Err())
+		h.tell("Redis comes back as another process")
+		if h.rdb.Exists(background, h.key("state", "")).Val() == 1 { // An empty one knows of none.
+			must(h.rdb.HSet(background, h.key("state", ""), "run_id", "another").Err())
 		}
 	case 1:
-		w.tell("all triggers are lost")
-		for _, queue := range w.queueNames() {
-			must(w.rdb.Del(background, pendingKey(queue)).Err())
+		h.tell("all triggers are lost")
+		for _, queue := range h.queueNames() {
+			must(h.rdb.Del(background, pendingKey(queue)).Err())
 		}
 	case 2:
-		for other, paused := range w.paused {
+		for other, paused := range h.paused {
 			if paused {
 				name = other // One at a time, and not for long.
 			}
 		}
-		w.paused[name] = !w.paused[name]
-		w.tell("an operator pauses the queue of %s: %t", name, w.paused[name])
-		key := "asynq:{" + w.queues[0].Name(name) + "}:paused"
-		if w.paused[name] {
-			must(w.rdb.Set(background, key, 1, 0).Err())
+		h.paused[name] = !h.paused[name]
+		h.tell("an operator pauses the queue of %s: %t", name, h.paused[name])
+		key := "asynq:{" + h.queues[0].Name(name) + "}:paused"
+		if h.paused[name] {
+			must(h.rdb.Set(background, key, 1, 0).Err())
 		} else {
-			must(w.rdb.Del(background, key).Err())
+			must(h.rdb.Del(background, key).Err())
 		}
 	default:
-		w.change(c, name)
+		h.change(c, name)
 	}
 }
 
 // change turns a switch of a provider.
-func (w *world) change(c chance, name string) {
-	f, err := w.simulate.ProviderFaults(name)
+func (h *harness) change(c chance, name string) {
+	f, err := h.simulate.ProviderFaults(name)
 	must(err)
 	what, kind := "", c.IntN(8)
-	if w.calm || w.upset[name] { // What goes wrong all the time leaves nothing to happen.
+	if h.calm || h.upset[name] { // What goes wrong all the time leaves nothing to happen.
 		kind = 7
 	}
-	w.upset[name] = kind < 7
+	h.upset[name] = kind < 7
 	switch kind {
 	case 0:
 		f.RefuseAll, what = !f.RefuseAll, "refuses all"
@@ -177,10 +177,10 @@ func (w *world) change(c chance, name string) {
 	case 6:
 		f.RefuseSuffix, what = one(c, "", "1", "3", "00"), "refuses other numbers"
 	default:
-		f, what = w.healed(name), "works again"
+		f, what = h.healed(name), "works again"
 	}
-	w.tell("%s %s", name, what)
-	must(w.simulate.SetProviderFaults(name, f))
+	h.tell("%s %s", name, what)
+	must(h.simulate.SetProviderFaults(name, f))
 }
 
 // trigger is one task of asynq: its queue, its id, and when a query is due that is only scheduled.
@@ -188,18 +188,18 @@ type trigger struct{ queue, id, due string }
 
 func pendingKey(queue string) string { return "asynq:{" + queue + "}:pending" }
 
-func (w *world) queueNames() []string {
+func (h *harness) queueNames() []string {
 	var names []string
-	for _, name := range append(slices.Clone(w.providers), tasks.QueuePoll) {
-		names = append(names, w.queues[0].Name(name))
+	for _, name := range append(slices.Clone(h.providers), tasks.QueuePoll) {
+		names = append(names, h.queues[0].Name(name))
 	}
 	return names
 }
 
 // triggers lists what waits in the queues, oldest first.
-func (w *world) triggers() []trigger {
-	pipe := w.rdb.Pipeline()
-	queues := w.queueNames()
+func (h *harness) triggers() []trigger {
+	pipe := h.rdb.Pipeline()
+	queues := h.queueNames()
 	waiting := make([]*redis.StringSliceCmd, len(queues))
 	for i, queue := range queues {
 		waiting[i] = pipe.LRange(background, pendingKey(queue), 0, -1)
@@ -216,49 +216,49 @@ func (w *world) triggers() []trigger {
 
 // pull takes a trigger from its queue and runs it, or loses it, or leaves it for another to run at
 // the same time; at times one that has run before comes again.
-func (w *world) pull(c chance, p *pod, waiting []trigger) {
-	if c.hit(0.08) && len(w.past) > 0 {
-		w.run(p, one(c, w.past...))
+func (h *harness) pull(c chance, p *pod, waiting []trigger) {
+	if c.hit(0.08) && len(h.past) > 0 {
+		h.run(p, one(c, h.past...))
 		return
 	}
 	if len(waiting) == 0 {
 		return
 	}
 	t := one(c, waiting...)
-	if w.paused[strings.TrimPrefix(t.queue, namespace+"-")] {
+	if h.paused[strings.TrimPrefix(t.queue, namespace+"-")] {
 		return
 	}
-	switch x := c.Float64() / w.wild; {
+	switch x := c.Float64() / h.wild; {
 	case x < 0.04:
-		w.tell("the trigger %s is lost", t.id)
-		w.take(t)
+		h.tell("the trigger %s is lost", t.id)
+		h.take(t)
 		return
 	case x < 0.08:
 	default:
-		w.take(t)
+		h.take(t)
 	}
-	w.past = append(w.past, t)
-	w.run(p, t)
+	h.past = append(h.past, t)
+	h.run(p, t)
 }
 
-func (w *world) take(t trigger) {
-	must(w.rdb.LRem(background, pendingKey(t.queue), 1, t.id).Err())
+func (h *harness) take(t trigger) {
+	must(h.rdb.LRem(background, pendingKey(t.queue), 1, t.id).Err())
 }
 
-func (w *world) run(p *pod, t trigger) {
+func (h *harness) run(p *pod, t trigger) {
 	name := strings.TrimPrefix(t.queue, namespace+"-")
 	if name == tasks.QueuePoll {
-		w.poll(p, t)
+		h.poll(p, t)
 	} else {
-		w.submit(p, name, "by trigger "+t.id)
+		h.submit(p, name, "by trigger "+t.id)
 	}
 }
 
 // decideByPerson has somebody look at what is listed, ask the provider's people, and say so. Of a
 // request that may still arrive nobody can know, and the list says so.
-func (w *world) decideByPerson(c chance, p *pod) {
-	w.sync()
-	items, err := w.stores[0].ReviewItems(background)
+func (h *harness) decideByPerson(c chance, p *pod) {
+	h.sync()
+	items, err := h.stores[0].ReviewItems(background)
 	must(err)
 	var listed []listing
 	for _, one := range items {
@@ -272,7 +272,7 @@ func (w *world) decideByPerson(c chance, p *pod) {
 	if len(listed) == 0 {
 		return
 	}
-	w.resolve(p, one(c, listed...), c.hit(0.5))
+	h.resolve(p, one(c, listed...), c.hit(0.5))
 }
 
 // listing is somebody on the list of a person.
@@ -282,20 +282,20 @@ type listing struct {
 }
 
 // resolve settles one recipient by what the provider's ledger says, if that is clear.
-func (w *world) resolve(p *pod, m listing, resubmit bool) {
+func (h *harness) resolve(p *pod, m listing, resubmit bool) {
 	who := person{m.Phone.Digits(), m.Amount.Minor / 100}
-	paid, clear := w.truth(who)
+	paid, clear := h.truth(who)
 	if !clear {
 		return
 	}
 	decision := state.Decision{Paid: paid, Resubmit: resubmit && !paid, Who: "sim", Evidence: "ledger"}
 	title := fmt.Sprintf("a person says of %s (%s): paid %t, send again %t", m.Reference, who, paid,
 		decision.Resubmit)
-	p.running = w.start(title, func(ctx context.Context) error {
+	p.running = h.start(title, func(ctx context.Context) error {
 		if decision.Resubmit {
-			w.resubmitted[who]++
+			h.resubmitted[who]++
 		}
-		_, err := w.stores[0].Resolve(ctx, decision, []state.Resolution{m.seen})
+		_, err := h.stores[0].Resolve(ctx, decision, []state.Resolution{m.seen})
 		if errors.Is(err, state.ErrMoved) || errors.Is(err, state.ErrEarly) {
 			return nil
 		}
@@ -305,16 +305,16 @@ func (w *world) resolve(p *pod, m listing, resubmit bool) {
 
 // truth is whether somebody was paid. It is not clear where several have one number and amount, and
 // while the provider still works on it.
-func (w *world) truth(who person) (paid, clear bool) {
+func (h *harness) truth(who person) (paid, clear bool) {
 	asked, got := 0, 0
-	for _, j := range w.jobs {
+	for _, j := range h.jobs {
 		for _, other := range j.people {
 			if other == who {
 				asked++
 			}
 		}
 	}
-	for entry := range w.simulate.Ledger().Entries() {
+	for entry := range h.simulate.Ledger().Entries() {
 		if personOf(entry) != who {
 			continue
 		}

@@ -104,7 +104,7 @@ func (p *plan) reports(c chance) {
 	}
 	clear(p.silent)
 	p.phones, p.people = 60, c.between(15, 30) // Mostly one of each number.
-	p.forged, p.often = one(c, 0.5, 0.8), (*world).callBack
+	p.forged, p.often = one(c, 0.5, 0.8), (*harness).callBack
 	p.fates = []fate{hangsAfter, diesAfter, replyLost}
 	p.set(all)
 }

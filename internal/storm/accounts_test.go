@@ -54,7 +54,7 @@ func (r row) payment() payment { return payment{r.Provider, r.Phone, r.cents} }
 
 // accounts compare what was asked for, what we report and what the providers know.
 type accounts struct {
-	w *world
+	w *harness
 	p *producers
 	// doubts count who was left to people, by provider, reason and what the ledger said; late counts
 	// Sozuri's callbacks that were lost and came after all; unexplained counts doubts that should
@@ -67,32 +67,32 @@ type accounts struct {
 	refused int
 }
 
-func newAccounts(w *world, p *producers) *accounts {
-	return &accounts{w: w, p: p, doubts: map[string]int{}}
+func newAccounts(h *harness, p *producers) *accounts {
+	return &accounts{w: h, p: p, doubts: map[string]int{}}
 }
 
 // report reads every recipient.
-func (w *world) report(arguments ...string) []row {
-	w.t.Helper()
-	path := filepath.Join(w.t.TempDir(), "report.jsonl")
-	w.must(append([]string{"report", "--format", "json", "-o", path}, arguments...)...)
+func (h *harness) report(arguments ...string) []row {
+	h.t.Helper()
+	path := filepath.Join(h.t.TempDir(), "report.jsonl")
+	h.must(append([]string{"report", "--format", "json", "-o", path}, arguments...)...)
 	file, err := os.Open(path)
-	require.NoError(w.t, err)
+	require.NoError(h.t, err)
 	defer func() { _ = file.Close() }()
-	rows := lines[row](w.t, file)
+	rows := lines[row](h.t, file)
 	for i := range rows {
 		money, err := airtime.ParseAmount(rows[i].Amount, "KES")
-		require.NoError(w.t, err)
+		require.NoError(h.t, err)
 		rows[i].cents = money.Minor
 	}
 	return rows
 }
 
 // unclaimed are the payments of the ledger that no row is reported as.
-func (w *world) unclaimed(rows []row) map[payment]int {
-	w.t.Helper()
+func (h *harness) unclaimed(rows []row) map[payment]int {
+	h.t.Helper()
 	left := map[payment]int{}
-	for _, e := range ledger[sandbox.Entry](w, "/recipients") {
+	for _, e := range ledger[sandbox.Entry](h, "/recipients") {
 		left[payment{e.Provider, e.PhoneNumber, int64(e.Amount)}] += e.TimesPaid
 	}
 	for _, r := range rows {
@@ -169,53 +169,53 @@ func open(t *testing.T, book map[string]int64) map[string]int64 {
 }
 
 // callLate sends a callback that Sozuri has lost: nothing else can settle who was accepted there.
-func (w *world) callLate(r row, left map[payment]int) {
-	w.t.Helper()
+func (h *harness) callLate(r row, left map[payment]int) {
+	h.t.Helper()
 	word := "failed"
 	if left[r.payment()] > 0 {
 		left[r.payment()]--
 		word = "success"
 	}
-	answer, err := http.Post(w.pollers.base+"/callbacks/"+callbackToken+"/sozuri", "application/json",
+	answer, err := http.Post(h.pollers.base+"/callbacks/"+callbackToken+"/sozuri", "application/json",
 		strings.NewReader(fmt.Sprintf(`{"number":%q,"amount":"KES %s","requestId":%q,"status":%q,`+
 			`"type":"airtimeDelivery"}`, r.Phone, r.Amount, r.ProviderReference, word)))
-	require.NoError(w.t, err)
+	require.NoError(h.t, err)
 	_, err = io.Copy(io.Discard, answer.Body)
-	require.NoError(w.t, cmp.Or(err, answer.Body.Close()))
-	require.Equal(w.t, http.StatusOK, answer.StatusCode)
+	require.NoError(h.t, cmp.Or(err, answer.Body.Close()))
+	require.Equal(h.t, http.StatusOK, answer.StatusCode)
 }
 
 // decide settles rows by the word of a person who has read the providers' ledger, unless one of
 // them has moved since it was listed.
-func (w *world) decide(word string, rows []row) {
-	w.t.Helper()
-	path := filepath.Join(w.t.TempDir(), word+".csv")
-	attempts := w.attempts()
+func (h *harness) decide(word string, rows []row) {
+	h.t.Helper()
+	path := filepath.Join(h.t.TempDir(), word+".csv")
+	attempts := h.attempts()
 	text := "reference,phone_number,status,amount,batch,attempt\n"
 	var lines strings.Builder
 	for _, r := range rows {
 		fmt.Fprintf(&lines, "%s,%s,%s,%s,%s,%d\n", r.Reference, r.Phone, r.Status, r.Amount, r.Batch,
 			attempts[r.Batch])
 	}
-	require.NoError(w.t, os.WriteFile(path, []byte(text+lines.String()), 0o600))
-	code, _, fault := w.enqueuer("indoubt", "resolve", "--file", path, "--as", word, "--evidence",
+	require.NoError(h.t, os.WriteFile(path, []byte(text+lines.String()), 0o600))
+	code, _, fault := h.enqueuer("indoubt", "resolve", "--file", path, "--as", word, "--evidence",
 		"their ledger", "--yes")
 	if code == cli.ExitRefused && strings.Contains(fault, "since it was listed") {
 		return // Somebody has settled meanwhile: nothing was changed, and the next round lists anew.
 	}
-	require.Zero(w.t, code, fault)
+	require.Zero(h.t, code, fault)
 }
 
 // attempts is how often the batches in doubt were sent.
-func (w *world) attempts() map[string]int {
-	w.t.Helper()
+func (h *harness) attempts() map[string]int {
+	h.t.Helper()
 	var list struct {
 		Cases []struct {
 			Batch   string `json:"batch"`
 			Attempt int    `json:"attempt"`
 		} `json:"cases"`
 	}
-	require.NoError(w.t, json.Unmarshal([]byte(w.must("indoubt", "list", "--json")), &list))
+	require.NoError(h.t, json.Unmarshal([]byte(h.must("indoubt", "list", "--json")), &list))
 	attempts := map[string]int{}
 	for _, c := range list.Cases {
 		attempts[c.Batch] = c.Attempt
@@ -276,8 +276,8 @@ func requireSame[K, V comparable](t *testing.T, want, got map[K]V, what string) 
 
 // compareResults demands one result per settling, one more per correction, and that the last one
 // says what the report says.
-func (w *world) compareResults(rows []row) {
-	w.t.Helper()
+func (h *harness) compareResults(rows []row) {
+	h.t.Helper()
 	type result struct{ status, amount, batch string }
 	firsts, last, want := map[who]int{}, map[who]result{}, map[who]result{}
 	once := map[who]int{}
@@ -285,8 +285,8 @@ func (w *world) compareResults(rows []row) {
 		want[r.who()], once[r.who()] = result{r.Status, r.Amount, r.Batch}, 1
 	}
 	for from := "-"; ; {
-		entries, err := w.rdb.XRangeN(w.t.Context(), "{tuma}:results", from, "+", 5000).Result()
-		require.NoError(w.t, err)
+		entries, err := h.rdb.XRangeN(h.t.Context(), "{tuma}:results", from, "+", 5000).Result()
+		require.NoError(h.t, err)
 		if len(entries) == 0 {
 			break
 		}
@@ -300,8 +300,8 @@ func (w *world) compareResults(rows []row) {
 		}
 		from = "(" + entries[len(entries)-1].ID
 	}
-	requireSame(w.t, once, firsts, "results that are no correction: one per recipient")
-	requireSame(w.t, want, last, "the report (first) and the last result (second) differ")
+	requireSame(h.t, once, firsts, "results that are no correction: one per recipient")
+	requireSame(h.t, want, last, "the report (first) and the last result (second) differ")
 }
 
 // shown lists the figures.

@@ -24,7 +24,7 @@ const each = 3
 
 // memory is what a Redis remembers of what it has confirmed.
 type memory struct {
-	w *world
+	w *harness
 	// hold marks a moment: what is confirmed from then on may be lost.
 	hold func()
 	// cut ends the Redis and brings back what is remembered.
@@ -44,7 +44,7 @@ const slowly = `{"send":{"latency":"1s"},"outcomes":{"successful":1},"callbacks"
 func newMemory(t *testing.T, fsync string) *memory {
 	t.Helper()
 	server := redistest.StartOnDisk(t, redistest.WithConfig("appendfsync", fsync))
-	m := &memory{w: newWorld(t, server, slowly, ""), server: server, rdb: server.Client(t)}
+	m := &memory{w: newHarness(t, server, slowly, ""), server: server, rdb: server.Client(t)}
 	m.lingering()
 	m.hold = func() {
 		if fsync == "everysec" {
@@ -65,7 +65,7 @@ func newReplicated(t *testing.T, acknowledgements int) *memory {
 	first := redistest.Start(t)
 	link := newProxy(t, "replication", first.Addr())
 	m := &memory{
-		w: newWorld(t, first, slowly,
+		w: newHarness(t, first, slowly,
 			fmt.Sprintf("state: {min_replicas: %d}\n", acknowledgements)),
 		server: first, rdb: first.Client(t),
 	}

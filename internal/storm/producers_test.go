@@ -45,7 +45,7 @@ type order struct {
 
 // producers ask for disbursals while the storm goes on, and remember for what.
 type producers struct {
-	w    *world
+	w    *harness
 	made int // recipients, of whom no two have the same number
 
 	mu        sync.Mutex
@@ -58,8 +58,8 @@ type producers struct {
 	faults []string
 }
 
-func newProducers(w *world) *producers {
-	return &producers{w: w, wanted: map[who]order{}, cancelled: map[string]bool{}}
+func newProducers(h *harness) *producers {
+	return &producers{w: h, wanted: map[who]order{}, cancelled: map[string]bool{}}
 }
 
 // run asks until the context ends. It returns when everything that was begun is done.

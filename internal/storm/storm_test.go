@@ -60,10 +60,10 @@ func TestStorm(t *testing.T) {
 	}
 	// With everysec a Redis that is killed while its disk is busy forgets what it has confirmed: that
 	// is what docs/redis.md is about.
-	w := newWorld(t, redistest.Start(t, redistest.WithConfig("appendfsync", "always")), hostile, "")
-	w.open()
-	f := newWeather(w, *seed, freeze)
-	p := newProducers(w)
+	h := newHarness(t, redistest.Start(t, redistest.WithConfig("appendfsync", "always")), hostile, "")
+	h.open()
+	f := newWeather(h, *seed, freeze)
+	p := newProducers(h)
 
 	began := time.Now()
 	t.Logf("storm of %s, seed %d", length, *seed)
@@ -72,7 +72,7 @@ func TestStorm(t *testing.T) {
 	asked := make(chan struct{})
 	go func() { defer close(asked); p.run(ctx, *seed) }()
 	shown := make(chan struct{})
-	go func() { defer close(shown); w.progress(ctx, p) }()
+	go func() { defer close(shown); h.progress(ctx, p) }()
 	f.rage(ctx, between)
 	f.calm()
 	<-asked
@@ -81,25 +81,25 @@ func TestStorm(t *testing.T) {
 	t.Logf("calm after %s; %d recipients asked for", time.Since(began).Round(time.Second),
 		p.recipients())
 
-	w.faults("", kindly)
-	a := newAccounts(w, p)
+	h.faults("", kindly)
+	a := newAccounts(h, p)
 	a.settle()
 	a.compare()
 	t.Logf("figures of the storm:%s\n%s", f.shown(), a.shown())
 	require.Zero(t, a.unexplained, "in doubt at Lipad without a reason to be left to people")
-	for _, h := range f.happenings() {
-		require.NotZero(t, f.figures[h.name], h.name)
+	for _, one := range f.happenings() {
+		require.NotZero(t, f.figures[one.name], one.name)
 	}
 }
 
 // progress logs a line every ten seconds.
-func (w *world) progress(ctx context.Context, p *producers) {
+func (h *harness) progress(ctx context.Context, p *producers) {
 	for began := time.Now(); wait(ctx, 10*time.Second); {
 		line := "redis is away"
-		if book, figures, err := w.book(); err == nil {
+		if book, figures, err := h.book(); err == nil {
 			line = fmt.Sprintf("%s; frozen %s", abridged(book), figures.Fenced.Round(time.Second))
 		}
-		w.t.Logf("%4.0f s: %d asked for; %s", time.Since(began).Seconds(), p.recipients(), line)
+		h.t.Logf("%4.0f s: %d asked for; %s", time.Since(began).Seconds(), p.recipients(), line)
 	}
 }
 
@@ -117,14 +117,14 @@ func abridged(book map[string]int64) string {
 const quiet = submitTimeout + sendGuard + settleDelay + 8*time.Second
 
 // awaitQuiet waits until nothing moves by itself any more.
-func (w *world) awaitQuiet() {
-	w.t.Helper()
+func (h *harness) awaitQuiet() {
+	h.t.Helper()
 	var last map[string]int64
 	since, began := time.Now(), time.Now()
 	for time.Now().Before(since.Add(quiet)) {
 		time.Sleep(5 * glance)
-		book, figures, err := w.book()
-		require.NoError(w.t, err)
+		book, figures, err := h.book()
+		require.NoError(h.t, err)
 		moving := !maps.Equal(last, book) || figures.Jobs > 0 || figures.Fenced > 0
 		for _, c := range figures.Channels {
 			// Who waits behind a number in doubt is pending for moments, and waits on.
@@ -137,6 +137,6 @@ func (w *world) awaitQuiet() {
 		if moving {
 			last, since = book, time.Now()
 		}
-		require.True(w.t, time.Now().Before(began.Add(4*patience)), "not quiet: %v", book)
+		require.True(h.t, time.Now().Before(began.Add(4*patience)), "not quiet: %v", book)
 	}
 }

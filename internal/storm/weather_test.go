@@ -27,7 +27,7 @@ type pod struct {
 
 // weather is what breaks, and the figures of what broke.
 type weather struct {
-	w    *world
+	w    *harness
 	dice *rand.Rand
 	// freeze is how long a process is frozen: longer than a request, guard and settle delay, and in
 	// a long storm longer than asynq's lease.
@@ -50,23 +50,23 @@ var (
 
 // newWeather starts two workers, two pollers and a stream of the enqueuer. One worker's clock is
 // ten minutes ahead, one poller's ten minutes behind.
-func newWeather(w *world, seed uint64, freeze time.Duration) *weather {
-	w.t.Helper()
+func newWeather(h *harness, seed uint64, freeze time.Duration) *weather {
+	h.t.Helper()
 	f := &weather{
-		w: w, dice: rand.New(rand.NewPCG(seed, 4711)), freeze: freeze, figures: map[string]int{},
+		w: h, dice: rand.New(rand.NewPCG(seed, 4711)), freeze: freeze, figures: map[string]int{},
 	}
-	ahead, behind := wrongWorker.Build(w.t), wrongPoller.Build(w.t)
+	ahead, behind := wrongWorker.Build(h.t), wrongPoller.Build(h.t)
 	f.pods = []*pod{
-		{name: "worker", program: w.program("./cmd/worker")},
+		{name: "worker", program: h.program("./cmd/worker")},
 		{name: "worker", program: ahead, environment: []string{proctest.ClockVariable + "=600"}},
-		{name: "poller", program: w.program("./cmd/poller")},
+		{name: "poller", program: h.program("./cmd/poller")},
 		{name: "poller", program: behind, environment: []string{proctest.ClockVariable + "=-600"}},
-		{name: "stream", program: w.program("./cmd/enqueuer"), arguments: []string{"stream"}},
+		{name: "stream", program: h.program("./cmd/enqueuer"), arguments: []string{"stream"}},
 	}
 	for i, p := range f.pods {
-		p.environment = append(p.environment, "TUMA_OPS_ADDR="+proctest.FreeAddr(w.t))
+		p.environment = append(p.environment, "TUMA_OPS_ADDR="+proctest.FreeAddr(h.t))
 		if p.name == "poller" {
-			p.environment = append(p.environment, "TUMA_CALLBACK_ADDR="+w.pollers.addrs[i-2])
+			p.environment = append(p.environment, "TUMA_CALLBACK_ADDR="+h.pollers.addrs[i-2])
 		}
 		f.start(p)
 	}

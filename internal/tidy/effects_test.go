@@ -9,7 +9,7 @@ import (
 )
 
 // looks are the calls of the Redis client that change nothing. Whatever else is called on it acts
-// on the world, and must go through internal/effect.
+// outside of the process, and must go through internal/effect.
 var looks = []string{
 	"ConfigGet", "Exists", "Get", "HExists", "HGet", "HGetAll", "HLen", "HMGet", "Info", "LLen",
 	"LRange", "MemoryUsage", "Ping", "SCard", "SMembers", "Time", "TTL", "Wait", "XInfoGroups",
@@ -28,14 +28,14 @@ var repeatable = map[string]string{
 	"XGroupCreateMkStream": "the group is there or it is not, and whoever needs it makes it first",
 }
 
-// outside are the calls that act on the world, by the folder that makes them. A function of that
-// name may make them: its callers are looked at instead.
+// outside are the calls that act outside of the process, by the folder that makes them. A function
+// of that name may make them: its callers are looked at instead.
 var outside = map[string][]string{
 	"internal/providers": {"RoundTrip", "submit"},
 	"internal/tasks":     {"Enqueue", "EnqueueContext", "RunTask", "DeleteTask"},
 }
 
-// effects keeps whatever a process does to the world outside of it within effect.Do, where the
+// effects keeps every effect outside of the process within effect.Do, where the
 // crash points are: in internal/state every call of Redis that is no look, in internal/providers
 // the requests, in internal/tasks the triggers.
 func effects(f file) []finding {
@@ -48,7 +48,7 @@ func effects(f file) []finding {
 	report := func(at token.Pos, call string) {
 		found = append(found, finding{
 			set.Position(at).Line,
-			call + " acts on the world: run it in effect.Do, so that a test can end the process there",
+			call + " acts outside of the process: run it in effect.Do, where a test can end the process",
 		})
 	}
 	for _, declaration := range syntax.Decls {

@@ -46,50 +46,50 @@ func runBadAnswer(t *testing.T, s Suite) {
 	for i, g := range garbage {
 		t.Run(fmt.Sprintf("every status, body %d", i), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, s, false)
+			h := newHarness(t, s, false)
 			for status := 200; status <= 599; status++ {
-				w.set(replies(status, g.kind, g.body))
-				answer := w.send(t)
+				h.set(replies(status, g.kind, g.body))
+				answer := h.send(t)
 				want := wantOf(s, status, g.kind, g.body)
-				w.requireVerdict(t, want, answer, status, " ", g.body)
+				h.requireVerdict(t, want, answer, status, " ", g.body)
 				require.NotEmpty(t, answer.Reason)
 			}
 		})
 	}
 	t.Run("switching protocols", func(t *testing.T) {
-		w := newWorld(t, s, false)
-		w.set(cut("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n{}",
+		h := newHarness(t, s, false)
+		h.set(cut("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n{}",
 			false))
-		w.requireVerdict(t, airtime.Unknown, w.send(t))
+		h.requireVerdict(t, airtime.Unknown, h.send(t))
 	})
 	t.Run("an accepting answer cut anywhere", func(t *testing.T) {
 		t.Parallel()
 		runCutAnswer(t, s)
 	})
 	t.Run("an accepting answer beyond the limit", func(t *testing.T) {
-		w := newWorld(t, s, false)
-		w.set(func(rw http.ResponseWriter, _ *http.Request, body []byte) {
+		h := newHarness(t, s, false)
+		h.set(func(rw http.ResponseWriter, _ *http.Request, body []byte) {
 			status, answer := s.Accept(body)
 			padding := bytes.Repeat([]byte(" "), providers.MaxBody)
 			reply(rw, status, "application/json", append(answer, padding...))
 		})
-		w.requireVerdict(t, airtime.Unknown, w.send(t))
+		h.requireVerdict(t, airtime.Unknown, h.send(t))
 	})
 	t.Run("an accepting answer behind a byte-order mark", func(t *testing.T) {
-		w := newWorld(t, s, false)
-		w.set(func(rw http.ResponseWriter, _ *http.Request, body []byte) {
+		h := newHarness(t, s, false)
+		h.set(func(rw http.ResponseWriter, _ *http.Request, body []byte) {
 			status, answer := s.Accept(body)
 			reply(rw, status, "application/json", append([]byte("\ufeff"), answer...))
 		})
-		w.requireVerdict(t, airtime.Accepted, w.send(t))
+		h.requireVerdict(t, airtime.Accepted, h.send(t))
 	})
 	t.Run("asked to wait", func(t *testing.T) {
-		w := newWorld(t, s, false)
-		w.set(func(rw http.ResponseWriter, _ *http.Request, _ []byte) {
+		h := newHarness(t, s, false)
+		h.set(func(rw http.ResponseWriter, _ *http.Request, _ []byte) {
 			rw.Header().Set("Retry-After", "7")
 			rw.WriteHeader(http.StatusTooManyRequests)
 		})
-		answer := w.send(t)
+		answer := h.send(t)
 		require.Equal(t, airtime.ReasonRateLimited, answer.Reason)
 		require.Equal(t, airtime.ReasonRateLimited, answer.Pause)
 		require.Equal(t, 7*time.Second, answer.RetryAfter)
@@ -99,9 +99,9 @@ func runBadAnswer(t *testing.T, s Suite) {
 // runCutAnswer ends an accepting answer after every byte: with a length that tells, and without,
 // where only the body itself can show that it is not whole.
 func runCutAnswer(t *testing.T, s Suite) {
-	w := newWorld(t, s, false)
+	h := newHarness(t, s, false)
 	at, told, whole := 0, false, 0
-	w.set(func(rw http.ResponseWriter, _ *http.Request, body []byte) {
+	h.set(func(rw http.ResponseWriter, _ *http.Request, body []byte) {
 		status, answer := s.Accept(body)
 		whole = len(answer)
 		if told {
@@ -113,15 +113,15 @@ func runCutAnswer(t *testing.T, s Suite) {
 	})
 	for _, told = range []bool{true, false} {
 		for at = 0; at == 0 || at < whole; at++ {
-			w.requireVerdict(t, airtime.Unknown, w.send(t), "cut at ", at, " told ", told)
+			h.requireVerdict(t, airtime.Unknown, h.send(t), "cut at ", at, " told ", told)
 		}
-		w.requireVerdict(t, airtime.Accepted, w.send(t), "whole")
+		h.requireVerdict(t, airtime.Accepted, h.send(t), "whole")
 	}
 }
 
 // runLeaks makes the provider quote our request in every place that can end up in a text of ours.
 func runLeaks(t *testing.T, s Suite) {
-	w := newWorld(t, s, false)
+	h := newHarness(t, s, false)
 	quoting := map[string]behaviour{
 		"the provider's own message": func(rw http.ResponseWriter, r *http.Request, body []byte) {
 			reply(rw, http.StatusOK, "application/json", s.Talk(body, dump(r, body)))
@@ -133,10 +133,10 @@ func runLeaks(t *testing.T, s Suite) {
 			end(rw, "HTTP/1.1 4x0 "+dump(r, body)+"\r\n\r\n", false)
 		},
 		"a word that is no HTTP": func(rw http.ResponseWriter, _ *http.Request, _ []byte) {
-			end(rw, w.word()+"\r\n\r\n", false)
+			end(rw, h.word()+"\r\n\r\n", false)
 		},
 		"the status code": func(rw http.ResponseWriter, _ *http.Request, _ []byte) {
-			end(rw, "HTTP/1.1 "+w.word()+" X\r\n\r\n", false)
+			end(rw, "HTTP/1.1 "+h.word()+" X\r\n\r\n", false)
 		},
 		"a line that is no HTTP": func(rw http.ResponseWriter, r *http.Request, body []byte) {
 			end(rw, dump(r, body)+"\r\n\r\n", false)
@@ -150,27 +150,27 @@ func runLeaks(t *testing.T, s Suite) {
 	}
 	for name, quote := range quoting {
 		t.Run(name, func(t *testing.T) {
-			w.set(quote)
-			answer := w.send(t) // Checks for leaks.
+			h.set(quote)
+			answer := h.send(t) // Checks for leaks.
 			require.NotEmpty(t, answer.Message)
 			require.LessOrEqual(t, len(answer.Message), providers.MaxMessage)
 		})
 	}
 	t.Run("printing", func(t *testing.T) {
-		submission := w.prepare(t)
+		submission := h.prepare(t)
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
-			w.requireNoLeak(t, fmt.Sprintf(verb, submission))
-			w.requireNoLeak(t, fmt.Sprintf(verb, w.provider))
+			h.requireNoLeak(t, fmt.Sprintf(verb, submission))
+			h.requireNoLeak(t, fmt.Sprintf(verb, h.provider))
 		}
 	})
 	t.Run("preparing", func(t *testing.T) {
 		for _, status := range []int{0, 200, 301, 400, 401, 429, 500} {
-			w := newWorld(t, s, false)
-			w.quoteOther(status)
-			if _, err := w.provider.Prepare(t.Context(), s.Batch); err != nil {
+			h := newHarness(t, s, false)
+			h.quoteOther(status)
+			if _, err := h.provider.Prepare(t.Context(), s.Batch); err != nil {
 				var refused *providers.PrepareError
 				require.ErrorAs(t, err, &refused)
-				w.requireNoLeak(t, fmt.Sprintf("%v %+v", err, err))
+				h.requireNoLeak(t, fmt.Sprintf("%v %+v", err, err))
 			}
 		}
 	})
@@ -178,9 +178,9 @@ func runLeaks(t *testing.T, s Suite) {
 
 // word is everything that must not be shown, without a space: net/http quotes words that it does
 // not understand.
-func (w *world) word() string {
-	word := strings.Join(w.suite.Secrets, "_")
-	for _, r := range w.suite.Batch.Recipients {
+func (h *harness) word() string {
+	word := strings.Join(h.suite.Secrets, "_")
+	for _, r := range h.suite.Batch.Recipients {
 		word += "_" + r.Phone.Digits()
 	}
 	return word
@@ -188,27 +188,27 @@ func (w *world) word() string {
 
 // quoteOther makes the provider answer everything but submissions by quoting the request; status 0
 // quotes what must not be shown in place of HTTP.
-func (w *world) quoteOther(status int) {
+func (h *harness) quoteOther(status int) {
 	other := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		var body bytes.Buffer
 		_, _ = body.ReadFrom(r.Body)
 		if status == 0 {
-			end(rw, w.word()+"\r\n\r\n", false)
+			end(rw, h.word()+"\r\n\r\n", false)
 			return
 		}
 		reply(rw, status, "text/plain", []byte(dump(r, body.Bytes())))
 	})
-	w.other.Store(&other)
+	h.other.Store(&other)
 }
 
 // runQuery checks that no answer without meaning settles a question: it must be an error, and never
 // the word that the provider does not know a batch.
 func runQuery(t *testing.T, s Suite) {
-	w := newWorld(t, s, false)
-	if _, ok := w.provider.(providers.Querier); !ok {
+	h := newHarness(t, s, false)
+	if _, ok := h.provider.(providers.Querier); !ok {
 		t.Skip("this provider cannot be asked")
 	}
-	w.prepare(t) // Fetches what the question needs, so that it alone fails.
+	h.prepare(t) // Fetches what the question needs, so that it alone fails.
 	for status := 200; status <= 599; status++ {
 		for _, g := range garbage {
 			other := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -218,39 +218,39 @@ func runQuery(t *testing.T, s Suite) {
 				}
 				reply(rw, status, g.kind, []byte(g.body))
 			})
-			w.other.Store(&other)
-			w.requireNothingLearnt(t, status, g.body)
+			h.other.Store(&other)
+			h.requireNothingLearnt(t, status, g.body)
 		}
 	}
 	for _, status := range []int{0, 200, 307, 401, 500} {
-		w.quoteOther(status)
-		w.requireNothingLearnt(t, status, "the request")
+		h.quoteOther(status)
+		h.requireNothingLearnt(t, status, "the request")
 	}
-	w.server.Close()
-	w.requireNothingLearnt(t, 0, "server gone")
+	h.server.Close()
+	h.requireNothingLearnt(t, 0, "server gone")
 }
 
 // question asks about everybody in the batch.
-func (w *world) question() providers.Question {
-	q := providers.Question{BatchID: w.suite.Batch.ID}
-	for i, r := range w.suite.Batch.Recipients {
+func (h *harness) question() providers.Question {
+	q := providers.Question{BatchID: h.suite.Batch.ID}
+	for i, r := range h.suite.Batch.Recipients {
 		q.Recipients = append(q.Recipients,
 			providers.Asked{Phone: r.Phone, ProviderReference: fmt.Sprintf("id-%d", i)})
 	}
 	return q
 }
 
-func (w *world) requireNothingLearnt(t *testing.T, status int, body string) {
+func (h *harness) requireNothingLearnt(t *testing.T, status int, body string) {
 	t.Helper()
-	reported, err := w.provider.(providers.Querier).Query(t.Context(), w.question())
+	reported, err := h.provider.(providers.Querier).Query(t.Context(), h.question())
 	require.Empty(t, reported.Lines)
 	if err == nil {
-		require.False(t, w.suite.AskedByRecipient, "HTTP %d %q says nothing", status, body)
+		require.False(t, h.suite.AskedByRecipient, "HTTP %d %q says nothing", status, body)
 		require.True(t, reported.Known, "HTTP %d %q says that the batch is not known", status, body)
 		return
 	}
 	var nothing *providers.QueryError
 	require.ErrorAs(t, err, &nothing)
 	require.NotEmpty(t, nothing.Reason)
-	w.requireNoLeak(t, fmt.Sprintf("%v %+v", err, err))
+	h.requireNoLeak(t, fmt.Sprintf("%v %+v", err, err))
 }

@@ -58,7 +58,7 @@ func runReading(t *testing.T, s Suite, r reading) {
 		_, err = r.read(kind, []byte("\ufeff"+r.sample))
 		require.NoError(t, err, "a byte-order mark says nothing")
 	}
-	w := &world{suite: s}
+	h := &harness{suite: s}
 	try := func(body []byte) {
 		for _, kind := range mediaTypes {
 			shown, err := r.read(kind, bytes.Clone(body))
@@ -66,7 +66,7 @@ func runReading(t *testing.T, s Suite, r reading) {
 				shown = append(shown, err.Error())
 			}
 			for _, text := range shown {
-				w.requireNoLeak(t, text)
+				h.requireNoLeak(t, text)
 				require.LessOrEqual(t, len(text), 2*providers.MaxMessage)
 			}
 		}

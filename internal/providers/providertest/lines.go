@@ -41,8 +41,8 @@ func recipient(national int) airtime.Recipient {
 // order nor repetition nor strangers change what it means for anybody.
 func runLines(t *testing.T, s Suite) {
 	s.Batch = Recipients(fewLines)
-	w := newWorld(t, s, false)
-	ids := w.references(t)
+	h := newHarness(t, s, false)
+	ids := h.references(t)
 
 	t.Run("partial, in any order", func(t *testing.T) {
 		order := rand.New(rand.NewPCG(1, 2))
@@ -55,18 +55,18 @@ func runLines(t *testing.T, s Suite) {
 			}
 			for range 3 {
 				order.Shuffle(len(named), func(i, j int) { named[i], named[j] = named[j], named[i] })
-				w.requireAccepts(t, named, named, ids)
+				h.requireAccepts(t, named, named, ids)
 			}
 		}
 	})
 	t.Run("repeated lines", func(t *testing.T) {
 		all := s.Batch.Recipients
-		w.requireAccepts(t, slices.Concat(all, all, all), all, ids)
-		w.requireAccepts(t, slices.Repeat(all[1:2], 3), all[1:2], ids)
+		h.requireAccepts(t, slices.Concat(all, all, all), all, ids)
+		h.requireAccepts(t, slices.Repeat(all[1:2], 3), all[1:2], ids)
 	})
 	t.Run("ids that cannot be shown", func(t *testing.T) {
 		for _, escape := range []string{`\u0007`, `\u0085`, `\u009b2J`, `\u200f`, `\u202e`, `\u2028`} {
-			w.set(func(rw http.ResponseWriter, _ *http.Request, _ []byte) {
+			h.set(func(rw http.ResponseWriter, _ *http.Request, _ []byte) {
 				status, answer := s.Lines(s.Batch.Recipients)
 				for _, id := range ids {
 					given := regexp.MustCompile(`"?\b` + regexp.QuoteMeta(id) + `\b"?`)
@@ -74,65 +74,65 @@ func runLines(t *testing.T, s Suite) {
 				}
 				reply(rw, status, "application/json", answer)
 			})
-			answer := w.send(t)
-			w.requireVerdict(t, airtime.Unknown, answer, escape)
+			answer := h.send(t)
+			h.requireVerdict(t, airtime.Unknown, answer, escape)
 			for _, line := range answer.Lines {
 				require.True(t, airtime.Printable(line.ProviderReference+line.Message), escape)
 			}
 		}
 	})
-	t.Run("sums", func(t *testing.T) { w.runSums(t) })
+	t.Run("sums", func(t *testing.T) { h.runSums(t) })
 	t.Run("strangers", func(t *testing.T) {
 		var others []airtime.Recipient
 		for i := range strangers {
 			others = append(others, recipient(722_000_000+i))
 		}
-		w.requireAccepts(t, others, nil, ids)
+		h.requireAccepts(t, others, nil, ids)
 		for at := range s.Batch.Recipients {
 			ours := s.Batch.Recipients[at : at+1]
-			w.requireAccepts(t, slices.Concat(others[:at], ours, others[at:]), ours, ids)
+			h.requireAccepts(t, slices.Concat(others[:at], ours, others[at:]), ours, ids)
 		}
 	})
 }
 
 // references asks for the whole batch and returns the id that each recipient was given; they must
 // all be different.
-func (w *world) references(t *testing.T) map[airtime.MSISDN]string {
+func (h *harness) references(t *testing.T) map[airtime.MSISDN]string {
 	t.Helper()
 	ids, used := map[airtime.MSISDN]string{}, map[string]bool{}
-	w.answersFor(w.suite.Batch.Recipients)
-	for _, line := range w.send(t).Lines {
+	h.answersFor(h.suite.Batch.Recipients)
+	for _, line := range h.send(t).Lines {
 		require.NotEmpty(t, line.ProviderReference)
 		require.False(t, used[line.ProviderReference], "two recipients have one id")
 		ids[line.Phone], used[line.ProviderReference] = line.ProviderReference, true
 	}
-	require.Len(t, ids, len(w.suite.Batch.Recipients))
+	require.Len(t, ids, len(h.suite.Batch.Recipients))
 	return ids
 }
 
 // answersFor makes the provider answer every submission with lines for those named.
-func (w *world) answersFor(named []airtime.Recipient) {
-	w.set(func(rw http.ResponseWriter, _ *http.Request, _ []byte) {
-		status, answer := w.suite.Lines(named)
+func (h *harness) answersFor(named []airtime.Recipient) {
+	h.set(func(rw http.ResponseWriter, _ *http.Request, _ []byte) {
+		status, answer := h.suite.Lines(named)
 		reply(rw, status, "application/json", answer)
 	})
 }
 
 // requireAccepts checks that an answer with lines for those named accepts the recipients of the
 // batch that are in accepted, each under its own id and once, and leaves the others Unknown.
-func (w *world) requireAccepts(
+func (h *harness) requireAccepts(
 	t *testing.T, named, accepted []airtime.Recipient, ids map[airtime.MSISDN]string,
 ) {
 	t.Helper()
-	w.answersFor(named)
-	answer := w.send(t)
+	h.answersFor(named)
+	answer := h.send(t)
 	lines := map[airtime.MSISDN]providers.Line{}
 	for _, line := range answer.Lines {
 		_, twice := lines[line.Phone]
 		require.False(t, twice, "two lines for %s: which of them holds?", line.Phone)
 		lines[line.Phone] = line
 	}
-	for _, r := range w.suite.Batch.Recipients {
+	for _, r := range h.suite.Batch.Recipients {
 		if slices.Contains(accepted, r) {
 			require.Equal(t, airtime.Accepted, VerdictOf(answer, r.Phone), "%s is named", r.Phone)
 			require.Equal(t, ids[r.Phone], lines[r.Phone].ProviderReference, "%s", r.Phone)
@@ -150,7 +150,7 @@ var (
 
 // runSums checks that the amount and the discount of a line are read, and that whatever stands in
 // their place is no reason to doubt an acceptance.
-func (w *world) runSums(t *testing.T) {
+func (h *harness) runSums(t *testing.T) {
 	for _, c := range []struct {
 		amount, discount string
 		want             providers.Sums
@@ -164,15 +164,15 @@ func (w *world) runSums(t *testing.T) {
 		{`"ten"`, `"KES 0.12345"`, providers.Sums{OddAmount: true, OddDiscount: true}},
 		{`true`, `"4%"`, providers.Sums{OddAmount: true, OddDiscount: true}},
 	} {
-		w.set(func(rw http.ResponseWriter, _ *http.Request, _ []byte) {
-			status, answer := w.suite.Lines(w.suite.Batch.Recipients)
+		h.set(func(rw http.ResponseWriter, _ *http.Request, _ []byte) {
+			status, answer := h.suite.Lines(h.suite.Batch.Recipients)
 			require.True(t, amountField.Match(answer) && discountField.Match(answer))
 			answer = amountField.ReplaceAll(answer, []byte(`"amount":`+c.amount))
 			answer = discountField.ReplaceAll(answer, []byte(`"discount":`+c.discount))
 			reply(rw, status, "application/json", answer)
 		})
-		answer := w.send(t)
-		w.requireVerdict(t, airtime.Accepted, answer, c.amount, " ", c.discount)
+		answer := h.send(t)
+		h.requireVerdict(t, airtime.Accepted, answer, c.amount, " ", c.discount)
 		for _, line := range answer.Lines {
 			require.Equal(t, c.want, line.Sums, "%s %s", c.amount, c.discount)
 		}

@@ -138,11 +138,11 @@ func VerdictOf(answer providers.Answer, phone airtime.MSISDN) airtime.Verdict {
 }
 
 // requireVerdict checks that the answer means want for every recipient of the suite's batch.
-func (w *world) requireVerdict(
+func (h *harness) requireVerdict(
 	t *testing.T, want airtime.Verdict, answer providers.Answer, why ...any,
 ) {
 	t.Helper()
-	for _, r := range w.suite.Batch.Recipients {
+	for _, r := range h.suite.Batch.Recipients {
 		require.Equal(t, want.String(), VerdictOf(answer, r.Phone).String(),
 			fmt.Sprint(why...), " ", answer)
 	}
@@ -150,18 +150,18 @@ func (w *world) requireVerdict(
 
 // requireUnsent checks a first hand-over that failed before the wire: either Prepare said so or
 // the answer does.
-func (w *world) requireUnsent(t *testing.T) providers.Answer {
+func (h *harness) requireUnsent(t *testing.T) providers.Answer {
 	t.Helper()
-	submission, err := w.provider.Prepare(t.Context(), w.suite.Batch)
+	submission, err := h.provider.Prepare(t.Context(), h.suite.Batch)
 	if err != nil {
 		var refused *providers.PrepareError
 		require.ErrorAs(t, err, &refused)
 		require.NotEmpty(t, refused.Reason)
-		w.requireNoLeak(t, err.Error())
+		h.requireNoLeak(t, err.Error())
 		return providers.Answer{Verdict: airtime.Unsent, Reason: refused.Reason}
 	}
 	answer := submission.Send(t.Context())
-	w.requireVerdict(t, airtime.Unsent, answer)
-	w.requireNoLeak(t, answer.Message)
+	h.requireVerdict(t, airtime.Unsent, answer)
+	h.requireNoLeak(t, answer.Message)
 	return answer
 }

@@ -26,64 +26,64 @@ const (
 // runNormal checks the provider at its best, and that the same batch is the same bytes.
 func runNormal(t *testing.T, s Suite) {
 	for _, secure := range []bool{false, true} {
-		w := newWorld(t, s, secure)
-		w.requireVerdict(t, airtime.Accepted, w.send(t))
-		w.requireVerdict(t, airtime.Accepted, w.send(t))
-		require.NotEmpty(t, w.bodies[0])
-		require.Equal(t, string(w.bodies[0]), string(w.bodies[1]), "same batch, same bytes")
-		w.set(func(rw http.ResponseWriter, r *http.Request, body []byte) {
+		h := newHarness(t, s, secure)
+		h.requireVerdict(t, airtime.Accepted, h.send(t))
+		h.requireVerdict(t, airtime.Accepted, h.send(t))
+		require.NotEmpty(t, h.bodies[0])
+		require.Equal(t, string(h.bodies[0]), string(h.bodies[1]), "same batch, same bytes")
+		h.set(func(rw http.ResponseWriter, r *http.Request, body []byte) {
 			rw.WriteHeader(http.StatusEarlyHints) // An interim answer is no answer.
-			w.accept(rw, r, body)
+			h.accept(rw, r, body)
 		})
-		w.requireVerdict(t, airtime.Accepted, w.send(t))
+		h.requireVerdict(t, airtime.Accepted, h.send(t))
 	}
 }
 
 // runNotConnected checks that failing to connect is Unsent, and that nothing reaches the wire.
 func runNotConnected(t *testing.T, s Suite) {
 	t.Run("refused dial", func(t *testing.T) {
-		w := newWorld(t, s, false)
-		submission := w.prepare(t)
-		w.server.Close()
+		h := newHarness(t, s, false)
+		submission := h.prepare(t)
+		h.server.Close()
 		answer := submission.Send(t.Context())
-		w.requireVerdict(t, airtime.Unsent, answer)
+		h.requireVerdict(t, airtime.Unsent, answer)
 		require.Equal(t, airtime.ReasonConnect, answer.Reason)
 		require.Equal(t, airtime.ReasonConnect, answer.Pause)
-		require.Zero(t, w.posts())
+		require.Zero(t, h.posts())
 	})
 	t.Run("unknown host", func(t *testing.T) {
-		w := newWorld(t, s, false)
-		w.provider = s.New("http://provider.invalid", w.client)
-		require.Equal(t, airtime.ReasonConnect, w.requireUnsent(t).Reason)
+		h := newHarness(t, s, false)
+		h.provider = s.New("http://provider.invalid", h.client)
+		require.Equal(t, airtime.ReasonConnect, h.requireUnsent(t).Reason)
 	})
 	t.Run("certificate not trusted", func(t *testing.T) {
-		w := newWorld(t, s, true, func(o *providers.ClientOptions) { o.TLS = &tls.Config{} })
-		require.Equal(t, airtime.ReasonConnect, w.requireUnsent(t).Reason)
-		require.Zero(t, w.posts())
+		h := newHarness(t, s, true, func(o *providers.ClientOptions) { o.TLS = &tls.Config{} })
+		require.Equal(t, airtime.ReasonConnect, h.requireUnsent(t).Reason)
+		require.Zero(t, h.posts())
 	})
 	t.Run("handshake refused", func(t *testing.T) {
-		w := newWorld(t, s, true)
-		submission := w.prepare(t)
-		w.brokenTLS.Store(true)
+		h := newHarness(t, s, true)
+		submission := h.prepare(t)
+		h.brokenTLS.Store(true)
 		answer := submission.Send(t.Context())
-		w.requireVerdict(t, airtime.Unsent, answer)
+		h.requireVerdict(t, airtime.Unsent, answer)
 		require.Equal(t, airtime.ReasonConnect, answer.Pause)
-		require.Zero(t, w.posts())
+		require.Zero(t, h.posts())
 	})
 	t.Run("handshake without end", func(t *testing.T) {
-		w := newWorld(t, s, false, func(o *providers.ClientOptions) { o.ConnectTimeout = soon })
-		w.provider = s.New("https://"+silentListener(t), w.client)
-		w.requireUnsent(t)
+		h := newHarness(t, s, false, func(o *providers.ClientOptions) { o.ConnectTimeout = soon })
+		h.provider = s.New("https://"+silentListener(t), h.client)
+		h.requireUnsent(t)
 	})
 	t.Run("time over before the connection", func(t *testing.T) {
-		w := newWorld(t, s, false)
-		submission := w.prepare(t)
+		h := newHarness(t, s, false)
+		submission := h.prepare(t)
 		ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 		defer cancel()
 		answer := submission.Send(ctx)
-		w.requireVerdict(t, airtime.Unsent, answer)
+		h.requireVerdict(t, airtime.Unsent, answer)
 		require.Equal(t, airtime.ReasonLate, answer.Reason)
-		require.Zero(t, w.posts())
+		require.Zero(t, h.posts())
 	})
 }
 
@@ -109,54 +109,54 @@ func silentListener(t *testing.T) string {
 // runNoAnswer checks that whatever ends a request after it may have been written is Unknown.
 func runNoAnswer(t *testing.T, s Suite) {
 	t.Run("timeout after the write", func(t *testing.T) {
-		w := newWorld(t, s, false)
-		w.set(hang(nil))
-		answer := w.sendWithin(t, soon)
+		h := newHarness(t, s, false)
+		h.set(hang(nil))
+		answer := h.sendWithin(t, soon)
 		require.Equal(t, airtime.ReasonTimeout, answer.Reason)
-		require.Equal(t, 1, w.posts())
+		require.Equal(t, 1, h.posts())
 	})
 	t.Run("timeout within the answer", func(t *testing.T) {
-		w := newWorld(t, s, false)
-		w.set(hang(func(body []byte) []byte {
+		h := newHarness(t, s, false)
+		h.set(hang(func(body []byte) []byte {
 			status, answer := s.Accept(body)
 			return []byte(rawAnswer(status, answer[:len(answer)/2], len(answer)))
 		}))
-		w.sendWithin(t, soon)
-		require.Equal(t, 1, w.posts())
+		h.sendWithin(t, soon)
+		require.Equal(t, 1, h.posts())
 	})
 	t.Run("stopped by the caller", func(t *testing.T) {
-		w := newWorld(t, s, false)
-		submission := w.prepare(t)
+		h := newHarness(t, s, false)
+		submission := h.prepare(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		wait := hang(nil)
-		w.set(func(rw http.ResponseWriter, r *http.Request, body []byte) {
+		h.set(func(rw http.ResponseWriter, r *http.Request, body []byte) {
 			cancel()
 			wait(rw, r, body)
 		})
-		w.requireVerdict(t, airtime.Unknown, submission.Send(ctx))
-		require.Equal(t, 1, w.posts())
+		h.requireVerdict(t, airtime.Unknown, submission.Send(ctx))
+		require.Equal(t, 1, h.posts())
 	})
 	for _, reset := range []bool{false, true} {
 		t.Run(fmt.Sprintf("cut after the request, reset=%t", reset), func(t *testing.T) {
-			w := newWorld(t, s, false)
-			w.set(cut("", reset))
-			w.requireVerdict(t, airtime.Unknown, w.send(t))
+			h := newHarness(t, s, false)
+			h.set(cut("", reset))
+			h.requireVerdict(t, airtime.Unknown, h.send(t))
 		})
 		t.Run(fmt.Sprintf("cut within the request, reset=%t", reset), func(t *testing.T) {
-			w := newWorld(t, s, false)
-			w.setEarly(func(rw http.ResponseWriter, _ *http.Request) { end(rw, "", reset) })
-			w.requireVerdict(t, airtime.Unknown, w.send(t))
+			h := newHarness(t, s, false)
+			h.setEarly(func(rw http.ResponseWriter, _ *http.Request) { end(rw, "", reset) })
+			h.requireVerdict(t, airtime.Unknown, h.send(t))
 		})
 	}
 	t.Run("cut within the headers", func(t *testing.T) {
-		w := newWorld(t, s, false)
+		h := newHarness(t, s, false)
 		for _, raw := range []string{
 			"H", "HTTP/1.1 20", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nContent-Le",
 			"HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\n\r\n", "garbage\r\n\r\n",
 		} {
-			w.set(cut(raw, false))
-			w.requireVerdict(t, airtime.Unknown, w.send(t), raw)
+			h.set(cut(raw, false))
+			h.requireVerdict(t, airtime.Unknown, h.send(t), raw)
 		}
 	})
 }
@@ -179,50 +179,50 @@ func hang(raw func(body []byte) []byte) behaviour {
 }
 
 // sendWithin sends with little time; the answer must be Unknown.
-func (w *world) sendWithin(t *testing.T, limit time.Duration) providers.Answer {
+func (h *harness) sendWithin(t *testing.T, limit time.Duration) providers.Answer {
 	t.Helper()
-	submission := w.prepare(t)
+	submission := h.prepare(t)
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	answer := submission.Send(ctx)
-	w.requireVerdict(t, airtime.Unknown, answer)
+	h.requireVerdict(t, airtime.Unknown, answer)
 	return answer
 }
 
 // runOnce checks that nothing makes one submission two requests.
 func runOnce(t *testing.T, s Suite) {
 	t.Run("redirects are not followed", func(t *testing.T) {
-		w := newWorld(t, s, false)
+		h := newHarness(t, s, false)
 		for _, status := range []int{301, 302, 303, 307, 308} {
-			w.set(func(rw http.ResponseWriter, r *http.Request, _ []byte) {
+			h.set(func(rw http.ResponseWriter, r *http.Request, _ []byte) {
 				rw.Header().Set("Location", r.URL.Path)
 				rw.WriteHeader(status)
 			})
-			w.requireVerdict(t, airtime.Unknown, w.send(t), status)
+			h.requireVerdict(t, airtime.Unknown, h.send(t), status)
 		}
 	})
 	t.Run("a second Send writes nothing", func(t *testing.T) {
-		w := newWorld(t, s, false)
-		submission := w.prepare(t)
+		h := newHarness(t, s, false)
+		submission := h.prepare(t)
 		verdicts := make([]airtime.Verdict, 8)
 		var all sync.WaitGroup
 		for i := range verdicts {
 			all.Go(func() { verdicts[i] = submission.Send(t.Context()).Verdict })
 		}
 		all.Wait()
-		require.Equal(t, 1, w.posts())
+		require.Equal(t, 1, h.posts())
 		for _, verdict := range verdicts {
 			require.NotEqual(t, airtime.Unsent, verdict, "who did not send cannot know")
 		}
 	})
 	t.Run("connections are not used twice", func(t *testing.T) {
-		w := newWorld(t, s, false)
+		h := newHarness(t, s, false)
 		for range 5 {
-			w.requireVerdict(t, airtime.Accepted, w.send(t))
+			h.requireVerdict(t, airtime.Accepted, h.send(t))
 		}
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		require.Len(t, w.conns, 5)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		require.Len(t, h.conns, 5)
 	})
 	for _, moment := range []string{"before", "while", "after"} {
 		t.Run("a connection that ends "+moment+" the second answer", func(t *testing.T) {
@@ -230,14 +230,14 @@ func runOnce(t *testing.T, s Suite) {
 		})
 	}
 	t.Run("a server that closes after its answer", func(t *testing.T) {
-		w := newWorld(t, s, false)
-		w.set(func(rw http.ResponseWriter, _ *http.Request, body []byte) {
+		h := newHarness(t, s, false)
+		h.set(func(rw http.ResponseWriter, _ *http.Request, body []byte) {
 			status, answer := s.Accept(body)
 			end(rw, rawAnswer(status, answer, len(answer)), true)
 		})
 		for range 5 {
 			// A reset may overtake the answer; it may never make a second request.
-			verdict := w.send(t).Verdict
+			verdict := h.send(t).Verdict
 			require.Contains(t, []airtime.Verdict{airtime.Accepted, airtime.Unknown}, verdict)
 		}
 	})
@@ -247,10 +247,10 @@ func runOnce(t *testing.T, s Suite) {
 // at the next. There net/http repeats a POST of its own accord, if it has an Idempotency-Key and a
 // body that can be rewound. Beside the adapter's own requests, some with that header are sent.
 func runSecondUse(t *testing.T, s Suite, moment string) {
-	w := newWorld(t, s, false)
-	w.set(func(rw http.ResponseWriter, r *http.Request, body []byte) {
+	h := newHarness(t, s, false)
+	h.set(func(rw http.ResponseWriter, r *http.Request, body []byte) {
 		status, answer := s.Accept(body)
-		if w.usesOf(r) == 1 {
+		if h.usesOf(r) == 1 {
 			reply(rw, status, "application/json", answer)
 			return
 		}
@@ -259,22 +259,22 @@ func runSecondUse(t *testing.T, s Suite, moment string) {
 		end(rw, whole[:written[moment]], true)
 	})
 	for range 5 {
-		w.requireVerdict(t, airtime.Accepted, w.send(t))
+		h.requireVerdict(t, airtime.Accepted, h.send(t))
 	}
 	header := http.Header{"Idempotency-Key": {s.Batch.ID}}
 	for range 5 {
-		before := w.posts()
-		submission, err := w.client.NewSubmission(
-			w.server.URL+s.Path, header.Clone(), bytes.Clone(w.bodies[0]), nil)
+		before := h.posts()
+		submission, err := h.client.NewSubmission(
+			h.server.URL+s.Path, header.Clone(), bytes.Clone(h.bodies[0]), nil)
 		require.NoError(t, err)
 		submission.Send(t.Context())
-		require.Equal(t, before+1, w.posts(), "one Send is one request on the wire")
+		require.Equal(t, before+1, h.posts(), "one Send is one request on the wire")
 	}
 }
 
 // usesOf counts the submissions that came on the connection of r.
-func (w *world) usesOf(r *http.Request) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.conns[r.RemoteAddr]
+func (h *harness) usesOf(r *http.Request) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.conns[r.RemoteAddr]
 }

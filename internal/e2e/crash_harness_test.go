@@ -24,8 +24,8 @@ import (
 	"tuma/internal/state"
 )
 
-// The times of a world in which something crashes are the shortest that the settings allow, and to
-// each other as in production.
+// The times of a harness in which something crashes are the shortest that the settings allow, and
+// to each other as in production.
 const (
 	crashTimeout = time.Second
 	crashGuard   = 300 * time.Millisecond
@@ -40,9 +40,9 @@ const (
 	crashLimit = patience
 )
 
-// crash is the world of one crash: a database of a shared Redis, a simulator, and one provider.
+// crash is the harness of one crash: a database of a shared Redis, a simulator, and one provider.
 type crash struct {
-	*world
+	*harness
 	point
 	died   bool
 	wanted orders
@@ -55,30 +55,30 @@ func newCrash(t *testing.T, p point, traces string) *crash {
 	url, _ := redistest.Shared(t)
 	options, err := redis.ParseURL(url)
 	require.NoError(t, err)
-	w := &world{t: t, rdb: redis.NewClient(options), gateway: newGateway(t)}
-	t.Cleanup(func() { _ = w.rdb.Close() })
+	h := &harness{t: t, rdb: redis.NewClient(options), gateway: newGateway(t)}
+	t.Cleanup(func() { _ = h.rdb.Close() })
 	faults := sandbox.DefaultFaults()
 	faults.Outcomes = sandbox.Weights{Successful: 1}
 	simulator := sandbox.New(sandbox.Options{
-		Seed: 7, Faults: faults, Callbacks: w.gateway.base,
+		Seed: 7, Faults: faults, Callbacks: h.gateway.base,
 	})
 	server := httptest.NewServer(simulator)
 	t.Cleanup(func() { server.Close(); simulator.Close() })
-	w.providers = server.URL
-	w.store, err = state.Open(t.Context(), state.Options{
+	h.providers = server.URL
+	h.store, err = state.Open(t.Context(), state.Options{
 		URL: url, SubmitTimeout: crashTimeout, Guard: crashGuard, SettleDelay: crashSettle,
 		ClaimTimeout: crashClaim, Providers: catalog.Known(),
 	})
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = w.store.Close() })
-	c := &crash{world: w, point: p, wanted: orders{}}
+	t.Cleanup(func() { _ = h.store.Close() })
+	c := &crash{harness: h, point: p, wanted: orders{}}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the books: %v; callbacks kept: %v", w.rdb.HGetAll(context.Background(), "{tuma}:book"),
-				w.rdb.HKeys(context.Background(), "{tuma}:kept"))
+			t.Logf("the books: %v; callbacks kept: %v", h.rdb.HGetAll(context.Background(), "{tuma}:book"),
+				h.rdb.HKeys(context.Background(), "{tuma}:kept"))
 		}
 	})
-	w.environment = append(credentials(w.providers, p.provider),
+	h.environment = append(credentials(h.providers, p.provider),
 		"TUMA_REDIS_URL="+url, "TUMA_CALLBACK_TOKEN="+callbackToken,
 		"TUMA_SUBMIT_TIMEOUT="+crashTimeout.String(), "TUMA_SEND_GUARD="+crashGuard.String(),
 		"TUMA_SETTLE_DELAY="+crashSettle.String(), "TUMA_CLAIM_TIMEOUT="+crashClaim.String(),
@@ -88,7 +88,7 @@ func newCrash(t *testing.T, p point, traces string) *crash {
 	return c
 }
 
-// tracePath is the file with the names of all effects in the worlds of a provider.
+// tracePath is the file with the names of all effects in the harnesses of a provider.
 func tracePath(traces, provider string) string { return filepath.Join(traces, provider) }
 
 // credentials are the settings that turn on one provider alone.
@@ -126,7 +126,7 @@ func (c *crash) starts(program *proctest.Variant, arguments ...string) *proctest
 }
 
 // dies starts the program that crashes, lets meanwhile happen what leads to the crash, and waits
-// for it. Settings come on top of the world's.
+// for it. Settings come on top of the harness's.
 func (c *crash) dies(meanwhile func(), settings []string, arguments ...string) {
 	c.t.Helper()
 	p := c.run(c.program.Build(c.t), append([]string{"CRASH_AT=" + c.crashAt()}, settings...),
@@ -152,7 +152,7 @@ func (c *crash) says(arguments ...string) string {
 	return out.String()
 }
 
-// jobs makes two jobs of three and two recipients for the world's provider.
+// jobs makes two jobs of three and two recipients for the harness's provider.
 func (c *crash) jobs() []job {
 	jobs := []job{
 		{Reference: "crash-1", Campaign: "crash", Provider: c.provider},
@@ -193,7 +193,7 @@ func (c *crash) file() string {
 	return path
 }
 
-// inStatus is how many recipients have a status at the world's provider.
+// inStatus is how many recipients have a status at the harness's provider.
 func (c *crash) inStatus(status airtime.Status) int64 {
 	c.t.Helper()
 	return c.book()[c.provider+" "+status.String()]
@@ -226,7 +226,7 @@ func (c *crash) follows() {
 }
 
 // rows is the report of everything. It and the recount of agrees are asked of the state itself, as
-// the commands do: two processes less for each of hundreds of worlds.
+// the commands do: two processes less for each of hundreds of harnesses.
 func (c *crash) rows() (rows []reported) {
 	c.t.Helper()
 	for _, reference := range c.references() {

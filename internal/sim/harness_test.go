@@ -60,8 +60,8 @@ var (
 	callbackMetrics = callback.NewMetrics(prometheus.NewRegistry(), sandbox.Providers())
 )
 
-// world is one story while it is told.
-type world struct {
+// harness is one story while it is told.
+type harness struct {
 	*plan
 	stage *stage
 	// muted are the steps that are left out, to find a shorter story.
@@ -126,9 +126,9 @@ type pod struct {
 	receiver *callback.Receiver
 }
 
-// newWorld builds a world inside of a bubble.
-func newWorld(p *plan, s *stage, muted map[int]bool, simulator *sandbox.Simulator) *world {
-	w := &world{
+// newHarness builds a harness inside of a bubble.
+func newHarness(p *plan, s *stage, muted map[int]bool, simulator *sandbox.Simulator) *harness {
+	h := &harness{
 		plan: p, stage: s, muted: muted, simulate: simulator, posts: map[string]int{},
 		begun:       map[string]string{},
 		resubmitted: map[person]int{}, delivered: map[string]bool{}, paused: map[string]bool{},
@@ -137,68 +137,68 @@ func newWorld(p *plan, s *stage, muted map[int]bool, simulator *sandbox.Simulato
 		seen: newHistory(), slowest: 10 * time.Minute,
 	}
 	time.Sleep(p.begin)
-	w.began = time.Now()
-	for i := range w.stores {
+	h.began = time.Now()
+	for i := range h.stores {
 		o := variants[p.variant]
 		o.URL, o.Namespace, o.AllowVolatile = s.redisURL, namespace, true
 		o.MaxInFlight, o.Providers = p.inFlight[i], knownProviders(p.variant)
 		store, err := state.Open(background, o)
 		must(err)
-		w.stores[i], w.options[i] = store.Edited(s.edit), store.Options()
-		w.queues[i], err = tasks.OpenQueues(o, zap.NewNop())
+		h.stores[i], h.options[i] = store.Edited(s.edit), store.Options()
+		h.queues[i], err = tasks.OpenQueues(o, zap.NewNop())
 		must(err)
 	}
 	var err error
-	w.rdb, err = state.Dial(w.options[0])
+	h.rdb, err = state.Dial(h.options[0])
 	must(err)
-	must(w.rdb.FlushDB(background).Err())
-	w.client = providers.NewClient(providers.ClientOptions{Timeout: w.options[0].SubmitTimeout})
-	for i := range w.pods {
-		w.pods[i] = &pod{number: i}
-		w.revive(w.pods[i])
+	must(h.rdb.FlushDB(background).Err())
+	h.client = providers.NewClient(providers.ClientOptions{Timeout: h.options[0].SubmitTimeout})
+	for i := range h.pods {
+		h.pods[i] = &pod{number: i}
+		h.revive(h.pods[i])
 	}
-	w.sync()
-	effect.Intercept(w.intercept)
-	return w
+	h.sync()
+	effect.Intercept(h.intercept)
+	return h
 }
 
 // close ends everything that still runs.
-func (w *world) close() {
-	for _, p := range w.pods {
+func (h *harness) close() {
+	for _, p := range h.pods {
 		if p.running != nil {
-			w.kill(p.running)
+			h.kill(p.running)
 		}
 	}
-	w.pass(time.Hour) // Whoever sleeps wakes up, finds itself dead and ends.
+	h.pass(time.Hour) // Whoever sleeps wakes up, finds itself dead and ends.
 	effect.Intercept(nil)
-	w.client.Close()
-	for i := range w.stores {
-		must(w.queues[i].Close())
-		must(w.stores[i].Close())
+	h.client.Close()
+	for i := range h.stores {
+		must(h.queues[i].Close())
+		must(h.stores[i].Close())
 	}
-	must(w.rdb.Close())
+	must(h.rdb.Close())
 }
 
 // revive gives a pod the memory of a process that has just begun.
-func (w *world) revive(p *pod) {
+func (h *harness) revive(p *pod) {
 	p.running = nil
-	p.entries = entriesAt(w.stage.base(), w.client)
-	if asked := p.entries[lipad]; !w.resendSame {
+	p.entries = entriesAt(h.stage.base(), h.client)
+	if asked := p.entries[lipad]; !h.resendSame {
 		asked.Capabilities.ResendSame = false
 		p.entries[lipad] = asked
 	}
 	for name := range p.entries {
-		if !slices.Contains(w.providers, name) {
+		if !slices.Contains(h.providers, name) {
 			delete(p.entries, name)
 		}
 	}
 	var trusted []string
-	if w.trustLipad {
+	if h.trustLipad {
 		trusted = []string{lipad}
 	}
 	p.receiver = callback.New(callback.Options{
-		Store: oneKept{w.stores[p.number%2]}, Entries: p.entries, Trusted: trusted,
-		Token: func() string { return token }, QueryTimeout: w.options[0].SubmitTimeout,
+		Store: oneKept{h.stores[p.number%2]}, Entries: p.entries, Trusted: trusted,
+		Token: func() string { return token }, QueryTimeout: h.options[0].SubmitTimeout,
 		Metrics: callbackMetrics, Log: zap.NewNop(),
 	})
 }
@@ -250,16 +250,16 @@ func (o oneByOne) Query(
 }
 
 // sync tells the simulated clock to the scripts and to the providers.
-func (w *world) sync() {
+func (h *harness) sync() {
 	now := time.Now()
-	w.now.Store(now.UnixNano())
-	if ms := now.UnixMilli(); ms != w.told {
-		w.told = ms
-		must(statetest.Set(background, w.rdb, namespace, ms))
+	h.now.Store(now.UnixNano())
+	if ms := now.UnixMilli(); ms != h.told {
+		h.told = ms
+		must(statetest.Set(background, h.rdb, namespace, ms))
 	}
 }
 
-func (w *world) key(kind, name string) string {
+func (h *harness) key(kind, name string) string {
 	key := "{" + namespace + "}:" + kind
 	if name != "" {
 		key += ":" + name
@@ -268,39 +268,39 @@ func (w *world) key(kind, name string) string {
 }
 
 // newID makes an id as uuid.NewV7 does, from the simulated time and the seed.
-func (w *world) newID() (uuid.UUID, error) {
-	n := w.ids.Add(1)
+func (h *harness) newID() (uuid.UUID, error) {
+	n := h.ids.Add(1)
 	var id uuid.UUID
 	binary.BigEndian.PutUint64(id[:8], uint64(time.Now().UnixMilli())<<16|0x7000|n&0xfff)
-	binary.BigEndian.PutUint64(id[8:], newChance(w.seed, n<<8).Uint64()>>2|1<<63)
+	binary.BigEndian.PutUint64(id[8:], newChance(h.seed, n<<8).Uint64()>>2|1<<63)
 	return id, nil
 }
 
 // tell adds a line to the story.
-func (w *world) tell(format string, values ...any) {
-	at := time.Since(w.began).Truncate(time.Millisecond)
-	w.note(fmt.Sprintf("%10s  ", at) + fmt.Sprintf(format, values...))
+func (h *harness) tell(format string, values ...any) {
+	at := time.Since(h.began).Truncate(time.Millisecond)
+	h.note(fmt.Sprintf("%10s  ", at) + fmt.Sprintf(format, values...))
 }
 
-func (w *world) note(line string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.story = append(w.story, line)
+func (h *harness) note(line string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.story = append(h.story, line)
 }
 
 // violated notes that the story went wrong; the first time counts.
-func (w *world) violated(format string, values ...any) {
+func (h *harness) violated(format string, values ...any) {
 	text := fmt.Sprintf(format, values...)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.broken = append(w.broken, text)
-	w.story = append(w.story, "            !! "+text)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.broken = append(h.broken, text)
+	h.story = append(h.story, "            !! "+text)
 }
 
-func (w *world) failed() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.broken) > 0
+func (h *harness) failed() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.broken) > 0
 }
 
 // must ends the run when the simulation itself cannot go on.

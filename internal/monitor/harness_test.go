@@ -34,22 +34,22 @@ const (
 	token          = "token-of-callbacks"
 )
 
-// world is a worker and a poller in one process, on a Redis of their own, before a simulated
+// harness is a worker and a poller in one process, on a Redis of their own, before a simulated
 // provider.
-type world struct {
+type harness struct {
 	app       *app.App
 	base      string
 	client    *asynq.Client
 	simulator *sandbox.Simulator
 }
 
-func newWorld(t *testing.T, more map[string]string) *world {
+func newHarness(t *testing.T, more map[string]string) *harness {
 	t.Helper()
 	url, _ := redistest.Shared(t)
 	faults := sandbox.DefaultFaults()
 	faults.Outcomes = sandbox.Weights{Successful: 1}
-	w := &world{simulator: sandbox.New(sandbox.Options{Seed: 1, Faults: faults})}
-	provider := httptest.NewServer(w.simulator)
+	h := &harness{simulator: sandbox.New(sandbox.Options{Seed: 1, Faults: faults})}
+	provider := httptest.NewServer(h.simulator)
 	t.Cleanup(provider.Close)
 	settings := map[string]string{
 		"TUMA_REDIS_URL": url, "TUMA_MONITOR_USER": user, "TUMA_MONITOR_PASSWORD": password,
@@ -61,29 +61,29 @@ func newWorld(t *testing.T, more map[string]string) *world {
 	maps.Copy(settings, more)
 	c, err := config.Load(func(name string) string { return settings[name] }, nil)
 	require.NoError(t, err)
-	w.app, err = app.Open(context.Background(), c, zap.NewNop())
+	h.app, err = app.Open(context.Background(), c, zap.NewNop())
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, w.app.Close()) })
-	w.run(t)
+	t.Cleanup(func() { require.NoError(t, h.app.Close()) })
+	h.run(t)
 	options, err := asynq.ParseRedisURI(url)
 	require.NoError(t, err)
-	w.client = asynq.NewClient(options)
-	t.Cleanup(func() { require.NoError(t, w.client.Close()) })
-	w.fail(t, options)
-	return w
+	h.client = asynq.NewClient(options)
+	t.Cleanup(func() { require.NoError(t, h.client.Close()) })
+	h.fail(t, options)
+	return h
 }
 
 // run runs everything until the test ends.
-func (w *world) run(t *testing.T) {
+func (h *harness) run(t *testing.T) {
 	t.Helper()
 	var g group.Group
 	ctx, cancel := context.WithCancel(context.Background())
 	app.AddSignal(ctx, &g)
-	addr, err := w.app.AddOps(&g, "127.0.0.1:0", true)
+	addr, err := h.app.AddOps(&g, "127.0.0.1:0", true)
 	require.NoError(t, err)
-	w.base = "http://" + addr
-	require.NoError(t, w.app.AddWorker(&g))
-	require.NoError(t, w.app.AddPoller(&g))
+	h.base = "http://" + addr
+	require.NoError(t, h.app.AddWorker(&g))
+	require.NoError(t, h.app.AddPoller(&g))
 	ended := make(chan error, 1)
 	go func() { ended <- g.Run() }()
 	t.Cleanup(func() {
@@ -93,7 +93,7 @@ func (w *world) run(t *testing.T) {
 }
 
 // fail runs a service's own queue whose tasks fail with a phone number in their errors.
-func (w *world) fail(t *testing.T, redis asynq.RedisConnOpt) {
+func (h *harness) fail(t *testing.T, redis asynq.RedisConnOpt) {
 	t.Helper()
 	server := asynq.NewServer(redis, asynq.Config{
 		Queues: map[string]int{"services": 1}, LogLevel: asynq.FatalLevel,
@@ -109,9 +109,9 @@ func (w *world) fail(t *testing.T, redis asynq.RedisConnOpt) {
 }
 
 // enqueue pushes a task as a Go service does.
-func (w *world) enqueue(t *testing.T, queue, kind, id, payload string, more ...asynq.Option) {
+func (h *harness) enqueue(t *testing.T, queue, kind, id, payload string, more ...asynq.Option) {
 	t.Helper()
-	_, err := w.client.Enqueue(asynq.NewTask(kind, []byte(payload)), append(more,
+	_, err := h.client.Enqueue(asynq.NewTask(kind, []byte(payload)), append(more,
 		asynq.Queue(queue), asynq.TaskID(id), asynq.Retention(time.Hour))...)
 	require.NoError(t, err)
 }
@@ -129,16 +129,16 @@ func job(reference string, phones ...string) string {
 }
 
 // settled waits until n recipients of a disbursal have been paid.
-func (w *world) settled(t *testing.T, reference string, n int64) {
+func (h *harness) settled(t *testing.T, reference string, n int64) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		return w.count(t, reference, airtime.Successful) == n
+		return h.count(t, reference, airtime.Successful) == n
 	}, patience, 20*time.Millisecond, "%s is not paid", reference)
 }
 
-func (w *world) count(t *testing.T, reference string, status airtime.Status) int64 {
+func (h *harness) count(t *testing.T, reference string, status airtime.Status) int64 {
 	t.Helper()
-	summary, err := w.app.Store.Summarize(context.Background(), state.KindDisbursal, reference)
+	summary, err := h.app.Store.Summarize(context.Background(), state.KindDisbursal, reference)
 	if errors.Is(err, state.ErrNotFound) {
 		return 0
 	}
@@ -147,9 +147,9 @@ func (w *world) count(t *testing.T, reference string, status airtime.Status) int
 }
 
 // accept hands one recipient in by the road of the other inlets.
-func (w *world) accept(t *testing.T, reference, phone string) {
+func (h *harness) accept(t *testing.T, reference, phone string) {
 	t.Helper()
-	_, err := w.app.Inlet().Accept(context.Background(), []state.Disbursal{{
+	_, err := h.app.Inlet().Accept(context.Background(), []state.Disbursal{{
 		Reference: reference, Provider: "lipad", Currency: "KES",
 		Recipients: []airtime.Recipient{{
 			Phone:  airtime.MSISDNFromE164(phone),
@@ -164,11 +164,11 @@ func basic(user, password string) string {
 }
 
 // ask makes a request of the dashboard with the right password, changed by change.
-func (w *world) ask(
+func (h *harness) ask(
 	t *testing.T, method, path string, change func(*http.Request),
 ) *http.Response {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, w.base+path, nil)
+	request, err := http.NewRequestWithContext(t.Context(), method, h.base+path, nil)
 	require.NoError(t, err)
 	request.SetBasicAuth(user, password)
 	if change != nil {
@@ -182,9 +182,9 @@ func (w *world) ask(
 }
 
 // paused reports whether the queue of the provider is paused.
-func (w *world) paused(t *testing.T) bool {
+func (h *harness) paused(t *testing.T) bool {
 	t.Helper()
-	inspector := asynq.NewInspector(connection{w.app.Store.Options()})
+	inspector := asynq.NewInspector(connection{h.app.Store.Options()})
 	defer func() { require.NoError(t, inspector.Close()) }()
 	info, err := inspector.GetQueueInfo("lipad")
 	require.NoError(t, err)

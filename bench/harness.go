@@ -21,14 +21,14 @@ import (
 // startLimit is how long a process may take until it serves.
 const startLimit = 30 * time.Second
 
-// setting is what a scenario's world looks like. The zero value is a Redis that keeps nothing on
+// setting is what a scenario's harness looks like. The zero value is a Redis that keeps nothing on
 // disk, and a Lipad that answers at once and has settled everybody by the first query.
 type setting struct {
 	// fsync is appendfsync; without it there is no append-only file.
 	fsync string
 	// faults is the JSON of the simulated provider's faults, over calm.
 	faults string
-	// environment is for our processes, over the ones of every world: TUMA_MAX_IN_FLIGHT=8.
+	// environment is for our processes, over the ones of every harness: TUMA_MAX_IN_FLIGHT=8.
 	environment []string
 	// profile is the folder for CPU profiles; the programs are then built to take them.
 	profile string
@@ -39,15 +39,15 @@ type setting struct {
 // calm lets every number be ordinary and settled by the first query.
 const calm = `{"magic_numbers":false,"pace":{"open_polls":0}}`
 
-// sensible are the settings of every world. The defaults are for providers that take seconds; a
+// sensible are the settings of every harness. The defaults are for providers that take seconds; a
 // simulated one that takes none is asked at once.
 var sensible = []string{
 	"TUMA_ALLOW_VOLATILE=true", "TUMA_MAX_IN_FLIGHT=4", "TUMA_CONCURRENCY=16",
 	"TUMA_POLL_INITIAL=50ms", "TUMA_POLL_MAX=2s", "TUMA_SWEEP_INTERVAL=5s",
 }
 
-// world is the processes of one run: a Redis of its own, the simulated provider, and ours.
-type world struct {
+// harness is the processes of one run: a Redis of its own, the simulated provider, and ours.
+type harness struct {
 	bench     *bench
 	folder    string
 	programs  string
@@ -61,145 +61,145 @@ type world struct {
 	release   []func()
 }
 
-// newWorld starts Redis and the simulated provider. Ours are the scenario's to start.
-func (b *bench) newWorld(ctx context.Context, s setting) (w *world, err error) {
-	w = &world{bench: b, programs: b.programs, profile: s.profile}
+// newHarness starts Redis and the simulated provider. Ours are the scenario's to start.
+func (b *bench) newHarness(ctx context.Context, s setting) (h *harness, err error) {
+	h = &harness{bench: b, programs: b.programs, profile: s.profile}
 	defer func() {
 		if err != nil {
-			w.close()
+			h.close()
 		}
 	}()
 	if s.profile != "" {
-		w.programs = b.profiled
+		h.programs = b.profiled
 	}
-	if w.folder, err = os.MkdirTemp(b.folder, "world-"); err != nil {
+	if h.folder, err = os.MkdirTemp(b.folder, "harness-"); err != nil {
 		return nil, fmt.Errorf("make a folder for a run: %w", err)
 	}
-	if err := w.startRedis(ctx, s.fsync); err != nil {
+	if err := h.startRedis(ctx, s.fsync); err != nil {
 		return nil, err
 	}
-	if err := w.startProvider(ctx, s.faults); err != nil {
+	if err := h.startProvider(ctx, s.faults); err != nil {
 		return nil, err
 	}
 	if s.watched {
-		w.watch = newWatch(w.provider)
-		w.release = append(w.release, w.watch.close)
+		h.watch = newWatch(h.provider)
+		h.release = append(h.release, h.watch.close)
 	}
-	w.settings = slices.Concat(sensible, s.environment)
-	return w, nil
+	h.settings = slices.Concat(sensible, s.environment)
+	return h, nil
 }
 
-// close ends everything that the world started.
-func (w *world) close() {
-	for _, p := range slices.Backward(w.processes) {
+// close ends everything that the harness started.
+func (h *harness) close() {
+	for _, p := range slices.Backward(h.processes) {
 		p.Kill()
 	}
-	if w.rdb != nil {
-		_ = w.rdb.Close() // Its server is dead.
+	if h.rdb != nil {
+		_ = h.rdb.Close() // Its server is dead.
 	}
-	for _, release := range w.release {
+	for _, release := range h.release {
 		release()
 	}
-	_ = os.RemoveAll(w.folder) // The folder above it is removed at the end.
+	_ = os.RemoveAll(h.folder) // The folder above it is removed at the end.
 }
 
-func (w *world) address() (string, error) {
+func (h *harness) address() (string, error) {
 	address, release, err := proctest.ReserveAddr()
 	if err != nil {
 		return "", err
 	}
-	w.release = append(w.release, release)
+	h.release = append(h.release, release)
 	return address, nil
 }
 
-func (w *world) startRedis(ctx context.Context, fsync string) (err error) {
+func (h *harness) startRedis(ctx context.Context, fsync string) (err error) {
 	program, err := exec.LookPath("redis-server")
 	if err != nil {
 		return errors.New("redis-server is not installed: run scripts/need-redis once")
 	}
-	if w.redis, err = w.address(); err != nil {
+	if h.redis, err = h.address(); err != nil {
 		return err
 	}
-	host, port, _ := strings.Cut(w.redis, ":")
+	host, port, _ := strings.Cut(h.redis, ":")
 	arguments := []string{
-		"--bind", host, "--port", port, "--dir", w.folder, "--save", "",
+		"--bind", host, "--port", port, "--dir", h.folder, "--save", "",
 		"--maxmemory-policy", "noeviction", "--auto-aof-rewrite-percentage", "0",
 	}
 	if fsync != "" {
 		arguments = append(arguments, "--appendonly", "yes", "--appendfsync", fsync)
 	}
-	if _, err := w.launch("redis", program, arguments, nil); err != nil {
+	if _, err := h.launch("redis", program, arguments, nil); err != nil {
 		return err
 	}
 	// The second protocol answers lists where the third has maps: see memory.
-	w.rdb = redis.NewClient(&redis.Options{Addr: w.redis, Protocol: 2})
-	return w.await(ctx, startLimit, "redis-server answers", func() (bool, error) {
-		return w.rdb.Ping(ctx).Err() == nil, nil
+	h.rdb = redis.NewClient(&redis.Options{Addr: h.redis, Protocol: 2})
+	return h.await(ctx, startLimit, "redis-server answers", func() (bool, error) {
+		return h.rdb.Ping(ctx).Err() == nil, nil
 	})
 }
 
-func (w *world) startProvider(ctx context.Context, faults string) error {
-	address, err := w.address()
+func (h *harness) startProvider(ctx context.Context, faults string) error {
+	address, err := h.address()
 	if err != nil {
 		return err
 	}
-	w.provider = "http://" + address
+	h.provider = "http://" + address
 	arguments := []string{"providers", "--addr", address, "--seed", "7", "--faults", calm}
-	_, err = w.launch("sandbox", filepath.Join(w.programs, "sandbox"), arguments, nil)
+	_, err = h.launch("sandbox", filepath.Join(h.programs, "sandbox"), arguments, nil)
 	if err != nil {
 		return err
 	}
-	err = w.await(ctx, startLimit, "the simulated provider answers", func() (bool, error) {
-		answer, err := http.Get(w.provider + "/sandbox/faults")
+	err = h.await(ctx, startLimit, "the simulated provider answers", func() (bool, error) {
+		answer, err := http.Get(h.provider + "/sandbox/faults")
 		return err == nil && answer.Body.Close() == nil, nil
 	})
 	if err != nil || faults == "" {
 		return err
 	}
-	return w.faults(ctx, faults)
+	return h.faults(ctx, faults)
 }
 
-// launch starts a process that belongs to the world.
-func (w *world) launch(
+// launch starts a process that belongs to the harness.
+func (h *harness) launch(
 	name, program string, arguments, environment []string,
 ) (*process, error) {
-	if w.profile != "" {
-		file := filepath.Join(w.profile, name+".pprof")
+	if h.profile != "" {
+		file := filepath.Join(h.profile, name+".pprof")
 		environment = append(slices.Clone(environment), profileVariable+"="+file)
 	}
-	p, err := launch(name, program, arguments, environment, w.bench.logf)
+	p, err := launch(name, program, arguments, environment, h.bench.logf)
 	if err != nil {
 		return nil, err
 	}
-	w.processes = append(w.processes, p)
+	h.processes = append(h.processes, p)
 	return p, nil
 }
 
 // environment is what our processes are given.
-func (w *world) environment() []string {
-	provider := w.provider
-	if w.watch != nil {
-		provider = w.watch.url()
+func (h *harness) environment() []string {
+	provider := h.provider
+	if h.watch != nil {
+		provider = h.watch.url()
 	}
 	return append([]string{
-		"TUMA_REDIS_URL=redis://" + w.redis + "/0", "LIPAD_BASE_URL=" + provider,
+		"TUMA_REDIS_URL=redis://" + h.redis + "/0", "LIPAD_BASE_URL=" + provider,
 		"LIPAD_CONSUMER_KEY=bench", "LIPAD_CONSUMER_SECRET=bench",
-	}, w.settings...)
+	}, h.settings...)
 }
 
 // start starts one of our processes and waits until it serves.
-func (w *world) start(ctx context.Context, name string, arguments ...string) error {
-	ops, err := w.address()
+func (h *harness) start(ctx context.Context, name string, arguments ...string) error {
+	ops, err := h.address()
 	if err != nil {
 		return err
 	}
-	p, err := w.launch(name, filepath.Join(w.programs, name), arguments,
-		append(w.environment(), "TUMA_OPS_ADDR="+ops))
+	p, err := h.launch(name, filepath.Join(h.programs, name), arguments,
+		append(h.environment(), "TUMA_OPS_ADDR="+ops))
 	if err != nil {
 		return err
 	}
 	p.ops = ops
-	return w.await(ctx, startLimit, name+" serves", func() (bool, error) {
+	return h.await(ctx, startLimit, name+" serves", func() (bool, error) {
 		if !p.Running() {
 			return false, fmt.Errorf("%s ended:\n%s", name, p.Output())
 		}
@@ -208,9 +208,9 @@ func (w *world) start(ctx context.Context, name string, arguments ...string) err
 }
 
 // startAll starts a worker, a poller and what else is named.
-func (w *world) startAll(ctx context.Context, more ...[]string) error {
+func (h *harness) startAll(ctx context.Context, more ...[]string) error {
 	for _, one := range append([][]string{{"worker"}, {"poller"}}, more...) {
-		if err := w.start(ctx, one[0], one[1:]...); err != nil {
+		if err := h.start(ctx, one[0], one[1:]...); err != nil {
 			return err
 		}
 	}
@@ -218,8 +218,8 @@ func (w *world) startAll(ctx context.Context, more ...[]string) error {
 }
 
 // stop ends the processes of a name cleanly.
-func (w *world) stop(name string) error {
-	for _, p := range w.processes {
+func (h *harness) stop(name string) error {
+	for _, p := range h.processes {
 		if p.name != name || !p.Running() {
 			continue
 		}
@@ -231,8 +231,8 @@ func (w *world) stop(name string) error {
 }
 
 // enqueuer runs one command of the enqueuer to its end.
-func (w *world) enqueuer(ctx context.Context, arguments ...string) (*process, error) {
-	p, err := w.launch("enqueuer", filepath.Join(w.programs, "enqueuer"), arguments, w.environment())
+func (h *harness) enqueuer(ctx context.Context, arguments ...string) (*process, error) {
+	p, err := h.launch("enqueuer", filepath.Join(h.programs, "enqueuer"), arguments, h.environment())
 	if err != nil {
 		return nil, err
 	}
@@ -250,7 +250,7 @@ func (w *world) enqueuer(ctx context.Context, arguments ...string) (*process, er
 
 // await looks until something is so. An error is returned when it takes longer than the limit, when
 // the context ends, or when looking fails.
-func (w *world) await(
+func (h *harness) await(
 	ctx context.Context, limit time.Duration, what string, so func() (bool, error),
 ) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
@@ -275,9 +275,9 @@ const glance = 10 * time.Millisecond
 type usage map[string]time.Duration
 
 // measure is the time on a processor that every process has used so far; this one's is "bench".
-func (w *world) measure() usage {
+func (h *harness) measure() usage {
 	u := usage{"bench": ourCPU()}
-	for _, p := range w.processes {
+	for _, p := range h.processes {
 		u[p.name] += p.cpu()
 	}
 	return u

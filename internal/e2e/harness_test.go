@@ -51,7 +51,7 @@ const (
 	claimTimeout  = 2 * time.Second
 )
 
-// setup is what a test's world looks like; the zero value is calm.
+// setup is what a test's harness looks like; the zero value is calm.
 type setup struct {
 	// redis changes the configuration of the server.
 	redis []redistest.Option
@@ -65,7 +65,7 @@ type setup struct {
 	batch int
 	// config is the rest of the configuration file.
 	config string
-	// environment is for every process of ours, after the world's own.
+	// environment is for every process of ours, after the harness's own.
 	environment []string
 }
 
@@ -75,8 +75,8 @@ type place struct {
 	rdb       *redis.Client
 }
 
-// world is a test's own Redis, providers and processes.
-type world struct {
+// harness is a test's own Redis, providers and processes.
+type harness struct {
 	t           *testing.T
 	at          place
 	redis       *redistest.Server // nil beyond one server
@@ -87,51 +87,51 @@ type world struct {
 	environment []string
 }
 
-// newWorld starts Redis and the simulated providers. Workers and pollers are the test's to start.
-func newWorld(t *testing.T, s setup) *world {
+// newHarness starts Redis and the simulated providers. Workers and pollers are the test's to start.
+func newHarness(t *testing.T, s setup) *harness {
 	t.Helper()
-	w := &world{t: t, at: s.at, rdb: s.at.rdb}
-	if w.at.url == "" {
-		w.redis = redistest.Start(t, s.redis...)
-		w.at, w.rdb = place{url: w.redis.URL(), mode: "single"}, w.redis.Client(t)
+	h := &harness{t: t, at: s.at, rdb: s.at.rdb}
+	if h.at.url == "" {
+		h.redis = redistest.Start(t, s.redis...)
+		h.at, h.rdb = place{url: h.redis.URL(), mode: "single"}, h.redis.Client(t)
 	}
 	address := proctest.FreeAddr(t)
-	w.providers = "http://" + address
+	h.providers = "http://" + address
 	arguments := []string{"providers", "--addr", address, "--seed", "7"}
 	if s.faults != "" {
 		arguments = append(arguments, "--faults", s.faults)
 	}
 	if s.four {
-		w.gateway = newGateway(t)
-		arguments = append(arguments, "--callbacks", w.gateway.base)
+		h.gateway = newGateway(t)
+		arguments = append(arguments, "--callbacks", h.gateway.base)
 	}
-	w.launch(proctest.Build(t, cmdSandbox), arguments, nil)
-	w.environment = []string{
-		"TUMA_REDIS_URL=" + w.at.url, "TUMA_REDIS_MODE=" + w.at.mode,
-		"LIPAD_BASE_URL=" + w.providers,
+	h.launch(proctest.Build(t, cmdSandbox), arguments, nil)
+	h.environment = []string{
+		"TUMA_REDIS_URL=" + h.at.url, "TUMA_REDIS_MODE=" + h.at.mode,
+		"LIPAD_BASE_URL=" + h.providers,
 		"LIPAD_CONSUMER_KEY=key", "LIPAD_CONSUMER_SECRET=secret",
 		"TUMA_SUBMIT_TIMEOUT=" + submitTimeout.String(), "TUMA_SEND_GUARD=" + sendGuard.String(),
 		"TUMA_SETTLE_DELAY=" + settleDelay.String(), "TUMA_CLAIM_TIMEOUT=" + claimTimeout.String(),
 		"TUMA_SWEEP_INTERVAL=500ms", "TUMA_POLL_INITIAL=200ms", "TUMA_POLL_MAX=2s",
 	}
 	if s.four {
-		w.environment = append(w.environment, theOthers(w.providers)...)
+		h.environment = append(h.environment, theOthers(h.providers)...)
 	}
 	if text := s.config + batches(s.batch); text != "" {
 		config := filepath.Join(t.TempDir(), "tuma.yaml")
 		require.NoError(t, os.WriteFile(config, []byte(text), 0o600))
-		w.environment = append(w.environment, "TUMA_CONFIG="+config)
+		h.environment = append(h.environment, "TUMA_CONFIG="+config)
 	}
-	w.environment = append(w.environment, s.environment...)
-	w.await("the simulated providers answer", func() bool {
-		answer, err := http.Get(w.providers + "/sandbox/ledger")
+	h.environment = append(h.environment, s.environment...)
+	h.await("the simulated providers answer", func() bool {
+		answer, err := http.Get(h.providers + "/sandbox/ledger")
 		return err == nil && answer.Body.Close() == nil
 	})
 	if s.four {
 		// It never tells who failed: only where nobody does, unconfirmed and paid are the same.
-		w.faults(sandbox.QuickSMS, `{"outcomes":{"successful":1}}`)
+		h.faults(sandbox.QuickSMS, `{"outcomes":{"successful":1}}`)
 	}
-	return w
+	return h
 }
 
 // batches is the section of the configuration file that bounds requests; none for zero.
@@ -147,58 +147,58 @@ func batches(most int) string {
 }
 
 // open gives the test its own look at the state. A Redis that can forget has none.
-func (w *world) open() *state.Store {
-	w.t.Helper()
-	if w.store == nil {
+func (h *harness) open() *state.Store {
+	h.t.Helper()
+	if h.store == nil {
 		// The same times as the processes have: whoever meets a restarted Redis first freezes it.
-		store, err := state.Open(w.t.Context(), state.Options{
-			URL: w.at.url, Mode: w.at.mode, Unreplicated: true, SubmitTimeout: submitTimeout,
+		store, err := state.Open(h.t.Context(), state.Options{
+			URL: h.at.url, Mode: h.at.mode, Unreplicated: true, SubmitTimeout: submitTimeout,
 			Guard: sendGuard, SettleDelay: settleDelay, ClaimTimeout: claimTimeout,
 			Providers: catalog.Known(),
 		})
-		require.NoError(w.t, err)
-		w.t.Cleanup(func() { _ = store.Close() })
-		w.store = store
+		require.NoError(h.t, err)
+		h.t.Cleanup(func() { _ = store.Close() })
+		h.store = store
 	}
-	return w.store
+	return h.store
 }
 
 // launch starts a program whose output must be free of phone numbers.
-func (w *world) launch(program string, arguments, environment []string) *proctest.Process {
-	w.t.Helper()
-	p := proctest.Start(w.t, program, arguments, environment)
-	w.t.Cleanup(func() {
+func (h *harness) launch(program string, arguments, environment []string) *proctest.Process {
+	h.t.Helper()
+	p := proctest.Start(h.t, program, arguments, environment)
+	h.t.Cleanup(func() {
 		p.Kill()
-		refuseNumbers(w.t, filepath.Base(program), p.Output())
+		refuseNumbers(h.t, filepath.Base(program), p.Output())
 	})
 	return p
 }
 
 // start starts one of our commands with an operations address of its own.
-func (w *world) start(command string, arguments ...string) *proctest.Process {
-	w.t.Helper()
-	return w.run(proctest.Build(w.t, command), nil, arguments...)
+func (h *harness) start(command string, arguments ...string) *proctest.Process {
+	h.t.Helper()
+	return h.run(proctest.Build(h.t, command), nil, arguments...)
 }
 
 // run is start for a program that was built otherwise or gets settings of its own.
-func (w *world) run(
+func (h *harness) run(
 	program string, environment []string, arguments ...string,
 ) *proctest.Process {
-	w.t.Helper()
-	all := append(w.environment[:len(w.environment):len(w.environment)],
-		"TUMA_OPS_ADDR="+proctest.FreeAddr(w.t))
-	if w.gateway != nil {
-		all = append(all, "TUMA_CALLBACK_ADDR="+w.gateway.pod(proctest.FreeAddr(w.t)))
+	h.t.Helper()
+	all := append(h.environment[:len(h.environment):len(h.environment)],
+		"TUMA_OPS_ADDR="+proctest.FreeAddr(h.t))
+	if h.gateway != nil {
+		all = append(all, "TUMA_CALLBACK_ADDR="+h.gateway.pod(proctest.FreeAddr(h.t)))
 	}
-	return w.launch(program, arguments, append(all, environment...))
+	return h.launch(program, arguments, append(all, environment...))
 }
 
 // pods starts that many workers and pollers and waits until they serve.
-func (w *world) pods(each int) (workers, pollers []*proctest.Process) {
-	w.t.Helper()
+func (h *harness) pods(each int) (workers, pollers []*proctest.Process) {
+	h.t.Helper()
 	for range each {
-		workers = append(workers, w.start(cmdWorker))
-		pollers = append(pollers, w.start(cmdPoller))
+		workers = append(workers, h.start(cmdWorker))
+		pollers = append(pollers, h.start(cmdPoller))
 	}
 	for _, p := range append(workers[:each:each], pollers...) {
 		p.WaitOutput("serving", patience)
@@ -213,70 +213,70 @@ type said struct {
 }
 
 // enqueuer runs one enqueuer command to its end.
-func (w *world) enqueuer(arguments ...string) said {
-	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+func (h *harness) enqueuer(arguments ...string) said {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
 	defer cancel()
 	var out, errors bytes.Buffer
-	command := exec.CommandContext(ctx, proctest.Build(w.t, cmdEnqueuer), arguments...)
-	command.Env, command.Stdout, command.Stderr = w.environment, &out, &errors
+	command := exec.CommandContext(ctx, proctest.Build(h.t, cmdEnqueuer), arguments...)
+	command.Env, command.Stdout, command.Stderr = h.environment, &out, &errors
 	err := command.Run()
-	require.NoError(w.t, ctx.Err(), "enqueuer %s takes too long", strings.Join(arguments, " "))
+	require.NoError(h.t, ctx.Err(), "enqueuer %s takes too long", strings.Join(arguments, " "))
 	if exited := new(exec.ExitError); err != nil {
-		require.ErrorAs(w.t, err, &exited)
+		require.ErrorAs(h.t, err, &exited)
 	}
-	refuseNumbers(w.t, "enqueuer", errors.String())
-	require.NotContains(w.t, errors.String(), "DATA RACE")
+	refuseNumbers(h.t, "enqueuer", errors.String())
+	require.NotContains(h.t, errors.String(), "DATA RACE")
 	return said{command.ProcessState.ExitCode(), out.String(), errors.String()}
 }
 
 // must is enqueuer for a command that has to end with the given code.
-func (w *world) must(code int, arguments ...string) said {
-	w.t.Helper()
-	s := w.enqueuer(arguments...)
-	require.Equal(w.t, code, s.code, "enqueuer %s:\n%s\n%s",
+func (h *harness) must(code int, arguments ...string) said {
+	h.t.Helper()
+	s := h.enqueuer(arguments...)
+	require.Equal(h.t, code, s.code, "enqueuer %s:\n%s\n%s",
 		strings.Join(arguments, " "), s.out, s.errors)
 	return s
 }
 
 // await waits until something is so.
-func (w *world) await(what string, so func() bool) {
-	w.t.Helper()
-	w.awaitFor(patience, what, so)
+func (h *harness) await(what string, so func() bool) {
+	h.t.Helper()
+	h.awaitFor(patience, what, so)
 }
 
 // awaitFor is await with a limit of its own.
-func (w *world) awaitFor(limit time.Duration, what string, so func() bool) {
-	w.t.Helper()
+func (h *harness) awaitFor(limit time.Duration, what string, so func() bool) {
+	h.t.Helper()
 	for end := time.Now().Add(limit); !so(); time.Sleep(glance) {
 		if time.Now().After(end) {
-			require.FailNow(w.t, "not within "+limit.String()+": "+what)
+			require.FailNow(h.t, "not within "+limit.String()+": "+what)
 		}
 	}
 }
 
 // ledger is what the simulated providers know of themselves.
-func (w *world) ledger() sandbox.Totals {
-	w.t.Helper()
+func (h *harness) ledger() sandbox.Totals {
+	h.t.Helper()
 	var totals sandbox.Totals
-	w.get("/sandbox/ledger", func(body io.Reader) error {
+	h.get("/sandbox/ledger", func(body io.Reader) error {
 		return json.NewDecoder(body).Decode(&totals)
 	})
 	return totals
 }
 
 // awaitSends waits until the providers have that many sends in hand, answered or not.
-func (w *world) awaitSends(n int) {
-	w.t.Helper()
-	w.await(fmt.Sprintf("%d sends", n), func() bool { return w.ledger().Requests["send"] >= n })
+func (h *harness) awaitSends(n int) {
+	h.t.Helper()
+	h.await(fmt.Sprintf("%d sends", n), func() bool { return h.ledger().Requests["send"] >= n })
 }
 
-func (w *world) get(path string, read func(io.Reader) error) {
-	w.t.Helper()
-	answer, err := http.Get(w.providers + path)
-	require.NoError(w.t, err)
+func (h *harness) get(path string, read func(io.Reader) error) {
+	h.t.Helper()
+	answer, err := http.Get(h.providers + path)
+	require.NoError(h.t, err)
 	defer func() { _ = answer.Body.Close() }()
-	require.NoError(w.t, read(answer.Body))
+	require.NoError(h.t, read(answer.Body))
 }
 
 // number finds whole Kenyan phone numbers, in both of their forms, but not inside of ids.

@@ -35,8 +35,8 @@ const patience = 60 * time.Second
 // token is a good one.
 const token = "c41f0e7b2a9d8365-token"
 
-// world is a deployment: a Redis, the simulated providers, and settings that tests make wrong.
-type world struct {
+// harness is a deployment: a Redis, the simulated providers, and settings that tests make wrong.
+type harness struct {
 	t         *testing.T
 	url       string
 	namespace string
@@ -48,29 +48,29 @@ type world struct {
 	edit func(*doctor.Options)
 }
 
-// newWorld is a world on a database of the shared Redis.
-func newWorld(t *testing.T) *world {
+// newHarness is a harness on a database of the shared Redis.
+func newHarness(t *testing.T) *harness {
 	t.Helper()
 	url, namespace := redistest.Shared(t)
-	return worldAt(t, url, namespace)
+	return harnessAt(t, url, namespace)
 }
 
-// ownWorld is a world on a Redis of its own, set up as it should be.
-func ownWorld(t *testing.T) (*world, *redistest.Server) {
+// ownHarness is a harness on a Redis of its own, set up as it should be.
+func ownHarness(t *testing.T) (*harness, *redistest.Server) {
 	t.Helper()
 	server := redistest.Start(t, redistest.WithConfig("appendfsync", "always"),
 		redistest.WithConfig("maxmemory", "1gb"))
-	return worldAt(t, server.URL(), "tuma"), server
+	return harnessAt(t, server.URL(), "tuma"), server
 }
 
-func worldAt(t *testing.T, url, namespace string) *world {
+func harnessAt(t *testing.T, url, namespace string) *harness {
 	t.Helper()
 	simulator := sandbox.New(sandbox.Options{})
 	server := httptest.NewServer(simulator)
 	t.Cleanup(server.Close)
 	t.Cleanup(simulator.Close)
-	w := &world{t: t, url: url, namespace: namespace, simulator: simulator}
-	w.settings = map[string]string{
+	h := &harness{t: t, url: url, namespace: namespace, simulator: simulator}
+	h.settings = map[string]string{
 		"TUMA_REDIS_URL": url, "TUMA_NAMESPACE": namespace, "TUMA_OPS_ADDR": "127.0.0.1:0",
 		"TUMA_CALLBACK_TOKEN": token, "TUMA_CALLBACK_ADDR": "127.0.0.1:0",
 		"TUMA_SUBMIT_TIMEOUT": "5s", "TUMA_LOG_LEVEL": "error",
@@ -82,98 +82,98 @@ func worldAt(t *testing.T, url, namespace string) *world {
 	}
 	options, err := redis.ParseURL(url)
 	require.NoError(t, err)
-	w.client = redis.NewClient(options)
-	t.Cleanup(func() { _ = w.client.Close() })
-	w.store, err = state.Open(t.Context(), state.Options{
+	h.client = redis.NewClient(options)
+	t.Cleanup(func() { _ = h.client.Close() })
+	h.store, err = state.Open(t.Context(), state.Options{
 		URL: url, Namespace: namespace, Providers: catalog.Known(),
 	})
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = w.store.Close() })
-	return w
+	t.Cleanup(func() { _ = h.store.Close() })
+	return h
 }
 
-func (w *world) set(settings map[string]string) { maps.Copy(w.settings, settings) }
+func (h *harness) set(settings map[string]string) { maps.Copy(h.settings, settings) }
 
-func (w *world) config() *config.Config {
-	w.t.Helper()
-	c, err := config.Load(func(name string) string { return w.settings[name] }, nil)
-	require.NoError(w.t, err)
+func (h *harness) config() *config.Config {
+	h.t.Helper()
+	c, err := config.Load(func(name string) string { return h.settings[name] }, nil)
+	require.NoError(h.t, err)
 	return c
 }
 
 // examine makes the checks that are named, or all.
-func (w *world) examine(only ...string) doctor.Report {
-	w.t.Helper()
-	options, end := app.Doctor(w.config())
+func (h *harness) examine(only ...string) doctor.Report {
+	h.t.Helper()
+	options, end := app.Doctor(h.config())
 	defer end()
 	options.Only = only
-	if w.edit != nil {
-		w.edit(&options)
+	if h.edit != nil {
+		h.edit(&options)
 	}
-	report, err := doctor.Run(w.t.Context(), options)
-	require.NoError(w.t, err)
+	report, err := doctor.Run(h.t.Context(), options)
+	require.NoError(h.t, err)
 	for _, f := range report.Findings {
-		require.NotEmpty(w.t, f.Detail, f.Check)
+		require.NotEmpty(h.t, f.Detail, f.Check)
 		advised := f.Result == doctor.Warning || f.Result == doctor.Failed
-		require.Equal(w.t, advised, f.Advice != "", "%+v", f)
+		require.Equal(h.t, advised, f.Advice != "", "%+v", f)
 		for _, secret := range []string{token, "lipadword", "talkingword"} {
-			require.NotContains(w.t, f.Detail+f.Advice, secret)
+			require.NotContains(h.t, f.Detail+f.Advice, secret)
 		}
 	}
 	return report
 }
 
 // work runs a worker and a poller until the test ends; the poller takes callbacks.
-func (w *world) work() {
-	w.t.Helper()
-	a, err := app.Open(w.t.Context(), w.config(), zap.NewNop())
-	require.NoError(w.t, err)
+func (h *harness) work() {
+	h.t.Helper()
+	a, err := app.Open(h.t.Context(), h.config(), zap.NewNop())
+	require.NoError(h.t, err)
 	var g run.Group
 	ctx, cancel := context.WithCancel(context.Background())
 	app.AddSignal(ctx, &g)
-	require.NoError(w.t, a.AddWorker(&g))
-	require.NoError(w.t, a.AddPoller(&g))
+	require.NoError(h.t, a.AddWorker(&g))
+	require.NoError(h.t, a.AddPoller(&g))
 	ended := make(chan error, 1)
 	go func() { ended <- g.Run() }()
-	w.t.Cleanup(func() {
+	h.t.Cleanup(func() {
 		cancel()
-		require.NoError(w.t, <-ended)
-		require.NoError(w.t, a.Close())
+		require.NoError(h.t, <-ended)
+		require.NoError(h.t, a.Close())
 	})
-	require.Eventually(w.t, func() bool {
-		servers, err := w.client.ZCard(w.t.Context(), "asynq:servers").Result()
+	require.Eventually(h.t, func() bool {
+		servers, err := h.client.ZCard(h.t.Context(), "asynq:servers").Result()
 		return err == nil && servers == 6 // Four providers, disbursals, poll.
 	}, patience, 10*time.Millisecond, "the servers are there")
 }
 
 // do runs a command of Redis; {ns} is the start of our keys.
-func (w *world) do(command string) {
-	w.t.Helper()
+func (h *harness) do(command string) {
+	h.t.Helper()
 	var words []any
 	for word := range strings.FieldsSeq(command) {
-		words = append(words, strings.ReplaceAll(word, "{ns}", "{"+w.namespace+"}"))
+		words = append(words, strings.ReplaceAll(word, "{ns}", "{"+h.namespace+"}"))
 	}
-	require.NoError(w.t, w.client.Do(w.t.Context(), words...).Err(), command)
+	require.NoError(h.t, h.client.Do(h.t.Context(), words...).Err(), command)
 }
 
 // queue is the key of a queue of asynq.
-func (w *world) queue(name, part string) string {
-	if w.namespace != "tuma" {
-		name = w.namespace + "-" + name
+func (h *harness) queue(name, part string) string {
+	if h.namespace != "tuma" {
+		name = h.namespace + "-" + name
 	}
 	return "asynq:{" + name + "}:" + part
 }
 
 // accept queues a recipient at Lipad.
-func (w *world) accept() {
-	w.t.Helper()
-	_, err := w.store.Accept(w.t.Context(), []state.Disbursal{{
+func (h *harness) accept() {
+	h.t.Helper()
+	_, err := h.store.Accept(h.t.Context(), []state.Disbursal{{
 		Reference: "r-1", Provider: "lipad", Currency: "KES", Recipients: []airtime.Recipient{{
 			Phone:  airtime.MSISDNFromE164("254711222333"),
 			Amount: airtime.Money{Minor: 1000, Currency: "KES"},
 		}},
 	}})
-	require.NoError(w.t, err)
+	require.NoError(h.t, err)
 }
 
 // ago is an instant before now as Redis's scores have it, in ms.

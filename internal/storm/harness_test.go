@@ -63,8 +63,8 @@ routing:
 sozuri: {networks: [equitel]}
 `
 
-// world is a Redis, the simulated providers, and a fault proxy before each of them.
-type world struct {
+// harness is a Redis, the simulated providers, and a fault proxy before each of them.
+type harness struct {
 	t     *testing.T
 	redis *redistest.Server
 	// rdb and store reach Redis beside the fault proxy.
@@ -78,26 +78,26 @@ type world struct {
 	environment          []string
 }
 
-// newWorld starts everything but our own processes. The configuration is the rest of the file.
-func newWorld(t *testing.T, server *redistest.Server, faults, configuration string) *world {
+// newHarness starts everything but our own processes. The configuration is the rest of the file.
+func newHarness(t *testing.T, server *redistest.Server, faults, configuration string) *harness {
 	t.Helper()
 	if proctest.Race {
 		t.Skip("storms take their time: make storm and make lost run them without the race detector")
 	}
-	w := &world{t: t, redis: server, rdb: server.Client(t), pollers: newGateway(t)}
+	h := &harness{t: t, redis: server, rdb: server.Client(t), pollers: newGateway(t)}
 	address := proctest.FreeAddr(t)
-	w.sandbox = "http://" + address
+	h.sandbox = "http://" + address
 	proctest.Start(t, proctest.Build(t, "./cmd/sandbox"), []string{
 		"providers", "--addr", address, "--seed", "7", "--faults", faults,
-		"--callbacks", w.pollers.base + "/callbacks/" + callbackToken,
+		"--callbacks", h.pollers.base + "/callbacks/" + callbackToken,
 	}, nil)
-	w.toRedis = newProxy(t, "redis", server.Addr())
-	w.toProviders = newProxy(t, "providers", address)
+	h.toRedis = newProxy(t, "redis", server.Addr())
+	h.toProviders = newProxy(t, "providers", address)
 	config := filepath.Join(t.TempDir(), "tuma.yaml")
 	require.NoError(t, os.WriteFile(config, []byte(routing+configuration), 0o600))
-	base := "http://" + w.toProviders.Listen
-	w.environment = []string{
-		"TUMA_REDIS_URL=redis://" + w.toRedis.Listen + "/0", "TUMA_CONFIG=" + config,
+	base := "http://" + h.toProviders.Listen
+	h.environment = []string{
+		"TUMA_REDIS_URL=redis://" + h.toRedis.Listen + "/0", "TUMA_CONFIG=" + config,
 		"TUMA_SUBMIT_TIMEOUT=" + submitTimeout.String(), "TUMA_SEND_GUARD=" + sendGuard.String(),
 		"TUMA_SETTLE_DELAY=" + settleDelay.String(), "TUMA_CLAIM_TIMEOUT=2s",
 		"TUMA_SWEEP_INTERVAL=500ms", "TUMA_POLL_INITIAL=300ms", "TUMA_POLL_MAX=3s",
@@ -108,26 +108,26 @@ func newWorld(t *testing.T, server *redistest.Server, faults, configuration stri
 		"QUICKSMS_APP_TOKEN=token", "SOZURI_BASE_URL=" + base, "SOZURI_PROJECT=project",
 		"SOZURI_API_KEY=key",
 	}
-	w.await("the simulated providers answer", func() bool {
-		answer, err := http.Get(w.sandbox + "/sandbox/ledger")
+	h.await("the simulated providers answer", func() bool {
+		answer, err := http.Get(h.sandbox + "/sandbox/ledger")
 		return err == nil && answer.Body.Close() == nil
 	})
 	// QuickSMS never tells who failed: only where nobody does, unconfirmed and paid are the same.
-	w.faults(sandbox.QuickSMS, `{"outcomes":{"successful":1}}`)
-	return w
+	h.faults(sandbox.QuickSMS, `{"outcomes":{"successful":1}}`)
+	return h
 }
 
 // open gives the test its own look at the state. The times are those of the processes: whoever
 // meets a restarted Redis first decides how long it freezes.
-func (w *world) open() {
-	w.t.Helper()
-	store, err := state.Open(w.t.Context(), state.Options{
-		URL: w.redis.URL(), SubmitTimeout: submitTimeout, Guard: sendGuard,
+func (h *harness) open() {
+	h.t.Helper()
+	store, err := state.Open(h.t.Context(), state.Options{
+		URL: h.redis.URL(), SubmitTimeout: submitTimeout, Guard: sendGuard,
 		SettleDelay: settleDelay, Providers: catalog.Known(),
 	})
-	require.NoError(w.t, err)
-	w.t.Cleanup(func() { _ = store.Close() }) // Nothing is lost with the connections of a test.
-	w.store = store
+	require.NoError(h.t, err)
+	h.t.Cleanup(func() { _ = store.Close() }) // Nothing is lost with the connections of a test.
+	h.store = store
 }
 
 // newProxy starts a fault proxy before an address.
@@ -196,25 +196,25 @@ func (c closing) Close() error {
 }
 
 // faults changes some switches of one simulated provider, or of all for an empty name.
-func (w *world) faults(provider, change string) {
-	w.t.Helper()
-	request, err := http.NewRequestWithContext(w.t.Context(), http.MethodPatch,
-		w.sandbox+"/sandbox/faults?provider="+provider, strings.NewReader(change))
-	require.NoError(w.t, err)
+func (h *harness) faults(provider, change string) {
+	h.t.Helper()
+	request, err := http.NewRequestWithContext(h.t.Context(), http.MethodPatch,
+		h.sandbox+"/sandbox/faults?provider="+provider, strings.NewReader(change))
+	require.NoError(h.t, err)
 	answer, err := http.DefaultClient.Do(request)
-	require.NoError(w.t, err)
+	require.NoError(h.t, err)
 	text, err := io.ReadAll(answer.Body)
-	require.NoError(w.t, errors.Join(err, answer.Body.Close()))
-	require.Equal(w.t, http.StatusOK, answer.StatusCode, "%s", text)
+	require.NoError(h.t, errors.Join(err, answer.Body.Close()))
+	require.Equal(h.t, http.StatusOK, answer.StatusCode, "%s", text)
 }
 
 // ledger reads one view of the simulated providers' ledger.
-func ledger[T any](w *world, view string) (all []T) {
-	w.t.Helper()
-	answer, err := http.Get(w.sandbox + "/sandbox/ledger" + view)
-	require.NoError(w.t, err)
+func ledger[T any](h *harness, view string) (all []T) {
+	h.t.Helper()
+	answer, err := http.Get(h.sandbox + "/sandbox/ledger" + view)
+	require.NoError(h.t, err)
 	defer func() { _ = answer.Body.Close() }()
-	return lines[T](w.t, answer.Body)
+	return lines[T](h.t, answer.Body)
 }
 
 // lines decodes JSON values until the end.
@@ -233,20 +233,20 @@ func lines[T any](t *testing.T, from io.Reader) (all []T) {
 }
 
 // totals is the ledger in one view.
-func (w *world) totals() sandbox.Totals {
-	w.t.Helper()
-	return ledger[sandbox.Totals](w, "")[0]
+func (h *harness) totals() sandbox.Totals {
+	h.t.Helper()
+	return ledger[sandbox.Totals](h, "")[0]
 }
 
 // enqueuer runs one command of the enqueuer to its end and returns its exit code, -1 if it takes
 // too long, and what it said.
-func (w *world) enqueuer(arguments ...string) (code int, out, fault string) {
-	program := w.program("./cmd/enqueuer") // Building it may take minutes.
+func (h *harness) enqueuer(arguments ...string) (code int, out, fault string) {
+	program := h.program("./cmd/enqueuer") // Building it may take minutes.
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var printed, complained bytes.Buffer
 	command := exec.CommandContext(ctx, program, arguments...)
-	command.Env, command.Stdout, command.Stderr = w.environment, &printed, &complained
+	command.Env, command.Stdout, command.Stderr = h.environment, &printed, &complained
 	if err := command.Run(); command.ProcessState == nil {
 		return -1, "", err.Error()
 	}
@@ -254,28 +254,28 @@ func (w *world) enqueuer(arguments ...string) (code int, out, fault string) {
 }
 
 // program builds a command of ours, once.
-func (w *world) program(command string) string { return proctest.Build(w.t, command) }
+func (h *harness) program(command string) string { return proctest.Build(h.t, command) }
 
 // must is enqueuer for a command that has to succeed.
-func (w *world) must(arguments ...string) string {
-	w.t.Helper()
-	code, out, fault := w.enqueuer(arguments...)
-	require.Zero(w.t, code, "enqueuer %s:\n%s\n%s", strings.Join(arguments, " "), out, fault)
+func (h *harness) must(arguments ...string) string {
+	h.t.Helper()
+	code, out, fault := h.enqueuer(arguments...)
+	require.Zero(h.t, code, "enqueuer %s:\n%s\n%s", strings.Join(arguments, " "), out, fault)
 	return out
 }
 
 // await waits until something is so.
-func (w *world) await(what string, so func() bool) {
-	w.t.Helper()
+func (h *harness) await(what string, so func() bool) {
+	h.t.Helper()
 	for end := time.Now().Add(patience); !so(); time.Sleep(glance) {
-		require.True(w.t, time.Now().Before(end), "not within %s: %s", patience, what)
+		require.True(h.t, time.Now().Before(end), "not within %s: %s", patience, what)
 	}
 }
 
 // book counts the recipients in each status at each provider ("lipad queued"), without zeros.
-func (w *world) book() (map[string]int64, state.Stats, error) {
-	w.t.Helper()
-	figures, err := w.store.Stats(w.t.Context())
+func (h *harness) book() (map[string]int64, state.Stats, error) {
+	h.t.Helper()
+	figures, err := h.store.Stats(h.t.Context())
 	book := map[string]int64{}
 	for field, n := range figures.Book {
 		if words := strings.Fields(field); len(words) == 3 && words[2] != "requested" && n != 0 {

@@ -24,8 +24,8 @@ import (
 // behaviour is what the server does with a submission whose body it has read.
 type behaviour func(w http.ResponseWriter, r *http.Request, body []byte)
 
-// world is one adapter and its provider.
-type world struct {
+// harness is one adapter and its provider.
+type harness struct {
 	suite    Suite
 	server   *httptest.Server
 	client   *providers.Client
@@ -44,79 +44,79 @@ type world struct {
 	conns  map[string]int // Submissions per connection.
 }
 
-// newWorld starts a provider; secure gives it TLS.
-func newWorld(
+// newHarness starts a provider; secure gives it TLS.
+func newHarness(
 	t *testing.T, s Suite, secure bool, change ...func(*providers.ClientOptions),
-) *world {
+) *harness {
 	t.Helper()
-	w := &world{suite: s, conns: map[string]int{}}
-	w.set(w.accept)
-	w.server = httptest.NewUnstartedServer(http.HandlerFunc(w.serve))
-	w.server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	h := &harness{suite: s, conns: map[string]int{}}
+	h.set(h.accept)
+	h.server = httptest.NewUnstartedServer(http.HandlerFunc(h.serve))
+	h.server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	if secure {
-		w.server.TLS = &tls.Config{
+		h.server.TLS = &tls.Config{
 			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-				if w.brokenTLS.Load() {
+				if h.brokenTLS.Load() {
 					return nil, errors.New("handshake refused by the test")
 				}
 				return nil, nil
 			},
 		}
-		w.server.StartTLS()
+		h.server.StartTLS()
 		pool := x509.NewCertPool()
-		pool.AddCert(w.server.Certificate())
+		pool.AddCert(h.server.Certificate())
 		trust := func(o *providers.ClientOptions) { o.TLS = &tls.Config{RootCAs: pool} }
 		change = append([]func(*providers.ClientOptions){trust}, change...)
 	} else {
-		w.server.Start()
+		h.server.Start()
 	}
-	t.Cleanup(w.server.Close)
-	w.client = NewClient(t, change...)
-	t.Cleanup(w.client.Close)
-	w.provider = s.New(w.server.URL, w.client)
-	return w
+	t.Cleanup(h.server.Close)
+	h.client = NewClient(t, change...)
+	t.Cleanup(h.client.Close)
+	h.provider = s.New(h.server.URL, h.client)
+	return h
 }
 
-func (w *world) set(b behaviour) { w.behave.Store(&b) }
+func (h *harness) set(b behaviour) { h.behave.Store(&b) }
 
-func (w *world) setEarly(h http.HandlerFunc) { w.early.Store(&h) }
+func (h *harness) setEarly(early http.HandlerFunc) { h.early.Store(&early) }
 
-func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
-	if r.URL.Path != w.suite.Path {
-		if other := w.other.Load(); other != nil {
+func (h *harness) serve(rw http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != h.suite.Path {
+		if other := h.other.Load(); other != nil {
 			(*other)(rw, r)
 			return
 		}
-		w.suite.Other(rw, r)
+		h.suite.Other(rw, r)
 		return
 	}
-	if early := w.early.Load(); early != nil {
-		w.record(r, nil)
+	if early := h.early.Load(); early != nil {
+		h.record(r, nil)
 		(*early)(rw, r)
 		return
 	}
 	body, _ := io.ReadAll(r.Body)
-	w.record(r, body)
-	(*w.behave.Load())(rw, r, body)
+	h.record(r, body)
+	(*h.behave.Load())(rw, r, body)
 }
 
-func (w *world) record(r *http.Request, body []byte) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.bodies = append(w.bodies, body)
-	w.conns[r.RemoteAddr]++
+func (h *harness) record(r *http.Request, body []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.bodies = append(h.bodies, body)
+	h.conns[r.RemoteAddr]++
 }
 
 // posts counts the submissions that reached the server.
-func (w *world) posts() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.bodies)
+func (h *harness) posts() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.bodies)
 }
 
 // accept is the behaviour of a provider at its best.
-func (w *world) accept(rw http.ResponseWriter, _ *http.Request, body []byte) {
-	status, answer := w.suite.Accept(body)
+func (h *harness) accept(rw http.ResponseWriter, _ *http.Request, body []byte) {
+	status, answer := h.suite.Accept(body)
 	reply(rw, status, "application/json", answer)
 }
 
@@ -158,33 +158,33 @@ func rawAnswer(status int, body []byte, length int) string {
 }
 
 // prepare prepares the suite's batch, which must succeed.
-func (w *world) prepare(t *testing.T) *providers.Submission {
+func (h *harness) prepare(t *testing.T) *providers.Submission {
 	t.Helper()
-	submission, err := w.provider.Prepare(t.Context(), w.suite.Batch)
+	submission, err := h.provider.Prepare(t.Context(), h.suite.Batch)
 	require.NoError(t, err)
 	return submission
 }
 
 // send prepares and sends, and checks that exactly one request reached the server.
-func (w *world) send(t *testing.T) providers.Answer {
+func (h *harness) send(t *testing.T) providers.Answer {
 	t.Helper()
-	submission := w.prepare(t)
-	before := w.posts()
+	submission := h.prepare(t)
+	before := h.posts()
 	answer := submission.Send(t.Context())
-	require.Equal(t, before+1, w.posts(), "one Send is one request on the wire")
-	w.requireNoLeak(t, fmt.Sprintf("%v %+v", answer, answer))
+	require.Equal(t, before+1, h.posts(), "one Send is one request on the wire")
+	h.requireNoLeak(t, fmt.Sprintf("%v %+v", answer, answer))
 	return answer
 }
 
 // requireNoLeak checks that a text shows no secret and no full phone number, in any of the ways in
 // which a request spells them.
-func (w *world) requireNoLeak(t *testing.T, text string) {
+func (h *harness) requireNoLeak(t *testing.T, text string) {
 	t.Helper()
-	for _, secret := range w.suite.Secrets {
+	for _, secret := range h.suite.Secrets {
 		require.NotContains(t, text, secret)
 	}
 	squeezed := strings.NewReplacer(" ", "", "-", "").Replace(text)
-	for _, r := range w.suite.Batch.Recipients {
+	for _, r := range h.suite.Batch.Recipients {
 		digits := r.Phone.Digits()
 		require.NotContains(t, squeezed, digits)
 		require.NotContains(t, squeezed, digits[3:], "the national number")
