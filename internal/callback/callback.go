@@ -44,7 +44,7 @@ type Store interface {
 	Kept(
 		ctx context.Context, limit int, lease time.Duration, confirm ...string,
 	) ([]state.Kept, error)
-	Validate(ctx context.Context, v state.Validation) (bool, error)
+	Validate(ctx context.Context, provider string, v providers.Validation) (bool, error)
 	Unplaced(ctx context.Context, provider, why string, body []byte) error
 	Load(ctx context.Context, id string) (*state.Batch, error)
 	Observe(
@@ -269,7 +269,7 @@ func (r *Receiver) take(ctx context.Context, c *call, said providers.Callback) (
 	if r.toConfirm(c.name) {
 		store = r.o.Store.Keep // Until a query has confirmed it.
 	}
-	placed, err := store(ctx, callbackOf(c.name, said))
+	placed, err := store(ctx, state.Callback{Provider: c.name, Callback: said})
 	if err != nil {
 		return "", err
 	}
@@ -325,14 +325,6 @@ func (r *Receiver) observe(ctx context.Context, c *call, said providers.Callback
 	return string(placement.Placed), nil
 }
 
-func callbackOf(provider string, said providers.Callback) state.Callback {
-	return state.Callback{
-		Provider: provider, ProviderReference: said.ProviderReference, Phone: said.Phone,
-		Amount: said.Amount, Status: said.Status, Reason: airtime.ReasonOf(said.Status),
-		Message: said.Message, Discount: said.Discount,
-	}
-}
-
 // note says what people should know about a callback that was placed.
 func (r *Receiver) note(provider string, p state.Placement) {
 	r.o.Log.Debug("callback placed", zap.String("provider", provider), zap.String("batch", p.Batch),
@@ -368,9 +360,7 @@ func (r *Receiver) validate(w http.ResponseWriter, c *call) {
 		verdict(w, http.StatusBadRequest, false)
 		return
 	}
-	ours, err := r.o.Store.Validate(ctx, state.Validation{
-		Provider: c.name, ID: question.ID, Phone: question.Phone, Amount: question.Amount,
-	})
+	ours, err := r.o.Store.Validate(ctx, c.name, question)
 	switch {
 	case err != nil:
 		r.o.Metrics.validated(c.name, validationUnavailable)

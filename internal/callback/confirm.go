@@ -8,7 +8,6 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
-	"tuma/internal/airtime"
 	"tuma/internal/providers"
 	"tuma/internal/state"
 )
@@ -99,7 +98,7 @@ func (r *Receiver) retry(ctx context.Context, k state.Kept) (state.Placement, er
 		return r.o.Store.Keep(ctx, k.Callback)
 	}
 	confirmed := k.Callback
-	confirmed.Status, confirmed.Reason = line.Status, airtime.ReasonOf(line.Status)
+	confirmed.Status = line.Status
 	if line.Message != "" {
 		confirmed.Message = line.Message
 	}

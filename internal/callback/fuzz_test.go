@@ -28,7 +28,7 @@ type ledger struct {
 	away        bool
 	stored      int // Hints, callbacks applied or kept, and observations.
 	unplaced    int
-	validations []state.Validation
+	validations []providers.Validation
 	vouches     bool
 }
 
@@ -60,7 +60,9 @@ func (l *ledger) Kept(context.Context, int, time.Duration, ...string) ([]state.K
 	return nil, errAway
 }
 
-func (l *ledger) Validate(_ context.Context, v state.Validation) (bool, error) {
+func (l *ledger) Validate(
+	_ context.Context, _ string, v providers.Validation,
+) (bool, error) {
 	if l.away {
 		return true, errAway // Even then nobody is vouched for.
 	}

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tuma/internal/airtime"
+	"tuma/internal/providers"
 	"tuma/internal/state"
 )
 
@@ -205,9 +206,8 @@ func (x *talker) pay(p *payee) *payment {
 }
 
 func (x *talker) validate(id string, phone airtime.MSISDN, minor int64) bool {
-	ours, err := x.s.Validate(background, state.Validation{
-		Provider: talking, ID: id, Phone: phone,
-		Amount: airtime.Money{Minor: minor, Currency: "KES"},
+	ours, err := x.s.Validate(background, talking, providers.Validation{
+		ID: id, Phone: phone, Amount: airtime.Money{Minor: minor, Currency: "KES"},
 	})
 	require.NoError(x.t, err)
 	return ours
@@ -251,10 +251,9 @@ func (x *talker) report() {
 }
 
 func (x *talker) say(p *payment, status airtime.Status) {
-	got, err := x.s.Apply(background, state.Callback{
-		Provider: talking, ProviderReference: p.id, Phone: p.payee.phone, Status: status,
-		Amount: airtime.Money{Minor: 1000, Currency: "KES"}, Reason: airtime.ReasonProvider,
-	})
+	got, err := x.s.Apply(background, reported(talking, p.id, status, airtime.Recipient{
+		Phone: p.payee.phone, Amount: airtime.Money{Minor: 1000, Currency: "KES"},
+	}))
 	require.NoError(x.t, err)
 	require.False(x.t, got.OtherAmount)
 }

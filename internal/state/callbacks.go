@@ -10,6 +10,7 @@ import (
 
 	"tuma/internal/airtime"
 	"tuma/internal/effect"
+	"tuma/internal/providers"
 )
 
 const (
@@ -38,16 +39,7 @@ func (s *Store) Hint(ctx context.Context, batch string) (bool, error) {
 // Callback is what a provider reported about one recipient by itself.
 type Callback struct {
 	Provider string
-	// ProviderReference is the provider's id of the recipient; Phone and Amount may be zero.
-	ProviderReference string
-	Phone             airtime.MSISDN
-	Amount            airtime.Money
-	// Discount is a decimal as airtime.ParseDiscount gives it, empty where nothing is said.
-	Discount string
-	// Status is zero for a word that we do not know.
-	Status  airtime.Status
-	Reason  airtime.Reason
-	Message string
+	providers.Callback
 	// kept is the name of its record if it was kept before, and keptCode the status code there.
 	kept, keptCode string
 }
@@ -102,7 +94,7 @@ func (s *Store) callback(ctx context.Context, c Callback, apply bool) (Placement
 	}
 	room := s.room(ctx, AcceptLimit)
 	answer, err := s.run(ctx, s.client, "callback", c.Provider, clean(c.ProviderReference),
-		c.Phone.Digits(), minor, string(c.Amount.Currency), code, string(c.Reason),
+		c.Phone.Digits(), minor, string(c.Amount.Currency), code, string(airtime.ReasonOf(c.Status)),
 		clean(c.Message), flag(apply), flag(room == nil), c.kept, keptRetry.Milliseconds(), maxKept,
 		c.keptCode, c.Discount)
 	if err != nil {
@@ -144,43 +136,24 @@ func (s *Store) Kept(
 	var list []Kept
 	for _, item := range asList(answer) {
 		r := asList(item)
-		k := Kept{Age: millis(r.int(1)), Ask: r.int(11) == 1, Callback: Callback{
-			kept: r.text(0), Provider: r.text(2), ProviderReference: r.text(3),
-			Phone:  airtime.MSISDNFromE164(r.text(4)),
-			Reason: airtime.Reason(r.text(8)), Message: r.text(9),
-			Discount: r.text(10),
-		}}
-		if r.text(5) != "" {
-			minor, err := strconv.ParseInt(r.text(5), 10, 64)
-			if err != nil {
-				return list, fmt.Errorf("kept callback: %w", err)
-			}
-			k.Amount = airtime.Money{Minor: minor, Currency: airtime.Currency(r.text(6))}
+		parked, err := readParked(r.text(1))
+		if err != nil {
+			return list, fmt.Errorf("kept callback: %w", err)
 		}
-		if text := r.text(7); text != "" {
-			k.keptCode = text
-			if k.Status, err = airtime.StatusFromCode(text[0]); err != nil {
-				return list, fmt.Errorf("kept callback: %w", err)
-			}
-		}
-		list = append(list, k)
+		parked.kept = r.text(0)
+		list = append(list, Kept{
+			Callback: parked.Callback, Age: millis(r.int(2)), Ask: r.int(3) == 1,
+		})
 	}
 	return list, nil
 }
 
-// Validation is a provider's question whether a payment is ours.
-type Validation struct {
-	Provider string
-	// ID is the provider's id of the question: asked again, it is answered as before.
-	ID     string
-	Phone  airtime.MSISDN
-	Amount airtime.Money
-}
-
 // Validate reports whether a payment is to somebody whom we have on the wire at that provider with
 // this amount: once per recipient and attempt.
-func (s *Store) Validate(ctx context.Context, v Validation) (bool, error) {
-	answer, err := s.run(ctx, s.client, "validate", v.Provider, clean(v.ID), v.Phone.Digits(),
+func (s *Store) Validate(
+	ctx context.Context, provider string, v providers.Validation,
+) (bool, error) {
+	answer, err := s.run(ctx, s.client, "validate", provider, clean(v.ID), v.Phone.Digits(),
 		v.Amount.Minor, string(v.Amount.Currency))
 	if err != nil {
 		return false, err

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
+	"tuma/internal/providers"
 	"tuma/internal/state"
 )
 
@@ -86,17 +87,14 @@ func (g *stage) apply(c state.Callback, want state.Placed) state.Placement {
 
 // said is a callback about the id that a provider gave.
 func said(id string, status airtime.Status) state.Callback {
-	return state.Callback{
-		Provider: talking, ProviderReference: id, Status: status, Reason: airtime.ReasonProvider,
-		Message: "m",
-	}
+	said := providers.Callback{ProviderReference: id, Status: status, Message: "m"}
+	return state.Callback{Provider: talking, Callback: said}
 }
 
 // saidOf is a callback with an id that we do not know, about the first number and ten shillings.
 func saidOf(id string, status airtime.Status) state.Callback {
-	c := said(id, status)
-	r := disbursal("any", 1).Recipients[0]
-	c.Phone, c.Amount = r.Phone, r.Amount
+	c := reported(talking, id, status, disbursal("any", 1).Recipients[0])
+	c.Message = "m"
 	return c
 }
 
@@ -130,7 +128,7 @@ func appliedByID(g *stage) {
 	got := g.apply(said(ids[1], airtime.Successful), state.CallbackApplied)
 	require.Equal(g.t, state.Placement{Placed: state.CallbackApplied, Batch: b.ID}, got)
 	list := rows(g.t, g.s, "a")
-	require.Equal(g.t, []any{airtime.Successful, ids[1], "m", airtime.ReasonProvider},
+	require.Equal(g.t, []any{airtime.Successful, ids[1], "m", airtime.NoReason},
 		[]any{list[1].Status, list[1].ProviderReference, list[1].Message, list[1].Reason})
 	require.Equal(g.t, airtime.Submitted, list[0].Status)
 	require.Equal(g.t, airtime.Submitted, list[2].Status)
@@ -791,7 +789,8 @@ func TestParkedCallbacksAreListed(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, got, 2)
 	want := saidOf("x", airtime.Successful)
-	require.Equal(t, want, got[0].Callback)
+	require.Equal(t, want.Callback, got[0].Callback.Callback)
+	require.Equal(t, talking, got[0].Provider)
 	require.Equal(t, time.UnixMilli(modelStart).UTC(), got[0].Since)
 	require.Equal(t, "y", got[1].ProviderReference)
 }

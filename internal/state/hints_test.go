@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
+	"tuma/internal/providers"
 	"tuma/internal/redistest"
 	"tuma/internal/state"
 )
@@ -266,8 +267,8 @@ func (g *stage) ours(provider, id string) bool {
 }
 
 func (g *stage) oursOf(r airtime.Recipient, provider, id string) bool {
-	ours, err := g.s.Validate(background, state.Validation{
-		Provider: provider, ID: id, Phone: r.Phone, Amount: r.Amount,
+	ours, err := g.s.Validate(background, provider, providers.Validation{
+		ID: id, Phone: r.Phone, Amount: r.Amount,
 	})
 	require.NoError(g.t, err)
 	return ours

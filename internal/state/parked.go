@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tuma/internal/airtime"
+	"tuma/internal/providers"
 )
 
 // Parked is a callback that fits no recipient, or waits for a query that confirms it.
@@ -53,9 +54,10 @@ func readParked(record string) (Parked, error) {
 		return Parked{}, err
 	}
 	p := Parked{Since: time.UnixMilli(since).UTC(), Callback: Callback{
-		Provider: fields[1], ProviderReference: fields[2], Phone: airtime.MSISDNFromE164(fields[3]),
-		Reason: airtime.Reason(fields[7]), Message: fields[8],
-		Discount: fields[9],
+		Provider: fields[1], keptCode: fields[6], Callback: providers.Callback{
+			ProviderReference: fields[2], Phone: airtime.MSISDNFromE164(fields[3]),
+			Message: fields[8], Sums: providers.Sums{Discount: fields[9]},
+		},
 	}}
 	if fields[4] != "" {
 		minor, err := strconv.ParseInt(fields[4], 10, 64)
@@ -64,8 +66,8 @@ func readParked(record string) (Parked, error) {
 		}
 		p.Amount = airtime.Money{Minor: minor, Currency: airtime.Currency(fields[5])}
 	}
-	if fields[6] != "" {
-		p.Status, err = airtime.StatusFromCode(fields[6][0])
+	if p.keptCode != "" {
+		p.Status, err = airtime.StatusFromCode(p.keptCode[0])
 	}
 	return p, err
 }

@@ -118,10 +118,7 @@ func oneRequestInDoubt(g *stage) {
 		airtime.Submitted: 600 - most - 1, airtime.InDoubt: most, airtime.Rejected: 1,
 	}, statuses(g.t, g.s, "a"))
 	require.Greater(g.t, g.channel(sozuri).Largest, 10, "batches grow again")
-	c := state.Callback{
-		Provider: sozuri, ProviderReference: "x", Status: airtime.Successful,
-		Phone: doubted.Members[0].Phone, Amount: doubted.Members[0].Amount,
-	}
+	c := reported(sozuri, "x", airtime.Successful, doubted.Members[0].Recipient)
 	g.apply(c, state.CallbackApplied)
 	require.Equal(g.t, int64(most-1), statuses(g.t, g.s, "a")[airtime.InDoubt])
 }

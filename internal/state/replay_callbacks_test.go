@@ -54,10 +54,7 @@ func replayRouting(g *stage) {
 func replayCallbacks(g *stage) {
 	b := g.begin(talking)
 	r := b.Members[0].Recipient
-	c := state.Callback{
-		Provider: talking, ProviderReference: "x", Phone: r.Phone, Amount: r.Amount,
-		Status: airtime.Submitted,
-	}
+	c := reported(talking, "x", airtime.Submitted, r)
 	require.True(g.t, g.oursOf(r, talking, "v1"))
 	require.False(g.t, g.oursOf(r, talking, "v2"))
 	g.apply(c, state.CallbackKept)
@@ -77,4 +74,13 @@ func replayCallbacks(g *stage) {
 	g.apply(c, state.CallbackUnchanged)
 	require.Equal(g.t, []string{"successful"}, results(g.t, g.s)["a 254700000001"])
 	require.True(g.t, g.hint(b.ID))
+}
+
+// reported is what a provider says of a recipient.
+func reported(
+	provider, id string, status airtime.Status, of airtime.Recipient,
+) state.Callback {
+	c := said(id, status)
+	c.Provider, c.Phone, c.Amount, c.Message = provider, of.Phone, of.Amount, ""
+	return c
 }

@@ -146,10 +146,8 @@ func duplicateIsKnown(g *stage) {
 	require.Equal(g.t, 1, g.record(again, airtime.Unknown, airtime.ReasonDuplicate).InDoubt)
 	g.c.pass(90 * time.Second)
 	require.Equal(g.t, state.Resending{}, g.resend(b, false))
-	g.apply(state.Callback{
-		Provider: talking, ProviderReference: "x", Phone: again.Members[0].Phone,
-		Amount: again.Members[0].Amount, Status: airtime.Successful,
-	}, state.CallbackApplied)
+	g.apply(reported(talking, "x", airtime.Successful, again.Members[0].Recipient),
+		state.CallbackApplied)
 	g.stands("a", talking, airtime.Successful)
 }
 
@@ -216,10 +214,8 @@ func resendsNoReported(g *stage) {
 	g.c.pass(90 * time.Second)
 	g.resend(b, true)
 	again, holder := g.claim(talking, 1000)
-	g.apply(state.Callback{
-		Provider: talking, ProviderReference: "x", Phone: b.Members[0].Phone,
-		Amount: b.Members[0].Amount, Status: airtime.Submitted,
-	}, state.CallbackApplied)
+	g.apply(reported(talking, "x", airtime.Submitted, b.Members[0].Recipient),
+		state.CallbackApplied)
 	g.refused(again, holder, "known")
 	g.c.pass(time.Second)
 	require.Equal(g.t, state.Resending{}, g.resend(b, false))

@@ -299,9 +299,8 @@ func acceptedAndRefusedElsewhere(g *stage) {
 
 func acceptedByTheIDOfARefusal(g *stage) {
 	first := g.handed("a")
-	got := g.apply(state.Callback{
-		Provider: talking, ProviderReference: "refused-1", Status: airtime.Successful,
-	}, state.CallbackApplied)
+	got := g.apply(reported(talking, "refused-1", airtime.Successful, airtime.Recipient{}),
+		state.CallbackApplied)
 	require.Equal(g.t, first.ID, got.Batch)
 	g.stands("a", talking, airtime.Successful)
 	g.idle(lipad, state.IdleEmpty)

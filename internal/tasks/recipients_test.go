@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
+	"tuma/internal/providers"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
 	"tuma/internal/tasks"
@@ -197,8 +198,10 @@ func TestADuplicateLeavesABatchInDoubt(t *testing.T) {
 	rows := f.rows(t, "d")
 	require.Equal(t, airtime.ReasonDuplicate, rows[0].Reason)
 	_, err := f.store.Apply(context.Background(), state.Callback{
-		Provider: talking, ProviderReference: "ATQid_x", Phone: rows[0].Phone,
-		Amount: rows[0].Amount, Status: airtime.Successful,
+		Provider: talking, Callback: providers.Callback{
+			ProviderReference: "ATQid_x", Phone: rows[0].Phone, Status: airtime.Successful,
+			Sums: providers.Sums{Amount: rows[0].Amount},
+		},
 	})
 	require.NoError(t, err)
 	decision := state.Decision{Paid: true, Who: "test", Evidence: "statement"}

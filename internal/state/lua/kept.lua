@@ -5,8 +5,7 @@
 -- ARGV[2]: ms until one that was handed out counts as lost
 -- ARGV[3]: queries a second that may confirm the callbacks of one provider, over all processes
 -- ARGV[4]: then the providers whose callbacks a query has to confirm
--- Returns: {{name, age in ms, provider, id, phone, amount, currency, status code, reason, message,
---   discount, 1 if the provider is to be asked about it}, ...}
+-- Returns: {{name, its record, age in ms, 1 if the provider is to be asked about it}, ...}
 
 allow_oom()
 local confirm = {}
@@ -39,16 +38,12 @@ for _, name in ipairs(redis.call('ZRANGEBYSCORE', key('keptdue'), '-inf', now, '
   ARGV[1])) do
   local text = redis.call('HGET', key('kept'), name)
   if text then
-    local fields = {}
-    for field in (text .. '\t'):gmatch('([^\t]*)\t') do fields[#fields + 1] = field end
-    local provider = fields[2]
+    local since, provider, id, phone = text:match('^(%d+)\t([^\t]*)\t([^\t]*)\t([^\t]*)')
     -- What fits nobody is not asked about: the answer would fit nobody either.
-    local asked = confirm[provider] and expected(provider, fields[3], fields[4]) and 1 or 0
+    local asked = confirm[provider] and expected(provider, id, phone) and 1 or 0
     local wait = asked == 1 and question(provider) or 0
     redis.call('ZADD', key('keptdue'), now + (wait > 0 and wait or tonumber(ARGV[2])), name)
-    fields[1] = now - tonumber(fields[1])
-    fields[11] = asked
-    if wait == 0 then list[#list + 1] = {name, unpack(fields, 1, 11)} end
+    if wait == 0 then list[#list + 1] = {name, text, now - tonumber(since), asked} end
   else
     redis.call('ZREM', key('keptdue'), name)
   end
