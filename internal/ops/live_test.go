@@ -56,18 +56,18 @@ func await(t *testing.T, what string, so func() bool) {
 	}
 }
 
-// deployment is every process of Tuma on simulated providers, and a Prometheus that scrapes them
+// harness is every process of Tuma on simulated providers, and a Prometheus that scrapes them
 // with the rules as they are deployed.
-type deployment struct {
+type harness struct {
 	prometheus string
 	// pages are the operations addresses, by scrape job.
 	pages map[string][]string
 }
 
-// deploy starts everything and lets some disbursals through: most are paid, one stays in doubt.
-func deploy(t *testing.T) *deployment {
+// newHarness starts everything and lets some disbursals through: most are paid, one stays in doubt.
+func newHarness(t *testing.T) *harness {
 	t.Helper()
-	d := &deployment{pages: map[string][]string{}}
+	h := &harness{pages: map[string][]string{}}
 	server := redistest.Start(t)
 	callbacks, providers := proctest.FreeAddr(t), proctest.FreeAddr(t)
 	proctest.Start(t, proctest.Build(t, "./cmd/sandbox"), []string{
@@ -100,23 +100,23 @@ func deploy(t *testing.T) *deployment {
 		{"tuma-enqueuer", "./cmd/enqueuer", []string{"serve"}},
 	} {
 		address := proctest.FreeAddr(t)
-		d.pages[process.job] = append(d.pages[process.job], address)
+		h.pages[process.job] = append(h.pages[process.job], address)
 		proctest.Start(t, proctest.Build(t, process.command), process.arguments,
 			append(environment[:len(environment):len(environment)], "TUMA_OPS_ADDR="+address)).
 			WaitOutput("serving", patience)
 	}
-	d.startPrometheus(t)
+	h.startPrometheus(t)
 	// What starts at zero must have been seen there before it grows.
 	await(t, "all processes are scraped", func() bool {
-		return len(d.query(t, `up{job=~"tuma-.+"} == 1`)) == 4
+		return len(h.query(t, `up{job=~"tuma-.+"} == 1`)) == 4
 	})
 	push(t, server.Client(t))
 	await(t, "what was pushed is settled, but for the one in doubt", func() bool {
-		return len(d.query(t, `max(tuma_in_doubt_batches) == 1`)) == 1 &&
-			len(d.query(t, `sum(max by (provider) (tuma_open_batches)) == 1`)) == 1 &&
-			len(d.query(t, `sum(max by (provider) (tuma_pending_entries)) == 0`)) == 1
+		return len(h.query(t, `max(tuma_in_doubt_batches) == 1`)) == 1 &&
+			len(h.query(t, `sum(max by (provider) (tuma_open_batches)) == 1`)) == 1 &&
+			len(h.query(t, `sum(max by (provider) (tuma_pending_entries)) == 0`)) == 1
 	})
-	return d
+	return h
 }
 
 // patch changes the faults of a simulated provider.
@@ -149,7 +149,7 @@ func push(t *testing.T, client *redis.Client) {
 
 // startPrometheus starts it with the deployed configuration, but for the addresses and the
 // intervals.
-func (d *deployment) startPrometheus(t *testing.T) {
+func (h *harness) startPrometheus(t *testing.T) {
 	t.Helper()
 	folder := filepath.Join(root(t), "deploy", "prometheus")
 	text, err := os.ReadFile(filepath.Join(folder, "prometheus.yml"))
@@ -160,21 +160,21 @@ func (d *deployment) startPrometheus(t *testing.T) {
 	config["rule_files"] = []string{filepath.Join(folder, "rules.yml")}
 	jobs, ok := config["scrape_configs"].([]any)
 	require.True(t, ok)
-	require.Len(t, jobs, len(d.pages))
+	require.Len(t, jobs, len(h.pages))
 	for _, entry := range jobs {
 		job, ok := entry.(map[string]any)
 		require.True(t, ok)
 		delete(job, "dns_sd_configs")
 		name, _ := job["job_name"].(string)
-		require.Contains(t, d.pages, name)
-		job["static_configs"] = []any{map[string]any{"targets": d.pages[name]}}
+		require.Contains(t, h.pages, name)
+		job["static_configs"] = []any{map[string]any{"targets": h.pages[name]}}
 	}
 	text, err = yaml.Marshal(config)
 	require.NoError(t, err)
 	own := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(own, "prometheus.yml"), text, 0o600))
 	address := proctest.FreeAddr(t)
-	d.prometheus = "http://" + address
+	h.prometheus = "http://" + address
 	proctest.Start(t, tool(t, "prometheus"), []string{
 		"--config.file=" + filepath.Join(own, "prometheus.yml"),
 		"--storage.tsdb.path=" + filepath.Join(own, "data"), "--web.listen-address=" + address,
@@ -182,9 +182,9 @@ func (d *deployment) startPrometheus(t *testing.T) {
 }
 
 // ask gets an answer of Prometheus's interface; its error, if it has one, fails the test.
-func (d *deployment) ask(t *testing.T, path string, into any) {
+func (h *harness) ask(t *testing.T, path string, into any) {
 	t.Helper()
-	_, body := get(t, d.prometheus+path)
+	_, body := get(t, h.prometheus+path)
 	answer := struct {
 		Status, Error string
 		Data          any
@@ -194,10 +194,10 @@ func (d *deployment) ask(t *testing.T, path string, into any) {
 }
 
 // query returns the series of an expression.
-func (d *deployment) query(t *testing.T, expression string) []any {
+func (h *harness) query(t *testing.T, expression string) []any {
 	t.Helper()
 	var data struct{ Result []any } // Vectors only: a scalar would be taken for two series.
-	d.ask(t, "/api/v1/query?query="+url.QueryEscape(expression), &data)
+	h.ask(t, "/api/v1/query?query="+url.QueryEscape(expression), &data)
 	return data.Result
 }
 
@@ -250,30 +250,30 @@ var selector = regexp.MustCompile(
 // deployed, on what the processes tell; and holds docs/observability.md against that.
 func TestDashboardAndAlertsOnALiveScrape(t *testing.T) {
 	t.Parallel()
-	d := deploy(t)
-	t.Run("dashboard", func(t *testing.T) { d.panels(t) }) //nolint:paralleltest // One deployment.
-	t.Run("alerts", func(t *testing.T) { d.alerts(t) })    //nolint:paralleltest // One deployment.
-	t.Run("page", func(t *testing.T) { d.page(t) })        //nolint:paralleltest // One deployment.
+	h := newHarness(t)
+	t.Run("dashboard", func(t *testing.T) { h.panels(t) }) //nolint:paralleltest // One deployment.
+	t.Run("alerts", func(t *testing.T) { h.alerts(t) })    //nolint:paralleltest // One deployment.
+	t.Run("page", func(t *testing.T) { h.page(t) })        //nolint:paralleltest // One deployment.
 }
 
 // awaitSeries waits until there is a series: a scrape of a busy machine may be late or miss one.
-func (d *deployment) awaitSeries(t *testing.T, of, series string) {
+func (h *harness) awaitSeries(t *testing.T, of, series string) {
 	t.Helper()
 	await(t, of+": there is "+series, func() bool {
-		return len(d.query(t, "count("+series+")")) > 0
+		return len(h.query(t, "count("+series+")")) > 0
 	})
 }
 
-func (d *deployment) panels(t *testing.T) {
+func (h *harness) panels(t *testing.T) {
 	t.Helper()
 	board := dashboard(t)
 	require.Greater(t, len(board), 40)
 	for title, expressions := range board {
 		for _, expression := range expressions {
 			for _, series := range selector.FindAllString(expression, -1) {
-				d.awaitSeries(t, title, series)
+				h.awaitSeries(t, title, series)
 			}
-			shown := func() bool { return len(d.query(t, expression)) > 0 }
+			shown := func() bool { return len(h.query(t, expression)) > 0 }
 			if _, empty := emptyPanels[title]; empty {
 				shown() // It must be valid.
 				continue
@@ -286,13 +286,13 @@ func (d *deployment) panels(t *testing.T) {
 	}
 }
 
-func (d *deployment) alerts(t *testing.T) {
+func (h *harness) alerts(t *testing.T) {
 	t.Helper()
 	type evaluated struct{ Name, Health, LastError string }
 	var data struct{ Groups []struct{ Rules []evaluated } }
 	known := map[string]evaluated{}
 	await(t, "all rules were evaluated", func() bool {
-		d.ask(t, "/api/v1/rules", &data)
+		h.ask(t, "/api/v1/rules", &data)
 		pending := 0
 		for _, group := range data.Groups {
 			for _, r := range group.Rules {
@@ -310,17 +310,17 @@ func (d *deployment) alerts(t *testing.T) {
 		require.Equal(t, []string{"ok", ""}, []string{r.Health, r.LastError}, name)
 		for _, series := range selector.FindAllString(rules(t)[name].Expr, -1) {
 			if _, listed := emptySelectors[series]; listed {
-				require.Empty(t, d.query(t, "count("+series+")"), series)
+				require.Empty(t, h.query(t, "count("+series+")"), series)
 				delete(empty, series)
 				continue
 			}
-			d.awaitSeries(t, name, series)
+			h.awaitSeries(t, name, series)
 		}
 	}
 	require.Empty(t, empty, "listed and used by no alert")
 	await(t, "the rejected job is told", func() bool {
-		return len(d.query(t, `ALERTS{alertname="TumaJobsRejected", alertstate="firing"}`)) == 1
+		return len(h.query(t, `ALERTS{alertname="TumaJobsRejected", alertstate="firing"}`)) == 1
 	})
 	// One may be pending for a moment: a scrape of a busy machine missed a worker.
-	require.Empty(t, d.query(t, `ALERTS{severity="page", alertstate="firing"}`))
+	require.Empty(t, h.query(t, `ALERTS{severity="page", alertstate="firing"}`))
 }

@@ -59,10 +59,10 @@ func families(page string, into map[string]*family) {
 }
 
 // page holds the table of docs/observability.md against what the processes tell about themselves.
-func (d *deployment) page(t *testing.T) {
+func (h *harness) page(t *testing.T) {
 	t.Helper()
 	told := map[string]*family{}
-	for _, addresses := range d.pages {
+	for _, addresses := range h.pages {
 		for _, address := range addresses {
 			status, body := get(t, "http://"+address+"/metrics")
 			require.Equal(t, http.StatusOK, status)

@@ -19,9 +19,9 @@ import (
 )
 
 // inlet is the handler of disbursal:accept.
-func (r *rig) inlet() *tasks.Accept {
+func (h *harness) inlet() *tasks.Accept {
 	return &tasks.Accept{
-		Inlet: tasks.Inlet{Store: r.store, Queues: r.queues},
+		Inlet: tasks.Inlet{Store: h.store, Queues: h.queues},
 		Rules: intake.Rules{
 			Providers:       map[string]providers.Capabilities{lipad: catalog.Known()[0]},
 			DefaultProvider: lipad,
@@ -30,16 +30,16 @@ func (r *rig) inlet() *tasks.Accept {
 }
 
 // push enqueues a payload as a Go service does and returns its task once a server has had it.
-func (r *rig) push(t testing.TB, id, payload string) *asynq.TaskInfo {
+func (h *harness) push(t testing.TB, id, payload string) *asynq.TaskInfo {
 	t.Helper()
-	client := asynq.NewClientFromRedisClient(r.rdb)
-	queue := r.queues.Name(tasks.QueueDisbursals)
+	client := asynq.NewClientFromRedisClient(h.rdb)
+	queue := h.queues.Name(tasks.QueueDisbursals)
 	_, err := client.Enqueue(task(tasks.TypeAccept, payload), asynq.TaskID(id), asynq.Queue(queue),
 		asynq.Retention(patience))
 	require.NoError(t, err)
 	var info *asynq.TaskInfo
 	require.Eventually(t, func() bool {
-		info, err = r.inspector.GetTaskInfo(queue, id)
+		info, err = h.inspector.GetTaskInfo(queue, id)
 		require.NoError(t, err)
 		return info.State == asynq.TaskStateCompleted || info.LastErr != ""
 	}, patience, 5e6)
@@ -47,9 +47,9 @@ func (r *rig) push(t testing.TB, id, payload string) *asynq.TaskInfo {
 }
 
 // rejected lists the rejected stream as source, error and job.
-func (r *rig) rejected(t testing.TB) []map[string]any {
+func (h *harness) rejected(t testing.TB) []map[string]any {
 	t.Helper()
-	entries, err := r.rdb.XRange(context.Background(), "{"+r.options.Namespace+"}:rejected", "-",
+	entries, err := h.rdb.XRange(context.Background(), "{"+h.options.Namespace+"}:rejected", "-",
 		"+").Result()
 	require.NoError(t, err)
 	var list []map[string]any
@@ -70,98 +70,98 @@ func job(reference string, first, n int) string {
 
 func TestAcceptTakesJobsFromServicesThatSpeakAsynq(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
-	r.serve(t, tasks.QueueDisbursals, tasks.TypeAccept, r.inlet())
-	done := r.push(t, "one", job("a", 0, 3))
+	h := newHarness(t, nil)
+	h.serve(t, tasks.QueueDisbursals, tasks.TypeAccept, h.inlet())
+	done := h.push(t, "one", job("a", 0, 3))
 	require.Equal(t, "1: 1 accepted, 0 known, 0 refused", string(done.Result))
-	done = r.push(t, "again", job("a", 0, 3))
+	done = h.push(t, "again", job("a", 0, 3))
 	require.Equal(t, "1: 0 accepted, 1 known, 0 refused", string(done.Result))
-	require.Empty(t, r.rejected(t))
-	r.worker(t) // The trigger of Accept is there already.
-	r.all(t, "a", airtime.Submitted, 3)
+	require.Empty(t, h.rejected(t))
+	h.worker(t) // The trigger of Accept is there already.
+	h.all(t, "a", airtime.Submitted, 3)
 }
 
 func TestAcceptKeepsWhatItRefuses(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
-	r.serve(t, tasks.QueueDisbursals, tasks.TypeAccept, r.inlet())
+	h := newHarness(t, nil)
+	h.serve(t, tasks.QueueDisbursals, tasks.TypeAccept, h.inlet())
 	faulty := strings.Replace(job("f", 0, 2), `"amount":"10"`, `"amount":"1"`, 1)
-	done := r.push(t, "faulty", faulty)
+	done := h.push(t, "faulty", faulty)
 	require.Equal(t, asynq.TaskStateCompleted, done.State)
 	require.Contains(t, string(done.Result), "refused: recipients[0].amount")
 	require.NotContains(t, string(done.Result), phone(0).Digits())
-	require.Len(t, r.rejected(t), 1)
-	require.Equal(t, faulty, r.rejected(t)[0]["job"])
-	require.Equal(t, tasks.TypeAccept, r.rejected(t)[0]["source"])
-	require.Contains(t, r.rejected(t)[0]["error"], "recipients[0].amount")
+	require.Len(t, h.rejected(t), 1)
+	require.Equal(t, faulty, h.rejected(t)[0]["job"])
+	require.Equal(t, tasks.TypeAccept, h.rejected(t)[0]["source"])
+	require.Contains(t, h.rejected(t)[0]["error"], "recipients[0].amount")
 
-	r.push(t, "first", job("c", 0, 2))
+	h.push(t, "first", job("c", 0, 2))
 	both := `{"jobs":[` + job("c", 0, 1) + "," + job("new", 5, 1) + `]}`
-	done = r.push(t, "conflict", both)
+	done = h.push(t, "conflict", both)
 	require.Equal(t, "2: 1 accepted, 0 known, 1 refused", string(done.Result))
-	require.Len(t, r.rejected(t), 2)
-	require.Equal(t, both, r.rejected(t)[1]["job"])
-	require.Equal(t, "disbursal c: "+state.ErrConflict.Error(), r.rejected(t)[1]["error"])
+	require.Len(t, h.rejected(t), 2)
+	require.Equal(t, both, h.rejected(t)[1]["job"])
+	require.Equal(t, "disbursal c: "+state.ErrConflict.Error(), h.rejected(t)[1]["error"])
 
-	_, err := r.store.Cancel(context.Background(), state.KindDisbursal, "gone")
+	_, err := h.store.Cancel(context.Background(), state.KindDisbursal, "gone")
 	require.NoError(t, err)
-	r.push(t, "cancelled", job("gone", 0, 1))
-	require.Len(t, r.rejected(t), 3)
-	require.Contains(t, r.rejected(t)[2]["error"], state.ErrCancelled.Error())
+	h.push(t, "cancelled", job("gone", 0, 1))
+	require.Len(t, h.rejected(t), 3)
+	require.Contains(t, h.rejected(t)[2]["error"], state.ErrCancelled.Error())
 
-	done = r.push(t, "too-many", `{"jobs":[`+job("x", 0, 600)+","+job("y", 600, 600)+`]}`)
+	done = h.push(t, "too-many", `{"jobs":[`+job("x", 0, 600)+","+job("y", 600, 600)+`]}`)
 	require.Equal(t, asynq.TaskStateCompleted, done.State, "repeating it would not help")
-	require.Len(t, r.rejected(t), 4)
+	require.Len(t, h.rejected(t), 4)
 }
 
 // A payload that is repeated after a limit was lowered is held, as it was; one that is new goes
 // whole or not at all.
 func TestAcceptKnowsWhatIsHeldWhateverTheRulesSayNow(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
-	inlet := r.inlet()
-	r.serve(t, tasks.QueueDisbursals, tasks.TypeAccept, inlet)
+	h := newHarness(t, nil)
+	inlet := h.inlet()
+	h.serve(t, tasks.QueueDisbursals, tasks.TypeAccept, inlet)
 	held := `{"jobs":[` + job("a", 0, 2) + "," + job("b", 2, 1) + `]}`
-	r.push(t, "one", held)
+	h.push(t, "one", held)
 	lowered := inlet.Rules.Providers[lipad]
 	lowered.Limits = map[airtime.Currency]providers.Limit{"KES": {Min: 1_00, Max: 9_00}}
 	inlet.Rules.Providers[lipad] = lowered
-	require.Equal(t, "2: 0 accepted, 2 known, 0 refused", string(r.push(t, "two", held).Result))
-	require.Empty(t, r.rejected(t))
+	require.Equal(t, "2: 0 accepted, 2 known, 0 refused", string(h.push(t, "two", held).Result))
+	require.Empty(t, h.rejected(t))
 
 	cheap := strings.ReplaceAll(job("d", 9, 1), `"amount":"10"`, `"amount":"5"`)
-	done := r.push(t, "three", `{"jobs":[`+job("a", 0, 2)+","+job("c", 5, 1)+","+cheap+`]}`)
+	done := h.push(t, "three", `{"jobs":[`+job("a", 0, 2)+","+job("c", 5, 1)+","+cheap+`]}`)
 	require.Equal(t, "3: 0 accepted, 1 known, 2 refused", string(done.Result))
-	require.Len(t, r.rejected(t), 1)
+	require.Len(t, h.rejected(t), 1)
 	require.Equal(t, "jobs[1].recipients[0].amount: above the maximum of KES 9\n"+
-		"jobs[2]: refused with another job of the payload", r.rejected(t)[0]["error"])
+		"jobs[2]: refused with another job of the payload", h.rejected(t)[0]["error"])
 }
 
 func TestAcceptIsRepeatedForAsLongAsRedisIsFull(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	r := newRig(t, func(o *state.Options) { o.URL = server.URL() })
+	h := newHarness(t, func(o *state.Options) { o.URL = server.URL() })
 	ctx := context.Background()
 	const ballast = 32 << 20 // Beside it, connections and scripts weigh nothing.
-	require.NoError(t, r.rdb.SetRange(ctx, "ballast", ballast, "x").Err())
-	used, err := r.rdb.InfoMap(ctx, "memory").Result()
+	require.NoError(t, h.rdb.SetRange(ctx, "ballast", ballast, "x").Err())
+	used, err := h.rdb.InfoMap(ctx, "memory").Result()
 	require.NoError(t, err)
 	var bytes int
 	_, err = fmt.Sscan(used["Memory"]["used_memory"], &bytes)
 	require.NoError(t, err)
-	require.NoError(t, r.rdb.ConfigSet(ctx, "maxmemory", fmt.Sprint(bytes*20/17)).Err())
+	require.NoError(t, h.rdb.ConfigSet(ctx, "maxmemory", fmt.Sprint(bytes*20/17)).Err())
 
-	r.serve(t, tasks.QueueDisbursals, tasks.TypeAccept, r.inlet())
-	tried := r.push(t, "full", job("a", 0, 1))
+	h.serve(t, tasks.QueueDisbursals, tasks.TypeAccept, h.inlet())
+	tried := h.push(t, "full", job("a", 0, 1))
 	require.Contains(t, tried.LastErr, "maxmemory")
 	require.Zero(t, tried.Retried, "a full Redis must not use up the producer's attempts")
-	require.Empty(t, r.rejected(t))
+	require.Empty(t, h.rejected(t))
 
-	require.NoError(t, r.rdb.ConfigSet(ctx, "maxmemory", "0").Err())
+	require.NoError(t, h.rdb.ConfigSet(ctx, "maxmemory", "0").Err())
 	require.Eventually(t, func() bool {
-		info, err := r.inspector.GetTaskInfo(r.queues.Name(tasks.QueueDisbursals), "full")
+		info, err := h.inspector.GetTaskInfo(h.queues.Name(tasks.QueueDisbursals), "full")
 		require.NoError(t, err)
 		return info.State == asynq.TaskStateCompleted
 	}, patience, 5e7)
-	require.Equal(t, int64(1), r.statuses(t, "a")[airtime.Queued])
+	require.Equal(t, int64(1), h.statuses(t, "a")[airtime.Queued])
 }

@@ -29,7 +29,7 @@ func (c *counter) ProcessTask(context.Context, *asynq.Task) error {
 type acks struct{ times atomic.Int64 }
 
 // refuseFirst refuses the first one on a wire, and counts there.
-func (a *acks) refuseFirst(request []byte) fate {
+func (a *acks) refuseFirst(request []byte) wireAction {
 	ack := bytes.Contains(request, []byte(":completed\r\n")) &&
 		bytes.Contains(request, []byte(":lease\r\n"))
 	if ack && a.times.Add(1) == 1 {
@@ -64,14 +64,14 @@ func TestAFailedAcknowledgementIsRepeated(t *testing.T) {
 	t.Parallel()
 	t.Run("plain client", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, nil)
-		o := throughWire(t, r, new(acks).refuseFirst)
+		h := newHarness(t, nil)
+		o := throughWire(t, h, new(acks).refuseFirst)
 		client, err := state.Dial(o)
 		require.NoError(t, err)
 		var tried tries
 		client.AddHook(&tried)
 		server := asynq.NewServerFromRedisClient(client, asynq.Config{
-			Queues: map[string]int{r.queues.Name(lipad): 1}, LogLevel: asynq.FatalLevel,
+			Queues: map[string]int{h.queues.Name(lipad): 1}, LogLevel: asynq.FatalLevel,
 		})
 		mux := asynq.NewServeMux()
 		var handler counter
@@ -81,33 +81,33 @@ func TestAFailedAcknowledgementIsRepeated(t *testing.T) {
 			server.Shutdown()
 			require.NoError(t, client.Close())
 		})
-		require.Equal(t, int64(2), r.runs(t, &handler, &tried.acks),
+		require.Equal(t, int64(2), h.runs(t, &handler, &tried.acks),
 			"asynq has mended this: drop the hook")
 	})
 	t.Run("our client", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, nil)
+		h := newHarness(t, nil)
 		var handler counter
 		var seen acks
-		r.serveOn(t, throughWire(t, r, seen.refuseFirst), lipad, tasks.TypeSubmit, &handler)
-		require.Equal(t, int64(1), r.runs(t, &handler, &seen))
+		h.serveOn(t, throughWire(t, h, seen.refuseFirst), lipad, tasks.TypeSubmit, &handler)
+		require.Equal(t, int64(1), h.runs(t, &handler, &seen))
 	})
 }
 
-// throughWire returns the rig's options with a wire in front of its Redis.
-func throughWire(t testing.TB, r *rig, judge func([]byte) fate) state.Options {
+// throughWire returns the harness's options with a wire in front of its Redis.
+func throughWire(t testing.TB, h *harness, judge func([]byte) wireAction) state.Options {
 	t.Helper()
-	o, _ := r.onWire(t, judge)
+	o, _ := h.onWire(t, judge)
 	return o
 }
 
 // onWire is throughWire that also returns the wire.
-func (r *rig) onWire(t testing.TB, judge func([]byte) fate) (state.Options, *wire) {
+func (h *harness) onWire(t testing.TB, judge func([]byte) wireAction) (state.Options, *wire) {
 	t.Helper()
-	parsed, err := redis.ParseURL(r.options.URL)
+	parsed, err := redis.ParseURL(h.options.URL)
 	require.NoError(t, err)
 	w := newWire(t, parsed.Addr, judge)
-	o := r.options
+	o := h.options
 	o.URL = "redis://" + w.addr() + "/" + strconv.Itoa(parsed.DB)
 	return o, w
 }
@@ -115,18 +115,18 @@ func (r *rig) onWire(t testing.TB, judge func([]byte) fate) (state.Options, *wir
 // runs enqueues a task, lets a repetition of its acknowledgement pass, lets its lease run out,
 // starts a second server (a server recovers what was lost when it starts), and returns how often
 // the handler has run.
-func (r *rig) runs(t testing.TB, handler *counter, seen *acks) int64 {
+func (h *harness) runs(t testing.TB, handler *counter, seen *acks) int64 {
 	t.Helper()
-	r.queues.Wake(context.Background(), &state.Wakeup{Provider: lipad, Number: 1})
+	h.queues.Wake(context.Background(), &state.Wakeup{Provider: lipad, Number: 1})
 	require.Eventually(t, func() bool { return seen.times.Load() >= 2 }, patience, time.Millisecond)
-	lease := "asynq:{" + r.queues.Name(lipad) + "}:lease"
-	err := r.rdb.ZAddXX(context.Background(), lease, redis.Z{
+	lease := "asynq:{" + h.queues.Name(lipad) + "}:lease"
+	err := h.rdb.ZAddXX(context.Background(), lease, redis.Z{
 		Score: float64(time.Now().Add(-2 * time.Minute).Unix()), Member: "lipad:1",
 	}).Err()
 	require.NoError(t, err)
-	r.serve(t, lipad, tasks.TypeSubmit, handler)
+	h.serve(t, lipad, tasks.TypeSubmit, handler)
 	require.Eventually(t, func() bool { // What is acknowledged, nothing can bring back.
-		return handler.runs.Load() == 2 || len(r.completed(t, lipad)) > 0
+		return handler.runs.Load() == 2 || len(h.completed(t, lipad)) > 0
 	}, patience, 20*time.Millisecond)
 	return handler.runs.Load()
 }

@@ -37,9 +37,9 @@ const (
 	sozuriSend  = "/api/v1/airtime/topup"
 )
 
-// fleet is a rig with all providers on, all of them real adapters to the simulator.
+// fleet is a harness with all providers on, all of them real adapters to the simulator.
 type fleet struct {
-	*rig
+	*harness
 	entries map[string]catalog.Entry
 	rules   intake.Rules
 	mu      sync.Mutex
@@ -61,7 +61,7 @@ type arrival struct {
 func newFleet(t *testing.T, change func(*state.Options)) *fleet {
 	t.Helper()
 	f := &fleet{}
-	f.rig = newRig(t, func(o *state.Options) {
+	f.harness = newHarness(t, func(o *state.Options) {
 		o.Providers = catalog.Known()
 		if change != nil {
 			change(o)
@@ -243,10 +243,10 @@ func (f *fleet) faulty(t *testing.T, provider string, change func(*sandbox.Fault
 }
 
 // rows reads the recipients of a disbursal.
-func (r *rig) rows(t *testing.T, reference string) []state.Row {
+func (h *harness) rows(t *testing.T, reference string) []state.Row {
 	t.Helper()
 	var rows []state.Row
-	err := r.store.Report(context.Background(), state.KindDisbursal, reference,
+	err := h.store.Report(context.Background(), state.KindDisbursal, reference,
 		func(row state.Row) error {
 			rows = append(rows, row)
 			return nil
@@ -256,17 +256,17 @@ func (r *rig) rows(t *testing.T, reference string) []state.Row {
 }
 
 // balanced recounts the books.
-func (r *rig) balanced(t *testing.T) {
+func (h *harness) balanced(t *testing.T) {
 	t.Helper()
-	audit, err := r.store.Verify(context.Background(), nil)
+	audit, err := h.store.Verify(context.Background(), nil)
 	require.NoError(t, err)
 	require.Empty(t, audit.Drift)
 }
 
 // channelOf reads the channel of a provider.
-func (r *rig) channelOf(t *testing.T, provider string) state.Channel {
+func (h *harness) channelOf(t *testing.T, provider string) state.Channel {
 	t.Helper()
-	channels, err := r.store.Channels(context.Background())
+	channels, err := h.store.Channels(context.Background())
 	require.NoError(t, err)
 	for _, c := range channels {
 		if c.Provider == provider {
@@ -298,7 +298,7 @@ func (f *fleet) due(t *testing.T, n int) {
 }
 
 // inDoubt is the number of recipients of a disbursal that are in doubt.
-func (r *rig) inDoubt(t *testing.T, reference string) int64 {
+func (h *harness) inDoubt(t *testing.T, reference string) int64 {
 	t.Helper()
-	return r.statuses(t, reference)[airtime.InDoubt]
+	return h.statuses(t, reference)[airtime.InDoubt]
 }

@@ -38,9 +38,9 @@ const lipad = "lipad"
 // patience is how long a test waits for what should take a moment before it gives up.
 const patience = 2 * time.Minute
 
-// rig is one deployment in one process: a namespace on a real Redis, a simulated provider that
+// harness is one deployment in one process: a namespace on a real Redis, a simulated provider that
 // counts its requests, and whatever servers and loops the test starts.
-type rig struct {
+type harness struct {
 	options   state.Options
 	rdb       redis.UniversalClient
 	store     *state.Store
@@ -117,8 +117,8 @@ func quick(o *state.Options) {
 	o.SettleDelay = 200 * time.Millisecond
 }
 
-// newRig builds a rig on the shared Redis.
-func newRig(t testing.TB, change func(*state.Options)) *rig {
+// newHarness builds a harness on the shared Redis.
+func newHarness(t testing.TB, change func(*state.Options)) *harness {
 	t.Helper()
 	url, namespace := redistest.Shared(t)
 	o := state.Options{URL: url, Namespace: namespace, Providers: []providers.Capabilities{
@@ -128,49 +128,49 @@ func newRig(t testing.TB, change func(*state.Options)) *rig {
 	if change != nil {
 		change(&o)
 	}
-	r := &rig{options: o, backoff: tasks.Backoff{
+	h := &harness{options: o, backoff: tasks.Backoff{
 		Initial: 20 * time.Millisecond, Max: 100 * time.Millisecond, Multiplier: 1.5,
 	}}
-	r.openRedis(t)
-	r.openProvider(t)
+	h.openRedis(t)
+	h.openProvider(t)
 	core, logs := observer.New(zap.DebugLevel)
-	r.log, r.logs = zap.New(core), logs
-	r.store = r.openStore(t, o)
-	r.queues = r.openQueues(t, o)
-	r.registry = prometheus.NewRegistry()
-	r.metrics = tasks.NewMetrics(r.registry, []string{lipad})
-	return r
+	h.log, h.logs = zap.New(core), logs
+	h.store = h.openStore(t, o)
+	h.queues = h.openQueues(t, o)
+	h.registry = prometheus.NewRegistry()
+	h.metrics = tasks.NewMetrics(h.registry, []string{lipad})
+	return h
 }
 
-func (r *rig) openRedis(t testing.TB) {
+func (h *harness) openRedis(t testing.TB) {
 	t.Helper()
-	rdb, err := state.Dial(r.options)
+	rdb, err := state.Dial(h.options)
 	require.NoError(t, err)
-	r.rdb = rdb
+	h.rdb = rdb
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })
-	r.inspector = asynq.NewInspectorFromRedisClient(rdb)
+	h.inspector = asynq.NewInspectorFromRedisClient(rdb)
 }
 
-func (r *rig) openProvider(t testing.TB) {
+func (h *harness) openProvider(t testing.TB) {
 	t.Helper()
 	faults := sandbox.DefaultFaults()
 	faults.Outcomes = sandbox.Weights{Successful: 1}
-	r.simulator = sandbox.New(sandbox.Options{Seed: 1, Faults: faults})
-	r.provider = &front{next: r.simulator, arrivals: map[string][]time.Time{}}
-	server := httptest.NewServer(r.provider)
+	h.simulator = sandbox.New(sandbox.Options{Seed: 1, Faults: faults})
+	h.provider = &front{next: h.simulator, arrivals: map[string][]time.Time{}}
+	server := httptest.NewServer(h.provider)
 	t.Cleanup(server.Close)
-	r.provider.base = server.URL
-	r.client = providers.NewClient(providers.ClientOptions{Timeout: r.options.SubmitTimeout})
-	t.Cleanup(r.client.Close)
-	r.entry = r.lipadAt(server.URL)
+	h.provider.base = server.URL
+	h.client = providers.NewClient(providers.ClientOptions{Timeout: h.options.SubmitTimeout})
+	t.Cleanup(h.client.Close)
+	h.entry = h.lipadAt(server.URL)
 }
 
 // lipadAt builds the real adapter for a base URL.
-func (r *rig) lipadAt(base string) catalog.Entry {
-	return catalog.Build(r.client, catalogtest.Accounts(base, "test", lipad)...)[lipad]
+func (h *harness) lipadAt(base string) catalog.Entry {
+	return catalog.Build(h.client, catalogtest.Accounts(base, "test", lipad)...)[lipad]
 }
 
-func (r *rig) openStore(t testing.TB, o state.Options) *state.Store {
+func (h *harness) openStore(t testing.TB, o state.Options) *state.Store {
 	t.Helper()
 	store, err := state.Open(context.Background(), o)
 	require.NoError(t, err)
@@ -178,52 +178,52 @@ func (r *rig) openStore(t testing.TB, o state.Options) *state.Store {
 	return store
 }
 
-func (r *rig) openQueues(t testing.TB, o state.Options) *tasks.Queues {
+func (h *harness) openQueues(t testing.TB, o state.Options) *tasks.Queues {
 	t.Helper()
-	queues, err := tasks.OpenQueues(o, r.log)
+	queues, err := tasks.OpenQueues(o, h.log)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, queues.Close()) })
 	return queues
 }
 
 // clocked has the time of the scripts stand still until the test lets it pass.
-func (r *rig) clocked(t testing.TB) *statetest.Clock {
+func (h *harness) clocked(t testing.TB) *statetest.Clock {
 	t.Helper()
 	var clock *statetest.Clock
-	r.store, clock = statetest.Start(t, r.store, r.rdb)
+	h.store, clock = statetest.Start(t, h.store, h.rdb)
 	return clock
 }
 
-// submit is the handler of the rig's provider queue.
-func (r *rig) submit(stopping <-chan struct{}) *tasks.Submit {
+// submit is the handler of the harness's provider queue.
+func (h *harness) submit(stopping <-chan struct{}) *tasks.Submit {
 	return &tasks.Submit{
-		Store: r.store, Queues: r.queues, Entry: r.entry, Backoff: r.backoff, Metrics: r.metrics,
-		Log: r.log, Stopping: stopping,
+		Store: h.store, Queues: h.queues, Entry: h.entry, Backoff: h.backoff, Metrics: h.metrics,
+		Log: h.log, Stopping: stopping,
 	}
 }
 
-func (r *rig) poll() *tasks.Poll {
+func (h *harness) poll() *tasks.Poll {
 	return &tasks.Poll{
-		Store: r.store, Queues: r.queues, Entries: map[string]catalog.Entry{lipad: r.entry},
-		Known:   map[string]providers.Capabilities{lipad: r.entry.Capabilities},
-		Backoff: r.backoff, Timeout: r.options.SubmitTimeout, Metrics: r.metrics, Log: r.log,
+		Store: h.store, Queues: h.queues, Entries: map[string]catalog.Entry{lipad: h.entry},
+		Known:   map[string]providers.Capabilities{lipad: h.entry.Capabilities},
+		Backoff: h.backoff, Timeout: h.options.SubmitTimeout, Metrics: h.metrics, Log: h.log,
 	}
 }
 
 // serve starts the asynq server of a queue and stops it with the test, or before by the function
 // that it returns.
-func (r *rig) serve(t testing.TB, queue, kind string, handler tasks.Handler) (stop func()) {
+func (h *harness) serve(t testing.TB, queue, kind string, handler tasks.Handler) (stop func()) {
 	t.Helper()
-	return r.serveOn(t, r.options, queue, kind, handler)
+	return h.serveOn(t, h.options, queue, kind, handler)
 }
 
-func (r *rig) serveOn(
+func (h *harness) serveOn(
 	t testing.TB, o state.Options, queue, kind string, handler tasks.Handler,
 ) (stop func()) {
 	t.Helper()
 	server, err := tasks.NewServer(tasks.ServerOptions{
-		Redis: o, Queue: queue, Type: kind, Handler: handler, Accept: r.inlet(), Concurrency: 4,
-		ShutdownTimeout: o.SubmitTimeout + 5*time.Second, Log: r.log,
+		Redis: o, Queue: queue, Type: kind, Handler: handler, Accept: h.inlet(), Concurrency: 4,
+		ShutdownTimeout: o.SubmitTimeout + 5*time.Second, Log: h.log,
 	})
 	require.NoError(t, err)
 	require.NoError(t, server.Start())
@@ -233,11 +233,11 @@ func (r *rig) serveOn(
 }
 
 // worker starts the provider's queue and a sweeper; stop ends both as a process does.
-func (r *rig) worker(t testing.TB) (stop func()) {
+func (h *harness) worker(t testing.TB) (stop func()) {
 	t.Helper()
 	stopping := make(chan struct{})
-	shutdown := r.serve(t, lipad, tasks.TypeSubmit, r.submit(stopping))
-	r.sweeper(t)
+	shutdown := h.serve(t, lipad, tasks.TypeSubmit, h.submit(stopping))
+	h.sweeper(t)
 	stop = sync.OnceFunc(func() {
 		close(stopping)
 		shutdown()
@@ -246,21 +246,21 @@ func (r *rig) worker(t testing.TB) (stop func()) {
 	return stop
 }
 
-func (r *rig) sweeper(t testing.TB) {
+func (h *harness) sweeper(t testing.TB) {
 	t.Helper()
 	sweeper := &tasks.Sweeper{
-		Store: r.store, Queues: r.queues, Providers: []string{lipad},
-		Interval: 50 * time.Millisecond, Log: r.log,
+		Store: h.store, Queues: h.queues, Providers: []string{lipad},
+		Interval: 50 * time.Millisecond, Log: h.log,
 	}
 	loop(t, sweeper.Run)
 }
 
 // poller starts the query queue and the loop that hands queries out.
-func (r *rig) poller(t testing.TB) {
+func (h *harness) poller(t testing.TB) {
 	t.Helper()
-	r.serve(t, tasks.QueuePoll, tasks.TypePoll, r.poll())
+	h.serve(t, tasks.QueuePoll, tasks.TypePoll, h.poll())
 	due := &tasks.Due{
-		Store: r.store, Queues: r.queues, Log: r.log, Redeliver: 2 * time.Second,
+		Store: h.store, Queues: h.queues, Log: h.log, Redeliver: 2 * time.Second,
 	}
 	loop(t, due.Run)
 }
@@ -294,18 +294,18 @@ func phone(i int) airtime.MSISDN {
 }
 
 // accept hands a disbursal in as the inlets do.
-func (r *rig) accept(t testing.TB, d state.Disbursal) {
+func (h *harness) accept(t testing.TB, d state.Disbursal) {
 	t.Helper()
-	inlet := tasks.Inlet{Store: r.store, Queues: r.queues}
+	inlet := tasks.Inlet{Store: h.store, Queues: h.queues}
 	outcomes, err := inlet.Accept(context.Background(), []state.Disbursal{d})
 	require.NoError(t, err)
 	require.Equal(t, []state.Outcome{state.Accepted}, outcomes)
 }
 
 // acceptSilently hands a disbursal in without a trigger.
-func (r *rig) acceptSilently(t testing.TB, d state.Disbursal) {
+func (h *harness) acceptSilently(t testing.TB, d state.Disbursal) {
 	t.Helper()
-	_, err := r.store.Accept(context.Background(), []state.Disbursal{d})
+	_, err := h.store.Accept(context.Background(), []state.Disbursal{d})
 	require.NoError(t, err)
 }
 
@@ -313,16 +313,16 @@ func (r *rig) acceptSilently(t testing.TB, d state.Disbursal) {
 func task(kind, payload string) *asynq.Task { return asynq.NewTask(kind, []byte(payload)) }
 
 // turn runs the submit handler once, in the test's own goroutine.
-func (r *rig) turn(t testing.TB) {
+func (h *harness) turn(t testing.TB) {
 	t.Helper()
-	err := r.submit(nil).ProcessTask(context.Background(), task(tasks.TypeSubmit, "{}"))
+	err := h.submit(nil).ProcessTask(context.Background(), task(tasks.TypeSubmit, "{}"))
 	require.NoError(t, err)
 }
 
 // statuses counts the recipients of a disbursal by status.
-func (r *rig) statuses(t testing.TB, reference string) map[airtime.Status]int64 {
+func (h *harness) statuses(t testing.TB, reference string) map[airtime.Status]int64 {
 	t.Helper()
-	summary, err := r.store.Summarize(context.Background(), state.KindDisbursal, reference)
+	summary, err := h.store.Summarize(context.Background(), state.KindDisbursal, reference)
 	require.NoError(t, err)
 	counts := map[airtime.Status]int64{}
 	for status, totals := range summary.Statuses {
@@ -332,31 +332,31 @@ func (r *rig) statuses(t testing.TB, reference string) map[airtime.Status]int64 
 }
 
 // all waits until all n recipients of a disbursal have one status.
-func (r *rig) all(t testing.TB, reference string, status airtime.Status, n int) {
+func (h *harness) all(t testing.TB, reference string, status airtime.Status, n int) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		return r.statuses(t, reference)[status] == int64(n)
+		return h.statuses(t, reference)[status] == int64(n)
 	}, patience, 10*time.Millisecond, "%s: not all became %s", reference, status)
 }
 
 // paidOnce wants the provider's ledger and our books to agree: n paid, nobody twice.
-func (r *rig) paidOnce(t testing.TB, n int) {
+func (h *harness) paidOnce(t testing.TB, n int) {
 	t.Helper()
-	ledger := r.simulator.Ledger().Totals()
+	ledger := h.simulator.Ledger().Totals()
 	require.Equal(t, n, ledger.Recipients.Paid)
 	require.Zero(t, ledger.Recipients.Twice)
-	for _, total := range r.simulator.Ledger().Phones() {
+	for _, total := range h.simulator.Ledger().Phones() {
 		require.Equal(t, 1, total.TimesPaid, "a phone number was paid under two references")
 	}
-	audit, err := r.store.Verify(context.Background(), nil)
+	audit, err := h.store.Verify(context.Background(), nil)
 	require.NoError(t, err)
 	require.Empty(t, audit.Drift)
 }
 
 // channel reads the channel of the provider.
-func (r *rig) channel(t testing.TB) state.Channel {
+func (h *harness) channel(t testing.TB) state.Channel {
 	t.Helper()
-	figures, err := r.store.Stats(context.Background())
+	figures, err := h.store.Stats(context.Background())
 	require.NoError(t, err)
 	for _, c := range figures.Channels {
 		if c.Provider == lipad {
@@ -367,17 +367,17 @@ func (r *rig) channel(t testing.TB) state.Channel {
 }
 
 // completed lists the finished tasks of a queue.
-func (r *rig) completed(t testing.TB, queue string) []*asynq.TaskInfo {
+func (h *harness) completed(t testing.TB, queue string) []*asynq.TaskInfo {
 	t.Helper()
-	list, err := r.inspector.ListCompletedTasks(r.queues.Name(queue), asynq.PageSize(1000))
+	list, err := h.inspector.ListCompletedTasks(h.queues.Name(queue), asynq.PageSize(1000))
 	require.NoError(t, err)
 	return list
 }
 
 // count returns the value of a counter; labels are pairs.
-func (r *rig) count(t testing.TB, name string, labels ...string) float64 {
+func (h *harness) count(t testing.TB, name string, labels ...string) float64 {
 	t.Helper()
-	families, err := r.registry.Gather()
+	families, err := h.registry.Gather()
 	require.NoError(t, err)
 	for _, family := range families {
 		if family.GetName() != name {

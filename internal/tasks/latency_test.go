@@ -14,13 +14,13 @@ import (
 // time stands still. The benchmark says how long it takes.
 func TestASingleDisbursalLeavesAtOnce(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
-	r.clocked(t)
-	r.serve(t, lipad, tasks.TypeSubmit, r.submit(nil))
+	h := newHarness(t, nil)
+	h.clocked(t)
+	h.serve(t, lipad, tasks.TypeSubmit, h.submit(nil))
 	for i := range 10 {
-		r.accept(t, disbursal(fmt.Sprint("d", i), i, 1))
-		require.Eventually(t, func() bool { return r.provider.sends() == i+1 }, patience,
+		h.accept(t, disbursal(fmt.Sprint("d", i), i, 1))
+		require.Eventually(t, func() bool { return h.provider.sends() == i+1 }, patience,
 			time.Millisecond)
-		r.quiet(t) // Until the worker is idle again.
+		h.quiet(t) // Until the worker is idle again.
 	}
 }

@@ -22,42 +22,42 @@ import (
 // TestEveryReasonStartsAtZero, so that an alert on its growth sees the first one.
 func TestEveryReasonStartsAtZero(t *testing.T) {
 	t.Parallel()
-	r := &rig{registry: prometheus.NewRegistry()}
-	tasks.NewMetrics(r.registry, []string{lipad, "sozuri"})
+	h := &harness{registry: prometheus.NewRegistry()}
+	tasks.NewMetrics(h.registry, []string{lipad, "sozuri"})
 	for _, provider := range []string{lipad, "sozuri"} {
 		for _, verdict := range airtime.Verdicts() {
 			for _, reason := range append(airtime.Reasons(), airtime.NoReason) {
-				require.Zero(t, r.count(t, "tuma_submissions_total", "provider", provider,
+				require.Zero(t, h.count(t, "tuma_submissions_total", "provider", provider,
 					"verdict", verdict.String(), "reason", string(reason)))
 			}
 		}
 		for _, reason := range airtime.Reasons() {
-			require.Zero(t, r.count(t, "tuma_queries_total", "provider", provider,
+			require.Zero(t, h.count(t, "tuma_queries_total", "provider", provider,
 				"outcome", string(reason)))
 		}
 		for _, name := range []string{
 			"tuma_unplaced_lines_total", "tuma_unrecognised_statuses_total", "tuma_settled_total",
 		} {
-			require.Zero(t, r.count(t, name, "provider", provider))
+			require.Zero(t, h.count(t, name, "provider", provider))
 		}
 		for _, verdict := range airtime.Verdicts() {
-			require.Zero(t, r.sample(t, fmt.Sprintf(
+			require.Zero(t, h.sample(t, fmt.Sprintf(
 				`tuma_submission_seconds_count{provider="%s",verdict="%s"}`, provider, verdict)))
 		}
 		for _, outcome := range []string{"known", "unknown", "failed"} {
-			require.Zero(t, r.sample(t, fmt.Sprintf(
+			require.Zero(t, h.sample(t, fmt.Sprintf(
 				`tuma_query_seconds_count{outcome="%s",provider="%s"}`, outcome, provider)))
 		}
-		require.Zero(t, r.sample(t, fmt.Sprintf(
+		require.Zero(t, h.sample(t, fmt.Sprintf(
 			`tuma_submission_recipients_count{provider="%s"}`, provider)))
 	}
 }
 
 // sample returns the value of a line of the metrics page: its name and labels, as it stands there.
-func (r *rig) sample(t *testing.T, line string) float64 {
+func (h *harness) sample(t *testing.T, line string) float64 {
 	t.Helper()
 	page := httptest.NewRecorder()
-	promhttp.HandlerFor(r.registry, promhttp.HandlerOpts{}).ServeHTTP(page,
+	promhttp.HandlerFor(h.registry, promhttp.HandlerOpts{}).ServeHTTP(page,
 		httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
 	_, rest, found := strings.Cut(page.Body.String(), "\n"+line+" ")
 	require.True(t, found, "no line %s", line)
@@ -70,33 +70,33 @@ func (r *rig) sample(t *testing.T, line string) float64 {
 // TestTimesAreToldApartByOutcome, since a lost answer takes as long as we wait for it.
 func TestTimesAreToldApartByOutcome(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
+	h := newHarness(t, nil)
 	submitted := func(verdict string) float64 {
-		return r.sample(t, `tuma_submission_seconds_count{provider="lipad",verdict="`+verdict+`"}`)
+		return h.sample(t, `tuma_submission_seconds_count{provider="lipad",verdict="`+verdict+`"}`)
 	}
 	queried := func(outcome string) float64 {
-		return r.sample(t, `tuma_query_seconds_count{outcome="`+outcome+`",provider="lipad"}`)
+		return h.sample(t, `tuma_query_seconds_count{outcome="`+outcome+`",provider="lipad"}`)
 	}
-	r.accept(t, disbursal("d", 0, 3))
-	r.turn(t)
+	h.accept(t, disbursal("d", 0, 3))
+	h.turn(t)
 	require.InDelta(t, 1, submitted("accepted"), 0)
-	require.InDelta(t, 1, r.sample(t, `tuma_submission_recipients_count{provider="lipad"}`), 0)
-	require.InDelta(t, 3, r.sample(t, `tuma_submission_recipients_sum{provider="lipad"}`), 0)
+	require.InDelta(t, 1, h.sample(t, `tuma_submission_recipients_count{provider="lipad"}`), 0)
+	require.InDelta(t, 3, h.sample(t, `tuma_submission_recipients_sum{provider="lipad"}`), 0)
 
 	broken := func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusInternalServerError)
 	}
-	r.provider.instead(send, broken)
-	r.accept(t, disbursal("e", 10, 1))
-	r.turn(t)
+	h.provider.instead(send, broken)
+	h.accept(t, disbursal("e", 10, 1))
+	h.turn(t)
 	require.InDelta(t, 1, submitted("unknown"), 0)
 	require.InDelta(t, 1, submitted("accepted"), 0)
 
-	r.provider.instead("status", broken)
-	r.poller(t)
+	h.provider.instead("status", broken)
+	h.poller(t)
 	require.Eventually(t, func() bool { return queried("failed") > 0 }, patience, glance)
 	require.Zero(t, queried("known"))
-	r.provider.instead("", nil)
+	h.provider.instead("", nil)
 	require.Eventually(t, func() bool { return queried("known") > 0 }, patience, glance)
 }
 
@@ -106,25 +106,25 @@ const glance = 10 * time.Millisecond
 // TestSizesOfTheQueues holds them against what asynq itself says.
 func TestSizesOfTheQueues(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
-	client := asynq.NewClientFromRedisClient(r.rdb)
+	h := newHarness(t, nil)
+	client := asynq.NewClientFromRedisClient(h.rdb)
 	add := func(queue string, options ...asynq.Option) {
 		_, err := client.Enqueue(asynq.NewTask("test", nil),
-			append(options, asynq.Queue(r.queues.Name(queue)))...)
+			append(options, asynq.Queue(h.queues.Name(queue)))...)
 		require.NoError(t, err)
 	}
 	add(lipad)
 	add(lipad)
 	add(lipad, asynq.ProcessIn(time.Hour))
 	add(tasks.QueuePoll, asynq.TaskID("given up"))
-	require.NoError(t, r.inspector.ArchiveTask(r.queues.Name(tasks.QueuePoll), "given up"))
-	require.NoError(t, r.inspector.PauseQueue(r.queues.Name(lipad)))
+	require.NoError(t, h.inspector.ArchiveTask(h.queues.Name(tasks.QueuePoll), "given up"))
+	require.NoError(t, h.inspector.PauseQueue(h.queues.Name(lipad)))
 	// A worker takes one and is silent.
-	name := "asynq:{" + r.queues.Name(lipad) + "}:"
-	require.NoError(t, r.rdb.LMove(context.Background(), name+"pending", name+"active", "right",
+	name := "asynq:{" + h.queues.Name(lipad) + "}:"
+	require.NoError(t, h.rdb.LMove(context.Background(), name+"pending", name+"active", "right",
 		"left").Err())
 
-	sizes, err := tasks.Sizes(context.Background(), r.store)
+	sizes, err := tasks.Sizes(context.Background(), h.store)
 	require.NoError(t, err)
 	require.Len(t, sizes, 3)
 	for _, size := range sizes {
@@ -132,7 +132,7 @@ func TestSizesOfTheQueues(t *testing.T) {
 		if size.Queue == tasks.QueueDisbursals {
 			continue // asynq does not know of it yet.
 		}
-		info, err := r.inspector.GetQueueInfo(r.queues.Name(size.Queue))
+		info, err := h.inspector.GetQueueInfo(h.queues.Name(size.Queue))
 		require.NoError(t, err)
 		require.Equal(t, map[string]int64{
 			"pending": int64(info.Pending), "active": int64(info.Active),

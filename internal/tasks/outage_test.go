@@ -22,34 +22,34 @@ import (
 	"tuma/internal/tasks"
 )
 
-// rewire puts a wire between the rig and its Redis.
-func (r *rig) rewire(t testing.TB, judge func([]byte) fate) *wire {
+// rewire puts a wire between the harness and its Redis.
+func (h *harness) rewire(t testing.TB, judge func([]byte) wireAction) *wire {
 	t.Helper()
-	o, w := r.onWire(t, judge)
-	r.options = o
-	r.store, r.queues = r.openStore(t, o), r.openQueues(t, o)
+	o, w := h.onWire(t, judge)
+	h.options = o
+	h.store, h.queues = h.openStore(t, o), h.openQueues(t, o)
 	return w
 }
 
 func TestAnAnswerIsStoredWhenRedisComesBack(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
-	w := r.rewire(t, nil)
-	r.provider.instead(send, func(out http.ResponseWriter, q *http.Request) {
+	h := newHarness(t, nil)
+	w := h.rewire(t, nil)
+	h.provider.instead(send, func(out http.ResponseWriter, q *http.Request) {
 		w.cut()
-		r.simulator.ServeHTTP(out, q)
+		h.simulator.ServeHTTP(out, q)
 	})
-	r.worker(t)
-	r.accept(t, disbursal("d", 0, 100))
+	h.worker(t)
+	h.accept(t, disbursal("d", 0, 100))
 	require.Eventually(t, func() bool { return w.down.Load() }, patience, time.Millisecond)
 	require.Eventually(t, func() bool {
-		return r.logs.FilterMessage("answer not stored yet").Len() > 0
+		return h.logs.FilterMessage("answer not stored yet").Len() > 0
 	}, patience, time.Millisecond)
 	w.mend()
-	r.all(t, "d", airtime.Submitted, 100)
-	require.Equal(t, 1, r.provider.sends())
-	require.Zero(t, r.statuses(t, "d")[airtime.InDoubt], "the answer was not lost")
-	r.paidOnce(t, 100)
+	h.all(t, "d", airtime.Submitted, 100)
+	require.Equal(t, 1, h.provider.sends())
+	require.Zero(t, h.statuses(t, "d")[airtime.InDoubt], "the answer was not lost")
+	h.paidOnce(t, 100)
 }
 
 // repliesLost loses the replies to the next requests that hold a text.
@@ -58,7 +58,7 @@ type repliesLost struct {
 	next atomic.Int64
 }
 
-func (l *repliesLost) judge(request []byte) fate {
+func (l *repliesLost) judge(request []byte) wireAction {
 	if bytes.Contains(request, []byte(l.text)) && l.next.Add(-1) >= 0 {
 		return lose
 	}
@@ -93,20 +93,20 @@ func TestLostRepliesSendNothingTwice(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, distinct)
+			h := newHarness(t, distinct)
 			lost := &repliesLost{text: row.text}
-			r.rewire(t, lost.judge)
-			r.worker(t)
-			r.poller(t)
-			r.accept(t, disbursal("warm", 0, 10)) // Every script is known to Redis from now on.
-			r.all(t, "warm", airtime.Successful, 10)
+			h.rewire(t, lost.judge)
+			h.worker(t)
+			h.poller(t)
+			h.accept(t, disbursal("warm", 0, 10)) // Every script is known to Redis from now on.
+			h.all(t, "warm", airtime.Successful, 10)
 			lost.next.Store(row.lost)
-			r.accept(t, disbursal("d", 10, 10))
+			h.accept(t, disbursal("d", 10, 10))
 			require.Eventually(t, func() bool { return lost.next.Load() <= 0 }, patience,
 				time.Millisecond, "nothing was lost")
-			r.all(t, "d", airtime.Successful, 10)
-			require.Equal(t, 2, r.provider.sends())
-			r.paidOnce(t, 20)
+			h.all(t, "d", airtime.Successful, 10)
+			require.Equal(t, 2, h.provider.sends())
+			h.paidOnce(t, 20)
 		})
 	}
 }
@@ -144,26 +144,26 @@ func TestABatchThatCannotBePreparedIsReleased(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, nil)
-			broken := &unready{Provider: r.entry.Provider, cause: row.cause}
+			h := newHarness(t, nil)
+			broken := &unready{Provider: h.entry.Provider, cause: row.cause}
 			broken.left.Store(1)
-			r.entry.Provider = broken
-			clock := r.clocked(t)
-			r.worker(t)
-			r.accept(t, disbursal("d", 0, 5))
-			require.Eventually(t, func() bool { return len(r.completed(t, lipad)) > 0 }, patience,
+			h.entry.Provider = broken
+			clock := h.clocked(t)
+			h.worker(t)
+			h.accept(t, disbursal("d", 0, 5))
+			require.Eventually(t, func() bool { return len(h.completed(t, lipad)) > 0 }, patience,
 				time.Millisecond)
 			require.Equal(t, "5: 0 accepted, 0 rejected, 5 returned",
-				string(r.completed(t, lipad)[0].Result))
-			channel := r.channel(t)
+				string(h.completed(t, lipad)[0].Result))
+			channel := h.channel(t)
 			require.Equal(t, row.reason, channel.PauseReason)
 			require.Equal(t, row.pause, channel.Paused)
 			require.Zero(t, channel.InFlight)
-			require.Equal(t, map[airtime.Status]int64{airtime.Queued: 5}, r.statuses(t, "d"))
-			require.Zero(t, r.provider.sends())
+			require.Equal(t, map[airtime.Status]int64{airtime.Queued: 5}, h.statuses(t, "d"))
+			require.Zero(t, h.provider.sends())
 
 			clock.Pass(row.pause)
-			r.all(t, "d", airtime.Submitted, 5)
+			h.all(t, "d", airtime.Submitted, 5)
 			require.Equal(t, int64(3), broken.times.Load(), "in vain, a probe of one, the others")
 		})
 	}
@@ -174,86 +174,86 @@ func TestRefusedCredentialsPauseTheChannel(t *testing.T) {
 	for _, kind := range []string{"/v1/auth", send} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, nil)
-			r.provider.instead(kind, func(w http.ResponseWriter, _ *http.Request) {
+			h := newHarness(t, nil)
+			h.provider.instead(kind, func(w http.ResponseWriter, _ *http.Request) {
 				w.WriteHeader(http.StatusUnauthorized)
 			})
-			r.worker(t)
-			r.accept(t, disbursal("d", 0, 5))
-			require.Eventually(t, func() bool { return r.channel(t).Paused > 0 }, patience,
+			h.worker(t)
+			h.accept(t, disbursal("d", 0, 5))
+			require.Eventually(t, func() bool { return h.channel(t).Paused > 0 }, patience,
 				time.Millisecond)
-			require.Equal(t, airtime.ReasonCredentials, r.channel(t).PauseReason)
-			require.Equal(t, map[airtime.Status]int64{airtime.Queued: 5}, r.statuses(t, "d"))
-			r.provider.instead(kind, nil)
-			r.all(t, "d", airtime.Submitted, 5)
-			r.paidOnce(t, 5)
+			require.Equal(t, airtime.ReasonCredentials, h.channel(t).PauseReason)
+			require.Equal(t, map[airtime.Status]int64{airtime.Queued: 5}, h.statuses(t, "d"))
+			h.provider.instead(kind, nil)
+			h.all(t, "d", airtime.Submitted, 5)
+			h.paidOnce(t, 5)
 		})
 	}
 }
 
 func TestTooManyRequestsPauseAsLongAsTheProviderAsks(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
-	r.provider.instead(send, func(w http.ResponseWriter, q *http.Request) {
-		if r.provider.sends() > 1 {
-			r.simulator.ServeHTTP(w, q)
+	h := newHarness(t, nil)
+	h.provider.instead(send, func(w http.ResponseWriter, q *http.Request) {
+		if h.provider.sends() > 1 {
+			h.simulator.ServeHTTP(w, q)
 			return
 		}
 		w.Header().Set("Retry-After", "3")
 		w.WriteHeader(http.StatusTooManyRequests)
 	})
-	clock := r.clocked(t)
-	r.worker(t)
-	r.accept(t, disbursal("d", 0, 5))
-	require.Eventually(t, func() bool { return r.channel(t).Paused > 0 }, patience,
+	clock := h.clocked(t)
+	h.worker(t)
+	h.accept(t, disbursal("d", 0, 5))
+	require.Eventually(t, func() bool { return h.channel(t).Paused > 0 }, patience,
 		time.Millisecond)
-	require.Equal(t, airtime.ReasonRateLimited, r.channel(t).PauseReason)
-	require.Equal(t, 3*time.Second, r.channel(t).Paused)
-	r.accept(t, disbursal("more", 5, 5))
+	require.Equal(t, airtime.ReasonRateLimited, h.channel(t).PauseReason)
+	require.Equal(t, 3*time.Second, h.channel(t).Paused)
+	h.accept(t, disbursal("more", 5, 5))
 	clock.Pass(3 * time.Second)
-	r.all(t, "more", airtime.Submitted, 5)
-	require.Equal(t, 3, r.provider.sends(),
+	h.all(t, "more", airtime.Submitted, 5)
+	require.Equal(t, 3, h.provider.sends(),
 		"one refused, a probe of one, the others of both disbursals")
-	r.paidOnce(t, 10)
+	h.paidOnce(t, 10)
 }
 
 func TestAQueryThatIsTooManyWaitsAsLongAsTheProviderAsks(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
-	r.provider.instead("status", func(w http.ResponseWriter, _ *http.Request) {
+	h := newHarness(t, nil)
+	h.provider.instead("status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "120")
 		w.WriteHeader(http.StatusTooManyRequests)
 	})
-	r.accept(t, disbursal("d", 0, 1))
-	r.turn(t)
-	require.Equal(t, "no answer, next query in 2m0s", r.query(t))
-	require.InDelta(t, 1, r.count(t, "tuma_queries_total", "provider", lipad, "outcome",
+	h.accept(t, disbursal("d", 0, 1))
+	h.turn(t)
+	require.Equal(t, "no answer, next query in 2m0s", h.query(t))
+	require.InDelta(t, 1, h.count(t, "tuma_queries_total", "provider", lipad, "outcome",
 		"rate_limited"), 0)
 }
 
 func TestAProviderThatIsDownDoesNotMakeWorkersSpin(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
-	r.entry = r.lipadAt("http://" + proctest.FreeAddr(t))
-	clock := r.clocked(t)
-	r.serve(t, lipad, tasks.TypeSubmit, r.submit(nil))
-	r.serve(t, lipad, tasks.TypeSubmit, r.submit(nil))
-	r.accept(t, disbursal("d", 0, 999))
+	h := newHarness(t, nil)
+	h.entry = h.lipadAt("http://" + proctest.FreeAddr(t))
+	clock := h.clocked(t)
+	h.serve(t, lipad, tasks.TypeSubmit, h.submit(nil))
+	h.serve(t, lipad, tasks.TypeSubmit, h.submit(nil))
+	h.accept(t, disbursal("d", 0, 999))
 	// Pauses of one, two and four seconds.
-	r.beats(t, clock, 80, 50*time.Millisecond, r.sweep(lipad))
-	claims := r.logs.FilterMessage("batch released and channel paused").All()
+	h.beats(t, clock, 80, 50*time.Millisecond, h.sweep(lipad))
+	claims := h.logs.FilterMessage("batch released and channel paused").All()
 	require.NotEmpty(t, claims)
 	require.LessOrEqual(t, len(claims), 4, "claims in four seconds")
 	for _, entry := range claims {
 		require.Equal(t, "connect", entry.ContextMap()["reason"])
 	}
-	require.Equal(t, map[airtime.Status]int64{airtime.Queued: 999}, r.statuses(t, "d"))
+	require.Equal(t, map[airtime.Status]int64{airtime.Queued: 999}, h.statuses(t, "d"))
 }
 
-// scripts counts the scripts that the rig's Redis has run, for a rig that has it alone.
-func (r *rig) scripts(t *testing.T) int {
+// scripts counts the scripts that the harness's Redis has run, for a harness that has it alone.
+func (h *harness) scripts(t *testing.T) int {
 	t.Helper()
-	stats, err := r.rdb.Info(context.Background(), "commandstats").Result()
+	stats, err := h.rdb.Info(context.Background(), "commandstats").Result()
 	require.NoError(t, err)
 	sum := 0
 	for _, match := range regexp.MustCompile(`cmdstat_eval(sha)?:calls=(\d+)`).
@@ -269,17 +269,17 @@ func (r *rig) scripts(t *testing.T) int {
 func TestServersGoOnWhenRedisIsNotFullAnyMore(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	r := newRig(t, func(o *state.Options) { o.URL = server.URL() })
+	h := newHarness(t, func(o *state.Options) { o.URL = server.URL() })
 	ctx := context.Background()
-	r.serve(t, lipad, tasks.TypeSubmit, &counter{})
-	require.NoError(t, r.rdb.ConfigSet(ctx, "maxmemory", "1mb").Err())
-	before := r.scripts(t)
-	require.Eventually(t, func() bool { return r.scripts(t)-before > 2 }, patience,
+	h.serve(t, lipad, tasks.TypeSubmit, &counter{})
+	require.NoError(t, h.rdb.ConfigSet(ctx, "maxmemory", "1mb").Err())
+	before := h.scripts(t)
+	require.Eventually(t, func() bool { return h.scripts(t)-before > 2 }, patience,
 		10*time.Millisecond)
 
-	require.NoError(t, r.rdb.ConfigSet(ctx, "maxmemory", "0").Err())
-	r.queues.Wake(ctx, &state.Wakeup{Provider: lipad, Number: 1})
-	require.Eventually(t, func() bool { return len(r.completed(t, lipad)) == 1 }, patience,
+	require.NoError(t, h.rdb.ConfigSet(ctx, "maxmemory", "0").Err())
+	h.queues.Wake(ctx, &state.Wakeup{Provider: lipad, Number: 1})
+	require.Eventually(t, func() bool { return len(h.completed(t, lipad)) == 1 }, patience,
 		10*time.Millisecond, "it goes on when Redis does")
 }
 
@@ -287,29 +287,29 @@ func TestServersGoOnWhenRedisIsNotFullAnyMore(t *testing.T) {
 // anything, and the sweep of another one finds out what became of the batch.
 func TestAClosedStoreEndsTheRepetition(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
-	r.acceptSilently(t, disbursal("d", 0, 1))
-	r.provider.instead(send, func(w http.ResponseWriter, q *http.Request) {
-		_ = r.store.Close()
-		r.simulator.ServeHTTP(w, q)
+	h := newHarness(t, nil)
+	h.acceptSilently(t, disbursal("d", 0, 1))
+	h.provider.instead(send, func(w http.ResponseWriter, q *http.Request) {
+		_ = h.store.Close()
+		h.simulator.ServeHTTP(w, q)
 	})
-	err := r.submit(nil).ProcessTask(context.Background(), task(tasks.TypeSubmit, "{}"))
+	err := h.submit(nil).ProcessTask(context.Background(), task(tasks.TypeSubmit, "{}"))
 	require.Error(t, err)
 }
 
 func TestLogsAndErrorsHoldNoPhoneNumbers(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
-	faults := r.simulator.Faults()
+	h := newHarness(t, nil)
+	faults := h.simulator.Faults()
 	faults.RefuseAll = true
-	require.NoError(t, r.simulator.SetFaults(faults))
-	r.accept(t, disbursal("d", 0, 3))
-	r.turn(t)
-	r.entry = r.lipadAt("http://" + proctest.FreeAddr(t))
-	r.accept(t, disbursal("e", 10, 3))
-	r.turn(t)
-	require.NotZero(t, r.logs.Len())
-	for _, entry := range r.logs.All() {
+	require.NoError(t, h.simulator.SetFaults(faults))
+	h.accept(t, disbursal("d", 0, 3))
+	h.turn(t)
+	h.entry = h.lipadAt("http://" + proctest.FreeAddr(t))
+	h.accept(t, disbursal("e", 10, 3))
+	h.turn(t)
+	require.NotZero(t, h.logs.Len())
+	for _, entry := range h.logs.All() {
 		line := fmt.Sprint(entry.Message, entry.ContextMap())
 		require.NotRegexp(t, `2547\d{8}`, line)
 	}

@@ -16,17 +16,17 @@ import (
 
 func TestShutdownFinishesTheRequestOnTheWire(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(o *state.Options) { o.MaxInFlight = 1 })
+	h := newHarness(t, func(o *state.Options) { o.MaxInFlight = 1 })
 	entered, leave := make(chan struct{}, 10), make(chan struct{})
-	r.provider.instead(send, func(w http.ResponseWriter, q *http.Request) {
+	h.provider.instead(send, func(w http.ResponseWriter, q *http.Request) {
 		entered <- struct{}{}
 		<-leave
-		r.simulator.ServeHTTP(w, q)
+		h.simulator.ServeHTTP(w, q)
 	})
-	stop := r.worker(t)
-	r.accept(t, disbursal("first", 0, 1000))
+	stop := h.worker(t)
+	h.accept(t, disbursal("first", 0, 1000))
 	<-entered
-	r.accept(t, disbursal("second", 1000, 1000))
+	h.accept(t, disbursal("second", 1000, 1000))
 	var stopped atomic.Bool
 	var stops sync.WaitGroup
 	stops.Go(func() {
@@ -38,25 +38,25 @@ func TestShutdownFinishesTheRequestOnTheWire(t *testing.T) {
 	close(leave)
 	stops.Wait()
 	require.False(t, early, "it did not wait for the answer")
-	require.Equal(t, map[airtime.Status]int64{airtime.Submitted: 1000}, r.statuses(t, "first"))
-	require.Equal(t, map[airtime.Status]int64{airtime.Queued: 1000}, r.statuses(t, "second"))
-	require.Zero(t, r.channel(t).InFlight, "its slot is free again")
-	require.Equal(t, 1, r.provider.sends())
+	require.Equal(t, map[airtime.Status]int64{airtime.Submitted: 1000}, h.statuses(t, "first"))
+	require.Equal(t, map[airtime.Status]int64{airtime.Queued: 1000}, h.statuses(t, "second"))
+	require.Zero(t, h.channel(t).InFlight, "its slot is free again")
+	require.Equal(t, 1, h.provider.sends())
 
-	r.worker(t)
-	r.all(t, "second", airtime.Submitted, 1000)
-	r.paidOnce(t, 2000)
+	h.worker(t)
+	h.all(t, "second", airtime.Submitted, 1000)
+	h.paidOnce(t, 2000)
 }
 
 func TestAStoppingWorkerClaimsNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
-	r.acceptSilently(t, disbursal("d", 0, 1))
+	h := newHarness(t, nil)
+	h.acceptSilently(t, disbursal("d", 0, 1))
 	stopping := make(chan struct{})
 	close(stopping)
-	require.NoError(t, r.submit(stopping).ProcessTask(t.Context(), task("batch:submit", "{}")))
-	require.Zero(t, r.provider.sends())
-	require.Equal(t, int64(1), r.channel(t).Pending)
+	require.NoError(t, h.submit(stopping).ProcessTask(t.Context(), task("batch:submit", "{}")))
+	require.Zero(t, h.provider.sends())
+	require.Equal(t, int64(1), h.channel(t).Pending)
 }
 
 // TestACancelledTaskFinishesItsRequest: "cancel" in the dashboard ends the trigger, never a payment
@@ -65,27 +65,27 @@ func TestACancelledTaskFinishesItsRequest(t *testing.T) {
 	t.Parallel()
 	// A cancel reaches the tasks of that id in all databases of a server: not the shared one.
 	own := redistest.Start(t)
-	r := newRig(t, func(o *state.Options) { o.URL = own.URL() })
+	h := newHarness(t, func(o *state.Options) { o.URL = own.URL() })
 	entered, leave := make(chan struct{}, 1), make(chan struct{})
-	r.provider.instead(send, func(w http.ResponseWriter, q *http.Request) {
+	h.provider.instead(send, func(w http.ResponseWriter, q *http.Request) {
 		entered <- struct{}{}
 		<-leave
-		r.simulator.ServeHTTP(w, q)
+		h.simulator.ServeHTTP(w, q)
 	})
-	r.worker(t)
-	r.accept(t, disbursal("d", 0, 10))
+	h.worker(t)
+	h.accept(t, disbursal("d", 0, 10))
 	<-entered
-	active, err := r.inspector.ListActiveTasks(r.queues.Name(lipad))
+	active, err := h.inspector.ListActiveTasks(h.queues.Name(lipad))
 	require.NoError(t, err)
 	require.Len(t, active, 1)
-	require.NoError(t, r.inspector.CancelProcessing(active[0].ID))
+	require.NoError(t, h.inspector.CancelProcessing(active[0].ID))
 	require.Eventually(t, func() bool {
-		list, err := r.inspector.ListActiveTasks(r.queues.Name(lipad))
+		list, err := h.inspector.ListActiveTasks(h.queues.Name(lipad))
 		require.NoError(t, err)
 		return len(list) == 0
 	}, patience, time.Millisecond)
 	close(leave)
-	r.all(t, "d", airtime.Submitted, 10)
-	require.Equal(t, 1, r.provider.sends())
-	require.Zero(t, r.channel(t).InFlight)
+	h.all(t, "d", airtime.Submitted, 10)
+	require.Equal(t, 1, h.provider.sends())
+	require.Zero(t, h.channel(t).InFlight)
 }

@@ -11,15 +11,15 @@ import (
 	"tuma/internal/tasks"
 )
 
-// quiet waits until no task of the rig waits or is worked on.
-func (r *rig) quiet(t testing.TB) {
+// quiet waits until no task of the harness waits or is worked on.
+func (h *harness) quiet(t testing.TB) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		queues, err := r.inspector.Queues()
+		queues, err := h.inspector.Queues()
 		require.NoError(t, err)
 		busy := 0
 		for _, queue := range queues {
-			info, err := r.inspector.GetQueueInfo(queue)
+			info, err := h.inspector.GetQueueInfo(queue)
 			require.NoError(t, err)
 			busy += info.Pending + info.Active
 		}
@@ -29,7 +29,7 @@ func (r *rig) quiet(t testing.TB) {
 
 // beats lets time pass in n steps. After each it does once what processes do in loops, and waits
 // until whatever that has triggered is done. So it depends on no machine what happens in that time.
-func (r *rig) beats(
+func (h *harness) beats(
 	t testing.TB, c *statetest.Clock, n int, step time.Duration, once ...func(context.Context),
 ) {
 	t.Helper()
@@ -38,26 +38,26 @@ func (r *rig) beats(
 		for _, do := range once {
 			do(context.Background())
 		}
-		r.quiet(t)
+		h.quiet(t)
 	}
 }
 
 // sweep returns one round of a sweeper for some providers.
-func (r *rig) sweep(names ...string) func(context.Context) {
+func (h *harness) sweep(names ...string) func(context.Context) {
 	sweeper := &tasks.Sweeper{
-		Store: r.store, Queues: r.queues, Providers: names, Log: r.log,
+		Store: h.store, Queues: h.queues, Providers: names, Log: h.log,
 	}
 	return sweeper.Once
 }
 
 // handOut returns one round of the loop that hands queries out.
-func (r *rig) handOut() func(context.Context) {
-	due := &tasks.Due{Store: r.store, Queues: r.queues, Log: r.log, Redeliver: 2 * time.Second}
+func (h *harness) handOut() func(context.Context) {
+	due := &tasks.Due{Store: h.store, Queues: h.queues, Log: h.log, Redeliver: 2 * time.Second}
 	return due.Once
 }
 
 // goesOn lets time pass as it does, ten times as fast, until the test ends.
-func (r *rig) goesOn(t testing.TB, c *statetest.Clock) {
+func (h *harness) goesOn(t testing.TB, c *statetest.Clock) {
 	loop(t, func(ctx context.Context) error {
 		for ctx.Err() == nil {
 			c.Pass(100 * time.Millisecond)

@@ -14,109 +14,109 @@ import (
 	"tuma/internal/tasks"
 )
 
-// forget deletes every key of asynq's that belongs to the rig's database.
-func (r *rig) forget(t testing.TB) {
+// forget deletes every key of asynq's that belongs to the harness's database.
+func (h *harness) forget(t testing.TB) {
 	t.Helper()
-	keys, err := r.rdb.Keys(context.Background(), "asynq:*").Result()
+	keys, err := h.rdb.Keys(context.Background(), "asynq:*").Result()
 	require.NoError(t, err)
 	if len(keys) > 0 {
-		require.NoError(t, r.rdb.Del(context.Background(), keys...).Err())
+		require.NoError(t, h.rdb.Del(context.Background(), keys...).Err())
 	}
 }
 
 func TestLostTriggersOnlyCostTime(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(o *state.Options) { o.MaxInFlight = 2 })
+	h := newHarness(t, func(o *state.Options) { o.MaxInFlight = 2 })
 	forgotten := make(chan struct{})
-	r.provider.instead(send, func(w http.ResponseWriter, q *http.Request) {
+	h.provider.instead(send, func(w http.ResponseWriter, q *http.Request) {
 		<-forgotten
-		r.simulator.ServeHTTP(w, q)
+		h.simulator.ServeHTTP(w, q)
 	})
 	// Before anybody works, in the middle of submitting, and in the middle of asking.
 	for i := range 4 {
-		r.accept(t, disbursal(string(rune('a'+i)), 1000*i, 1000))
+		h.accept(t, disbursal(string(rune('a'+i)), 1000*i, 1000))
 	}
-	r.forget(t)
-	r.worker(t)
-	require.Eventually(t, func() bool { return r.provider.sends() > 0 }, patience, time.Millisecond)
-	r.forget(t)
+	h.forget(t)
+	h.worker(t)
+	require.Eventually(t, func() bool { return h.provider.sends() > 0 }, patience, time.Millisecond)
+	h.forget(t)
 	close(forgotten)
-	r.poller(t)
-	require.Eventually(t, func() bool { return r.provider.queries() > 0 }, patience,
+	h.poller(t)
+	require.Eventually(t, func() bool { return h.provider.queries() > 0 }, patience,
 		time.Millisecond)
-	r.forget(t)
+	h.forget(t)
 	for i := range 4 {
-		r.all(t, string(rune('a'+i)), airtime.Successful, 1000)
+		h.all(t, string(rune('a'+i)), airtime.Successful, 1000)
 	}
-	r.paidOnce(t, 4000)
+	h.paidOnce(t, 4000)
 }
 
 func TestRepeatedTriggersAreHarmless(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
-	r.accept(t, disbursal("d", 0, 50))
+	h := newHarness(t, nil)
+	h.accept(t, disbursal("d", 0, 50))
 	for n := range 20 {
-		r.queues.Wake(context.Background(),
+		h.queues.Wake(context.Background(),
 			&state.Wakeup{Provider: lipad, Number: int64(100 + n)}, nil,
 			&state.Wakeup{Provider: lipad, Number: int64(100 + n)})
 	}
-	r.worker(t)
-	r.poller(t)
-	r.all(t, "d", airtime.Successful, 50)
-	require.Equal(t, 1, r.provider.sends())
-	r.paidOnce(t, 50)
+	h.worker(t)
+	h.poller(t)
+	h.all(t, "d", airtime.Successful, 50)
+	require.Equal(t, 1, h.provider.sends())
+	h.paidOnce(t, 50)
 }
 
 // TestNumbersThatWereGivenBeforeStillWake: after a failover the state gives numbers again that it
 // has forgotten, while asynq still keeps the tasks that had them.
 func TestNumbersThatWereGivenBeforeStillWake(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
+	h := newHarness(t, nil)
 	ctx := context.Background()
-	r.serve(t, lipad, tasks.TypeSubmit, r.submit(nil))
+	h.serve(t, lipad, tasks.TypeSubmit, h.submit(nil))
 	for round := range 3 {
-		r.acceptSilently(t, disbursal(string(rune('a'+round)), round, 1))
-		r.queues.Wake(ctx, &state.Wakeup{Provider: lipad, Number: 7})
+		h.acceptSilently(t, disbursal(string(rune('a'+round)), round, 1))
+		h.queues.Wake(ctx, &state.Wakeup{Provider: lipad, Number: 7})
 		require.Eventually(t, func() bool {
-			return len(r.completed(t, lipad)) == round+1
+			return len(h.completed(t, lipad)) == round+1
 		}, patience, time.Millisecond)
-		require.Equal(t, round+1, r.provider.sends())
+		require.Equal(t, round+1, h.provider.sends())
 	}
-	r.serve(t, tasks.QueuePoll, tasks.TypePoll, r.poll())
+	h.serve(t, tasks.QueuePoll, tasks.TypePoll, h.poll())
 	for round := range 3 {
-		require.NoError(t, r.queues.Poll(ctx, state.Poll{Batch: "b", Provider: lipad, Number: 2}))
+		require.NoError(t, h.queues.Poll(ctx, state.Poll{Batch: "b", Provider: lipad, Number: 2}))
 		require.Eventually(t, func() bool {
-			return len(r.completed(t, tasks.QueuePoll)) == round+1
+			return len(h.completed(t, tasks.QueuePoll)) == round+1
 		}, patience, time.Millisecond)
 	}
 }
 
 func TestTwoHandlersShareTheWork(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(o *state.Options) { o.MaxInFlight = 2 })
+	h := newHarness(t, func(o *state.Options) { o.MaxInFlight = 2 })
 	var mu sync.Mutex
 	out, most := 0, 0
 	both := make(chan struct{})
-	r.provider.instead(send, func(w http.ResponseWriter, q *http.Request) {
+	h.provider.instead(send, func(w http.ResponseWriter, q *http.Request) {
 		mu.Lock()
 		out++
-		if most = max(most, out); most == 2 && r.provider.sends() == 2 {
+		if most = max(most, out); most == 2 && h.provider.sends() == 2 {
 			close(both)
 		}
 		mu.Unlock()
 		<-both // The first waits for the second.
-		r.simulator.ServeHTTP(w, q)
+		h.simulator.ServeHTTP(w, q)
 		mu.Lock()
 		out--
 		mu.Unlock()
 	})
 	for i := range 6 {
-		r.acceptSilently(t, disbursal(string(rune('a'+i)), 1000*i, 1000))
+		h.acceptSilently(t, disbursal(string(rune('a'+i)), 1000*i, 1000))
 	}
 	var all sync.WaitGroup
 	for range 3 {
 		all.Go(func() {
-			err := r.submit(nil).ProcessTask(context.Background(), task(tasks.TypeSubmit, "{}"))
+			err := h.submit(nil).ProcessTask(context.Background(), task(tasks.TypeSubmit, "{}"))
 			if err != nil {
 				t.Error(err)
 			}
@@ -124,31 +124,31 @@ func TestTwoHandlersShareTheWork(t *testing.T) {
 	}
 	all.Wait()
 	require.Equal(t, 2, most, "as many requests as slots, never more")
-	require.Equal(t, 6, r.provider.sends())
-	r.paidOnce(t, 6000)
+	require.Equal(t, 6, h.provider.sends())
+	h.paidOnce(t, 6000)
 }
 
 func TestAPausedQueueStopsItsProvider(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(o *state.Options) { o.MaxInFlight = 1 })
+	h := newHarness(t, func(o *state.Options) { o.MaxInFlight = 1 })
 	entered, leave := make(chan struct{}, 10), make(chan struct{})
-	r.provider.instead(send, func(w http.ResponseWriter, q *http.Request) {
+	h.provider.instead(send, func(w http.ResponseWriter, q *http.Request) {
 		entered <- struct{}{}
 		<-leave
-		r.simulator.ServeHTTP(w, q)
+		h.simulator.ServeHTTP(w, q)
 	})
-	r.worker(t)
+	h.worker(t)
 	for i := range 5 {
-		r.accept(t, disbursal(string(rune('a'+i)), 1000*i, 1000))
+		h.accept(t, disbursal(string(rune('a'+i)), 1000*i, 1000))
 	}
 	<-entered
-	require.NoError(t, r.inspector.PauseQueue(r.queues.Name(lipad)))
+	require.NoError(t, h.inspector.PauseQueue(h.queues.Name(lipad)))
 	close(leave)
-	require.Eventually(t, func() bool { return len(r.completed(t, lipad)) > 0 }, patience,
+	require.Eventually(t, func() bool { return len(h.completed(t, lipad)) > 0 }, patience,
 		5*time.Millisecond)
-	require.Equal(t, 1, r.provider.sends(), "the batch on the wire was the last")
-	require.NoError(t, r.inspector.UnpauseQueue(r.queues.Name(lipad)))
-	require.Eventually(t, func() bool { return r.provider.sends() == 5 }, patience,
+	require.Equal(t, 1, h.provider.sends(), "the batch on the wire was the last")
+	require.NoError(t, h.inspector.UnpauseQueue(h.queues.Name(lipad)))
+	require.Eventually(t, func() bool { return h.provider.sends() == 5 }, patience,
 		5*time.Millisecond)
 }
 
@@ -156,30 +156,30 @@ func TestAPausedQueueStopsItsProvider(t *testing.T) {
 // days perhaps; the sweeps and the schedule go on.
 func TestTriggersDoNotPileUp(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
-	clock := r.clocked(t)
+	h := newHarness(t, nil)
+	clock := h.clocked(t)
 	ctx := context.Background()
 	for n := range 100 {
-		r.queues.Wake(ctx, &state.Wakeup{Provider: lipad, Number: int64(n + 1)})
+		h.queues.Wake(ctx, &state.Wakeup{Provider: lipad, Number: int64(n + 1)})
 	}
-	waiting, err := r.inspector.GetQueueInfo(r.queues.Name(lipad))
+	waiting, err := h.inspector.GetQueueInfo(h.queues.Name(lipad))
 	require.NoError(t, err)
 	require.Less(t, waiting.Pending, 50)
 	require.Positive(t, waiting.Pending)
 
 	// A thousand batches are due again and again, and nobody asks.
 	for i := range 30 {
-		r.acceptSilently(t, disbursal(string(rune('a'+i)), i, 1))
-		r.turn(t)
+		h.acceptSilently(t, disbursal(string(rune('a'+i)), i, 1))
+		h.turn(t)
 	}
 	due := &tasks.Due{
-		Store: r.store, Queues: r.queues, Log: r.log, Redeliver: time.Millisecond,
+		Store: h.store, Queues: h.queues, Log: h.log, Redeliver: time.Millisecond,
 	}
 	for range 120 {
 		clock.Pass(25 * time.Millisecond)
 		due.Once(ctx)
 	}
-	waiting, err = r.inspector.GetQueueInfo(r.queues.Name(tasks.QueuePoll))
+	waiting, err = h.inspector.GetQueueInfo(h.queues.Name(tasks.QueuePoll))
 	require.NoError(t, err)
 	require.Positive(t, waiting.Pending)
 	require.LessOrEqual(t, waiting.Pending, 240)
@@ -188,16 +188,16 @@ func TestTriggersDoNotPileUp(t *testing.T) {
 // TestAProviderThatIsOffIsStillSwept: it was taken out of the settings while a batch was claimed.
 func TestAProviderThatIsOffIsStillSwept(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(o *state.Options) { o.ClaimTimeout = time.Millisecond })
+	h := newHarness(t, func(o *state.Options) { o.ClaimTimeout = time.Millisecond })
 	ctx := context.Background()
-	r.acceptSilently(t, disbursal("a", 0, 1))
-	_, err := r.store.Claim(ctx, lipad, "0190a1b2-0000-7000-8000-000000000001", 1)
+	h.acceptSilently(t, disbursal("a", 0, 1))
+	_, err := h.store.Claim(ctx, lipad, "0190a1b2-0000-7000-8000-000000000001", 1)
 	require.NoError(t, err)
-	require.Equal(t, int64(1), r.channel(t).InFlight)
-	sweeper := &tasks.Sweeper{Store: r.store, Queues: r.queues, Log: r.log}
+	require.Equal(t, int64(1), h.channel(t).InFlight)
+	sweeper := &tasks.Sweeper{Store: h.store, Queues: h.queues, Log: h.log}
 	require.Eventually(t, func() bool {
 		sweeper.Once(ctx)
-		return r.channel(t).InFlight == 0
+		return h.channel(t).InFlight == 0
 	}, patience, time.Millisecond)
-	require.Equal(t, int64(1), r.channel(t).Pending)
+	require.Equal(t, int64(1), h.channel(t).Pending)
 }

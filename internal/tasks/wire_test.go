@@ -11,11 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fate is what a wire does with one request to Redis.
-type fate int
+// wireAction is what a wire does with one request to Redis.
+type wireAction int
 
 const (
-	pass fate = iota
+	pass wireAction = iota
 	// refuse answers with an error reply in Redis's place.
 	refuse
 	// lose lets Redis carry the request out, drops its reply and closes the connection.
@@ -27,7 +27,7 @@ type wire struct {
 	listener net.Listener
 	target   string
 	// judge decides on each request; nil passes everything. It is set before the wire is used.
-	judge func(request []byte) fate
+	judge func(request []byte) wireAction
 	down  atomic.Bool
 	done  sync.WaitGroup
 
@@ -36,7 +36,7 @@ type wire struct {
 }
 
 // newWire opens a wire to a Redis address; it closes with the test.
-func newWire(t testing.TB, target string, judge func([]byte) fate) *wire {
+func newWire(t testing.TB, target string, judge func([]byte) wireAction) *wire {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
