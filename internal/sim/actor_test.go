@@ -15,11 +15,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// fate is what becomes of one effect.
-type fate int
+// outcome is how one effect ends.
+type outcome int
 
 const (
-	happens fate = iota
+	happens outcome = iota
 	// fails: an error comes back, and nothing has happened.
 	fails
 	// replyLost: it has happened, and an error comes back.
@@ -41,7 +41,7 @@ const (
 	diesAfter
 )
 
-func (f fate) String() string {
+func (f outcome) String() string {
 	return [...]string{
 		"", " FAILS", " happens, REPLY LOST", " happens, REPLY LOST, to be REPEATED",
 		" HANGS and never arrives", " happens, then HANGS",
@@ -66,12 +66,12 @@ type actor struct {
 	err error
 }
 
-// call is an effect that waits for its fate.
+// call is an effect that waits for its outcome.
 type call struct {
 	a      *actor
 	number int
 	name   string
-	decide chan fate
+	decide chan outcome
 }
 
 // actorKey finds the actor in the context of what it does.
@@ -81,7 +81,7 @@ type actorKey struct{}
 func (h *harness) start(title string, body func(context.Context) error) *actor {
 	h.actors++
 	a := &actor{w: h, number: h.actors, title: title}
-	h.tell("%s begins", a)
+	h.logf("%s begins", a)
 	ctx := context.WithValue(context.Background(), actorKey{}, a)
 	h.current = a
 	go func() {
@@ -108,15 +108,15 @@ func (h *harness) intercept(ctx context.Context, name string, run func() error) 
 	if a == nil {
 		return run()
 	}
-	return a.wait(name, func(f fate) error { return a.carryOut(ctx, name, f, run) })
+	return a.wait(name, func(f outcome) error { return a.carryOut(ctx, name, f, run) })
 }
 
-// wait stops until the story goes on with this effect.
-func (a *actor) wait(name string, then func(fate) error) error {
+// wait stops until the scenario goes on with this effect.
+func (a *actor) wait(name string, then func(outcome) error) error {
 	if a.dead.Load() {
 		return redis.ErrClosed
 	}
-	c := &call{a: a, name: name, decide: make(chan fate)}
+	c := &call{a: a, name: name, decide: make(chan outcome)}
 	a.w.mu.Lock()
 	a.started++
 	c.number = a.started
@@ -125,8 +125,8 @@ func (a *actor) wait(name string, then func(fate) error) error {
 	return then(<-c.decide)
 }
 
-// carryOut gives an effect its fate.
-func (a *actor) carryOut(ctx context.Context, name string, f fate, run func() error) error {
+// carryOut runs an effect with an outcome.
+func (a *actor) carryOut(ctx context.Context, name string, f outcome, run func() error) error {
 	switch f {
 	case fails:
 		return errBroken
@@ -142,9 +142,9 @@ func (a *actor) carryOut(ctx context.Context, name string, f fate, run func() er
 		a.w.delay(ctx, run)
 		return errBroken
 	}
-	a.w.stage.doubling.Store(f == doubled)
+	a.w.fixture.doubling.Store(f == doubled)
 	err := a.w.effect(run)
-	a.w.stage.doubling.Store(false)
+	a.w.fixture.doubling.Store(false)
 	switch f {
 	case replyLost:
 		return errBroken
@@ -154,7 +154,7 @@ func (a *actor) carryOut(ctx context.Context, name string, f fate, run func() er
 		a.dead.Store(true)
 		return redis.ErrClosed
 	case again:
-		return a.wait(name+" again", func(f fate) error { return a.carryOut(ctx, name, f, run) })
+		return a.wait(name+" again", func(f outcome) error { return a.carryOut(ctx, name, f, run) })
 	}
 	return err
 }
@@ -191,9 +191,9 @@ func (h *harness) waiting(a *actor) []*call {
 	return list
 }
 
-// decide gives a waiting effect its fate and runs its actor to the next one.
-func (h *harness) decide(c *call, f fate) {
-	h.tell("%s: %s%s", c.a, c.name, f)
+// decide gives a waiting effect its outcome and runs its actor to the next one.
+func (h *harness) decide(c *call, f outcome) {
+	h.logf("%s: %s%s", c.a, c.name, f)
 	h.remove(c)
 	h.current = c.a
 	c.decide <- f
@@ -272,10 +272,10 @@ type late struct {
 
 // delay has the provider get to a request only after the sender's time, but within the guard.
 func (h *harness) delay(ctx context.Context, run func() error) {
-	h.stage.holding.Store(true)
+	h.fixture.holding.Store(true)
 	_ = h.effect(run) // The connection breaks: the sender knows nothing.
-	h.stage.holding.Store(false)
-	request := h.stage.held.Swap(nil)
+	h.fixture.holding.Store(false)
+	request := h.fixture.held.Swap(nil)
 	if request == nil {
 		return // It did not come that far.
 	}
@@ -292,7 +292,7 @@ func (h *harness) arrive() {
 			rest = append(rest, l)
 			continue
 		}
-		h.tell("a late request arrives")
+		h.logf("a late request arrives")
 		h.sync()
 		response, err := (&http.Transport{}).RoundTrip(l.request)
 		if err == nil {

@@ -12,7 +12,7 @@ import (
 	"tuma/internal/sandbox"
 )
 
-// callBack has a provider report about somebody, at any time, in any order, and again and again.
+// callBack has a provider report about a recipient, at any time, in any order, and again and again.
 func (h *harness) callBack(c chance, p *pod) {
 	entries := slices.Collect(h.simulate.Ledger().Entries())
 	if len(entries) == 0 {
@@ -46,7 +46,7 @@ func (h *harness) deliver(p *pod, entry sandbox.Entry, code int, form bool) {
 	if path == "" {
 		return
 	}
-	title := fmt.Sprintf("callback of %s: %s is %d", entry.Provider, personOf(entry), code)
+	title := fmt.Sprintf("callback of %s: %s is %d", entry.Provider, recipientOf(entry), code)
 	p.running = h.start(title, func(context.Context) error {
 		request := httptest.NewRequest(http.MethodPost, "/callbacks/"+token+path,
 			strings.NewReader(body))

@@ -24,16 +24,16 @@ const (
 )
 
 // soon is when a query that a callback has brought forward comes at the latest: it may correct
-// somebody who is settled.
+// a recipient that is settled.
 const soon = 5 * time.Second
 
-// turningPoint is the line of the story where all faults are over.
+// turningPoint is the line of the scenario where all faults are over.
 const turningPoint = "-- from here on everything works --"
 
-// end lets the story come to its end: no more faults, and nothing but triggers, sweeps and the
-// schedule of queries. Then everybody is settled, or somebody can say why not.
+// end lets the scenario come to its end: no more faults, and nothing but triggers, sweeps and the
+// schedule of queries. Then every recipient is settled, or the reason why not is known.
 func (h *harness) end() {
-	h.tell("%s", turningPoint)
+	h.logf("%s", turningPoint)
 	h.recover()
 	h.settleFor(afterwards, afterwards/6)
 	h.explained()
@@ -43,7 +43,7 @@ func (h *harness) end() {
 		h.settleFor(patience, patience)
 		h.listed()
 		h.slowest = slowestPoll
-		h.everybodyDecides()
+		h.decideAll()
 		h.settleFor(afterwards, afterwards/6)
 		h.explained()
 		h.inspect()
@@ -245,16 +245,16 @@ func (h *harness) overdue(r row) string {
 	switch r.status {
 	case 'q':
 		if h.rdb.HExists(background, h.key("doubtphones", r.provider), r.phone).Val() {
-			return "" // The number is in doubt there, and withheld until somebody decides.
+			return "" // The number is in doubt there, and withheld until a person decides.
 		}
 		for _, entry := range h.rdb.LRange(background, h.key("refused", r.provider), 0, -1).Val() {
 			if strings.Contains(entry, " "+r.place+" ") {
-				return "" // It was refused alone, and its provider has accepted nobody since.
+				return "" // It was refused alone, and its provider has accepted no recipient since.
 			}
 		}
-		return "nobody sends it"
+		return "no process sends it"
 	case 's':
-		return "nobody says that it is lost"
+		return "it is not listed as lost"
 	}
 	code := final(entry)
 	final := known && code >= 602 && code != 604 && code != 607 && code < 608
@@ -282,7 +282,7 @@ func (h *harness) overdue(r row) string {
 		fallthrough
 	case sozuri:
 		if final && h.delivered[entry.Provider+" "+entry.Reference+" "+entry.PhoneNumber] &&
-			!h.ambiguous(r.phone) && h.resubmitted[r.person] == 0 {
+			!h.ambiguous(r.phone) && h.resubmitted[r.recipient] == 0 {
 			return "a callback has said how it ended"
 		}
 	}
@@ -293,7 +293,7 @@ func (h *harness) overdue(r row) string {
 func (h *harness) entryOf(r row) (sandbox.Entry, bool) {
 	for entry := range h.simulate.Ledger().Entries() {
 		named := entry.Provider == lipad || entry.Provider == talking
-		if entry.Provider == r.provider && personOf(entry) == r.person &&
+		if entry.Provider == r.provider && recipientOf(entry) == r.recipient &&
 			(!named || entry.Reference == r.place) {
 			return entry, true
 		}
@@ -308,12 +308,12 @@ func (h *harness) answerLost(r row) bool {
 	})
 }
 
-// ambiguous reports whether a number is there more than once: then nobody can say by number whom a
-// callback means.
+// ambiguous reports whether a number is there more than once: then a number does not identify the
+// recipient that a callback means.
 func (h *harness) ambiguous(phone string) bool {
 	n := 0
 	for _, j := range h.jobs {
-		for _, p := range j.people {
+		for _, p := range j.recipients {
 			if p.phone == phone {
 				n++
 			}
@@ -322,7 +322,7 @@ func (h *harness) ambiguous(phone string) bool {
 	return n > 1
 }
 
-// listed checks that people are shown everybody who is not settled when patience has ended.
+// listed checks that every recipient is listed that is not settled when it is overdue.
 func (h *harness) listed() {
 	h.sync()
 	items, err := h.stores[0].ReviewItems(background)
@@ -340,8 +340,8 @@ func (h *harness) listed() {
 	}
 }
 
-// everybodyDecides has people settle what is listed, by the providers' ledgers.
-func (h *harness) everybodyDecides() {
+// decideAll has persons settle what is listed, by the providers' ledgers.
+func (h *harness) decideAll() {
 	h.sync()
 	items, err := h.stores[0].ReviewItems(background)
 	must(err)
@@ -358,23 +358,23 @@ func (h *harness) everybodyDecides() {
 // books compares the providers' ledgers with ours, recipient by recipient.
 func (h *harness) books() {
 	type sum struct{ paid, said, open int }
-	sums := map[person]*sum{}
-	of := func(p person) *sum {
+	sums := map[recipient]*sum{}
+	of := func(p recipient) *sum {
 		if sums[p] == nil {
 			sums[p] = &sum{}
 		}
 		return sums[p]
 	}
 	for entry := range h.simulate.Ledger().Entries() {
-		of(personOf(entry)).paid += entry.TimesPaid
+		of(recipientOf(entry)).paid += entry.TimesPaid
 	}
 	for _, r := range readRows(h.rdb, h.jobs) {
-		s := of(r.person)
+		s := of(r.recipient)
 		switch r.status {
 		case 'S':
 			s.said++
 		case 'v', 'n', 'u':
-			s.open++ // Paid and taken back, or never paid; or nobody ever tells.
+			s.open++ // Paid and taken back, or never paid; or the provider never reports.
 		case 'x', 'c', 'f':
 		default:
 			s.open++

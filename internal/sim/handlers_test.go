@@ -15,7 +15,7 @@ import (
 )
 
 // open starts a handler in a process that is free. What finds nothing to do is started, too, but
-// seldom: a story of looks at empty queues says little.
+// seldom: a scenario of looks at empty queues says little.
 func (h *harness) open(c chance, p *pod) {
 	outside := c.Float64()
 	switch {

@@ -54,17 +54,17 @@ func knownProviders(variant int) []providers.Capabilities {
 	return known
 }
 
-// The metrics count what nobody looks at here.
+// The metrics are needed to run the handlers; no check reads them.
 var (
 	taskMetrics     = tasks.NewMetrics(prometheus.NewRegistry(), sandbox.Providers())
 	callbackMetrics = callback.NewMetrics(prometheus.NewRegistry(), sandbox.Providers())
 )
 
-// harness is one story while it is told.
+// harness runs one scenario.
 type harness struct {
 	*plan
-	stage *stage
-	// muted are the steps that are left out, to find a shorter story.
+	fixture *fixture
+	// muted are the steps that are left out, to find a shorter scenario.
 	muted map[int]bool
 
 	options  [2]state.Options
@@ -75,18 +75,18 @@ type harness struct {
 	pods     [slots]*pod
 	simulate *sandbox.Simulator
 
-	mu       sync.Mutex // Of calls, story and violations.
+	mu       sync.Mutex // Of calls, log and violations.
 	calls    []*call
-	story    []string
+	log      []string
 	broken   []string
 	current  *actor
 	actors   int
 	inEffect atomic.Bool
 	ids      atomic.Uint64
 	began    time.Time
-	// now is the time as the provider's clock shows it, told what the scripts' clock shows.
-	now  atomic.Int64
-	told int64
+	// now is the time as the provider's clock shows it, scriptsTime what the scripts' clock shows.
+	now         atomic.Int64
+	scriptsTime int64
 
 	// slowest is the most that lies between two queries about a batch.
 	slowest time.Duration
@@ -110,8 +110,8 @@ type harness struct {
 	past []trigger
 	// scheduled are queries that stood in the dashboard for later.
 	scheduled []trigger
-	// resubmitted counts, by person, how often somebody said: unpaid, send again.
-	resubmitted map[person]int
+	// resubmitted counts, by person, how often a person decided: unpaid, send again.
+	resubmitted map[recipient]int
 	// delivered are the callbacks that were answered with 200: provider, reference and number.
 	delivered map[string]bool
 	// paused are the queues that an operator has paused, upset the providers that were changed.
@@ -127,11 +127,11 @@ type pod struct {
 }
 
 // newHarness builds a harness inside of a bubble.
-func newHarness(p *plan, s *stage, muted map[int]bool, simulator *sandbox.Simulator) *harness {
+func newHarness(p *plan, f *fixture, muted map[int]bool, simulator *sandbox.Simulator) *harness {
 	h := &harness{
-		plan: p, stage: s, muted: muted, simulate: simulator, posts: map[string]int{},
+		plan: p, fixture: f, muted: muted, simulate: simulator, posts: map[string]int{},
 		begun:       map[string]string{},
-		resubmitted: map[person]int{}, delivered: map[string]bool{}, paused: map[string]bool{},
+		resubmitted: map[recipient]int{}, delivered: map[string]bool{}, paused: map[string]bool{},
 		upset: map[string]bool{}, marked: map[string]uint64{},
 		excused: map[string]bool{}, deadlines: map[string]int64{},
 		seen: newHistory(), slowest: 10 * time.Minute,
@@ -140,11 +140,11 @@ func newHarness(p *plan, s *stage, muted map[int]bool, simulator *sandbox.Simula
 	h.began = time.Now()
 	for i := range h.stores {
 		o := variants[p.variant]
-		o.URL, o.Namespace, o.AllowVolatile = s.redisURL, namespace, true
+		o.URL, o.Namespace, o.AllowVolatile = f.redisURL, namespace, true
 		o.MaxInFlight, o.Providers = p.inFlight[i], knownProviders(p.variant)
 		store, err := state.Open(background, o)
 		must(err)
-		h.stores[i], h.options[i] = store.Edited(s.edit), store.Options()
+		h.stores[i], h.options[i] = store.Edited(f.edit), store.Options()
 		h.queues[i], err = tasks.OpenQueues(o, zap.NewNop())
 		must(err)
 	}
@@ -182,7 +182,7 @@ func (h *harness) close() {
 // revive gives a pod the memory of a process that has just begun.
 func (h *harness) revive(p *pod) {
 	p.running = nil
-	p.entries = entriesAt(h.stage.base(), h.client)
+	p.entries = entriesAt(h.fixture.base(), h.client)
 	if asked := p.entries[lipad]; !h.resendSame {
 		asked.Capabilities.ResendSame = false
 		p.entries[lipad] = asked
@@ -204,7 +204,7 @@ func (h *harness) revive(p *pod) {
 }
 
 // oneKept hands out one kept callback at a time: several would be asked about at the same time, and
-// the order in which they get answers would not be the story's.
+// the order in which they get answers would not be that of the seed.
 type oneKept struct{ *state.Store }
 
 func (s oneKept) Kept(
@@ -249,12 +249,12 @@ func (o oneByOne) Query(
 	return all, failed
 }
 
-// sync tells the simulated clock to the scripts and to the providers.
+// sync sets the clocks of the scripts and of the providers to the simulated time.
 func (h *harness) sync() {
 	now := time.Now()
 	h.now.Store(now.UnixNano())
-	if ms := now.UnixMilli(); ms != h.told {
-		h.told = ms
+	if ms := now.UnixMilli(); ms != h.scriptsTime {
+		h.scriptsTime = ms
 		must(statetest.Set(background, h.rdb, namespace, ms))
 	}
 }
@@ -276,8 +276,8 @@ func (h *harness) newID() (uuid.UUID, error) {
 	return id, nil
 }
 
-// tell adds a line to the story.
-func (h *harness) tell(format string, values ...any) {
+// logf adds a line to the log of the run.
+func (h *harness) logf(format string, values ...any) {
 	at := time.Since(h.began).Truncate(time.Millisecond)
 	h.note(fmt.Sprintf("%10s  ", at) + fmt.Sprintf(format, values...))
 }
@@ -285,16 +285,16 @@ func (h *harness) tell(format string, values ...any) {
 func (h *harness) note(line string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.story = append(h.story, line)
+	h.log = append(h.log, line)
 }
 
-// violated notes that the story went wrong; the first time counts.
+// violated notes that the scenario went wrong; the first time counts.
 func (h *harness) violated(format string, values ...any) {
 	text := fmt.Sprintf(format, values...)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.broken = append(h.broken, text)
-	h.story = append(h.story, "            !! "+text)
+	h.log = append(h.log, "            !! "+text)
 }
 
 func (h *harness) failed() bool {

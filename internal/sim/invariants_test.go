@@ -33,7 +33,7 @@ func newHistory() history {
 func (h *harness) inspect() {
 	h.sync()
 	p := h.look()
-	h.onePlace(p)
+	h.pendingOnce(p)
 	h.batchesAgree(p)
 	h.ranks(p)
 	h.resultsFollow(p)
@@ -64,11 +64,11 @@ func (h *harness) inspect() {
 	}
 }
 
-// onePlace checks invariant 1: who is pending is so once, and nobody else is.
-func (h *harness) onePlace(p picture) {
+// pendingOnce checks invariant 1: a pending recipient is in one queue once, others in none.
+func (h *harness) pendingOnce(p picture) {
 	entries := map[string]int{}
-	for name, road := range p.roads {
-		for _, entry := range slices.Concat(road.pending, road.blocked, road.refused) {
+	for name, channel := range p.channels {
+		for _, entry := range slices.Concat(channel.pending, channel.blocked, channel.refused) {
 			var ref, place string
 			var from, to int
 			if _, err := fmt.Sscanf(entry, "%s %d %d %s", &ref, &from, &to, &place); err != nil {
@@ -122,15 +122,15 @@ func (h *harness) batchesAgree(p picture) {
 			doubtful[r.provider][r.phone]++
 		}
 	}
-	for name, road := range p.roads {
+	for name, channel := range p.channels {
 		for phone, n := range doubtful[name] {
-			if number(road.doubtful[phone]) != n {
+			if number(channel.doubtful[phone]) != n {
 				h.violated("invariant 3: %s is in doubt %d times at %s, noted %s times",
-					phone, n, name, road.doubtful[phone])
+					phone, n, name, channel.doubtful[phone])
 			}
 		}
-		if most := max(h.inFlight[0], h.inFlight[1]); len(road.slots) > most {
-			h.violated("%d requests are out at %s, at most %d may be", len(road.slots), name, most)
+		if most := max(h.inFlight[0], h.inFlight[1]); len(channel.slots) > most {
+			h.violated("%d requests are out at %s, at most %d may be", len(channel.slots), name, most)
 		}
 	}
 }
@@ -156,7 +156,7 @@ func statusOf(code byte) airtime.Status {
 	return s
 }
 
-// decidedByPerson reports whether somebody's word stands about a recipient.
+// decidedByPerson reports whether a person has decided about a recipient.
 func (h *harness) decidedByPerson(r row) bool {
 	chunk := h.rdb.HGetAll(background, h.key("chunk", r.chunk)).Val()
 	if alone := chunk[strconv.Itoa(r.at)]; alone != "" {
@@ -224,20 +224,20 @@ func (h *harness) refusalsFollow(p picture) {
 	}
 }
 
-// booked is what the providers know about recipients who cannot be told apart from outside.
+// booked is what the providers know about recipients that look the same from outside.
 type booked struct{ accepted, paid int }
 
-// ledgers checks that nobody is paid, or taken, more often than asked for: at all providers
-// together, but for whom a person has said to send again.
+// ledgers checks that no recipient is paid, or taken, more often than asked for: at all providers
+// together, but for those that a person has decided to send again.
 func (h *harness) ledgers() {
-	asked, got := map[person]int{}, map[person]booked{}
+	asked, got := map[recipient]int{}, map[recipient]booked{}
 	for _, j := range h.jobs {
-		for _, who := range j.people {
+		for _, who := range j.recipients {
 			asked[who]++
 		}
 	}
 	for entry := range h.simulate.Ledger().Entries() {
-		who := personOf(entry)
+		who := recipientOf(entry)
 		one := got[who]
 		got[who] = booked{one.accepted + 1, one.paid + entry.TimesPaid}
 		if entry.TimesPaid > 1 {
@@ -254,6 +254,6 @@ func (h *harness) ledgers() {
 	}
 }
 
-func personOf(entry sandbox.Entry) person {
-	return person{entry.PhoneNumber, int64(entry.Amount / 100)}
+func recipientOf(entry sandbox.Entry) recipient {
+	return recipient{entry.PhoneNumber, int64(entry.Amount / 100)}
 }

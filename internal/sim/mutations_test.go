@@ -34,7 +34,7 @@ func TestEveryBreakOfTheScriptsIsNoticed(t *testing.T) {
 		}
 		t.Run(b.name, func(t *testing.T) {
 			found := 0
-			s := onStage(t, func(verb, text string) string {
+			f := startFixture(t, func(verb, text string) string {
 				if b.where != "" && b.where != verb {
 					return text
 				}
@@ -42,7 +42,7 @@ func TestEveryBreakOfTheScriptsIsNoticed(t *testing.T) {
 				return strings.Replace(text, b.old, b.new, 1)
 			})
 			for seed := uint64(1); seed <= within; seed++ {
-				if broken, _ := tell(t, s, seed, nil, every); len(broken) > 0 {
+				if broken, _ := run(t, f, seed, nil, every); len(broken) > 0 {
 					t.Log(b.row(strconv.FormatUint(seed, 10), broken[0]))
 					require.Positive(t, found, "the line to break is not there")
 					return

@@ -23,7 +23,7 @@ const (
 	sozuri   = "sozuri"
 )
 
-// plan is everything about a story that is decided before it begins.
+// plan is everything about a scenario that is decided before it begins.
 type plan struct {
 	seed      uint64
 	providers []string
@@ -53,34 +53,34 @@ type plan struct {
 	freezes, forged float64
 	// cancels and persons are how likely the next thing to happen is a cancel, or a decision.
 	cancels, persons float64
-	// fates are those that befall what fated names more often than others do.
-	fates []fate
-	fated string
+	// oftenOutcomes are the outcomes that the effects named oftenEffect have more often.
+	oftenOutcomes []outcome
+	oftenEffect   string
 	// often is what somebody outside does more often than other things.
 	often func(*harness, chance, *pod)
 	// calm is set where providers work well but for their switches.
 	calm bool
-	// phones, people and together bound the numbers, the recipients, and those of one job; campaigns
-	// is how many there are, and joined how likely a job belongs to one.
-	phones, people, together, campaigns int
-	joined                              float64
+	// phones, recipients and together bound the numbers, the recipients, and those of one job;
+	// campaigns is how many there are, and joined how likely a job belongs to one.
+	phones, recipients, together, campaigns int
+	joined                                  float64
 }
 
 // job is one disbursal as its producer pushes it.
 type job struct {
 	reference, provider, campaign string
-	people                        []person
-	// held is set when Accept has said so: from then on nobody may be lost.
+	recipients                    []recipient
+	// held is set when Accept has said so: from then on no recipient may be lost.
 	held, cancelled bool
 }
 
-// person is one recipient. Those with the same number and amount cannot be told apart from outside.
-type person struct {
+// recipient is one recipient. Those with the same number and amount look the same from outside.
+type recipient struct {
 	phone  string
 	amount int64 // Whole shillings.
 }
 
-func (p person) String() string { return fmt.Sprintf("%s %d", p.phone, p.amount) }
+func (p recipient) String() string { return fmt.Sprintf("%s %d", p.phone, p.amount) }
 
 // payload is the job as JSON; extra shillings make it another job under the same reference, and
 // turned it is the same in another order.
@@ -96,7 +96,7 @@ func (j *job) payload(extra int64, turned bool) []byte {
 		Provider   string      `json:"provider,omitempty"`
 		Campaign   string      `json:"campaign,omitempty"`
 	}{Reference: j.reference, Currency: "KES", Provider: j.provider, Campaign: j.campaign}
-	for i, p := range j.people {
+	for i, p := range j.recipients {
 		if i == 0 {
 			p.amount += extra
 		}
@@ -135,8 +135,8 @@ func drawPlan(seed uint64) *plan {
 		haste:   one(c, 2*time.Second, 5*time.Second, 20*time.Second, time.Minute),
 		freezes: one(c, 0, 0.01, 0.05), forged: 0.1,
 		cancels: one(c, 0, 0.002, 0.01), persons: one(c, 0, 0.01, 0.05),
-		phones: c.between(3, 20), people: c.between(3, 40), together: 10, campaigns: 2,
-		fated: "submission", joined: 0.3,
+		phones: c.between(3, 20), recipients: c.between(3, 40), together: 10, campaigns: 2,
+		oftenEffect: "submission", joined: 0.3,
 	}
 	all := []string{lipad, talking, quicksms, sozuri}
 	c.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
@@ -160,7 +160,7 @@ func drawPlan(seed uint64) *plan {
 // months are the names of campaigns.
 var months = []string{"may", "june", "march", "july", "august", "april"}
 
-// prefixes are of different networks, so that rules can tell them apart.
+// prefixes are of different networks, so that rules can distinguish them.
 var prefixes = []string{"254711", "254733", "254770"}
 
 func (p *plan) drawJobs(c chance) {
@@ -168,10 +168,10 @@ func (p *plan) drawJobs(c chance) {
 	for i := range p.phones {
 		pool = append(pool, fmt.Sprintf("%s%06d", one(c, prefixes...), 100000+i))
 	}
-	if !p.calm && c.hit(0.1) { // A number that decides its own fate at the provider.
+	if !p.calm && c.hit(0.1) { // A number that decides its own outcome at the provider.
 		pool[0] = "254715550" + one(c, "600", "602", "603", "605", "607", "699", "721")
 	}
-	amount, left, twins := int64(100), p.people, c.hit(0.3)
+	amount, left, twins := int64(100), p.recipients, c.hit(0.3)
 	for number := 1; left > 0; number++ {
 		j := &job{reference: fmt.Sprintf("d%d", number)}
 		if c.hit(0.4) {
@@ -184,11 +184,11 @@ func (p *plan) drawJobs(c chance) {
 		c.Shuffle(len(pool), func(i, k int) { pool[i], pool[k] = pool[k], pool[i] })
 		for _, phone := range pool[:size] {
 			amount++
-			p := person{phone, amount}
+			p := recipient{phone, amount}
 			if twins && c.hit(0.4) {
 				p.amount = 50
 			}
-			j.people = append(j.people, p)
+			j.recipients = append(j.recipients, p)
 		}
 		left -= size
 		p.jobs = append(p.jobs, j)
@@ -246,7 +246,7 @@ func drawFaults(c chance, wild float64, settle time.Duration) sandbox.Faults {
 	f.Send.ExpireToken, f.Status.ExpireToken = sometimes(), sometimes()
 	f.Status.Partial, f.Status.UnknownCodes = sometimes(), sometimes()
 	f.Status.Reorder = sandbox.Sometimes(0.5)
-	if c.hit(0.5) { // What puts people in doubt without anybody's fault.
+	if c.hit(0.5) { // What puts recipients in doubt without a fault.
 		f.Send.LostAfter, f.MissingLines = sandbox.Sometimes(0.2), sandbox.Sometimes(0.3)
 	}
 	f.Repeat = one(c,

@@ -15,11 +15,11 @@ var (
 // posted checks a request at the moment when it reaches its provider: everybody in it is sending,
 // in one batch there whose time is not over, and that attempt has not been posted before. Of a
 // repetition a callback may have come since it was begun: its provider knows the batch by its name,
-// and pays nobody again.
+// and pays no recipient again.
 func (h *harness) posted(provider, key string, body []byte) {
 	named, phones := readPost(provider, key, body)
 	h.note(fmt.Sprintf("            %s gets a request for %d: %s", provider, len(phones), named))
-	rows := readRows(h.stage.rdb, h.jobs)
+	rows := readRows(h.fixture.rdb, h.jobs)
 	batches := map[string]int{}
 	for _, row := range rows {
 		if row.provider != provider || named != "" && named != row.place {
@@ -36,7 +36,7 @@ func (h *harness) posted(provider, key string, body []byte) {
 	}
 	fits := 0
 	for id, members := range batches {
-		b := h.stage.rdb.HGetAll(background, h.key("batch", id)).Val()
+		b := h.fixture.rdb.HGetAll(background, h.key("batch", id)).Val()
 		late := h.now.Load()/1e6 > number(b["deadline"])
 		if int(number(b["n"])) != len(phones) || members < len(phones) || b["state"] != "sending" ||
 			late {
@@ -55,7 +55,7 @@ func (h *harness) posted(provider, key string, body []byte) {
 
 // noteBegun remembers who is being sent when an attempt is begun.
 func (h *harness) noteBegun() {
-	for _, row := range readRows(h.stage.rdb, h.jobs) {
+	for _, row := range readRows(h.fixture.rdb, h.jobs) {
 		if row.status == 's' {
 			h.begun[row.who()] = h.attemptAt(row.place)
 		}
@@ -64,7 +64,7 @@ func (h *harness) noteBegun() {
 
 // attemptAt names the attempt that a batch is at.
 func (h *harness) attemptAt(batch string) string {
-	return batch + " " + h.stage.rdb.HGet(background, h.key("batch", batch), "attempt").Val()
+	return batch + " " + h.fixture.rdb.HGet(background, h.key("batch", batch), "attempt").Val()
 }
 
 // readPost finds in a request what names its batch, if anything does, and its numbers.
@@ -81,7 +81,7 @@ func readPost(provider, key string, body []byte) (named string, phones []string)
 }
 
 // attempted checks that an attempt is posted once, a repetition not before the guard has passed,
-// and nobody whom a cancel mark should have kept from being claimed.
+// and no recipient that a cancel mark should have kept from being claimed.
 func (h *harness) attempted(id string, b map[string]string, rows []row) {
 	attempt := id + " " + b["attempt"]
 	if h.posts[attempt]++; h.posts[attempt] > 1 {
@@ -113,7 +113,7 @@ func (h *harness) noteMarks() {
 	}
 }
 
-// numberOf is the number of an id in its story, of which no story has 4096.
+// numberOf is the number of an id in its scenario, of which no scenario has 4096.
 func numberOf(id string) uint64 {
 	n, err := strconv.ParseUint(id[15:18], 16, 64)
 	must(err)

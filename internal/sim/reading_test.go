@@ -13,7 +13,7 @@ import (
 
 // row is where a recipient stands, read without the scripts.
 type row struct {
-	person
+	recipient
 	reference string
 	position  int // From 1.
 	status    byte
@@ -112,7 +112,7 @@ func rowsOf(j *job, place string, chunk []any, cells string) []row {
 		phone, minor, _ := strings.Cut(lines[at], " ")
 		cell := cells[at*width : (at+1)*width]
 		rows[k] = row{
-			person:    person{phone, number(minor) / 100},
+			recipient: recipient{phone, number(minor) / 100},
 			reference: j.reference, position: k + 1, status: cell[0],
 			provider: codes[cell[1]], place: cell[2:],
 			accepted: number(head[4]), campaign: j.campaign, chunk: id, at: at + 1,
@@ -139,8 +139,8 @@ func number(text string) int64 {
 	return n
 }
 
-// road is what Redis holds about the road to one provider.
-type road struct {
+// channel is what Redis holds about the channel of one provider.
+type channel struct {
 	pending, blocked, refused, ready []string
 	slots                            []redis.Z
 	doubtful                         map[string]string
@@ -150,7 +150,7 @@ type road struct {
 type picture struct {
 	rows     []row
 	batches  map[string]map[string]string
-	roads    map[string]road
+	channels map[string]channel
 	doubt    map[string]bool
 	overpaid []string
 	results  []redis.XMessage // New ones.
@@ -163,7 +163,7 @@ type picture struct {
 func (h *harness) look() picture {
 	p := picture{
 		rows: readRows(h.rdb, h.jobs), batches: map[string]map[string]string{},
-		roads: map[string]road{}, doubt: map[string]bool{},
+		channels: map[string]channel{}, doubt: map[string]bool{},
 	}
 	pipe := h.rdb.Pipeline()
 	batches := map[string]*redis.MapStringStringCmd{}
@@ -197,7 +197,7 @@ func (h *harness) look() picture {
 		p.batches[id] = fields.Val()
 	}
 	for _, name := range h.providers {
-		p.roads[name] = road{
+		p.channels[name] = channel{
 			lists[name][0].Val(), blocked[name].Val(), lists[name][1].Val(), lists[name][2].Val(),
 			slots[name].Val(), doubtful[name].Val(),
 		}

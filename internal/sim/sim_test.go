@@ -22,7 +22,7 @@ import (
 var (
 	seedFlag  = flag.Uint64("sim.seed", 1, "first seed of the simulation")
 	seedsFlag = flag.Int("sim.seeds", 300, "how many seeds are run")
-	storyFlag = flag.Bool("sim.story", false, "print every story")
+	logFlag   = flag.Bool("sim.log", false, "print the log of every run")
 )
 
 // TestMain removes what the tests share. One processor is enough where one goroutine runs at a
@@ -40,66 +40,66 @@ func skipUnderRace(t *testing.T) {
 	}
 }
 
-// every is how many steps lie between two inspections; a story that went wrong is told again with
+// every is how many steps lie between two inspections; a scenario that went wrong is run again with
 // one after every step.
 const every = 20
 
-// TestSimulation runs stories from the first seed on. The first that goes wrong ends it.
+// TestSimulation runs scenarios from the first seed on. The first that goes wrong ends it.
 //
 //nolint:paralleltest // The simulation intercepts every effect of the process.
 func TestSimulation(t *testing.T) {
 	skipUnderRace(t)
-	s := onStage(t, nil)
+	f := startFixture(t, nil)
 	began := time.Now()
 	for i := range *seedsFlag {
 		seed := *seedFlag + uint64(i)
-		broken, story := tell(t, s, seed, nil, every)
-		if *storyFlag {
-			t.Log(strings.Join(story, "\n"))
+		broken, log := run(t, f, seed, nil, every)
+		if *logFlag {
+			t.Log(strings.Join(log, "\n"))
 		}
 		if len(broken) > 0 && *quietFlag {
 			t.Fatalf("went wrong: %d: %s", seed, broken[0])
 		}
 		if len(broken) > 0 {
-			faults, story := shortest(t, s, seed, broken[0])
-			t.Fatal(report(seed, faults, story))
+			faults, log := shortest(t, f, seed, broken[0])
+			t.Fatal(report(seed, faults, log))
 		}
 	}
 	t.Logf("%d seeds in %s", *seedsFlag, time.Since(began).Round(time.Millisecond))
 }
 
-// onStage starts a Redis and sets the stage on it, with the scripts edited.
-func onStage(t *testing.T, edit state.ScriptEdit) *stage {
+// startFixture starts a Redis and a fixture on it, with the scripts edited.
+func startFixture(t *testing.T, edit state.ScriptEdit) *fixture {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "redis")
 	redistest.Start(t, redistest.WithConfig("appendonly", "no"),
 		redistest.WithConfig("unixsocket", socket))
-	s := newStage("unix://"+socket, edit)
-	t.Cleanup(s.close)
-	return s
+	f := newFixture("unix://"+socket, edit)
+	t.Cleanup(f.close)
+	return f
 }
 
-// tell runs one story and returns what went wrong in it.
-func tell(
-	t *testing.T, s *stage, seed uint64, muted map[int]bool, inspectEvery int,
-) (broken, story []string) {
+// run runs one scenario and returns what went wrong in it.
+func run(
+	t *testing.T, f *fixture, seed uint64, muted map[int]bool, inspectEvery int,
+) (broken, log []string) {
 	t.Helper()
 	p := drawPlan(seed)
 	var now func() time.Time
 	o := sandbox.Options{
 		Seed: seed, Now: func() time.Time { return now() },
-		Callbacks: s.base() + "/callbacks/" + token, Faults: sandbox.DefaultFaults(),
+		Callbacks: f.base() + "/callbacks/" + token, Faults: sandbox.DefaultFaults(),
 	}
 	simulator := sandbox.New(o)
 	defer simulator.Close()
-	s.provider.Store(simulator)
+	f.provider.Store(simulator)
 	synctest.Test(t, func(*testing.T) {
 		rand.Seed(int64(seed)) //nolint:staticcheck // The backoff's jitter has no other source.
 		t0 := time.Now()
 		now = func() time.Time { return t0 }
-		h := newHarness(p, s, muted, simulator)
+		h := newHarness(p, f, muted, simulator)
 		now = func() time.Time { return time.Unix(0, h.now.Load()) }
-		s.harness.Store(h)
+		f.harness.Store(h)
 		for name, f := range p.faults {
 			must(simulator.SetProviderFaults(name, f))
 		}
@@ -122,7 +122,7 @@ func tell(
 			h.end()
 		}
 		h.close()
-		broken, story = h.broken, h.story
+		broken, log = h.broken, h.log
 	})
-	return broken, story
+	return broken, log
 }

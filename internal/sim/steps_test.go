@@ -16,7 +16,7 @@ import (
 	"tuma/internal/tasks"
 )
 
-// step is one moment of the story. Each draws from a source of its own, so that leaving one out
+// step is one moment of the scenario. Each draws from a source of its own, so that leaving one out
 // leaves the others as they are.
 func (h *harness) step(i int) {
 	c := newChance(h.seed, uint64(i)+2)
@@ -36,7 +36,7 @@ func (h *harness) step(i int) {
 	}
 }
 
-// goOn gives the next effect of a process its fate.
+// goOn gives the next effect of a process its outcome.
 func (h *harness) goOn(c chance, p *pod) {
 	if p.running.done.Load() {
 		h.settleUp(p)
@@ -58,22 +58,22 @@ func (h *harness) goOn(c chance, p *pod) {
 	} else if p.running.done.Load() {
 		h.settleUp(p)
 	} else if c.hit(h.freezes) {
-		h.tell("everybody stands still")
+		h.logf("all processes stand still")
 		h.pass(time.Duration(c.Float64() * 1.5 * float64(h.options[0].SubmitTimeout)))
 	}
 }
 
-// draw gives an effect the fate that chance has for it.
-func (h *harness) draw(c chance, name string) fate {
+// draw draws the outcome of an effect.
+func (h *harness) draw(c chance, name string) outcome {
 	f := happens
 	if x := c.Float64() / h.wild; x < 0.2 {
-		f = [...]fate{
+		f = [...]outcome{
 			fails, replyLost, again, diesBefore, diesAfter, hangsBefore, hangsAfter, hangsLate,
 			breaksLate, doubled,
 		}[int(x/0.02)]
 	}
-	if len(h.fates) > 0 && strings.HasPrefix(name, h.fated) && c.hit(0.2) {
-		f = one(c, h.fates...)
+	if len(h.oftenOutcomes) > 0 && strings.HasPrefix(name, h.oftenEffect) && c.hit(0.2) {
+		f = one(c, h.oftenOutcomes...)
 	}
 	if !h.fits(f, name) {
 		return happens
@@ -91,9 +91,9 @@ func (h *harness) excuse(a *actor) {
 	}
 }
 
-// fits reports whether a fate can happen to an effect: only requests hang, and a submission is
+// fits reports whether an effect can have an outcome: only requests hang, and a submission is
 // never repeated by its client.
-func (h *harness) fits(f fate, name string) bool {
+func (h *harness) fits(f outcome, name string) bool {
 	submission := strings.HasPrefix(name, "submission")
 	switch f {
 	case hangsBefore, hangsAfter:
@@ -101,7 +101,7 @@ func (h *harness) fits(f fate, name string) bool {
 	case hangsLate, breaksLate:
 		return submission
 	case doubled:
-		// Only where nothing else goes wrong: were the second one turned away unread, nobody could
+		// Only where nothing else goes wrong: were the second one turned away unread, no check could
 		// know of the first. And only twice: three refused ones in a row are sent anew.
 		return submission && h.calm && h.doubles < 2
 	case again:
@@ -113,7 +113,7 @@ func (h *harness) fits(f fate, name string) bool {
 // settleUp ends a handler that has returned.
 func (h *harness) settleUp(p *pod) {
 	if err := p.running.err; err != nil {
-		h.tell("%s ends: %v", p.running, err)
+		h.logf("%s ends: %v", p.running, err)
 	}
 	h.kill(p.running) // Whatever it has left behind, such as the fetching of a token.
 	p.running = nil
@@ -124,12 +124,12 @@ func (h *harness) disturb(c chance) {
 	name := one(c, h.providers...)
 	switch kind := c.IntN(10); kind {
 	case 0:
-		h.tell("Redis comes back as another process")
+		h.logf("Redis comes back as another process")
 		if h.rdb.Exists(background, h.key("state", "")).Val() == 1 { // An empty one knows of none.
 			must(h.rdb.HSet(background, h.key("state", ""), "run_id", "another").Err())
 		}
 	case 1:
-		h.tell("all triggers are lost")
+		h.logf("all triggers are lost")
 		for _, queue := range h.queueNames() {
 			must(h.rdb.Del(background, pendingKey(queue)).Err())
 		}
@@ -140,7 +140,7 @@ func (h *harness) disturb(c chance) {
 			}
 		}
 		h.paused[name] = !h.paused[name]
-		h.tell("an operator pauses the queue of %s: %t", name, h.paused[name])
+		h.logf("an operator pauses the queue of %s: %t", name, h.paused[name])
 		key := "asynq:{" + h.queues[0].Name(name) + "}:paused"
 		if h.paused[name] {
 			must(h.rdb.Set(background, key, 1, 0).Err())
@@ -179,7 +179,7 @@ func (h *harness) change(c chance, name string) {
 	default:
 		f, what = h.healed(name), "works again"
 	}
-	h.tell("%s %s", name, what)
+	h.logf("%s %s", name, what)
 	must(h.simulate.SetProviderFaults(name, f))
 }
 
@@ -230,7 +230,7 @@ func (h *harness) pull(c chance, p *pod, waiting []trigger) {
 	}
 	switch x := c.Float64() / h.wild; {
 	case x < 0.04:
-		h.tell("the trigger %s is lost", t.id)
+		h.logf("the trigger %s is lost", t.id)
 		h.take(t)
 		return
 	case x < 0.08:
@@ -254,8 +254,8 @@ func (h *harness) run(p *pod, t trigger) {
 	}
 }
 
-// decideByPerson has somebody look at what is listed, ask the provider's people, and say so. Of a
-// request that may still arrive nobody can know, and the list says so.
+// decideByPerson has a person look at what is listed, ask the provider, and decide. Of a
+// request that may still arrive the outcome is not known, and the list says so.
 func (h *harness) decideByPerson(c chance, p *pod) {
 	h.sync()
 	items, err := h.stores[0].ReviewItems(background)
@@ -275,7 +275,7 @@ func (h *harness) decideByPerson(c chance, p *pod) {
 	h.resolve(p, one(c, listed...), c.hit(0.5))
 }
 
-// listing is somebody on the list of a person.
+// listing is a recipient on the review queue.
 type listing struct {
 	state.Member
 	seen state.Resolution
@@ -283,7 +283,7 @@ type listing struct {
 
 // resolve settles one recipient by what the provider's ledger says, if that is clear.
 func (h *harness) resolve(p *pod, m listing, resubmit bool) {
-	who := person{m.Phone.Digits(), m.Amount.Minor / 100}
+	who := recipient{m.Phone.Digits(), m.Amount.Minor / 100}
 	paid, clear := h.truth(who)
 	if !clear {
 		return
@@ -303,19 +303,19 @@ func (h *harness) resolve(p *pod, m listing, resubmit bool) {
 	})
 }
 
-// truth is whether somebody was paid. It is not clear where several have one number and amount, and
-// while the provider still works on it.
-func (h *harness) truth(who person) (paid, clear bool) {
+// truth is whether a recipient was paid. It is not clear where several have one number and amount,
+// and while the provider still works on it.
+func (h *harness) truth(who recipient) (paid, clear bool) {
 	asked, got := 0, 0
 	for _, j := range h.jobs {
-		for _, other := range j.people {
+		for _, other := range j.recipients {
 			if other == who {
 				asked++
 			}
 		}
 	}
 	for entry := range h.simulate.Ledger().Entries() {
-		if personOf(entry) != who {
+		if recipientOf(entry) != who {
 			continue
 		}
 		got += entry.TimesPaid

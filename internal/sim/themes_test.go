@@ -6,8 +6,8 @@ import (
 	"tuma/internal/sandbox"
 )
 
-// themes make a story one in which only a few kinds of things go wrong, but often: what needs three
-// of a kind in a row hardly ever happens where everything goes wrong a little.
+// themes make a scenario one in which only a few kinds of things go wrong, but often: what needs
+// three of a kind in a row hardly ever happens where everything goes wrong a little.
 var themes = []func(*plan, chance){
 	(*plan).repetitions, (*plan).suspects, (*plan).troubles, (*plan).handingOn,
 	(*plan).reports, (*plan).refusals, (*plan).withdrawals, (*plan).repetitions,
@@ -58,14 +58,14 @@ func (p *plan) repetitions(c chance) {
 	if name == lipad { // What it permits is permitted sooner.
 		p.haste = 4 * time.Second
 	}
-	p.phones, p.people, p.batchMax = 20, c.between(20, 40), c.between(2, 5)
+	p.phones, p.recipients, p.batchMax = 20, c.between(20, 40), c.between(2, 5)
 	p.freezes, p.persons, p.cancels = one(c, 0, 0.03), 0, 0
 	p.silent[name] = c.hit(0.5)
-	p.fates = []fate{hangsLate, breaksLate, hangsAfter, diesAfter, diesAfter}
+	p.oftenOutcomes = []outcome{hangsLate, breaksLate, hangsAfter, diesAfter, diesAfter}
 	p.set(all)
 }
 
-// refusals: requests are refused as a whole, and nobody is told for whose sake.
+// refusals: requests are refused as a whole, and the answer does not say for which recipient.
 func (p *plan) refusals(c chance) {
 	name := one(c, lipad, sozuri)
 	all := p.only(name)
@@ -74,21 +74,21 @@ func (p *plan) refusals(c chance) {
 	f.Send.LostAfter = sandbox.Sometimes(one(c, 0, 0.2))
 	f.HTTPRefused, f.MissingLines = one(c, 200, 400), sandbox.Sometimes(0.3)
 	p.batchMax = max(p.batchMax, 3)
-	p.fates = []fate{hangsAfter}
+	p.oftenOutcomes = []outcome{hangsAfter}
 	p.set(all)
 }
 
 // suspects: requests of one recipient are repeated on their way, so that the answer is a refusal,
 // and the provider is slow to know what it has taken: who was rejected was accepted after all. That
-// is told apart only where it happens to few, and to single ones.
+// is distinguished only where it happens to few, and to single ones.
 func (p *plan) suspects(c chance) {
 	all := p.only(lipad)
 	all[lipad].SlowKnowledge = sandbox.Duration(
 		variants[p.variant].SettleDelay * time.Duration(one(c, 5, 8, 20)))
 	p.calm, p.batchMax, p.silent[lipad] = true, 1, false
 	p.steps, p.haste, p.wild = 400, variants[p.variant].SettleDelay/2, 0.5
-	p.phones, p.people, p.persons, p.cancels = 20, c.between(5, 20), 0, 0
-	p.fates = []fate{doubled}
+	p.phones, p.recipients, p.persons, p.cancels = 20, c.between(5, 20), 0, 0
+	p.oftenOutcomes = []outcome{doubled}
 	p.set(all)
 }
 
@@ -103,22 +103,22 @@ func (p *plan) reports(c chance) {
 		f.Outcomes = sandbox.Weights{Successful: 60, Failed: 40}
 	}
 	clear(p.silent)
-	p.phones, p.people = 60, c.between(15, 30) // Mostly one of each number.
+	p.phones, p.recipients = 60, c.between(15, 30) // Mostly one of each number.
 	p.forged, p.often = one(c, 0.5, 0.8), (*harness).callBack
-	p.fates = []fate{hangsAfter, diesAfter, replyLost}
+	p.oftenOutcomes = []outcome{hangsAfter, diesAfter, replyLost}
 	p.set(all)
 }
 
 // crowd: few numbers get much, in small requests, and many processes send at once.
 func (p *plan) crowd(c chance) {
-	p.phones, p.people, p.together = c.between(2, 4), c.between(10, 40), 3
+	p.phones, p.recipients, p.together = c.between(2, 4), c.between(10, 40), 3
 	p.batchMax, p.inFlight = c.between(1, 3), [2]int{c.between(2, 4), c.between(2, 4)}
 }
 
 // frozen: processes stand still right after they have begun something, and requests hang.
 func (p *plan) frozen(c chance) {
 	p.freezes, p.wild = one(c, 0.05, 0.15), min(p.wild, 1)
-	p.fates = []fate{hangsBefore, hangsAfter, hangsLate, breaksLate, diesAfter}
+	p.oftenOutcomes = []outcome{hangsBefore, hangsAfter, hangsLate, breaksLate, diesAfter}
 }
 
 // handingOn: who is refused for the network, or waits for a paused channel, goes to the next
@@ -142,7 +142,7 @@ func (p *plan) handingOn(c chance) {
 	}
 }
 
-// troubles: requests are carried out, and the answers say something else, or leave somebody out.
+// troubles: requests are carried out, and the answers say something else, or leave a recipient out.
 func (p *plan) troubles(c chance) {
 	name := one(c, lipad, quicksms, sozuri, sozuri)
 	all := p.only(name)
@@ -158,18 +158,19 @@ func (p *plan) deaf(c chance) {
 	f := all[lipad]
 	f.Send.LostAfter, f.Status.ErrorBefore = sandbox.Sometimes(0.3), sandbox.Sometimes(1)
 	f.Repeat, p.resendSame = sandbox.RepeatPay, true
-	p.silent[lipad], p.phones, p.people, p.steps = c.hit(0.5), 20, c.between(5, 30), 400
+	p.silent[lipad], p.phones, p.recipients, p.steps = c.hit(0.5), 20, c.between(5, 30), 400
 	p.haste, p.persons, p.cancels, p.wild = variants[p.variant].SettleDelay/2, 0, 0, 0.3
 	p.set(all)
 }
 
-// unsteady: answers are complete or leave somebody out, and Redis often fails when they are stored.
+// unsteady: answers are complete or leave a recipient out, and Redis often fails when they are
+// stored.
 func (p *plan) unsteady(c chance) {
 	all := p.only(sozuri, quicksms)
 	all[sozuri].MissingLines = sandbox.Sometimes(0.3)
-	p.phones, p.people, p.batchMax, p.wild = 20, c.between(20, 40), 1000, 0.05
+	p.phones, p.recipients, p.batchMax, p.wild = 20, c.between(20, 40), 1000, 0.05
 	p.cancels, p.persons, p.freezes = 0, 0, 0
-	p.fated, p.fates = "record", []fate{fails, fails, replyLost}
+	p.oftenEffect, p.oftenOutcomes = "record", []outcome{fails, fails, replyLost}
 	p.set(all)
 }
 
@@ -181,7 +182,7 @@ func (p *plan) withdrawals(c chance) {
 	f.Send.LostBefore, f.Send.TooMany = sandbox.Sometimes(0.3), sandbox.Sometimes(0.4)
 	f.Send.RetryAfter = sandbox.Duration(time.Second)
 	p.cancels, p.campaigns, p.joined = 0.2, len(months), 0.9
-	p.people, p.together = 40, 4
-	p.fated, p.fates = "cancel", []fate{diesAfter, replyLost}
+	p.recipients, p.together = 40, 4
+	p.oftenEffect, p.oftenOutcomes = "cancel", []outcome{diesAfter, replyLost}
 	p.set(all)
 }

@@ -19,9 +19,9 @@ import (
 	"tuma/internal/state/statetest"
 )
 
-// stage is what all stories of a test binary share, outside of any bubble: the Redis, the server
-// that the providers answer on, and the listener that a provider asks before it pays.
-type stage struct {
+// fixture is what all scenarios of a test binary share, outside of any bubble: the Redis, the
+// server that the providers answer on, and the listener that a provider asks before it pays.
+type fixture struct {
 	redisURL string
 	edit     state.ScriptEdit
 	server   *httptest.Server
@@ -38,46 +38,46 @@ type stage struct {
 	doubling atomic.Bool
 }
 
-// newStage sets the stage on a Redis of its own, with scripts that were edited once more.
-func newStage(redisURL string, edit state.ScriptEdit) *stage {
-	s := &stage{redisURL: redisURL, edit: func(verb, text string) string {
+// newFixture builds a fixture on a Redis of its own, with scripts that were edited once more.
+func newFixture(redisURL string, edit state.ScriptEdit) *fixture {
+	f := &fixture{redisURL: redisURL, edit: func(verb, text string) string {
 		if edit != nil {
 			text = edit(verb, text)
 		}
 		return statetest.Clocked(verb, text)
 	}}
-	s.server = httptest.NewUnstartedServer(s)
-	s.server.Config.SetKeepAlivesEnabled(false) // A kept connection would keep time from passing.
-	s.server.Start()
+	f.server = httptest.NewUnstartedServer(f)
+	f.server.Config.SetKeepAlivesEnabled(false) // A kept connection would keep time from passing.
+	f.server.Start()
 	o := variants[0]
 	o.URL, o.Namespace, o.AllowVolatile, o.Providers = redisURL, namespace, true, knownProviders(0)
 	store, err := state.Open(background, o)
 	must(err)
-	s.listener = store.Edited(s.edit)
-	s.rdb, err = state.Dial(o)
+	f.listener = store.Edited(f.edit)
+	f.rdb, err = state.Dial(o)
 	must(err)
-	s.client = providers.NewClient(providers.ClientOptions{Timeout: time.Second})
-	s.handler = callback.New(callback.Options{
-		Store: s.listener, Entries: entriesAt(s.base(), s.client),
+	f.client = providers.NewClient(providers.ClientOptions{Timeout: time.Second})
+	f.handler = callback.New(callback.Options{
+		Store: f.listener, Entries: entriesAt(f.base(), f.client),
 		Token: func() string { return token }, QueryTimeout: time.Second,
 		Metrics: callbackMetrics, Log: zap.NewNop(),
 	}).Handler()
-	return s
+	return f
 }
 
-func (s *stage) close() {
-	s.server.Close()
-	s.client.Close()
-	must(s.listener.Close())
-	must(s.rdb.Close())
+func (f *fixture) close() {
+	f.server.Close()
+	f.client.Close()
+	must(f.listener.Close())
+	must(f.rdb.Close())
 }
 
-func (s *stage) base() string { return s.server.URL }
+func (f *fixture) base() string { return f.server.URL }
 
 // ServeHTTP is the providers, and the listener for their questions.
-func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (f *fixture) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/callbacks/") {
-		s.handler.ServeHTTP(w, r)
+		f.handler.ServeHTTP(w, r)
 		return
 	}
 	body, err := io.ReadAll(r.Body)
@@ -87,28 +87,28 @@ func (s *stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	isLate := r.Header.Get(lateHeader) != ""
 	if name, sends := sendPaths[r.URL.Path]; sends && !isLate {
-		s.harness.Load().posted(name, r.Header.Get("Idempotency-Key"), body)
+		f.harness.Load().posted(name, r.Header.Get("Idempotency-Key"), body)
 	}
-	if s.holding.Load() {
-		again, err := http.NewRequest(r.Method, s.base()+r.URL.Path, bytes.NewReader(body))
+	if f.holding.Load() {
+		again, err := http.NewRequest(r.Method, f.base()+r.URL.Path, bytes.NewReader(body))
 		must(err)
 		again.Header = r.Header.Clone()
 		again.Header.Set(lateHeader, "1")
-		s.held.Store(again)
+		f.held.Store(again)
 		panic(http.ErrAbortHandler)
 	}
-	if s.doubling.Load() {
-		s.unheard(r, body)
+	if f.doubling.Load() {
+		f.deliverUnanswered(r, body)
 	}
-	s.provider.Load().ServeHTTP(w, r)
+	f.provider.Load().ServeHTTP(w, r)
 }
 
-// unheard hands a request to its provider, and nobody hears the answer.
-func (s *stage) unheard(r *http.Request, body []byte) {
+// deliverUnanswered hands a request to its provider and drops the answer.
+func (f *fixture) deliverUnanswered(r *http.Request, body []byte) {
 	defer func() { _ = recover() }() // The provider may cut the connection.
 	first := r.Clone(r.Context())
 	first.Body = io.NopCloser(bytes.NewReader(body))
-	s.provider.Load().ServeHTTP(httptest.NewRecorder(), first)
+	f.provider.Load().ServeHTTP(httptest.NewRecorder(), first)
 }
 
 // lateHeader marks a request that was held.
