@@ -21,41 +21,41 @@ const (
 )
 
 // streams looks at who reads what we publish, and at what was refused.
-func (e *exam) streams(ctx context.Context) error {
-	readers, err := e.store.Readers(ctx)
+func (r *runner) streams(ctx context.Context) error {
+	readers, err := r.store.Readers(ctx)
 	if err != nil {
 		return err
 	}
-	for _, r := range readers {
-		name := fmt.Sprintf("the group %s of %s", r.Group, r.Stream)
+	for _, reader := range readers {
+		name := fmt.Sprintf("the group %s of %s", reader.Group, reader.Stream)
 		advice := "start its consumer; a group that nobody needs any more is destroyed with XGROUP " +
 			"DESTROY: until then nothing behind it is trimmed"
-		if r.Unread > readLate {
-			e.warn(name+" has not read for "+about(r.Unread), advice)
+		if reader.Unread > readLate {
+			r.warn(name+" has not read for "+about(reader.Unread), advice)
 		}
-		if r.Unacknowledged > readLate {
-			e.warn(name+" has entries that it read and has not acknowledged for "+
-				about(r.Unacknowledged), "look at its consumer (XPENDING), and acknowledge what is done")
+		if reader.Unacknowledged > readLate {
+			r.warn(name+" has entries that it read and has not acknowledged for "+
+				about(reader.Unacknowledged), "look at its consumer (XPENDING), and acknowledge what is done")
 		}
 	}
-	stats, err := e.watched(ctx)
+	stats, err := r.watched(ctx)
 	if err != nil {
 		return err
 	}
 	for _, stream := range stats.Streams {
 		if stream.Ahead > streamAhead {
-			e.fail(fmt.Sprintf("the last id of {%s}:%s is %s ahead of Redis's clock: a producer chose "+
-				"it, and at the largest id the stream takes no more", e.Redis.Namespace, stream.Name,
+			r.fail(fmt.Sprintf("the last id of {%s}:%s is %s ahead of Redis's clock: a producer chose "+
+				"it, and at the largest id the stream takes no more", r.Redis.Namespace, stream.Name,
 				about(stream.Ahead)), "find who sends with an id of its own (XADD without *) and change "+
 				"its password; enqueuer stream makes the jobs stream anew once it is empty")
 		}
 		if stream.TrimmedUnread > 0 {
-			e.warn(fmt.Sprintf("{%s}:%s was trimmed to make room: %d entries nobody had read",
-				e.Redis.Namespace, stream.Name, stream.TrimmedUnread), "give Redis more memory "+
+			r.warn(fmt.Sprintf("{%s}:%s was trimmed to make room: %d entries nobody had read",
+				r.Redis.Namespace, stream.Name, stream.TrimmedUnread), "give Redis more memory "+
 				"(maxmemory), start the readers, and read what is missing with enqueuer report")
 		}
 	}
-	rejected, err := e.store.Rejected(ctx, lately, rejectedShown)
+	rejected, err := r.store.Rejected(ctx, lately, rejectedShown)
 	if err != nil {
 		return err
 	}
@@ -64,29 +64,29 @@ func (e *exam) streams(ctx context.Context) error {
 		if rejected == rejectedShown {
 			count += " or more"
 		}
-		e.warn(count+" rejected within a day", fmt.Sprintf(
+		r.warn(count+" rejected within a day", fmt.Sprintf(
 			"read {%s}:rejected: each entry has its error; correct the job and send it again",
-			e.Redis.Namespace))
+			r.Redis.Namespace))
 	}
 	return nil
 }
 
 // books recounts every disbursal.
-func (e *exam) books(ctx context.Context) error {
-	audit, err := e.store.Verify(ctx, func(page, pages int) {
-		e.Progress("recounting", page, pages)
+func (r *runner) books(ctx context.Context) error {
+	audit, err := r.store.Verify(ctx, func(page, pages int) {
+		r.Progress("recounting", page, pages)
 	})
 	if err != nil {
 		return err
 	}
 	if len(audit.Drift) == 0 {
-		e.ok("the books balance: %s in %s", cli.Plural(audit.Recipients, "recipient"),
+		r.ok("the books balance: %s in %s", cli.Plural(audit.Recipients, "recipient"),
 			cli.Plural(audit.Disbursals, "disbursal"))
 		return nil
 	}
-	e.report.Drifted = true
+	r.report.Drifted = true
 	shown := audit.Drift[:min(driftShown, len(audit.Drift))]
-	e.fail(fmt.Sprintf("the books drifted: %s, such as %s", cli.Plural(len(audit.Drift), "difference"),
+	r.fail(fmt.Sprintf("the books drifted: %s, such as %s", cli.Plural(len(audit.Drift), "difference"),
 		strings.Join(shown, "; ")), "stop sending, keep a copy of the Redis, and run enqueuer verify: "+
 		"it lists every difference")
 	return nil

@@ -82,14 +82,14 @@ func (r Report) Count(result Result) int {
 	return n
 }
 
-// check is one step of the examination.
+// check is one check of the doctor.
 type check struct {
 	name string
 	// redis says that there is nothing to look at without Redis.
 	redis bool
 	// limit bounds the step; zero is the usual one.
 	limit time.Duration
-	run   func(*exam, context.Context) error
+	run   func(*runner, context.Context) error
 }
 
 const (
@@ -101,23 +101,23 @@ const (
 // checks are all steps, in their order.
 func checks() []check {
 	return []check{
-		{name: "version", run: (*exam).version},
-		{name: "configuration", run: (*exam).configuration},
-		{name: "redis", run: (*exam).redis},
-		{name: "layout", redis: true, run: (*exam).layout},
-		{name: "persistence", redis: true, run: (*exam).persistence},
-		{name: "memory", redis: true, run: (*exam).memory},
-		{name: "permissions", redis: true, run: (*exam).permissions},
-		{name: "clock", redis: true, run: (*exam).clock},
-		{name: "workers", redis: true, run: (*exam).workers},
-		{name: "queues", redis: true, run: (*exam).queueing},
-		{name: "channels", redis: true, run: (*exam).channels},
-		{name: "stuck", redis: true, run: (*exam).stuck},
-		{name: "people", redis: true, run: (*exam).people},
-		{name: "streams", redis: true, run: (*exam).streams},
-		{name: "books", redis: true, limit: booksLimit, run: (*exam).books},
-		{name: "providers", limit: 5 * time.Minute, run: (*exam).providers},
-		{name: "callbacks", run: (*exam).callbacks},
+		{name: "version", run: (*runner).version},
+		{name: "configuration", run: (*runner).configuration},
+		{name: "redis", run: (*runner).redis},
+		{name: "layout", redis: true, run: (*runner).layout},
+		{name: "persistence", redis: true, run: (*runner).persistence},
+		{name: "memory", redis: true, run: (*runner).memory},
+		{name: "permissions", redis: true, run: (*runner).permissions},
+		{name: "clock", redis: true, run: (*runner).clock},
+		{name: "workers", redis: true, run: (*runner).workers},
+		{name: "queues", redis: true, run: (*runner).queueing},
+		{name: "channels", redis: true, run: (*runner).channels},
+		{name: "stuck", redis: true, run: (*runner).stuck},
+		{name: "people", redis: true, run: (*runner).people},
+		{name: "streams", redis: true, run: (*runner).streams},
+		{name: "books", redis: true, limit: booksLimit, run: (*runner).books},
+		{name: "providers", limit: 5 * time.Minute, run: (*runner).providers},
+		{name: "callbacks", run: (*runner).callbacks},
 	}
 }
 
@@ -133,8 +133,8 @@ func Checks() []string {
 // ErrNoSuchCheck is returned when Options.Only names something else than Checks does.
 var ErrNoSuchCheck = errors.New("no such check")
 
-// exam is one examination.
-type exam struct {
+// runner makes the checks of one run.
+type runner struct {
 	Options
 	store  *state.Store
 	queues *tasks.Queues
@@ -170,24 +170,24 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	if o.Progress == nil {
 		o.Progress = func(string, int, int) {}
 	}
-	e := &exam{Options: o}
-	defer e.close()
-	e.connect(ctx)
+	r := &runner{Options: o}
+	defer r.close()
+	r.connect(ctx)
 	for i, c := range chosen {
 		o.Progress("checking "+c.name, i, len(chosen))
-		if err := e.make(ctx, c); err != nil {
-			return e.report, err
+		if err := r.run(ctx, c); err != nil {
+			return r.report, err
 		}
 	}
-	return e.report, nil
+	return r.report, nil
 }
 
-// make makes one check. Its error is that of the context.
-func (e *exam) make(ctx context.Context, c check) error {
-	e.name = c.name
-	found := len(e.report.Findings)
-	if c.redis && e.away != "" {
-		e.skip("Redis does not answer")
+// run makes one check. Its error is that of the context.
+func (r *runner) run(ctx context.Context, c check) error {
+	r.name = c.name
+	found := len(r.report.Findings)
+	if c.redis && r.away != "" {
+		r.skip("Redis does not answer")
 		return ctx.Err()
 	}
 	limit := c.limit
@@ -196,91 +196,91 @@ func (e *exam) make(ctx context.Context, c check) error {
 	}
 	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	err := c.run(e, bounded)
+	err := c.run(r, bounded)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err == nil:
 	case errors.Is(err, state.ErrLayout):
-		e.skip("the state has a layout that this version does not know")
+		r.skip("the state has a layout that this version does not know")
 	case state.Forbidden(err):
-		e.fail(err.Error(), "give the user in TUMA_REDIS_URL the permission (ACL SETUSER)")
+		r.fail(err.Error(), "give the user in TUMA_REDIS_URL the permission (ACL SETUSER)")
 	case errors.Is(err, context.DeadlineExceeded):
-		e.fail(fmt.Sprintf("no answer within %s: %s", limit, err),
+		r.fail(fmt.Sprintf("no answer within %s: %s", limit, err),
 			"find out what keeps Redis or the network busy, and try again")
 	default:
-		e.fail(err.Error(), "look at the log of Redis, and try again")
+		r.fail(err.Error(), "look at the log of Redis, and try again")
 	}
-	if len(e.report.Findings) == found {
-		e.ok("nothing to report")
+	if len(r.report.Findings) == found {
+		r.ok("nothing to report")
 	}
 	return nil
 }
 
 // connect opens what needs Redis, whatever its settings are.
-func (e *exam) connect(ctx context.Context) {
-	options := e.Redis
+func (r *runner) connect(ctx context.Context) {
+	options := r.Redis
 	options.Inspect = true
 	bounded, cancel := context.WithTimeout(ctx, usualLimit)
 	defer cancel()
 	var err error
-	if e.store, err = state.Open(bounded, options); err == nil {
-		e.queues, err = tasks.OpenQueues(e.store.Options(), zap.NewNop())
+	if r.store, err = state.Open(bounded, options); err == nil {
+		r.queues, err = tasks.OpenQueues(r.store.Options(), zap.NewNop())
 	}
 	if err != nil {
-		e.away = err.Error()
+		r.away = err.Error()
 	}
 }
 
-func (e *exam) close() {
-	if e.queues != nil {
-		_ = e.queues.Close() // Everything has been read.
+func (r *runner) close() {
+	if r.queues != nil {
+		_ = r.queues.Close() // Everything has been read.
 	}
-	if e.store != nil {
-		_ = e.store.Close() // As above.
+	if r.store != nil {
+		_ = r.store.Close() // As above.
 	}
 }
 
-func (e *exam) add(result Result, detail, advice string) {
-	e.report.Findings = append(e.report.Findings, Finding{e.name, result, detail, advice})
+func (r *runner) add(result Result, detail, advice string) {
+	r.report.Findings = append(r.report.Findings, Finding{r.name, result, detail, advice})
 }
 
-func (e *exam) ok(format string, args ...any) { e.add(OK, fmt.Sprintf(format, args...), "") }
+func (r *runner) ok(format string, args ...any) { r.add(OK, fmt.Sprintf(format, args...), "") }
 
-func (e *exam) skip(detail string) { e.add(Skipped, detail, "") }
+func (r *runner) skip(detail string) { r.add(Skipped, detail, "") }
 
-func (e *exam) warn(detail, advice string) { e.add(Warning, detail, advice) }
+func (r *runner) warn(detail, advice string) { r.add(Warning, detail, advice) }
 
-func (e *exam) fail(detail, advice string) { e.add(Failed, detail, advice) }
+func (r *runner) fail(detail, advice string) { r.add(Failed, detail, advice) }
 
 // told reads what Redis says about itself, once.
-func (e *exam) told(ctx context.Context) (state.Server, error) {
-	if e.server == nil {
-		server, err := e.store.Server(ctx, e.Now)
+func (r *runner) told(ctx context.Context) (state.Server, error) {
+	if r.server == nil {
+		server, err := r.store.Server(ctx, r.Now)
 		if err != nil {
 			return server, err
 		}
-		e.server = &server
+		r.server = &server
 	}
-	return *e.server, nil
+	return *r.server, nil
 }
 
 // watched reads the stats of the state, once.
-func (e *exam) watched(ctx context.Context) (state.Stats, error) {
-	if e.stats == nil {
-		stats, err := e.store.Stats(ctx)
+func (r *runner) watched(ctx context.Context) (state.Stats, error) {
+	if r.stats == nil {
+		stats, err := r.store.Stats(ctx)
 		if err != nil {
 			return stats, err
 		}
-		e.stats = &stats
+		r.stats = &stats
 	}
-	return *e.stats, nil
+	return *r.stats, nil
 }
 
-// roads lists every provider that is on here or ever got a disbursal, by name.
-func (e *exam) roads(ctx context.Context) ([]string, error) {
-	stats, err := e.watched(ctx)
-	names := e.Config.Providers()
+// channelNames lists every provider that is on here or ever got a disbursal, by name.
+func (r *runner) channelNames(ctx context.Context) ([]string, error) {
+	stats, err := r.watched(ctx)
+	names := r.Config.Providers()
 	for _, c := range stats.Channels {
 		names = append(names, c.Provider)
 	}
@@ -288,18 +288,18 @@ func (e *exam) roads(ctx context.Context) ([]string, error) {
 	return slices.Compact(names), err
 }
 
-// served reads where the queues stand, once: those of all roads, and the two others.
-func (e *exam) served(ctx context.Context) ([]tasks.QueueStatus, error) {
-	if e.inspected != nil {
-		return e.inspected, nil
+// served reads where the queues stand, once: those of all channels, and the two others.
+func (r *runner) served(ctx context.Context) ([]tasks.QueueStatus, error) {
+	if r.inspected != nil {
+		return r.inspected, nil
 	}
-	names, err := e.roads(ctx)
+	names, err := r.channelNames(ctx)
 	if err != nil {
 		return nil, err
 	}
-	e.inspected, err = e.queues.Inspect(ctx,
+	r.inspected, err = r.queues.Inspect(ctx,
 		append(names, tasks.QueueDisbursals, tasks.QueuePoll))
-	return e.inspected, err
+	return r.inspected, err
 }
 
 // about writes a duration for people.

@@ -28,49 +28,49 @@ const (
 	clockWrong, clockHarms = time.Second, 30 * time.Second
 )
 
-func (e *exam) redis(ctx context.Context) error {
-	if e.away != "" {
+func (r *runner) redis(ctx context.Context) error {
+	if r.away != "" {
 		advice := "start Redis, or correct TUMA_REDIS_URL and TUMA_REDIS_MODE"
-		if !strings.Contains(e.away, "does not answer") {
+		if !strings.Contains(r.away, "does not answer") {
 			advice = "mend what it says, or correct TUMA_REDIS_URL and TUMA_REDIS_MODE"
 		}
-		e.fail(e.away, advice)
+		r.fail(r.away, advice)
 		return nil
 	}
-	server, err := e.told(ctx)
+	server, err := r.told(ctx)
 	if err != nil {
 		return err
 	}
 	version := server.Info["redis_version"]
 	switch known, supported := supports(version); {
 	case !known:
-		e.warn(fmt.Sprintf("the Redis does not tell its version (%q)", version),
+		r.warn(fmt.Sprintf("the Redis does not tell its version (%q)", version),
 			fmt.Sprintf("make sure that it has all commands of Redis %d.%d", oldestMajor, oldestMinor))
 	case !supported:
-		e.fail("Redis "+version+" is too old",
+		r.fail("Redis "+version+" is too old",
 			fmt.Sprintf("use Redis %d.%d or later", oldestMajor, oldestMinor))
 	}
 	if server.Info["role"] == "slave" {
-		e.fail("this Redis is a replica: it takes no writes",
+		r.fail("this Redis is a replica: it takes no writes",
 			"let TUMA_REDIS_URL name the master, or use TUMA_REDIS_MODE=sentinel")
 	}
 	if server.Info["loading"] == "1" {
-		e.warn("Redis still loads its data", "wait until it has")
+		r.warn("Redis still loads its data", "wait until it has")
 	}
 	if server.Latency > slowPing {
-		e.warn("Redis takes "+about(server.Latency)+" to answer",
+		r.warn("Redis takes "+about(server.Latency)+" to answer",
 			"look at the network to it, and at what else it does (SLOWLOG GET)")
 	}
-	if e.sound() {
-		e.ok("%s, Redis %s, answers in %s", e.Redis.Mode, version, about(server.Latency))
+	if r.sound() {
+		r.ok("%s, Redis %s, answers in %s", r.Redis.Mode, version, about(server.Latency))
 	}
 	return nil
 }
 
 // sound reports whether the check that runs has found nothing so far.
-func (e *exam) sound() bool {
-	n := len(e.report.Findings)
-	return n == 0 || e.report.Findings[n-1].Check != e.name
+func (r *runner) sound() bool {
+	n := len(r.report.Findings)
+	return n == 0 || r.report.Findings[n-1].Check != r.name
 }
 
 // supports reads a version such as 7.0.15.
@@ -91,89 +91,89 @@ func setDurable(line string) string {
 }
 
 // layout says in which layout the state is stored.
-func (e *exam) layout(ctx context.Context) error {
-	number, err := e.store.Layout(ctx)
+func (r *runner) layout(ctx context.Context) error {
+	number, err := r.store.Layout(ctx)
 	switch {
 	case errors.Is(err, state.ErrLayout):
-		e.fail(err.Error(), "no program of this version starts on it")
+		r.fail(err.Error(), "no program of this version starts on it")
 	case err == nil && number == 0:
-		e.ok("nothing is stored yet")
+		r.ok("nothing is stored yet")
 	case err == nil:
-		e.ok("layout %d", number)
+		r.ok("layout %d", number)
 	default:
 		return err
 	}
 	return nil
 }
 
-func (e *exam) persistence(ctx context.Context) error {
-	server, err := e.told(ctx)
+func (r *runner) persistence(ctx context.Context) error {
+	server, err := r.told(ctx)
 	if err != nil {
 		return err
 	}
 	settings := map[string]string{}
 	for _, name := range []string{"maxmemory-policy", "appendonly", "appendfsync"} {
-		if settings[name], err = e.store.Setting(ctx, name); err != nil {
+		if settings[name], err = r.store.Setting(ctx, name); err != nil {
 			return err
 		}
 	}
 	if policy := settings["maxmemory-policy"]; policy != "noeviction" {
-		e.fail("maxmemory-policy is "+policy+": a full Redis throws payments away",
+		r.fail("maxmemory-policy is "+policy+": a full Redis throws payments away",
 			setDurable("maxmemory-policy noeviction"))
 	}
 	if settings["appendonly"] != "yes" {
-		e.fail("appendonly is "+settings["appendonly"]+": a restart forgets what was paid",
+		r.fail("appendonly is "+settings["appendonly"]+": a restart forgets what was paid",
 			setDurable("appendonly yes"))
 	}
 	if settings["appendfsync"] == "no" {
-		e.fail("appendfsync is no: a crash of the machine forgets what was paid",
+		r.fail("appendfsync is no: a crash of the machine forgets what was paid",
 			setDurable("appendfsync everysec")+" (or always)")
 	}
-	e.replicas(server.Info, settings["appendfsync"])
+	r.replicas(server.Info, settings["appendfsync"])
 	for field, what := range map[string]string{
 		"aof_last_write_status":     "the last write to the append-only file failed",
 		"aof_last_bgrewrite_status": "the last rewrite of the append-only file failed",
 		"rdb_last_bgsave_status":    "the last snapshot failed",
 	} {
 		if status := server.Info[field]; status != "" && status != "ok" {
-			e.fail(what, "look at the log of Redis and at the room on its disk")
+			r.fail(what, "look at the log of Redis and at the room on its disk")
 		}
 	}
 	if evicted := server.Info["evicted_keys"]; evicted != "" && evicted != "0" {
-		e.fail(evicted+" keys were evicted since Redis was started: payments may be among them",
+		r.fail(evicted+" keys were evicted since Redis was started: payments may be among them",
 			"run enqueuer verify, compare enqueuer report with the providers' statements, and set "+
 				"maxmemory-policy noeviction")
 	}
-	if e.sound() {
-		e.ok("append-only file, appendfsync %s, %s replicas", settings["appendfsync"],
+	if r.sound() {
+		r.ok("append-only file, appendfsync %s, %s replicas", settings["appendfsync"],
 			server.Info["connected_slaves"])
 	}
 	return nil
 }
 
 // replicas holds the replicas that are there against those that must acknowledge a sending.
-func (e *exam) replicas(info map[string]string, fsync string) {
+func (r *runner) replicas(info map[string]string, fsync string) {
 	connected, _ := strconv.Atoi(info["connected_slaves"])
 	switch {
-	case connected < e.Redis.MinReplicas:
-		e.fail(fmt.Sprintf("%s connected, and state.min_replicas is %d: nothing is sent",
-			cli.Plural(connected, "replica"), e.Redis.MinReplicas), "start the replicas")
-	case e.Redis.ReplicasUnsaid():
-		e.fail("TUMA_REDIS_MODE is "+e.Redis.Mode+", and state.min_replicas is not set: nothing starts",
+	case connected < r.Redis.MinReplicas:
+		r.fail(fmt.Sprintf("%s connected, and state.min_replicas is %d: nothing is sent",
+			cli.Plural(connected, "replica"), r.Redis.MinReplicas), "start the replicas")
+	case r.Redis.ReplicasUnsaid():
+		r.fail("TUMA_REDIS_MODE is "+r.Redis.Mode+", and state.min_replicas is not set: nothing starts",
 			"set it in TUMA_CONFIG to how many replicas must hold a sending; 0 lets a failover forget "+
 				"one, and it is paid again (docs/redis.md)")
 	case fsync == "everysec" && connected == 0:
-		e.warn("appendfsync everysec without replicas: a crash of the machine may forget the last "+
+		r.warn("appendfsync everysec without replicas: a crash of the machine may forget the last "+
 			"second", "set appendfsync always, or run replicas and set state.min_replicas; "+
 			"docs/guarantees.md says what it means")
-	case fsync == "everysec" && e.Redis.MinReplicas == 0:
-		e.warn("there are replicas, and nobody waits for them: a crash may forget the last second",
+	case fsync == "everysec" && r.Redis.MinReplicas == 0:
+		r.warn("there are replicas, and nobody waits for them: a crash may forget the last second",
 			"set state.min_replicas, or appendfsync always")
 	}
 }
 
-func (e *exam) memory(ctx context.Context) error {
-	server, err := e.told(ctx)
+func (r *runner) memory(ctx context.Context) error {
+	server, err := r.told(ctx)
 	if err != nil {
 		return err
 	}
@@ -182,27 +182,27 @@ func (e *exam) memory(ctx context.Context) error {
 	more := "give Redis more memory (maxmemory), or keep settled disbursals for less long " +
 		"(TUMA_RETENTION)"
 	share := fmt.Sprintf("%.0f%% of maxmemory is in use", 100*used/limit)
-	largest, err := e.largestStream(ctx)
+	largest, err := r.largestStream(ctx)
 	if err != nil {
 		return err
 	}
 	if float64(largest.Bytes) > streamHolds*used {
 		share += fmt.Sprintf(", %d MiB of it by the stream {%s}:%s", largest.Bytes>>20,
-			e.Redis.Namespace, largest.Name)
+			r.Redis.Namespace, largest.Name)
 		more = streamAdvice[largest.Name] + "; or " + more
 	}
 	switch {
 	case limit <= 0:
-		e.warn("maxmemory is not set: a full machine ends Redis instead of stopping the intake",
+		r.warn("maxmemory is not set: a full machine ends Redis instead of stopping the intake",
 			setDurable("maxmemory")+", to about three quarters of the machine's memory")
 	case used/limit >= state.SendLimit:
-		e.fail(share+": nothing is accepted and nothing is sent", more)
+		r.fail(share+": nothing is accepted and nothing is sent", more)
 	case used/limit >= state.AcceptLimit:
-		e.fail(share+": nothing is accepted", more)
+		r.fail(share+": nothing is accepted", more)
 	case used/limit >= state.AcceptLimit-crowdedBefore:
-		e.warn(fmt.Sprintf("%s; from %.0f%% on nothing is accepted", share, 100*state.AcceptLimit), more)
+		r.warn(fmt.Sprintf("%s; from %.0f%% on nothing is accepted", share, 100*state.AcceptLimit), more)
 	default:
-		e.ok("%s", share)
+		r.ok("%s", share)
 	}
 	return nil
 }
@@ -221,8 +221,8 @@ var streamAdvice = map[string]string{
 }
 
 // largestStream is that of our streams which takes the most memory.
-func (e *exam) largestStream(ctx context.Context) (state.Stream, error) {
-	stats, err := e.watched(ctx)
+func (r *runner) largestStream(ctx context.Context) (state.Stream, error) {
+	stats, err := r.watched(ctx)
 	if err != nil {
 		return state.Stream{}, err
 	}
@@ -231,18 +231,18 @@ func (e *exam) largestStream(ctx context.Context) (state.Stream, error) {
 	}), nil
 }
 
-func (e *exam) permissions(ctx context.Context) error {
-	needed, serving := e.store.RequiredCommands(), [][]any{}
-	for _, name := range append(e.Config.Providers(), tasks.QueueDisbursals, tasks.QueuePoll) {
-		needed = append(needed, e.queues.Enqueuing(name)...)
-		serving = append(serving, e.queues.Serving(name)...)
+func (r *runner) permissions(ctx context.Context) error {
+	needed, serving := r.store.RequiredCommands(), [][]any{}
+	for _, name := range append(r.Config.Providers(), tasks.QueueDisbursals, tasks.QueuePoll) {
+		needed = append(needed, r.queues.Enqueuing(name)...)
+		serving = append(serving, r.queues.Serving(name)...)
 	}
-	denied, err := e.store.Denied(ctx, needed)
+	denied, err := r.store.Denied(ctx, needed)
 	if err != nil {
 		return err
 	}
 	for _, what := range denied {
-		e.fail("the Redis user may not use "+what,
+		r.fail("the Redis user may not use "+what,
 			"allow it: ACL SETUSER, or the access page of a hosted Redis")
 	}
 	if len(denied) > 0 {
@@ -253,8 +253,8 @@ func (e *exam) permissions(ctx context.Context) error {
 	for _, part := range []struct {
 		of       string
 		commands [][]any
-	}{{"enqueuer stream", e.store.StreamCommands()}, {"a worker or poller", serving}} {
-		denied, err := e.store.Denied(ctx, part.commands)
+	}{{"enqueuer stream", r.store.StreamCommands()}, {"a worker or poller", serving}} {
+		denied, err := r.store.Denied(ctx, part.commands)
 		if err != nil {
 			return err
 		}
@@ -263,25 +263,25 @@ func (e *exam) permissions(ctx context.Context) error {
 				strings.Join(denied, ", "))
 		}
 	}
-	if password, err := e.store.Setting(ctx, "masterauth"); err == nil && password != "" {
-		e.warn("the Redis user may read masterauth, the password of replication: CONFIG GET shows it",
+	if password, err := r.store.Setting(ctx, "masterauth"); err == nil && password != "" {
+		r.warn("the Redis user may read masterauth, the password of replication: CONFIG GET shows it",
 			"give the replicas a user that may replicate and nothing else (masteruser; ACL SETUSER "+
 				"with +psync +replconf +ping)")
 		return nil
 	}
-	e.ok("%s", enough)
+	r.ok("%s", enough)
 	return nil
 }
 
-func (e *exam) clock(ctx context.Context) error {
-	server, err := e.told(ctx)
+func (r *runner) clock(ctx context.Context) error {
+	server, err := r.told(ctx)
 	if err != nil {
 		return err
 	}
-	e.compare("Redis's clock", server.Behind)
-	stats, err := e.watched(ctx)
+	r.compare("Redis's clock", server.Behind)
+	stats, err := r.watched(ctx)
 	if stats.Behind > 0 {
-		e.fail("Redis's clock is "+about(stats.Behind)+" behind what it has shown before: nothing is "+
+		r.fail("Redis's clock is "+about(stats.Behind)+" behind what it has shown before: nothing is "+
 			"sent again, given back or taken for lost until it has caught up, for at most an hour",
 			"let the machines of Redis follow NTP (timedatectl, chronyc tracking)")
 	}
@@ -289,7 +289,7 @@ func (e *exam) clock(ctx context.Context) error {
 }
 
 // compare judges this machine's clock, which is behind another one, or ahead if negative.
-func (e *exam) compare(other string, behind time.Duration) {
+func (r *runner) compare(other string, behind time.Duration) {
 	word := "behind"
 	if behind < 0 {
 		word = "ahead of"
@@ -299,10 +299,10 @@ func (e *exam) compare(other string, behind time.Duration) {
 	advice := "let both machines follow NTP (timedatectl, chronyc tracking)"
 	switch {
 	case off > clockHarms:
-		e.fail(detail+": asynq takes tasks that run for dead ones", advice)
+		r.fail(detail+": asynq takes tasks that run for dead ones", advice)
 	case off > clockWrong:
-		e.warn(detail, advice)
+		r.warn(detail, advice)
 	default:
-		e.ok("%s", detail)
+		r.ok("%s", detail)
 	}
 }

@@ -197,7 +197,7 @@ func (h *harness) shift(by time.Duration) {
 	h.edit = func(o *doctor.Options) { o.Now = func() time.Time { return time.Now().Add(by) } }
 }
 
-// slowDown puts a road to Redis between on which everything takes its time.
+// slowDown puts a proxy before Redis that delays everything.
 func slowDown(h *harness) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(h.t, err)

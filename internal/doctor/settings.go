@@ -18,52 +18,52 @@ const (
 )
 
 // version says what runs here.
-func (e *exam) version(context.Context) error {
+func (r *runner) version(context.Context) error {
 	if _, known := debug.ReadBuildInfo(); !known {
-		e.warn("this program does not know what it was built from", "build it with make build")
+		r.warn("this program does not know what it was built from", "build it with make build")
 		return nil
 	}
-	e.ok("Tuma %s", cli.Version())
+	r.ok("Tuma %s", cli.Version())
 	return nil
 }
 
 // configuration looks at settings that are valid and yet not what one wants.
-func (e *exam) configuration(context.Context) error {
-	c := e.Config
+func (r *runner) configuration(context.Context) error {
+	c := r.Config
 	on := c.Providers()
 	if len(on) == 0 {
-		e.warn("no provider is on here: a worker would not start",
+		r.warn("no provider is on here: a worker would not start",
 			"set its credentials, unless only enqueuer runs with this configuration")
 	}
 	if c.AllowVolatile {
-		e.fail("TUMA_ALLOW_VOLATILE is true: a Redis that forgets payments is accepted",
+		r.fail("TUMA_ALLOW_VOLATILE is true: a Redis that forgets payments is accepted",
 			"remove it outside of tests")
 	}
 	for _, i := range c.Instances {
-		e.instance(i)
+		r.instance(i)
 	}
-	e.callbackToken()
-	e.inlet()
+	r.callbackToken()
+	r.inlet()
 	if c.MonitorPassword.IsSet() && weak(c.MonitorPassword.Value()) {
-		e.warn("TUMA_MONITOR_PASSWORD is easy to guess", longer)
+		r.warn("TUMA_MONITOR_PASSWORD is easy to guess", longer)
 	}
-	if e.sound() {
-		e.ok("providers on: %s", strings.Join(on, ", "))
+	if r.sound() {
+		r.ok("providers on: %s", strings.Join(on, ", "))
 	}
 	return nil
 }
 
 // instance looks at the settings of one provider.
-func (e *exam) instance(i *config.Instance) {
+func (r *runner) instance(i *config.Instance) {
 	if key := i.Spec.CallbackKey; !i.On && i.Secret(key).IsSet() {
-		e.warn(i.Called(key)+" is set, and "+i.Spec.Title+" is off",
+		r.warn(i.Called(key)+" is set, and "+i.Spec.Title+" is off",
 			"set "+i.Credentials()+", or remove it")
 	}
 	if !i.On || i.Spec.Warnings == nil {
 		return
 	}
 	for _, w := range i.Spec.Warnings(i.Values()) {
-		e.warn(w.Detail, w.Advice)
+		r.warn(w.Detail, w.Advice)
 	}
 }
 
@@ -80,40 +80,40 @@ func weak(secret string) bool {
 }
 
 // callbackToken looks at the only thing that keeps strangers from reporting payments.
-func (e *exam) callbackToken() {
-	reporting := e.reporting()
-	token := e.Config.CallbackToken
+func (r *runner) callbackToken() {
+	reporting := r.reporting()
+	token := r.Config.CallbackToken
 	tokens, _ := config.ParseCallbackTokens(token.Value()) // It was checked at the start.
 	switch {
 	case token.IsSet() && slices.ContainsFunc(tokens.All(), weak):
-		e.warn("TUMA_CALLBACK_TOKEN is easy to guess: strangers could report payments", longer)
+		r.warn("TUMA_CALLBACK_TOKEN is easy to guess: strangers could report payments", longer)
 	case token.IsSet() && !reporting:
-		e.warn("TUMA_CALLBACK_TOKEN is set, and no provider that reports by callbacks is on here",
+		r.warn("TUMA_CALLBACK_TOKEN is set, and no provider that reports by callbacks is on here",
 			"set the provider's credentials where the poller runs")
 	case !token.IsSet() && reporting:
-		e.warn("TUMA_CALLBACK_TOKEN is not set: no callbacks are taken, and what cannot be asked for "+
+		r.warn("TUMA_CALLBACK_TOKEN is not set: no callbacks are taken, and what cannot be asked for "+
 			"stays open", "set it where the poller runs, and give the address to the providers")
 	}
 }
 
 // inlet looks at who may push disbursals over HTTP.
-func (e *exam) inlet() {
-	c := e.Config
+func (r *runner) inlet() {
+	c := r.Config
 	if !c.HTTPTokens.IsSet() {
 		if !config.Loopback(c.HTTPAddr) {
-			e.fail("TUMA_HTTP_ADDR is reached from other machines, and TUMA_HTTP_TOKENS is not set: "+
+			r.fail("TUMA_HTTP_ADDR is reached from other machines, and TUMA_HTTP_TOKENS is not set: "+
 				"enqueuer serve does not start", "set TUMA_HTTP_TOKENS, or bind to 127.0.0.1")
 		}
 		return
 	}
 	tokens, err := config.ParseTokens(c.HTTPTokens.Value())
 	if err != nil { // It was checked at the start; a mounted file may have changed.
-		e.fail("TUMA_HTTP_TOKENS "+err.Error(), "correct it")
+		r.fail("TUMA_HTTP_TOKENS "+err.Error(), "correct it")
 		return
 	}
 	for token, producer := range tokens {
 		if weak(token) {
-			e.warn(fmt.Sprintf("the token of producer %s in TUMA_HTTP_TOKENS is easy to guess", producer),
+			r.warn(fmt.Sprintf("the token of producer %s in TUMA_HTTP_TOKENS is easy to guess", producer),
 				longer)
 		}
 	}

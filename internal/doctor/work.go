@@ -21,12 +21,12 @@ const (
 )
 
 // workers looks at who takes what waits.
-func (e *exam) workers(ctx context.Context) error {
-	standings, err := e.served(ctx)
+func (r *runner) workers(ctx context.Context) error {
+	standings, err := r.served(ctx)
 	if err != nil {
 		return err
 	}
-	stats, err := e.watched(ctx)
+	stats, err := r.watched(ctx)
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (e *exam) workers(ctx context.Context) error {
 	var hands []string
 	for _, q := range standings {
 		if q.Hidden {
-			e.skip("the Redis user may not see which processes run (ZREMRANGEBYSCORE on asynq:servers)")
+			r.skip("the Redis user may not see which processes run (ZREMRANGEBYSCORE on asynq:servers)")
 			return nil
 		}
 		waiting := waits[q.Queue] || q.Waiting > 0
@@ -54,32 +54,32 @@ func (e *exam) workers(ctx context.Context) error {
 			who, advice = "no worker runs: disbursal:accept tasks wait", "start a worker"
 		}
 		if waiting {
-			e.fail(who+", and there is work", advice)
+			r.fail(who+", and there is work", advice)
 		} else {
-			e.warn(who, advice)
+			r.warn(who, advice)
 		}
 	}
-	if e.sound() {
-		e.ok("processes per queue: %s", strings.Join(hands, ", "))
+	if r.sound() {
+		r.ok("processes per queue: %s", strings.Join(hands, ", "))
 	}
 	return nil
 }
 
 // queueing looks at asynq's queues.
-func (e *exam) queueing(ctx context.Context) error {
-	standings, err := e.served(ctx)
+func (r *runner) queueing(ctx context.Context) error {
+	standings, err := r.served(ctx)
 	if err != nil {
 		return err
 	}
 	for _, q := range standings {
 		if q.Paused {
-			e.fail("the queue "+q.Name+" is paused: nothing of it is done",
+			r.fail("the queue "+q.Name+" is paused: nothing of it is done",
 				"resume it, when what it was paused for is over: enqueuer channel resume "+q.Queue)
 		}
 		if q.Orphaned > 0 {
-			say := e.warn
+			say := r.warn
 			if q.Queue == tasks.QueueDisbursals {
-				say = e.fail
+				say = r.fail
 			}
 			say(fmt.Sprintf("the queue %s has %s that a dead process left behind", q.Name,
 				cli.Plural(q.Orphaned, "active task")), "start a worker: it takes them up "+
@@ -89,11 +89,11 @@ func (e *exam) queueing(ctx context.Context) error {
 		switch {
 		case q.Archived == 0:
 		case q.Queue == tasks.QueueDisbursals:
-			e.fail(fmt.Sprintf("%s archived in the queue %s: their disbursals are held by asynq alone",
+			r.fail(fmt.Sprintf("%s archived in the queue %s: their disbursals are held by asynq alone",
 				cli.Plural(q.Archived, "task"), q.Name), "look at their errors in the dashboard and run "+
 				"them again there: what was accepted before changes nothing")
 		default:
-			e.warn(fmt.Sprintf("%s archived in the queue %s", cli.Plural(q.Archived, "task"), q.Name),
+			r.warn(fmt.Sprintf("%s archived in the queue %s", cli.Plural(q.Archived, "task"), q.Name),
 				"look at their errors in the dashboard; they are triggers only and may be deleted")
 		}
 	}
@@ -110,45 +110,45 @@ var mend = map[airtime.Reason]string{
 		"enqueuer report, and ask the provider about the account",
 }
 
-// channels looks at the roads to the providers.
-func (e *exam) channels(ctx context.Context) error {
-	stats, err := e.watched(ctx)
+// channels looks at the channels of the providers.
+func (r *runner) channels(ctx context.Context) error {
+	stats, err := r.watched(ctx)
 	if err != nil {
 		return err
 	}
 	if stats.Fenced > 0 {
-		e.warn("claiming is fenced for "+about(stats.Fenced)+" more: Redis was restarted, and a "+
+		r.warn("claiming is fenced for "+about(stats.Fenced)+" more: Redis was restarted, and a "+
 			"request may be on the wire", "wait: it ends by itself")
 	}
 	for _, c := range stats.Channels {
 		why, byPeople := mend[c.PauseReason]
 		if c.Stopped != nil {
-			e.warn(fmt.Sprintf("%s is paused by %s since %s: nothing is sent there: %s", c.Provider,
+			r.warn(fmt.Sprintf("%s is paused by %s since %s: nothing is sent there: %s", c.Provider,
 				c.Stopped.Who, c.Stopped.Since.Format(time.RFC3339), cmp.Or(c.Stopped.Note, "no note")),
 				"enqueuer channel resume "+c.Provider+", when what it was paused for is over")
 		}
 		switch {
 		case c.Paused > 0 && byPeople:
-			e.fail(fmt.Sprintf("%s is paused since %s: %s", c.Provider,
+			r.fail(fmt.Sprintf("%s is paused since %s: %s", c.Provider,
 				c.Since.Format(time.RFC3339), c.PauseReason), why)
 		case c.Paused > 0:
-			e.warn(fmt.Sprintf("%s is paused since %s: %s", c.Provider,
+			r.warn(fmt.Sprintf("%s is paused since %s: %s", c.Provider,
 				c.Since.Format(time.RFC3339), c.PauseReason),
 				"it is tried again by itself; if it lasts, ask the provider")
 		case c.HalfOpen && byPeople:
-			e.fail(fmt.Sprintf("%s was paused since %s: %s; one recipient at a time finds out whether "+
+			r.fail(fmt.Sprintf("%s was paused since %s: %s; one recipient at a time finds out whether "+
 				"that is mended", c.Provider, c.Since.Format(time.RFC3339), c.PauseReason), why)
 		case c.HalfOpen:
-			e.warn(fmt.Sprintf("%s was paused since %s: %s; one recipient at a time is sent",
+			r.warn(fmt.Sprintf("%s was paused since %s: %s; one recipient at a time is sent",
 				c.Provider, c.Since.Format(time.RFC3339), c.PauseReason),
 				"wait: the first clear answer opens it")
 		}
 		if c.Unserved() {
-			e.fail(c.Provider+": no worker has asked for what is queued there for "+about(c.Waiting),
+			r.fail(c.Provider+": no worker has asked for what is queued there for "+about(c.Waiting),
 				"set its credentials on the workers")
 		}
 		if c.Blocked > 0 {
-			e.warn(fmt.Sprintf("%s holds disbursals back (%d in all): their numbers are in doubt there",
+			r.warn(fmt.Sprintf("%s holds disbursals back (%d in all): their numbers are in doubt there",
 				c.Provider, c.Blocked), "settle what is in doubt: enqueuer indoubt list")
 		}
 	}
@@ -156,90 +156,90 @@ func (e *exam) channels(ctx context.Context) error {
 }
 
 // stuck looks for what is due and nobody takes up.
-func (e *exam) stuck(ctx context.Context) error {
-	names, err := e.roads(ctx)
+func (r *runner) stuck(ctx context.Context) error {
+	names, err := r.channelNames(ctx)
 	if err != nil {
 		return err
 	}
-	lag, err := e.store.Lag(ctx, names)
+	lag, err := r.store.Lag(ctx, names)
 	if err != nil {
 		return err
 	}
-	stats, err := e.watched(ctx)
+	stats, err := r.watched(ctx)
 	if err != nil {
 		return err
 	}
-	limit := late + 3*e.Config.SweepInterval
+	limit := late + 3*r.Config.SweepInterval
 	for _, name := range names {
 		// While claiming is fenced nothing is given back either.
 		if lag.Slots[name] > limit && stats.Fenced == 0 {
-			e.fail(fmt.Sprintf("%s: the time of a request was over %s ago, and nobody has put it in "+
+			r.fail(fmt.Sprintf("%s: the time of a request was over %s ago, and nobody has put it in "+
 				"doubt or given it back", name, about(lag.Slots[name])),
 				"start a worker or poller with the credentials of "+name+": only such a process sweeps it")
 		}
 	}
 	if lag.Queries > limit {
-		e.fail("status queries have been due for "+about(lag.Queries), "start more pollers, and look at "+
+		r.fail("status queries have been due for "+about(lag.Queries), "start more pollers, and look at "+
 			"their log: nobody learns what became of payments")
 	}
 	if lag.Kept > limit {
-		e.warn("callbacks have waited for "+about(lag.Kept)+" to be tried again",
+		r.warn("callbacks have waited for "+about(lag.Kept)+" to be tried again",
 			"start a poller, and look at its log")
 	}
 	for _, stream := range stats.Streams {
 		if stream.Name == "jobs" && stream.Oldest > jobsLate {
-			e.fail(fmt.Sprintf("a job has waited on the stream for %s (%d in all)",
+			r.fail(fmt.Sprintf("a job has waited on the stream for %s (%d in all)",
 				about(stream.Oldest), stream.Entries), "start more enqueuer stream, and look at its log")
 		}
 	}
-	if e.sound() {
-		e.oldest(stats.Channels)
+	if r.sound() {
+		r.oldest(stats.Channels)
 	}
 	return nil
 }
 
 // oldest says how long the oldest recipients have been open.
-func (e *exam) oldest(roads []state.Channel) {
+func (r *runner) oldest(channels []state.Channel) {
 	var open []string
-	for _, c := range roads {
+	for _, c := range channels {
 		if c.Oldest > 0 {
 			open = append(open, c.Provider+" "+about(c.Oldest))
 		}
 	}
 	if len(open) == 0 {
-		e.ok("nothing is open")
+		r.ok("nothing is open")
 		return
 	}
-	e.ok("oldest open recipients: %s", strings.Join(open, ", "))
+	r.ok("oldest open recipients: %s", strings.Join(open, ", "))
 }
 
 // people looks at what only people can settle.
-func (e *exam) people(ctx context.Context) error {
-	stats, err := e.watched(ctx)
+func (r *runner) people(ctx context.Context) error {
+	stats, err := r.watched(ctx)
 	if err != nil {
 		return err
 	}
 	const list = "look at enqueuer indoubt list"
 	if n := stats.Overpaid; n > 0 {
-		e.warn(cli.Plural(n, "recipient")+" with a second effect: paid twice",
+		r.warn(cli.Plural(n, "recipient")+" with a second effect: paid twice",
 			list+", and claim the money back")
 	}
 	if n := stats.Mismatched; n > 0 {
-		e.warn(cli.Plural(n, "recipient")+" of whom a provider says what cannot be right",
+		r.warn(cli.Plural(n, "recipient")+" of whom a provider says what cannot be right",
 			list+", and compare with the provider's statement")
 	}
 	if n := stats.Doubt; n > 0 {
-		e.warn(cli.Plural(n, "request")+" with recipients in doubt", list)
+		r.warn(cli.Plural(n, "request")+" with recipients in doubt", list)
 	}
 	if n := stats.Overdue; n > 0 {
-		e.warn(cli.Plural(n, "request")+" open for longer than the provider's patience", list)
+		r.warn(cli.Plural(n, "request")+" open for longer than the provider's patience", list)
 	}
 	if stats.Unplaced > 0 {
-		e.warn(cli.Plural(stats.Unplaced, "callback")+" kept that nobody could read or place",
-			"read the stream {"+e.Redis.Namespace+"}:unplaced: the provider may have new words")
+		r.warn(cli.Plural(stats.Unplaced, "callback")+" kept that nobody could read or place",
+			"read the stream {"+r.Redis.Namespace+"}:unplaced: the provider may have new words")
 	}
 	if stats.Dropped > 0 {
-		e.warn(cli.Plural(stats.Dropped, "callback")+" given up since the beginning: "+
+		r.warn(cli.Plural(stats.Dropped, "callback")+" given up since the beginning: "+
 			"they fitted nobody", "compare enqueuer report with the providers' statements")
 	}
 	return nil

@@ -69,9 +69,9 @@ func denied(t *testing.T, admin *redis.Client) []string {
 	return list
 }
 
-// TestEachProcessRunsWithItsRedisUser sends recipients along every road to all four providers, with
-// every process and the producer as the users of deploy/redis/users.acl and no others. Redis keeps
-// what it refuses; at the end it has refused nothing.
+// TestEachProcessRunsWithItsRedisUser sends recipients along every inlet to all four providers,
+// with every process and the producer as the users of deploy/redis/users.acl and no others. Redis
+// keeps what it refuses; at the end it has refused nothing.
 func TestEachProcessRunsWithItsRedisUser(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, setup{

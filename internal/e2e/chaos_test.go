@@ -14,14 +14,14 @@ import (
 
 // fleet keeps a number of workers and pollers running while somebody kills them.
 type fleet struct {
-	w       *harness
+	h       *harness
 	command []string
 	pods    []*proctest.Process
 }
 
 func (h *harness) fleet(each int) *fleet {
 	h.t.Helper()
-	f := &fleet{w: h}
+	f := &fleet{h: h}
 	for range each {
 		f.command = append(f.command, cmdWorker, cmdPoller)
 	}
@@ -37,7 +37,7 @@ func (h *harness) fleet(each int) *fleet {
 // replace kills one pod and starts another in its place.
 func (f *fleet) replace(i int) {
 	f.pods[i].Kill()
-	f.pods[i] = f.w.start(f.command[i])
+	f.pods[i] = f.h.start(f.command[i])
 }
 
 // forgetTasks deletes everything of asynq's, as somebody with a wrong key pattern does.

@@ -49,7 +49,7 @@ func TestTheLedgerShowsABadRecovery(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newCrash(t, point{
-				road: &road{name: name, program: row.program}, provider: sandbox.QuickSMS,
+				crashPath: &crashPath{name: name, program: row.program}, provider: sandbox.QuickSMS,
 				effect: row.effect, moment: row.moment,
 			}, t.TempDir())
 			c.asked()

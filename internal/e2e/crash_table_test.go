@@ -90,10 +90,10 @@ func effectsOf(t *testing.T, path string) []string {
 // reachedBy lists the programs that die at an effect at a provider.
 func reachedBy(effect, provider string) []string {
 	var programs []string
-	for i := range roads {
-		for _, reached := range roads[i].reach[provider] {
-			if plain(reached) == effect && !slices.Contains(programs, roads[i].command()) {
-				programs = append(programs, roads[i].command())
+	for i := range crashPaths {
+		for _, reached := range crashPaths[i].reach[provider] {
+			if plain(reached) == effect && !slices.Contains(programs, crashPaths[i].command()) {
+				programs = append(programs, crashPaths[i].command())
 			}
 		}
 	}
@@ -120,7 +120,7 @@ func TestEveryEffectHasCrashPoints(t *testing.T) {
 		for _, provider := range sandbox.Providers() {
 			programs, why := reachedBy(name, provider), unreachableAt(name, provider)
 			require.False(t, len(programs) == 0 && why == "",
-				"%s has no crash point at %s: add it to a road, or to the table of what is not reached",
+				"%s has no crash point at %s: add it to a path, or to the table of what is not reached",
 				name, provider)
 			require.False(t, len(programs) > 0 && why != "",
 				"%s at %s is reached by %v, and the table says that %s", name, provider, programs, why)

@@ -81,18 +81,19 @@ var (
 	}
 )
 
-// road is a way on which one program has effects, and what it takes to get it there: the story
-// starts everything, lets the program die on the way, starts it again and has everybody settle.
-type road struct {
+// crashPath is a way on which one program has effects, and its scenario: the scenario
+// starts everything, lets the program die on the way, starts it again and has every recipient
+// settle.
+type crashPath struct {
 	name    string
 	program *proctest.Variant
 	// reach are the effects of the program at which it dies, by the providers that have them: one
 	// process each, right before and right after. "claim" is the first claim, "cancel#2" the second.
-	reach map[string][]string
-	story func(*crash)
+	reach    map[string][]string
+	scenario func(*crash)
 }
 
-// at lists effects that the road has at every provider.
+// at lists effects that the path has at every provider.
 func at(effects ...string) map[string][]string {
 	reach := map[string][]string{}
 	for _, provider := range sandbox.Providers() {
@@ -101,7 +102,7 @@ func at(effects ...string) map[string][]string {
 	return reach
 }
 
-// and adds effects that the road has at some providers only.
+// and adds effects that the path has at some providers only.
 func and(reach map[string][]string, effect string, providers ...string) map[string][]string {
 	for _, provider := range providers {
 		reach[provider] = append(slices.Clone(reach[provider]), effect)
@@ -113,9 +114,9 @@ func and(reach map[string][]string, effect string, providers ...string) map[stri
 // it has, and the process does not know how it went.
 var moments = []string{"before", "after"}
 
-// point is one place at which one process of one provider's harness ends.
+// point is one effect at which one process of one provider's harness ends.
 type point struct {
-	*road
+	*crashPath
 	provider, effect, moment string
 }
 
@@ -133,7 +134,7 @@ func (p point) String() string {
 }
 
 // command is the name of the program that ends.
-func (r *road) command() string { return strings.TrimPrefix(r.program.Command, "./cmd/") }
+func (p *crashPath) command() string { return strings.TrimPrefix(p.program.Command, "./cmd/") }
 
 // plain is an effect without its number.
 func plain(effect string) string {
@@ -144,10 +145,10 @@ func plain(effect string) string {
 func points() []point {
 	var all []point
 	for _, provider := range sandbox.Providers() {
-		for i := range roads {
-			for _, effect := range roads[i].reach[provider] {
+		for i := range crashPaths {
+			for _, effect := range crashPaths[i].reach[provider] {
 				for _, moment := range moments {
-					all = append(all, point{&roads[i], provider, effect, moment})
+					all = append(all, point{&crashPaths[i], provider, effect, moment})
 				}
 			}
 		}
@@ -180,7 +181,7 @@ func TestCrashPoints(t *testing.T) {
 		all.Go(func() error {
 			t.Run(p.String(), func(t *testing.T) {
 				c := newCrash(t, p, traces)
-				p.story(c)
+				p.scenario(c)
 				require.True(t, c.died, "nobody was killed %s", p.crashAt())
 				died.Add(1)
 			})

@@ -47,9 +47,9 @@ type beyond struct {
 	whole func()
 }
 
-func (b *beyond) place(t *testing.T) place {
+func (b *beyond) place(t *testing.T) redisAddress {
 	t.Helper()
-	return place{url: b.url, mode: b.mode, rdb: b.master(stateKey).Client(t)}
+	return redisAddress{url: b.url, mode: b.mode, rdb: b.master(stateKey).Client(t)}
 }
 
 // pushes hands jobs over as services do, trying again until they are taken: every tenth through

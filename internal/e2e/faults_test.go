@@ -92,7 +92,7 @@ func (h *harness) rejections() (map[string]string, int) {
 	return byJob, len(entries)
 }
 
-// TestEveryFaultIsNamed sends every fault through both roads. Each job ends on the rejected stream
+// TestEveryFaultIsNamed sends every fault through both inlets. Each job ends on the rejected stream
 // as it came, once, with all its faults; the good job between them is taken.
 func TestEveryFaultIsNamed(t *testing.T) {
 	t.Parallel()

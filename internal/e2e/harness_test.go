@@ -56,7 +56,7 @@ type setup struct {
 	// redis changes the configuration of the server.
 	redis []redistest.Option
 	// at is a Redis beyond one server, which the test has started; with it there is no server.
-	at place
+	at redisAddress
 	// faults is the JSON of the simulated providers' faults.
 	faults string
 	// four turns all providers on, and their callbacks; without it there is Lipad alone.
@@ -69,8 +69,8 @@ type setup struct {
 	environment []string
 }
 
-// place is how to reach a Redis. Its client is of the node that holds the state.
-type place struct {
+// redisAddress is how to reach a Redis. Its client is of the node that holds the state.
+type redisAddress struct {
 	url, mode string
 	rdb       *redis.Client
 }
@@ -78,7 +78,7 @@ type place struct {
 // harness is a test's own Redis, providers and processes.
 type harness struct {
 	t           *testing.T
-	at          place
+	at          redisAddress
 	redis       *redistest.Server // nil beyond one server
 	rdb         *redis.Client
 	store       *state.Store
@@ -93,7 +93,7 @@ func newHarness(t *testing.T, s setup) *harness {
 	h := &harness{t: t, at: s.at, rdb: s.at.rdb}
 	if h.at.url == "" {
 		h.redis = redistest.Start(t, s.redis...)
-		h.at, h.rdb = place{url: h.redis.URL(), mode: "single"}, h.redis.Client(t)
+		h.at, h.rdb = redisAddress{url: h.redis.URL(), mode: "single"}, h.redis.Client(t)
 	}
 	address := proctest.FreeAddr(t)
 	h.providers = "http://" + address

@@ -39,7 +39,7 @@ var accountFaults = []fault{
 	},
 }
 
-// channel is one road of `enqueuer status --json`.
+// channel is one channel of `enqueuer status --json`.
 type channel struct {
 	Provider string `json:"provider"`
 	State    string `json:"state"`

@@ -20,82 +20,82 @@ import (
 	"tuma/internal/state"
 )
 
-// stage is a jobs stream and a state that fail on demand, and a diary of what was asked of them.
-type stage struct {
+// fakeStream is a jobs stream and a state that fail on demand; calls lists what was asked of them.
+type fakeStream struct {
 	mu      sync.Mutex
 	fresh   []state.Entry // Not read yet.
 	left    []state.Entry // Left by a dead consumer.
-	diary   []string
+	calls   []string
 	failing map[string]error // By step.
 }
 
-func (s *stage) note(step, what string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.failing[step]; err != nil {
+func (f *fakeStream) note(step, what string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.failing[step]; err != nil {
 		return err
 	}
-	s.diary = append(s.diary, strings.TrimSpace(step+" "+what))
+	f.calls = append(f.calls, strings.TrimSpace(step+" "+what))
 	return nil
 }
 
-func (s *stage) fail(step string, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.failing == nil {
-		s.failing = map[string]error{}
+func (f *fakeStream) fail(step string, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.failing == nil {
+		f.failing = map[string]error{}
 	}
-	s.failing[step] = err
+	f.failing[step] = err
 }
 
 // OpenJobs changes nothing once the stream is open, and is asked for now and then.
-func (s *stage) OpenJobs(context.Context) error {
-	s.mu.Lock()
-	open := slices.Contains(s.diary, "open") && s.failing["open"] == nil
-	s.mu.Unlock()
+func (f *fakeStream) OpenJobs(context.Context) error {
+	f.mu.Lock()
+	open := slices.Contains(f.calls, "open") && f.failing["open"] == nil
+	f.mu.Unlock()
 	if open {
 		return nil
 	}
-	return s.note("open", "")
+	return f.note("open", "")
 }
 
-func (s *stage) ReadJobs(
+func (f *fakeStream) ReadJobs(
 	_ context.Context, _ string, _ int, block time.Duration,
 ) ([]state.Entry, error) {
-	s.mu.Lock()
-	entries, err := s.fresh, s.failing["read"]
+	f.mu.Lock()
+	entries, err := f.fresh, f.failing["read"]
 	if err == nil {
-		s.fresh = nil
+		f.fresh = nil
 	}
-	s.mu.Unlock()
+	f.mu.Unlock()
 	if err == nil && len(entries) == 0 {
 		time.Sleep(block)
 	}
 	return entries, err
 }
 
-func (s *stage) TakeOverJobs(
+func (f *fakeStream) TakeOverJobs(
 	context.Context, string, int, time.Duration, string,
 ) ([]state.Entry, string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	entries := s.left
-	s.left = nil
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	entries := f.left
+	f.left = nil
 	return entries, "0-0", nil
 }
 
-func (s *stage) Reject(_ context.Context, refusals ...state.Refusal) error {
+func (f *fakeStream) Reject(_ context.Context, refusals ...state.Refusal) error {
 	if len(refusals) == 0 {
 		return nil
 	}
-	return s.note("reject", fmt.Sprint(len(refusals)))
+	return f.note("reject", fmt.Sprint(len(refusals)))
 }
 
-func (s *stage) AckJobs(_ context.Context, ids []string) error {
-	return s.note("ack", strings.Join(ids, " "))
+func (f *fakeStream) AckJobs(_ context.Context, ids []string) error {
+	return f.note("ack", strings.Join(ids, " "))
 }
 
-func (s *stage) accept(_ context.Context, list []state.Disbursal) ([]state.Outcome, error) {
+func (f *fakeStream) accept(_ context.Context, list []state.Disbursal) ([]state.Outcome, error) {
 	if len(list) == 0 {
 		return nil, nil
 	}
@@ -107,7 +107,7 @@ func (s *stage) accept(_ context.Context, list []state.Disbursal) ([]state.Outco
 	if recipients > state.MaxRecipients {
 		return nil, errors.New("too many recipients in one step")
 	}
-	if err := s.note("accept", strings.Join(names, " ")); err != nil {
+	if err := f.note("accept", strings.Join(names, " ")); err != nil {
 		return nil, err
 	}
 	outcomes := make([]state.Outcome, len(list))
@@ -120,10 +120,10 @@ func (s *stage) accept(_ context.Context, list []state.Disbursal) ([]state.Outco
 	return outcomes, nil
 }
 
-func (s *stage) entries() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.diary)
+func (f *fakeStream) entries() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.calls)
 }
 
 // entry is a job of some recipients.
@@ -137,11 +137,11 @@ func entry(id string, recipients int) state.Entry {
 }
 
 // consume runs a stream in a bubble of its own, where time passes when everybody waits.
-func consume(t *testing.T, s *stage, during func()) {
+func consume(t *testing.T, f *fakeStream, during func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	stream := &intake.Stream{
-		Jobs: s, Accept: s.accept, Consumer: "me", Log: zap.NewNop(), Count: func(string, int) {},
+		Jobs: f, Accept: f.accept, Consumer: "me", Log: zap.NewNop(), Count: func(string, int) {},
 		Rules: intake.Rules{DefaultProvider: "lipad", Providers: map[string]providers.Capabilities{
 			"lipad": {Limits: map[airtime.Currency]providers.Limit{"KES": {Min: 1, Max: 1e6}}},
 		}},
@@ -156,21 +156,21 @@ func consume(t *testing.T, s *stage, during func()) {
 func TestStreamAcknowledgesLast(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &stage{fresh: []state.Entry{
+		f := &fakeStream{fresh: []state.Entry{
 			entry("a", 1), {ID: "bad", Job: "nonsense"}, entry("taken", 1), entry("b", 2),
 		}}
-		consume(t, s, func() { time.Sleep(3 * time.Second) })
+		consume(t, f, func() { time.Sleep(3 * time.Second) })
 		require.Equal(t, []string{"open", "accept a taken b", "reject 2", "ack a bad taken b"},
-			s.entries())
+			f.entries())
 	})
 }
 
 func TestStreamPacksAtMostAThousandRecipients(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &stage{fresh: []state.Entry{entry("a", 600), entry("b", 400), entry("c", 1)}}
-		consume(t, s, func() { time.Sleep(3 * time.Second) })
-		require.Equal(t, []string{"open", "accept a b", "ack a b", "accept c", "ack c"}, s.entries())
+		f := &fakeStream{fresh: []state.Entry{entry("a", 600), entry("b", 400), entry("c", 1)}}
+		consume(t, f, func() { time.Sleep(3 * time.Second) })
+		require.Equal(t, []string{"open", "accept a b", "ack a b", "accept c", "ack c"}, f.entries())
 	})
 }
 
@@ -180,15 +180,15 @@ func TestStreamKeepsWhatTheStateDidNotTake(t *testing.T) {
 		t.Run(step, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := &stage{fresh: []state.Entry{entry("a", 1), {ID: "bad", Job: "{}"}}}
-				s.fail(step, errors.New("connection lost"))
-				consume(t, s, func() {
+				f := &fakeStream{fresh: []state.Entry{entry("a", 1), {ID: "bad", Job: "{}"}}}
+				f.fail(step, errors.New("connection lost"))
+				consume(t, f, func() {
 					time.Sleep(20 * time.Second)
-					require.NotContains(t, s.entries(), "ack a bad")
-					s.fail(step, nil)
+					require.NotContains(t, f.entries(), "ack a bad")
+					f.fail(step, nil)
 					time.Sleep(20 * time.Second)
 				})
-				require.Equal(t, []string{"open", "accept a", "reject 1", "ack a bad"}, s.entries(),
+				require.Equal(t, []string{"open", "accept a", "reject 1", "ack a bad"}, f.entries(),
 					"every step once, in order")
 			})
 		})
@@ -198,45 +198,45 @@ func TestStreamKeepsWhatTheStateDidNotTake(t *testing.T) {
 func TestStreamWaitsWhileRedisIsFull(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &stage{fresh: []state.Entry{entry("a", 1)}}
-		s.fail("read", state.ErrFull)
-		consume(t, s, func() {
+		f := &fakeStream{fresh: []state.Entry{entry("a", 1)}}
+		f.fail("read", state.ErrFull)
+		consume(t, f, func() {
 			time.Sleep(time.Minute)
-			require.NotContains(t, s.entries(), "accept a")
-			s.fail("read", nil)
+			require.NotContains(t, f.entries(), "accept a")
+			f.fail("read", nil)
 			time.Sleep(3 * time.Second)
 		})
-		require.Contains(t, s.entries(), "ack a")
+		require.Contains(t, f.entries(), "ack a")
 	})
 }
 
 func TestStreamTakesOverNowAndThen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &stage{left: []state.Entry{entry("first", 1)}}
-		consume(t, s, func() {
+		f := &fakeStream{left: []state.Entry{entry("first", 1)}}
+		consume(t, f, func() {
 			time.Sleep(time.Second)
-			require.Contains(t, s.entries(), "ack first")
-			s.mu.Lock()
-			s.left = []state.Entry{entry("second", 1)}
-			s.mu.Unlock()
+			require.Contains(t, f.entries(), "ack first")
+			f.mu.Lock()
+			f.left = []state.Entry{entry("second", 1)}
+			f.mu.Unlock()
 			time.Sleep(12 * time.Second)
 		})
-		require.Contains(t, s.entries(), "ack second")
+		require.Contains(t, f.entries(), "ack second")
 	})
 }
 
 func TestStreamStopsInTimeAndLeavesTheRest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &stage{fresh: []state.Entry{entry("a", 1)}}
-		s.fail("accept", errors.New("connection lost"))
+		f := &fakeStream{fresh: []state.Entry{entry("a", 1)}}
+		f.fail("accept", errors.New("connection lost"))
 		var stopping time.Time
-		consume(t, s, func() {
+		consume(t, f, func() {
 			time.Sleep(30 * time.Second)
 			stopping = time.Now()
 		})
 		require.Less(t, time.Since(stopping), 10*time.Second)
-		require.NotContains(t, s.entries(), "ack a", "it stays on the stream")
+		require.NotContains(t, f.entries(), "ack a", "it stays on the stream")
 	})
 }

@@ -146,7 +146,7 @@ func (h *harness) count(t *testing.T, reference string, status airtime.Status) i
 	return summary.Statuses[status].Recipients
 }
 
-// accept hands one recipient in by the road of the other inlets.
+// accept hands one recipient in by the inlet of Go services.
 func (h *harness) accept(t *testing.T, reference, phone string) {
 	t.Helper()
 	_, err := h.app.Inlet().Accept(context.Background(), []state.Disbursal{{

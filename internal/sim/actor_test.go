@@ -56,7 +56,7 @@ var errBroken = errors.New("simulated: the connection broke")
 
 // actor is one handler that runs in one process.
 type actor struct {
-	w       *harness
+	h       *harness
 	number  int
 	title   string
 	started int // Effects begun so far.
@@ -80,7 +80,7 @@ type actorKey struct{}
 // start runs a handler until its first effect.
 func (h *harness) start(title string, body func(context.Context) error) *actor {
 	h.actors++
-	a := &actor{w: h, number: h.actors, title: title}
+	a := &actor{h: h, number: h.actors, title: title}
 	h.logf("%s begins", a)
 	ctx := context.WithValue(context.Background(), actorKey{}, a)
 	h.current = a
@@ -117,11 +117,11 @@ func (a *actor) wait(name string, then func(outcome) error) error {
 		return redis.ErrClosed
 	}
 	c := &call{a: a, name: name, decide: make(chan outcome)}
-	a.w.mu.Lock()
+	a.h.mu.Lock()
 	a.started++
 	c.number = a.started
-	a.w.calls = append(a.w.calls, c)
-	a.w.mu.Unlock()
+	a.h.calls = append(a.h.calls, c)
+	a.h.mu.Unlock()
 	return then(<-c.decide)
 }
 
@@ -136,15 +136,15 @@ func (a *actor) carryOut(ctx context.Context, name string, f outcome, run func()
 	case hangsBefore:
 		return a.hang(ctx)
 	case hangsLate:
-		a.w.delay(ctx, run)
+		a.h.delay(ctx, run)
 		return a.hang(ctx)
 	case breaksLate:
-		a.w.delay(ctx, run)
+		a.h.delay(ctx, run)
 		return errBroken
 	}
-	a.w.fixture.doubling.Store(f == doubled)
-	err := a.w.effect(run)
-	a.w.fixture.doubling.Store(false)
+	a.h.fixture.doubling.Store(f == doubled)
+	err := a.h.effect(run)
+	a.h.fixture.doubling.Store(false)
 	switch f {
 	case replyLost:
 		return errBroken

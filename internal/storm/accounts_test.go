@@ -54,7 +54,7 @@ func (r row) payment() payment { return payment{r.Provider, r.Phone, r.cents} }
 
 // accounts compare what was asked for, what we report and what the providers know.
 type accounts struct {
-	w *harness
+	h *harness
 	p *producers
 	// doubts count who was left to people, by provider, reason and what the ledger said; late counts
 	// Sozuri's callbacks that were lost and came after all; unexplained counts doubts that should
@@ -68,7 +68,7 @@ type accounts struct {
 }
 
 func newAccounts(h *harness, p *producers) *accounts {
-	return &accounts{w: h, p: p, doubts: map[string]int{}}
+	return &accounts{h: h, p: p, doubts: map[string]int{}}
 }
 
 // report reads every recipient.
@@ -106,11 +106,11 @@ func (h *harness) unclaimed(rows []row) map[payment]int {
 // settle waits until it is quiet and lets people decide, until nobody is left: whoever waited
 // behind a number in doubt goes on after each decision.
 func (a *accounts) settle() {
-	a.w.t.Helper()
+	a.h.t.Helper()
 	for {
-		a.w.awaitQuiet()
-		a.rows = a.w.report(campaign, "--campaign")
-		left, withdrawn := a.w.unclaimed(a.rows), a.withdrawn()
+		a.h.awaitQuiet()
+		a.rows = a.h.report(campaign, "--campaign")
+		left, withdrawn := a.h.unclaimed(a.rows), a.withdrawn()
 		words := map[string][]row{}
 		for _, r := range a.rows {
 			switch {
@@ -118,7 +118,7 @@ func (a *accounts) settle() {
 				if r.Provider == sandbox.Lipad && !withdrawn[r.Batch] {
 					a.unexplained++ // It can be asked, and what it does not know is sent again.
 				}
-				require.NotEmpty(a.w.t, r.Reason, "in doubt without a reason")
+				require.NotEmpty(a.h.t, r.Reason, "in doubt without a reason")
 				word := "unpaid"
 				if left[r.payment()] > 0 {
 					left[r.payment()]--
@@ -127,15 +127,15 @@ func (a *accounts) settle() {
 				words[word] = append(words[word], r)
 				a.doubts[r.Provider+" "+r.Reason+" "+word]++
 			case r.Status == "submitted" && r.Provider == sandbox.Sozuri:
-				a.w.callLate(r, left)
+				a.h.callLate(r, left)
 				a.late++
 			}
 		}
 		for word, rows := range words {
-			a.w.decide(word, rows)
+			a.h.decide(word, rows)
 		}
-		if book, _, err := a.w.book(); err == nil && len(open(a.w.t, book)) == 0 {
-			a.rows = a.w.report(campaign, "--campaign")
+		if book, _, err := a.h.book(); err == nil && len(open(a.h.t, book)) == 0 {
+			a.rows = a.h.report(campaign, "--campaign")
 			return
 		}
 	}
@@ -226,11 +226,11 @@ func (h *harness) attempts() map[string]int {
 // compare demands that everybody who was asked for is reported once, as paid if and only if the
 // ledger says so, to the cent, and that books and results agree.
 func (a *accounts) compare() {
-	t := a.w.t
+	t := a.h.t
 	t.Helper()
-	a.w.must("verify")
-	require.Zero(t, a.w.rdb.SCard(t.Context(), "{tuma}:overpaid").Val(), "second effects")
-	require.Zero(t, a.w.totals().Recipients.Twice, "paid twice under one reference")
+	a.h.must("verify")
+	require.Zero(t, a.h.rdb.SCard(t.Context(), "{tuma}:overpaid").Val(), "second effects")
+	require.Zero(t, a.h.totals().Recipients.Twice, "paid twice under one reference")
 	a.refused = a.p.dropRefused(t)
 	got := make(map[who]order, len(a.rows))
 	for _, r := range a.rows {
@@ -249,13 +249,13 @@ func (a *accounts) compare() {
 			ours[account{r.Provider, r.Phone}] = sum{s.times + 1, s.cents + r.cents}
 		}
 	}
-	for _, p := range ledger[sandbox.PhoneTotal](a.w, "/phones") {
+	for _, p := range ledger[sandbox.PhoneTotal](a.h, "/phones") {
 		if p.TimesPaid > 0 {
 			theirs[account{p.Provider, p.PhoneNumber}] = sum{int64(p.TimesPaid), int64(p.AmountPaid)}
 		}
 	}
 	requireSame(t, theirs, ours, "the ledger (first) and the report (second) differ")
-	a.w.compareResults(a.rows)
+	a.h.compareResults(a.rows)
 }
 
 // requireSame compares large maps and shows no more of their difference than helps.
@@ -312,7 +312,7 @@ func (a *accounts) shown() string {
 	line("jobs appended to the stream", len(a.p.jobs)+a.p.repeated)
 	line("imports", a.p.imports)
 	line("recipients cancelled before they were accepted", a.refused)
-	totals, counts := a.w.totals(), map[string]int{}
+	totals, counts := a.h.totals(), map[string]int{}
 	paid := 0
 	for _, r := range a.rows {
 		counts["reported as "+r.Status]++

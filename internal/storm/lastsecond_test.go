@@ -24,7 +24,7 @@ const each = 3
 
 // memory is what a Redis remembers of what it has confirmed.
 type memory struct {
-	w *harness
+	h *harness
 	// hold marks a moment: what is confirmed from then on may be lost.
 	hold func()
 	// cut ends the Redis and brings back what is remembered.
@@ -44,7 +44,7 @@ const slowly = `{"send":{"latency":"1s"},"outcomes":{"successful":1},"callbacks"
 func newMemory(t *testing.T, fsync string) *memory {
 	t.Helper()
 	server := redistest.StartOnDisk(t, redistest.WithConfig("appendfsync", fsync))
-	m := &memory{w: newHarness(t, server, slowly, ""), server: server, rdb: server.Client(t)}
+	m := &memory{h: newHarness(t, server, slowly, ""), server: server, rdb: server.Client(t)}
 	m.lingering()
 	m.hold = func() {
 		if fsync == "everysec" {
@@ -65,7 +65,7 @@ func newReplicated(t *testing.T, acknowledgements int) *memory {
 	first := redistest.Start(t)
 	link := newProxy(t, "replication", first.Addr())
 	m := &memory{
-		w: newHarness(t, first, slowly,
+		h: newHarness(t, first, slowly,
 			fmt.Sprintf("state: {min_replicas: %d}\n", acknowledgements)),
 		server: first, rdb: first.Client(t),
 	}
@@ -76,8 +76,8 @@ func newReplicated(t *testing.T, acknowledgements int) *memory {
 		first.Kill()
 		m.server, m.rdb = second, second.Client(t)
 		require.NoError(t, m.rdb.Do(t.Context(), "replicaof", "no", "one").Err())
-		require.NoError(t, m.w.toRedis.Update(&toxiproxy.Proxy{
-			Listen: m.w.toRedis.Listen, Upstream: second.Addr(), Enabled: true,
+		require.NoError(t, m.h.toRedis.Update(&toxiproxy.Proxy{
+			Listen: m.h.toRedis.Listen, Upstream: second.Addr(), Enabled: true,
 		}))
 	}
 	return m
@@ -85,12 +85,12 @@ func newReplicated(t *testing.T, acknowledgements int) *memory {
 
 // replica starts a replica of an address and waits until it follows.
 func (m *memory) replica(of string) *redistest.Server {
-	m.w.t.Helper()
+	m.h.t.Helper()
 	host, port, _ := strings.Cut(of, ":")
-	server := redistest.Start(m.w.t, redistest.WithConfig("replicaof", host+" "+port))
-	client := server.Client(m.w.t)
-	m.w.await("the replica follows", func() bool {
-		info, err := client.Info(m.w.t.Context(), "replication").Result()
+	server := redistest.Start(m.h.t, redistest.WithConfig("replicaof", host+" "+port))
+	client := server.Client(m.h.t)
+	m.h.await("the replica follows", func() bool {
+		info, err := client.Info(m.h.t.Context(), "replication").Result()
 		return err == nil && strings.Contains(info, "master_link_status:up")
 	})
 	return server
@@ -98,25 +98,25 @@ func (m *memory) replica(of string) *redistest.Server {
 
 // lingering gives requests the time in which Redis dies and comes back.
 func (m *memory) lingering() {
-	m.w.environment = append(m.w.environment, "TUMA_SUBMIT_TIMEOUT=8s")
+	m.h.environment = append(m.h.environment, "TUMA_SUBMIT_TIMEOUT=8s")
 }
 
 // start starts one of our processes.
 func (m *memory) start(command string) *proctest.Process {
-	m.w.t.Helper()
-	environment := append(m.w.environment[:len(m.w.environment):len(m.w.environment)],
-		"TUMA_OPS_ADDR="+proctest.FreeAddr(m.w.t))
+	m.h.t.Helper()
+	environment := append(m.h.environment[:len(m.h.environment):len(m.h.environment)],
+		"TUMA_OPS_ADDR="+proctest.FreeAddr(m.h.t))
 	if command == "./cmd/poller" {
-		environment = append(environment, "TUMA_CALLBACK_ADDR="+m.w.pollers.addrs[0])
+		environment = append(environment, "TUMA_CALLBACK_ADDR="+m.h.pollers.addrs[0])
 	}
-	p := proctest.Start(m.w.t, m.w.program(command), nil, environment)
+	p := proctest.Start(m.h.t, m.h.program(command), nil, environment)
 	p.WaitOutput("serving", patience)
 	return p
 }
 
 // ask imports the recipients, each time the same: a reference is one disbursal for ever.
 func (m *memory) ask() {
-	m.w.t.Helper()
+	m.h.t.Helper()
 	text := &strings.Builder{}
 	text.WriteString("phone_number,amount\n")
 	for _, prefix := range []string{"25471000000", "25473000000", "25477000000", "25476300000"} {
@@ -124,15 +124,15 @@ func (m *memory) ask() {
 			fmt.Fprintf(text, "%s%d,%d\n", prefix, i, 20+i)
 		}
 	}
-	path := filepath.Join(m.w.t.TempDir(), "asked.csv")
-	require.NoError(m.w.t, os.WriteFile(path, []byte(text.String()), 0o600))
-	m.w.must("import", path, "--reference", "asked")
+	path := filepath.Join(m.h.t.TempDir(), "asked.csv")
+	require.NoError(m.h.t, os.WriteFile(path, []byte(text.String()), 0o600))
+	m.h.must("import", path, "--reference", "asked")
 }
 
 // book counts the recipients by status, as "provider status"; it runs no script, which would notice
 // the restart.
 func (m *memory) book() map[string]int64 {
-	fields, err := m.rdb.HGetAll(m.w.t.Context(), "{tuma}:book").Result()
+	fields, err := m.rdb.HGetAll(m.h.t.Context(), "{tuma}:book").Result()
 	if err != nil {
 		return nil
 	}
@@ -162,31 +162,31 @@ func everybody(status string) map[string]int64 { return all(status, status, stat
 
 // awaitBook waits for a book and says what it is otherwise.
 func (m *memory) awaitBook(want map[string]int64) {
-	m.w.t.Helper()
+	m.h.t.Helper()
 	var got map[string]int64
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(glance) {
 		if got = m.book(); maps.Equal(want, got) {
 			return
 		}
 	}
-	require.Equal(m.w.t, want, got)
+	require.Equal(m.h.t, want, got)
 }
 
 // payments counts how often each recipient was paid, by provider; all of a provider's must have
 // been paid equally often.
 func (m *memory) payments() map[string]int {
-	m.w.t.Helper()
+	m.h.t.Helper()
 	times := map[string]int{}
 	people := map[string]int{}
-	for _, p := range ledger[sandbox.PhoneTotal](m.w, "/phones") {
+	for _, p := range ledger[sandbox.PhoneTotal](m.h, "/phones") {
 		if before, seen := times[p.Provider]; seen {
-			require.Equal(m.w.t, before, p.TimesPaid, p.Provider)
+			require.Equal(m.h.t, before, p.TimesPaid, p.Provider)
 		}
 		times[p.Provider] = p.TimesPaid
 		people[p.Provider]++
 	}
 	for provider, n := range people {
-		require.Equal(m.w.t, each, n, provider)
+		require.Equal(m.h.t, each, n, provider)
 	}
 	return times
 }
@@ -202,7 +202,7 @@ func times(n int) map[string]int {
 // send lets a worker send everybody and freezes it when all requests are at the providers, which
 // then carry them out. Its claims and sendings come after the moment that hold marks.
 func (m *memory) send() {
-	m.w.t.Helper()
+	m.h.t.Helper()
 	m.worker = m.start("./cmd/worker")
 	m.worker.Stop()
 	m.ask()
@@ -214,17 +214,17 @@ func (m *memory) send() {
 // onTheWire waits until all requests are at the providers and freezes the worker before it knows
 // their answers.
 func (m *memory) onTheWire() {
-	m.w.t.Helper()
-	m.w.await("all requests are at the providers", func() bool {
-		arrived := m.w.totals().Providers
+	m.h.t.Helper()
+	m.h.await("all requests are at the providers", func() bool {
+		arrived := m.h.totals().Providers
 		return arrived[sandbox.Lipad].Requests["send"] == 1 &&
 			arrived[sandbox.AfricasTalking].Requests["send"] == each &&
 			arrived[sandbox.QuickSMS].Requests["send"] == each &&
 			arrived[sandbox.Sozuri].Requests["send"] == each
 	})
 	m.worker.Stop()
-	m.w.await("all are paid", func() bool {
-		return m.w.totals().Recipients.Paid == 4*each
+	m.h.await("all are paid", func() bool {
+		return m.h.totals().Recipients.Paid == 4*each
 	})
 }
 
@@ -260,7 +260,7 @@ func TestLostAcceptAndSending(t *testing.T) {
 	m.cut()
 	require.Empty(t, m.book())
 	m.worker.Cont()
-	m.w.await("the answers are recorded", func() bool {
+	m.h.await("the answers are recorded", func() bool {
 		return strings.Count(m.worker.Output(), "batch recorded") == 1+3*each
 	})
 	m.ask()
@@ -299,10 +299,10 @@ func TestLostSendingOfADeadSender(t *testing.T) {
 	m.awaitBook(ends())
 	require.Equal(t, times(2), m.payments())
 	// What is left of the other payment are callbacks that fit nobody.
-	m.w.await("Lipad's callbacks are kept as unplaced", func() bool {
+	m.h.await("Lipad's callbacks are kept as unplaced", func() bool {
 		return m.rdb.XLen(t.Context(), "{tuma}:unplaced").Val() == each
 	})
-	m.w.await("those of the others are kept", func() bool {
+	m.h.await("those of the others are kept", func() bool {
 		return maps.Equal(m.kept(),
 			map[string]int{sandbox.AfricasTalking: each, sandbox.Sozuri: each})
 	})
@@ -312,7 +312,7 @@ func TestLostSendingOfADeadSender(t *testing.T) {
 // kept counts the callbacks that fit nobody, by provider.
 func (m *memory) kept() map[string]int {
 	counts := map[string]int{}
-	for _, key := range m.rdb.HKeys(m.w.t.Context(), "{tuma}:kept").Val() {
+	for _, key := range m.rdb.HKeys(m.h.t.Context(), "{tuma}:kept").Val() {
 		provider, _, _ := strings.Cut(key, " ")
 		counts[provider]++
 	}
@@ -321,7 +321,7 @@ func (m *memory) kept() map[string]int {
 
 // record lets the frozen worker store the answers, after the moment that hold marks.
 func (m *memory) record() {
-	m.w.t.Helper()
+	m.h.t.Helper()
 	m.worker.Cont()
 	m.awaitBook(all("submitted", "submitted", "unconfirmed", "submitted"))
 	m.worker.Kill()
@@ -335,7 +335,7 @@ func TestLostRecord(t *testing.T) {
 	hold := m.hold
 	m.hold = func() {}
 	m.send()
-	m.w.redis.Flush(t)
+	m.h.redis.Flush(t)
 	hold()
 	m.record()
 	m.cut()
@@ -422,19 +422,19 @@ func TestNothingLeavesWithoutAcknowledgement(t *testing.T) {
 	m.acknowledged()
 	m.hold()
 	worker.Cont()
-	m.w.await("the worker has tried and given everybody back", func() bool {
+	m.h.await("the worker has tried and given everybody back", func() bool {
 		return strings.Contains(worker.Output(), `"reason":"storage"`)
 	})
-	require.Zero(t, m.w.totals().Requests["send"])
+	require.Zero(t, m.h.totals().Requests["send"])
 	worker.Kill()
 	m.cut()
 	require.Equal(t, everybody("queued"), m.book())
 	worker = m.start("./cmd/worker")
 	m.start("./cmd/poller")
-	m.w.await("the second worker has tried", func() bool {
+	m.h.await("the second worker has tried", func() bool {
 		return strings.Contains(worker.Output(), `"reason":"storage"`)
 	})
-	require.Zero(t, m.w.totals().Requests["send"])
+	require.Zero(t, m.h.totals().Requests["send"])
 	m.replica(m.server.Addr())
 	m.awaitBook(ends())
 	require.Equal(t, times(1), m.payments())
@@ -442,9 +442,9 @@ func TestNothingLeavesWithoutAcknowledgement(t *testing.T) {
 
 // acknowledged waits until the replica has everything.
 func (m *memory) acknowledged() {
-	m.w.t.Helper()
+	m.h.t.Helper()
 	connection := m.rdb.Conn() // WAIT asks about the writes of its own connection.
 	defer func() { _ = connection.Close() }()
-	require.NoError(m.w.t, connection.Set(m.w.t.Context(), "asked", 1, 0).Err())
-	require.Equal(m.w.t, int64(1), connection.Wait(m.w.t.Context(), 1, patience).Val())
+	require.NoError(m.h.t, connection.Set(m.h.t.Context(), "asked", 1, 0).Err())
+	require.Equal(m.h.t, int64(1), connection.Wait(m.h.t.Context(), 1, patience).Val())
 }

@@ -45,7 +45,7 @@ type order struct {
 
 // producers ask for disbursals while the storm goes on, and remember for what.
 type producers struct {
-	w    *harness
+	h    *harness
 	made int // recipients, of whom no two have the same number
 
 	mu        sync.Mutex
@@ -59,30 +59,30 @@ type producers struct {
 }
 
 func newProducers(h *harness) *producers {
-	return &producers{w: h, wanted: map[who]order{}, cancelled: map[string]bool{}}
+	return &producers{h: h, wanted: map[who]order{}, cancelled: map[string]bool{}}
 }
 
 // run asks until the context ends. It returns when everything that was begun is done.
 func (p *producers) run(ctx context.Context, seed uint64) {
 	var running sync.WaitGroup
-	for stream, road := range []func(context.Context, *rand.Rand){
+	for stream, produce := range []func(context.Context, *rand.Rand){
 		p.streamJobs, p.importFiles, p.withdraw,
 	} {
-		dice := rand.New(rand.NewPCG(seed, uint64(stream)))
-		running.Go(func() { road(ctx, dice) })
+		rng := rand.New(rand.NewPCG(seed, uint64(stream)))
+		running.Go(func() { produce(ctx, rng) })
 	}
 	running.Wait()
 }
 
 // next makes a recipient: its number, whose network decides the provider, and what it gets.
-func (p *producers) next(dice *rand.Rand, reference string) (phone string, cents int64) {
+func (p *producers) next(rng *rand.Rand, reference string) (phone string, cents int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for {
 		p.made++
 		i := regulars + p.made
-		if dice.IntN(40) == 0 {
-			i = dice.IntN(regulars)
+		if rng.IntN(40) == 0 {
+			i = rng.IntN(regulars)
 		}
 		// Lipad gets half of them.
 		provider := []string{
@@ -94,7 +94,7 @@ func (p *producers) next(dice *rand.Rand, reference string) (phone string, cents
 			sandbox.Sozuri: "254763",
 		}[provider]
 		phone = fmt.Sprintf("%s%0*d", prefix, 12-len(prefix), i)
-		cents = 10_00 + int64(dice.IntN(1000))*5
+		cents = 10_00 + int64(rng.IntN(1000))*5
 		if provider == sandbox.QuickSMS {
 			cents -= cents % 100 // It has no cents.
 		}
@@ -115,7 +115,7 @@ func encodeJob(reference string, recipients []map[string]string) string {
 
 // streamJobs appends jobs to the stream. Every twentieth is appended again, as by a producer that
 // was killed before it knew.
-func (p *producers) streamJobs(ctx context.Context, dice *rand.Rand) {
+func (p *producers) streamJobs(ctx context.Context, rng *rand.Rand) {
 	ticks := time.NewTicker(jobEvery)
 	defer ticks.Stop()
 	var earlier []string
@@ -124,13 +124,13 @@ func (p *producers) streamJobs(ctx context.Context, dice *rand.Rand) {
 		reference := fmt.Sprintf("%s-%06d", campaign, len(earlier))
 		recipients := make([]map[string]string, jobSize)
 		for i := range recipients {
-			phone, cents := p.next(dice, reference)
+			phone, cents := p.next(rng, reference)
 			recipients[i] = map[string]string{"phone_number": phone, "amount": decimal(cents)}
 		}
 		job := encodeJob(reference, recipients)
 		p.append(job)
 		if earlier = append(earlier, job); len(earlier)%20 == 0 {
-			p.append(earlier[dice.IntN(len(earlier))])
+			p.append(earlier[rng.IntN(len(earlier))])
 			p.repeated++
 		}
 		p.mu.Lock()
@@ -143,7 +143,7 @@ func (p *producers) streamJobs(ctx context.Context, dice *rand.Rand) {
 // there twice changes nothing.
 func (p *producers) append(job string) {
 	for range int(patience / glance) {
-		err := p.w.rdb.XAdd(context.Background(), &redis.XAddArgs{
+		err := p.h.rdb.XAdd(context.Background(), &redis.XAddArgs{
 			Stream: "{tuma}:jobs", Values: []string{"job", job},
 		}).Err()
 		if err == nil {
@@ -155,10 +155,10 @@ func (p *producers) append(job string) {
 }
 
 // importFiles imports a file now and then, each as often as it takes.
-func (p *producers) importFiles(ctx context.Context, dice *rand.Rand) {
+func (p *producers) importFiles(ctx context.Context, rng *rand.Rand) {
 	for wait(ctx, importEvery/4) {
 		reference := fmt.Sprintf("import-%d", p.imports)
-		path, err := p.writeFile(dice, reference)
+		path, err := p.writeFile(rng, reference)
 		if err != nil {
 			p.complain(err.Error())
 			return
@@ -171,22 +171,22 @@ func (p *producers) importFiles(ctx context.Context, dice *rand.Rand) {
 	}
 }
 
-func (p *producers) writeFile(dice *rand.Rand, reference string) (string, error) {
+func (p *producers) writeFile(rng *rand.Rand, reference string) (string, error) {
 	var text strings.Builder
 	text.WriteString("phone_number,amount,campaign\n")
 	for range importSize {
-		phone, cents := p.next(dice, reference)
+		phone, cents := p.next(rng, reference)
 		fmt.Fprintf(&text, "%s,%s,%s\n", phone, decimal(cents), campaign)
 	}
-	path := filepath.Join(p.w.t.TempDir(), reference+".csv")
+	path := filepath.Join(p.h.t.TempDir(), reference+".csv")
 	return path, os.WriteFile(path, []byte(text.String()), 0o600)
 }
 
-// insist repeats a command of the enqueuer until it succeeds, as a person does in bad weather.
+// insist repeats a command of the enqueuer until it succeeds, as a person does.
 func (p *producers) insist(arguments ...string) {
 	var said string
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(glance) {
-		code, _, fault := p.w.enqueuer(arguments...)
+		code, _, fault := p.h.enqueuer(arguments...)
 		if code == 0 {
 			return
 		}
@@ -238,7 +238,7 @@ func wait(ctx context.Context, pause time.Duration) bool {
 // every refusal was of such a job.
 func (p *producers) dropRefused(t *testing.T) (refused int) {
 	t.Helper()
-	entries, err := p.w.rdb.XRange(t.Context(), "{tuma}:rejected", "-", "+").Result()
+	entries, err := p.h.rdb.XRange(t.Context(), "{tuma}:rejected", "-", "+").Result()
 	require.NoError(t, err)
 	for _, e := range entries {
 		if e.Values["source"] == "asynq" {
@@ -268,5 +268,5 @@ func (p *producers) dropRefused(t *testing.T) (refused int) {
 // accepted says whether the state holds a disbursal: a repeated job that was cancelled meanwhile is
 // on the rejected stream, and its first is not.
 func (p *producers) accepted(reference string) bool {
-	return p.w.rdb.Exists(p.w.t.Context(), "{tuma}:disbursal:"+reference).Val() == 1
+	return p.h.rdb.Exists(p.h.t.Context(), "{tuma}:disbursal:"+reference).Val() == 1
 }

@@ -62,7 +62,7 @@ func TestStorm(t *testing.T) {
 	// is what docs/redis.md is about.
 	h := newHarness(t, redistest.Start(t, redistest.WithConfig("appendfsync", "always")), hostile, "")
 	h.open()
-	f := newWeather(h, *seed, freeze)
+	c := newChaos(h, *seed, freeze)
 	p := newProducers(h)
 
 	began := time.Now()
@@ -73,8 +73,8 @@ func TestStorm(t *testing.T) {
 	go func() { defer close(asked); p.run(ctx, *seed) }()
 	shown := make(chan struct{})
 	go func() { defer close(shown); h.progress(ctx, p) }()
-	f.rage(ctx, between)
-	f.calm()
+	c.run(ctx, between)
+	c.heal()
 	<-asked
 	<-shown
 	require.Empty(t, p.faults)
@@ -85,10 +85,10 @@ func TestStorm(t *testing.T) {
 	a := newAccounts(h, p)
 	a.settle()
 	a.compare()
-	t.Logf("figures of the storm:%s\n%s", f.shown(), a.shown())
+	t.Logf("figures of the storm:%s\n%s", c.shown(), a.shown())
 	require.Zero(t, a.unexplained, "in doubt at Lipad without a reason to be left to people")
-	for _, one := range f.happenings() {
-		require.NotZero(t, f.figures[one.name], one.name)
+	for _, one := range c.faults() {
+		require.NotZero(t, c.figures[one.name], one.name)
 	}
 }
 

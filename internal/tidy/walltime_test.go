@@ -37,13 +37,13 @@ var sleepers = map[string]string{
 	"internal/doctor/redis_test.go":    fault,
 	"internal/e2e/callbacks_test.go":   fault,
 	"internal/e2e/chaos_test.go":       fault,
-	"internal/e2e/crash_roads_test.go": fault,
+	"internal/e2e/crash_paths_test.go": fault,
 	"internal/e2e/freeze_test.go":      fault,
 	"internal/e2e/recovery_test.go":    fault,
 	"internal/e2e/safety_test.go":      fault,
 	"internal/storm/producers_test.go": fault,
 	"internal/storm/storm_test.go":     fault,
-	"internal/storm/weather_test.go":   fault,
+	"internal/storm/chaos_test.go":     fault,
 	"internal/tasks/time_test.go":      "it lets the simulated clock pass",
 }
 

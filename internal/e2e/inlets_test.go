@@ -46,29 +46,29 @@ func (h *harness) push(payload string) {
 	require.NoError(h.t, err)
 }
 
-// TestEveryRoadIn sends jobs through the stream and through asynq, some of them through both, and
-// again when all is done: a reference is one disbursal whatever road it takes.
-func TestEveryRoadIn(t *testing.T) {
+// TestEveryInlet sends jobs through the stream and through asynq, some of them through both, and
+// again when all is done: a reference is one disbursal whatever inlets it takes.
+func TestEveryInlet(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, setup{batch: 100})
 	h.pods(2)
 	for range 2 {
 		h.start(cmdEnqueuer, "stream")
 	}
-	jobs, wanted := makeJobs("roads", 120, 25)
+	jobs, wanted := makeJobs("inlets", 120, 25)
 	h.pipeJobs(jobs[:60])
 	h.redisCLI("", "XADD", "{tuma}:jobs", "*", "job", encode(t, jobs[60]))
 	h.push(encode(t, jobs[61]))
 	h.push(encode(t, map[string][]job{"jobs": jobs[62:100]}))
 	h.push(encode(t, map[string][]job{"jobs": jobs[100:]}))
 	h.push(encode(t, map[string][]job{"jobs": jobs[:30]}))
-	requireEnd(t, h.finished(wanted, "roads"), len(wanted))
+	requireEnd(t, h.finished(wanted, "inlets"), len(wanted))
 
 	h.pipeJobs(jobs)
 	h.push(encode(t, jobs[0]))
 	h.await("the stream is empty", func() bool {
 		return h.rdb.XLen(t.Context(), "{tuma}:jobs").Val() == 0
 	})
-	requireEnd(t, h.finished(wanted, "roads"), len(wanted))
+	requireEnd(t, h.finished(wanted, "inlets"), len(wanted))
 	require.Zero(t, h.rdb.XLen(t.Context(), "{tuma}:rejected").Val())
 }

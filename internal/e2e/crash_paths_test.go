@@ -19,9 +19,9 @@ import (
 	"tuma/internal/state"
 )
 
-// roads are all ways on which a process may die. Each effect of the code is in at least one of
+// crashPaths are all ways on which a process may die. Each effect of the code is in at least one of
 // them, or in the table of what cannot be reached.
-var roads = []road{
+var crashPaths = []crashPath{
 	{"sends", mortalWorker, and(
 		at("rules", "claim", "trigger", "begin", "submission", "record", "trim stream"),
 		"question", sandbox.Lipad), sends},
