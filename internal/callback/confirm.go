@@ -94,7 +94,7 @@ func (r *Receiver) retry(ctx context.Context, k state.Kept) (state.Placement, er
 	}
 	line, found := r.ask(ctx, entry.Querier, k)
 	ahead := found && k.Status.Settled() && !line.Status.Settled() && k.Age < insist
-	if !found || !line.Status.Valid() || ahead {
+	if !found || !line.Status.Valid() || ahead { // break: confirmed
 		return r.o.Store.Keep(ctx, k.Callback)
 	}
 	confirmed := k.Callback

@@ -63,7 +63,7 @@ func (r Response) Outcome() Outcome {
 // recipients in doubt. An adapter with a renewable token takes the pause of a 401 away when the
 // token was merely stale.
 func Classify(o Outcome) Answer {
-	answer := Answer{Verdict: airtime.Unknown, Reason: airtime.ReasonUnreadable}
+	answer := Answer{Verdict: airtime.Unknown, Reason: airtime.ReasonUnreadable} // break: classify
 	switch o.Progress {
 	case NotConnected:
 		answer.Verdict = airtime.Unsent
@@ -83,7 +83,7 @@ func Classify(o Outcome) Answer {
 func classifyStatus(status int) Answer {
 	reason, verdict, pause := StatusReason(status), airtime.Unknown, airtime.NoReason
 	switch {
-	case reason == airtime.ReasonCredentials, reason == airtime.ReasonRateLimited:
+	case reason == airtime.ReasonCredentials, reason == airtime.ReasonRateLimited: // break: surely-unsent
 		verdict, pause = airtime.Unsent, reason
 	case status >= 300 && status <= 399:
 		pause = airtime.ReasonConnect

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/proctest"
+	"tuma/internal/test/mutation"
 )
 
 var (
@@ -23,32 +25,31 @@ var (
 // within is how many seeds may pass until a break is noticed.
 const within = 50
 
+// simulated are the breaks of a list that the simulation must notice.
+func simulated(list []mutation.Break) []mutation.Break {
+	return slices.DeleteFunc(slices.Clone(list), func(b mutation.Break) bool {
+		return b.By.Simulation == 0
+	})
+}
+
 // TestEveryBreakOfTheScriptsIsNoticed breaks them one line at a time.
 //
 //nolint:paralleltest // The simulation intercepts every effect of the process.
 func TestEveryBreakOfTheScriptsIsNoticed(t *testing.T) {
 	skipUnderRace(t)
-	for _, b := range breaks {
-		if b.inGo() {
-			continue
-		}
-		t.Run(b.name, func(t *testing.T) {
+	for _, b := range simulated(mutation.Scripts) {
+		t.Run(b.Name, func(t *testing.T) {
 			found := 0
-			f := startFixture(t, func(verb, text string) string {
-				if b.where != "" && b.where != verb {
-					return text
-				}
-				found += strings.Count(text, b.old)
-				return strings.Replace(text, b.old, b.new, 1)
-			})
+			f := startFixture(t, b.InScripts(&found))
+			require.Positive(t, found)
 			for seed := uint64(1); seed <= within; seed++ {
 				if broken, _ := run(t, f, seed, nil, every); len(broken) > 0 {
-					t.Log(b.row(strconv.FormatUint(seed, 10), broken[0]))
-					require.Positive(t, found, "the line to break is not there")
+					t.Log(noticedRow(b, strconv.FormatUint(seed, 10), broken[0]))
+					require.NotContains(t, broken[0], "compiling script")
+					require.NotContains(t, broken[0], "nonexistent global")
 					return
 				}
 			}
-			require.Positive(t, found, "the line to break is not there")
 			t.Fatalf("not noticed within %d seeds", within)
 		})
 	}
@@ -60,31 +61,21 @@ func TestEveryBreakOfTheScriptsIsNoticed(t *testing.T) {
 //nolint:paralleltest // The builds take all processors.
 func TestEveryBreakOfTheCodeIsNoticed(t *testing.T) {
 	skipUnderRace(t)
-	root, err := proctest.ModuleRoot()
-	require.NoError(t, err)
-	var list []aBreak
-	for _, b := range breaks {
-		if !b.inGo() {
-			continue
-		}
-		text, err := os.ReadFile(filepath.Join(root, b.where))
-		require.NoError(t, err)
-		require.Equal(t, 1, strings.Count(string(text), b.old), "%s: the line to break", b.name)
-		list = append(list, b)
-	}
 	if !*breaksFlag {
 		return
 	}
+	root, err := proctest.ModuleRoot()
+	require.NoError(t, err)
 	built := make(chan build)
 	dir := t.TempDir()
 	go func() {
 		defer close(built)
-		for i, b := range list {
+		for i, b := range simulated(mutation.Code) {
 			built <- buildBroken(root, filepath.Join(dir, strconv.Itoa(i)), b)
 		}
 	}()
 	for made := range built {
-		t.Run(made.name, func(t *testing.T) {
+		t.Run(made.Name, func(t *testing.T) {
 			require.NoError(t, made.err, "%s", made.output)
 			command := exec.Command(made.binary, "-test.run", "^TestSimulation$", "-sim.quiet",
 				"-sim.seeds", strconv.Itoa(within))
@@ -94,26 +85,29 @@ func TestEveryBreakOfTheCodeIsNoticed(t *testing.T) {
 			said := noticed(string(output))
 			require.NotEmpty(t, said, "%s", output)
 			seed, words, _ := strings.Cut(said, ": ")
-			t.Log(made.row(seed, words))
+			t.Log(noticedRow(made.Break, seed, words))
 		})
 	}
 }
 
 // build is a simulation with a break in it.
 type build struct {
-	aBreak
+	mutation.Break
 	binary string
 	output []byte
 	err    error
 }
 
 // buildBroken builds the simulation with a line changed; the source stays as it is.
-func buildBroken(root, dir string, b aBreak) build {
-	made := build{aBreak: b, binary: filepath.Join(dir, "sim")}
+func buildBroken(root, dir string, b mutation.Break) build {
+	made := build{Break: b, binary: filepath.Join(dir, "sim")}
 	if made.err = os.MkdirAll(dir, 0o700); made.err != nil {
 		return made
 	}
-	edit := proctest.Edit{File: b.where, From: b.old, To: b.new}
+	edit, err := b.Edit(root)
+	if made.err = err; err != nil {
+		return made
+	}
 	replaced, err := proctest.WriteEdits(root, dir, []proctest.Edit{edit})
 	if made.err = err; err != nil {
 		return made
@@ -129,11 +123,11 @@ func buildBroken(root, dir string, b aBreak) build {
 	return made
 }
 
-// row is a break's line in the table of what was noticed, and by which seed.
-func (b aBreak) row(seed, said string) string {
+// noticedRow is a break's line in the table of what was noticed, and by which seed.
+func noticedRow(b mutation.Break, seed, said string) string {
 	const shown = 90
 	said = said[:min(len(said), shown)]
-	return fmt.Sprintf("| %d | %s | %s | %s |", b.invariant, b.name, seed, said)
+	return fmt.Sprintf("| %d | %s | %s | %s |", b.By.Simulation, b.Name, seed, said)
 }
 
 // noticed finds in the output of a simulation which seed went wrong, and how.

@@ -43,7 +43,7 @@ func (o Outcome) Refusal(d *Disbursal) error {
 	case Accepted, Same:
 		return nil
 	case Conflict:
-		return fmt.Errorf("disbursal %s: %w", d.Reference, ErrConflict)
+		return fmt.Errorf("disbursal %s: %w", d.Reference, ErrConflict) // break: conflict
 	case Cancelled:
 		return fmt.Errorf("disbursal %s: %w", d.Reference, ErrCancelled)
 	case Refused:
@@ -182,7 +182,7 @@ func contentOf(d *Disbursal, codes []byte) (string, []byte, int64) {
 	byPhone := func(a, b airtime.Recipient) int {
 		return strings.Compare(a.Phone.Digits(), b.Phone.Digits())
 	}
-	if !slices.IsSortedFunc(recipients, byPhone) {
+	if !slices.IsSortedFunc(recipients, byPhone) { // break: digest-order
 		recipients, codes = sortedBoth(recipients, codes, byPhone)
 	}
 	var sum int64

@@ -85,7 +85,7 @@ func (v *voice) FailNow() { v.rt.FailNow() }
 func (v *voice) Fatalf(format string, args ...any) { v.rt.Fatalf(format, args...) }
 
 // talking returns a property that runs random verbs around callbacks.
-func talkingProperty(t *testing.T, edit state.ScriptEdit) func(*rapid.T) {
+func talkingProperty(t testing.TB, edit state.ScriptEdit) func(*rapid.T) {
 	t.Helper()
 	hook := &echo{}
 	root := open(t, func(o *state.Options) { o.MaxInFlight = 3 })

@@ -97,13 +97,9 @@ func (f *faults) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func TestAScriptThatFailsHasWrittenNothing(t *testing.T) {
 	t.Parallel()
 	stories, steps := map[string]story{}, map[string]int{}
-	for _, list := range []map[string]storyMutation{
-		storyMutations, mendMutations, chunkMutations,
-	} {
-		for _, m := range list {
-			name := runtime.FuncForPC(reflect.ValueOf(m.noticedBy).Pointer()).Name()
-			stories[name[strings.LastIndexByte(name, '.')+1:]] = m.noticedBy
-		}
+	for _, told := range noticedBy {
+		name := runtime.FuncForPC(reflect.ValueOf(told).Pointer()).Name()
+		stories[name[strings.LastIndexByte(name, '.')+1:]] = told
 	}
 	stories["otherVerbs"] = otherVerbs
 	var mu sync.Mutex

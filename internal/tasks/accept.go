@@ -29,7 +29,7 @@ func (a *Accept) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	}
 	outcomes, err := a.Inlet.Accept(ctx, disbursals)
 	if err != nil {
-		return err
+		return err // break: job-not-stored
 	}
 	counts := map[state.Outcome]int{}
 	var refused []error

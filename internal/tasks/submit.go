@@ -157,7 +157,7 @@ func (s *Submit) send(
 	prepared, cancel := context.WithTimeout(ctx, s.Store.Options().ClaimTimeout/2)
 	defer cancel()
 	submission, err := s.Entry.Provider.Prepare(prepared, providers.Batch{
-		ID: b.ID, Recipients: b.Recipients(),
+		ID: b.ID, Recipients: b.Recipients(), // break: submit-reference
 	})
 	if err != nil {
 		return s.unprepared(ctx, b, token, children, prepareError(err))
@@ -166,7 +166,7 @@ func (s *Submit) send(
 	s.Log.Debug("batch begins", zap.String("batch", b.ID), zap.Int("attempt", now.attempt),
 		zap.String("provider", b.Provider), zap.Int("recipients", len(b.Members)))
 	now.asked = time.Now()
-	left, err := s.Store.BeginSend(ctx, b, token)
+	left, err := s.Store.BeginSend(ctx, b, token) // break: submit-begin
 	var refused *state.RefusedError
 	switch {
 	case errors.As(err, &refused) && refused.Begun:
@@ -175,9 +175,11 @@ func (s *Submit) send(
 		return s.release(ctx, b, token,
 			&providers.PrepareError{Reason: airtime.ReasonStorage, Err: err})
 	case errors.As(err, &refused):
-		return state.Recorded{}, nil // It moved on: somebody else decides about it.
+		// It moved on: another process decides about it.
+		return state.Recorded{}, nil // break: submit-refused
 	case err != nil:
-		return state.Recorded{}, err // Perhaps begun; the sweep will ask the provider.
+		// Perhaps begun; the sweep will ask the provider.
+		return state.Recorded{}, err // break: submit-unanswered
 	}
 	// The deadline counts from before BeginSend was asked: our clock and Redis's may differ in
 	// speed only, and the guard is for that.
@@ -185,9 +187,9 @@ func (s *Submit) send(
 	if time.Until(deadline) < tooLate {
 		return s.record(ctx, now, unsent(airtime.ReasonLate))
 	}
-	wire, cancel := context.WithDeadline(ctx, deadline)
+	wire, cancel := context.WithDeadline(ctx, deadline) // break: submit-deadline
 	defer cancel()
-	answer := submission.Send(wire)
+	answer := submission.Send(wire) // break: submit-send
 	s.Metrics.submitted(s.Entry.Capabilities.Name, answer, len(b.Members),
 		time.Since(now.asked))
 	return s.record(ctx, now, answer)
@@ -253,7 +255,7 @@ func (s *Submit) record(
 	recorded, err := backoff.RetryNotifyWithData(func() (state.Recorded, error) {
 		a.Since = since(now.asked)
 		recorded, err := s.Store.Record(ctx, a)
-		if errors.Is(err, redis.ErrClosed) {
+		if errors.Is(err, redis.ErrClosed) { // break: record-closed
 			err = backoff.Permanent(err) // The process has ended, but for this goroutine.
 		}
 		return recorded, err

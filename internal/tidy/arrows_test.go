@@ -130,9 +130,12 @@ var reservations = []reserved{
 	{what: "internal/redistest", only: []string{"internal/redistest"}, why: toTestsOnly},
 	{
 		what: "internal/proctest",
-		only: []string{"internal/redistest", "internal/proctest", "internal/pagetest", "bench"},
-		why:  toTestsOnly,
+		only: []string{
+			"internal/redistest", "internal/proctest", "internal/pagetest", "internal/test", "bench",
+		},
+		why: toTestsOnly,
 	},
+	{what: "internal/test", only: []string{"internal/test"}, why: toTestsOnly},
 }
 
 // imports is what each folder of Go code imports: folder → import → a place, path:line.

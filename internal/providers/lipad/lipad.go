@@ -255,7 +255,7 @@ func readStatus(
 	case r.Status == http.StatusNotFound && deniesReference(r.Body, batchID):
 		return providers.ProviderStatus{}, nil
 	default:
-		nothing.Err = fmt.Errorf("batch %s: HTTP %d", batchID, r.Status)
+		nothing.Err = fmt.Errorf("batch %s: HTTP %d", batchID, r.Status) // break: query-failed
 	}
 	return providers.ProviderStatus{}, nothing
 }

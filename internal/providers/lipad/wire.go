@@ -24,7 +24,7 @@ var statuses = map[string]airtime.Status{
 	"600": airtime.Submitted,    // UNPROCESSED
 	"601": airtime.Processing,   // PROCESSING
 	"602": airtime.Successful,   // SUCCESSFUL
-	"603": airtime.Failed,       // FAILED
+	"603": airtime.Failed,       // FAILED // break: status-failed
 	"604": airtime.Jammed,       // JAMMED
 	"605": airtime.Reversed,     // REVERSED
 	"606": airtime.Refunded,     // REFUNDED

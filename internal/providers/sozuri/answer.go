@@ -173,7 +173,8 @@ func refusal(message string) (airtime.Verdict, airtime.Reason) {
 // is kept, and the line says so.
 func readLines(list json.RawMessage, r providers.Response, secret string) providers.Answer {
 	answer := providers.Answer{
-		Verdict: airtime.Unknown, Reason: airtime.ReasonMissing, Message: "left out of the answer",
+		Verdict: airtime.Unknown, Reason: airtime.ReasonMissing, // break: line-missing
+		Message: "left out of the answer",
 	}
 	var responses providers.Objects[responseLine]
 	if err := providers.Decode(list, &responses); err != nil || responses == nil {

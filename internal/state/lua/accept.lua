@@ -28,14 +28,18 @@ local function append(list, value)
   list[#list + 1] = value
 end
 
-local forgetting = redis.call('EXISTS', key('forgotten')) == 1 -- Only then there are such digests.
+-- Only then there are such digests.
+local forgetting = redis.call('EXISTS', key('forgotten')) == 1 -- break: digests-known
 
 local function refusal(group, new, text)
-  local found = read_disbursal(text) or group.taken[new.ref]
+  local found = read_disbursal(text)
+    or group.taken[new.ref] -- break: taken-at-once
   local known = found and found.digest
     or forgetting and redis.call('GET', key('digest', new.ref))
-  if known then return known == new.digest and 'same' or 'conflict' end
-  if marked(new.ref, group.import, group.campaign) then return 'cancelled' end
+  if known then return known == new.digest and 'same' or 'conflict' end -- break: known-digest
+  if marked(new.ref, group.import, group.campaign) then
+    return 'cancelled' -- break: accept-cancelled
+  end
   if new.codes == '' then return 'refused' end
 end
 
@@ -69,7 +73,7 @@ local function stretches(group)
       local i = 0
       for amount in new.content:gmatch('%d+ (%d+)') do
         i = i + 1
-        go(1, new.codes:sub(i, i), tonumber(amount))
+        go(1, new.codes:sub(i, i), tonumber(amount)) -- break: stretch-code
       end
     end
   end
@@ -119,7 +123,7 @@ local function recall(group, id)
       if #list > 0 then
         keep_superseded({id = '@' .. new.ref}, i, {})
         keep_superseded(d, new.before + i, list)
-        reattach(d, new.before + i)
+        reattach(d, new.before + i) -- break: recall-position
       end
     end
   end
@@ -143,7 +147,7 @@ while at <= #ARGV do
   end
   if group.n > 0 then
     local id = write(group)
-    if has_superseded() then recall(group, id) end
+    if has_superseded() then recall(group, id) end -- break: recall
   end
   at = last + 6
 end

@@ -15,10 +15,12 @@ if not b then return {'refused', 'gone'} end
 if b.state == 'sending' and b.attempt == attempt and b.holder == token then
   return {'go', b.deadline - now} -- A replay of this very call.
 end
-if b.state ~= 'claimed' or b.holder ~= token or b.attempt ~= attempt - 1 then
-  return {'refused', 'moved'}
+if b.state ~= 'claimed' or b.attempt ~= attempt - 1
+  or b.holder ~= token then -- break: begin-holder
+  return {'refused', 'moved'} -- break: begin-moved
 end
-if stopped(b.provider) then -- Since it was claimed: nothing begins once a person is told so.
+-- Since it was claimed: nothing begins once a person is told so.
+if stopped(b.provider) then -- break: begin-stopped
   unclaim(b)
   return {'refused', 'stopped'}
 end
@@ -30,7 +32,7 @@ local whole = b.known == 0 or attempt == 1
 local window = traits(b.provider).resend
 local late = attempt > 1 and (behind > 0
   or window > 0 and (now + timeout > b.sent + window or b.sent <= distrusted))
-whole = whole and not late
+whole = whole and not late -- break: begin-late
 for _, slice in ipairs(slices_of(b)) do
   local d = chunk(slice[1])
   whole = whole and d -- Redis may have lost it.
@@ -39,7 +41,7 @@ for _, slice in ipairs(slices_of(b)) do
   end
 end
 whole = whole and (attempt == 1 or repeatable(b))
-if not whole then
+if not whole then -- break: begin-changed
   if attempt == 1 then
     requeue_batch(b)
   else
@@ -54,9 +56,9 @@ local again = attempt > 1 and traits(b.provider).callbacks
 for _, slice in ipairs(slices_of(b)) do
   local d = chunk(slice[1])
   for _, run in ipairs(runs(d, slice[2], slice[3])) do
-    put(d, run[1], run[2], run[3], b.id, 's', b.id)
+    put(d, run[1], run[2], run[3], b.id, 's', b.id) -- break: begin-rows
     for pos = run[1], run[2] do
-      if again then note_unanswered(d, pos, b.provider, b.id) end
+      if again then note_unanswered(d, pos, b.provider, b.id) end -- break: begin-unanswered
     end
   end
 end

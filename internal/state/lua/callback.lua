@@ -27,13 +27,15 @@ local name = retried and ARGV[11]
 -- kept is its record, if it was kept before: when it was reported first, and the status that it
 -- says.
 local kept = redis.call('HGET', key('kept'), name)
-local reported_at = kept and tonumber(kept:match('^%d+')) or now
+local reported_at = kept and tonumber(kept:match('^%d+')) or now -- break: reported-at
 local kept_code = kept and kept:match('^' .. ('[^\t]*\t'):rep(6) .. '(.)')
 
 local function about(d, pos, b)
   if not d or not b then return false end
   content_of(d)
-  return d.phone[pos] == phone and d.amount[pos] == minor and d.currency == ARGV[5]
+  return d.phone[pos] == phone
+    and d.amount[pos] == minor -- break: phone-amount
+    and d.currency == ARGV[5] -- break: phone-currency
 end
 
 -- by_phone is for an account that nobody else uses: else a payment of the same amount to the same
@@ -49,31 +51,37 @@ local function by_phone()
     end
     if not known then out[#out + 1] = o end
   end
-  if #out + #lost ~= 1 then return end
+  if #out + #lost ~= 1 then return end -- break: phone-alone
   local d, pos, b
   if #out == 1 then
     d, pos = out[1][1], out[1][2]
-    b = out[1][3] == 'd' and batch(out[1][4])
+    b = out[1][3] == 'd' and batch(out[1][4]) -- break: phone-in-doubt
   else
     d, pos, b = unpack(lost[1])
   end
-  if about(d, pos, b) and b.sent <= reported_at then return d, pos, b end
+  if b and b.sent > reported_at then return end -- break: phone-before
+  if about(d, pos, b) then return d, pos, b end
 end
 
 -- find returns whom it is about, and whether its id names somebody of another number.
 local function find()
   local d, pos, b
   if id ~= '' then d, pos, b = by_id(provider, id) end
-  if d and phone ~= '' and content_of(d).phone[pos] ~= phone then return nil, nil, nil, true end
-  if not d and phone ~= '' and minor and not traits(provider).shared then d, pos, b = by_phone() end
+  if d and phone ~= '' and content_of(d).phone[pos] ~= phone then
+    return nil, nil, nil, true -- break: id-stranger
+  end
+  if not d and phone ~= '' and minor
+    and not traits(provider).shared then -- break: phone-shared
+    d, pos, b = by_phone()
+  end
   if d and b then return d, pos, b end
 end
 
 -- drop forgets its record, unless a better word has come to it meanwhile.
 local function drop()
   if not kept then return end
-  local handed = retried and STATUS[ARGV[14]] or STATUS[code]
-  if kept_code and handed and STATUS[kept_code].rank > handed.rank then
+  local handed = retried and STATUS[ARGV[14]] or STATUS[code] -- break: drop-handed
+  if kept_code and handed and STATUS[kept_code].rank > handed.rank then -- break: drop-better
     redis.call('ZADD', key('keptdue'), now, name)
   else
     redis.call('HDEL', key('kept'), name)
@@ -84,7 +92,7 @@ end
 local function give_up(victim)
   redis.call('HDEL', key('kept'), victim)
   redis.call('ZREM', key('keptdue'), victim)
-  redis.call('HINCRBY', KEYS[1], 'callbacks_dropped', 1)
+  redis.call('HINCRBY', KEYS[1], 'callbacks_dropped', 1) -- break: drop-counted
 end
 
 -- make_room gives up what was tried most, and what can be asked about first, for a new one.
@@ -93,7 +101,7 @@ local function make_room()
   local other
   for _, victim in ipairs(redis.call('ZREVRANGE', key('keptdue'), 0, 99)) do
     other = other or victim
-    if traits(victim:match('^%S+')).asks then return give_up(victim) end
+    if traits(victim:match('^%S+')).asks then return give_up(victim) end -- break: give-up-asked
   end
   if other then give_up(other) end
 end
@@ -102,21 +110,21 @@ end
 local function keep(strange)
   if retried then
     local age = now - reported_at
-    if age > DAYS * DAY then
+    if age > DAYS * DAY then -- break: kept-age
       give_up(name)
       return {'dropped', '', strange, 0}
     end
-    if kept then
+    if kept then -- break: kept-stays
       redis.call('ZADD', key('keptdue'), now + math.max(tonumber(ARGV[12]), age / 4), name)
     end
     return {'kept', '', strange, 0}
   end
   if ARGV[10] ~= '1' then return {'full', '', 0, 0} end
-  if not kept_code or STATUS[kept_code].rank <= STATUS[code].rank then
-    make_room()
-    redis.call('HSET', key('kept'), name, string.format('%.0f', reported_at) .. '\t'
-      .. table.concat({provider, id, phone, ARGV[4], ARGV[5], code, ARGV[7], ARGV[8],
-        ARGV[15]}, '\t'))
+  if not kept_code or STATUS[kept_code].rank <= STATUS[code].rank then -- break: kept-rank
+    make_room() -- break: kept-room
+    redis.call('HSET', key('kept'), name, table.concat({
+      string.format('%.0f', reported_at), -- break: kept-since
+      provider, id, phone, ARGV[4], ARGV[5], code, ARGV[7], ARGV[8], ARGV[15]}, '\t'))
     -- What is to be confirmed and fits somebody is first, whatever strangers send.
     local first = ARGV[9] ~= '1' and expected(provider, id, phone)
     redis.call('ZADD', key('keptdue'), first and now - DAY or now + tonumber(ARGV[12]), name)
@@ -131,17 +139,17 @@ local function names_another(d, pos)
   return minor > 0 or code == 'S'
 end
 
-if code == '' then
+if code == '' then -- break: unknown-word
   if retried then drop() end -- Only a query can say what it means; it is asked about as ever.
   return {'unchanged', '', 0, 0}
 end
-if ARGV[9] ~= '1' then return keep(0) end
+if ARGV[9] ~= '1' then return keep(0) end -- break: unconfirmed
 local d, pos, b, stranger = find()
-if not d then return keep(stranger and 2 or 0) end
+if not d then return keep(stranger and 2 or 0) end -- break: stranger-flag
 content_of(d)
-local strange = names_another(d, pos) and 1 or 0
+local strange = names_another(d, pos) and 1 or 0 -- break: amount-flag
 if strange == 1 then dispute(d, pos, b, 'amount', ARGV[5] .. ' ' .. decimal(minor, d.decimals)) end
 local moved, over = merge(d, pos, b, code, ARGV[7], id, ARGV[8], ARGV[15])
-if b.reopened and traits(provider).asks then schedule(b, first_query(b)) end
-drop()
+if b.reopened and traits(provider).asks then schedule(b, first_query(b)) end -- break: asked-again
+drop() -- break: drop-applied
 return {moved == 1 and 'applied' or 'unchanged', b.id, strange, over}

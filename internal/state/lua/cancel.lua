@@ -27,7 +27,9 @@ local function withdraw(d, from, to)
 end
 
 local found = ARGV[1] == 'disbursal' and find_disbursal(ARGV[2])
-if found then withdraw(chunk(found.chunk), found.before + 1, found.before + found.n) end
+if found then
+  withdraw(chunk(found.chunk), found.before + 1, found.before + found.n) -- break: cancel-part
+end
 for i = 3, #ARGV do
   local d = chunk(ARGV[i])
   if d then withdraw(d, 1, d.n) end

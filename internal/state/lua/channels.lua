@@ -52,7 +52,9 @@ for _, provider in ipairs(names) do
   list[#list + 1] = {provider, redis.call('LLEN', key('pending', provider)),
     redis.call('LLEN', key('ready', provider)), redis.call('ZCARD', key('blockedsince', provider)),
     redis.call('ZCARD', key('slots', provider)), math.max(0, paused_for(provider)),
-    since > 0 and v[1] or '', ago(since), half_open(provider) and 1 or 0, ramp,
+    since > 0 and v[1] or '',
+    ago(since), -- break: pause-ago
+    half_open(provider) and 1 or 0, ramp,
     ago(tonumber(v[4] or 0)), since, redis.call('ZCARD', key('open', provider)), oldest(provider),
     person, v[6] or '', v[7] or '', ago(person)}
 end

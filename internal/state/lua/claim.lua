@@ -19,26 +19,28 @@ local tokens = tokens_left(provider)
 
 local function hand_out(b)
   b.state, b.holder = 'claimed', token
-  charge(provider, tokens)
+  charge(provider, tokens) -- break: claim-charge
   redis.call('ZADD', out, now + patience, b.id)
   return {'batch', wakeup(provider, slots), describe(b)}
 end
 
 -- A replay of this very call finds its batch among those on the way out.
 for _, id in ipairs(redis.call('ZRANGE', out, 0, -1)) do
-  if redis.call('HGET', key('batch', id), 'holder') == token then
+  if redis.call('HGET', key('batch', id), 'holder') == token then -- break: claim-replay
     return {'batch', wakeup(provider, slots), describe(batch(id))}
   end
 end
 
 redis.call('HSET', key('channel', provider), 'notified_at', 0)
-redis.call('HDEL', key('channel', provider), 'waiting')
+redis.call('HDEL', key('channel', provider), 'waiting') -- break: claim-serves
 if batch(token) then return idle('busy', 0) end -- A late replay: the claim has lapsed meanwhile.
 if fenced_for() > 0 then return idle('fenced', fenced_for()) end
-if stopped(provider) then return idle('paused by a person', 0) end
+if stopped(provider) then return idle('paused by a person', 0) end -- break: claim-stopped
 if paused_for(provider) > 0 then return idle('paused', paused_for(provider)) end
-if redis.call('ZCARD', out) >= slots then return idle('busy', 0) end
-if half_open(provider) and redis.call('ZCARD', out) > 0 then return idle('half_open', 0) end
+if redis.call('ZCARD', out) >= slots then return idle('busy', 0) end -- break: claim-slots
+if half_open(provider) and redis.call('ZCARD', out) > 0 then
+  return idle('half_open', 0) -- break: probe-alone
+end
 if tokens and tokens < 1 then
   return idle('rate', math.ceil((1 - tokens) * 1000 / traits(provider).rate))
 end
@@ -56,10 +58,10 @@ end
 
 local ready = next_ready()
 local waits = ready and ready.refused_since > 0 and half_open(provider)
-if ready and not waits then return hand_out(ready) end
+if ready and not waits then return hand_out(ready) end -- break: half-waits
 
 most = largest(provider, most)
-local doubt = redis.call('EXISTS', key('doubtphones', provider)) == 1
+local doubt = redis.call('EXISTS', key('doubtphones', provider)) == 1 -- break: claim-in-doubt
 local taken, count, phones = {}, 0, nil
 local back = {}
 
@@ -98,7 +100,7 @@ local function pick(d, from, to, place)
   for i = from, to do
     local phone = d.phone[i]
     local blocked = doubt and redis.call('HEXISTS', key('doubtphones', provider), phone) == 1
-    if seen[phone] or blocked then
+    if seen[phone] or blocked then -- break: claim-seen
       if i > start then take(d, start, i - 1) end
       start = i + 1
       if blocked then
@@ -107,7 +109,7 @@ local function pick(d, from, to, place)
         keep_back(d, i, i, place)
       end
     else
-      seen[phone] = true
+      seen[phone] = true -- break: claim-sees
     end
   end
   if to >= start then take(d, start, to) end
@@ -118,7 +120,8 @@ local function draw(d, from, to, place)
   if last < to then keep_back(d, last + 1, to, place) end
   if last < from then return end
   owners_of(d)
-  local alone = #taken == 0 and d.owner[from] == d.owner[last]
+  local alone = #taken == 0
+    and d.owner[from] == d.owner[last] -- break: claim-one-owner
   if doubt or not alone then pick(d, from, last, place) else take(d, from, last) end
 end
 
@@ -129,7 +132,7 @@ local looked = 0
 -- look draws a run, but for those who were cancelled meanwhile.
 local function look(d, from, to, place)
   for _, part in ipairs(by_mark(d, from, to)) do
-    if part[3] then
+    if part[3] then -- break: claim-cancelled
       cancel_run(d, part[1], part[2])
       looked = looked + part[2] - part[1] + 1
     else
@@ -143,18 +146,23 @@ while count < most and looked < 2 * most + 100 do
   if not entry then break end
   looked = looked + 1
   local id, from, to, place, since = read_entry(entry)
-  if since and count > 0 then -- It goes alone.
+  -- It goes alone.
+  if since and count > 0 then -- break: aside-joins
     redis.call('LPUSH', key('pending', provider), entry)
     break
   end
   refused_since = since
   local d = chunk(id)
   for _, run in ipairs(runs(d, from, to)) do
-    if run[3] == 'q' and run[4] == place then look(d, run[1], run[2], place) end
+    if run[3] == 'q' and run[4] == place then -- break: claim-queued
+      look(d, run[1], run[2], place)
+    end
   end
-  if since and count > 0 then break end
+  if since and count > 0 then break end -- break: aside-draws
 end
-for i = #back, 1, -1 do redis.call('LPUSH', key('pending', provider), back[i]) end
+for i = #back, 1, -1 do
+  redis.call('LPUSH', key('pending', provider), back[i]) -- break: claim-puts-back
+end
 if count == 0 and waits then return hand_out(ready) end
 if waits then redis.call('LPUSH', key('ready', provider), ready.id) end
 if count == 0 then return idle('empty', 0) end
@@ -165,7 +173,7 @@ local b = new_batch(token, provider, 'claimed', slices, count)
 b.refused_since = refused_since or 0
 for _, t in ipairs(taken) do
   for _, run in ipairs(runs(t[1], t[2], t[3])) do
-    put(t[1], run[1], run[2], 'q', run[4], 'q', token)
+    put(t[1], run[1], run[2], 'q', run[4], 'q', token) -- break: claim-rows
   end
 end
 return hand_out(b)

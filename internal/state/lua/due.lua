@@ -30,7 +30,7 @@ for i = 1, #entries, 2 do
   local b = batch(id)
   if b then
     b.polls = b.polls + 1
-    schedule(b, tonumber(ARGV[2]))
+    schedule(b, tonumber(ARGV[2])) -- break: due-again
     list[#list + 1] = {id, b.provider, b.polls, b.n, b.open, b.attempt, b.sent}
   else
     redis.call('ZREM', key('due'), id)

@@ -18,7 +18,7 @@ local function forget(d)
   local gone = {key('forgotten')}
   local held = {key('pagebook', page)}
   for _, run in ipairs(runs(d, 1, d.n)) do
-    local field = run[5] .. ' ' .. d.currency .. ' '
+    local field = run[5] .. ' ' .. d.currency .. ' ' -- break: forget-book
     local n, sum = run[2] - run[1] + 1, sum_of(d, run[1], run[2])
     enter(gone, field .. 'requested', n, sum)
     enter(held, field .. 'requested', -n, -sum)
@@ -28,7 +28,9 @@ local function forget(d)
   end
   for ref in d.refs:gmatch('(%S+) %d+') do
     local found = find_disbursal(ref)
-    if found then redis.call('SET', key('digest', ref), found.digest, 'PX', ARGV[3]) end
+    if found then
+      redis.call('SET', key('digest', ref), found.digest, 'PX', ARGV[3]) -- break: forget-digest
+    end
     redis.call('DEL', key('disbursal', ref))
     forgotten = forgotten + 1
   end
@@ -59,7 +61,8 @@ end
 for _, id in ipairs(redis.call('LRANGE', key('page', page), 0, -1)) do
   local d = chunk(id)
   local settled = d and tonumber(redis.call('HGET', key('chunk', id), 'settled') or now)
-  if d and d.open == 0 and settled < edge then
+  if d and settled < edge
+    and d.open == 0 then -- break: forget-open
     forget(d)
   elseif d then
     left[#left + 1] = id

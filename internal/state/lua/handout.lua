@@ -14,11 +14,13 @@ allow_oom()
 local b, number = batch(ARGV[1]), tonumber(ARGV[2])
 if not b then return 'gone' end
 if b.polls == number then return 'handed' end
-if b.polls ~= number - 1 then return 'asked' end
+if b.polls ~= number - 1 then return 'asked' end -- break: handout-asked
 local due = tonumber(redis.call('ZSCORE', key('due'), b.id) or 0)
-if due ~= tonumber(ARGV[3]) then return 'moved' end
+if due ~= tonumber(ARGV[3]) then return 'moved' end -- break: handout-moved
 if due > now then
-  if b.hinted <= now and b.hinted + tonumber(ARGV[5]) > now then return 'soon' end
+  if b.hinted <= now and b.hinted + tonumber(ARGV[5]) > now then
+    return 'soon' -- break: handout-soon
+  end
   b.hinted = now
 end
 b.polls = number

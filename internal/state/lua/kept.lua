@@ -42,7 +42,8 @@ for _, name in ipairs(redis.call('ZRANGEBYSCORE', key('keptdue'), '-inf', now, '
     -- What fits nobody is not asked about: the answer would fit nobody either.
     local asked = confirm[provider] and expected(provider, id, phone) and 1 or 0
     local wait = asked == 1 and question(provider) or 0
-    redis.call('ZADD', key('keptdue'), now + (wait > 0 and wait or tonumber(ARGV[2])), name)
+    local again = wait > 0 and wait or tonumber(ARGV[2]) -- break: kept-lease
+    redis.call('ZADD', key('keptdue'), now + again, name)
     if wait == 0 then list[#list + 1] = {name, text, now - tonumber(since), asked} end
   else
     redis.call('ZREM', key('keptdue'), name)

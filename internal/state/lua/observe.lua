@@ -24,7 +24,7 @@ local function per_member(text)
   if not text:find('\n', 1, true) then return function() return text end end
   local lines = {}
   for line in (text .. '\n'):gmatch('([^\n]*)\n') do lines[#lines + 1] = line end
-  return function(nth) return lines[nth] end
+  return function(nth) return lines[nth] end -- break: member-lines
 end
 
 -- same_chunk returns how many of the members index..last are neighbours on one chunk, and whom they
@@ -34,7 +34,7 @@ local function same_chunk(index, last)
   local to = from
   for other = index + 1, d and last or index do
     local its, pos = member(b, other)
-    if its ~= d or pos ~= to + 1 then break end
+    if its ~= d or pos ~= to + 1 then break end -- break: neighbours
     to = pos
   end
   return d and to - from + 1 or 1, d, from, to
@@ -69,7 +69,7 @@ end
 local function next_query()
   if b.open > 0 or b.reopened then
     if b.sent > 0 and now - b.sent > tonumber(ARGV[4]) and b.open > 0 then
-      redis.call('ZADD', key('overdue'), 'NX', now, b.id)
+      redis.call('ZADD', key('overdue'), 'NX', now, b.id) -- break: overdue-listed
       return tonumber(ARGV[5])
     end
     return tonumber(ARGV[3])
@@ -83,10 +83,10 @@ local was = b.state
 conclude(b)
 if poll > 0 and poll == b.polls and poll ~= b.answered and b.state ~= 'sending' then
   b.answered = poll
-  if b.state == 'returned' then
+  if b.state == 'returned' then -- break: returned-asked
     -- A callback brought this query, and nobody is left to be asked about; but no answer is no
     -- look.
-    delay = ARGV[6] ~= '1' and tonumber(ARGV[3]) or 0
+    delay = ARGV[6] ~= '1' and tonumber(ARGV[3]) or 0 -- break: returned-unanswered
   elseif was == 'done' or b.state ~= 'done' then
     delay = next_query()
   else

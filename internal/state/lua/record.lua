@@ -33,9 +33,9 @@ if restored then
     b.n = b.n + slice[3] - slice[2] + 1
     whole = whole and chunk(slice[1])
   end
-  if not whole then b.slices, b.cut = ARGV[5], nil end
+  if not whole then b.slices, b.cut = ARGV[5], nil end -- break: restored-refs
 end
-if b.recorded == attempt then
+if b.recorded == attempt then -- break: record-replay
   local replay = {'recorded'}
   for figure in b.result:gmatch('%d+') do replay[#replay + 1] = tonumber(figure) end
   replay[6] = wakeups({[provider] = true}, tonumber(ARGV[13]))
@@ -53,23 +53,24 @@ for i = 18, #ARGV, 8 do
 end
 
 -- Returned with this attempt not begun: this Redis has forgotten the sending.
-local stale = attempt < b.attempt or (b.state == 'returned' and attempt == b.attempt)
+local stale = attempt < b.attempt or b.state == 'returned' and attempt == b.attempt -- break: stale
 -- A Redis that has forgotten the sending may have put its members elsewhere.
 local forgotten = restored or b.attempt < attempt
 if forgotten then
   -- When it was sent decides what may follow, so the sender brings it along. Of a repetition nobody
   -- knows when the first one was: no third one within the time that the provider recognises it.
-  local began = now - tonumber(ARGV[14])
-  if b.sent == 0 then b.sent = began - (attempt > 1 and traits(provider).resend or 0) end
-  b.deadline = math.max(b.deadline, began + tonumber(ARGV[15]))
+  local began = now - tonumber(ARGV[14]) -- break: restored-began
+  local before = attempt > 1 and traits(provider).resend or 0 -- break: restored-before
+  if b.sent == 0 then b.sent = began - before end -- break: restored-sent
+  b.deadline = math.max(b.deadline, began + tonumber(ARGV[15])) -- break: restored-deadline
 end
 if not stale then
   b.attempt = attempt
   -- Only now: the slot may belong to a later attempt, whose sweep depends on it.
-  redis.call('ZREM', key('slots', provider), id)
+  redis.call('ZREM', key('slots', provider), id) -- break: record-slot
 end
 -- Only while a batch has had one sending does "not sent" say that nothing was.
-local first = attempt == 1
+local first = attempt == 1 -- break: record-first
 local counts = {accepted = 0, rejected = 0, returned = 0, doubt = 0}
 local touched, handed = {[provider] = true}, 0
 -- unclear counts those in doubt of whom the answer says nothing; why is the reason of a doubt: that
@@ -77,7 +78,8 @@ local touched, handed = {[provider] = true}, 0
 local unclear, why = 0, ''
 -- for_one says that the provider refused the request for one of several, perhaps after it had paid
 -- others.
-local for_one = whole.verdict == 'unknown' and whole.reason == 'batch_refused' and b.n > 1
+local for_one = whole.verdict == 'unknown' and whole.reason == 'batch_refused'
+  and b.n > 1 -- break: for-one
 -- refused counts those of a request that the provider refused as a whole before any effect.
 local refused = 0
 
@@ -106,7 +108,8 @@ local function note_doubt(d, from, to, v)
     if own and (first or v.reference ~= '') or first and evidence_of(d, pos) ~= '' then
       write_evidence(d, pos, v.reason, v.reference, v.message)
       if v.discount ~= '' then set_discount(d, pos, v.discount) end
-      note_id(d, pos, provider, id, v.reference) -- It can be asked about by that id.
+      -- It can be asked about by that id.
+      note_id(d, pos, provider, id, v.reference) -- break: doubt-id
     end
   end
 end
@@ -122,10 +125,12 @@ local function judge_run(d, from, to, status, v)
     else
       put(d, from, to, status, id, accepted_code, id)
     end
-  elseif v.verdict == 'rejected' and v.next ~= '' and first and not was_at(d, from, v.next) then
+  elseif v.verdict == 'rejected' and v.next ~= ''
+    and first -- break: failover-first
+    and not was_at(d, from, v.next) then -- break: failover-back
     counts.returned, handed = counts.returned + n, handed + n
     touched[v.next] = true
-    for pos = from, to do note_id(d, pos, provider, id, v.reference) end
+    for pos = from, to do note_id(d, pos, provider, id, v.reference) end -- break: refusal-id
     failover(d, from, to, v.next, v.reason, v.message)
   elseif v.verdict == 'rejected' and first and b.refused == 0 then
     counts.rejected = counts.rejected + n
@@ -134,14 +139,15 @@ local function judge_run(d, from, to, status, v)
   elseif v.verdict == 'unsent' and v.reason == 'batch_refused' and first then
     refused = refused + n
     if status ~= 's' then put(d, from, to, status, id, 's', id) end
-  elseif v.verdict == 'unsent' and first then
+  elseif v.verdict == 'unsent' and first then -- break: unsent-first
     counts.returned = counts.returned + n
     requeue(d, from, to)
   else
     counts.doubt = counts.doubt + n
-    if v.verdict == 'unknown' then unclear = unclear + n end
+    if v.verdict == 'unknown' then unclear = unclear + n end -- break: doubt-unclear
     if why == '' or v == whole then why = v.reason end
-    if v.reason == 'duplicate' then b.known = 1 end -- An earlier sending arrived.
+    -- An earlier sending arrived.
+    if v.reason == 'duplicate' then b.known = 1 end -- break: duplicate-known
     if status ~= 'd' then put(d, from, to, status, id, 'd', id) end
     note_doubt(d, from, to, v)
   end
@@ -176,7 +182,7 @@ end
 -- A later attempt may be refused because an earlier one arrived: that is known, never halved. Who
 -- was aside is judged like at first.
 if not stale and whole.verdict == 'rejected' and whole.reason == 'batch_refused' then
-  if first or b.asides > 0 then b.refused = 1 else b.known = 1 end
+  if first or b.asides > 0 then b.refused = 1 else b.known = 1 end -- break: refused-again
 end
 
 -- remember keeps what is known about members whose disbursal this Redis has forgotten, too; Accept
@@ -219,7 +225,8 @@ end
 if redis.call('EXISTS', key('keptdue')) == 1 then
   for _, v in pairs(exceptions) do
     if v.reference ~= '' then
-      redis.call('ZADD', key('keptdue'), 'XX', now, provider .. ' ' .. v.reference)
+      local name = provider .. ' ' .. v.reference
+      redis.call('ZADD', key('keptdue'), 'XX', now, name) -- break: kept-due
     end
   end
 end
@@ -231,7 +238,8 @@ if not stale then
   b.result = table.concat({counts.accepted, counts.rejected, counts.returned, counts.doubt}, ' ')
   redis.call('LREM', key('ready', provider), 0, id)
   if counts.doubt == b.n and b.known == 0 and traits(provider).resend > 0 then
-    schedule(b, math.max(1, still_out(b))) -- The moment when it may be repeated.
+    -- The moment when it may be repeated.
+    schedule(b, math.max(1, still_out(b))) -- break: resend-due
   else
     schedule(b, tonumber(ARGV[12]))
   end
@@ -241,21 +249,21 @@ if not stale then
   end
 end
 local judged = counts.accepted + counts.rejected + handed
-if stale then
+if stale then -- break: stale-news
   -- What an older attempt met is old news about the channel.
 elseif ARGV[10] ~= '' then
   pause(provider, ARGV[10], tonumber(ARGV[11]))
-elseif whole.reason == 'duplicate' then
+elseif whole.reason == 'duplicate' then -- break: channel-duplicate
   resume(provider) -- The provider works; what is in doubt is an earlier sending.
-elseif for_one then
+elseif for_one then -- break: channel-for-one
   take_care(provider)
 elseif unclear > 0 and judged + counts.returned == 0 then
-  count_failure(provider, why)
+  count_failure(provider, why) -- break: channel-why
 elseif judged > 0 then
   resume(provider)
 end
 if not stale and not for_one then ease(provider, judged + counts.doubt) end
-if counts.doubt > 0 and whole.reason ~= 'duplicate' then
+if counts.doubt > 0 and whole.reason ~= 'duplicate' then -- break: record-ramp
   reset_ramp(provider)
 elseif judged > 0 then
   ramp_up(provider, judged)

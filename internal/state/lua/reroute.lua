@@ -8,13 +8,14 @@
 
 local provider, moved, touched = ARGV[1], 0, {}
 local reason = redis.call('HGET', key('channel', provider), 'pause_reason') or ''
-if paused_for(provider) <= 0 or stopped(provider) then return {0, {}} end
+if paused_for(provider) <= 0 then return {0, {}} end -- break: reroute-open
+if stopped(provider) then return {0, {}} end -- break: reroute-stopped
 
 -- onward hands a run on, but for those who have been there.
 local function onward(d, from, to, next)
   local count, start = 0, from
   for pos = from, to + 1 do
-    if pos > to or was_at(d, pos, next) then
+    if pos > to or was_at(d, pos, next) then -- break: reroute-back
       if pos > start then
         failover(d, start, pos - 1, next, reason, 'the channel is paused')
         count = count + pos - start
@@ -35,7 +36,9 @@ while ARGV[first] do
   end
   local d = chunk(id)
   for _, run in ipairs(runs(d, from, to)) do
-    if run[3] == 'q' and run[5] == provider and not is_batch(run[4]) then
+    if run[3] == 'q'
+      and run[5] == provider -- break: reroute-there
+      and not is_batch(run[4]) then -- break: reroute-claimed
       moved = moved + onward(d, run[1], run[2], next)
       touched[next] = true
     end

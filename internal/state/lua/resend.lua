@@ -11,13 +11,14 @@ allow_oom()
 local b = batch(ARGV[1])
 if not b or tonumber(ARGV[2]) ~= b.polls then return {0, 0, 0} end
 local window = traits(b.provider).resend
-local free = b.deadline + GUARD
+local free = b.deadline + GUARD -- break: resend-guard
 local ends = b.sent + window - tonumber(ARGV[3]) -- The last moment at which it may begin.
-if b.state ~= 'doubt' or b.attempt == 0 or free > ends or now > ends or not repeatable(b)
+if b.state ~= 'doubt' or b.attempt == 0 or free > ends or not repeatable(b)
+  or now > ends -- break: resend-late
   or b.sent <= distrusted then
   return {0, 0, 0}
 end
-if now < free then
+if now < free then -- break: resend-early
   schedule(b, free - now)
   return {0, free - now, 0}
 end

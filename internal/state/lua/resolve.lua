@@ -42,7 +42,7 @@ end
 local function place_of(ref, index)
   local found = find_disbursal(ref)
   if not found or index >= found.n then return false end
-  return chunk(found.chunk), found.before + index + 1
+  return chunk(found.chunk), found.before + index + 1 -- break: decided-position
 end
 
 -- differs says what is not as the person saw it: a word about one sending must not settle the next,
@@ -50,10 +50,10 @@ end
 local function differs(d, pos, seen, batch_seen, attempt, amount)
   if not d then return 'disbursal' end
   local status, place = row(d, pos)
-  if status ~= seen or not open_to_people(d, pos) then return 'status' end
-  if (is_batch(place) and place or '') ~= batch_seen then return 'batch' end
+  if status ~= seen or not open_to_people(d, pos) then return 'status' end -- break: decided-status
+  if (is_batch(place) and place or '') ~= batch_seen then return 'batch' end -- break: decided-batch
   local b = status == 'd' and batch(place)
-  if b and b.attempt ~= tonumber(attempt) then return 'attempt' end
+  if b and b.attempt ~= tonumber(attempt) then return 'attempt' end -- break: decided-attempt
   content_of(d)
   if d.amount[pos] ~= tonumber(amount) then return 'amount' end
 end
@@ -77,7 +77,9 @@ for i = 6, #ARGV, 6 do
   -- Who only confirms what the provider says takes the recipient off the list.
   if old ~= status or decided_before(d, pos) then
     settle(d, pos, status, place, 'person', '', ARGV[4])
-    if traits(provider).callbacks then note_unanswered(d, pos, provider, place) end
+    if traits(provider).callbacks then
+      note_unanswered(d, pos, provider, place) -- break: decided-noted
+    end
   end
   redis.call('ZREM', key('mismatched'), d.id .. ' ' .. pos)
   redis.call('XADD', key('decisions'), '*', 'reference', shown(ARGV[i]), 'position', ARGV[i + 1],

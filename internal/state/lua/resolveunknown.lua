@@ -35,8 +35,8 @@ end
 
 -- A batch that has settled is looked at late, one that nobody is left in when a callback says so;
 -- that the provider does not know it says nothing.
-if b.state == 'done' or b.state == 'returned' then
-  if asked and b.answered ~= b.polls then
+if b.state == 'done' or b.state == 'returned' then -- break: unknown-returned
+  if asked and b.answered ~= b.polls then -- break: unknown-again
     b.answered = b.polls
     schedule(b, b.state == 'done' and post_settlement_check(b) or 0)
   end
@@ -49,9 +49,13 @@ if b.missing == 0 then b.missing = asked_at end
 -- A request may arrive as long as the guard lasts, and the provider may take the settle delay from
 -- then on to know it.
 local since = b.missing
-if b.refused == 0 then since = math.max(since, b.deadline + tonumber(ARGV[5])) end
+if b.refused == 0 then
+  since = math.max(since, b.deadline + tonumber(ARGV[5])) -- break: unknown-guard
+end
 local free = since + tonumber(ARGV[4])
-if asked_at < free then return ask(math.max(1, math.min(tonumber(ARGV[3]), free - now))) end
+if asked_at < free then -- break: unknown-early
+  return ask(math.max(1, math.min(tonumber(ARGV[3]), free - now)))
+end
 
 -- Who is aside goes again, as the same batch, after an acceptance or a while.
 local d, pos = member(b, 1)
@@ -64,7 +68,7 @@ if b.aside > 0 and not (d and withheld(d, pos)) then
 end
 
 local decision
-if b.refused == 1 then
+if b.refused == 1 then -- break: unknown-divides
   decision = divide(b, 'd', {ARGV[7], ARGV[8]})
   if b.aside > 0 and decision == 'put_aside' then
     local delay = ask(tonumber(ARGV[3]))[3]

@@ -18,9 +18,9 @@ local function look(entry)
   local id, first, last, place = read_entry(entry)
   local d, live = chunk(id), false
   for _, run in ipairs(runs(d, first, last)) do
-    if run[3] == 'q' and run[4] == place then
+    if run[3] == 'q' and run[4] == place then -- break: stranded-queued
       live = true
-      if d.given == '' then
+      if d.given == '' then -- break: stranded-named
         list[#list + 1] = {id, run[1], d.currency, d.campaign, lines_of(d, run[1], run[2])}
         listed = listed + run[2] - run[1] + 1
       end
@@ -29,12 +29,14 @@ local function look(entry)
   return live
 end
 
-while at < #entries and listed < most do
+while at < #entries and listed < most do -- break: stranded-most
   at = at + 1
   local live = look(entries[at])
-  if not live and stale == at - 1 then stale = at end
+  if not live and stale == at - 1 then stale = at end -- break: stranded-stale
 end
 -- Entries at the head that stand for nobody any more need not be looked at again.
-for _ = 1, from == 0 and stale or 0 do redis.call('LPOP', key('pending', provider)) end
+for _ = 1, from == 0 and stale or 0 do -- break: stranded-part
+  redis.call('LPOP', key('pending', provider)) -- break: stranded-head
+end
 if at < most and at == #entries then return {-1, list} end
-return {from + at - (from == 0 and stale or 0), list}
+return {from + at - (from == 0 and stale or 0), list} -- break: stranded-next

@@ -24,13 +24,13 @@ for _, id in ipairs(lapsed()) do
   local b = batch(id)
   if not b then
     redis.call('ZREM', key('slots', provider), id)
-  elseif b.state == 'sending' then
-    expire_send(b)
+  elseif b.state == 'sending' then -- break: sweep-silent
+    expire_send(b) -- break: sweep-expires
     doubted = doubted + 1
   elseif b.state ~= 'claimed' then
     redis.call('ZREM', key('slots', provider), id)
   elseif fenced_for() <= 0 then -- While fenced, a sending may have been forgotten.
-    unclaim(b)
+    unclaim(b) -- break: sweep-claimed
     returned = returned + 1
   end
 end

@@ -17,14 +17,16 @@ local function asked(field)
   return redis.call('HEXISTS', answers, field) == 1 or redis.call('HEXISTS', before, field) == 1
 end
 
-if asked(question) then return 1 end
+if asked(question) then return 1 end -- break: asked-before
 for _, found in ipairs(people_out(ARGV[1], ARGV[3])) do
   local d, pos, status, place = unpack(found)
   local b = batch(place)
   content_of(d)
-  if b and now - b.sent < DAY and d.amount[pos] == tonumber(ARGV[4]) and d.currency == ARGV[5] then
+  if b and d.currency == ARGV[5]
+    and now - b.sent < DAY -- break: validated-day
+    and d.amount[pos] == tonumber(ARGV[4]) then -- break: validated-amount
     local field = d.id .. ' ' .. pos .. ' ' .. b.id .. ' ' .. b.attempt
-    if not asked(field) then
+    if not asked(field) then -- break: validated-once
       redis.call('HSET', answers, field, 1, question, 1)
       redis.call('PEXPIRE', answers, 2 * DAY)
       return 1

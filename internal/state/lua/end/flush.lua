@@ -8,11 +8,11 @@ end
 for _, b in pairs(batches) do
   if b then flush_batch(b) end
 end
-if places then redis.call('HSET', KEYS[1], 'places', places) end
+if places then redis.call('HSET', KEYS[1], 'places', places) end -- break: places-kept
 flush_moves()
 if runs_when_full or planned() then
   keep_head()
-  keep_codes()
+  keep_codes() -- break: codes-kept
 end
 
 -- Once a script has written, Redis refuses it nothing more. So the first command decides: a verb

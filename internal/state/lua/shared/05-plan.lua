@@ -98,7 +98,7 @@ local redis, perform, planned = (function(real)
         p.more = math.min(2 * p.more, 128)
         if #p.ahead == 0 then break end
       end
-      p.at, p.popped = p.at + 1, p.popped + 1
+      p.at, p.popped = p.at + 1, p.popped + 1 -- break: popped
       if not p.gone[p.ahead[p.at]] then return p.ahead[p.at] end
     end
     return table.remove(p.tail, 1) or false

@@ -48,7 +48,7 @@ end
 -- traits are what Go says about a provider, or the state about one that Go does not know.
 local NAMES, NO_TRAITS = {}, {code = '?', resend = 0, patience = 0, rate = 0, burst = 0}
 for name, t in pairs(PROVIDERS) do NAMES[t.code] = name end
-local function traits(provider) return PROVIDERS[provider] or NO_TRAITS end
+local function traits(provider) return PROVIDERS[provider] or NO_TRAITS end -- break: traits
 
 -- allow_oom is called by the verbs that must run on a full Redis: see lua/end/flush.lua.
 local runs_when_full = false

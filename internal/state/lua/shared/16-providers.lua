@@ -22,18 +22,19 @@ if head[6] ~= CODES then
   for i = 1, #kept, 2 do
     local code, name, callbacks = kept[i], kept[i + 1]:match('^(%S+) (%d)$')
     local known = PROVIDERS[name]
-    if (NAMES[code] or name) ~= name or known and known.code ~= code then
+    if known and known.code ~= code
+      or (NAMES[code] or name) ~= name then -- break: code-taken
       return {err = 'TUMALAYOUT code:' .. code .. ':' .. name}
     end
-    NAMES[code] = name
+    NAMES[code] = name -- break: code-name
     if not known then
       PROVIDERS[name] = {code = code, resend = 0, patience = 0, rate = 0, burst = 0,
-        callbacks = callbacks == '1'}
+        callbacks = callbacks == '1'} -- break: code-callbacks
     elseif callbacks == '1' then
       known.callbacks = true -- Whoever was found by a callback is taken off that index, too.
     end
   end
-  codes_sum = codes_of()
+  codes_sum = codes_of() -- break: codes-sum
 end
 
 local function keep_codes()

@@ -43,7 +43,7 @@ local function owners_of(d)
   local owner, before, pos = {}, {}, 0
   for ref, n in d.refs:gmatch('(%S+) (%d+)') do
     local last = pos + n
-    for i = pos + 1, last do owner[i], before[i] = ref, pos end
+    for i = pos + 1, last do owner[i], before[i] = ref, pos end -- break: owner-before
     pos = last
   end
   d.owner, d.before = owner, before

@@ -77,7 +77,7 @@ local function slices_of(b)
   local offset = 0
   for id, from, to in b.slices:gmatch('(%S+) (%d+) (%d+)') do
     local d = id:sub(1, 1) == '@' and find_disbursal(id:sub(2))
-    if d then id, from, to = d.chunk, d.before + from, d.before + to end
+    if d then id, from, to = d.chunk, d.before + from, d.before + to end -- break: by-reference
     from, to = tonumber(from), tonumber(to)
     b.cut[#b.cut + 1] = {id, from, to, offset}
     offset = offset + to - from + 1

@@ -70,7 +70,7 @@ local function flush_moves()
       local before, from, after, to = change:match('^(%S+) (%S) (%S+) (%S)$')
       add(before, STATUS[from].name, -m[1], -m[2], -m[3])
       add(after, STATUS[to].name, m[1], m[2], m[3])
-      if before ~= after then
+      if before ~= after then -- break: book-moves
         add(before, 'requested', -m[1], -m[2])
         add(after, 'requested', m[1], m[2])
       end

@@ -40,7 +40,9 @@ end
 local function follow_out(d, from, to, before, old, after, status)
   local was = OUT[old] and traits(before).callbacks
   local is = OUT[status] and traits(after).callbacks
-  if was and not (is and before == after) then note_out(d, before, from, to, false) end
+  if was and not (is and before == after) then
+    note_out(d, before, from, to, false) -- break: out-left
+  end
   if is and not (was and before == after) then note_out(d, after, from, to, true) end
 end
 
@@ -69,7 +71,7 @@ end
 
 -- by_id finds the chunk, position and batch that a provider's id names.
 local function by_id(provider, id)
-  for day = today(), today() - DAYS, -1 do
+  for day = today(), today() - DAYS, -1 do -- break: ids-days
     local found = redis.call('HGET', key('ids', provider .. ':' .. day), id)
     if found then
       if day == today() then known_ids[id] = found end
@@ -93,11 +95,13 @@ end
 -- unanswered lists the sendings to a number whose answer is lost: {chunk, position, batch}.
 local function unanswered(provider, phone)
   local list, seen = {}, {}
-  for day = today(), today() - DAYS, -1 do
+  for day = today(), today() - DAYS, -1 do -- break: decided-days
     local text = redis.call('HGET', key('unanswered', provider .. ':' .. day), phone) or ''
     for line in text:gmatch('[^\n]+') do
       local id, pos, place = line:match('^(%S+) (%d+) (%S+)$')
-      if not seen[line] then list[#list + 1] = {chunk(id), tonumber(pos), batch(place)} end
+      if not seen[line] then -- break: decided-once
+        list[#list + 1] = {chunk(id), tonumber(pos), batch(place)}
+      end
       seen[line] = true
     end
   end

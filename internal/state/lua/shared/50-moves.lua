@@ -18,7 +18,7 @@ local function unblock(provider, phone)
   for i = 1, n do
     local field = phone .. ' ' .. i
     local entry = redis.call('HGET', blocked, field)
-    redis.call('RPUSH', key('pending', provider), entry)
+    redis.call('RPUSH', key('pending', provider), entry) -- break: blocked-back
     redis.call('HDEL', blocked, field)
     redis.call('ZREM', key('blockedsince', provider), entry)
   end
@@ -71,12 +71,13 @@ local function put(d, from, to, old, left, status, place)
   count_in(left, old, -count)
   count_in(place, status, count)
   if old == status and before == after then return end
-  move(d, before, old, after, status, count, sum_of(d, from, to), units_in(d, from, to))
+  local sum, units = sum_of(d, from, to), units_in(d, from, to)
+  move(d, before, old, after, status, count, sum, units) -- break: booked
   if STATUS[old].settled ~= STATUS[status].settled then
     d.open = d.open + (STATUS[status].settled and -count or count)
   end
   if status == 'd' then mark_doubt(d, after, from, to, 1) end
-  if old == 'd' then mark_doubt(d, before, from, to, -1) end
+  if old == 'd' then mark_doubt(d, before, from, to, -1) end -- break: doubt-numbers
   follow_out(d, from, to, before, old, after, status)
 end
 
@@ -107,7 +108,7 @@ do
   function publish(d, pos, by, code, where, again, why, id, message)
     content_of(d)
     owners_of(d)
-    if d.owner[pos] ~= owner then name(d.owner[pos]) end
+    if d.owner[pos] ~= owner then name(d.owner[pos]) end -- break: result-name
     if not words or d ~= last_chunk or code ~= status or where ~= place or by ~= provider
       or again ~= corrected or why ~= reason then
       last_chunk, provider, status, place, corrected, reason = d, by, code, where, again, why
@@ -135,9 +136,9 @@ local function settle_all(d, from, to, status, place, evidence_at)
       write_evidence(d, pos, reason, reference, message)
     end
     if discount ~= '' then set_discount(d, pos, discount) end
-    note_id(d, pos, provider, place, reference)
-    if old ~= status and (settles or corrects) then
-      publish(d, pos, provider, status, place, corrects, reason, reference, message)
+    note_id(d, pos, provider, place, reference) -- break: learns-id
+    if old ~= status and (settles or corrects) then -- break: result-correction
+      publish(d, pos, provider, status, place, corrects, reason, reference, message) -- break: once
     end
   end
 end
@@ -157,15 +158,17 @@ local function marked(ref, import, campaign)
   if not any_marks then return false end
   local marks = redis.call('HMGET', key('cancelled'), 'disbursal ' .. ref, 'import ' .. import,
     'campaign ' .. campaign)
-  return marks[1] and true or (import ~= '' and marks[2] and true)
-    or (campaign ~= '' and marks[3] and true) or false
+  return marks[1] and true -- break: mark-reference
+    or (import ~= '' and marks[2] and true)
+    or (campaign ~= '' and marks[3] and true) -- break: mark-campaign
+    or false
 end
 
 -- cancelled says the same of a recipient's.
-local function cancelled(d, pos)
+local function cancelled(d, pos) -- break: cancelled
   if any_marks == false then return false end
   owners_of(d)
-  local ref = d.owner[pos]
+  local ref = d.owner[pos] -- break: mark-owner
   d.marks = d.marks or {}
   if d.marks[ref] == nil then d.marks[ref] = marked(ref, d.import, d.campaign) end
   return d.marks[ref]
@@ -174,7 +177,7 @@ end
 -- by_mark cuts positions where cancelled recipients begin or end: {from, to, whether cancelled}.
 local function by_mark(d, from, to)
   local list, start, mark = {}, from, cancelled(d, from)
-  for pos = from + 1, any_marks and to or from do
+  for pos = from + 1, any_marks and to or from do -- break: mark-each
     if cancelled(d, pos) ~= mark then
       list[#list + 1] = {start, pos - 1, mark}
       start, mark = pos, not mark
@@ -248,7 +251,7 @@ local function keep_superseded(d, pos, list)
     any_superseded = true
   end
   if over then
-    return redis.call('SADD', key('overpaid'), field)
+    return redis.call('SADD', key('overpaid'), field) -- break: overpaid-listed
   end
   redis.call('SREM', key('overpaid'), field)
   return 0
@@ -301,7 +304,7 @@ local function queue_at(d, from, to, provider, head)
       for _, run in ipairs(runs(d, first, last)) do
         put(d, run[1], run[2], run[3], run[4], 'q', place)
       end
-      push_pending(d, first, last, place, head)
+      push_pending(d, first, last, place, head) -- break: requeued
     end
   end
   if has_superseded() then
@@ -321,7 +324,7 @@ local function failover(d, from, to, next, reason, message)
   for pos = from, to do
     remember_refusal(d, pos, provider, is_batch(place) and place or '', reason, message)
   end
-  queue_at(d, from, to, next, false)
+  queue_at(d, from, to, next, false) -- break: failover-next
 end
 
 -- paid_elsewhere says whether another batch shows, or may still show, an effect of a recipient. A
@@ -351,7 +354,7 @@ end
 local function advances(old, status)
   local rank, had = STATUS[status].rank, STATUS[old].rank
   local newer = rank == had and not STATUS[old].settled and not STATUS[status].settled
-  return rank > had or (newer and old ~= status)
+  return rank > had or (newer and old ~= status) -- break: newer
 end
 
 -- another_id says whether a fact about a recipient carries another id of its provider than the one
@@ -366,10 +369,10 @@ end
 -- evidence. Returns 1 if the status moved, 0 if not, and 1 or 0 for a new second effect.
 local function merge(d, pos, b, status, reason, reference, message, discount)
   local old, place = row(d, pos)
-  note_id(d, pos, b.provider, b.id, reference)
+  note_id(d, pos, b.provider, b.id, reference) -- break: late-id
   local rank, had = STATUS[status].rank, STATUS[old].rank
   local other = place == b.id and another_id(d, pos, b, reference)
-  if place == b.id and not other then
+  if place == b.id and not other then -- break: two-ids
     if advances(old, status) then
       settle(d, pos, status, place, reason, reference, message, discount)
       if STATUS[status].settled then reattach(d, pos) end
@@ -391,7 +394,7 @@ local function merge(d, pos, b, status, reason, reference, message, discount)
     end
     return 0, 0
   end
-  if rank < STATUS.a.rank then return 0, 0 end
+  if rank < STATUS.a.rank then return 0, 0 end -- break: other-effect
   local list, mine = superseded(d, pos), nil
   for _, e in ipairs(list) do
     if e[1] == b.id and (not other or e[3] == reference) then mine = e end

@@ -77,9 +77,9 @@ end
 -- resume closes a half-open channel after a clear answer: the provider works. While the channel is
 -- paused such an answer is about an earlier request, and says nothing about why it is paused.
 local function resume(provider)
-  if paused_for(provider) > 0 then return end
+  if paused_for(provider) > 0 then return end -- break: pause-stays
   redis.call('HSET', key('channel', provider), 'consecutive_failures', 0)
-  redis.call('HDEL', key('channel', provider), 'half_open', 'paused_since')
+  redis.call('HDEL', key('channel', provider), 'half_open', 'paused_since') -- break: half-open-ends
 end
 
 -- count_failure counts sendings without a clear answer; the third in a row, and each one that was a
@@ -97,13 +97,16 @@ end
 -- start again after an unknown.
 local function ramp_up(provider, n)
   local level = of_channel(provider, 'ramp')
-  if traits(provider).ramps_up and n >= 10 ^ level and level < 3 then
+  if traits(provider).ramps_up and level < 3
+    and n >= 10 ^ level then -- break: ramp-full
     redis.call('HSET', key('channel', provider), 'ramp', level + 1)
   end
 end
 
 local function reset_ramp(provider)
-  if traits(provider).ramps_up then redis.call('HDEL', key('channel', provider), 'ramp') end
+  if traits(provider).ramps_up then
+    redis.call('HDEL', key('channel', provider), 'ramp') -- break: ramp-reset
+  end
 end
 
 -- queued counts who is queued at a provider, in batches that are not sent yet, too.
@@ -128,7 +131,7 @@ end
 local function ease(provider, n)
   local left = of_channel(provider, 'careful')
   if left > n then
-    redis.call('HSET', key('channel', provider), 'careful', left - n)
+    redis.call('HSET', key('channel', provider), 'careful', left - n) -- break: careful-left
   elseif left > 0 then
     redis.call('HDEL', key('channel', provider), 'careful')
   end
@@ -136,8 +139,11 @@ end
 
 -- largest is the most recipients that a batch may have now.
 local function largest(provider, most)
-  if half_open(provider) or of_channel(provider, 'careful') > 0 then return 1 end
-  if traits(provider).ramps_up then most = math.min(most, 10 ^ of_channel(provider, 'ramp')) end
+  if half_open(provider) then return 1 end -- break: probe-size
+  if of_channel(provider, 'careful') > 0 then return 1 end -- break: careful-size
+  if traits(provider).ramps_up then -- break: ramp-some
+    most = math.min(most, 10 ^ of_channel(provider, 'ramp'))
+  end
   return most
 end
 
@@ -147,12 +153,13 @@ local function tokens_left(provider)
   if t.rate == 0 then return nil end
   local v = redis.call('HMGET', key('channel', provider), 'tokens', 'charged')
   local charged = tonumber(v[2] or now)
-  if charged > now then -- Another Redis has taken over, with a clock behind the last one's.
+  -- Another Redis has taken over, with a clock behind the last one's.
+  if charged > now then -- break: tokens-clock
     charged = now
     redis.call('HSET', key('channel', provider), 'charged', now_text)
   end
   local since = now - charged
-  return math.min(t.burst, tonumber(v[1] or t.burst) + since * t.rate / 1000)
+  return math.min(t.burst, tonumber(v[1] or t.burst) + since * t.rate / 1000) -- break: tokens-burst
 end
 
 local function charge(provider, tokens)
@@ -168,12 +175,14 @@ local function wakeup(provider, slots)
   if redis.call('LLEN', key('pending', provider)) == 0
     and redis.call('LLEN', key('ready', provider)) == 0 then return 0 end
   local out, tokens = redis.call('ZCARD', key('slots', provider)), tokens_left(provider)
-  if out >= slots or (out > 0 and half_open(provider)) or (tokens or 1) < 1 then return 0 end
+  if out >= slots then return 0 end
+  if out > 0 and half_open(provider) then return 0 end -- break: wakeup-probe
+  if (tokens or 1) < 1 then return 0 end -- break: wakeup-tokens
   if stopped(provider) or paused_for(provider) > 0 or fenced_for() > 0 then return 0 end
   local notified_at = tonumber(redis.call('HGET', key('channel', provider), 'notified_at') or 0)
-  if notified_at <= now and now - notified_at < 2000 then return 0 end
+  if notified_at <= now and now - notified_at < 2000 then return 0 end -- break: wakeup-lost
   redis.call('HSET', key('channel', provider), 'notified_at', now)
-  redis.call('HSETNX', key('channel', provider), 'waiting', now)
+  redis.call('HSETNX', key('channel', provider), 'waiting', now) -- break: waiting-since
   return redis.call('HINCRBY', key('channel', provider), 'wakeups', 1)
 end
 
@@ -209,7 +218,7 @@ local function post_settlement_check(b)
     return later
   end
   b.checks = b.checks + 1
-  return traits(b.provider).checked_later and CHECK_DELAYS[b.checks + 1] or 0
+  return traits(b.provider).checked_later and CHECK_DELAYS[b.checks + 1] or 0 -- break: checks
 end
 
 -- first_query is the delay of the first question about a batch; where nobody can be asked, of the
@@ -225,10 +234,10 @@ end
 -- known to have an effect. A member that was cancelled after the first sending was cancelled too
 -- late: it follows the batch.
 local function repeatable(b)
-  if b.known == 1 or b.doubtful ~= b.n then return false end
+  if b.known == 1 or b.doubtful ~= b.n then return false end -- break: resend-part
   for i = 1, b.n do
     local d, pos = member(b, i)
-    if not d or paid_elsewhere(d, pos) then return false end
+    if not d or paid_elsewhere(d, pos) then return false end -- break: resend-whole
   end
   return true
 end

@@ -21,7 +21,7 @@ local function expire_send(b)
     local d = chunk(slice[1])
     for _, run in ipairs(runs(d, slice[2], slice[3])) do
       if run[3] == 's' and run[4] == b.id then
-        put(d, run[1], run[2], 's', b.id, 'd', b.id)
+        put(d, run[1], run[2], 's', b.id, 'd', b.id) -- break: silent-rows
         for pos = run[1], b.attempt == 1 and run[2] or 0 do
           -- What was said of another sending goes.
           if evidence_of(d, pos) ~= '' then write_evidence(d, pos, 'silent', '', '') end
@@ -30,7 +30,7 @@ local function expire_send(b)
     end
   end
   b.state, b.why, b.words = 'open', 'silent', ''
-  reset_ramp(b.provider)
+  reset_ramp(b.provider) -- break: silent-ramp
   schedule(b, first_query(b))
   redis.call('ZREM', key('slots', b.provider), b.id)
 end

@@ -22,7 +22,7 @@ local function members_at(b, status, skip, limit)
         skip = skip - (from - run[1])
         local to = math.min(run[2], from + limit - n - 1)
         if to >= from then
-          list[#list + 1] = {slice[1], from, to}
+          list[#list + 1] = {slice[1], from, to} -- break: half-member
           n = n + to - from + 1
         end
       end
@@ -78,7 +78,7 @@ local function put_aside(b, d, pos, status)
   local provider, channel = b.provider, key('channel', b.provider)
   local before = b.asides > 0 or b.parent == '' and b.refused_since > 0
   b.refused_since = since_refused(b)
-  if status == 'd' and b.n == 1 then
+  if status == 'd' and b.n == 1 then -- break: aside-same
     b.aside, b.asides = now, b.asides + 1
   else
     local place = pending_place(provider)
@@ -86,7 +86,7 @@ local function put_aside(b, d, pos, status)
     redis.call('RPUSH', key('refused', provider), entry_of(d, pos, pos, place, b.refused_since))
     redis.call('HSET', channel, 'refused_at', now_text)
   end
-  if before then return end
+  if before then return end -- break: aside-once
   local refusals = redis.call('HINCRBY', channel, 'refusals', 1)
   if refusals >= 3 or half_open(provider) then pause(provider, 'account_fault', 0) end
 end
@@ -96,7 +96,7 @@ end
 -- halved, rejected, put_aside, or '' with no member left. The message is the provider's, where the
 -- batch does not have it yet.
 local function divide(b, status, ids, message)
-  withhold(b, status)
+  withhold(b, status) -- break: withheld
   local members, n = members_at(b, status, 0, b.n)
   local did = ''
   if n > 1 then
@@ -104,7 +104,7 @@ local function divide(b, status, ids, message)
     did = 'halved'
   elseif n == 1 then
     local d, pos = chunk(members[1][1]), members[1][2]
-    if of_channel(b.provider, 'accepted_at') > since_refused(b) then
+    if of_channel(b.provider, 'accepted_at') > since_refused(b) then -- break: accepted-since
       settle(d, pos, 'x', b.id, 'refused', '', message or b.words)
       reattach(d, pos)
       did = 'rejected'
@@ -122,7 +122,7 @@ local function note_acceptance(provider)
   redis.call('HDEL', key('channel', provider), 'refusals')
   local entry = redis.call('LPOP', key('refused', provider))
   while entry do
-    redis.call('RPUSH', key('pending', provider), entry)
+    redis.call('RPUSH', key('pending', provider), entry) -- break: aside-again
     entry = redis.call('LPOP', key('refused', provider))
   end
 end

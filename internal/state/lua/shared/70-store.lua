@@ -9,7 +9,8 @@ local function conclude(b)
   b.state = b.doubtful > 0 and 'doubt' or b.open > 0 and 'open' or 'done'
   if b.state ~= 'done' and b.state ~= was and first_query(b) > 0 then
     -- A member was reattached to it, or was reopened, or left the doubt in which nobody asked.
-    redis.call('ZADD', key('due'), was == 'done' and 'LT' or 'NX', now + first_query(b), b.id)
+    local when = was == 'done' and 'LT' or 'NX'
+    redis.call('ZADD', key('due'), when, now + first_query(b), b.id) -- break: reopened-due
   end
   if b.state == 'done' and was ~= 'done' then
     schedule(b, traits(b.provider).checked_later and CHECK_DELAYS[1] or 0)
@@ -68,12 +69,15 @@ local function flush_batch(b)
   conclude(b)
   count_latency(b)
   if b.doubtful > 0 then
-    redis.call('ZADD', key('doubt'), 'NX', b.sent > 0 and b.sent or now, b.id)
+    redis.call('ZADD', key('doubt'), 'NX', b.sent > 0 and b.sent or now, b.id) -- break: doubts
   else
     redis.call('ZREM', key('doubt'), b.id)
   end
   if b.open == 0 then redis.call('ZREM', key('overdue'), b.id) end
-  if b.state == 'returned' and b.saved.state ~= 'returned' then schedule(b, 0) end
+  if b.state == 'returned'
+    and b.saved.state ~= 'returned' then -- break: returned-due
+    schedule(b, 0)
+  end
   local fields = {}
   for name, default in pairs(BATCH_FIELDS) do
     local value = text_of(b, name)
@@ -136,7 +140,7 @@ local function flush_chunk(d)
   if d.newly_discounted then redis.call('HSET', key('chunk', d.id), 'discounted', 1) end
   if d.open ~= d.had then redis.call('HSET', key('chunk', d.id), 'open', d.open) end
   if d.changed and d.open == 0 then redis.call('HSET', key('chunk', d.id), 'settled', now) end
-  if d.history and #d.history > 0 then
+  if d.history and #d.history > 0 then -- break: history
     redis.call('RPUSH', key('history', d.id), unpack(d.history))
   end
 end
