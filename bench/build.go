@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 
 	"tuma/internal/proctest"
+	"tuma/internal/test/mutation"
 )
 
 // commands are the programs that are measured.
@@ -55,22 +55,12 @@ func build(folder string, profiled bool) error {
 // overlay writes the list of what profiled programs are built from and returns its path. An error
 // is returned when a main.go does not leave through os.Exit exactly once.
 func overlay(root, folder string) (string, error) {
-	var edits []proctest.Edit
-	added := filepath.Join(folder, "profile.go.txt")
-	if err := os.WriteFile(added, profileSource, 0o600); err != nil {
-		return "", err
-	}
+	var edits []mutation.Edit
 	for _, command := range commands {
 		main := "cmd/" + command + "/main.go"
-		edits = append(edits, proctest.Edit{File: main, From: "os.Exit(", To: "exitProfiled("},
-			proctest.Edit{File: main, From: "\t\"os\"\n", To: ""})
+		edits = append(edits, mutation.Edit{File: main, From: "os.Exit(", To: "exitProfiled("},
+			mutation.Edit{File: main, From: "\t\"os\"\n"},
+			mutation.Edit{File: "cmd/" + command + "/profile_bench.go", To: string(profileSource)})
 	}
-	replaced, err := proctest.WriteEdits(root, folder, edits)
-	if err != nil {
-		return "", err
-	}
-	for _, command := range commands {
-		replaced[filepath.Join(root, "cmd", command, "profile_bench.go")] = added
-	}
-	return proctest.Overlay(folder, replaced)
+	return mutation.Overlay(root, folder, edits)
 }

@@ -14,24 +14,14 @@ var (
 	// givingBack takes what a dead worker had begun to send for unsent.
 	givingBack = &proctest.Variant{
 		Name: "giving-back-worker", Command: cmdWorker, Slow: true,
-		Edits: crashing(proctest.Edit{
-			File: "internal/state/lua/sweep.lua",
-			From: "    expire_send(b)\n",
-			To: "    for _, slice in ipairs(slices_of(b)) do\n" +
-				"      requeue(chunk(slice[1]), slice[2], slice[3])\n    end\n" +
-				"    redis.call('ZREM', key('slots', provider), id)\n",
-		}),
+		Breaks: []string{"what a dead worker had begun to send is taken for unsent"},
+		Edits:  crashing,
 	}
 	// premature records an answer before it has one.
 	premature = &proctest.Variant{
 		Name: "premature-worker", Command: cmdWorker, Slow: true,
-		Edits: crashing(proctest.Edit{
-			File: "internal/tasks/submit.go",
-			From: "\tanswer := submission.Send(wire)\n",
-			To: "\tanswer := providers.Answer{Verdict: airtime.Accepted}\n" +
-				"\t_, _ = s.record(ctx, now, answer)\n" +
-				"\tanswer = submission.Send(wire)\n",
-		}),
+		Breaks: []string{"an answer is recorded before there is one"},
+		Edits:  crashing,
 	}
 )
 

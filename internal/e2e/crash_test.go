@@ -14,22 +14,26 @@ import (
 
 	"tuma/internal/proctest"
 	"tuma/internal/sandbox"
+	"tuma/internal/test/mutation"
 )
 
-// crashing returns the edits that let a program end itself with SIGKILL right before or right after
-// the n-th effect of a name, as CRASH_AT says ("after record#2"), and write the name of each effect
-// that it has, once, to the file CRASH_TRACE. Nothing of the process runs after the signal: no
-// deferred call, no answer to anybody.
-func crashing(more ...proctest.Edit) []proctest.Edit {
-	return append([]proctest.Edit{{
-		File: "internal/effect/effect.go",
-		From: "import \"context\"\n",
-		To: "import (\n\t\"context\"\n\t\"os\"\n\t\"strings\"\n\t\"sync\"\n" +
-			"\t\"sync/atomic\"\n\t\"syscall\"\n\t\"strconv\"\n)\n",
-	}, {
-		File: "internal/effect/effect.go",
-		From: "var interceptor Interceptor\n",
-		To: `var interceptor Interceptor = crashAt(os.Getenv("CRASH_AT"), os.Getenv("CRASH_TRACE"))
+// crashing lets a program end itself with SIGKILL right before or right after the n-th effect of a
+// name, as CRASH_AT says ("after record#2"), and write the name of each effect that it has, once,
+// to the file CRASH_TRACE. Nothing of the process runs after the signal: no deferred call, no
+// answer to anybody.
+var crashing = []mutation.Edit{{File: "internal/effect/crash.go", To: `package effect
+
+import (
+	"context"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+)
+
+func init() { interceptor = crashAt(os.Getenv("CRASH_AT"), os.Getenv("CRASH_TRACE")) }
 
 func crashAt(point, trace string) Interceptor {
 	moment, rest, _ := strings.Cut(point, " ")
@@ -63,21 +67,19 @@ func end(point string) {
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	select {}
 }
-`,
-	}}, more...)
-}
+`}}
 
 // The programs that can be told where to end. They do without the race detector: there are hundreds
 // of them, and the other tests look for races in the same code.
 var (
 	mortalWorker = &proctest.Variant{
-		Name: "mortal-worker", Command: cmdWorker, Edits: crashing(), Slow: true,
+		Name: "mortal-worker", Command: cmdWorker, Edits: crashing, Slow: true,
 	}
 	mortalPoller = &proctest.Variant{
-		Name: "mortal-poller", Command: cmdPoller, Edits: crashing(), Slow: true,
+		Name: "mortal-poller", Command: cmdPoller, Edits: crashing, Slow: true,
 	}
 	mortalEnqueuer = &proctest.Variant{
-		Name: "mortal-enqueuer", Command: cmdEnqueuer, Edits: crashing(), Slow: true,
+		Name: "mortal-enqueuer", Command: cmdEnqueuer, Edits: crashing, Slow: true,
 	}
 )
 

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/proctest"
+	"tuma/internal/test/mutation"
 )
 
 // outlast is longer than everything that anybody waits for a silent worker.
@@ -20,39 +21,27 @@ const outlast = submitTimeout + sendGuard + settleDelay + time.Second
 // signal from outside would hit them.
 var freezing = &proctest.Variant{
 	Name: "freezing-worker", Command: cmdWorker,
-	Edits: []proctest.Edit{{
-		File: "internal/tasks/submit.go",
-		From: "\tnow.asked = time.Now()\n\tleft, err := s.Store.BeginSend(",
-		To: "\tproviders.Freeze(\"before begin\")\n" +
-			"\tnow.asked = time.Now()\n\tleft, err := s.Store.BeginSend(",
-	}, {
-		File: "internal/tasks/submit.go",
-		From: "\tanswer := submission.Send(wire)\n",
-		To:   "\tproviders.Freeze(\"after begin\")\n\tanswer := submission.Send(wire)\n",
-	}, {
-		File: "internal/tasks/submit.go",
-		From: "\ta := s.translate(b, now.attempt, answer)\n",
-		To: "\tproviders.Freeze(\"before record\")\n" +
-			"\ta := s.translate(b, now.attempt, answer)\n",
-	}, {
-		File: "internal/providers/gate.go",
-		From: "\t\tg.state = gateOpen\n\t\treturn nil\n",
-		To:   "\t\tg.state = gateOpen\n\t\tFreeze(\"before write\")\n\t\treturn nil\n",
-	}, {
-		File: "internal/providers/gate.go",
-		From: "import (\n",
-		To:   "import (\n\t\"os\"\n\t\"syscall\"\n",
-	}, {
-		File: "internal/providers/gate.go",
-		From: "// gateState says",
-		To: "var freezeOnce sync.Once\n\nfunc Freeze(place string) {\n" +
-			"\tif os.Getenv(\"E2E_FREEZE\") == place {\n" +
-			"\t\tfreezeOnce.Do(func() {\n" +
-			"\t\t\t_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)\n" +
-			// A thread may go on for a moment before the signal reaches it.
-			"\t\t\ttime.Sleep(50 * time.Millisecond)\n\t\t})\n" +
-			"\t}\n}\n\n// gateState says",
-	}},
+	Breaks: []string{"before begin", "after begin", "before write", "before record"},
+	Edits: []mutation.Edit{{File: "internal/providers/freeze.go", To: `package providers
+
+import (
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+var freezeOnce sync.Once
+
+func Freeze(place string) {
+	if os.Getenv("E2E_FREEZE") == place {
+		freezeOnce.Do(func() {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+			time.Sleep(50 * time.Millisecond) // A thread may go on until the signal reaches it.
+		})
+	}
+}
+`}},
 }
 
 // awaitFrozen waits until a process has stopped itself.

@@ -1,11 +1,13 @@
 package e2e_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/proctest"
+	"tuma/internal/test/mutation"
 )
 
 // The workers here are broken on purpose, in the ways that a later change might break ours.
@@ -14,35 +16,38 @@ var (
 	// queue and out again under another id.
 	resending = &proctest.Variant{
 		Name: "resending-worker", Command: cmdWorker,
-		Edits: []proctest.Edit{{
-			File: "internal/providers/classify.go",
-			From: "answer := Answer{Verdict: airtime.Unknown,",
-			To:   "answer := Answer{Verdict: airtime.Unsent,",
-		}},
+		Breaks: []string{"a broken connection counts as unsent"},
 	}
 	// unguarded sends although BeginSend has refused. It freezes like freezing does.
 	unguarded = &proctest.Variant{
 		Name: "unguarded-worker", Command: cmdWorker,
-		Edits: append(freezing.Edits[:len(freezing.Edits):len(freezing.Edits)], proctest.Edit{
-			File: "internal/tasks/submit.go",
-			From: "left, err := s.Store.BeginSend(ctx, b, token)\n",
-			To: "left, err := s.Store.BeginSend(ctx, b, token)\n" +
-				"\tif err != nil {\n\t\tleft, err = time.Second, nil\n\t}\n",
-		}),
+		Breaks: append(slices.Clone(freezing.Breaks), "a refused begin sends all the same"),
+		Edits:  freezing.Edits,
 	}
 )
 
-// TestEveryEditFits finds an edit whose text is not in its file any more, without a build.
+// TestEveryEditFits finds an edit that does not fit its file any more, without a build, and a break
+// of the table that no program here has.
 func TestEveryEditFits(t *testing.T) {
 	t.Parallel()
 	root, err := proctest.ModuleRoot()
 	require.NoError(t, err)
+	used := map[string]bool{}
 	for _, program := range []*proctest.Variant{
 		resending, unguarded, freezing, givingBack, premature, mortalWorker, mortalPoller,
-		mortalEnqueuer, shiftedWorker, shiftedPoller,
+		mortalEnqueuer, shiftedWorker, shiftedPoller, newer,
 	} {
-		_, err := proctest.WriteEdits(root, t.TempDir(), program.Edits)
+		_, err := program.Overlay(root, t.TempDir())
 		require.NoError(t, err, program.Name)
+		for _, name := range program.Breaks {
+			used[name] = true
+		}
+	}
+	for _, b := range slices.Concat(mutation.Scripts, mutation.Code) {
+		require.Equal(t, b.By.Ledger, used[b.Name], b.Name)
+	}
+	for _, b := range mutation.Hooks {
+		require.True(t, used[b.Name], b.Name)
 	}
 }
 

@@ -83,7 +83,7 @@ func Classify(o Outcome) Answer {
 func classifyStatus(status int) Answer {
 	reason, verdict, pause := StatusReason(status), airtime.Unknown, airtime.NoReason
 	switch {
-	case reason == airtime.ReasonCredentials, reason == airtime.ReasonRateLimited: // break: surely-unsent
+	case reason == airtime.ReasonCredentials, reason == airtime.ReasonRateLimited: // break: unsent
 		verdict, pause = airtime.Unsent, reason
 	case status >= 300 && status <= 399:
 		pause = airtime.ReasonConnect

@@ -104,15 +104,7 @@ func buildBroken(root, dir string, b mutation.Break) build {
 	if made.err = os.MkdirAll(dir, 0o700); made.err != nil {
 		return made
 	}
-	edit, err := b.Edit(root)
-	if made.err = err; err != nil {
-		return made
-	}
-	replaced, err := proctest.WriteEdits(root, dir, []proctest.Edit{edit})
-	if made.err = err; err != nil {
-		return made
-	}
-	list, err := proctest.Overlay(dir, replaced)
+	list, err := (&proctest.Variant{Breaks: []string{b.Name}}).Overlay(root, dir)
 	if made.err = err; err != nil {
 		return made
 	}

@@ -165,7 +165,7 @@ func (s *Submit) send(
 	now := sending{batch: b, attempt: b.Attempt + 1, children: children}
 	s.Log.Debug("batch begins", zap.String("batch", b.ID), zap.Int("attempt", now.attempt),
 		zap.String("provider", b.Provider), zap.Int("recipients", len(b.Members)))
-	now.asked = time.Now()
+	now.asked = time.Now()                        // break: submit-asked
 	left, err := s.Store.BeginSend(ctx, b, token) // break: submit-begin
 	var refused *state.RefusedError
 	switch {
@@ -248,7 +248,7 @@ func (s *Submit) record(
 	ctx context.Context, now sending, answer providers.Answer,
 ) (state.Recorded, error) {
 	b := now.batch
-	a := s.translate(b, now.attempt, answer)
+	a := s.translate(b, now.attempt, answer) // break: record-answer
 	a.Children = now.children
 	forever := backoff.NewExponentialBackOff(backoff.WithInitialInterval(50*time.Millisecond),
 		backoff.WithMaxInterval(2*time.Second), backoff.WithMaxElapsedTime(0))

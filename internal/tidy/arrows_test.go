@@ -130,12 +130,14 @@ var reservations = []reserved{
 	{what: "internal/redistest", only: []string{"internal/redistest"}, why: toTestsOnly},
 	{
 		what: "internal/proctest",
-		only: []string{
-			"internal/redistest", "internal/proctest", "internal/pagetest", "internal/test", "bench",
-		},
-		why: toTestsOnly,
+		only: []string{"internal/redistest", "internal/proctest", "internal/pagetest", "bench"},
+		why:  toTestsOnly,
 	},
-	{what: "internal/test", only: []string{"internal/test"}, why: toTestsOnly},
+	{
+		what: "internal/test",
+		only: []string{"internal/test", "internal/proctest", "bench"},
+		why:  toTestsOnly,
+	},
 }
 
 // imports is what each folder of Go code imports: folder → import → a place, path:line.

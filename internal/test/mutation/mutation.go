@@ -13,8 +13,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"tuma/internal/proctest"
 )
 
 // Break is a deliberate break of one line of a script or of a Go file.
@@ -66,7 +64,7 @@ func (b Break) Apply(text string) (string, error) {
 	return strings.Replace(text, e.From, e.To, 1), nil
 }
 
-func (b Break) edit(text string) (proctest.Edit, error) {
+func (b Break) edit(text string) (Edit, error) {
 	var found [][]string
 	for _, m := range mark.FindAllStringSubmatch(text, -1) {
 		if m[2] == b.ID {
@@ -74,15 +72,25 @@ func (b Break) edit(text string) (proctest.Edit, error) {
 		}
 	}
 	if len(found) != 1 {
-		return proctest.Edit{}, fmt.Errorf("break %s (%s): %d lines have this mark, not one",
+		return Edit{}, fmt.Errorf("break %s (%s): %d lines have this mark, not one",
 			b.ID, b.Name, len(found))
 	}
 	line, code := found[0][0], found[0][1]
 	broken := strings.ReplaceAll(b.With, "$", code)
 	if broken == code {
-		return proctest.Edit{}, fmt.Errorf("break %s (%s): it changes nothing", b.ID, b.Name)
+		return Edit{}, fmt.Errorf("break %s (%s): it changes nothing", b.ID, b.Name)
 	}
-	return proctest.Edit{From: line, To: broken}, nil
+	return Edit{From: line, To: broken}, nil
+}
+
+// Named finds a break, or a hook, by its name.
+func Named(name string) (Break, error) {
+	for _, b := range slices.Concat(Scripts, Code, Hooks) {
+		if b.Name == name {
+			return b, nil
+		}
+	}
+	return Break{}, fmt.Errorf("no break has the name %q", name)
 }
 
 // InScripts returns an edit of scripts: of those that have the marked line. It counts them. A break
@@ -101,11 +109,11 @@ func (b Break) InScripts(broken *int) func(verb, text string) string {
 	}
 }
 
-// Edit returns a break of Go as an edit of the module at root, for a program that is built with it.
-func (b Break) Edit(root string) (proctest.Edit, error) {
+// Edit returns a break as an edit of the module at root, for a program that is built with it.
+func (b Break) Edit(root string) (Edit, error) {
 	files, err := Files(root)
 	if err != nil {
-		return proctest.Edit{}, err
+		return Edit{}, err
 	}
 	for path, text := range files {
 		if b.marks(text) {
@@ -114,7 +122,7 @@ func (b Break) Edit(root string) (proctest.Edit, error) {
 			return e, err
 		}
 	}
-	return proctest.Edit{}, fmt.Errorf("break %s (%s): no file has this mark", b.ID, b.Name)
+	return Edit{}, fmt.Errorf("break %s (%s): no file has this mark", b.ID, b.Name)
 }
 
 // Files reads all files of a module's product code that have marks, by their paths below its root.

@@ -1,4 +1,4 @@
-package mutation
+package mutation_test
 
 import (
 	"path"
@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/proctest"
+	"tuma/internal/test/mutation"
 )
 
 // TestEveryBreakFits wants each mark once in the code and used by the table, and each break of the
@@ -16,29 +17,33 @@ func TestEveryBreakFits(t *testing.T) {
 	t.Parallel()
 	root, err := proctest.ModuleRoot()
 	require.NoError(t, err)
-	files, err := Files(root)
+	files, err := mutation.Files(root)
 	require.NoError(t, err)
 	marks := map[string]string{} // By id: the file.
 	for name, text := range files {
-		for _, id := range Marks(text) {
+		for _, id := range mutation.Marks(text) {
 			require.NotContains(t, marks, id, "%s has a mark that another file has", name)
 			marks[id] = name
 		}
 	}
 	used, names := map[string]bool{}, map[string]bool{}
-	fits := func(b Break, kind string) {
+	fits := func(b mutation.Break, kind string) {
 		require.Contains(t, marks, b.ID, b.Name)
 		require.Equal(t, kind, path.Ext(marks[b.ID]), b.Name)
 		_, err := b.Apply(files[marks[b.ID]])
 		require.NoError(t, err)
 		require.False(t, names[b.Name], "two breaks are named %q", b.Name)
-		require.NotZero(t, b.By, "no test notices %q", b.Name)
 		used[b.ID], names[b.Name] = true, true
 	}
-	for _, b := range Scripts {
+	for _, b := range mutation.Scripts {
 		fits(b, ".lua")
+		require.NotZero(t, b.By, "no test notices %q", b.Name)
 	}
-	for _, b := range Code {
+	for _, b := range mutation.Code {
+		fits(b, ".go")
+		require.NotZero(t, b.By, "no test notices %q", b.Name)
+	}
+	for _, b := range mutation.Hooks {
 		fits(b, ".go")
 	}
 	for id, name := range marks {
@@ -51,7 +56,7 @@ func TestBreaks(t *testing.T) {
 	t.Parallel()
 	const text = "first\n\tif a then -- break: a-1\n  b() -- why -- break: b\n" +
 		"c() // break: twice\nd() // break: twice\ne() -- break: \n"
-	require.Equal(t, []string{"a-1", "b", "twice", "twice"}, Marks(text))
+	require.Equal(t, []string{"a-1", "b", "twice", "twice"}, mutation.Marks(text))
 	for _, row := range []struct{ id, with, want, fault string }{
 		{"a-1", "if false then", "if false then\n  b()", ""},
 		{"b", "", "break: a-1\n\nc()", ""},
@@ -60,7 +65,7 @@ func TestBreaks(t *testing.T) {
 		{"twice", "", "", "break twice (test): 2 lines have this mark, not one"},
 		{"none", "", "", "break none (test): 0 lines have this mark, not one"},
 	} {
-		b := Break{ID: row.id, Name: "test", With: row.with}
+		b := mutation.Break{ID: row.id, Name: "test", With: row.with}
 		got, err := b.Apply(text)
 		if row.fault != "" {
 			require.EqualError(t, err, row.fault)
@@ -70,9 +75,9 @@ func TestBreaks(t *testing.T) {
 		require.Contains(t, got, row.want)
 	}
 	broken := 0
-	edit := Break{ID: "b", Name: "test"}.InScripts(&broken)
+	edit := mutation.Break{ID: "b", Name: "test"}.InScripts(&broken)
 	require.Equal(t, "other", edit("verb", "other"))
 	require.NotContains(t, edit("verb", text), "b()")
 	require.Equal(t, 1, broken)
-	require.False(t, slices.Contains(Marks(edit("verb", text)), "b"))
+	require.False(t, slices.Contains(mutation.Marks(edit("verb", text)), "b"))
 }
