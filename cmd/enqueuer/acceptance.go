@@ -20,8 +20,8 @@ const (
 	// callsInFlight is how many Accept calls are under way: one round trip per thousand recipients
 	// would leave Redis idle most of the time.
 	callsInFlight = 4
-	// patience is how long a Redis that does not answer is tried again.
-	patience = 2 * time.Minute
+	// retryLimit is how long a Redis that does not answer is tried again.
+	retryLimit = 2 * time.Minute
 	// callTimeout bounds one call with all its repetitions inside the client.
 	callTimeout = 15 * time.Second
 	// fullPause is the interval of trying again while Redis is full.
@@ -144,7 +144,7 @@ func (a *acceptance) accept(ctx context.Context, group []state.Disbursal) error 
 // while it does not answer. A step that has begun is finished although the context ends.
 func (a *acceptance) persist(ctx context.Context, step func(context.Context) error) error {
 	waits := backoff.NewExponentialBackOff(backoff.WithInitialInterval(200*time.Millisecond),
-		backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(patience))
+		backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(retryLimit))
 	for ctx.Err() == nil {
 		err := finished(ctx, step)
 		var wait time.Duration
@@ -157,7 +157,7 @@ func (a *acceptance) persist(ctx context.Context, step func(context.Context) err
 			a.note("waiting: %s", err)
 		default:
 			if wait = waits.NextBackOff(); wait == backoff.Stop {
-				return fmt.Errorf("gave up after %s: %w", patience, err)
+				return fmt.Errorf("gave up after %s: %w", retryLimit, err)
 			}
 			a.note("trying again: %s", err)
 		}

@@ -65,7 +65,7 @@ func follow(ctx context.Context, a *app.App, name string, out io.Writer) (state.
 			}
 		case failing.IsZero():
 			failing = now
-		case now.Sub(failing) > patience:
+		case now.Sub(failing) > retryLimit:
 			return f.sum, err
 		}
 		select {
@@ -118,17 +118,17 @@ func (f *follower) verdict(now time.Time) (bool, error) {
 		}
 	}
 	doubt := f.sum.Statuses[airtime.InDoubt].Recipients
-	if open > doubt+f.sum.Overdue || doubt > 0 && now.Sub(f.changed) < f.doubtPatience() {
+	if open > doubt+f.sum.Overdue || doubt > 0 && now.Sub(f.changed) < f.doubtWait() {
 		return false, nil
 	}
 	return true, cli.Exit(cli.ExitInDoubt, fmt.Errorf("%d in doubt and %d overdue are left; see "+
 		"enqueuer indoubt list", doubt, f.sum.Overdue))
 }
 
-// doubtPatience is how long recipients in doubt may stand still before they are left to people. A
+// doubtWait is how long recipients in doubt may stand still before they are left to people. A
 // provider that can be asked settles most of them by itself, and is asked until the settle delay
 // has passed twice.
-func (f *follower) doubtPatience() time.Duration {
+func (f *follower) doubtWait() time.Duration {
 	for _, c := range f.app.Rules.Providers {
 		if c.Asks == providers.AskByBatch {
 			o := f.app.Store.Options()

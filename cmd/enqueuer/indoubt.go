@@ -26,7 +26,7 @@ func newInDoubtCommand() *cobra.Command {
 		Use:   "indoubt",
 		Short: "What only a person can settle",
 		Long: `What only a person can settle: recipients that may or may not have been paid (in
-doubt), that are open beyond their provider's patience (overdue), that were paid twice
+doubt), that are open for longer than their provider takes (overdue), that were paid twice
 (overpaid), of whom their provider says what cannot be right (mismatched: another amount than
 was sent, or failed although a person said paid), and on request those of which the provider
 cannot tell more (unconfirmed).`,

@@ -160,7 +160,7 @@ func drive(ts *testscript.TestScript, _ bool, args []string) {
 		Batch: h.batch, Attempt: h.batch.Attempt + 1, Accepted: airtime.Submitted,
 		NextPoll: time.Hour,
 	}
-	if len(args) > 1 { // "drive accepted soon": the first query is due when patience can be over.
+	if len(args) > 1 { // "drive accepted soon": the first query is due when recipients can be overdue.
 		answer.NextPoll = 5 * time.Millisecond
 	}
 	for _, verdict := range airtime.Verdicts() {
@@ -227,7 +227,7 @@ func await(ts *testscript.TestScript, failure string, look func() error) {
 	}
 }
 
-// lapse: the provider's patience with the last batch is over.
+// lapse: the last batch is overdue.
 func lapse(ts *testscript.TestScript, _ bool, _ []string) {
 	h := harnessOf(ts)
 	var poll state.Poll
@@ -244,7 +244,7 @@ func lapse(ts *testscript.TestScript, _ bool, _ []string) {
 		return nil
 	})
 	_, err := h.store.Observe(context.Background(), poll.Batch, nil, true, state.PollSchedule{
-		Poll: poll.Number, Next: time.Hour, Patience: time.Millisecond, Slow: time.Hour,
+		Poll: poll.Number, Next: time.Hour, OverdueAfter: time.Millisecond, Slow: time.Hour,
 	})
 	ts.Check(err)
 }

@@ -106,7 +106,7 @@ func (n *naming) summarize(
 	return sum, err
 }
 
-// overdue counts the recipients of a name that are open beyond the provider's patience.
+// overdue counts the recipients of a name that are overdue.
 func overdue(ctx context.Context, s *state.Store, kind state.Kind, name string) (int64, error) {
 	listed, err := readListing(ctx, s)
 	if err != nil || len(listed.overdue) == 0 {
@@ -193,7 +193,7 @@ func printSummary(w io.Writer, sum state.Summary) {
 		fmt.Fprintln(w, "cancelled: what comes later under this name is refused")
 	}
 	if sum.Overdue > 0 {
-		fmt.Fprintf(w, "overdue: %s open beyond the provider's patience; see enqueuer indoubt list\n",
+		fmt.Fprintf(w, "overdue: %s open for longer than the provider takes; see enqueuer indoubt list\n",
 			cli.Plural(sum.Overdue, "recipient"))
 	}
 	if len(sum.Statuses) == 0 {

@@ -38,7 +38,7 @@ func TestProvidersSetTheVariablesOfAllFour(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- providers(ctx, &out, "--callbacks", inbox.URL+"/callbacks/token") }()
 	require.Eventually(t, func() bool { return strings.Contains(out.String(), "\n") },
-		patience, time.Millisecond)
+		testTimeout, time.Millisecond)
 
 	variables := map[string]string{}
 	line, _, _ := strings.Cut(out.String(), "\n")
@@ -70,7 +70,7 @@ func TestProvidersSetTheVariablesOfAllFour(t *testing.T) {
 	select {
 	case path := <-received:
 		require.Equal(t, "/callbacks/token/sozuri", path)
-	case <-time.After(patience):
+	case <-time.After(testTimeout):
 		require.FailNow(t, "no callback")
 	}
 	cancel()

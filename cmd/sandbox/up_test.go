@@ -61,8 +61,8 @@ func execute(ctx context.Context, out io.Writer, args ...string) (int, error) {
 	}
 }
 
-// patience only bounds a broken test on a busy machine.
-const patience = 2 * time.Minute
+// testTimeout only bounds a broken test on a busy machine.
+const testTimeout = 2 * time.Minute
 
 // file writes a CSV and returns its path.
 func file(t *testing.T, lines ...string) string {
@@ -144,7 +144,7 @@ func TestUpStaysUntilItIsStopped(t *testing.T) {
 	}()
 	require.Eventually(t, func() bool {
 		return strings.Contains(out.String(), "serving until stopped")
-	}, patience, 20*time.Millisecond)
+	}, testTimeout, 20*time.Millisecond)
 	address := regexp.MustCompile(`dashboard (http://\S+)/monitor/ +metrics (http://\S+)`).
 		FindStringSubmatch(out.String())
 	require.NotNil(t, address, out.String())

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Patience only bounds a broken test: a browser takes its time on a busy machine.
-const Patience = 90 * time.Second
+// Timeout only bounds a broken test: a browser takes its time on a busy machine.
+const Timeout = 90 * time.Second
 
 // errNoBrowser fails the test: one that was skipped looks as green as one that passed.
 var errNoBrowser = errors.New("chromium is not installed: run the tests with `make test`, which " +
@@ -35,7 +35,7 @@ func Open(t *testing.T, hosts ...string) context.Context {
 	}
 	profile := filepath.Join(t.TempDir(), "profile")
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program),
-		chromedp.UserDataDir(profile), chromedp.WSURLReadTimeout(Patience),
+		chromedp.UserDataDir(profile), chromedp.WSURLReadTimeout(Timeout),
 		// Root has no sandbox of its own to give up, and /dev/shm is small in containers.
 		chromedp.NoSandbox, chromedp.Flag("disable-dev-shm-usage", true),
 		chromedp.Flag("host-resolver-rules", rules+"MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"))
@@ -46,17 +46,17 @@ func Open(t *testing.T, hosts ...string) context.Context {
 		cancel()
 		stop()
 		// What it started may write for a moment longer.
-		require.Eventually(t, func() bool { return os.RemoveAll(profile) == nil }, Patience,
+		require.Eventually(t, func() bool { return os.RemoveAll(profile) == nil }, Timeout,
 			50*time.Millisecond)
 	})
 	require.NoError(t, chromedp.Listen(ctx, func(any) {})) // Starts it.
 	return ctx
 }
 
-// Run runs an action in a browser within the patience of a test.
+// Run runs an action in a browser within Timeout.
 func Run[T any](browser context.Context, t *testing.T, action chromedp.Action[T]) T {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(browser, Patience)
+	ctx, cancel := context.WithTimeout(browser, Timeout)
 	defer cancel()
 	value, err := chromedp.Run(ctx, action)
 	require.NoError(t, err)

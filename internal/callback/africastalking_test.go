@@ -21,7 +21,7 @@ func TestACallbackAloneChangesNothing(t *testing.T) {
 	h.send(t, at)
 	h.tell(t, atStatus, atBody(atID(0), phone(0).Digits(), "Success"))
 	h.tell(t, atStatus, atBody(atID(1), phone(1).Digits(), "Failed"))
-	require.Eventually(t, func() bool { return h.vendor.asked() >= 4 }, patience,
+	require.Eventually(t, func() bool { return h.vendor.asked() >= 4 }, testTimeout,
 		10*time.Millisecond, "the provider is asked, and asked again")
 	h.is(t, "d", airtime.Submitted)
 	require.EqualValues(t, 2, h.figures(t).Kept)
@@ -33,7 +33,7 @@ func TestACallbackAloneChangesNothing(t *testing.T) {
 	require.Equal(t, 2, h.count(t, "tuma_callbacks_total", at, "kept"))
 	require.Eventually(t, func() bool {
 		return h.count(t, "tuma_callbacks_total", at, "applied") == 2
-	}, patience, 10*time.Millisecond)
+	}, testTimeout, 10*time.Millisecond)
 	h.balanced(t)
 }
 
@@ -123,7 +123,7 @@ func TestACallbackSettlesWhoseAnswerWasLost(t *testing.T) {
 	require.Eventually(t, func() bool {
 		rows := h.rows(t, "d")
 		return rows[0].Status == airtime.Successful && rows[1].Status == airtime.Failed
-	}, patience, 10*time.Millisecond)
+	}, testTimeout, 10*time.Millisecond)
 	rows := h.rows(t, "d")
 	require.Equal(t, atID(0), rows[0].ProviderReference)
 	require.Equal(t, airtime.InDoubt, rows[2].Status)
@@ -181,7 +181,7 @@ func TestACallbackThatMayMeanTwoIsNobodys(t *testing.T) {
 	h.is(t, "second", airtime.InDoubt)
 	h.vendor.say(atID(0), "Success")
 	h.tell(t, atStatus, atBody(atID(0), phone(0).Digits(), "Success"))
-	require.Eventually(t, func() bool { return h.vendor.asked() >= 2 }, patience,
+	require.Eventually(t, func() bool { return h.vendor.asked() >= 2 }, testTimeout,
 		10*time.Millisecond)
 	h.is(t, "first", airtime.InDoubt)
 	h.is(t, "second", airtime.InDoubt)
@@ -226,7 +226,7 @@ func TestAnyOrderOfCallbacksComesToTheSame(t *testing.T) {
 			h.tell(t, atStatus, body)
 		}
 	}
-	require.Eventually(t, func() bool { return h.figures(t).Kept == 0 }, patience,
+	require.Eventually(t, func() bool { return h.figures(t).Kept == 0 }, testTimeout,
 		20*time.Millisecond)
 	for round := range rounds {
 		reference := fmt.Sprint("d", round)

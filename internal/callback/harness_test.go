@@ -46,8 +46,8 @@ const (
 	token  = "t0ken-of-the-path"
 	apiKey = "k3y-at-the-provider"
 
-	// patience is how long a test waits for what should take a moment.
-	patience = 2 * time.Minute
+	// testTimeout is how long a test waits for what should take a moment.
+	testTimeout = 2 * time.Minute
 )
 
 // harness is a poller's callbacks in one process: a namespace on a real Redis, the real adapters,
@@ -304,7 +304,7 @@ func (h *harness) becomes(t *testing.T, reference string, status airtime.Status)
 			}
 		}
 		return true
-	}, patience, 10*time.Millisecond, "%s: not all became %s", reference, status)
+	}, testTimeout, 10*time.Millisecond, "%s: not all became %s", reference, status)
 }
 
 func (h *harness) figures(t *testing.T) state.Stats {

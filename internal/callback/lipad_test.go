@@ -14,7 +14,7 @@ import (
 // queried waits for the one query that is due and makes it.
 func (h *harness) queried(t *testing.T) {
 	t.Helper()
-	require.Eventually(t, func() bool { return h.query(t) == 1 }, patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return h.query(t) == 1 }, testTimeout, 5*time.Millisecond)
 }
 
 // TestLipadsCallbacksBringOneQueryForward however many they are; without them it is an hour away.

@@ -63,7 +63,7 @@ func TestWithoutRedisNothingIsTakenAndNobodyVouchedFor(t *testing.T) {
 	require.Eventually(t, func() bool {
 		answer := h.post("/callbacks/"+token+"/"+atValidation, asJSON, ours)
 		return answer.Body.String() == `{"status":"Validated"}`+"\n"
-	}, patience, 20*time.Millisecond)
+	}, testTimeout, 20*time.Millisecond)
 	h.tell(t, atStatus, documented[atStatus].body)
 }
 

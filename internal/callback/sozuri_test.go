@@ -173,7 +173,7 @@ func TestABetterWordOutlivesTheRetryOfAnOlderOne(t *testing.T) {
 			inHand, err = h.store.Kept(context.Background(), 10, time.Minute)
 			require.NoError(t, err)
 			return len(inHand) == 1
-		}, patience, 20*time.Millisecond)
+		}, testTimeout, 20*time.Millisecond)
 		h.tell(t, sozuri, sozuriBody(sozText(0), phone(0).Digits(), "KES 10", "success"))
 		return true
 	}

@@ -94,7 +94,7 @@ func TestEachAttemptIsVouchedForOnce(t *testing.T) {
 		again, err := h.store.Resend(t.Context(), b)
 		require.NoError(t, err)
 		return again.Ready
-	}, patience, 50*time.Millisecond)
+	}, testTimeout, 50*time.Millisecond)
 	h.send(t, at)
 	require.Equal(t, 2, times)
 	h.is(t, "d", airtime.Submitted)

@@ -33,7 +33,7 @@ func TestAHealthyDeploymentIsAllWell(t *testing.T) {
 	require.Eventually(t, func() bool {
 		sum, err := h.store.Summarize(t.Context(), state.KindDisbursal, "r-1")
 		return err == nil && sum.Settled
-	}, patience, 20*time.Millisecond)
+	}, testTimeout, 20*time.Millisecond)
 	h.edit = func(o *doctor.Options) { o.CallbackURL = "http://" + listener }
 	var steps []string
 	report := h.examineWith(t, func(step string, _, _ int) { steps = append(steps, step) })
@@ -235,7 +235,7 @@ var workFaults = []wrong{
 		Advice: "enqueuer indoubt list",
 	}},
 	{"overdue", func(w *harness) { w.do("zadd {ns}:overdue 1 b-1") }, doctor.Finding{
-		Check: "people", Result: doctor.Warning, Detail: "patience", Advice: "indoubt list",
+		Check: "people", Result: doctor.Warning, Detail: "provider takes", Advice: "indoubt list",
 	}},
 	{"overpaid", func(w *harness) { w.do("sadd {ns}:overpaid s-1") }, doctor.Finding{
 		Check: "people", Result: doctor.Warning, Detail: "1 recipient with a second effect",
@@ -323,7 +323,7 @@ func probe(reason airtime.Reason) func(*harness) {
 		require.Eventually(h.t, func() bool {
 			channels, err := h.store.Channels(h.t.Context())
 			return err == nil && channels[0].Paused == 0 && channels[0].HalfOpen
-		}, patience, time.Millisecond)
+		}, testTimeout, time.Millisecond)
 	}
 }
 

@@ -29,8 +29,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(proctest.Suite{M: m, AtOnce: 6}.Run()) }
 
-// patience is how long a test waits for what should take a moment.
-const patience = 60 * time.Second
+// testTimeout is how long a test waits for what should take a moment.
+const testTimeout = 60 * time.Second
 
 // token is a good one.
 const token = "c41f0e7b2a9d8365-token"
@@ -143,7 +143,7 @@ func (h *harness) work() {
 	require.Eventually(h.t, func() bool {
 		servers, err := h.client.ZCard(h.t.Context(), "asynq:servers").Result()
 		return err == nil && servers == 6 // Four providers, disbursals, poll.
-	}, patience, 10*time.Millisecond, "the servers are there")
+	}, testTimeout, 10*time.Millisecond, "the servers are there")
 }
 
 // do runs a command of Redis; {ns} is the start of our keys.

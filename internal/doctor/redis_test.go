@@ -155,7 +155,7 @@ func breakSnapshot(h *harness) {
 	require.Eventually(h.t, func() bool {
 		info, err := h.client.Info(h.t.Context(), "persistence").Result()
 		return err == nil && strings.Contains(info, "rdb_last_bgsave_status:err")
-	}, patience, 10*time.Millisecond)
+	}, testTimeout, 10*time.Millisecond)
 }
 
 // evict lets Redis throw keys away, and sets its policy right afterwards.
@@ -294,7 +294,7 @@ func TestAReplicaThatNobodyWaitsFor(t *testing.T) {
 	require.Eventually(t, func() bool {
 		info, err := h.client.Info(t.Context(), "replication").Result()
 		return err == nil && strings.Contains(info, "connected_slaves:1")
-	}, patience, 10*time.Millisecond)
+	}, testTimeout, 10*time.Millisecond)
 	want := doctor.Finding{
 		Check: "persistence", Result: doctor.Warning, Detail: "nobody waits for them",
 		Advice: "state.min_replicas",

@@ -232,7 +232,7 @@ func (r *runner) people(ctx context.Context) error {
 		r.warn(cli.Plural(n, "request")+" with recipients in doubt", list)
 	}
 	if n := stats.Overdue; n > 0 {
-		r.warn(cli.Plural(n, "request")+" open for longer than the provider's patience", list)
+		r.warn(cli.Plural(n, "request")+" open for longer than the provider takes", list)
 	}
 	if stats.Unplaced > 0 {
 		r.warn(cli.Plural(stats.Unplaced, "callback")+" kept that nobody could read or place",

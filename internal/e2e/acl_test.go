@@ -134,7 +134,7 @@ func (h *harness) processesAs() (poller string) {
 		poller = proctest.FreeAddr(h.t)
 		h.run(proctest.Build(h.t, row.command), []string{
 			"TUMA_REDIS_URL=" + h.redis.URLOf(redisUser(row.user)), "TUMA_OPS_ADDR=" + poller,
-		}, strings.Fields(row.argument)...).WaitOutput("serving", patience)
+		}, strings.Fields(row.argument)...).WaitOutput("serving", testTimeout)
 		require.NotEmpty(h.t, metrics(h.t, poller))
 	}
 	return poller

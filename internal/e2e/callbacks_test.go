@@ -30,7 +30,7 @@ func TestKilledPodsWithFourProviders(t *testing.T) {
 		time.Sleep(time.Duration(200+rand.IntN(300)) * time.Millisecond)
 		f.replace(rand.IntN(len(f.pods)))
 	}
-	require.Equal(t, 0, importing.Wait(patience), importing.Output())
+	require.Equal(t, 0, importing.Wait(testTimeout), importing.Output())
 	h.awaitQuiet()
 	h.requireNobodyTwice()
 	h.lateCallbacks(h.report("killed")) // Those that came while no poller was there at all.
@@ -48,7 +48,7 @@ func TestKeptCallbackOfADeadPoller(t *testing.T) {
 	})
 	h.start(cmdWorker)
 	dead := h.start(cmdPoller)
-	dead.WaitOutput("serving", patience)
+	dead.WaitOutput("serving", testTimeout)
 	jobs, wanted := makeJobs("kept", 1, 1)
 	jobs[0].Provider = sandbox.Sozuri
 	h.accept(jobs)
@@ -157,7 +157,7 @@ func TestThePollerTakesTheSampleCallbacks(t *testing.T) {
 	t.Parallel()
 	// No send ever arrives: nothing but the callbacks of this test can settle anybody.
 	h := newHarness(t, setup{four: true, faults: `{"send":{"lost_before":1}}`})
-	h.start(cmdPoller).WaitOutput("serving", patience)
+	h.start(cmdPoller).WaitOutput("serving", testTimeout)
 	form, err := url.ParseQuery("phoneNumber=%2B254711000111&status=Success&value=KES+100.0000" +
 		"&requestId=ATQid_a1b2c3d4e5f60718293a4b5c6d7e8f90&description=Delivered&discount=KES+0.6")
 	require.NoError(t, err)
@@ -211,7 +211,7 @@ func TestAStrangerIsNotFound(t *testing.T) {
 	h := newHarness(t, setup{four: true})
 	address := proctest.FreeAddr(t)
 	h.run(proctest.Build(t, cmdPoller), []string{"TUMA_CALLBACK_ADDR=" + address}).
-		WaitOutput("serving", patience)
+		WaitOutput("serving", testTimeout)
 	for _, token := range []string{"wrong", callbackToken + "x", "%20"} {
 		answer, err := http.Post("http://"+address+"/callbacks/"+token+"/sozuri", inJSON,
 			strings.NewReader(sozuriCallback))

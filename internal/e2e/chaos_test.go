@@ -29,7 +29,7 @@ func (h *harness) fleet(each int) *fleet {
 		f.pods = append(f.pods, h.start(command))
 	}
 	for _, p := range f.pods {
-		p.WaitOutput("serving", patience)
+		p.WaitOutput("serving", testTimeout)
 	}
 	return f
 }
@@ -84,7 +84,7 @@ func TestTermFinishesWhatIsOnTheWire(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, setup{faults: `{"send":{"latency":"1500ms"}}`})
 	worker, poller := h.start(cmdWorker), h.start(cmdPoller)
-	worker.WaitOutput("serving", patience)
+	worker.WaitOutput("serving", testTimeout)
 	jobs, wanted := makeJobs("term", 1, 40)
 	h.accept(jobs)
 	h.awaitSends(1)

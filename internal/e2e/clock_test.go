@@ -35,7 +35,7 @@ func TestClocksTenMinutesApart(t *testing.T) {
 		pods = append(pods, h.run(worker, wrong), h.run(poller, wrong))
 	}
 	for i, p := range pods {
-		p.WaitOutput("serving", patience)
+		p.WaitOutput("serving", testTimeout)
 		requireClock(t, p.Output(), []time.Duration{10 * time.Minute, -10 * time.Minute}[i/2])
 	}
 	jobs, wanted := makeJobs("clocks", 60, 25)
@@ -58,5 +58,5 @@ func requireClock(t *testing.T, output string, by time.Duration) {
 	require.NoError(t, err)
 	now := time.Now()
 	wrong := at.Sub(now)
-	require.InDelta(t, by.Seconds(), wrong.Seconds(), patience.Seconds())
+	require.InDelta(t, by.Seconds(), wrong.Seconds(), testTimeout.Seconds())
 }

@@ -37,7 +37,7 @@ const (
 	// repetition, and than the callbacks under way.
 	calm = crashTimeout + crashGuard + 1200*time.Millisecond
 	// crashLimit only bounds a broken test on a busy machine.
-	crashLimit = patience
+	crashLimit = testTimeout
 )
 
 // crash is the harness of one crash: a database of a shared Redis, a simulator, and one provider.

@@ -135,7 +135,7 @@ func survivesKills(t *testing.T, b *beyond, keys ...string) {
 	for _, p := range []*proctest.Process{
 		h.start(cmdWorker), h.start(cmdWorker), h.start(cmdEnqueuer, "stream"), poller,
 	} {
-		p.WaitOutput("serving", patience)
+		p.WaitOutput("serving", testTimeout)
 	}
 	path, wanted := writeFile(t, "file", 50_000, 200)
 	importing := h.start(cmdEnqueuer, "import", path, "--reference", "file", "--follow")
@@ -147,7 +147,7 @@ func survivesKills(t *testing.T, b *beyond, keys ...string) {
 		h.killed(b, key, jobs[each*i:each*(i+1)])
 	}
 	h.requireDashboard(b, ops)
-	require.Equal(t, 4, importing.Wait(patience), importing.Output())
+	require.Equal(t, 4, importing.Wait(testTimeout), importing.Output())
 	requireEnd(t, h.finished(wanted, "file", "pushed"), len(wanted))
 	require.Zero(t, h.rdb.XLen(t.Context(), "{tuma}:rejected").Val())
 	// Whether it can forget is asked of the node that holds the state now.
@@ -165,7 +165,7 @@ func survivesHandingOver(t *testing.T, b *beyond, minReplicas int) {
 	for _, p := range []*proctest.Process{
 		h.start(cmdWorker), h.start(cmdWorker), h.start(cmdEnqueuer, "stream"), h.start(cmdPoller),
 	} {
-		p.WaitOutput("serving", patience)
+		p.WaitOutput("serving", testTimeout)
 	}
 	jobs, wanted := makeJobs("handed", 100, 10)
 	h.pushes(b, jobs)
@@ -186,7 +186,7 @@ func forgetsNoSending(t *testing.T, b *beyond) {
 		faults: `{"send":{"latency":"1s"},"outcomes":{"successful":1}}`,
 	})
 	worker := h.start(cmdWorker)
-	worker.WaitOutput("serving", patience)
+	worker.WaitOutput("serving", testTimeout)
 	jobs, wanted := makeJobs("known", 3, 10)
 	h.accept(jobs[:2])
 	h.awaitSends(2)
@@ -194,7 +194,7 @@ func forgetsNoSending(t *testing.T, b *beyond) {
 	behind := b.lag()
 	h.await("the answers are recorded", func() bool { return h.book()["lipad submitted"] == 20 })
 	h.accept(jobs[2:])
-	worker.WaitOutput(`"reason":"storage"`, patience)
+	worker.WaitOutput(`"reason":"storage"`, testTimeout)
 	worker.Kill()
 	victim.Kill()
 	for _, replica := range behind {
@@ -239,7 +239,7 @@ func waitsForTheWire(t *testing.T, b *beyond) {
 		faults: `{"outcomes":{"successful":1}}`,
 	})
 	sender := h.start(cmdWorker)
-	sender.WaitOutput("serving", patience)
+	sender.WaitOutput("serving", testTimeout)
 	jobs, wanted := makeJobs("wire", 3, 10)
 	h.accept(jobs[:1])
 	h.await("the first is sent", func() bool { return h.book()["lipad submitted"] == 10 })

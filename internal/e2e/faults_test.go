@@ -98,7 +98,7 @@ func TestEveryFaultIsNamed(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, setup{})
 	h.pods(1)
-	h.start(cmdEnqueuer, "stream").WaitOutput("serving", patience)
+	h.start(cmdEnqueuer, "stream").WaitOutput("serving", testTimeout)
 	jobs, wanted := makeJobs("good", 2, 10)
 	h.pipeJobs(jobs[:1])
 	for _, bad := range badJobs {

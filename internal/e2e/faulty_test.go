@@ -16,8 +16,8 @@ import (
 func TestFaultyJobsStopNobody(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, setup{redis: []redistest.Option{redistest.WithConfig("maxmemory", "64mb")}})
-	h.start(cmdEnqueuer, "stream").WaitOutput("serving", patience)
-	h.start(cmdWorker).WaitOutput("serving", patience)
+	h.start(cmdEnqueuer, "stream").WaitOutput("serving", testTimeout)
+	h.start(cmdWorker).WaitOutput("serving", testTimeout)
 	push := func(job string) {
 		require.NoError(t, h.rdb.XAdd(t.Context(), &redis.XAddArgs{
 			Stream: "{tuma}:jobs", Values: []string{"job", job},

@@ -235,7 +235,7 @@ func (h *harness) awaitQuiet() {
 	var last map[string]int64
 	since := time.Now()
 	// Pauses that follow each other closely grow to minutes.
-	h.awaitFor(3*patience, "all that happens by itself has happened", func() bool {
+	h.awaitFor(3*testTimeout, "all that happens by itself has happened", func() bool {
 		now := h.book()
 		if !maps.Equal(last, now) || h.underWay(now) {
 			last, since = now, time.Now()

@@ -64,7 +64,7 @@ func TestWorkerFreezesAtTheWorstMoment(t *testing.T) {
 			t.Parallel()
 			h := newHarness(t, setup{batch: 20})
 			frozen := h.run(freezing.Build(t), []string{"E2E_FREEZE=" + place})
-			frozen.WaitOutput("serving", patience)
+			frozen.WaitOutput("serving", testTimeout)
 			h.start(cmdPoller)
 			jobs, wanted := makeJobs("freeze", 10, 15)
 			h.accept(jobs[:8])
@@ -95,7 +95,7 @@ func TestWorkerFrozenFromOutside(t *testing.T) {
 			t.Parallel()
 			h := newHarness(t, setup{batch: 20, faults: row.faults})
 			frozen := h.start(cmdWorker)
-			frozen.WaitOutput("serving", patience)
+			frozen.WaitOutput("serving", testTimeout)
 			jobs, wanted := makeJobs("frozen", 10, 15)
 			h.accept(jobs[:8])
 			h.await("a request of the worker", func() bool {

@@ -36,8 +36,8 @@ const (
 )
 
 const (
-	// patience only bounds a broken test on a busy machine.
-	patience = 2 * time.Minute
+	// testTimeout only bounds a broken test on a busy machine.
+	testTimeout = 2 * time.Minute
 	// glance is the pause between two looks at something that is awaited.
 	glance = 50 * time.Millisecond
 )
@@ -201,7 +201,7 @@ func (h *harness) pods(each int) (workers, pollers []*proctest.Process) {
 		pollers = append(pollers, h.start(cmdPoller))
 	}
 	for _, p := range append(workers[:each:each], pollers...) {
-		p.WaitOutput("serving", patience)
+		p.WaitOutput("serving", testTimeout)
 	}
 	return workers, pollers
 }
@@ -215,7 +215,7 @@ type said struct {
 // enqueuer runs one enqueuer command to its end.
 func (h *harness) enqueuer(arguments ...string) said {
 	h.t.Helper()
-	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(h.t.Context(), testTimeout)
 	defer cancel()
 	var out, errors bytes.Buffer
 	command := exec.CommandContext(ctx, proctest.Build(h.t, cmdEnqueuer), arguments...)
@@ -242,7 +242,7 @@ func (h *harness) must(code int, arguments ...string) said {
 // await waits until something is so.
 func (h *harness) await(what string, so func() bool) {
 	h.t.Helper()
-	h.awaitFor(patience, what, so)
+	h.awaitFor(testTimeout, what, so)
 }
 
 // awaitFor is await with a limit of its own.

@@ -27,7 +27,7 @@ func (h *harness) serve() inlet {
 	p := h.run(proctest.Build(h.t, cmdEnqueuer), []string{
 		"TUMA_HTTP_ADDR=" + address, "TUMA_HTTP_TOKENS=shop=shop-token,bank=bank-token",
 	}, "serve")
-	p.WaitOutput("taking jobs", patience)
+	p.WaitOutput("taking jobs", testTimeout)
 	return inlet{h.t, "http://" + address}
 }
 

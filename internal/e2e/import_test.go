@@ -71,7 +71,7 @@ func TestCancelWhileTheImportRuns(t *testing.T) {
 	importing := h.start(cmdEnqueuer, "import", path, "--reference", "stop")
 	h.awaitSends(2)
 	require.Contains(t, h.must(0, "cancel", "stop").out, "withdrawn")
-	importing.Wait(patience)
+	importing.Wait(testTimeout)
 	sends := h.ledger().Requests["send"]
 	rows := h.settledImport("stop")
 	require.LessOrEqual(t, h.ledger().Requests["send"], sends+4, "only what was begun is finished")

@@ -34,7 +34,7 @@ func TestTwoLayoutsBesideEachOther(t *testing.T) {
 	h := newHarness(t, setup{})
 	path, _ := writeFile(t, "file", 100, 3)
 	h.launch(newer.Build(t), []string{"import", path, "--reference", "file"}, h.environment).
-		Wait(patience)
+		Wait(testTimeout)
 	before := h.stored()
 	const says = "it is layout 2, and this program knows layout 1"
 	for _, arguments := range [][]string{
@@ -44,7 +44,7 @@ func TestTwoLayoutsBesideEachOther(t *testing.T) {
 	}
 	for _, command := range []string{cmdWorker, cmdPoller} {
 		p := h.start(command)
-		require.Equal(t, 2, p.Wait(patience), p.Output())
+		require.Equal(t, 2, p.Wait(testTimeout), p.Output())
 		require.Contains(t, p.Output(), says)
 	}
 	doctor := h.must(1, "doctor", "--only", "layout,books")
@@ -53,10 +53,10 @@ func TestTwoLayoutsBesideEachOther(t *testing.T) {
 
 	require.NoError(t, h.rdb.FlushDB(t.Context()).Err())
 	worker := h.start(cmdWorker)
-	worker.WaitOutput("serving", patience)
+	worker.WaitOutput("serving", testTimeout)
 	h.must(0, "import", path, "--reference", "file", "--provider", "sozuri")
 	require.Equal(t, "1", h.rdb.HGet(t.Context(), stateKey, "schema").Val())
 	require.NoError(t, h.rdb.HSet(t.Context(), stateKey, "schema", 2).Err())
-	require.Equal(t, 2, worker.Wait(patience), worker.Output())
+	require.Equal(t, 2, worker.Wait(testTimeout), worker.Output())
 	require.Contains(t, worker.Output(), says)
 }

@@ -106,10 +106,10 @@ func TestOneProviderIsAway(t *testing.T) {
 	t.Parallel()
 	const each = 100
 	h := newHarness(t, setup{four: true, batch: 10, config: byNetwork})
-	h.start(cmdPoller).WaitOutput("serving", patience)
+	h.start(cmdPoller).WaitOutput("serving", testTimeout)
 	address := proctest.FreeAddr(t)
 	h.run(proctest.Build(t, cmdWorker), []string{"TUMA_OPS_ADDR=" + address}).
-		WaitOutput("serving", patience)
+		WaitOutput("serving", testTimeout)
 	wanted, names := orders{}, []string{}
 	for i, f := range accountFaults {
 		h.faults(f.provider, f.on)

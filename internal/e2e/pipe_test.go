@@ -38,6 +38,6 @@ func TestProcessesOutliveTheReaderOfTheirLogs(t *testing.T) {
 	for _, p := range []*proctest.Process{worker, poller} {
 		require.True(t, p.Running())
 		p.Term()
-		require.Zero(t, p.Wait(patience))
+		require.Zero(t, p.Wait(testTimeout))
 	}
 }

@@ -92,7 +92,7 @@ func TestTheExamplesForProducersPay(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, setup{redis: []redistest.Option{users(t)}})
 	h.pods(1)
-	h.start(cmdEnqueuer, "stream").WaitOutput("serving", patience)
+	h.start(cmdEnqueuer, "stream").WaitOutput("serving", testTimeout)
 	service := h.serve()
 	reading := h.example(example{file: results})
 	reader := h.launch(reading[0], reading[1:], nil)
@@ -119,7 +119,7 @@ func TestTheExamplesForProducersPay(t *testing.T) {
 	h.finished(wanted, names...)
 	require.Zero(t, h.rdb.XLen(t.Context(), "{tuma}:rejected").Val())
 	for _, name := range names {
-		reader.WaitOutput(name+": KES 25.50, ", patience)
+		reader.WaitOutput(name+": KES 25.50, ", testTimeout)
 	}
 	h.await("all results are acknowledged", func() bool {
 		pending, err := h.rdb.XPending(t.Context(), "{tuma}:results", "shop").Result()
@@ -130,7 +130,7 @@ func TestTheExamplesForProducersPay(t *testing.T) {
 // runExample runs one program to its end, which has to be a good one.
 func (h *harness) runExample(e example, inlet, reference, phone string) {
 	h.t.Helper()
-	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(h.t.Context(), testTimeout)
 	defer cancel()
 	password, _ := redisUser("producer").Password()
 	host, port, _ := strings.Cut(h.redis.Addr(), ":")

@@ -32,7 +32,7 @@ func TestForgetfulRedisIsRefused(t *testing.T) {
 				h.start(cmdWorker), h.start(cmdPoller), h.start(cmdEnqueuer, "stream"),
 				h.start(cmdEnqueuer, "import", path), h.start(cmdEnqueuer, "verify"),
 			} {
-				require.Equal(t, 2, p.Wait(patience), p.Output())
+				require.Equal(t, 2, p.Wait(testTimeout), p.Output())
 				require.Contains(t, p.Output(), row.want)
 			}
 			require.Zero(t, h.rdb.Exists(t.Context(), "{tuma}:book").Val())
@@ -61,8 +61,8 @@ func TestFullRedis(t *testing.T) {
 	worker := h.start(cmdWorker)
 	stream := h.start(cmdEnqueuer, "stream")
 	poller := h.start(cmdPoller)
-	stream.WaitOutput("serving", patience)
-	poller.WaitOutput("serving", patience)
+	stream.WaitOutput("serving", testTimeout)
+	poller.WaitOutput("serving", testTimeout)
 	jobs, wanted := makeJobs("full", 6, 50)
 	h.accept(jobs[:2])
 	h.awaitSends(1)
@@ -73,8 +73,8 @@ func TestFullRedis(t *testing.T) {
 
 	path, more := writeFile(t, "file", 5_000, 10)
 	importing := h.start(cmdEnqueuer, "import", path, "--reference", "file")
-	importing.WaitOutput("waiting: redis is close to maxmemory: raise maxmemory", patience)
-	stream.WaitOutput("raise maxmemory", patience)
+	importing.WaitOutput("waiting: redis is close to maxmemory: raise maxmemory", testTimeout)
+	stream.WaitOutput("raise maxmemory", testTimeout)
 	h.await("every answer is recorded", func() bool {
 		return strings.Count(worker.Output(), "batch recorded") == h.ledger().Requests["send"]
 	})
@@ -90,7 +90,7 @@ func TestFullRedis(t *testing.T) {
 
 	require.NoError(t, h.rdb.ConfigSet(t.Context(), "maxmemory", "0").Err())
 	h.pipeJobs(jobs[4:])
-	require.Equal(t, 0, importing.Wait(patience), importing.Output())
+	require.Equal(t, 0, importing.Wait(testTimeout), importing.Output())
 	maps.Copy(wanted, more)
 	requireEnd(t, h.finished(wanted, "full", "file"), len(wanted))
 }

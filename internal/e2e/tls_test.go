@@ -44,7 +44,7 @@ func TestEverythingOverTLS(t *testing.T) {
 
 	secure(address, authority.File, shown...)
 	h.pods(1)
-	h.start(cmdEnqueuer, "stream").WaitOutput("serving", patience)
+	h.start(cmdEnqueuer, "stream").WaitOutput("serving", testTimeout)
 	jobs, wanted := makeJobs("tls", 3, 20)
 	h.pipeJobs(jobs)
 	h.finished(wanted, "tls")
@@ -62,8 +62,8 @@ func TestARedisPasswordIsRotated(t *testing.T) {
 	write(redisUser("worker"))
 	worker := h.run(proctest.Build(t, cmdWorker),
 		[]string{"TUMA_REDIS_URL=", "TUMA_REDIS_URL_FILE=" + file})
-	h.start(cmdPoller).WaitOutput("serving", patience)
-	worker.WaitOutput("serving", patience)
+	h.start(cmdPoller).WaitOutput("serving", testTimeout)
+	worker.WaitOutput("serving", testTimeout)
 	first, wanted := makeJobs("before", 1, 20)
 	h.accept(first)
 	h.finished(wanted, "before")

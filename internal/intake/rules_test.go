@@ -37,7 +37,7 @@ func testRules() Rules {
 		DefaultProvider: "lipad",
 		Providers: map[string]providers.Capabilities{
 			"lipad": {
-				Name: "lipad", MaxRecipients: 1000, Patience: time.Hour,
+				Name: "lipad", MaxRecipients: 1000, OverdueAfter: time.Hour,
 				Limits: map[airtime.Currency]providers.Limit{
 					"KES": kes, "UGX": {Min: 50, Max: 100_000},
 				},

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience only bounds a broken test on a busy machine.
-const patience = 2 * time.Minute
+// testTimeout only bounds a broken test on a busy machine.
+const testTimeout = 2 * time.Minute
 
 // echo answers with the length of the body, or says that it could not be read.
 func echo(w http.ResponseWriter, r *http.Request) {
@@ -48,7 +48,7 @@ func dial(t *testing.T, server *Server) net.Conn {
 	conn, err := net.Dial("tcp", server.Addr())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+	require.NoError(t, conn.SetDeadline(time.Now().Add(testTimeout)))
 	return conn
 }
 
@@ -106,14 +106,14 @@ func TestAReaderWhoDoesNotReadIsCutOff(t *testing.T) {
 	select {
 	case err := <-failed:
 		require.Error(t, err)
-	case <-time.After(patience):
+	case <-time.After(testTimeout):
 		t.Fatal("the answer was never given up")
 	}
 }
 
 func TestLargeHeadersAndBodiesAreRefused(t *testing.T) {
 	t.Parallel()
-	server := serve(t, patience)
+	server := serve(t, testTimeout)
 	post := func(header string, size int) int {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
 			"http://"+server.Addr(), strings.NewReader(strings.Repeat("x", size)))

@@ -17,8 +17,8 @@ import (
 	"tuma/internal/browsertest"
 )
 
-// patience only bounds a broken test.
-const patience = browsertest.Patience
+// testTimeout only bounds a broken test.
+const testTimeout = browsertest.Timeout
 
 // browser is a Chromium of the test's own that reaches nothing but this machine.
 type browser struct {
@@ -47,7 +47,7 @@ func openBrowser(t *testing.T, base, user, password string) *browser {
 	return b
 }
 
-// run runs an action within the test's patience.
+// run runs an action within testTimeout.
 func run[T any](b *browser, action chromedp.Action[T]) T {
 	b.t.Helper()
 	return browsertest.Run(b.ctx, b.t, action)
@@ -93,7 +93,7 @@ func (b *browser) shows(texts ...string) {
 			}
 		}
 		return true
-	}, patience, 50*time.Millisecond, "the page does not show %q: %s", texts, shown{&page})
+	}, testTimeout, 50*time.Millisecond, "the page does not show %q: %s", texts, shown{&page})
 }
 
 // shown prints what a pointer leads to at the time of printing.
@@ -160,7 +160,7 @@ func (b *browser) offers(titles ...string) {
 			}
 		}
 		return true
-	}, patience, 50*time.Millisecond, "the page does not offer %q", titles)
+	}, testTimeout, 50*time.Millisecond, "the page does not offer %q", titles)
 }
 
 // quiet wants no error but the fonts that the dashboard would fetch from elsewhere, which its
@@ -189,5 +189,5 @@ func (b *browser) press(queue, title string) {
 			if (button) button.click()
 			return !!button
 		})()`))
-	}, patience, 50*time.Millisecond, "no button %s: %v", title, b.buttons())
+	}, testTimeout, 50*time.Millisecond, "no button %s: %v", title, b.buttons())
 }

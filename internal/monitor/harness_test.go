@@ -133,7 +133,7 @@ func (h *harness) settled(t *testing.T, reference string, n int64) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		return h.count(t, reference, airtime.Successful) == n
-	}, patience, 20*time.Millisecond, "%s is not paid", reference)
+	}, testTimeout, 20*time.Millisecond, "%s is not paid", reference)
 }
 
 func (h *harness) count(t *testing.T, reference string, status airtime.Status) int64 {

@@ -105,13 +105,13 @@ func TestPausingInTheBrowserStopsTheProvider(t *testing.T) {
 	b.open("/monitor/", "lipad\trun")
 	b.offers("Delete", "Pause")
 	b.press("lipad", "Pause")
-	require.Eventually(t, func() bool { return h.paused(t) }, patience, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return h.paused(t) }, testTimeout, 20*time.Millisecond)
 	sent := h.simulator.Ledger().Totals().Recipients.Paid
 
 	h.enqueue(t, tasks.QueueDisbursals, tasks.TypeAccept, "held", job("held", "254711000002"))
 	require.Eventually(t, func() bool {
 		return h.count(t, "held", airtime.Queued) == 1
-	}, patience, 20*time.Millisecond, "the inlet goes on")
+	}, testTimeout, 20*time.Millisecond, "the inlet goes on")
 	for range 3 {
 		swept, err := h.app.Store.Sweep(t.Context(), "lipad")
 		require.NoError(t, err)

@@ -23,8 +23,8 @@ import (
 )
 
 const (
-	// patience only bounds a broken test on a busy machine.
-	patience = 3 * time.Minute
+	// testTimeout only bounds a broken test on a busy machine.
+	testTimeout = 3 * time.Minute
 	// glance is the pause between two looks at something that is awaited.
 	glance = 200 * time.Millisecond
 )
@@ -49,9 +49,9 @@ func tool(t *testing.T, name string) string {
 // await waits until something is so.
 func await(t *testing.T, what string, so func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !so(); time.Sleep(glance) {
+	for end := time.Now().Add(testTimeout); !so(); time.Sleep(glance) {
 		if time.Now().After(end) {
-			require.FailNow(t, "not within "+patience.String()+": "+what)
+			require.FailNow(t, "not within "+testTimeout.String()+": "+what)
 		}
 	}
 }
@@ -103,7 +103,7 @@ func newHarness(t *testing.T) *harness {
 		h.pages[process.job] = append(h.pages[process.job], address)
 		proctest.Start(t, proctest.Build(t, process.command), process.arguments,
 			append(environment[:len(environment):len(environment)], "TUMA_OPS_ADDR="+address)).
-			WaitOutput("serving", patience)
+			WaitOutput("serving", testTimeout)
 	}
 	h.startPrometheus(t)
 	// What starts at zero must have been seen there before it grows.
@@ -178,7 +178,7 @@ func (h *harness) startPrometheus(t *testing.T) {
 	proctest.Start(t, tool(t, "prometheus"), []string{
 		"--config.file=" + filepath.Join(own, "prometheus.yml"),
 		"--storage.tsdb.path=" + filepath.Join(own, "data"), "--web.listen-address=" + address,
-	}, nil).WaitOutput("Server is ready", patience)
+	}, nil).WaitOutput("Server is ready", testTimeout)
 }
 
 // ask gets an answer of Prometheus's interface; its error, if it has one, fails the test.

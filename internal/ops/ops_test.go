@@ -128,7 +128,7 @@ func TestAliveReadyAndNot(t *testing.T) {
 	require.Eventually(t, func() bool {
 		status, _ := get(t, base+"/readyz")
 		return status == http.StatusOK
-	}, patience, 50*time.Millisecond)
+	}, testTimeout, 50*time.Millisecond)
 }
 
 // TestASilentRedisIsNotReady: a frozen Redis keeps its connections open and never answers.

@@ -60,7 +60,7 @@ var (
 	doubtDesc       = describe("in_doubt_batches", "Batches with recipients in doubt.")
 	doubtOldestDesc = describe("in_doubt_oldest_seconds",
 		"How long ago the first of the batches in doubt was sent.")
-	overdueDesc       = describe("overdue_batches", "Batches open beyond the provider's patience.")
+	overdueDesc       = describe("overdue_batches", "Batches open longer than the provider takes.")
 	overdueOldestDesc = describe("overdue_oldest_seconds",
 		"For how long the first of the overdue batches has been overdue.")
 	overpaidDesc   = describe("overpaid_recipients", "Recipients with a second effect.")

@@ -18,12 +18,12 @@ import (
 func TestChildDiesWithAKilledTestBinary(t *testing.T) {
 	t.Parallel()
 	p := startRole(t, "parent")
-	p.WaitOutput(".\n", patience)
+	p.WaitOutput(".\n", testTimeout)
 	match := regexp.MustCompile(`child=(\d+)\.`).FindStringSubmatch(p.Output())
 	require.NotNil(t, match, p.Output())
 	require.True(t, alive(match[1]), "the child runs while its parent does")
 	p.Kill()
-	require.Eventually(t, func() bool { return !alive(match[1]) }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return !alive(match[1]) }, testTimeout, time.Millisecond)
 }
 
 // alive reports whether a process runs. A dead one that nobody has waited for does not.
@@ -43,7 +43,7 @@ func TestChildSurvivesTheThreadThatAskedForIt(t *testing.T) {
 	p := <-launched
 	require.NotNil(t, p)
 	defer p.Kill()
-	p.WaitOutput("ready", patience)
+	p.WaitOutput("ready", testTimeout)
 	time.Sleep(200 * time.Millisecond) // An occasion to die.
 	require.True(t, p.Running())
 }

@@ -19,8 +19,8 @@ import (
 // roleVariable makes the test binary play the part of a program under test.
 const roleVariable = "PROCTEST_ROLE"
 
-// patience is far longer than anything here takes; it only bounds a broken test.
-const patience = 2 * time.Minute
+// testTimeout is far longer than anything here takes; it only bounds a broken test.
+const testTimeout = 2 * time.Minute
 
 // roles are the programs that the tests start.
 var roles = map[string]func(){
@@ -61,7 +61,7 @@ func parent() {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	child.WaitOutput("ready", patience)
+	child.WaitOutput("ready", testTimeout)
 	fmt.Printf("child=%d.\n", child.PID())
 	select {}
 }
@@ -104,14 +104,14 @@ func (s *spy) end() {
 func TestChildGetsTheGivenEnvironmentOnly(t *testing.T) {
 	t.Parallel()
 	p := startRole(t, "environment")
-	require.Equal(t, 0, p.Wait(patience))
+	require.Equal(t, 0, p.Wait(testTimeout))
 	require.Contains(t, p.Output(), "environment: ["+roleVariable+"=environment]")
 }
 
 func TestWaitReturnsTheExitCode(t *testing.T) {
 	t.Parallel()
 	p := startRole(t, "code")
-	require.Equal(t, 7, p.Wait(patience))
+	require.Equal(t, 7, p.Wait(testTimeout))
 	require.Equal(t, "leaving\n", p.Output())
 	require.False(t, p.Running())
 	p.Kill()
@@ -121,25 +121,25 @@ func TestWaitReturnsTheExitCode(t *testing.T) {
 func TestTermIsARequest(t *testing.T) {
 	t.Parallel()
 	p := startRole(t, "polite")
-	p.WaitOutput("ready", patience)
+	p.WaitOutput("ready", testTimeout)
 	p.Term()
-	require.Equal(t, 0, p.Wait(patience))
+	require.Equal(t, 0, p.Wait(testTimeout))
 	require.Contains(t, p.Output(), "got terminated")
 }
 
 func TestInterruptIsCtrlC(t *testing.T) {
 	t.Parallel()
 	p := startRole(t, "polite")
-	p.WaitOutput("ready", patience)
+	p.WaitOutput("ready", testTimeout)
 	p.Interrupt()
-	require.Equal(t, 0, p.Wait(patience))
+	require.Equal(t, 0, p.Wait(testTimeout))
 	require.Contains(t, p.Output(), "got interrupt")
 }
 
 func TestKillEndsAFrozenChild(t *testing.T) {
 	t.Parallel()
 	p := startRole(t, "sleep")
-	p.WaitOutput("ready", patience)
+	p.WaitOutput("ready", testTimeout)
 	p.Stop()
 	p.Kill()
 	require.Equal(t, -1, p.Wait(0))
@@ -148,7 +148,7 @@ func TestKillEndsAFrozenChild(t *testing.T) {
 func TestStopFreezesAndContGoesOn(t *testing.T) {
 	t.Parallel()
 	p := startRole(t, "counter")
-	p.WaitOutput("100", patience)
+	p.WaitOutput("100", testTimeout)
 	p.Stop()
 	// What the pipe still holds arrives; a child that runs on would print more for ever.
 	var frozen string
@@ -156,16 +156,16 @@ func TestStopFreezesAndContGoesOn(t *testing.T) {
 		before := frozen
 		frozen = p.Output()
 		return before == frozen
-	}, patience, 50*time.Millisecond)
+	}, testTimeout, 50*time.Millisecond)
 	p.Cont()
-	require.Eventually(t, func() bool { return p.Output() != frozen }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return p.Output() != frozen }, testTimeout, time.Millisecond)
 }
 
 func TestFailedTestLogsTheTailOfTheOutput(t *testing.T) {
 	t.Parallel()
 	owner := &spy{TB: t}
 	p := startRole(owner, "code")
-	p.Wait(patience)
+	p.Wait(testTimeout)
 	owner.Errorf("failed for another reason")
 	owner.end()
 	require.Len(t, owner.logs, 1)
@@ -185,7 +185,7 @@ func TestPassedTestLogsNothingAndLeavesNoChild(t *testing.T) {
 func TestDataRaceInAChildFailsTheTest(t *testing.T) {
 	t.Parallel()
 	owner := &spy{TB: t}
-	startRole(owner, "racy").Wait(patience)
+	startRole(owner, "racy").Wait(testTimeout)
 	owner.end()
 	require.Len(t, owner.errors, 1)
 	require.Contains(t, owner.errors[0], "data race")
@@ -206,7 +206,7 @@ func TestTimeoutsFailTheTest(t *testing.T) {
 func TestWaitOutputNoticesTheEnd(t *testing.T) {
 	t.Parallel()
 	owner := &spy{TB: t}
-	startRole(owner, "code").WaitOutput("never", patience)
+	startRole(owner, "code").WaitOutput("never", testTimeout)
 	require.Len(t, owner.errors, 1)
 	require.Contains(t, owner.errors[0], "ended and never printed")
 	owner.end()
@@ -296,7 +296,7 @@ func TestBuildBuildsOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, info.ModTime(), unchanged.ModTime())
 	p := Start(t, program, []string{"reader"}, nil)
-	require.Equal(t, 0, p.Wait(patience))
+	require.Equal(t, 0, p.Wait(testTimeout))
 	require.Equal(t, "hello reader\n", p.Output())
 	require.Equal(t, Race, strings.Contains(buildSettings(t, program), "-race=true"))
 }

@@ -182,12 +182,13 @@ type Capabilities struct {
 	ResendWithin time.Duration
 	// Callbacks says that the provider reports each recipient by the id that it gave it.
 	Callbacks bool
-	// RampsUp says that batches start with one recipient and grow with each clear answer: where the
-	// fate of a lost answer cannot be asked for, one must not put a thousand people in doubt.
+	// RampsUp says that batches start with one recipient and grow with each clear answer: where a
+	// lost answer cannot be asked for, it must not put a thousand recipients in doubt.
 	RampsUp bool
-	// Patience is how long a recipient may stay open before people are told; zero where none does.
-	Patience time.Duration
-	// Shared says that somebody else uses our account there, too: then a callback is about us only if
+	// OverdueAfter is how long a recipient may stay open before it is listed as overdue; zero where
+	// none stays open.
+	OverdueAfter time.Duration
+	// Shared says that others use our account there, too: then a callback is about us only if
 	// we know its id.
 	Shared bool
 	// Rate bounds the requests to the provider; its zero value does not.

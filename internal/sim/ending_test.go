@@ -17,10 +17,10 @@ const (
 	afterwards = 3 * time.Hour
 	// lively is how long most things go on; from then on it is enough to look now and then.
 	lively = 4 * time.Minute
-	// slowestPoll is the most that lies between two queries about a batch before patience ends.
+	// slowestPoll is the most that lies between two queries about a batch before it is overdue.
 	slowestPoll = 10 * time.Minute
-	// patience is longer than any provider's.
-	patience = 73 * time.Hour
+	// longestOverdue is longer than any provider's.
+	longestOverdue = 73 * time.Hour
 )
 
 // soon is when a query that a callback has brought forward comes at the latest: it may correct
@@ -40,7 +40,7 @@ func (h *harness) end() {
 	h.inspect()
 	if len(h.unsettled()) > 0 && !h.failed() {
 		h.slowest = 24 * time.Hour
-		h.settleFor(patience, patience)
+		h.settleFor(longestOverdue, longestOverdue)
 		h.listed()
 		h.slowest = slowestPoll
 		h.decideAll()

@@ -89,9 +89,9 @@ type PollSchedule struct {
 	Poll int
 	// Next is the delay of the next query while members are open.
 	Next time.Duration
-	// Patience is the age from which open members are overdue; Slow is the delay from then on.
-	Patience time.Duration
-	Slow     time.Duration
+	// OverdueAfter is the age from which open members are overdue; Slow is the delay from then on.
+	OverdueAfter time.Duration
+	Slow         time.Duration
 }
 
 // Observe merges facts about members of a batch. Known says that the answer shows that the provider
@@ -100,7 +100,7 @@ func (s *Store) Observe(
 	ctx context.Context, batch string, facts []Observation, known bool, r PollSchedule,
 ) (Observed, error) {
 	args := []any{
-		batch, r.Poll, r.Next.Milliseconds(), r.Patience.Milliseconds(), r.Slow.Milliseconds(),
+		batch, r.Poll, r.Next.Milliseconds(), r.OverdueAfter.Milliseconds(), r.Slow.Milliseconds(),
 		flag(known),
 	}
 	for len(facts) > 0 {
@@ -175,7 +175,7 @@ func (s *Store) ResolveUnknown(
 ) (NextStep, *Wakeup, error) {
 	answer, err := s.run(ctx, s.client, "resolveunknown", b.ID, r.Poll, r.Next.Milliseconds(),
 		s.options.SettleDelay.Milliseconds(), s.options.Guard.Milliseconds(), flag(resendSame),
-		children[0], children[1], s.options.MaxInFlight, r.Patience.Milliseconds(),
+		children[0], children[1], s.options.MaxInFlight, r.OverdueAfter.Milliseconds(),
 		r.Slow.Milliseconds(), b.Read.UnixMilli(), asideFor.Milliseconds())
 	if err != nil {
 		return "", nil, err

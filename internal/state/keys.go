@@ -38,7 +38,7 @@ package state
 //	{ns}:unplaced              STREAM  bodies that nobody could read                  1,000 entries
 //	{ns}:due                   ZSET    batch -> when it is asked about next (ms)
 //	{ns}:doubt                 ZSET    batch with members in doubt -> since (ms)
-//	{ns}:overdue               ZSET    batch open beyond the provider's patience -> since (ms)
+//	{ns}:overdue               ZSET    batch open longer than the provider takes -> since (ms)
 //	{ns}:superseded             HASH    evidence from batches that a recipient has left
 //	{ns}:overpaid              SET     fields of superseded with a second effect
 //	{ns}:mismatched            ZSET    "chunk position" of whom a provider says what cannot be right

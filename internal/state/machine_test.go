@@ -430,7 +430,7 @@ func (x *machine) observe(*rapid.T) {
 			facts = append(facts, state.Observation{Position: i, Status: status, Message: "m"})
 		}
 	}
-	schedule := state.PollSchedule{Next: 20 * time.Second, Patience: time.Hour, Slow: time.Minute}
+	schedule := state.PollSchedule{Next: 20 * time.Second, OverdueAfter: time.Hour, Slow: time.Minute}
 	schedule.Poll = draw(x, "poll", []int{0, s.model.polls})
 	known := x.chance("known", 50)
 	if known {
@@ -558,7 +558,7 @@ func (x *machine) deny(b *modelBatch) {
 	children := state.Children{token(), token()}
 	again := x.chance("may resend", 70)
 	schedule := state.PollSchedule{
-		Poll: b.polls, Next: 20 * time.Second, Patience: time.Hour, Slow: time.Minute,
+		Poll: b.polls, Next: 20 * time.Second, OverdueAfter: time.Hour, Slow: time.Minute,
 	}
 	x.returns = b.refused
 	handle, err := x.store.Load(background, b.id)

@@ -161,7 +161,7 @@ func restoredFromAClaim(g *stage) {
 	polls := g.due()
 	require.Len(g.t, polls, 1)
 	r := pollSchedule(polls[0].Number)
-	r.Patience = 72 * time.Hour
+	r.OverdueAfter = 72 * time.Hour
 	_, err = g.s.Observe(background, b.ID, nil, false, r)
 	require.NoError(g.t, err)
 	require.Equal(g.t, int64(1), g.figures().Overdue)

@@ -23,7 +23,7 @@ type ReviewQueue string
 const (
 	// ReviewInDoubt: may or may not have been paid.
 	ReviewInDoubt ReviewQueue = "in_doubt"
-	// ReviewOverdue: open longer than the provider's patience.
+	// ReviewOverdue: open longer than the provider's OverdueAfter.
 	ReviewOverdue ReviewQueue = "overdue"
 	// ReviewOverpaid: a second effect was seen.
 	ReviewOverpaid ReviewQueue = "overpaid"

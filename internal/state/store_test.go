@@ -35,13 +35,13 @@ func TestMain(m *testing.M) {
 
 // testProviders are what production has, and one more whose rate is bounded.
 var testProviders = []providers.Capabilities{
-	{Name: "lipad", Code: 'L', Asks: providers.AskByBatch, Patience: 24 * time.Hour},
+	{Name: "lipad", Code: 'L', Asks: providers.AskByBatch, OverdueAfter: 24 * time.Hour},
 	{Name: "quicksms", Code: 'Q', RampsUp: true},
 	{
 		Name: "africastalking", Code: 'A', Asks: providers.AskByRecipient, Callbacks: true, RampsUp: true,
-		ResendWithin: 4 * time.Minute, Patience: 24 * time.Hour,
+		ResendWithin: 4 * time.Minute, OverdueAfter: 24 * time.Hour,
 	},
-	{Name: "sozuri", Code: 'S', Callbacks: true, RampsUp: true, Patience: 72 * time.Hour},
+	{Name: "sozuri", Code: 'S', Callbacks: true, RampsUp: true, OverdueAfter: 72 * time.Hour},
 	{Name: "joint", Code: 'J', Callbacks: true, Shared: true},
 	{
 		Name: "metered", Code: 'M', Asks: providers.AskByBatch,
@@ -149,7 +149,9 @@ func record(t testing.TB, s *state.Store, a state.Answer) state.Recorded {
 
 // pollSchedule is one whose durations no test reaches.
 func pollSchedule(poll int) state.PollSchedule {
-	return state.PollSchedule{Poll: poll, Next: time.Minute, Patience: 24 * time.Hour, Slow: time.Hour}
+	return state.PollSchedule{
+		Poll: poll, Next: time.Minute, OverdueAfter: 24 * time.Hour, Slow: time.Hour,
+	}
 }
 
 // observe merges the same status for some members of a batch.

@@ -238,7 +238,7 @@ type Answer struct {
 	// Children are new ids for the halves of a batch that was refused before any effect.
 	Children Children
 	// NextPoll is the delay until the batch is looked at first: a status query or, where the provider
-	// cannot be asked, the end of its patience. Zero is never.
+	// cannot be asked, when it is overdue. Zero is never.
 	NextPoll time.Duration
 }
 
@@ -331,7 +331,7 @@ type Summary struct {
 	// Discounts are what the providers took off for those who are successful or unconfirmed, per
 	// currency, in units of airtime.DiscountScale.
 	Discounts map[airtime.Currency]int64
-	// Overdue counts open recipients beyond the provider's patience.
+	// Overdue counts open recipients that are overdue.
 	Overdue int64
 	// Cancelled says that a cancel mark stands.
 	Cancelled bool

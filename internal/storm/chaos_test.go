@@ -71,7 +71,7 @@ func newChaos(h *harness, seed uint64, freeze time.Duration) *chaos {
 		c.start(p)
 	}
 	for _, p := range c.pods {
-		p.process.WaitOutput("serving", patience)
+		p.process.WaitOutput("serving", testTimeout)
 	}
 	return c
 }
@@ -191,7 +191,7 @@ func (c *chaos) roll() {
 			continue
 		}
 		p.process.Term()
-		require.Contains(c.h.t, []int{0, 1}, p.process.Wait(patience), "%s", p.process.Output())
+		require.Contains(c.h.t, []int{0, 1}, p.process.Wait(testTimeout), "%s", p.process.Output())
 		c.start(p)
 	}
 }

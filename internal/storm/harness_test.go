@@ -42,8 +42,8 @@ const (
 	submitTimeout = 2 * time.Second
 	sendGuard     = time.Second
 	settleDelay   = time.Second
-	// patience only bounds a broken test on a busy machine.
-	patience = 3 * time.Minute
+	// testTimeout only bounds a broken test on a busy machine.
+	testTimeout = 3 * time.Minute
 	// podWait is how long a callback waits for one pod: less than its sender does.
 	podWait = 2 * time.Second
 	// glance is the pause between two looks at something that is awaited.
@@ -242,7 +242,7 @@ func (h *harness) totals() sandbox.Totals {
 // too long, and what it said.
 func (h *harness) enqueuer(arguments ...string) (code int, out, fault string) {
 	program := h.program("./cmd/enqueuer") // Building it may take minutes.
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	defer cancel()
 	var printed, complained bytes.Buffer
 	command := exec.CommandContext(ctx, program, arguments...)
@@ -267,8 +267,8 @@ func (h *harness) must(arguments ...string) string {
 // await waits until something is so.
 func (h *harness) await(what string, so func() bool) {
 	h.t.Helper()
-	for end := time.Now().Add(patience); !so(); time.Sleep(glance) {
-		require.True(h.t, time.Now().Before(end), "not within %s: %s", patience, what)
+	for end := time.Now().Add(testTimeout); !so(); time.Sleep(glance) {
+		require.True(h.t, time.Now().Before(end), "not within %s: %s", testTimeout, what)
 	}
 }
 

@@ -110,7 +110,7 @@ func (m *memory) start(command string) *proctest.Process {
 		environment = append(environment, "TUMA_CALLBACK_ADDR="+m.h.pollers.addrs[0])
 	}
 	p := proctest.Start(m.h.t, m.h.program(command), nil, environment)
-	p.WaitOutput("serving", patience)
+	p.WaitOutput("serving", testTimeout)
 	return p
 }
 
@@ -164,7 +164,7 @@ func everybody(status string) map[string]int64 { return all(status, status, stat
 func (m *memory) awaitBook(want map[string]int64) {
 	m.h.t.Helper()
 	var got map[string]int64
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(glance) {
+	for end := time.Now().Add(testTimeout); time.Now().Before(end); time.Sleep(glance) {
 		if got = m.book(); maps.Equal(want, got) {
 			return
 		}
@@ -446,5 +446,5 @@ func (m *memory) acknowledged() {
 	connection := m.rdb.Conn() // WAIT asks about the writes of its own connection.
 	defer func() { _ = connection.Close() }()
 	require.NoError(m.h.t, connection.Set(m.h.t.Context(), "asked", 1, 0).Err())
-	require.Equal(m.h.t, int64(1), connection.Wait(m.h.t.Context(), 1, patience).Val())
+	require.Equal(m.h.t, int64(1), connection.Wait(m.h.t.Context(), 1, testTimeout).Val())
 }

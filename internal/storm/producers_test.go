@@ -142,7 +142,7 @@ func (p *producers) streamJobs(ctx context.Context, rng *rand.Rand) {
 // append puts a job on the stream, again and again until Redis says that it is there. A job that is
 // there twice changes nothing.
 func (p *producers) append(job string) {
-	for range int(patience / glance) {
+	for range int(testTimeout / glance) {
 		err := p.h.rdb.XAdd(context.Background(), &redis.XAddArgs{
 			Stream: "{tuma}:jobs", Values: []string{"job", job},
 		}).Err()
@@ -185,7 +185,7 @@ func (p *producers) writeFile(rng *rand.Rand, reference string) (string, error) 
 // insist repeats a command of the enqueuer until it succeeds, as a person does.
 func (p *producers) insist(arguments ...string) {
 	var said string
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(glance) {
+	for end := time.Now().Add(testTimeout); time.Now().Before(end); time.Sleep(glance) {
 		code, _, fault := p.h.enqueuer(arguments...)
 		if code == 0 {
 			return

@@ -137,6 +137,6 @@ func (h *harness) awaitQuiet() {
 		if moving {
 			last, since = book, time.Now()
 		}
-		require.True(h.t, time.Now().Before(began.Add(4*patience)), "not quiet: %v", book)
+		require.True(h.t, time.Now().Before(began.Add(4*testTimeout)), "not quiet: %v", book)
 	}
 }

@@ -35,14 +35,14 @@ func (h *harness) push(t testing.TB, id, payload string) *asynq.TaskInfo {
 	client := asynq.NewClientFromRedisClient(h.rdb)
 	queue := h.queues.Name(tasks.QueueDisbursals)
 	_, err := client.Enqueue(task(tasks.TypeAccept, payload), asynq.TaskID(id), asynq.Queue(queue),
-		asynq.Retention(patience))
+		asynq.Retention(testTimeout))
 	require.NoError(t, err)
 	var info *asynq.TaskInfo
 	require.Eventually(t, func() bool {
 		info, err = h.inspector.GetTaskInfo(queue, id)
 		require.NoError(t, err)
 		return info.State == asynq.TaskStateCompleted || info.LastErr != ""
-	}, patience, 5e6)
+	}, testTimeout, 5e6)
 	return info
 }
 
@@ -162,6 +162,6 @@ func TestAcceptIsRepeatedForAsLongAsRedisIsFull(t *testing.T) {
 		info, err := h.inspector.GetTaskInfo(h.queues.Name(tasks.QueueDisbursals), "full")
 		require.NoError(t, err)
 		return info.State == asynq.TaskStateCompleted
-	}, patience, 5e7)
+	}, testTimeout, 5e7)
 	require.Equal(t, int64(1), h.statuses(t, "a")[airtime.Queued])
 }

@@ -118,7 +118,7 @@ func (h *harness) onWire(t testing.TB, judge func([]byte) wireAction) (state.Opt
 func (h *harness) runs(t testing.TB, handler *counter, seen *acks) int64 {
 	t.Helper()
 	h.queues.Wake(context.Background(), &state.Wakeup{Provider: lipad, Number: 1})
-	require.Eventually(t, func() bool { return seen.times.Load() >= 2 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return seen.times.Load() >= 2 }, testTimeout, time.Millisecond)
 	lease := "asynq:{" + h.queues.Name(lipad) + "}:lease"
 	err := h.rdb.ZAddXX(context.Background(), lease, redis.Z{
 		Score: float64(time.Now().Add(-2 * time.Minute).Unix()), Member: "lipad:1",
@@ -127,6 +127,6 @@ func (h *harness) runs(t testing.TB, handler *counter, seen *acks) int64 {
 	h.serve(t, lipad, tasks.TypeSubmit, handler)
 	require.Eventually(t, func() bool { // What is acknowledged, nothing can bring back.
 		return handler.runs.Load() == 2 || len(h.completed(t, lipad)) > 0
-	}, patience, 20*time.Millisecond)
+	}, testTimeout, 20*time.Millisecond)
 	return handler.runs.Load()
 }

@@ -61,7 +61,7 @@ func TestARefusalThatSaysNothingOfOthersGoesToTheNextProvider(t *testing.T) {
 	f.accept(t, road(talking, "d", 0, 30, true))
 	require.Eventually(t, func() bool {
 		return f.statuses(t, "d")[airtime.Submitted] == 30
-	}, patience, 10*time.Millisecond, "the trigger for the next provider comes with the refusal")
+	}, testTimeout, 10*time.Millisecond, "the trigger for the next provider comes with the refusal")
 	require.Equal(t, []int{30}, f.sizes(talkingSend))
 	require.Equal(t, []int{3}, f.sizes(sozuriSend))
 	first := f.rows(t, "d")[0].Batch

@@ -287,7 +287,7 @@ func (f *fleet) due(t *testing.T, n int) {
 			polls, _, err = f.store.Due(context.Background(), 1, time.Minute)
 			require.NoError(t, err)
 			return len(polls) == 1
-		}, patience, 5*time.Millisecond)
+		}, testTimeout, 5*time.Millisecond)
 		payload, err := json.Marshal(map[string]any{
 			"batch": polls[0].Batch, "provider": polls[0].Provider, "number": polls[0].Number,
 		})

@@ -34,7 +34,7 @@ func TestADisbursalGoesFromAcceptToSettled(t *testing.T) {
 
 	require.Eventually(t, func() bool {
 		return len(h.completed(t, lipad)) > 0 && len(h.completed(t, tasks.QueuePoll)) > 1
-	}, patience, 10*time.Millisecond)
+	}, testTimeout, 10*time.Millisecond)
 	readable := regexp.MustCompile(`^(\d+: \d+ accepted, \d+ rejected|nothing to send: \w+)$`)
 	for _, done := range h.completed(t, lipad) {
 		require.Regexp(t, `^lipad:\d+$`, done.ID)
@@ -101,7 +101,7 @@ func TestTheResultSaysWhatBecameOfTheRecipients(t *testing.T) {
 	h.accept(t, disbursal("d", 0, 1000))
 	h.all(t, "d", airtime.Successful, 997)
 	require.Equal(t, int64(3), h.statuses(t, "d")[airtime.Rejected])
-	require.Eventually(t, func() bool { return len(h.completed(t, lipad)) == 1 }, patience,
+	require.Eventually(t, func() bool { return len(h.completed(t, lipad)) == 1 }, testTimeout,
 		10*time.Millisecond)
 	require.Equal(t, "1000: 997 accepted, 3 rejected", string(h.completed(t, lipad)[0].Result))
 	require.InDelta(t, 1, h.count(t, "tuma_unplaced_lines_total", "provider", lipad), 0)
@@ -138,7 +138,7 @@ func (h *harness) query(t testing.TB) string {
 		polls, _, err = h.store.Due(context.Background(), 1, time.Minute)
 		require.NoError(t, err)
 		return len(polls) == 1
-	}, patience, 5*time.Millisecond)
+	}, testTimeout, 5*time.Millisecond)
 	return h.ask(t, polls[0])
 }
 
@@ -157,7 +157,7 @@ func (h *harness) ask(t testing.TB, p state.Poll) string {
 			}
 		}
 		return false
-	}, patience, 5*time.Millisecond)
+	}, testTimeout, 5*time.Millisecond)
 	return string(info.Result)
 }
 
@@ -175,7 +175,7 @@ func TestAStaleQueryDoesNothing(t *testing.T) {
 			*into, _, err = h.store.Due(context.Background(), 1, time.Millisecond)
 			require.NoError(t, err)
 			return len(*into) == 1
-		}, patience, 5*time.Millisecond)
+		}, testTimeout, 5*time.Millisecond)
 	}
 	require.Equal(t, "superseded by query 2", h.ask(t, first[0]))
 	require.Zero(t, h.provider.queries())
@@ -207,7 +207,7 @@ func TestTheDashboardSaysWhatIsInDoubtAndPaused(t *testing.T) {
 			return slices.ContainsFunc(h.completed(t, lipad), func(done *asynq.TaskInfo) bool {
 				return strings.Contains(string(done.Result), text)
 			})
-		}, patience, 5*time.Millisecond)
+		}, testTimeout, 5*time.Millisecond)
 	}
 	result("3: 0 accepted, 0 rejected, 3 in doubt: paid or not, it is not known yet")
 	require.NoError(t, h.store.Pause(t.Context(), lipad, airtime.ReasonBalance, time.Hour))

@@ -35,8 +35,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(proctest.Suite{M: m, AtOnce:
 
 const lipad = "lipad"
 
-// patience is how long a test waits for what should take a moment before it gives up.
-const patience = 2 * time.Minute
+// testTimeout is how long a test waits for what should take a moment before it gives up.
+const testTimeout = 2 * time.Minute
 
 // harness is one deployment in one process: a namespace on a real Redis, a simulated provider that
 // counts its requests, and whatever servers and loops the test starts.
@@ -336,7 +336,7 @@ func (h *harness) all(t testing.TB, reference string, status airtime.Status, n i
 	t.Helper()
 	require.Eventually(t, func() bool {
 		return h.statuses(t, reference)[status] == int64(n)
-	}, patience, 10*time.Millisecond, "%s: not all became %s", reference, status)
+	}, testTimeout, 10*time.Millisecond, "%s: not all became %s", reference, status)
 }
 
 // paidOnce wants the provider's ledger and our books to agree: n paid, nobody twice.

@@ -19,7 +19,7 @@ func TestASingleDisbursalLeavesAtOnce(t *testing.T) {
 	h.serve(t, lipad, tasks.TypeSubmit, h.submit(nil))
 	for i := range 10 {
 		h.accept(t, disbursal(fmt.Sprint("d", i), i, 1))
-		require.Eventually(t, func() bool { return h.provider.sends() == i+1 }, patience,
+		require.Eventually(t, func() bool { return h.provider.sends() == i+1 }, testTimeout,
 			time.Millisecond)
 		h.quiet(t) // Until the worker is idle again.
 	}

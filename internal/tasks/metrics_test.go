@@ -94,10 +94,10 @@ func TestTimesAreToldApartByOutcome(t *testing.T) {
 
 	h.provider.instead("status", broken)
 	h.poller(t)
-	require.Eventually(t, func() bool { return queried("failed") > 0 }, patience, glance)
+	require.Eventually(t, func() bool { return queried("failed") > 0 }, testTimeout, glance)
 	require.Zero(t, queried("known"))
 	h.provider.instead("", nil)
-	require.Eventually(t, func() bool { return queried("known") > 0 }, patience, glance)
+	require.Eventually(t, func() bool { return queried("known") > 0 }, testTimeout, glance)
 }
 
 // glance is the pause between two looks at something that is awaited.

@@ -68,7 +68,7 @@ func (h *mirrorHarness) run(t *testing.T, id string) string {
 		info, err = h.inspector.GetTaskInfo(h.queue(), id)
 		return err == nil && info.State == asynq.TaskStateCompleted &&
 			info.CompletedAt.Compare(before.CompletedAt) >= 0
-	}, patience, time.Millisecond)
+	}, testTimeout, time.Millisecond)
 	return string(info.Result)
 }
 
@@ -165,7 +165,7 @@ func TestLostAndOldScheduledQueriesChangeNothing(t *testing.T) {
 	require.Eventually(t, func() bool {
 		h.look(t)
 		return h.provider.queries() == 1
-	}, patience, 5*time.Millisecond)
+	}, testTimeout, 5*time.Millisecond)
 	stop()
 	h.settle(t, batch)
 	h.look(t)
@@ -185,7 +185,9 @@ func TestAShownQueryIsMadeWhenItIsDue(t *testing.T) {
 	h.due.Once(t.Context())
 	require.Empty(t, h.scheduled(t), "the scheduled task is the trigger")
 	h.serve(t, tasks.QueuePoll, tasks.TypePoll, h.poll())
-	require.Eventually(t, func() bool { return len(h.completed(t, tasks.QueuePoll)) == 1 }, patience,
+	require.Eventually(t, func() bool {
+		return len(h.completed(t, tasks.QueuePoll)) == 1
+	}, testTimeout,
 		time.Millisecond)
 	require.Equal(t, batch+":1", h.completed(t, tasks.QueuePoll)[0].ID)
 	require.Equal(t, 1, h.provider.queries())

@@ -41,10 +41,10 @@ func TestAnAnswerIsStoredWhenRedisComesBack(t *testing.T) {
 	})
 	h.worker(t)
 	h.accept(t, disbursal("d", 0, 100))
-	require.Eventually(t, func() bool { return w.down.Load() }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return w.down.Load() }, testTimeout, time.Millisecond)
 	require.Eventually(t, func() bool {
 		return h.logs.FilterMessage("answer not stored yet").Len() > 0
-	}, patience, time.Millisecond)
+	}, testTimeout, time.Millisecond)
 	w.mend()
 	h.all(t, "d", airtime.Submitted, 100)
 	require.Equal(t, 1, h.provider.sends())
@@ -102,7 +102,7 @@ func TestLostRepliesSendNothingTwice(t *testing.T) {
 			h.all(t, "warm", airtime.Successful, 10)
 			lost.next.Store(row.lost)
 			h.accept(t, disbursal("d", 10, 10))
-			require.Eventually(t, func() bool { return lost.next.Load() <= 0 }, patience,
+			require.Eventually(t, func() bool { return lost.next.Load() <= 0 }, testTimeout,
 				time.Millisecond, "nothing was lost")
 			h.all(t, "d", airtime.Successful, 10)
 			require.Equal(t, 2, h.provider.sends())
@@ -151,7 +151,7 @@ func TestABatchThatCannotBePreparedIsReleased(t *testing.T) {
 			clock := h.clocked(t)
 			h.worker(t)
 			h.accept(t, disbursal("d", 0, 5))
-			require.Eventually(t, func() bool { return len(h.completed(t, lipad)) > 0 }, patience,
+			require.Eventually(t, func() bool { return len(h.completed(t, lipad)) > 0 }, testTimeout,
 				time.Millisecond)
 			require.Equal(t, "5: 0 accepted, 0 rejected, 5 returned",
 				string(h.completed(t, lipad)[0].Result))
@@ -180,7 +180,7 @@ func TestRefusedCredentialsPauseTheChannel(t *testing.T) {
 			})
 			h.worker(t)
 			h.accept(t, disbursal("d", 0, 5))
-			require.Eventually(t, func() bool { return h.channel(t).Paused > 0 }, patience,
+			require.Eventually(t, func() bool { return h.channel(t).Paused > 0 }, testTimeout,
 				time.Millisecond)
 			require.Equal(t, airtime.ReasonCredentials, h.channel(t).PauseReason)
 			require.Equal(t, map[airtime.Status]int64{airtime.Queued: 5}, h.statuses(t, "d"))
@@ -205,7 +205,7 @@ func TestTooManyRequestsPauseAsLongAsTheProviderAsks(t *testing.T) {
 	clock := h.clocked(t)
 	h.worker(t)
 	h.accept(t, disbursal("d", 0, 5))
-	require.Eventually(t, func() bool { return h.channel(t).Paused > 0 }, patience,
+	require.Eventually(t, func() bool { return h.channel(t).Paused > 0 }, testTimeout,
 		time.Millisecond)
 	require.Equal(t, airtime.ReasonRateLimited, h.channel(t).PauseReason)
 	require.Equal(t, 3*time.Second, h.channel(t).Paused)
@@ -274,12 +274,12 @@ func TestServersGoOnWhenRedisIsNotFullAnyMore(t *testing.T) {
 	h.serve(t, lipad, tasks.TypeSubmit, &counter{})
 	require.NoError(t, h.rdb.ConfigSet(ctx, "maxmemory", "1mb").Err())
 	before := h.scripts(t)
-	require.Eventually(t, func() bool { return h.scripts(t)-before > 2 }, patience,
+	require.Eventually(t, func() bool { return h.scripts(t)-before > 2 }, testTimeout,
 		10*time.Millisecond)
 
 	require.NoError(t, h.rdb.ConfigSet(ctx, "maxmemory", "0").Err())
 	h.queues.Wake(ctx, &state.Wakeup{Provider: lipad, Number: 1})
-	require.Eventually(t, func() bool { return len(h.completed(t, lipad)) == 1 }, patience,
+	require.Eventually(t, func() bool { return len(h.completed(t, lipad)) == 1 }, testTimeout,
 		10*time.Millisecond, "it goes on when Redis does")
 }
 

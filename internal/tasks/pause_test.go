@@ -24,7 +24,7 @@ func TestAPausedChannelResumesByItself(t *testing.T) {
 	f.faulty(t, talking, func(s *sandbox.Faults) { s.RefuseCredentials = true })
 	f.workers(t, lipad, talking, sozuri)
 	f.accept(t, road(talking, "waits", 0, 50, false))
-	require.Eventually(t, func() bool { return f.channelOf(t, talking).Paused > 0 }, patience,
+	require.Eventually(t, func() bool { return f.channelOf(t, talking).Paused > 0 }, testTimeout,
 		time.Millisecond)
 	require.Equal(t, airtime.ReasonCredentials, f.channelOf(t, talking).PauseReason)
 	require.Equal(t, map[airtime.Status]int64{airtime.Queued: 50}, f.statuses(t, "waits"))
@@ -57,7 +57,7 @@ func TestAnEmptyAccountPausesAndTheNextPaymentGoesOn(t *testing.T) {
 	f.faulty(t, sozuri, func(s *sandbox.Faults) { s.Balance = "40.00" })
 	f.workers(t, sozuri)
 	f.accept(t, road(sozuri, "d", 0, 5, false))
-	require.Eventually(t, func() bool { return f.channelOf(t, sozuri).Paused > 0 }, patience,
+	require.Eventually(t, func() bool { return f.channelOf(t, sozuri).Paused > 0 }, testTimeout,
 		time.Millisecond)
 	require.Equal(t, airtime.ReasonBalance, f.channelOf(t, sozuri).PauseReason)
 	require.Equal(t, map[airtime.Status]int64{airtime.Queued: 5}, f.statuses(t, "d"))
@@ -214,7 +214,7 @@ func TestWhoIsClaimedStays(t *testing.T) {
 	f.all(t, "waits", airtime.Submitted, 5)
 	require.Eventually(t, func() bool {
 		return f.statuses(t, "claimed")[airtime.Submitted] == 5
-	}, patience, 10*time.Millisecond, "the other half")
+	}, testTimeout, 10*time.Millisecond, "the other half")
 	require.Equal(t, int64(5), f.statuses(t, "claimed")[airtime.Queued])
 	left, err := f.store.BeginSend(context.Background(), claim.Batch, token.String())
 	require.NoError(t, err, "the claim still holds")
@@ -264,7 +264,7 @@ func TestAChannelThatIsProbedInVainCountsAsPaused(t *testing.T) {
 	f.accept(t, road(talking, "d", 0, 20, true))
 	require.Eventually(t, func() bool {
 		return f.statuses(t, "d")[airtime.Submitted] == 20
-	}, patience, 10*time.Millisecond)
+	}, testTimeout, 10*time.Millisecond)
 	for _, row := range f.rows(t, "d") {
 		require.Equal(t, sozuri, row.Provider)
 	}

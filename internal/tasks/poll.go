@@ -89,7 +89,7 @@ func (p *Poll) ask(ctx context.Context, b *state.Batch) (string, error) {
 	entry, known := p.Entries[b.Provider], p.Known[b.Provider]
 	schedule := state.PollSchedule{
 		Poll: b.Polls, Next: p.Backoff.Delay(b.Polls + 1), Slow: p.Backoff.Max,
-		Patience: known.Patience,
+		OverdueAfter: known.OverdueAfter,
 	}
 	if b.State == state.BatchDoubt && known.ResendWithin > 0 {
 		resending, err := p.Store.Resend(ctx, b)
@@ -110,7 +110,7 @@ func (p *Poll) ask(ctx context.Context, b *state.Batch) (string, error) {
 	case known.Asks != providers.AskByBatch && len(question.Recipients) == 0:
 		// Nobody can be asked about: the batch is only looked at so that people are told in time, and,
 		// where ids can be asked about, because a callback may have brought one.
-		schedule.Next = max(time.Minute, known.Patience-b.Age+time.Second)
+		schedule.Next = max(time.Minute, known.OverdueAfter-b.Age+time.Second)
 		if known.Asks == providers.AskByRecipient {
 			schedule.Next = min(schedule.Next, p.Backoff.Max)
 		}

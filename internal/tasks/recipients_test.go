@@ -151,7 +151,7 @@ func TestABatchInDoubtIsSentAgainOnce(t *testing.T) {
 	f.workers(t, talking)
 	f.pollers(t)
 	f.accept(t, road(talking, "d", 0, 20, false))
-	require.Eventually(t, func() bool { return f.inDoubt(t, "d") == 20 }, patience,
+	require.Eventually(t, func() bool { return f.inDoubt(t, "d") == 20 }, testTimeout,
 		time.Millisecond)
 	f.accept(t, road(talking, "later", 100, 5, false))
 	guarded := f.options.SubmitTimeout + f.options.Guard
@@ -245,22 +245,22 @@ func TestOutsideTheWindowNothingIsSentAgain(t *testing.T) {
 	f.balanced(t)
 }
 
-// TestAProviderThatAnswersNoQuestionsIsNotAsked: its recipients are shown to people once patience
-// has ended, and nothing is looked at again and again.
+// TestAProviderThatAnswersNoQuestionsIsNotAsked: its recipients are listed for people once they
+// are overdue, and no trigger looks at them again and again.
 func TestAProviderThatAnswersNoQuestionsIsNotAsked(t *testing.T) {
 	t.Parallel()
-	const patient = 1500 * time.Millisecond
+	const overdueAfter = 1500 * time.Millisecond
 	for _, lost := range []bool{false, true} {
 		t.Run(fmt.Sprint("answer lost ", lost), func(t *testing.T) {
 			t.Parallel()
 			f := newFleet(t, func(o *state.Options) {
 				steady(o)
 				for i := range o.Providers {
-					o.Providers[i].Patience = patient
+					o.Providers[i].OverdueAfter = overdueAfter
 				}
 			})
 			entry := f.entries[sozuri]
-			entry.Capabilities.Patience = patient
+			entry.Capabilities.OverdueAfter = overdueAfter
 			f.entries[sozuri], f.rules.Providers[sozuri] = entry, entry.Capabilities
 			f.faulty(t, sozuri, func(s *sandbox.Faults) {
 				if lost {

@@ -83,7 +83,7 @@ func TestACancelledTaskFinishesItsRequest(t *testing.T) {
 		list, err := h.inspector.ListActiveTasks(h.queues.Name(lipad))
 		require.NoError(t, err)
 		return len(list) == 0
-	}, patience, time.Millisecond)
+	}, testTimeout, time.Millisecond)
 	close(leave)
 	h.all(t, "d", airtime.Submitted, 10)
 	require.Equal(t, 1, h.provider.sends())

@@ -88,12 +88,12 @@ func TestWhatOnlyAsynqHoldsIsTakenUp(t *testing.T) {
 		require.Eventually(t, func() bool {
 			held, err := h.store.Summarize(t.Context(), state.KindDisbursal, name)
 			return err == nil && held.Recipients == 1
-		}, patience, 5e6, name)
+		}, testTimeout, 5e6, name)
 	}
 	want := map[string]string{
 		"type": job("another-type", 1200, 1), "nothing is left": "", "cannot be read": "no protobuf",
 	}
-	require.Eventually(t, func() bool { return len(h.rejected(t)) >= len(want) }, patience, 5e6)
+	require.Eventually(t, func() bool { return len(h.rejected(t)) >= len(want) }, testTimeout, 5e6)
 	for _, entry := range h.rejected(t) {
 		require.Equal(t, "asynq", entry["source"], entry)
 		found := false
@@ -110,5 +110,5 @@ func TestWhatOnlyAsynqHoldsIsTakenUp(t *testing.T) {
 			h.rdb.SCard(t.Context(), h.key(tasks.QueueDisbursals, "groups")).Val() +
 			h.rdb.ZCard(t.Context(), h.key(tasks.QueueDisbursals, "aggregation_sets")).Val()
 		return n == 0
-	}, patience, 5e6)
+	}, testTimeout, 5e6)
 }

@@ -311,7 +311,7 @@ func (s *Submit) translate(b *state.Batch, attempt int, answer providers.Answer)
 		},
 		Pause: answer.Pause, PauseFor: answer.RetryAfter,
 	}
-	a.NextPoll = s.Entry.Capabilities.Patience
+	a.NextPoll = s.Entry.Capabilities.OverdueAfter
 	if s.Entry.Querier != nil {
 		a.NextPoll = s.Backoff.Delay(1)
 	}

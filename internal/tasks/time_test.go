@@ -24,7 +24,7 @@ func (h *harness) quiet(t testing.TB) {
 			busy += info.Pending + info.Active
 		}
 		return busy == 0
-	}, patience, time.Millisecond)
+	}, testTimeout, time.Millisecond)
 }
 
 // beats lets time pass in n steps. After each it does once what processes do in loops, and waits

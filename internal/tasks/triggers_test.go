@@ -38,11 +38,11 @@ func TestLostTriggersOnlyCostTime(t *testing.T) {
 	}
 	h.forget(t)
 	h.worker(t)
-	require.Eventually(t, func() bool { return h.provider.sends() > 0 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return h.provider.sends() > 0 }, testTimeout, time.Millisecond)
 	h.forget(t)
 	close(forgotten)
 	h.poller(t)
-	require.Eventually(t, func() bool { return h.provider.queries() > 0 }, patience,
+	require.Eventually(t, func() bool { return h.provider.queries() > 0 }, testTimeout,
 		time.Millisecond)
 	h.forget(t)
 	for i := range 4 {
@@ -79,7 +79,7 @@ func TestNumbersThatWereGivenBeforeStillWake(t *testing.T) {
 		h.queues.Wake(ctx, &state.Wakeup{Provider: lipad, Number: 7})
 		require.Eventually(t, func() bool {
 			return len(h.completed(t, lipad)) == round+1
-		}, patience, time.Millisecond)
+		}, testTimeout, time.Millisecond)
 		require.Equal(t, round+1, h.provider.sends())
 	}
 	h.serve(t, tasks.QueuePoll, tasks.TypePoll, h.poll())
@@ -87,7 +87,7 @@ func TestNumbersThatWereGivenBeforeStillWake(t *testing.T) {
 		require.NoError(t, h.queues.Poll(ctx, state.Poll{Batch: "b", Provider: lipad, Number: 2}))
 		require.Eventually(t, func() bool {
 			return len(h.completed(t, tasks.QueuePoll)) == round+1
-		}, patience, time.Millisecond)
+		}, testTimeout, time.Millisecond)
 	}
 }
 
@@ -144,11 +144,11 @@ func TestAPausedQueueStopsItsProvider(t *testing.T) {
 	<-entered
 	require.NoError(t, h.inspector.PauseQueue(h.queues.Name(lipad)))
 	close(leave)
-	require.Eventually(t, func() bool { return len(h.completed(t, lipad)) > 0 }, patience,
+	require.Eventually(t, func() bool { return len(h.completed(t, lipad)) > 0 }, testTimeout,
 		5*time.Millisecond)
 	require.Equal(t, 1, h.provider.sends(), "the batch on the wire was the last")
 	require.NoError(t, h.inspector.UnpauseQueue(h.queues.Name(lipad)))
-	require.Eventually(t, func() bool { return h.provider.sends() == 5 }, patience,
+	require.Eventually(t, func() bool { return h.provider.sends() == 5 }, testTimeout,
 		5*time.Millisecond)
 }
 
@@ -198,6 +198,6 @@ func TestAProviderThatIsOffIsStillSwept(t *testing.T) {
 	require.Eventually(t, func() bool {
 		sweeper.Once(ctx)
 		return h.channel(t).InFlight == 0
-	}, patience, time.Millisecond)
+	}, testTimeout, time.Millisecond)
 	require.Equal(t, int64(1), h.channel(t).Pending)
 }

@@ -109,7 +109,7 @@ var samples = []struct {
 	{"safety net", wallTime, "a/a_test.go", body("require.Eventually(t, so, time.Minute, y)"), 0},
 	{"brief context", wallTime, "a/a_test.go", body("context.WithTimeout(c, 5*time.Second)"), 4},
 	{"brief timer", wallTime, "a/a_test.go", body("<-time.After(300 * time.Millisecond)"), 4},
-	{"brief patience", wallTime, "a/a_test.go", body("const patience = 20 * time.Second"), 4},
+	{"brief timeout", wallTime, "a/a_test.go", body("const testTimeout = 20 * time.Second"), 4},
 	{"sleeps", wallTime, "a/a_test.go", body("time.Sleep(x)"), 4},
 	{"sleeps between looks", wallTime, "a/a_test.go", body("for ; !so(); time.Sleep(x) {\n\t}"), 0},
 	{"may sleep", wallTime, "internal/storm/chaos_test.go", body("time.Sleep(x)"), 0},

@@ -89,9 +89,9 @@ func wallTime(f file) []finding {
 			}
 		case *ast.ValueSpec:
 			for i, name := range n.Names {
-				if i < len(n.Values) && strings.Contains(strings.ToLower(name.Name), "patience") &&
+				if i < len(n.Values) && strings.Contains(strings.ToLower(name.Name), "testtimeout") &&
 					brief(n.Values[i]) {
-					tell(n, "patience bounds what hangs: at least a minute")
+					tell(n, "testTimeout bounds what hangs: at least a minute")
 				}
 			}
 		}
@@ -116,16 +116,16 @@ func waits(f file, call *ast.CallExpr, logged bool) string {
 	case of == "require" && (name == "Never" || name == "WithinDuration"):
 		return "require." + name + " measures wall time: count, or use the simulated clock"
 	case of == "require" && strings.HasPrefix(name, "Eventually") && len(args) > 2 && brief(args[2]):
-		return "a deadline is a safety net of a minute or more: use patience"
+		return "a deadline is a safety net of a minute or more: use testTimeout"
 	case of == "time" && slices.Contains(measures, name) && !logged && !benchmark(f):
 		return "time." + name + " measures wall time: count, use the simulated clock, or log it"
 	case of == "time" && name == "Sleep" && sleepers[f.path] == "":
 		return "a test that sleeps depends on the machine: wait for what is to come with " +
 			"require.Eventually, let a simulated clock pass, or run the loop by hand"
 	case of == "time" && slices.Contains(awaits, name) && len(args) > 0 && brief(args[0]):
-		return "time." + name + " of less than a minute is an assertion: use patience"
+		return "time." + name + " of less than a minute is an assertion: use testTimeout"
 	case of == "context" && name == "WithTimeout" && len(args) > 1 && brief(args[1]):
-		return "a deadline is a safety net of a minute or more: use patience"
+		return "a deadline is a safety net of a minute or more: use testTimeout"
 	case of == "require":
 		for _, arg := range args {
 			if inner, ok := arg.(*ast.CallExpr); ok && called(inner) == "Sub" {

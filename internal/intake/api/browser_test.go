@@ -53,7 +53,7 @@ func (v *visited) came(t *testing.T, method, header, value string) visit {
 			}
 		}
 		return false
-	}, browsertest.Patience, 20*time.Millisecond, "no %s with %s: %s came", method, header, value)
+	}, browsertest.Timeout, 20*time.Millisecond, "no %s with %s: %s came", method, header, value)
 	return found
 }
 

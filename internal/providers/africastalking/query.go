@@ -22,7 +22,8 @@ const (
 // provider shares its list of words with its other products and says of no other that it is the
 // last one: taken for final, InsufficientBalance would have a recipient paid again whom the
 // provider itself still retries. Those that tell of trouble are stuck there, asked about again and,
-// when patience ends, shown to people. A word that is not here is open, never failed or successful.
+// when it is overdue, listed for people. A word that is not here is open, never failed or
+// successful.
 var statuses = map[string]airtime.Status{
 	"success": airtime.Successful,
 	"failed":  airtime.Failed,

@@ -23,7 +23,7 @@ func TestKnownProvidersNeedNoCredentials(t *testing.T) {
 		require.Positive(t, c.MaxRecipients)
 		require.False(t, codes[c.Code], "%s has the code of another", c.Name)
 		codes[c.Code] = true
-		require.Equal(t, c.Patience > 0, !c.Accepted.Settled(), "%s: who stays open has a limit", c.Name)
+		require.Equal(t, c.OverdueAfter > 0, !c.Accepted.Settled(), "%s: open has a limit", c.Name)
 		require.True(t, c.Accepted.Effect(), "%s: acceptance is evidence", c.Name)
 		require.Equal(t, c.Asks != providers.AskByBatch, c.RampsUp,
 			"%s: one lost answer must not put a thousand people in doubt", c.Name)

@@ -52,7 +52,7 @@ var traits = []struct {
 		return either(slices.ContainsFunc(s.Routes, asks), "yes, if set up there", "no")
 	}},
 	{"open too long after", func(s providers.Spec) string {
-		hours := s.Capabilities.Patience.Hours()
+		hours := s.Capabilities.OverdueAfter.Hours()
 		return either(hours > 0, fmt.Sprintf("%.0f h", hours), "")
 	}},
 }

@@ -77,7 +77,7 @@ func Capabilities() providers.Capabilities {
 			"KES": {Min: 10_00, Max: 10_000_00},
 		},
 		Accepted: airtime.Submitted, Asks: providers.AskByBatch, ResendSame: true,
-		Patience: 24 * time.Hour,
+		OverdueAfter: 24 * time.Hour,
 	}
 }
 

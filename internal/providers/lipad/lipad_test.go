@@ -334,7 +334,7 @@ func TestCapabilities(t *testing.T) {
 		Name: "lipad", Code: 'L', MaxRecipients: 1000,
 		Limits:   map[airtime.Currency]providers.Limit{"KES": {Min: 1000, Max: 1_000_000}},
 		Accepted: airtime.Submitted, Asks: providers.AskByBatch, ResendSame: true,
-		Patience: 24 * time.Hour,
+		OverdueAfter: 24 * time.Hour,
 	}
 	require.Empty(t, cmp.Diff(want, got))
 }

@@ -66,7 +66,7 @@ func Capabilities() providers.Capabilities {
 		},
 		Networks: []airtime.Network{airtime.Safaricom, airtime.Airtel, airtime.Telkom},
 		Accepted: airtime.Submitted, Asks: providers.AskNothing, Callbacks: true,
-		RampsUp: true, Patience: 72 * time.Hour,
+		RampsUp: true, OverdueAfter: 72 * time.Hour,
 	}
 }
 

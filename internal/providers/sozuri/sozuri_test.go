@@ -270,7 +270,7 @@ func TestCapabilities(t *testing.T) {
 		Limits:   map[airtime.Currency]providers.Limit{"KES": {Min: 1000, Max: 500_000}},
 		Networks: []airtime.Network{airtime.Safaricom, airtime.Airtel, airtime.Telkom},
 		Accepted: airtime.Submitted, Asks: providers.AskNothing, Callbacks: true,
-		RampsUp: true, Patience: 72 * time.Hour,
+		RampsUp: true, OverdueAfter: 72 * time.Hour,
 	}
 	require.Empty(t, cmp.Diff(want, Capabilities()))
 }
