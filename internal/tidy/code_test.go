@@ -8,7 +8,16 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 )
+
+// parsed is a file as parse has read it; several rules look at the same one.
+type parsed struct {
+	set    *token.FileSet
+	syntax *ast.File
+}
+
+var parses sync.Map // From file to a function that returns its parsed.
 
 // parse returns the syntax tree, or nil for what is not ours to judge. A file that cannot be parsed
 // is the compiler's to report.
@@ -16,12 +25,16 @@ func parse(f file) (*token.FileSet, *ast.File) {
 	if f.foreign() || !f.is(".go") {
 		return nil, nil
 	}
-	set := token.NewFileSet()
-	syntax, err := parser.ParseFile(set, f.path, f.text, parser.SkipObjectResolution)
-	if err != nil {
-		return nil, nil
-	}
-	return set, syntax
+	read, _ := parses.LoadOrStore(f, sync.OnceValue(func() parsed {
+		set := token.NewFileSet()
+		syntax, err := parser.ParseFile(set, f.path, f.text, parser.SkipObjectResolution)
+		if err != nil {
+			return parsed{}
+		}
+		return parsed{set, syntax}
+	}))
+	p := read.(func() parsed)()
+	return p.set, p.syntax
 }
 
 // functionLength limits functions, from the line of func to that of the closing brace.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -102,11 +103,26 @@ func root(t *testing.T) string {
 	return directory
 }
 
+// theTree is what tree has read.
+var theTree struct {
+	sync.Mutex
+	files []file
+}
+
 // tree returns every text file of the repository: tracked, or new and not ignored.
 func tree(t *testing.T) []file {
 	t.Helper()
+	theTree.Lock()
+	defer theTree.Unlock()
+	if theTree.files == nil {
+		theTree.files = readTree(t)
+	}
+	return theTree.files
+}
+
+func readTree(t *testing.T) (files []file) {
+	t.Helper()
 	top := root(t)
-	var files []file
 	for _, path := range list(t, top) {
 		info, err := os.Lstat(filepath.Join(top, path))
 		if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
