@@ -11,7 +11,7 @@ MINUTES = 10
 SEEDS = 200
 SEED = 1
 
-.PHONY: help build demo test proof sim mutations crash lost storm bench check fmt vet lint tidy docs vuln fuzz clean
+.PHONY: help build demo quick test proof sim mutations crash lost storm bench check fmt vet lint tidy docs vuln fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
@@ -29,6 +29,10 @@ test: ## run all tests with the race detector (as root: installs what they need)
 	scripts/need-chromium
 	scripts/need-promtool
 	go test -race -timeout $(TEST_TIMEOUT) ./...
+
+quick: ## run the tests that need no process of their own, for the inner loop (make test runs all)
+	scripts/need-redis
+	go test -short ./...
 
 proof: ## send 200,000 recipients through real processes and compare every cent with the ledger
 	scripts/need-redis

@@ -42,6 +42,7 @@ var built = sync.OnceValues(func() (*bench, error) {
 // tiny is a run with a hundredth of the recipients.
 func tiny(t *testing.T, scenarios string) *bench {
 	t.Helper()
+	proctest.NotInShort(t, "programs of its own")
 	programs, err := built()
 	require.NoError(t, err)
 	return &bench{

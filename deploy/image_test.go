@@ -202,6 +202,7 @@ var built = sync.OnceValues(func() (string, error) {
 // Kubernetes give it.
 func TestImageHoldsStaticPrograms(t *testing.T) {
 	t.Parallel()
+	proctest.NotInShort(t, "the programs of the image")
 	out, err := built()
 	require.NoError(t, err)
 	all := stages(read(t, "Dockerfile"))
@@ -226,6 +227,7 @@ func TestImageHoldsStaticPrograms(t *testing.T) {
 // TestImageHoldsTheLicencesOfItsModules asks every program for the modules that it is linked from.
 func TestImageHoldsTheLicencesOfItsModules(t *testing.T) {
 	t.Parallel()
+	proctest.NotInShort(t, "the programs of the image")
 	out, err := built()
 	require.NoError(t, err)
 	require.FileExists(t, filepath.Join(out, "licenses/LICENSE"), "ours")

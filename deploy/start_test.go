@@ -19,6 +19,7 @@ import (
 // become ready without a warning, and stop cleanly within their time.
 func TestProcessesStartAsDeployed(t *testing.T) {
 	t.Parallel()
+	proctest.NotInShort(t, "the programs of the image")
 	out, err := built()
 	require.NoError(t, err)
 	secrets := newSecrets(t)

@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 // name begins with own_ have a server of their own, which they may fill, stop and start.
 func TestScripts(t *testing.T) {
 	t.Parallel()
+	proctest.NotInShort(t, "programs of their own")
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata", RequireExplicitExec: true, Setup: settle,
 		Deadline: time.Now().Add(scriptLimit),

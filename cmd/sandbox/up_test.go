@@ -75,6 +75,7 @@ func file(t *testing.T, lines ...string) string {
 
 func TestUpDisbursesTheSample(t *testing.T) {
 	t.Parallel()
+	proctest.NotInShort(t, "everything that Tuma is")
 	for name, args := range map[string][]string{
 		"one lost request and one lost answer": nil,
 		"hostile":                              {"--faults", "hostile", "--seed", "7"},

@@ -12,6 +12,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
+
+	"tuma/internal/proctest"
 )
 
 // Timeout only bounds a broken test: a browser takes its time on a busy machine.
@@ -25,6 +27,7 @@ var errNoBrowser = errors.New("chromium is not installed: run the tests with `ma
 // further rules of Chromium's resolver, such as "MAP evil.example 127.0.0.1:8000".
 func Open(t *testing.T, hosts ...string) context.Context {
 	t.Helper()
+	proctest.NotInShort(t, "a browser")
 	program, err := exec.LookPath("chromium")
 	if err != nil {
 		require.NoError(t, errNoBrowser)

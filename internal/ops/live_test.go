@@ -40,6 +40,7 @@ func root(t *testing.T) string {
 // tool finds a program of Prometheus.
 func tool(t *testing.T, name string) string {
 	t.Helper()
+	proctest.NotInShort(t, name)
 	program, err := exec.LookPath(name)
 	require.NoError(t, err, "%s is not on the PATH: run scripts/need-promtool, or install "+
 		"Prometheus (Debian and Ubuntu: apt-get install prometheus)", name)

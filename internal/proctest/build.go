@@ -6,18 +6,22 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
+const needsProgram = "a program of its own"
+
 // builds holds one build per package path, shared by all tests of the test binary.
 var builds sync.Map
 
-// Build builds a command of this module (./cmd/worker) once per test binary and returns the path of
-// the program. It has the race detector when the tests have it.
+// Build builds a command of this module (./cmd/worker) and returns the path of the program. It has
+// the race detector when the tests have it. All test binaries share what is up to date.
 func Build(t testing.TB, command string) string {
 	t.Helper()
+	NotInShort(t, needsProgram)
 	build, _ := builds.LoadOrStore(command, sync.OnceValues(func() (string, error) {
 		return goBuild(command)
 	}))
@@ -31,21 +35,41 @@ func goBuild(command string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	directory, err := SharedDir()
+	arguments, kind := []string{"build", "-buildvcs=false"}, "test"
+	if Race {
+		arguments, kind = append(arguments, "-race"), "test-race"
+	}
+	directory := filepath.Join(root, "bin", kind)
+	unlock, err := lock(directory)
 	if err != nil {
 		return "", err
 	}
+	defer unlock()
 	program := filepath.Join(directory, filepath.Base(command))
-	arguments := []string{"build", "-buildvcs=false", "-o", program}
-	if Race {
-		arguments = append(arguments, "-race")
-	}
-	build := exec.Command("go", append(arguments, command)...)
+	build := exec.Command("go", append(arguments, "-o", program, command)...)
 	build.Dir = root
+	// From there the program gets to its place at once: another test may just be starting it.
+	build.Env = append(build.Environ(), "GOTMPDIR="+directory)
 	if output, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build %s: %w\n%s", command, err, output)
 	}
 	return program, nil
+}
+
+// lock makes a folder, and waits until no other test binary builds into it.
+func lock(directory string) (unlock func(), err error) {
+	if err := os.MkdirAll(directory, 0o750); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(filepath.Join(directory, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+		_ = file.Close()
+		return nil, fmt.Errorf("lock %s: %w", directory, err)
+	}
+	return func() { _ = file.Close() }, nil // The lock goes with the file.
 }
 
 // ModuleRoot returns the folder of the go.mod above the working directory, which is a test's own

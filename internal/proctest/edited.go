@@ -69,6 +69,7 @@ type Variant struct {
 // Build returns the path of the edited program.
 func (v *Variant) Build(t testing.TB) string {
 	t.Helper()
+	NotInShort(t, needsProgram)
 	v.once.Do(func() { v.program, v.fault = v.build() })
 	require.NoError(t, v.fault)
 	return v.program

@@ -67,6 +67,7 @@ type report func(format string, arguments ...any)
 // ends; when the test failed, its log is printed.
 func Start(t testing.TB, options ...Option) *Server {
 	t.Helper()
+	proctest.NotInShort(t, "a Redis of its own")
 	server, err := launch(t.TempDir(), proctest.FreeAddr(t), t.Errorf, options)
 	require.NoError(t, err)
 	t.Cleanup(func() {

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"tuma/internal/proctest"
 	"tuma/internal/state"
 	"tuma/internal/test/mutation"
 )
@@ -21,6 +22,7 @@ const runsPerMutation = 1500
 // to notice. It is what makes their silence about the real scripts worth something.
 func TestTheModelNoticesEveryBreak(t *testing.T) {
 	t.Parallel()
+	proctest.NotInShort(t, proctest.LongRuns)
 	for _, b := range mutation.Scripts {
 		if b.By.Verbs > 0 {
 			runsNotice(t, b, property, b.By.Verbs)
@@ -32,6 +34,7 @@ func TestTheModelNoticesEveryBreak(t *testing.T) {
 // second machine is as good as the first.
 func TestRandomCallbacksNoticeEveryBreak(t *testing.T) {
 	t.Parallel()
+	proctest.NotInShort(t, proctest.LongRuns)
 	for _, b := range mutation.Scripts {
 		if b.By.Callbacks > 0 {
 			runsNotice(t, b, talkingProperty, b.By.Callbacks)
@@ -42,6 +45,7 @@ func TestRandomCallbacksNoticeEveryBreak(t *testing.T) {
 // TestStoriesNoticeEveryBreak wants the story that is about the broken line to notice.
 func TestStoriesNoticeEveryBreak(t *testing.T) {
 	t.Parallel()
+	proctest.NotInShort(t, proctest.LongRuns)
 	told := 0
 	for _, b := range mutation.Scripts {
 		if !b.By.Scenario {

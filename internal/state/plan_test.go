@@ -18,6 +18,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"tuma/internal/proctest"
 	"tuma/internal/state"
 )
 
@@ -96,6 +97,7 @@ func (f *faults) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 // writes, in all the states that stories bring about.
 func TestAScriptThatFailsHasWrittenNothing(t *testing.T) {
 	t.Parallel()
+	proctest.NotInShort(t, proctest.LongRuns)
 	stories, steps := map[string]story{}, map[string]int{}
 	for _, told := range noticedBy {
 		name := runtime.FuncForPC(reflect.ValueOf(told).Pointer()).Name()

@@ -130,8 +130,11 @@ var reservations = []reserved{
 	{what: "internal/redistest", only: []string{"internal/redistest"}, why: toTestsOnly},
 	{
 		what: "internal/proctest",
-		only: []string{"internal/redistest", "internal/proctest", "internal/pagetest", "bench"},
-		why:  toTestsOnly,
+		only: []string{
+			"internal/redistest", "internal/proctest", "internal/pagetest", "internal/browsertest",
+			"bench",
+		},
+		why: toTestsOnly,
 	},
 	{
 		what: "internal/test",
