@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -179,6 +180,29 @@ func (h *harness) ask(
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, answer.Body.Close()) })
 	return answer
+}
+
+// answer asks with a header of its own; what it returns of a failure is no answer.
+func (h *harness) answer(t *testing.T, method, path, header string) (status int, body string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, h.base+path, nil)
+	if err != nil {
+		return 0, err.Error()
+	}
+	if header != "" {
+		request.Header.Set("Authorization", header)
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Do(request)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return answer.StatusCode, string(text)
 }
 
 // paused reports whether the queue of the provider is paused.
