@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/proctest"
@@ -24,8 +25,6 @@ var (
 	// writing lets one test at a time write: a page may have parts of several.
 	writing sync.Mutex
 )
-
-const differs = "the page is not what the code says: make docs"
 
 // Page demands that a page is the text, or writes it. The path is relative to the module's root.
 func Page(t *testing.T, path, text string) {
@@ -75,7 +74,10 @@ func change(t *testing.T, path string, edit func(page string) string) {
 		require.NoError(t, os.WriteFile(path, []byte(wanted), 0o644)) //nolint:gosec // A page.
 		return
 	}
-	require.Equal(t, wanted, string(page), differs)
+	if wanted != string(page) {
+		lines := cmp.Diff(strings.Split(wanted, "\n"), strings.Split(string(page), "\n"))
+		t.Errorf("%s is not what the code says (-): make docs\n%s", path, lines)
+	}
 }
 
 // Comments returns what the comments of constants say after their names, in the order of the code:
