@@ -20,6 +20,7 @@ import (
 
 	"tuma/internal/airtime"
 	"tuma/internal/proctest"
+	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
 	"tuma/internal/redistest"
 	"tuma/internal/state"
@@ -166,14 +167,14 @@ func drive(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	for _, verdict := range airtime.Verdicts() {
 		if verdict.String() == args[0] {
-			answer.Default.Verdict = verdict
+			answer.Verdict = verdict
 		}
 	}
 	if args[0] == "unconfirmed" {
-		answer.Default.Verdict, answer.Accepted = airtime.Accepted, airtime.Unconfirmed
+		answer.Verdict, answer.Accepted = airtime.Accepted, airtime.Unconfirmed
 	}
-	if answer.Default.Verdict == airtime.Unknown {
-		answer.Default.Reason = airtime.ReasonTimeout
+	if answer.Verdict == airtime.Unknown {
+		answer.Reason = airtime.ReasonTimeout
 	}
 	_, err = h.store.Record(ctx, answer)
 	ts.Check(err)
@@ -194,19 +195,19 @@ func observe(ts *testscript.TestScript, _ bool, args []string) {
 	h := harnessOf(ts)
 	status, err := airtime.ParseStatus(args[0])
 	ts.Check(err)
-	var facts []state.Observation
-	for i := range h.batch.Members {
+	var lines []providers.RecipientStatus
+	for i, m := range h.batch.Members {
 		named := len(args) == 1
 		for _, position := range args[1:] {
 			named = named || position == strconv.Itoa(i)
 		}
 		if named {
-			facts = append(facts, state.Observation{
-				Position: i, Status: status, ProviderReference: fmt.Sprint("P", i), Message: "told",
+			lines = append(lines, providers.RecipientStatus{
+				Phone: m.Phone, Status: status, ProviderReference: fmt.Sprint("P", i), Message: "told",
 			})
 		}
 	}
-	_, err = h.store.Observe(context.Background(), h.batch.ID, facts, true,
+	_, err = h.store.Observe(context.Background(), h.batch, lines, true,
 		state.PollSchedule{Next: time.Hour})
 	ts.Check(err)
 }
@@ -244,9 +245,10 @@ func lapse(ts *testscript.TestScript, _ bool, _ []string) {
 		poll = polls[i]
 		return nil
 	})
-	_, err := h.store.Observe(context.Background(), poll.Batch, nil, true, state.PollSchedule{
+	schedule := state.PollSchedule{
 		Poll: poll.Number, Next: time.Hour, OverdueAfter: time.Millisecond, Slow: time.Hour,
-	})
+	}
+	_, err := h.store.Observe(context.Background(), &state.Batch{ID: poll.Batch}, nil, true, schedule)
 	ts.Check(err)
 }
 

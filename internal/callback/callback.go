@@ -16,7 +16,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"tuma/internal/airtime"
 	"tuma/internal/config"
 	"tuma/internal/listen"
 	"tuma/internal/logs"
@@ -48,7 +47,8 @@ type Store interface {
 	Unplaced(ctx context.Context, provider, why string, body []byte) error
 	Load(ctx context.Context, id string) (*state.Batch, error)
 	Observe(
-		ctx context.Context, batch string, facts []state.Observation, known bool, r state.PollSchedule,
+		ctx context.Context, b *state.Batch, lines []providers.RecipientStatus, known bool,
+		r state.PollSchedule,
 	) (state.Observed, error)
 }
 
@@ -269,7 +269,7 @@ func (r *Receiver) take(ctx context.Context, c *call, said providers.Callback) (
 	if r.toConfirm(c.name) {
 		store = r.o.Store.Keep // Until a query has confirmed it.
 	}
-	placed, err := store(ctx, state.Callback{Provider: c.name, Callback: said})
+	placed, err := store(ctx, state.Callback{Provider: c.name, RecipientStatus: said.RecipientStatus})
 	if err != nil {
 		return "", err
 	}
@@ -301,22 +301,17 @@ func (r *Receiver) observe(ctx context.Context, c *call, said providers.Callback
 	if err != nil {
 		return "", err
 	}
-	at := slices.IndexFunc(b.Members, func(m state.Member) bool { return m.Phone == said.Phone })
-	if at < 0 {
+	if !slices.ContainsFunc(b.Members, func(m state.Member) bool { return m.Phone == said.Phone }) {
 		return unplaced, r.o.Store.Unplaced(ctx, c.name, "nobody of that number in the batch", c.body)
 	}
-	other := said.Other(b.Members[at].Amount, said.Status == airtime.Successful)
-	observed, err := r.o.Store.Observe(ctx, b.ID, []state.Observation{{
-		Position: at, Status: said.Status, Reason: airtime.ReasonOf(said.Status),
-		ProviderReference: said.ProviderReference, Message: said.Message,
-		Sums: state.Sums{Discount: said.Discount, Other: other},
-	}}, true, state.PollSchedule{Next: time.Second})
+	lines := []providers.RecipientStatus{said.RecipientStatus}
+	observed, err := r.o.Store.Observe(ctx, b, lines, true, state.PollSchedule{Next: time.Second})
 	if err != nil {
 		return "", err
 	}
 	placement := state.Placement{
 		Placed: state.CallbackUnchanged, Batch: b.ID, Overpaid: observed.Overpaid,
-		OtherAmount: other.Currency != "",
+		OtherAmount: observed.OtherAmounts > 0,
 	}
 	if observed.Changed > 0 {
 		placement.Placed = state.CallbackApplied

@@ -79,7 +79,7 @@ func (l *ledger) Load(context.Context, string) (*state.Batch, error) {
 }
 
 func (l *ledger) Observe(
-	context.Context, string, []state.Observation, bool, state.PollSchedule,
+	context.Context, *state.Batch, []providers.RecipientStatus, bool, state.PollSchedule,
 ) (state.Observed, error) {
 	return state.Observed{}, errAway
 }

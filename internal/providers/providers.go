@@ -60,16 +60,10 @@ type CallbackReader interface {
 
 // Callback is what a provider reports about one recipient. What the body leaves out is zero.
 type Callback struct {
+	// RecipientStatus has the provider's id of the recipient as text, whatever its type was.
+	RecipientStatus
 	// BatchID is our own reference, where the provider repeats it.
 	BatchID string
-	// ProviderReference is the provider's id of the recipient, as text whatever its type was.
-	ProviderReference string
-	Phone             airtime.MSISDN
-	Sums
-	// Status is zero when the provider used a word that we do not know; Code then has it.
-	Status  airtime.Status
-	Code    string
-	Message string
 	// AuthKey is the shared key that the body carries, where the provider has one.
 	AuthKey string
 	// Unread names a field that could not be read and that the rest does without, and why.

@@ -42,9 +42,9 @@ func (j *journey) run(ctx context.Context, verb string) (err error) {
 	case "begin":
 		_, err = j.s.BeginSend(ctx, j.batch, j.holder)
 	case "record":
-		_, err = j.s.Record(ctx, answer(j.batch, airtime.Accepted, ""))
+		_, err = j.s.Record(ctx, answer(j.batch, airtime.Accepted, "").built())
 	case "observe":
-		_, err = j.s.Observe(ctx, j.batch.ID, facts(j.batch, airtime.Successful), true, pollSchedule(0))
+		_, err = j.s.Observe(ctx, j.batch, facts(j.batch, airtime.Successful), true, pollSchedule(0))
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
+	"tuma/internal/providers"
 	"tuma/internal/state"
 )
 
@@ -22,10 +23,10 @@ func bulk(prefix string, each int) []state.Disbursal {
 }
 
 // facts says the same about every member of a batch.
-func facts(b *state.Batch, status airtime.Status) []state.Observation {
-	list := make([]state.Observation, len(b.Members))
-	for i := range list {
-		list[i] = state.Observation{Position: i, Status: status, ProviderReference: "r"}
+func facts(b *state.Batch, status airtime.Status) []providers.RecipientStatus {
+	list := make([]providers.RecipientStatus, len(b.Members))
+	for i, m := range b.Members {
+		list[i] = providers.RecipientStatus{Phone: m.Phone, Status: status, ProviderReference: "r"}
 	}
 	return list
 }
@@ -61,11 +62,11 @@ func TestOneScriptForAThousandRecipients(t *testing.T) {
 				return err
 			})
 			once("record", func() (err error) {
-				_, err = s.Record(ctx, answer(got.Batch, airtime.Accepted, ""))
+				_, err = s.Record(ctx, answer(got.Batch, airtime.Accepted, "").built())
 				return err
 			})
 			once("observe", func() (err error) {
-				_, err = s.Observe(ctx, got.Batch.ID, facts(got.Batch, airtime.Successful), true,
+				_, err = s.Observe(ctx, got.Batch, facts(got.Batch, airtime.Successful), true,
 					pollSchedule(0))
 				return err
 			})

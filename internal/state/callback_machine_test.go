@@ -221,12 +221,12 @@ func (x *talker) answer() {
 	switch {
 	case x.chance(45): // Lost.
 	case !r.arrived:
-		a.Default = state.Verdict{Verdict: airtime.Unsent, Reason: airtime.ReasonConnect}
+		a.Verdict, a.Reason = airtime.Unsent, airtime.ReasonConnect
 	case r.repeated:
-		a.Default.Reason = airtime.ReasonDuplicate
+		a.Reason = airtime.ReasonDuplicate
 	default:
 		for i, p := range r.paid {
-			v := state.Verdict{Position: i, Verdict: airtime.Refused, Reason: airtime.ReasonRefused}
+			v := verdict{Position: i, Verdict: airtime.Refused, Reason: airtime.ReasonRefused}
 			if p != nil {
 				v.Verdict, v.Reason, v.ProviderReference = airtime.Accepted, "", p.id
 				p.named = p.named || !x.settledElsewhere(r)
@@ -234,7 +234,7 @@ func (x *talker) answer() {
 			a.Verdicts = append(a.Verdicts, v)
 		}
 	}
-	_, err := x.s.Record(background, a)
+	_, err := x.s.Record(background, a.built())
 	require.NoError(x.t, err)
 }
 
@@ -448,7 +448,7 @@ func TestAnyOrderOfCallbacksAndAnswerEndsAlike(t *testing.T) {
 			if i == answered && lost {
 				g.record(b, airtime.Unknown, airtime.ReasonTimeout)
 			} else if i == answered {
-				g.each(b, state.Verdict{Verdict: airtime.Accepted, ProviderReference: "x"})
+				g.each(b, verdict{Verdict: airtime.Accepted, ProviderReference: "x"})
 			}
 			if i < len(facts) {
 				_, err := g.s.Apply(background, saidOf("x", facts[i]))

@@ -39,7 +39,7 @@ func (s *Store) Hint(ctx context.Context, batch string) (bool, error) {
 // Callback is what a provider reported about one recipient by itself.
 type Callback struct {
 	Provider string
-	providers.Callback
+	providers.RecipientStatus
 	// kept is the name of its record if it was kept before, and keptCode the status code there.
 	kept, keptCode string
 }

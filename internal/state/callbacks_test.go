@@ -87,8 +87,8 @@ func (g *stage) apply(c state.Callback, want state.Placed) state.Placement {
 
 // said is a callback about the id that a provider gave.
 func said(id string, status airtime.Status) state.Callback {
-	said := providers.Callback{ProviderReference: id, Status: status, Message: "m"}
-	return state.Callback{Provider: talking, Callback: said}
+	said := providers.RecipientStatus{ProviderReference: id, Status: status, Message: "m"}
+	return state.Callback{Provider: talking, RecipientStatus: said}
 }
 
 // saidOf is a callback with an id that we do not know, about the first number and ten shillings.
@@ -162,7 +162,7 @@ func appliedOnce(g *stage) {
 func appliedToADoubt(g *stage) {
 	g.accept(someone("a", talking))
 	b := g.begin(talking)
-	g.each(b, state.Verdict{Verdict: airtime.Unknown, ProviderReference: "x"})
+	g.each(b, verdict{Verdict: airtime.Unknown, ProviderReference: "x"})
 	g.accept(someone("b", sozuri), someone("c", talking))
 	loaded, err := g.s.Load(background, b.ID)
 	require.NoError(g.t, err)
@@ -180,7 +180,7 @@ func learntByALateAnswer(g *stage) {
 	g.sweep(talking)
 	resolve(g.t, g.s, state.Decision{Resubmit: true}, g.row("a"))
 	g.begin(talking)
-	g.each(first, state.Verdict{Verdict: airtime.Accepted, ProviderReference: "x"})
+	g.each(first, verdict{Verdict: airtime.Accepted, ProviderReference: "x"})
 	require.Equal(g.t, int64(1), g.figures().Overpaid)
 	require.Equal(g.t, first.ID, g.apply(said("x", airtime.Failed), state.CallbackUnchanged).Batch)
 	require.Zero(g.t, g.figures().Overpaid)
@@ -227,7 +227,8 @@ func reopenedByCallback(g *stage) {
 		polls := g.due()
 		require.Equal(g.t, provider == talking, len(polls) == 1, provider)
 		for _, p := range polls {
-			_, err := g.s.Observe(background, p.Batch, nil, true, pollSchedule(p.Number))
+			_, err := g.s.Observe(background, &state.Batch{ID: p.Batch}, nil, true,
+				pollSchedule(p.Number))
 			require.NoError(g.t, err)
 		}
 	}
@@ -789,7 +790,7 @@ func TestParkedCallbacksAreListed(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, got, 2)
 	want := saidOf("x", airtime.Successful)
-	require.Equal(t, want.Callback, got[0].Callback.Callback)
+	require.Equal(t, want.RecipientStatus, got[0].RecipientStatus)
 	require.Equal(t, talking, got[0].Provider)
 	require.Equal(t, time.UnixMilli(modelStart).UTC(), got[0].Since)
 	require.Equal(t, "y", got[1].ProviderReference)

@@ -246,7 +246,7 @@ func chunkForgottenAndListed(g *stage) {
 	g.c.pass(time.Second)
 	a := answer(b, airtime.Accepted, "")
 	a.Since = time.Second
-	a.Verdicts = []state.Verdict{
+	a.Verdicts = []verdict{
 		{Position: 1, Verdict: airtime.Unknown, Reason: airtime.ReasonTimeout},
 		{Position: 2, Verdict: airtime.Accepted, ProviderReference: "p-2"},
 	}
@@ -330,14 +330,14 @@ func neighboursHearTheirOwn(g *stage) {
 	g.accept(disbursal("a", 3))
 	b := g.begin(lipad)
 	g.record(b, airtime.Accepted, "")
-	var told []state.Observation
+	var told []observation
 	for i, message := range []string{"one", "two", "three"} {
-		told = append(told, state.Observation{
-			Position: i, Status: airtime.Failed, Reason: airtime.ReasonProvider,
+		told = append(told, observation{
+			Position: i, Status: airtime.Failed,
 			ProviderReference: "id " + message, Message: message,
 		})
 	}
-	got, err := g.s.Observe(background, b.ID, told, true, pollSchedule(0))
+	got, err := g.s.Observe(background, b, linesOf(b, told), true, pollSchedule(0))
 	require.NoError(g.t, err)
 	require.Equal(g.t, []int{3, 3, 0}, []int{got.Changed, got.Settled, got.Open})
 	for i, r := range rows(g.t, g.s, "a") {

@@ -237,7 +237,7 @@ func TestKnownOnceIsNeverResent(t *testing.T) {
 	accept(t, s, disbursal("a", 1))
 	b := begin(t, s)
 	record(t, s, answer(b, airtime.Unknown, airtime.ReasonTimeout))
-	_, err := s.Observe(context.Background(), b.ID, nil, true, pollSchedule(0))
+	_, err := s.Observe(context.Background(), b, nil, true, pollSchedule(0))
 	require.NoError(t, err)
 	require.Equal(t, state.KeepAsking, deny(t, s, b.ID, c))
 	only(t, s, "a", airtime.InDoubt)
@@ -355,7 +355,8 @@ func TestReopenedBatchIsAskedAboutSoon(t *testing.T) {
 		polls, _, err := s.Due(context.Background(), 10, time.Minute)
 		require.NoError(t, err)
 		for _, p := range polls {
-			_, err := s.Observe(context.Background(), p.Batch, nil, true, pollSchedule(p.Number))
+			_, err := s.Observe(context.Background(), &state.Batch{ID: p.Batch}, nil, true,
+				pollSchedule(p.Number))
 			require.NoError(t, err)
 		}
 	}
@@ -383,7 +384,8 @@ func TestSettledBatchIsLookedAtTwiceMore(t *testing.T) {
 		for _, p := range polls {
 			looks++
 			for range 2 { // The trigger may run twice.
-				_, err := s.Observe(context.Background(), p.Batch, nil, true, pollSchedule(p.Number))
+				_, err := s.Observe(context.Background(), &state.Batch{ID: p.Batch}, nil, true,
+					pollSchedule(p.Number))
 				require.NoError(t, err)
 			}
 		}

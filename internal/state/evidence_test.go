@@ -135,7 +135,7 @@ func TestAFailedQueryIsNoLook(t *testing.T) {
 		require.NoError(t, err)
 		for _, p := range polls {
 			looks++
-			_, err := s.Observe(bg, p.Batch, nil, false, pollSchedule(p.Number)) // 503
+			_, err := s.Observe(bg, &state.Batch{ID: p.Batch}, nil, false, pollSchedule(p.Number)) // 503
 			require.NoError(t, err)
 		}
 	}
@@ -157,13 +157,13 @@ func TestReprocessingIsAskedAboutDespiteErrors(t *testing.T) {
 	c.pass(2 * time.Hour)
 	p := due()
 	require.Len(t, p, 1)
-	again := []state.Observation{{Position: 0, Status: airtime.Reprocessing}}
-	_, err := s.Observe(bg, b.ID, again, true, pollSchedule(p[0].Number))
+	again := []observation{{Position: 0, Status: airtime.Reprocessing}}
+	_, err := s.Observe(bg, b, linesOf(b, again), true, pollSchedule(p[0].Number))
 	require.NoError(t, err)
 	c.pass(time.Hour)
 	p = due()
 	require.Len(t, p, 1)
-	o, err := s.Observe(bg, b.ID, nil, false, pollSchedule(p[0].Number))
+	o, err := s.Observe(bg, b, nil, false, pollSchedule(p[0].Number))
 	require.NoError(t, err)
 	require.Less(t, o.Next, time.Hour)
 }
@@ -180,8 +180,8 @@ func TestNotKnownKeepsTheLateLooks(t *testing.T) {
 	c.pass(2 * time.Minute)
 	_, _, err = s.Due(bg, 10, time.Minute)
 	require.NoError(t, err)
-	paid := []state.Observation{{Position: 0, Status: airtime.Successful}}
-	_, err = s.Observe(bg, b.ID, paid, true, pollSchedule(stale.Polls+1))
+	paid := []observation{{Position: 0, Status: airtime.Successful}}
+	_, err = s.Observe(bg, b, linesOf(b, paid), true, pollSchedule(stale.Polls+1))
 	require.NoError(t, err)
 	_, _, err = s.ResolveUnknown(bg, stale, true, state.Children{token(), token()},
 		pollSchedule(stale.Polls))
@@ -246,7 +246,7 @@ func TestTheSettledLeaveTheOverdue(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, p, 1)
 	r := pollSchedule(p[0].Number)
-	_, err = s.Observe(bg, b.ID, nil, false, r)
+	_, err = s.Observe(bg, b, nil, false, r)
 	require.NoError(t, err)
 	require.Equal(t, state.Halved, deny(t, s, b.ID, c))
 	f, err := s.Stats(bg)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tuma/internal/airtime"
+	"tuma/internal/providers"
 )
 
 // Due hands out at most limit status queries, each once. One that is not answered within redeliver
@@ -94,23 +95,25 @@ type PollSchedule struct {
 	Slow         time.Duration
 }
 
-// Observe merges facts about members of a batch. Known says that the answer shows that the provider
-// knows the batch, even if it names nobody.
+// Observe merges what a provider says about members of a batch. Known says that the answer shows
+// that the provider knows the batch, even if it names nobody.
 func (s *Store) Observe(
-	ctx context.Context, batch string, facts []Observation, known bool, r PollSchedule,
+	ctx context.Context, b *Batch, lines []providers.RecipientStatus, known bool, r PollSchedule,
 ) (Observed, error) {
 	args := []any{
-		batch, r.Poll, r.Next.Milliseconds(), r.OverdueAfter.Milliseconds(), r.Slow.Milliseconds(),
+		b.ID, r.Poll, r.Next.Milliseconds(), r.OverdueAfter.Milliseconds(), r.Slow.Milliseconds(),
 		flag(known),
 	}
+	facts, observed := factsOf(b, lines)
 	for len(facts) > 0 {
-		n := saidAlike(facts)
-		args = append(args, facts[0].Position, n, string(facts[0].Status.Code()),
-			string(facts[0].Reason),
-			told(facts[:n], func(f Observation) string { return f.ProviderReference }),
-			told(facts[:n], func(f Observation) string { return f.Message }),
-			told(facts[:n], func(f Observation) string { return f.Discount }),
-			told(facts[:n], func(f Observation) string { return f.other() }))
+		n := neighbours(facts)
+		status := facts[0].Status
+		args = append(args, facts[0].position, n, string(status.Code()),
+			string(airtime.ReasonOf(status)),
+			texts(facts[:n], func(f fact) string { return f.ProviderReference }),
+			texts(facts[:n], func(f fact) string { return f.Message }),
+			texts(facts[:n], func(f fact) string { return f.Discount }),
+			texts(facts[:n], func(f fact) string { return f.other }))
 		facts = facts[n:]
 	}
 	answer, err := s.run(ctx, s.client, "observe", args...)
@@ -121,25 +124,56 @@ func (s *Store) Observe(
 	if len(list) == 0 {
 		return Observed{}, ErrNotFound
 	}
-	return Observed{
-		Changed: list.int(0), Settled: list.int(1), Open: list.int(2), Overpaid: list.int(3),
-		Next: millis(list.int(4)),
-	}, nil
+	observed.Changed, observed.Settled, observed.Open = list.int(0), list.int(1), list.int(2)
+	observed.Overpaid, observed.Next = list.int(3), millis(list.int(4))
+	return observed, nil
 }
 
-// saidAlike is how many of the facts, from the first on, say the same of neighbours.
-func saidAlike(facts []Observation) int {
+// fact is what a provider says about the member at a position, and the amount that it names where
+// that is not the one that was sent.
+type fact struct {
+	position int
+	providers.RecipientStatus
+	other string
+}
+
+// factsOf finds the members that lines are about, and counts the lines that are odd.
+func factsOf(b *Batch, lines []providers.RecipientStatus) (facts []fact, odd Observed) {
+	positions := b.positions()
+	for _, line := range lines {
+		position, ours := positions[line.Phone]
+		switch {
+		case !ours:
+			odd.Unplaced++
+			continue
+		case !line.Status.Valid():
+			odd.Unrecognised++
+			continue
+		}
+		paid := line.Status == airtime.Successful
+		f := fact{position, line, otherAmount(line.Sums, &b.Members[position], paid)}
+		if f.other != "" {
+			odd.OtherAmounts++
+		}
+		facts = append(facts, f)
+	}
+	return facts, odd
+}
+
+// neighbours is how many of the facts, from the first on, say the same status of members that
+// follow each other.
+func neighbours(facts []fact) int {
 	first := facts[0]
 	for n, f := range facts {
-		if f.Position != first.Position+n || f.Status != first.Status || f.Reason != first.Reason {
+		if f.position != first.position+n || f.Status != first.Status {
 			return n
 		}
 	}
 	return len(facts)
 }
 
-// told writes one text per fact, line by line; once if it is the same for all.
-func told(facts []Observation, text func(Observation) string) string {
+// texts writes one text per fact, line by line; once if it is the same for all.
+func texts(facts []fact, text func(fact) string) string {
 	first, same := text(facts[0]), true
 	for _, f := range facts {
 		same = same && text(f) == first

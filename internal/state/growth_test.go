@@ -52,7 +52,7 @@ func callbacksWriteLittle(t *testing.T, campaign string) {
 	b := g.begin(talking)
 	a := answer(b, airtime.Accepted, "")
 	for i := range b.Members {
-		a.Verdicts = append(a.Verdicts, state.Verdict{
+		a.Verdicts = append(a.Verdicts, verdict{
 			Position: i, Verdict: airtime.Accepted, ProviderReference: fmt.Sprintf("ATQid_%032d", i),
 		})
 	}

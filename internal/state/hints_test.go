@@ -62,7 +62,8 @@ func (g *stage) submitted() *state.Batch {
 func (g *stage) look() state.Observed {
 	polls := g.due()
 	require.Len(g.t, polls, 1)
-	got, err := g.s.Observe(background, polls[0].Batch, nil, true, pollSchedule(polls[0].Number))
+	got, err := g.s.Observe(background, &state.Batch{ID: polls[0].Batch}, nil, true,
+		pollSchedule(polls[0].Number))
 	require.NoError(g.t, err)
 	return got
 }
@@ -190,7 +191,7 @@ func hintAboutAHalved(g *stage) {
 		g.record(g.begin(lipad), airtime.Accepted, "")
 	}
 	p := g.hinted(b)
-	got, err := g.s.Observe(background, b.ID, facts(b, airtime.Successful), true,
+	got, err := g.s.Observe(background, b, facts(b, airtime.Successful), true,
 		pollSchedule(p.Number))
 	require.NoError(g.t, err)
 	require.Equal(g.t, []any{2, time.Duration(0)}, []any{got.Overpaid, got.Next})
@@ -211,7 +212,7 @@ func hintAboutAReturned(g *stage) {
 	b := g.returned()
 	g.rests(b)
 	p := g.hinted(b)
-	got, err := g.s.Observe(background, b.ID, facts(b, airtime.Successful), true,
+	got, err := g.s.Observe(background, b, facts(b, airtime.Successful), true,
 		pollSchedule(p.Number))
 	require.NoError(g.t, err)
 	require.Zero(g.t, got.Overpaid)
@@ -225,12 +226,12 @@ func hintNotAnswered(g *stage) {
 	b := g.returned()
 	for range 3 {
 		p := g.hinted(b)
-		got, err := g.s.Observe(background, b.ID, nil, false, pollSchedule(p.Number))
+		got, err := g.s.Observe(background, b, nil, false, pollSchedule(p.Number))
 		require.NoError(g.t, err)
 		require.Equal(g.t, pollSchedule(0).Next, got.Next)
 		g.c.pass(got.Next)
 		p = g.dueFor(b)
-		_, err = g.s.Observe(background, b.ID, nil, true, pollSchedule(p.Number))
+		_, err = g.s.Observe(background, b, nil, true, pollSchedule(p.Number))
 		require.NoError(g.t, err)
 		g.rests(b)
 	}
@@ -291,7 +292,7 @@ func validatesWhatIsOut(g *stage) {
 	require.False(g.t, g.oursOf(foreign, talking, "v5"), "another currency")
 	require.False(g.t, g.oursOf(disbursal("any", 2).Recipients[1], talking, "v6"), "somebody else")
 	require.True(g.t, g.ours(talking, "v7"))
-	g.each(b, state.Verdict{Verdict: airtime.Refused, Reason: airtime.ReasonRefused})
+	g.each(b, verdict{Verdict: airtime.Refused, Reason: airtime.ReasonRefused})
 	require.False(g.t, g.ours(talking, "v8"), "refused")
 	_, id := g.open("b")
 	require.True(g.t, g.ours(talking, "v9"), "open")

@@ -50,7 +50,7 @@ func TestAnotherLayoutIsLeftAlone(t *testing.T) {
 		_, err := g.s.Accept(background, []state.Disbursal{someone("b", lipad)})
 		require.ErrorIs(t, err, state.ErrLayout)
 		require.ErrorContains(t, err, says)
-		_, err = g.s.Record(background, answer(b, airtime.Accepted, ""))
+		_, err = g.s.Record(background, answer(b, airtime.Accepted, "").built())
 		require.ErrorIs(t, err, state.ErrLayout)
 		_, err = g.s.Load(background, b.ID)
 		require.ErrorIs(t, err, state.ErrLayout)
@@ -66,10 +66,10 @@ func TestAnotherLayoutIsLeftAlone(t *testing.T) {
 func lived(g *stage) {
 	g.accept(disbursal("import/1", 6), named(shifted("shop/7", 10, 2), quicksms),
 		through(shifted("single", 20, 1), talking))
-	g.each(g.begin(lipad), state.Verdict{Verdict: airtime.Accepted},
-		state.Verdict{Verdict: airtime.Accepted},
-		state.Verdict{Verdict: airtime.Refused, Reason: airtime.ReasonRefused, Message: "no"},
-		state.Verdict{Verdict: airtime.Unknown, Reason: airtime.ReasonTimeout})
+	g.each(g.begin(lipad), verdict{Verdict: airtime.Accepted},
+		verdict{Verdict: airtime.Accepted},
+		verdict{Verdict: airtime.Refused, Reason: airtime.ReasonRefused, Message: "no"},
+		verdict{Verdict: airtime.Unknown, Reason: airtime.ReasonTimeout})
 	g.taken(g.begin(talking))
 	b, holder := g.claim(quicksms, 1)
 	_, err := g.s.BeginSend(background, b, holder)

@@ -101,7 +101,7 @@ func TestObservationOfNobodyChangesNothing(t *testing.T) {
 	observe(t, s, b.ID, airtime.Successful, 0, 7)
 	only(t, s, "a", airtime.Successful)
 	require.Equal(t, []string{"successful"}, results(t, s)["a 254700000000"])
-	_, err := s.Observe(context.Background(), "none", nil, true, pollSchedule(0))
+	_, err := s.Observe(context.Background(), &state.Batch{ID: "none"}, nil, true, pollSchedule(0))
 	require.ErrorIs(t, err, state.ErrNotFound)
 	_, err = s.Load(context.Background(), "none")
 	require.ErrorIs(t, err, state.ErrNotFound)

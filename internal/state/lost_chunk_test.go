@@ -33,10 +33,10 @@ var lostChunks = map[string]func(g *stage, b *state.Batch, holder string){
 	},
 	"sent, taken, observed": func(g *stage, b *state.Batch, holder string) {
 		g.sent(b, holder)
-		g.each(b, state.Verdict{Verdict: airtime.Accepted, ProviderReference: "x"},
-			state.Verdict{Verdict: airtime.Accepted, ProviderReference: "y"})
+		g.each(b, verdict{Verdict: airtime.Accepted, ProviderReference: "x"},
+			verdict{Verdict: airtime.Accepted, ProviderReference: "y"})
 		g.observe(b, airtime.Processing)
-		_, err := g.s.Observe(background, b.ID, facts(b, airtime.Successful), true, pollSchedule(0))
+		_, err := g.s.Observe(background, b, facts(b, airtime.Successful), true, pollSchedule(0))
 		require.NoError(g.t, err)
 		g.stands("b", talking, airtime.Successful)
 		_, err = g.s.Apply(background, said("x", airtime.Failed))

@@ -343,17 +343,17 @@ func (x *machine) record(*rapid.T) {
 }
 
 func (x *machine) recordOf(s *sending) {
-	a := state.Answer{
-		Batch: s.batch, Attempt: s.attempt, NextPoll: 10 * time.Second,
-		Accepted: draw(x, "accepted as", []airtime.Status{airtime.Submitted, airtime.Unconfirmed}),
-		Default:  x.verdict(s, -1), Children: state.Children{token(), token()},
-	}
+	accepted := draw(x, "accepted as", []airtime.Status{airtime.Submitted, airtime.Unconfirmed})
+	all := x.verdict(s, -1)
+	a := answer(s.batch, all.Verdict, all.Reason)
+	a.Attempt, a.Accepted, a.Message = s.attempt, accepted, all.Message
+	a.NextPoll, a.Children = 10*time.Second, state.Children{token(), token()}
 	if x.of(s.model).asks {
 		a.Accepted = airtime.Submitted
 	} else {
 		a.NextPoll = 0
 	}
-	if a.Default.Reason != airtime.ReasonBatchRefused && (x.honest || x.chance("mixed", 40)) {
+	if a.Reason != airtime.ReasonBatchRefused && (x.honest || x.chance("mixed", 40)) {
 		for i := range s.batch.Members {
 			v := x.verdict(s, i)
 			v.Position = i
@@ -364,11 +364,11 @@ func (x *machine) recordOf(s *sending) {
 		}
 	}
 	if x.chance("pauses", 10) {
-		a.Pause, a.PauseFor = airtime.ReasonBalance, 10*time.Second
+		a.Pause, a.RetryAfter = airtime.ReasonBalance, 10*time.Second
 	}
 	x.returns = s.attempt == 1 && s.model.attempt == 1
 	want := x.model.record(s.model, a)
-	got, err := x.store.Record(background, a)
+	got, err := x.store.Record(background, a.built())
 	x.must(err)
 	x.woken(got.Wakeups)
 	got.Wakeups = nil
@@ -381,9 +381,9 @@ func (x *machine) other(provider string) string {
 }
 
 // verdict draws a verdict about a member, or about all. An honest provider's is true.
-func (x *machine) verdict(s *sending, member int) state.Verdict {
+func (x *machine) verdict(s *sending, member int) verdict {
 	if !x.honest {
-		v := state.Verdict{Verdict: draw(x, "verdict", airtime.Verdicts())}
+		v := verdict{Verdict: draw(x, "verdict", airtime.Verdicts())}
 		if v.Verdict == airtime.Refused && member < 0 && x.of(s.model).asks &&
 			x.chance("whole", 75) {
 			v.Reason = airtime.ReasonBatchRefused
@@ -397,23 +397,23 @@ func (x *machine) verdict(s *sending, member int) state.Verdict {
 		}
 		return v
 	}
-	unknown := state.Verdict{Verdict: airtime.Unknown, Reason: airtime.ReasonTimeout}
+	unknown := verdict{Verdict: airtime.Unknown, Reason: airtime.ReasonTimeout}
 	if x.chance("answer lost", 35) || s.arrived && s.repeat {
 		return unknown
 	}
 	switch {
 	case !s.arrived:
-		return state.Verdict{Verdict: airtime.Unsent}
+		return verdict{Verdict: airtime.Unsent}
 	case len(s.took) == 0 && !s.model.held && x.of(s.model).asks:
-		return state.Verdict{Verdict: airtime.Refused, Reason: airtime.ReasonBatchRefused}
+		return verdict{Verdict: airtime.Refused, Reason: airtime.ReasonBatchRefused}
 	case len(s.took) == 0 && !s.model.held:
-		return state.Verdict{Verdict: airtime.Unsent, Reason: airtime.ReasonBatchRefused}
+		return verdict{Verdict: airtime.Unsent, Reason: airtime.ReasonBatchRefused}
 	case member < 0:
 		return unknown
 	case s.took[member]:
-		return state.Verdict{Verdict: airtime.Accepted}
+		return verdict{Verdict: airtime.Accepted}
 	default:
-		return state.Verdict{Verdict: airtime.Refused, Reason: airtime.ReasonRefused}
+		return verdict{Verdict: airtime.Refused, Reason: airtime.ReasonRefused}
 	}
 }
 
@@ -423,11 +423,11 @@ func (x *machine) observe(*rapid.T) {
 	if x.honest && !s.model.held {
 		x.t.Skip("the provider has nothing to say")
 	}
-	var facts []state.Observation
+	var facts []observation
 	for i, r := range s.model.members {
 		if x.chance("named", 60) {
 			status := draw(x, "status", x.words(s, r))
-			facts = append(facts, state.Observation{Position: i, Status: status, Message: "m"})
+			facts = append(facts, observation{Position: i, Status: status, Message: "m"})
 		}
 	}
 	schedule := state.PollSchedule{Next: 20 * time.Second, OverdueAfter: time.Hour, Slow: time.Minute}
@@ -439,7 +439,7 @@ func (x *machine) observe(*rapid.T) {
 	for _, f := range facts {
 		x.see(s.model, s.model.members[f.Position], f.Status)
 	}
-	got, err := x.store.Observe(background, s.batch.ID, facts, known, schedule)
+	got, err := x.store.Observe(background, s.batch, linesOf(s.batch, facts), known, schedule)
 	x.must(err)
 	x.equal(s.model.open(), got.Open, "open members")
 }

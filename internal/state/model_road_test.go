@@ -83,18 +83,18 @@ func (r *modelRoad) refusedAlone(now int64) {
 // recipients it was clear, how many came back, and of how many in doubt it said nothing.
 // Of a request that was refused for one of several, queued is how many go alone next.
 func (r *modelRoad) heard(
-	now int64, a state.Answer, got state.Recorded, handed, unclear, queued int,
+	now int64, a answered, got state.Recorded, handed, unclear, queued int,
 ) {
 	clear, doubt, returned := got.Accepted+got.Rejected+handed, got.InDoubt, got.Returned
-	forOne := len(a.Batch.Members) > 1 && a.Default.Verdict == airtime.Unknown &&
-		a.Default.Reason == airtime.ReasonBatchRefused
+	forOne := len(a.Batch.Members) > 1 && a.Verdict == airtime.Unknown &&
+		a.Reason == airtime.ReasonBatchRefused
 	if !forOne {
 		r.careful = max(0, r.careful-clear-doubt)
 	}
 	switch {
 	case a.Pause != "":
-		r.pause(now, a.PauseFor.Milliseconds())
-	case a.Default.Reason == airtime.ReasonDuplicate:
+		r.pause(now, a.RetryAfter.Milliseconds())
+	case a.Reason == airtime.ReasonDuplicate:
 		if r.paused <= now {
 			r.failures, r.halfOpen, r.since = 0, false, 0
 		}
@@ -113,7 +113,7 @@ func (r *modelRoad) heard(
 		r.failures, r.halfOpen, r.since = 0, false, 0
 	}
 	size := []int{1, 10, 100, 1000}[r.ramp]
-	if doubt > 0 && a.Default.Reason != airtime.ReasonDuplicate {
+	if doubt > 0 && a.Reason != airtime.ReasonDuplicate {
 		r.ramp = 0
 	} else if r.rampsUp && clear >= size && r.ramp < 3 {
 		r.ramp++

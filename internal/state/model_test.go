@@ -301,7 +301,7 @@ func (m *model) begin(b *modelBatch, holder string, attempt int) string {
 
 // record returns what the script answers, and false for what an attempt of a batch that has moved
 // on brings.
-func (m *model) record(b *modelBatch, a state.Answer) state.Recorded {
+func (m *model) record(b *modelBatch, a answered) state.Recorded {
 	if b.recorded == a.Attempt {
 		return b.answered
 	}
@@ -309,8 +309,8 @@ func (m *model) record(b *modelBatch, a state.Answer) state.Recorded {
 	got := state.Recorded{Stale: stale}
 	if !stale {
 		b.lapse = 0
-		if a.Default.Verdict == airtime.Refused &&
-			a.Default.Reason == airtime.ReasonBatchRefused {
+		if a.Verdict == airtime.Refused &&
+			a.Reason == airtime.ReasonBatchRefused {
 			b.refused = b.refused || a.Attempt == 1 || b.asides > 0
 			b.known = b.known || a.Attempt > 1 && b.asides == 0 // The first attempt may be why.
 		}
@@ -318,8 +318,8 @@ func (m *model) record(b *modelBatch, a state.Answer) state.Recorded {
 	handed, unclear := 0, 0
 	var refused []*modelRecipient
 	for i, r := range b.members {
-		v := a.Default
-		if at := slices.IndexFunc(a.Verdicts, func(v state.Verdict) bool {
+		v := verdict{Verdict: a.Verdict, Reason: a.Reason, Message: a.Message}
+		if at := slices.IndexFunc(a.Verdicts, func(v verdict) bool {
 			return v.Position == i
 		}); at >= 0 {
 			v = a.Verdicts[at]
@@ -360,7 +360,7 @@ func (m *model) record(b *modelBatch, a state.Answer) state.Recorded {
 }
 
 func (m *model) judge(
-	b *modelBatch, r *modelRecipient, a state.Answer, v state.Verdict, stale bool,
+	b *modelBatch, r *modelRecipient, a answered, v verdict, stale bool,
 	got *state.Recorded,
 ) {
 	here := r.batch == b && (r.status == airtime.Sending || r.status == airtime.InDoubt)
@@ -396,7 +396,7 @@ func (m *model) judge(
 
 // refusedWhole says whether a member comes back from a request that its provider refused whole.
 func (m *model) refusedWhole(
-	b *modelBatch, r *modelRecipient, a state.Answer, v state.Verdict, stale bool,
+	b *modelBatch, r *modelRecipient, a answered, v verdict, stale bool,
 ) bool {
 	here := r.batch == b && (r.status == airtime.Sending || r.status == airtime.InDoubt)
 	return here && !stale && a.Attempt == 1 && v.Verdict == airtime.Unsent &&

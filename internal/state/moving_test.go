@@ -39,7 +39,7 @@ func TestWhileItsSlotMovesAScriptDoesNothing(t *testing.T) {
 			_, err := s.Accept(background, []state.Disbursal{d})
 			require.ErrorContains(t, err, "TRYAGAIN")
 		}
-		_, err := s.Record(background, answer(b, airtime.Accepted, ""))
+		_, err := s.Record(background, answer(b, airtime.Accepted, "").built())
 		require.ErrorContains(t, err, "TRYAGAIN")
 		_, err = s.Sweep(background, lipad)
 		require.ErrorContains(t, err, "TRYAGAIN")

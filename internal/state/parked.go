@@ -54,7 +54,7 @@ func readParked(record string) (Parked, error) {
 		return Parked{}, err
 	}
 	p := Parked{Since: time.UnixMilli(since).UTC(), Callback: Callback{
-		Provider: fields[1], keptCode: fields[6], Callback: providers.Callback{
+		Provider: fields[1], keptCode: fields[6], RecipientStatus: providers.RecipientStatus{
 			ProviderReference: fields[2], Phone: airtime.MSISDNFromE164(fields[3]),
 			Message: fields[8], Sums: providers.Sums{Discount: fields[9]},
 		},

@@ -217,7 +217,8 @@ func TestReviewItemsListDoubtAndOverdue(t *testing.T) {
 		if p.Batch != slow.ID {
 			continue
 		}
-		seen, err := s.Observe(context.Background(), p.Batch, nil, true, pollSchedule(p.Number))
+		seen, err := s.Observe(context.Background(), &state.Batch{ID: p.Batch}, nil, true,
+			pollSchedule(p.Number))
 		require.NoError(t, err)
 		require.Equal(t, pollSchedule(0).Slow, seen.Next)
 	}

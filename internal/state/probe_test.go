@@ -75,7 +75,7 @@ func oneProbeAtATime(g *stage) {
 	require.Equal(g.t, []any{true, airtime.ReasonBalance, time.Duration(0)},
 		[]any{c.HalfOpen, c.PauseReason, c.Paused})
 	require.Equal(g.t, time.UnixMilli(modelStart).UTC(), c.Since)
-	got, err := g.s.Record(background, answer(probe, airtime.Accepted, ""))
+	got, err := g.s.Record(background, answer(probe, airtime.Accepted, "").built())
 	require.NoError(g.t, err)
 	require.Equal(g.t, []string{lipad}, providersOf(got.Wakeups))
 	require.Len(g.t, g.begin(lipad).Members, 5)
@@ -159,7 +159,7 @@ func pausedWhileOthersAreOut(g *stage) {
 	_, err = g.s.BeginSend(background, other, holder)
 	require.NoError(g.t, err)
 	a := answer(b, airtime.Unsent, airtime.ReasonBalance)
-	a.Pause, a.PauseFor = airtime.ReasonBalance, time.Minute
+	a.Pause, a.RetryAfter = airtime.ReasonBalance, time.Minute
 	record(g.t, g.s, a)
 	g.record(other, airtime.Accepted, "")
 	c := g.channel(lipad)
@@ -178,7 +178,7 @@ func oldNews(g *stage) {
 	require.Equal(g.t, state.Resend, deny(g.t, g.s, b.ID, g.c))
 	again := g.begin(lipad)
 	late := answer(b, airtime.Unknown, airtime.ReasonTimeout)
-	late.Pause, late.PauseFor = airtime.ReasonRateLimited, time.Hour
+	late.Pause, late.RetryAfter = airtime.ReasonRateLimited, time.Hour
 	require.True(g.t, record(g.t, g.s, late).Stale)
 	require.Zero(g.t, g.channel(lipad).Paused)
 	g.accept(shifted("b", 5, 2))
@@ -207,7 +207,7 @@ func (g *stage) unclear(provider string) {
 	b, holder := g.claim(provider, 1)
 	_, err := g.s.BeginSend(background, b, holder)
 	require.NoError(g.t, err)
-	line := state.Verdict{Verdict: airtime.Unknown, Reason: airtime.ReasonMissing}
+	line := verdict{Verdict: airtime.Unknown, Reason: airtime.ReasonMissing}
 	require.Equal(g.t, 1, g.each(b, line).InDoubt)
 }
 
@@ -233,7 +233,7 @@ func refusedRepetitions(g *stage) {
 	g.lost(through(shifted("b", 1, 1), talking))
 	g.c.pass(90 * time.Second)
 	g.resend(first, true)
-	g.each(g.begin(talking), state.Verdict{Verdict: airtime.Refused})
+	g.each(g.begin(talking), verdict{Verdict: airtime.Refused})
 	require.Zero(g.t, g.channel(talking).Paused)
 	g.stands("a", talking, airtime.InDoubt)
 }
@@ -402,7 +402,7 @@ func fallsByOne(g *stage) {
 	g.sizes(quicksms, 1, airtime.Accepted)
 	b := g.begin(quicksms)
 	a := answer(b, airtime.Accepted, "")
-	a.Verdicts = []state.Verdict{{Position: 3, Verdict: airtime.Unknown}}
+	a.Verdicts = []verdict{{Position: 3, Verdict: airtime.Unknown}}
 	record(g.t, g.s, a)
 	require.Equal(g.t, 1, g.channel(quicksms).Largest)
 }

@@ -33,7 +33,7 @@ func TestWhoIsAtFault(t *testing.T) {
 // refuseWhole lets a provider refuse a request as a whole before any effect.
 func (g *stage) refuseWhole(b *state.Batch) state.Recorded {
 	a := answer(b, airtime.Unsent, airtime.ReasonBatchRefused)
-	a.Default.Message, a.Children = "Invalid data", state.Children{token(), token()}
+	a.Message, a.Children = "Invalid data", state.Children{token(), token()}
 	return record(g.t, g.s, a)
 }
 
@@ -100,11 +100,11 @@ func oneRequestInDoubt(g *stage) {
 			return bad[m.Phone.Digits()]
 		}); {
 		case faulty && len(b.Members) == 1:
-			a.Default = state.Verdict{Verdict: airtime.Refused, Reason: airtime.ReasonNetwork}
+			a.Verdict, a.Reason = airtime.Refused, airtime.ReasonNetwork
 		case faulty:
 			require.Nil(g.t, doubted, "a second request in doubt")
 			doubted = b
-			a.Default = state.Verdict{Verdict: airtime.Unknown, Reason: airtime.ReasonBatchRefused}
+			a.Verdict, a.Reason = airtime.Unknown, airtime.ReasonBatchRefused
 		}
 		record(g.t, g.s, a)
 		if doubted == b {

@@ -120,7 +120,7 @@ func TestReplayOfEveryVerbChangesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Positive(t, left)
 	mixed := answer(b, airtime.Accepted, "")
-	mixed.Verdicts = []state.Verdict{
+	mixed.Verdicts = []verdict{
 		{Position: 1, Verdict: airtime.Refused, Reason: airtime.ReasonRefused},
 		{Position: 2, Verdict: airtime.Unsent},
 		{Position: 3, Verdict: airtime.Unknown},
@@ -132,9 +132,9 @@ func TestReplayOfEveryVerbChangesNothing(t *testing.T) {
 	polls, _, err := s.Due(ctx, 10, time.Minute)
 	require.NoError(t, err)
 	require.Empty(t, polls, "the first call handed it out, and its reply was lost")
-	_, err = s.Observe(ctx, b.ID, []state.Observation{
+	_, err = s.Observe(ctx, b, linesOf(b, []observation{
 		{Position: 0, Status: airtime.Successful, ProviderReference: "x"},
-	}, true, pollSchedule(1))
+	}), true, pollSchedule(1))
 	require.NoError(t, err)
 
 	withdrawal, err := s.Cancel(ctx, state.KindDisbursal, "b")

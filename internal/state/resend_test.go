@@ -168,7 +168,7 @@ func duplicateResumes(g *stage) {
 func duplicateLineIsKnown(g *stage) {
 	g.accept(someone("a", talking))
 	b := g.begin(talking)
-	g.each(b, state.Verdict{Verdict: airtime.Unknown, Reason: airtime.ReasonDuplicate})
+	g.each(b, verdict{Verdict: airtime.Unknown, Reason: airtime.ReasonDuplicate})
 	g.c.pass(90 * time.Second)
 	require.Equal(g.t, state.Resending{}, g.resend(b, false))
 }
@@ -190,7 +190,7 @@ func resendsNoPart(g *stage) {
 	g.record(g.begin(talking), airtime.Accepted, "")
 	g.accept(through(shifted("a", 5, 2), talking))
 	b := g.begin(talking)
-	g.each(b, state.Verdict{Verdict: airtime.Refused}, state.Verdict{Verdict: airtime.Unknown})
+	g.each(b, verdict{Verdict: airtime.Refused}, verdict{Verdict: airtime.Unknown})
 	g.c.pass(90 * time.Second)
 	require.Equal(g.t, state.Resending{}, g.resend(b, false))
 }

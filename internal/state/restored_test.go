@@ -162,7 +162,7 @@ func restoredFromAClaim(g *stage) {
 	require.Len(g.t, polls, 1)
 	r := pollSchedule(polls[0].Number)
 	r.OverdueAfter = 72 * time.Hour
-	_, err = g.s.Observe(background, b.ID, nil, false, r)
+	_, err = g.s.Observe(background, b, nil, false, r)
 	require.NoError(g.t, err)
 	require.Equal(g.t, int64(1), g.figures().Overdue)
 }

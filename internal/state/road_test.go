@@ -42,24 +42,24 @@ func road(t *testing.T, s *state.Store) {
 	b := begin(t, s)
 	require.Len(t, b.Members, 600, "b has the same numbers as a, so it waits for the next batch")
 	balanced(t, s)
-	recorded, err := s.Record(ctx, answer(b, airtime.Accepted, ""))
+	recorded, err := s.Record(ctx, answer(b, airtime.Accepted, "").built())
 	require.NoError(t, err)
 	require.Equal(t, 600, recorded.Accepted)
 	require.Equal(t, map[airtime.Status]int64{airtime.Submitted: 600}, statuses(t, s, "a"))
 
-	var facts []state.Observation
+	var facts []observation
 	for i := range b.Members {
-		fact := state.Observation{
+		fact := observation{
 			Position: i, Status: airtime.Successful,
 			ProviderReference: fmt.Sprint(i), Message: "paid",
 		}
 		if i == 7 {
-			fact.Status, fact.Reason = airtime.Failed, airtime.ReasonProvider
+			fact.Status = airtime.Failed
 		}
 		facts = append(facts, fact)
 	}
 	for range 2 { // The second time is a replay.
-		seen, err := s.Observe(ctx, b.ID, facts, true, state.PollSchedule{Next: time.Second})
+		seen, err := s.Observe(ctx, b, linesOf(b, facts), true, state.PollSchedule{Next: time.Second})
 		require.NoError(t, err)
 		require.Zero(t, seen.Open)
 	}

@@ -159,8 +159,8 @@ func TestAcceptRefusesUnclearProviders(t *testing.T) {
 }
 
 // onward is a refusal that says nothing about the next provider.
-func onward(next string) state.Verdict {
-	return state.Verdict{
+func onward(next string) verdict {
+	return verdict{
 		Verdict: airtime.Refused, Reason: airtime.ReasonNetwork, Message: "m", Next: next,
 		ProviderReference: "refused-1",
 	}
@@ -206,8 +206,8 @@ func refusedTwice(g *stage) {
 	g.handed("a")
 	b := g.begin(lipad)
 	a := answer(b, airtime.Unknown, airtime.ReasonUnreadable)
-	a.Verdicts = []state.Verdict{onward(quicksms)}
-	got, err := g.s.Record(background, a)
+	a.Verdicts = []verdict{onward(quicksms)}
+	got, err := g.s.Record(background, a.built())
 	require.NoError(g.t, err)
 	require.Equal(g.t, []string{quicksms}, providersOf(got.Wakeups))
 	require.Len(g.t, g.row("a").History, 2)
@@ -309,7 +309,7 @@ func acceptedByTheIDOfARefusal(g *stage) {
 func partlyHandedOn(g *stage) {
 	g.accept(disbursal("a", 4))
 	b := g.begin(lipad)
-	got := g.each(b, state.Verdict{Verdict: airtime.Accepted}, onward(quicksms), onward(""),
+	got := g.each(b, verdict{Verdict: airtime.Accepted}, onward(quicksms), onward(""),
 		onward(talking))
 	require.Equal(g.t, state.Recorded{Accepted: 1, Returned: 2, Rejected: 1}, got)
 	list := rows(g.t, g.s, "a")
@@ -577,8 +577,8 @@ func TestNobodyGoesOnToAnUnknownProvider(t *testing.T) {
 		g.accept(someone("a", talking), shifted("b", 5, 1))
 		b := g.begin(talking)
 		a := answer(b, airtime.Unknown, airtime.ReasonUnreadable)
-		a.Verdicts = []state.Verdict{onward("nobody")}
-		_, err := g.s.Record(background, a)
+		a.Verdicts = []verdict{onward("nobody")}
+		_, err := g.s.Record(background, a.built())
 		require.EqualError(t, err, `record: unknown provider "nobody"`)
 		g.stands("a", talking, airtime.Sending)
 		g.pause(lipad, time.Minute)

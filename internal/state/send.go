@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"tuma/internal/airtime"
+	"tuma/internal/providers"
 )
 
 // Claim draws one batch of at most limit recipients for a provider. The token is a new UUIDv7 made
@@ -143,29 +144,69 @@ func (s *Store) Divide(
 // Record stores what a sending came to. It is repeated by the caller until it succeeds: it carries
 // the batch's content, so that even a Redis which forgot the batch takes it.
 func (s *Store) Record(ctx context.Context, a Answer) (Recorded, error) {
-	args := make([]any, 0, 17+8*len(a.Verdicts))
+	args := make([]any, 0, 17+8*len(a.Batch.Members))
 	byChunk, byReference := slicesOf(a.Batch)
 	args = append(args, a.Batch.ID, a.Attempt, a.Batch.Provider, byChunk, byReference,
-		string(a.Accepted.Code()), a.Default.Verdict.String(), string(a.Default.Reason),
-		clean(a.Default.Message), string(a.Pause), a.PauseFor.Milliseconds(),
-		a.NextPoll.Milliseconds(), s.options.MaxInFlight, a.Since.Milliseconds(),
-		s.options.SubmitTimeout.Milliseconds(), a.Children[0], a.Children[1])
-	for _, v := range a.Verdicts {
-		if _, known := s.code[v.Next]; v.Next != "" && !known {
-			return Recorded{}, fmt.Errorf("record: unknown provider %q", v.Next)
-		}
-		args = append(args, v.Position, v.Verdict.String(), string(v.Reason),
-			clean(v.ProviderReference), clean(v.Message), v.Next, v.Discount, v.other())
+		string(a.Accepted.Code()), a.Verdict.String(), string(a.Reason), clean(a.Message),
+		string(a.Pause), a.RetryAfter.Milliseconds(), a.NextPoll.Milliseconds(),
+		s.options.MaxInFlight, a.Since.Milliseconds(), s.options.SubmitTimeout.Milliseconds(),
+		a.Children[0], a.Children[1])
+	exceptions, unplaced, err := s.exceptions(a)
+	if err != nil {
+		return Recorded{}, err
 	}
-	answer, err := s.run(ctx, s.client, "record", args...)
+	answer, err := s.run(ctx, s.client, "record", append(args, exceptions...)...)
 	if err != nil {
 		return Recorded{}, err
 	}
 	r := asList(answer)
 	return Recorded{
 		Stale: r.text(0) == "stale", Accepted: r.int(1), Rejected: r.int(2), Returned: r.int(3),
-		InDoubt: r.int(4), Wakeups: wakeupsOf(r.list(5)),
+		InDoubt: r.int(4), Unplaced: unplaced, Wakeups: wakeupsOf(r.list(5)),
 	}, nil
+}
+
+// exceptions writes what an answer says of single members: its lines and, of an answer that refuses
+// all without any, those whom another provider takes. It counts the lines that fit no member.
+func (s *Store) exceptions(a Answer) (args []any, unplaced int, err error) {
+	except := func(position int, line providers.Line, always bool) {
+		m, next := &a.Batch.Members[position], ""
+		if line.Verdict == airtime.Refused && a.Next != nil {
+			next = a.Next(m, line.Reason)
+		}
+		if _, known := s.code[next]; next != "" && !known {
+			err = fmt.Errorf("record: unknown provider %q", next)
+		}
+		if always || next != "" {
+			args = append(args, position, line.Verdict.String(), string(line.Reason),
+				clean(line.ProviderReference), clean(line.Message), next, line.Discount,
+				otherAmount(line.Sums, m, line.Verdict == airtime.Accepted))
+		}
+	}
+	positions := a.Batch.positions()
+	for _, line := range a.Lines {
+		if position, ours := positions[line.Phone]; ours {
+			except(position, line, true)
+		} else {
+			unplaced++
+		}
+	}
+	if len(a.Lines) == 0 && a.Verdict == airtime.Refused {
+		line := providers.Line{Verdict: a.Verdict, Reason: a.Reason, Message: a.Message}
+		for position := range a.Batch.Members {
+			except(position, line, false)
+		}
+	}
+	return args, unplaced, err
+}
+
+// otherAmount writes the amount that a provider names where it is not the one that was sent.
+func otherAmount(sums providers.Sums, m *Member, paid bool) string {
+	other := sums.Other(m.Amount, paid)
+	if other.Currency == "" {
+		return ""
+	}
+	return other.String()
 }
 
 // Resending is what was decided about sending a batch in doubt again with the same bytes.

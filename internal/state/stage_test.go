@@ -141,7 +141,7 @@ func (g *stage) record(b *state.Batch, v airtime.Verdict, r airtime.Reason) stat
 }
 
 // each stores one verdict per member; the provider's ids are "id", the batch's id and the position.
-func (g *stage) each(b *state.Batch, list ...state.Verdict) state.Recorded {
+func (g *stage) each(b *state.Batch, list ...verdict) state.Recorded {
 	a := answer(b, airtime.Unknown, airtime.ReasonUnreadable)
 	for i, v := range list {
 		v.Position = i
@@ -153,10 +153,10 @@ func (g *stage) each(b *state.Batch, list ...state.Verdict) state.Recorded {
 // taken stores that a provider took all members, and returns the ids that it gave them.
 func (g *stage) taken(b *state.Batch) []string {
 	var ids []string
-	var list []state.Verdict
+	var list []verdict
 	for i := range b.Members {
 		ids = append(ids, fmt.Sprintf("id-%s-%d", b.ID, i))
-		list = append(list, state.Verdict{Verdict: airtime.Accepted, ProviderReference: ids[i]})
+		list = append(list, verdict{Verdict: airtime.Accepted, ProviderReference: ids[i]})
 	}
 	require.Equal(g.t, len(ids), g.each(b, list...).Accepted)
 	return ids

@@ -131,17 +131,71 @@ func begin(t testing.TB, s *state.Store) *state.Batch {
 	return b
 }
 
-// answer is the answer to the attempt after a batch was claimed, the same for all members.
-func answer(b *state.Batch, v airtime.Verdict, reason airtime.Reason) state.Answer {
-	return state.Answer{
-		Batch: b, Attempt: b.Attempt + 1, Accepted: airtime.Submitted, NextPoll: time.Second,
-		Default: state.Verdict{Verdict: v, Reason: reason},
-	}
+// verdict is what an answer says of the member at a position, and who takes it if it is refused.
+type verdict struct {
+	Position          int
+	Verdict           airtime.Verdict
+	Reason            airtime.Reason
+	ProviderReference string
+	Message           string
+	Next              string
+	providers.Sums
 }
 
-func record(t testing.TB, s *state.Store, a state.Answer) state.Recorded {
+// answered is an answer that names members by position.
+type answered struct {
+	state.Answer
+	Verdicts []verdict
+}
+
+// built is the answer as the state takes it.
+func (a answered) built() state.Answer {
+	next := map[airtime.MSISDN]string{}
+	for _, v := range a.Verdicts {
+		phone := a.Batch.Members[v.Position].Phone
+		next[phone] = v.Next
+		a.Lines = append(a.Lines, providers.Line{
+			Phone: phone, Verdict: v.Verdict, Reason: v.Reason, Message: v.Message,
+			ProviderReference: v.ProviderReference, Sums: v.Sums,
+		})
+	}
+	a.Next = func(m *state.Member, _ airtime.Reason) string { return next[m.Phone] }
+	return a.Answer
+}
+
+// observation is what a provider says of the member at a position.
+type observation struct {
+	Position                   int
+	Status                     airtime.Status
+	ProviderReference, Message string
+	providers.Sums
+}
+
+// linesOf are observations as the state takes them. Nobody has the number of a position beyond.
+func linesOf(b *state.Batch, facts []observation) (lines []providers.RecipientStatus) {
+	for _, f := range facts {
+		line := providers.RecipientStatus{
+			Status: f.Status, ProviderReference: f.ProviderReference, Message: f.Message, Sums: f.Sums,
+		}
+		if f.Position < len(b.Members) {
+			line.Phone = b.Members[f.Position].Phone
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// answer is the answer to the attempt after a batch was claimed, the same for all members.
+func answer(b *state.Batch, v airtime.Verdict, reason airtime.Reason) answered {
+	return answered{Answer: state.Answer{
+		Batch: b, Attempt: b.Attempt + 1, Accepted: airtime.Submitted, NextPoll: time.Second,
+		Answer: providers.Answer{Verdict: v, Reason: reason},
+	}}
+}
+
+func record(t testing.TB, s *state.Store, a answered) state.Recorded {
 	t.Helper()
-	recorded, err := s.Record(context.Background(), a)
+	recorded, err := s.Record(context.Background(), a.built())
 	require.NoError(t, err)
 	recorded.Wakeups = nil
 	return recorded
@@ -159,11 +213,13 @@ func observe(
 	t testing.TB, s *state.Store, id string, status airtime.Status, positions ...int,
 ) state.Observed {
 	t.Helper()
-	var facts []state.Observation
+	b, err := s.Load(context.Background(), id)
+	require.NoError(t, err)
+	var facts []observation
 	for _, position := range positions {
-		facts = append(facts, state.Observation{Position: position, Status: status, Message: "m"})
+		facts = append(facts, observation{Position: position, Status: status, Message: "m"})
 	}
-	got, err := s.Observe(context.Background(), id, facts, false, pollSchedule(0))
+	got, err := s.Observe(context.Background(), b, linesOf(b, facts), false, pollSchedule(0))
 	require.NoError(t, err)
 	return got
 }

@@ -11,22 +11,22 @@ import (
 )
 
 // saidLine is what an answer says of one member.
-func saidLine(v airtime.Verdict, reason airtime.Reason, message, discount string) state.Verdict {
-	line := state.Verdict{Verdict: v, Reason: reason, Message: message}
+func saidLine(v airtime.Verdict, reason airtime.Reason, message, discount string) verdict {
+	line := verdict{Verdict: v, Reason: reason, Message: message}
 	line.Discount = discount
 	return line
 }
 
 // fact is what a query says of one member.
-func fact(position int, status airtime.Status, discount string) state.Observation {
-	f := state.Observation{Position: position, Status: status}
+func fact(position int, status airtime.Status, discount string) observation {
+	f := observation{Position: position, Status: status}
 	f.Discount = discount
 	return f
 }
 
-func observeFacts(t *testing.T, s *state.Store, b *state.Batch, facts ...state.Observation) {
+func observeFacts(t *testing.T, s *state.Store, b *state.Batch, facts ...observation) {
 	t.Helper()
-	_, err := s.Observe(bg, b.ID, facts, true, pollSchedule(0))
+	_, err := s.Observe(bg, b, linesOf(b, facts), true, pollSchedule(0))
 	require.NoError(t, err)
 }
 
@@ -102,7 +102,7 @@ func TestFirstDiscountsMeetEvidenceThatStandsAlone(t *testing.T) {
 	alone := fact(0, airtime.Successful, "")
 	alone.ProviderReference = "P0"
 	observeFacts(t, s, b, alone)
-	facts := make([]state.Observation, n)
+	facts := make([]observation, n)
 	for i := range facts {
 		facts[i] = fact(i, airtime.Successful, "0.4")
 	}
@@ -120,7 +120,7 @@ func TestADiscountStaysWithItsSending(t *testing.T) {
 	accept(t, s, disbursal("a", 1))
 	first := begin(t, s)
 	a := answer(first, airtime.Unknown, airtime.ReasonUnreadable)
-	a.Verdicts = []state.Verdict{
+	a.Verdicts = []verdict{
 		saidLine(airtime.Unknown, airtime.ReasonUnreadable, "odd", "0.4"),
 	}
 	record(t, s, a)
@@ -174,8 +174,8 @@ func TestTheWordsOfTheDoubtfulAreKept(t *testing.T) {
 	s, c := timed(t, nil)
 	accept(t, s, disbursal("a", 2))
 	a := answer(begin(t, s), airtime.Unknown, airtime.ReasonMissing)
-	a.Default.Message = "left out of the answer"
-	a.Verdicts = []state.Verdict{
+	a.Message = "left out of the answer"
+	a.Verdicts = []verdict{
 		saidLine(airtime.Unknown, airtime.ReasonUnreadable, "code 500: try later", ""),
 	}
 	record(t, s, a)
@@ -201,7 +201,7 @@ func TestTheWordsOfTheDoubtfulAreKept(t *testing.T) {
 	c.pass(3 * time.Minute)
 	resolve(t, s, state.Decision{Resubmit: true, Evidence: "portal"}, rows(t, s, "a")...)
 	again := answer(begin(t, s), airtime.Unknown, airtime.ReasonTimeout)
-	again.Default.Message = "no answer: EOF"
+	again.Message = "no answer: EOF"
 	record(t, s, again)
 	want = []string{"no answer: EOF", "no answer: EOF"}
 	check()
@@ -235,13 +235,13 @@ func TestAnotherAmountIsListedAndTheStatusFollows(t *testing.T) {
 	b := begin(t, s)
 	other := airtime.Money{Minor: 999_00, Currency: "KES"}
 	a := answer(b, airtime.Accepted, "")
-	a.Verdicts = []state.Verdict{{Position: 1, Verdict: airtime.Accepted}}
-	a.Verdicts[0].Other = other
+	a.Verdicts = []verdict{{Position: 1, Verdict: airtime.Accepted}}
+	a.Verdicts[0].Amount = other
 	record(t, s, a)
 	named := "254700000001 amount the provider names KES 999.00"
 	require.Equal(t, []string{named}, mismatches(t, s))
 	paid := fact(2, airtime.Successful, "")
-	paid.Other = other
+	paid.Amount = other
 	observeFacts(t, s, b, fact(0, airtime.Successful, ""), fact(1, airtime.Successful, ""), paid)
 	only(t, s, "a", airtime.Successful)
 	second := "254700000002 amount the provider names KES 999.00"

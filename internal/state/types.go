@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tuma/internal/airtime"
+	"tuma/internal/providers"
 )
 
 // Errors that callers act on.
@@ -160,6 +161,15 @@ func (b *Batch) Recipients() []airtime.Recipient {
 	return recipients
 }
 
+// positions are the indexes of the members, by phone number.
+func (b *Batch) positions() map[airtime.MSISDN]int {
+	positions := make(map[airtime.MSISDN]int, len(b.Members))
+	for i := range b.Members {
+		positions[b.Members[i].Phone] = i
+	}
+	return positions
+}
+
 // Claim is what Claim found: a batch to send, or how long to wait and why.
 type Claim struct {
 	// Batch is nil when there is nothing to send now.
@@ -189,52 +199,20 @@ const (
 	IdleRate Idle = "rate"
 )
 
-// Sums is what a provider says about the money of one member, beside its verdict or status.
-type Sums struct {
-	// Discount is a decimal as airtime.ParseDiscount gives it, empty where nothing is said.
-	Discount string
-	// Other is the amount that the provider names where it is not the one that was sent; zero without
-	// a currency otherwise.
-	Other airtime.Money
-}
-
-// other writes the amount for the scripts.
-func (s Sums) other() string {
-	if s.Other.Currency == "" {
-		return ""
-	}
-	return s.Other.String()
-}
-
-// Verdict is an answer about one member.
-type Verdict struct {
-	// Position is the member's index in Batch.Members.
-	Position          int
-	Verdict           airtime.Verdict
-	Reason            airtime.Reason
-	ProviderReference string
-	Message           string
-	Sums
-	// Next is the provider that takes the recipient if it is refused, empty for none.
-	Next string
-}
-
 // Answer is what one sending of a batch came to.
 type Answer struct {
+	// Answer is what the provider said; its reason to pause the channel counts, too.
+	providers.Answer
 	Batch   *Batch
 	Attempt int
 	// Since is the time since BeginSend was asked. A state that has forgotten the sending is told how
 	// long ago it was: what may follow depends on it.
 	Since time.Duration
-	// Default is the verdict of every member that Verdicts does not name.
-	Default Verdict
-	// Verdicts are the exceptions.
-	Verdicts []Verdict
 	// Accepted is the status of an accepted member at this provider.
 	Accepted airtime.Status
-	// Pause is the reason to pause the channel, or NoReason; PauseFor is the provider's own wish.
-	Pause    airtime.Reason
-	PauseFor time.Duration
+	// Next returns the provider that takes a member which was refused for a reason, empty for none.
+	// Nil is none for all.
+	Next func(m *Member, reason airtime.Reason) string
 	// Children are new ids for the halves of a batch that was refused before any effect.
 	Children Children
 	// NextPoll is the delay until the batch is looked at first: a status query or, where the provider
@@ -250,19 +228,10 @@ type Recorded struct {
 	Rejected int
 	Returned int
 	InDoubt  int
+	// Unplaced counts lines of the answer about phone numbers that are not in the batch.
+	Unplaced int
 	// Wakeups ask for a trigger each.
 	Wakeups []Wakeup
-}
-
-// Observation is a fact about one member of a batch.
-type Observation struct {
-	// Position is the member's index in Batch.Members.
-	Position          int
-	Status            airtime.Status
-	Reason            airtime.Reason
-	ProviderReference string
-	Message           string
-	Sums
 }
 
 // Observed is what Observe made of the observations.
@@ -273,6 +242,9 @@ type Observed struct {
 	Open int
 	// Overpaid counts second effects found by this call.
 	Overpaid int
+	// Unplaced counts lines about phone numbers that are not in the batch, Unrecognised those whose
+	// code is not known, OtherAmounts those that name another amount than was sent.
+	Unplaced, Unrecognised, OtherAmounts int
 	// Next is when the batch is asked about again; zero when it is not.
 	Next time.Duration
 }

@@ -163,7 +163,9 @@ func (m *Metrics) unplaced(provider string, lines int) {
 	m.unplacedLines.WithLabelValues(provider).Add(float64(lines))
 }
 
-func (m *Metrics) unrecognised(provider string) { m.unknownCodes.WithLabelValues(provider).Inc() }
+func (m *Metrics) unrecognised(provider string, lines int) {
+	m.unknownCodes.WithLabelValues(provider).Add(float64(lines))
+}
 
 // odd counts what stands where an amount or a discount belongs and is none.
 func (m *Metrics) odd(provider string, sums providers.Sums) {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
+	"tuma/internal/providers"
 	"tuma/internal/state"
 	"tuma/internal/tasks"
 )
@@ -85,11 +86,13 @@ func (h *mirrorHarness) batch(t *testing.T) string {
 // settle has the provider say that all recipients of a batch of three were paid.
 func (h *mirrorHarness) settle(t *testing.T, batch string) {
 	t.Helper()
-	var facts []state.Observation
-	for i := range 3 {
-		facts = append(facts, state.Observation{Position: i, Status: airtime.Successful})
+	b, err := h.store.Load(t.Context(), batch)
+	require.NoError(t, err)
+	var lines []providers.RecipientStatus
+	for _, m := range b.Members {
+		lines = append(lines, providers.RecipientStatus{Phone: m.Phone, Status: airtime.Successful})
 	}
-	_, err := h.store.Observe(t.Context(), batch, facts, true, state.PollSchedule{})
+	_, err = h.store.Observe(t.Context(), b, lines, true, state.PollSchedule{})
 	require.NoError(t, err)
 }
 

@@ -105,7 +105,7 @@ func (p *Poll) ask(ctx context.Context, b *state.Batch) (string, error) {
 	question := questionOf(b, known.Asks)
 	switch {
 	case known.Asks != providers.AskNothing && entry.Querier == nil:
-		_, err := p.Store.Observe(ctx, b.ID, nil, false, schedule)
+		_, err := p.Store.Observe(ctx, b, nil, false, schedule)
 		return b.Provider + " is not configured here", err
 	case known.Asks != providers.AskByBatch && len(question.Recipients) == 0:
 		// Nobody can be asked about: the batch is only looked at so that people are told in time, and,
@@ -115,7 +115,7 @@ func (p *Poll) ask(ctx context.Context, b *state.Batch) (string, error) {
 			schedule.Next = min(schedule.Next, p.Backoff.Max)
 		}
 		schedule.Slow = max(schedule.Slow, seldom)
-		_, err := p.Store.Observe(ctx, b.ID, nil, false, schedule)
+		_, err := p.Store.Observe(ctx, b, nil, false, schedule)
 		return "nobody can be asked about: a callback or a person decides", err
 	case known.Asks == providers.AskByRecipient:
 		schedule.Next = p.Backoff.Delay(1 + b.Polls*len(question.Recipients)/max(b.Open, 1))
@@ -126,7 +126,7 @@ func (p *Poll) ask(ctx context.Context, b *state.Batch) (string, error) {
 			defer func() { <-p.Many }()
 		default:
 			schedule.Next = p.Backoff.Delay(1)
-			_, err := p.Store.Observe(ctx, b.ID, nil, false, schedule)
+			_, err := p.Store.Observe(ctx, b, nil, false, schedule)
 			return "other questions of many requests are under way: asked soon", err
 		}
 	}
@@ -144,7 +144,7 @@ func (p *Poll) ask(ctx context.Context, b *state.Batch) (string, error) {
 			schedule.Next = max(schedule.Next, failed.RetryAfter)
 			schedule.Slow = max(schedule.Slow, failed.RetryAfter)
 		}
-		observed, stored := p.Store.Observe(ctx, b.ID, nil, false, schedule)
+		observed, stored := p.Store.Observe(ctx, b, nil, false, schedule)
 		return fmt.Sprintf("no answer, next query in %s", observed.Next.Round(time.Second)), stored
 	case !reported.Known && known.Asks == providers.AskByBatch:
 		return p.resolveUnknown(ctx, b, entry, schedule)
@@ -221,31 +221,14 @@ func (p *Poll) observe(
 	ctx context.Context, b *state.Batch, reported providers.ProviderStatus,
 	schedule state.PollSchedule,
 ) (string, error) {
-	positions := positionsOf(b)
-	facts := make([]state.Observation, 0, len(reported.Lines))
-	for _, line := range reported.Lines {
-		position, ours := positions[line.Phone]
-		switch {
-		case !ours:
-			p.Metrics.unplaced(b.Provider, 1)
-		case !line.Status.Valid():
-			p.Metrics.unrecognised(b.Provider)
-		default:
-			facts = append(facts, state.Observation{
-				Position: position, Status: line.Status, Reason: airtime.ReasonOf(line.Status),
-				ProviderReference: line.ProviderReference, Message: line.Message,
-				Sums: state.Sums{
-					Discount: line.Discount,
-					Other: line.Other(b.Members[position].Amount,
-						line.Status == airtime.Successful),
-				},
-			})
-			p.Metrics.odd(b.Provider, line.Sums)
-		}
-	}
-	observed, err := p.Store.Observe(ctx, b.ID, facts, true, schedule)
+	observed, err := p.Store.Observe(ctx, b, reported.Lines, true, schedule)
 	if err != nil {
 		return "", err
+	}
+	p.Metrics.unplaced(b.Provider, observed.Unplaced)
+	p.Metrics.unrecognised(b.Provider, observed.Unrecognised)
+	for _, line := range reported.Lines {
+		p.Metrics.odd(b.Provider, line.Sums)
 	}
 	if observed.Overpaid > 0 {
 		p.Log.Error("second effect seen: see enqueuer indoubt list", zap.String("batch", b.ID),

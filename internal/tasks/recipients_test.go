@@ -198,7 +198,7 @@ func TestADuplicateLeavesABatchInDoubt(t *testing.T) {
 	rows := f.rows(t, "d")
 	require.Equal(t, airtime.ReasonDuplicate, rows[0].Reason)
 	_, err := f.store.Apply(context.Background(), state.Callback{
-		Provider: talking, Callback: providers.Callback{
+		Provider: talking, RecipientStatus: providers.RecipientStatus{
 			ProviderReference: "ATQid_x", Phone: rows[0].Phone, Status: airtime.Successful,
 			Sums: providers.Sums{Amount: rows[0].Amount},
 		},

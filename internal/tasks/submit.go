@@ -247,9 +247,17 @@ func (s *Submit) release(
 func (s *Submit) record(
 	ctx context.Context, now sending, answer providers.Answer,
 ) (state.Recorded, error) {
-	b := now.batch
-	a := s.translate(b, now.attempt, answer) // break: record-answer
-	a.Children = now.children
+	b := now.batch // break: record-answer
+	a := state.Answer{
+		Answer: answer, Batch: b, Attempt: now.attempt, Children: now.children,
+		Accepted: s.Entry.Capabilities.Accepted, NextPoll: s.Entry.Capabilities.OverdueAfter,
+		Next: func(m *state.Member, reason airtime.Reason) string {
+			return s.Failover.refused(m, b.Provider, reason)
+		},
+	}
+	if s.Entry.Querier != nil {
+		a.NextPoll = s.Backoff.Delay(1)
+	}
 	forever := backoff.NewExponentialBackOff(backoff.WithInitialInterval(50*time.Millisecond),
 		backoff.WithMaxInterval(2*time.Second), backoff.WithMaxElapsedTime(0))
 	recorded, err := backoff.RetryNotifyWithData(func() (state.Recorded, error) {
@@ -269,6 +277,10 @@ func (s *Submit) record(
 	}
 	for i := range recorded.Wakeups {
 		s.Queues.Wake(ctx, &recorded.Wakeups[i])
+	}
+	s.Metrics.unplaced(b.Provider, recorded.Unplaced)
+	for _, line := range answer.Lines {
+		s.Metrics.odd(b.Provider, line.Sums)
 	}
 	s.noteRecorded(b, now.attempt, answer, recorded)
 	return recorded, nil
@@ -300,57 +312,4 @@ func (s *Submit) noteRecorded(
 func since(began time.Time) time.Duration {
 	now := time.Now()
 	return max(0, now.Sub(began), now.Round(0).Sub(began.Round(0)))
-}
-
-// translate turns an answer about phone numbers into one about positions.
-func (s *Submit) translate(b *state.Batch, attempt int, answer providers.Answer) state.Answer {
-	a := state.Answer{
-		Batch: b, Attempt: attempt, Accepted: s.Entry.Capabilities.Accepted,
-		Default: state.Verdict{
-			Verdict: answer.Verdict, Reason: answer.Reason, Message: answer.Message,
-		},
-		Pause: answer.Pause, PauseFor: answer.RetryAfter,
-	}
-	a.NextPoll = s.Entry.Capabilities.OverdueAfter
-	if s.Entry.Querier != nil {
-		a.NextPoll = s.Backoff.Delay(1)
-	}
-	if whole := a.Default; whole.Verdict == airtime.Refused && len(answer.Lines) == 0 {
-		for i := range b.Members { // Only those that another provider takes are an exception.
-			whole.Position = i
-			if whole.Next = s.Failover.refused(&b.Members[i], b.Provider, whole.Reason); whole.Next != "" {
-				a.Verdicts = append(a.Verdicts, whole)
-			}
-		}
-	}
-	positions := positionsOf(b)
-	for _, line := range answer.Lines {
-		position, ours := positions[line.Phone]
-		if !ours {
-			s.Metrics.unplaced(b.Provider, 1)
-			continue
-		}
-		verdict := state.Verdict{
-			Position: position, Verdict: line.Verdict, Reason: line.Reason,
-			ProviderReference: line.ProviderReference, Message: line.Message,
-			Sums: state.Sums{
-				Discount: line.Discount,
-				Other:    line.Other(b.Members[position].Amount, line.Verdict == airtime.Accepted),
-			},
-		}
-		s.Metrics.odd(b.Provider, line.Sums)
-		if line.Verdict == airtime.Refused {
-			verdict.Next = s.Failover.refused(&b.Members[position], b.Provider, line.Reason)
-		}
-		a.Verdicts = append(a.Verdicts, verdict)
-	}
-	return a
-}
-
-func positionsOf(b *state.Batch) map[airtime.MSISDN]int {
-	positions := make(map[airtime.MSISDN]int, len(b.Members))
-	for i := range b.Members {
-		positions[b.Members[i].Phone] = i
-	}
-	return positions
 }

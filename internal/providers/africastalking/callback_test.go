@@ -27,13 +27,13 @@ func reader() *AfricasTalking { return newAt("http://127.0.0.1:1", nil) }
 
 func TestCallbacksAreReadAsFormAndAsJSON(t *testing.T) {
 	t.Parallel()
-	want := providers.Callback{
+	want := saying(providers.RecipientStatus{
 		ProviderReference: sentID, Phone: phone("254711000111"),
+		Status: airtime.Successful, Message: "Airtime Delivered Successfully",
 		Sums: providers.Sums{
 			Amount: airtime.Money{Minor: 100_00, Currency: "KES"}, Discount: "0.6",
 		},
-		Status: airtime.Successful, Message: "Airtime Delivered Successfully",
-	}
+	})
 	asFields := form("phoneNumber", "+254711000111", "status", "Success", "requestId", sentID,
 		"description", "Airtime Delivered Successfully", "discount", "KES 0.6000",
 		"value", "KES 100.0000")
@@ -63,7 +63,7 @@ func TestCallbacksAreReadAsFormAndAsJSON(t *testing.T) {
 
 func TestCallbacksOfTheOldVersionHaveTwoFields(t *testing.T) {
 	t.Parallel()
-	want := providers.Callback{ProviderReference: sentID, Status: airtime.Failed}
+	want := saying(providers.RecipientStatus{ProviderReference: sentID, Status: airtime.Failed})
 	for mediaType, body := range map[string]string{
 		asForm: form("requestId", sentID, "status", "Failed"),
 		asJSON: `{"requestId":"` + sentID + `","status":"Failed"}`,
@@ -78,21 +78,24 @@ func TestCallbackFieldsAreReadLeniently(t *testing.T) {
 	t.Parallel()
 	const base = `{"requestId":4971724,"status":" failed "`
 	sums := func(minor int64, currency airtime.Currency) providers.Callback {
-		return providers.Callback{Sums: providers.Sums{
+		return saying(providers.RecipientStatus{Sums: providers.Sums{
 			Amount: airtime.Money{Minor: minor, Currency: currency},
-		}}
+		}})
 	}
-	odd := providers.Callback{Sums: providers.Sums{OddAmount: true}, Unread: "value: no amount"}
+	called := saying(providers.RecipientStatus{Phone: phone("254711000111")})
+	worded := saying(providers.RecipientStatus{Message: "to •••111 •••"})
+	odd := saying(providers.RecipientStatus{Sums: providers.Sums{OddAmount: true}})
+	odd.Unread = "value: no amount"
 	cases := map[string]providers.Callback{
 		`}`: {},
 		`,"value":"0","description":"None","phoneNumber":null}`: {},
 		`,"value":"KES 0.0000","description":null,"x":[1]}`:     sums(0, "KES"),
 		`,"value":null}`:                                  {},
-		`,"phoneNumber":254711000111}`:                    {Phone: phone("254711000111")},
-		`,"phoneNumber":" 0711 000 111"}`:                 {Phone: phone("254711000111")},
+		`,"phoneNumber":254711000111}`:                    called,
+		`,"phoneNumber":" 0711 000 111"}`:                 called,
 		`,"value":"UGX 500.0000"}`:                        sums(500, "UGX"),
 		`,"value":"KES 38.67"}`:                           sums(38_67, "KES"),
-		`,"description":"to 0711000111 ` + testKey + `"}`: {Message: "to •••111 •••"},
+		`,"description":"to 0711000111 ` + testKey + `"}`: worded,
 		// What cannot be read of the money does not cost the report the rest.
 		`,"value":"100"}`:          odd,
 		`,"value":"KES 100.0050"}`: odd,
@@ -108,7 +111,8 @@ func TestCallbackFieldsAreReadLeniently(t *testing.T) {
 	}
 	got, err := reader().ReadCallback(asJSON, []byte(`{"requestId":"a","status":"Refunded"}`))
 	require.NoError(t, err)
-	require.Empty(t, cmp.Diff(providers.Callback{ProviderReference: "a", Code: "Refunded"}, got))
+	want := saying(providers.RecipientStatus{ProviderReference: "a", Code: "Refunded"})
+	require.Empty(t, cmp.Diff(want, got))
 }
 
 func TestAnUnreadableCallbackNamesTheField(t *testing.T) {
@@ -202,4 +206,9 @@ func TestAnUnreadableValidationNamesTheField(t *testing.T) {
 		require.EqualError(t, err, c.want, body)
 		require.Zero(t, got)
 	}
+}
+
+// saying is a callback that says only this.
+func saying(status providers.RecipientStatus) providers.Callback {
+	return providers.Callback{RecipientStatus: status}
 }

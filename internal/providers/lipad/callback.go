@@ -22,9 +22,11 @@ func (l *Lipad) ReadCallback(mediaType string, body []byte) (providers.Callback,
 	}
 	secret := l.tokens.secret()
 	callback := providers.Callback{
-		BatchID:           f.Get("external_reference"),
-		ProviderReference: oneID(f["provider_reference"], f["correlation_id"]),
-		Message:           providers.Clean(f.Get("message"), secret),
+		BatchID: f.Get("external_reference"),
+		RecipientStatus: providers.RecipientStatus{
+			ProviderReference: oneID(f["provider_reference"], f["correlation_id"]),
+			Message:           providers.Clean(f.Get("message"), secret),
+		},
 	}
 	if callback.BatchID == "" || len(callback.BatchID) > maxBatchID {
 		return callback, errors.New("external_reference: missing, or not one of ours")

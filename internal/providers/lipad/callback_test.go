@@ -19,11 +19,12 @@ func TestCallbackOfThePage(t *testing.T) {
 		"message": "Airtime request processed successfully"}`))
 	require.NoError(t, err)
 	require.Equal(t, providers.Callback{
-		BatchID: "da091c64-07d6-4a7c-9a9f-e0134869166c", ProviderReference: "2611175",
-		Phone:   airtime.MSISDNFromE164("254711000000"),
-		Sums:    providers.Sums{Amount: airtime.Money{Minor: 10_00, Currency: "KES"}},
-		Status:  airtime.Successful,
-		Message: "Airtime request processed successfully",
+		BatchID: "da091c64-07d6-4a7c-9a9f-e0134869166c",
+		RecipientStatus: providers.RecipientStatus{
+			ProviderReference: "2611175", Phone: airtime.MSISDNFromE164("254711000000"),
+			Sums:   providers.Sums{Amount: airtime.Money{Minor: 10_00, Currency: "KES"}},
+			Status: airtime.Successful, Message: "Airtime request processed successfully",
+		},
 	}, got)
 	got, err = p.ReadCallback("", []byte(`{"phone_number":254711000000,"amount":"10.50",`+
 		`"service_status":"699","external_reference":"b","provider_reference":null}`))

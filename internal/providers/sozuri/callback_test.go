@@ -23,13 +23,13 @@ func readCallback(mediaType, body string) (providers.Callback, error) {
 
 func TestTheCallbackOfThePage(t *testing.T) {
 	t.Parallel()
-	want := providers.Callback{
+	want := saying(providers.RecipientStatus{
 		ProviderReference: "5015342", Phone: airtime.MSISDNFromE164(paged),
+		Status: airtime.Successful, Message: "success",
 		Sums: providers.Sums{
 			Amount: airtime.Money{Minor: 1000_00, Currency: "KES"}, Discount: "0",
 		},
-		Status: airtime.Successful, Message: "success",
-	}
+	})
 	body := fixture(t, "callback.json")
 	for _, mediaType := range []string{jsonType, jsonType + "; charset=utf-8", "", formType} {
 		got, err := readCallback(mediaType, body)
@@ -55,41 +55,45 @@ func TestCallbackFields(t *testing.T) {
 		body string
 		want providers.Callback
 	}{
-		{`{` + about + `"status":"failed"}`, providers.Callback{Status: airtime.Failed}},
-		{`{` + about + `"status":" SUCCESS "}`, providers.Callback{Status: airtime.Successful}},
-		{`{` + about + `"status":"Expired"}`, providers.Callback{Code: "Expired"}},
-		{`{` + about + `"status":21}`, providers.Callback{Code: "21"}},
+		{`{` + about + `"status":"failed"}`, saying(providers.RecipientStatus{Status: airtime.Failed})},
+		{
+			`{` + about + `"status":" SUCCESS "}`,
+			saying(providers.RecipientStatus{Status: airtime.Successful}),
+		},
+		{`{` + about + `"status":"Expired"}`, saying(providers.RecipientStatus{Code: "Expired"})},
+		{`{` + about + `"status":21}`, saying(providers.RecipientStatus{Code: "21"})},
 		{
 			`{` + about + `"status":"something long beyond"}`,
-			providers.Callback{Code: "something long b"},
+			saying(providers.RecipientStatus{Code: "something long b"}),
 		},
 		{
 			`{` + about + `"status":"failed","description":"to 0711000100: ` + testAPIKey + ` k-1",` +
 				`"authKey":"k-1"}`,
-			providers.Callback{
-				Status: airtime.Failed, Message: "to •••100: ••• •••", AuthKey: "k-1",
-			},
+			providers.Callback{AuthKey: "k-1", RecipientStatus: providers.RecipientStatus{
+				Status: airtime.Failed, Message: "to •••100: ••• •••",
+			}},
 		},
 		{
 			`{` + about + `"status":"failed","amount":10,"number":"0711000100"}`,
-			providers.Callback{
+			saying(providers.RecipientStatus{
 				Status: airtime.Failed, Sums: kes(10_00), Phone: airtime.MSISDNFromE164(first),
-			},
+			}),
 		},
-		{`{` + about + `"status":"failed","amount":"KES 0.00"}`, providers.Callback{
+		{`{` + about + `"status":"failed","amount":"KES 0.00"}`, saying(providers.RecipientStatus{
 			Status: airtime.Failed, Sums: kes(0),
-		}},
+		})},
 		{`{` + about + `"status":"failed","amount":"KES 1,000","discount":"4%"}`, providers.Callback{
-			Status: airtime.Failed, Sums: providers.Sums{OddAmount: true, OddDiscount: true},
-			Unread: "amount: no amount",
+			Unread: "amount: no amount", RecipientStatus: providers.RecipientStatus{
+				Status: airtime.Failed, Sums: providers.Sums{OddAmount: true, OddDiscount: true},
+			},
 		}},
-		{`{` + about + `"status":"success","amount":"KES 27.5000"}`, providers.Callback{
+		{`{` + about + `"status":"success","amount":"KES 27.5000"}`, saying(providers.RecipientStatus{
 			Status: airtime.Successful, Sums: kes(27_50),
-		}},
+		})},
 		// Without a type the amount shows what it is about.
-		{`{"requestId":"5015342","status":"success","amount":"KES 10"}`, providers.Callback{
+		{`{"requestId":"5015342","status":"success","amount":"KES 10"}`, saying(providers.RecipientStatus{
 			Status: airtime.Successful, Sums: kes(10_00),
-		}},
+		})},
 	}
 	for _, c := range cases {
 		got, err := readCallback(jsonType, c.body)
@@ -164,4 +168,9 @@ func TestCallbacksThatCannotBeRead(t *testing.T) {
 		_, err := readCallback(formType, body)
 		require.ErrorContains(t, err, want, body)
 	}
+}
+
+// saying is a callback that says only this.
+func saying(status providers.RecipientStatus) providers.Callback {
+	return providers.Callback{RecipientStatus: status}
 }
