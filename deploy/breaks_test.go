@@ -1,158 +1,227 @@
 package deploy
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// resolver is the end of the policy that lets pods ask for names, up to the pods.
-const resolver = `      podSelector:
-        matchLabels:
-          k8s-app: kube-dns
-  podSelector:
-`
-
-// manifestBreaks are ways to break what an overlay makes, by overlay. The rendered text has the
-// kinds in a fixed order and its fields sorted.
-var manifestBreaks = map[string][]breakage{
+// manifestBreaks are ways to break what an overlay makes, by overlay.
+var manifestBreaks = map[string][]misfit{
 	"overlays/production": {
-		{"minReplicaCount: 1", "minReplicaCount: 0", "ScaledObject worker: scales from 0"},
-		{"maxReplicaCount: 6", "maxReplicas: 6", `unknown field "spec.maxReplicas"`},
-		{`queue="lipad"`, `queue="lipids"`, "ScaledObject worker: looks at"},
-		{"threshold: \"4\"", "threshold: \"0\"", "has no target"},
+		{"ScaledObject/worker spec minReplicaCount", "0", "ScaledObject worker: scales from 0"},
+		{"ScaledObject/worker spec maxReplicas", "6", `unknown field "spec.maxReplicas"`},
 		{
-			"kind: Deployment\n    name: worker", "kind: Deployment\n    name: workers",
+			"ScaledObject/worker spec triggers 0 metadata query", "up",
+			"ScaledObject worker: looks at",
+		},
+		{"ScaledObject/worker spec triggers 0 metadata threshold", "'0'", "has no target"},
+		{
+			"ScaledObject/worker spec scaleTargetRef name", "workers",
 			"worker: replicas must be set by the manifest or by KEDA",
 		},
-		{"replicas: 2", "replicas: 0", "enqueuer: has no replica"},
-		{"LIPAD_BASE_URL: https://", "LIPAD_BASE_URL: http://", "must be https"},
-		{"LIPAD_BASE_URL: https://", "LIPAD_URL: https://", "ConfigMap tuma-providers-"},
-		{"min_replicas: 1", "min_replica: 1", "there is no such setting"},
+		{"Deployment/enqueuer spec replicas", "0", "enqueuer: has no replica"},
 		{
-			"cidr: 192.0.2.10/32", "cidr: 10.0.0.0/8",
+			"ConfigMap/tuma-providers- data LIPAD_BASE_URL", "http://lipad.example",
+			"must be https",
+		},
+		{"ConfigMap/tuma-providers- data LIPAD_BASE_URL", "", "ConfigMap tuma-providers-"},
+		{
+			"ConfigMap/tuma-config- data tuma.yaml", "'state: {min_replica: 1}'",
+			"there is no such setting",
+		},
+		{
+			"NetworkPolicy/to-redis spec egress 0 to 0 ipBlock cidr", "10.0.0.0/8",
 			"policy to-redis lets it reach all of 10.0.0.0/8 at port 6379",
 		},
-		{"TUMA_DEFAULT_PROVIDER: lipad", "TUMA_PROVIDER: lipad", "TUMA_PROVIDER: internal/config"},
-		{"key: lipad_consumer_key", "key: lipad_key", "the Secret tuma has no key lipad_key"},
+		{
+			"ConfigMap/tuma-settings- data TUMA_PROVIDER", "lipad",
+			"TUMA_PROVIDER: internal/config",
+		},
+		{
+			"Deployment/worker pod volumes lipad secret items lipad_consumer_key key",
+			"lipad_key", "the Secret tuma has no key lipad_key",
+		},
 	},
 	"overlays/trial": {
 		// What the API server would refuse, or drop without a word.
 		{
-			"      enableServiceLinks: false\n", "      enableServiceLink: false\n",
+			"Deployment/enqueuer pod enableServiceLink", "false",
 			`unknown field "spec.template.spec.enableServiceLink"`,
 		},
-		{"maxUnavailable: 0", "maxUnavailable: 0\n      maxunavailable: 1", "unknown field"},
+		{"Deployment/enqueuer spec strategy rollingUpdate maxunavailable", "1", "unknown field"},
+		{"Deployment/enqueuer pod nodeSelector", "{a: b, a: b}", "already set in map"},
 		{
-			"      enableServiceLinks: false\n",
-			"      enableServiceLinks: false\n      enableServiceLinks: false\n", "already set in map",
+			"PodDisruptionBudget/enqueuer kind", "PodDisruptionsBudget",
+			"nothing here decodes policy/v1",
 		},
-		{"kind: PodDisruptionBudget", "kind: PodDisruptionsBudget", "nothing here decodes policy/v1"},
-		{"memory: 512Mi", "memory: 512Mo", "Deployment enqueuer: quantities must match"},
-		{"  namespace: tuma\n", "  namespace: default\n", `is in namespace "default"`},
-		// Variables, files and times.
-		{"name: TUMA_HTTP_TOKENS_FILE", "name: TUMA_HTTP_TOKEN_FILE", "internal/config knows no such"},
 		{
-			"        - name: TUMA_HTTP_TOKENS_FILE\n" +
-				"          value: /run/secrets/tuma/tuma_http_tokens\n", "",
+			"Deployment/enqueuer container resources limits memory", "512Mo",
+			"Deployment enqueuer: quantities must match",
+		},
+		{"Deployment/enqueuer metadata namespace", "default", `is in namespace "default"`},
+		// Variables, files and times.
+		{
+			"Deployment/inlet container env TUMA_HTTP_TOKENS_FILE name", "TUMA_HTTP_TOKEN_FILE",
+			"internal/config knows no such",
+		},
+		{
+			"Deployment/inlet container env TUMA_HTTP_TOKENS_FILE", "",
 			"inlet: does not start without TUMA_HTTP_TOKENS",
 		},
-		{"- name: TUMA_HTTP_TOKENS_FILE\n          value: /run", "- name: TUMA_HTTP_TOKENS\n" +
-			"          value: /run", "TUMA_HTTP_TOKENS: a secret must be given as a file"},
-		{"path: tuma_http_tokens", "path: tokens", "tuma_http_tokens: is not mounted"},
-		{"mountPath: /run/secrets/africastalking", "mountPath: /run/secrets/at", "is not mounted"},
-		{"key: worker_redis_url", "key: redis_url", "worker: the Secret tuma has no key redis_url"},
 		{
-			"terminationGracePeriodSeconds: 60", "terminationGracePeriodSeconds: 40",
+			"Deployment/inlet container env TUMA_HTTP_TOKENS_FILE name", "TUMA_HTTP_TOKENS",
+			"TUMA_HTTP_TOKENS: a secret must be given as a file",
+		},
+		{
+			"Deployment/inlet pod volumes secrets secret items tuma_http_tokens path", "tokens",
+			"tuma_http_tokens: is not mounted",
+		},
+		{
+			"Deployment/worker container volumeMounts africastalking mountPath",
+			"/run/secrets/at", "is not mounted",
+		},
+		{
+			"Deployment/worker pod volumes secrets secret items worker_redis_url key",
+			"redis_url", "worker: the Secret tuma has no key redis_url",
+		},
+		{
+			"Deployment/enqueuer pod terminationGracePeriodSeconds", "40",
 			"enqueuer: has 40s to stop and may need 40s",
 		},
-		{"      terminationGracePeriodSeconds: 60\n", "", "has no terminationGracePeriodSeconds"},
 		{
-			"AFRICASTALKING_USERNAME: sandbox", "AFRICASTALKING_USERNAME: \"\"",
+			"Deployment/enqueuer pod terminationGracePeriodSeconds", "",
+			"has no terminationGracePeriodSeconds",
+		},
+		{
+			"ConfigMap/tuma-providers- data AFRICASTALKING_USERNAME", "''",
 			"AFRICASTALKING_USERNAME: missing",
 		},
-		{"value: :9101", "value: 127.0.0.1:9101", "worker: listens for ops on"},
-		{"value: :8081", "value: :8082", "poller: listens for callbacks on 8082"},
 		{
-			"        - worker\n        env", "        - workers\n        env",
-			"workers is not in the image",
+			"Deployment/worker container env TUMA_OPS_ADDR value", "127.0.0.1:9101",
+			"worker: listens for ops on",
 		},
-		{"image: tuma:0.1.0", "image: tuma", "enqueuer: image tuma has no version"},
-		{"image: redis:7.4.6", "image: redis:latest", "redis: image redis:latest has no version"},
-		{"name: tuma-settings-", "name: settings-", "there is no ConfigMap settings-"},
+		{
+			"Deployment/poller container env TUMA_CALLBACK_ADDR value", ":8082",
+			"poller: listens for callbacks on 8082",
+		},
+		{"Deployment/worker container command 0", "workers", "workers is not in the image"},
+		{"Deployment/enqueuer container image", "tuma", "enqueuer: image tuma has no version"},
+		{
+			"StatefulSet/redis container image", "redis:latest",
+			"redis: image redis:latest has no version",
+		},
+		{
+			"Deployment/enqueuer container envFrom 0 configMapRef name", "settings",
+			"there is no ConfigMap settings",
+		},
 		// Rights.
-		{"automountServiceAccountToken: false", "automountServiceAccountToken: true", "has a token"},
-		{"runAsNonRoot: true", "runAsNonRoot: false", "enqueuer: may run as root"},
-		{"runAsUser: 65532", "runAsUser: 0", "enqueuer: has no user"},
-		{"        fsGroup: 65532\n", "", "enqueuer: cannot read its secrets"},
-		{"type: RuntimeDefault", "type: Unconfined", "enqueuer: has no seccomp profile"},
-		{"readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "enqueuer: has rights"},
-		{"allowPrivilegeEscalation: false", "privileged: true", "enqueuer: has rights"},
-		{"            - ALL\n", "            - NET_RAW\n", "enqueuer: has rights"},
-		{"      enableServiceLinks: false\n", "      hostNetwork: true\n", "enqueuer: shares"},
-		{"limits:\n            memory: 512Mi", "limits:\n            cpu: 1", "enqueuer: has no sizes"},
-		{"limits:\n            memory: 2Gi", "limits:\n            memory: 1Gi", "redis: has 1073741824"},
+		{"Deployment/enqueuer pod automountServiceAccountToken", "true", "has a token"},
+		{
+			"Deployment/enqueuer pod securityContext runAsNonRoot", "false",
+			"enqueuer: may run as root",
+		},
+		{"Deployment/enqueuer pod securityContext runAsUser", "0", "enqueuer: has no user"},
+		{
+			"Deployment/enqueuer pod securityContext fsGroup", "",
+			"enqueuer: cannot read its secrets",
+		},
+		{
+			"Deployment/enqueuer pod securityContext seccompProfile type", "Unconfined",
+			"enqueuer: has no seccomp profile",
+		},
+		{
+			"Deployment/enqueuer container securityContext readOnlyRootFilesystem", "false",
+			"enqueuer: has rights",
+		},
+		{
+			"Deployment/enqueuer container securityContext privileged", "true",
+			"enqueuer: has rights",
+		},
+		{
+			"Deployment/enqueuer container securityContext capabilities drop 0", "NET_RAW",
+			"enqueuer: has rights",
+		},
+		{"Deployment/enqueuer pod hostNetwork", "true", "enqueuer: shares"},
+		{"Deployment/enqueuer container resources limits memory", "", "enqueuer: has no sizes"},
+		{"StatefulSet/redis container resources limits memory", "1Gi", "redis: has 1073741824"},
 		// Probes, labels, services, budgets.
-		{"path: /healthz", "path: /health", "enqueuer: has a probe that is not /healthz"},
-		{"readinessProbe", "startupProbe", "enqueuer: has no probe of /readyz"},
-		{`prometheus.io/port: "9103"`, `prometheus.io/port: "9100"`, `enqueuer: prometheus.io/port`},
 		{
-			"      labels:\n        app.kubernetes.io/component: worker",
-			"      labels:\n        app.kubernetes.io/component: poller", "poller: selects the pods of",
+			"Deployment/enqueuer container livenessProbe httpGet path", "/health",
+			"enqueuer: has a probe that is not /healthz",
 		},
-		{"targetPort: callbacks", "targetPort: callback", "Service callbacks: poller has no port"},
+		{"Deployment/enqueuer container readinessProbe", "", "enqueuer: has no probe of /readyz"},
 		{
-			"  selector:\n    app.kubernetes.io/component: inlet",
-			"  selector:\n    app.kubernetes.io/component: inlets", "Service inlet: selects []",
+			"Deployment/enqueuer spec template metadata annotations prometheus.io/port", "'9100'",
+			"enqueuer: prometheus.io/port",
 		},
 		{
-			"maxUnavailable: 1\n  selector:\n    matchLabels:\n      app.kubernetes.io/component: worker",
-			"maxUnavailable: 1\n  selector:\n    matchLabels:\n      app.kubernetes.io/component: work",
-			"worker: has 0 disruption budgets",
+			"Deployment/worker spec template metadata labels app.kubernetes.io/component",
+			"poller", "poller: selects the pods of",
 		},
-		{"spec:\n  maxUnavailable: 1", "spec:\n  maxUnavailable: 0", "must let one pod go"},
+		{
+			"Service/callbacks spec ports callbacks targetPort", "callback",
+			"Service callbacks: poller has no port",
+		},
+		{
+			"Service/inlet spec selector app.kubernetes.io/component", "inlets",
+			"Service inlet: selects []",
+		},
+		{
+			"PodDisruptionBudget/worker spec selector matchLabels app.kubernetes.io/component",
+			"work", "worker: has 0 disruption budgets",
+		},
+		{"PodDisruptionBudget/enqueuer spec maxUnavailable", "0", "must let one pod go"},
 		// Ways in and out.
 		{
-			"  name: nothing\n  namespace: tuma\nspec:\n  podSelector: {}", "  name: nothing\n" +
-				"  namespace: tuma\nspec:\n  podSelector:\n    matchLabels: {a: b}",
+			"NetworkPolicy/nothing spec podSelector", "{matchLabels: {a: b}}",
 			"no policy closes every pod",
 		},
 		{
-			"  - ports:\n    - port: 6379\n", "  - ports:\n    - port: 6380\n",
+			"NetworkPolicy/to-redis spec egress 0 ports 0 port", "6380",
 			"reaches nothing at port 6379",
 		},
-		{"  - ports:\n    - port: 443\n", "  - ports:\n    - port: 8443\n", "reaches port 8443 without"},
-		{"    - port: callbacks\n", "    - port: callback\n", "poller: nobody reaches port callbacks"},
-		{"  - from:\n    - namespaceSelector:\n        matchLabels:\n          tuma/ingress: \"true\"\n" +
-			"    ports", "  - ports", "policy from-providers lets everybody in"},
-		{"      - worker\n      - poller\n", "      - poller\n", "worker: reaches nothing at port 443"},
 		{
-			"  - ports:\n    - port: 443\n      protocol: TCP\n    to:", "  - to:",
+			"NetworkPolicy/to-providers spec egress 0 ports 0 port", "8443",
+			"reaches port 8443 without",
+		},
+		{
+			"NetworkPolicy/from-providers spec ingress 0 ports 0 port", "callback",
+			"poller: nobody reaches port callbacks",
+		},
+		{
+			"NetworkPolicy/from-providers spec ingress 0 from", "",
+			"policy from-providers lets everybody in",
+		},
+		{
+			"NetworkPolicy/to-providers spec podSelector matchExpressions 0 values worker", "",
+			"worker: reaches nothing at port 443",
+		},
+		{
+			"NetworkPolicy/to-providers spec egress 0 ports", "",
 			"policy to-providers lets it reach every port",
 		},
 		{
-			"    - port: 6379\n      protocol: TCP\n    to:\n    - podSelector:\n        matchLabels:\n" +
-				"          app.kubernetes.io/name: redis\n", "    - port: 6379\n      protocol: TCP\n",
+			"NetworkPolicy/to-redis spec egress 0 to", "",
 			"policy to-redis lets it reach everything at its ports",
 		},
 		{
-			"    to:\n    - podSelector:\n        matchLabels:\n          app.kubernetes.io/name: redis",
-			"    to:\n    - podSelector:\n        matchLabels:\n          app.kubernetes.io/name: tuma",
-			"policy to-redis lets it reach [enqueuer inlet worker poller] at port 6379",
+			"NetworkPolicy/to-redis spec egress 0 to 0 podSelector matchLabels app.kubernetes.io/name",
+			"tuma", "policy to-redis lets it reach [enqueuer inlet worker poller] at port 6379",
 		},
 		{
-			"    to:\n    - podSelector:\n        matchLabels:\n          app.kubernetes.io/name: redis",
-			"    to:\n    - podSelector: {}",
+			"NetworkPolicy/to-redis spec egress 0 to 0 podSelector", "{}",
 			"policy to-redis lets it reach pods of all kinds at port 6379",
 		},
-		{"kube-system", "tuma", "policy dns lets it reach [] at port 53"},
-		{"        - 10.0.0.0/8\n", "", "policy to-providers lets it reach the cluster at port 443"},
 		{
-			resolver + "    matchLabels:\n      app.kubernetes.io/name: tuma\n",
-			strings.TrimSuffix(resolver, "\n") + " {}\n",
-			"redis: reaches port 53 without need",
+			"NetworkPolicy/dns spec egress 0 to 0 namespaceSelector matchLabels kubernetes.io/metadata.name",
+			"tuma", "policy dns lets it reach [] at port 53",
 		},
+		{
+			"NetworkPolicy/to-providers spec egress 0 to 0 ipBlock except 10.0.0.0/8", "",
+			"policy to-providers lets it reach the cluster at port 443",
+		},
+		{"NetworkPolicy/dns spec podSelector", "{}", "redis: reaches port 53 without need"},
 	},
 }
 

@@ -257,59 +257,55 @@ func (p *project) scrapes(t *testing.T) {
 }
 
 // composeBreaks are ways to break compose.yaml.
-var composeBreaks = []breakage{
-	{"  worker:\n", "  worker:\n    comand: [worker]\n", "services.worker.comand"},
+var composeBreaks = []misfit{
+	{"services worker comand", "[worker]", "services.worker.comand"},
+	{"x-tuma stop_grace_period", "40s", "worker: has 40s to stop and may need 40s"},
 	{
-		"stop_grace_period: 60s\n  depends_on", "stop_grace_period: 40s\n  depends_on",
-		"worker: has 40s to stop and may need 40s",
+		"services poller environment TUMA_MONITOR_USERS", "tuma",
+		"TUMA_MONITOR_USERS: internal/config knows no such",
 	},
-	{"TUMA_MONITOR_USER", "TUMA_MONITOR_USERS", "TUMA_MONITOR_USERS: internal/config knows no such"},
-	{"TUMA_DEFAULT_PROVIDER:-lipad", "TUMA_DEFAULT_PROVIDER:-mpesa", "must be one of lipad"},
+	{"x-settings TUMA_DEFAULT_PROVIDER", "mpesa", "must be one of lipad"},
 	{
-		"TUMA_CALLBACK_TOKEN_FILE: /run/secrets/tuma_callback_token",
-		"TUMA_CALLBACK_TOKEN: token", "TUMA_CALLBACK_TOKEN: a secret must be given as a file",
+		"services poller environment TUMA_CALLBACK_TOKEN", "token",
+		"TUMA_CALLBACK_TOKEN: a secret must be given as a file",
 	},
+	{"services poller environment TUMA_CALLBACK_TOKEN_FILE", "", "poller: takes no callbacks"},
 	{
-		"TUMA_CALLBACK_TOKEN_FILE: /run/secrets/tuma_callback_token\n", "\n",
-		"poller: takes no callbacks",
-	},
-	{
-		"/run/secrets/tuma_monitor_password", "/run/secrets/tuma_callback_token",
-		"the file must be named after the variable",
+		"services poller environment TUMA_MONITOR_PASSWORD_FILE",
+		"/run/secrets/tuma_callback_token", "the file must be named after the variable",
 	},
 	{
-		"      - tuma_callback_token\n", "",
+		"services poller secrets tuma_callback_token", "",
 		"TUMA_CALLBACK_TOKEN_FILE=/run/secrets/tuma_callback_token: is not mounted",
 	},
 	{
-		"file: ./secrets/worker_redis_url", "file: ./secrets/workers_redis_url",
+		"secrets worker_redis_url file", "./secrets/workers_redis_url",
 		"worker: secret worker_redis_url is no file of deploy/secrets",
 	},
-	{"file: ./compose/tuma.yaml", "file: ./compose/absent.yaml", "config tuma: stat"},
-	{`["127.0.0.1:8081:8081", `, `["8081:8081", `, "poller: port 8081 is open to other machines"},
-	{"127.0.0.1:8081:8081", "127.0.0.1:8081:8082", "poller: nothing listens on :8082"},
-	{`TUMA_OPS_ADDR: ":9101"`, `TUMA_OPS_ADDR: "127.0.0.1:9101"`, "worker: listens for ops on"},
-	{"command: [worker]", "command: [workers]", "worker: workers is not in the image"},
-	{"replicas: 2", "replicas: 1", "worker: there are 1 and not two"},
-	{"state: {internal: true}", "state: {}", "redis: others than Tuma reach it"},
-	{"networks: [state]\n    volumes", "networks: [state]\n    ports: [\"127.0.0.1:6379:6379\"]\n" +
-		"    volumes", "redis: others than Tuma reach it"},
+	{"configs tuma file", "./compose/absent.yaml", "config tuma: stat"},
+	{"services poller ports 0", "'8081:8081'", "poller: port 8081 is open to other machines"},
+	{"services poller ports 0", "'127.0.0.1:8081:8082'", "poller: nothing listens on :8082"},
+	{"services worker environment TUMA_OPS_ADDR", "127.0.0.1:9101", "worker: listens for ops on"},
+	{"services worker command worker", "workers", "worker: workers is not in the image"},
+	{"services worker deploy replicas", "1", "worker: there are 1 and not two"},
+	{"networks state", "{}", "redis: others than Tuma reach it"},
+	{"services redis ports", "['127.0.0.1:6379:6379']", "redis: others than Tuma reach it"},
 	{
-		"networks: [metrics, outside]", "networks: [state, metrics, outside]",
+		"services prometheus networks", "[state, metrics, outside]",
 		"prometheus: reaches Redis without need",
 	},
-	{"limits: {memory: 2G}", "limits: {memory: 1500M}", "redis: has less memory than twice"},
-	{`volumes: ["redis:/data"]`, `tmpfs: [/data]`, "redis: its data is on no volume"},
-	{"image: redis:7.4.6", "image: redis", "redis: image redis has no version"},
-	{`user: "999:999"`, `user: "0"`, "redis: has rights"},
-	{"cap_drop: [ALL]", "cap_drop: [NET_RAW]", "worker: has rights that it does not need"},
-	{"  read_only: true\n", "", "worker: can write to its image"},
-	{"condition: service_healthy", "condition: service_started", "worker: starts before Redis"},
-	{"target: sandbox", "target: simulator", "demo: the Dockerfile has no target simulator"},
 	{
-		"  poller:\n    <<: *tuma\n", "  polling:\n    <<: *tuma\n",
-		"service \"poller\" has neither an image",
+		"services redis deploy resources limits memory", "1500M",
+		"redis: has less memory than twice",
 	},
+	{"services redis volumes", "", "redis: its data is on no volume"},
+	{"services redis image", "redis", "redis: image redis has no version"},
+	{"services redis user", "'0'", "redis: has rights"},
+	{"x-guarded cap_drop", "[NET_RAW]", "worker: has rights that it does not need"},
+	{"x-guarded read_only", "", "worker: can write to its image"},
+	{"x-tuma depends_on redis condition", "service_started", "worker: starts before Redis"},
+	{"services demo build target", "simulator", "demo: the Dockerfile has no target simulator"},
+	{"services poller", "", `service "poller" has neither an image`},
 }
 
 func TestComposeBreaksAreNoticed(t *testing.T) {
