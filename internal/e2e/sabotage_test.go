@@ -43,11 +43,8 @@ func TestEveryEditFits(t *testing.T) {
 			used[name] = true
 		}
 	}
-	for _, b := range slices.Concat(mutation.Scripts, mutation.Code) {
-		require.Equal(t, b.By.Ledger, used[b.Name], b.Name)
-	}
-	for _, b := range mutation.Hooks {
-		require.True(t, used[b.Name], b.Name)
+	for _, b := range slices.Concat(mutation.Scripts, mutation.Code, mutation.Hooks) {
+		require.Equal(t, b.By.Programs, used[b.Name], b.Name)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"tuma/internal/airtime"
 	"tuma/internal/providers"
 	"tuma/internal/state"
+	"tuma/internal/test/mutation"
 )
 
 func TestCallbacksByID(t *testing.T) {
@@ -719,12 +720,11 @@ func keptUnknownWord(g *stage) {
 // TestKeptCallbacksAreLimited lowers the limit to three in the script.
 func TestKeptCallbacksAreLimited(t *testing.T) {
 	t.Parallel()
-	g := set(t, func(verb, text string) string {
-		if verb != "callback" {
-			return text
-		}
-		return strings.Replace(text, "tonumber(ARGV[13])", "3", 1)
-	})
+	three, err := mutation.Named("three callbacks are kept")
+	require.NoError(t, err)
+	changed := 0
+	g := set(t, three.InScripts(&changed))
+	require.Equal(t, 1, changed)
 	g.c.pass(0)
 	for i := range 3 {
 		g.apply(said(fmt.Sprint("x", i), airtime.Successful), state.CallbackKept)

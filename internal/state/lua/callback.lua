@@ -97,7 +97,8 @@ end
 
 -- make_room gives up what was tried most, and what can be asked about first, for a new one.
 local function make_room()
-  if redis.call('HLEN', key('kept')) + (kept and 0 or 1) <= tonumber(ARGV[13]) then return end
+  local most = tonumber(ARGV[13]) -- break: kept-limit
+  if redis.call('HLEN', key('kept')) + (kept and 0 or 1) <= most then return end
   local other
   for _, victim in ipairs(redis.call('ZREVRANGE', key('keptdue'), 0, 99)) do
     other = other or victim

@@ -16,7 +16,7 @@ var Code = []Break{
 if err != nil {
 	left, err = time.Second, nil
 }`,
-		By{Ledger: true},
+		programs,
 	},
 	{"submit-refused", "refused begins are sent", "left = time.Minute", By{Simulation: 2}},
 	{
@@ -32,7 +32,7 @@ if err != nil {
 		`answer := providers.Answer{Verdict: airtime.Accepted}
 _, _ = s.record(ctx, now, answer)
 answer = submission.Send(wire)`,
-		By{Ledger: true},
+		programs,
 	},
 	{
 		"record-closed", "an answer is stored once or never",
@@ -42,7 +42,7 @@ answer = submission.Send(wire)`,
 	{
 		"classify", "a broken connection counts as unsent",
 		"answer := Answer{Verdict: airtime.Unsent, Reason: airtime.ReasonUnreadable}",
-		By{Simulation: 3, Ledger: true},
+		By{Simulation: 3, Programs: true},
 	},
 	{
 		"unsent", "a server error counts as unsent",
@@ -74,12 +74,15 @@ $`,
 	},
 }
 
-// Hooks are changes of Go that break nothing: a test needs them to bring about what cannot be
-// brought about from outside.
+// Hooks are changes of Go or of a script that break nothing: a test needs them to bring about what
+// cannot be brought about from outside.
 var Hooks = []Break{
-	{ID: "submit-asked", Name: "before begin", With: "providers.Freeze(\"before begin\")\n$"},
-	{ID: "submit-send", Name: "after begin", With: "providers.Freeze(\"after begin\")\n$"},
-	{ID: "gate-opens", Name: "before write", With: "$\nFreeze(\"before write\")"},
-	{ID: "record-answer", Name: "before record", With: "providers.Freeze(\"before record\")\n$"},
-	{ID: "schema", Name: "the next layout", With: "const schema = 2"},
+	{"submit-asked", "before begin", "providers.Freeze(\"before begin\")\n$", programs},
+	{"submit-send", "after begin", "providers.Freeze(\"after begin\")\n$", programs},
+	{"gate-opens", "before write", "$\nFreeze(\"before write\")", programs},
+	{"record-answer", "before record", "providers.Freeze(\"before record\")\n$", programs},
+	{"schema", "the next layout", "const schema = 2", programs},
+	{"kept-limit", "three callbacks are kept", "local most = 3", scenario},
 }
+
+var programs = By{Programs: true}

@@ -26,7 +26,7 @@ type Break struct {
 	By   By
 }
 
-// By says which tests notice a break.
+// By says which tests notice a break, or need a hook.
 type By struct {
 	// Simulation is the number of the invariant that the break offends, from docs/testing.md: the
 	// simulation notices.
@@ -36,8 +36,8 @@ type By struct {
 	Verbs, Callbacks int
 	// Scenario says that a scenario of internal/state notices. Which one is said there.
 	Scenario bool
-	// Ledger says that a test of internal/e2e notices by the provider's ledger.
-	Ledger bool
+	// Programs says that a test of internal/e2e runs a program with it.
+	Programs bool
 }
 
 // mark finds the marks of a text: the line's code, and its id.

@@ -329,7 +329,7 @@ $`,
   requeue(chunk(slice[1]), slice[2], slice[3])
 end
 redis.call('ZREM', key('slots', provider), id)`,
-		By{Ledger: true},
+		programs,
 	},
 	{"sweep-claimed", "a claim never lapses", "", By{Simulation: 1, Verbs: 81}},
 
