@@ -59,7 +59,7 @@ func (s *overview) roadblocks(at func(time.Time) string) []string {
 	for _, c := range s.stats.Channels {
 		lines = append(lines, s.blocks(c, at)...)
 	}
-	if s.stats.Due+s.stats.Kept == 0 {
+	if s.stats.Due+s.stats.Parked == 0 {
 		return lines
 	}
 	switch {

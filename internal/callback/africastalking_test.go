@@ -24,12 +24,12 @@ func TestACallbackAloneChangesNothing(t *testing.T) {
 	require.Eventually(t, func() bool { return h.vendor.asked() >= 4 }, testTimeout,
 		10*time.Millisecond, "the provider is asked, and asked again")
 	h.is(t, "d", airtime.Submitted)
-	require.EqualValues(t, 2, h.figures(t).Kept)
+	require.EqualValues(t, 2, h.figures(t).Parked)
 	h.vendor.say(atID(0), "Success")
 	h.vendor.say(atID(1), "Success") // Whatever the callback said.
 	h.becomes(t, "d", airtime.Successful)
 	h.settledOnce(t, "d", 2)
-	require.Zero(t, h.figures(t).Kept)
+	require.Zero(t, h.figures(t).Parked)
 	require.Equal(t, 2, h.count(t, "tuma_callbacks_total", at, "kept"))
 	require.Eventually(t, func() bool {
 		return h.count(t, "tuma_callbacks_total", at, "applied") == 2
@@ -59,7 +59,7 @@ func TestTheProvidersAnswerCounts(t *testing.T) {
 			h.tell(t, atStatus, atBody(atID(0), phone(0).Digits(), row.callback))
 			h.rounds(t, clock, 1, time.Second)
 			h.is(t, "d", row.want)
-			require.Zero(t, h.figures(t).Kept)
+			require.Zero(t, h.figures(t).Parked)
 			h.rounds(t, clock, 10, time.Second)
 			require.Equal(t, 1, h.vendor.asked(), "and that is the end of it")
 			h.balanced(t)
@@ -83,7 +83,7 @@ func TestAWordThatNobodyKnowsIsLogged(t *testing.T) {
 	h.is(t, "d", airtime.Submitted)
 	require.Equal(t, 1, h.logs.FilterMessage(
 		"callback with a word that is not known; the recipient stays open").Len())
-	require.EqualValues(t, 1, h.figures(t).Kept, "only what a query may still confirm")
+	require.EqualValues(t, 1, h.figures(t).Parked, "only what a query may still confirm")
 }
 
 // TestACallbackBeforeTheAnswer waits until the answer says whom its id names.
@@ -103,7 +103,7 @@ func TestACallbackBeforeTheAnswer(t *testing.T) {
 	h.send(t, at)
 	h.rounds(t, clock, 1, time.Millisecond) // Record has it tried again.
 	h.is(t, "d", airtime.Successful)
-	require.Zero(t, h.figures(t).Kept)
+	require.Zero(t, h.figures(t).Parked)
 	h.settledOnce(t, "d", 1)
 }
 
@@ -154,7 +154,7 @@ func TestACallbackOfALostAnswerMustFitExactlyOne(t *testing.T) {
 	require.GreaterOrEqual(t, h.vendor.asked(), 3)
 	h.is(t, "lost", airtime.InDoubt)
 	h.is(t, "first", airtime.Submitted)
-	require.EqualValues(t, 3, h.figures(t).Kept)
+	require.EqualValues(t, 3, h.figures(t).Parked)
 	h.tell(t, atStatus, fmt.Sprintf(`{"requestId":%q,"status":"Success"}`, atID(0)))
 	h.rounds(t, clock, 1, time.Second)
 	h.is(t, "first", airtime.Successful)
@@ -185,7 +185,7 @@ func TestACallbackThatMayMeanTwoIsNobodys(t *testing.T) {
 		10*time.Millisecond)
 	h.is(t, "first", airtime.InDoubt)
 	h.is(t, "second", airtime.InDoubt)
-	require.EqualValues(t, 1, h.figures(t).Kept, "until a person decides")
+	require.EqualValues(t, 1, h.figures(t).Parked, "until a person decides")
 	h.balanced(t)
 }
 
@@ -226,7 +226,7 @@ func TestAnyOrderOfCallbacksComesToTheSame(t *testing.T) {
 			h.tell(t, atStatus, body)
 		}
 	}
-	require.Eventually(t, func() bool { return h.figures(t).Kept == 0 }, testTimeout,
+	require.Eventually(t, func() bool { return h.figures(t).Parked == 0 }, testTimeout,
 		20*time.Millisecond)
 	for round := range rounds {
 		reference := fmt.Sprint("d", round)
@@ -294,7 +294,7 @@ func TestKeptCallbacksOfAProviderThatIsOffStay(t *testing.T) {
 	h.settings.Entries = nil
 	h.rounds(t, clock, 3, time.Minute)
 	h.is(t, "d", airtime.Submitted)
-	require.EqualValues(t, 1, h.figures(t).Kept)
+	require.EqualValues(t, 1, h.figures(t).Parked)
 	h.settings.Entries = known
 	h.rounds(t, clock, 1, time.Minute)
 	h.is(t, "d", airtime.Successful)

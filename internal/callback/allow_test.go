@@ -82,7 +82,7 @@ func TestOnlyAllowedAddressesMaySend(t *testing.T) {
 			require.Equal(t, unknown.Body.String(), answer.Body.String())
 			require.Equal(t, unknown.Header(), answer.Header())
 			require.Equal(t, 1, h.count(t, "tuma_callbacks_total", at, "unauthorised"))
-			require.Zero(t, h.figures(t).Kept, "a stranger has nothing stored")
+			require.Zero(t, h.figures(t).Parked, "a stranger has nothing stored")
 		})
 	}
 }

@@ -38,13 +38,13 @@ const (
 // Store is the state as callbacks need it.
 type Store interface {
 	Hint(ctx context.Context, batch string) (bool, error)
-	Apply(ctx context.Context, c state.Callback) (state.Placement, error)
-	Keep(ctx context.Context, c state.Callback) (state.Placement, error)
-	Kept(
+	Apply(ctx context.Context, c state.Callback) (state.CallbackResult, error)
+	Park(ctx context.Context, c state.Callback) (state.CallbackResult, error)
+	DueCallbacks(
 		ctx context.Context, limit int, lease time.Duration, confirm ...string,
-	) ([]state.Kept, error)
+	) ([]state.DueCallback, error)
 	Validate(ctx context.Context, provider string, v providers.Validation) (bool, error)
-	Unplaced(ctx context.Context, provider, why string, body []byte) error
+	DeadLetter(ctx context.Context, provider, why string, body []byte) error
 	Load(ctx context.Context, id string) (*state.Batch, error)
 	Observe(
 		ctx context.Context, b *state.Batch, lines []providers.RecipientStatus, known bool,
@@ -239,12 +239,12 @@ func notStored(w http.ResponseWriter) {
 	http.Error(w, "not stored", http.StatusServiceUnavailable)
 }
 
-// unreadable keeps a body that says nothing, for people, and refuses it.
+// unreadable stores a body that says nothing as a dead letter, and refuses it.
 func (r *Receiver) unreadable(ctx context.Context, w http.ResponseWriter, c *call, cause error) {
 	r.o.Metrics.took(c.name, unreadable)
-	err := r.o.Store.Unplaced(ctx, c.name, cause.Error(), c.body)
+	err := r.o.Store.DeadLetter(ctx, c.name, cause.Error(), c.body)
 	r.refusedLog.Warn("callback not understood", zap.String("provider", c.name),
-		zap.NamedError("cause", cause), zap.Bool("kept", err == nil))
+		zap.NamedError("cause", cause), zap.Bool("stored", err == nil))
 	if err != nil {
 		notStored(w)
 		return
@@ -252,13 +252,13 @@ func (r *Receiver) unreadable(ctx context.Context, w http.ResponseWriter, c *cal
 	http.Error(w, cause.Error(), http.StatusBadRequest)
 }
 
-// take stores a callback. The word is what became of it.
+// take stores a callback and returns the result for the metrics.
 func (r *Receiver) take(ctx context.Context, c *call, said providers.Callback) (string, error) {
 	if !said.Status.Valid() {
 		r.o.Log.Warn("callback with a word that is not known; the recipient stays open",
 			zap.String("provider", c.name), zap.String("word", said.Code))
-		if c.entry.Capabilities.Asks == providers.AskNothing { // Nobody will say it again.
-			return unplaced, r.o.Store.Unplaced(ctx, c.name, "unknown word "+said.Code, c.body)
+		if c.entry.Capabilities.Asks == providers.AskNothing { // No query will bring it again.
+			return unmatched, r.o.Store.DeadLetter(ctx, c.name, "unknown word "+said.Code, c.body)
 		}
 	}
 	trusted := slices.Contains(r.o.Trusted, c.name)
@@ -267,14 +267,14 @@ func (r *Receiver) take(ctx context.Context, c *call, said providers.Callback) (
 	}
 	store := r.o.Store.Apply
 	if r.toConfirm(c.name) {
-		store = r.o.Store.Keep // Until a query has confirmed it.
+		store = r.o.Store.Park // Until a query has confirmed it.
 	}
-	placed, err := store(ctx, state.Callback{Provider: c.name, RecipientStatus: said.RecipientStatus})
+	result, err := store(ctx, state.Callback{Provider: c.name, RecipientStatus: said.RecipientStatus})
 	if err != nil {
 		return "", err
 	}
-	r.note(c.name, placed)
-	return string(placed.Placed), nil
+	r.note(c.name, result)
+	return string(result.Outcome), nil
 }
 
 // ofBatch takes a callback that names our own reference: the batch's query is brought forward and
@@ -289,41 +289,41 @@ func (r *Receiver) ofBatch(
 	if err != nil || known {
 		return hinted, err
 	}
-	return unplaced, r.o.Store.Unplaced(ctx, c.name, "no such batch", c.body)
+	return unmatched, r.o.Store.DeadLetter(ctx, c.name, "no such batch", c.body)
 }
 
 // observe applies a trusted callback to the recipient of the batch that it names.
 func (r *Receiver) observe(ctx context.Context, c *call, said providers.Callback) (string, error) {
 	b, err := r.o.Store.Load(ctx, said.BatchID)
 	if errors.Is(err, state.ErrNotFound) {
-		return unplaced, r.o.Store.Unplaced(ctx, c.name, "no such batch", c.body)
+		return unmatched, r.o.Store.DeadLetter(ctx, c.name, "no such batch", c.body)
 	}
 	if err != nil {
 		return "", err
 	}
 	if !slices.ContainsFunc(b.Members, func(m state.Member) bool { return m.Phone == said.Phone }) {
-		return unplaced, r.o.Store.Unplaced(ctx, c.name, "nobody of that number in the batch", c.body)
+		return unmatched, r.o.Store.DeadLetter(ctx, c.name, "no such number in the batch", c.body)
 	}
 	lines := []providers.RecipientStatus{said.RecipientStatus}
 	observed, err := r.o.Store.Observe(ctx, b, lines, true, state.PollSchedule{Next: time.Second})
 	if err != nil {
 		return "", err
 	}
-	placement := state.Placement{
-		Placed: state.CallbackUnchanged, Batch: b.ID, Overpaid: observed.Overpaid,
+	result := state.CallbackResult{
+		Outcome: state.CallbackUnchanged, Batch: b.ID, Overpaid: observed.Overpaid,
 		OtherAmount: observed.OtherAmounts > 0,
 	}
 	if observed.Changed > 0 {
-		placement.Placed = state.CallbackApplied
+		result.Outcome = state.CallbackApplied
 	}
-	r.note(c.name, placement)
-	return string(placement.Placed), nil
+	r.note(c.name, result)
+	return string(result.Outcome), nil
 }
 
-// note says what people should know about a callback that was placed.
-func (r *Receiver) note(provider string, p state.Placement) {
-	r.o.Log.Debug("callback placed", zap.String("provider", provider), zap.String("batch", p.Batch),
-		zap.String("outcome", string(p.Placed)))
+// note logs and counts what a callback showed.
+func (r *Receiver) note(provider string, p state.CallbackResult) {
+	r.o.Log.Debug("callback handled", zap.String("provider", provider), zap.String("batch", p.Batch),
+		zap.String("outcome", string(p.Outcome)))
 	if p.OtherAmount {
 		r.o.Metrics.otherAmount(provider)
 		r.o.Log.Error("callback names another amount than was sent: see enqueuer indoubt list",
@@ -331,27 +331,27 @@ func (r *Receiver) note(provider string, p state.Placement) {
 	}
 	if p.OtherNumber {
 		r.o.Metrics.otherNumber(provider)
-		r.o.Log.Error("callback names the id of somebody with another number; kept, not applied",
+		r.o.Log.Error("callback names the id of a recipient with another number; parked, not applied",
 			zap.String("provider", provider))
 	}
 	if p.Overpaid > 0 {
 		r.o.Log.Error("second effect seen: see enqueuer indoubt list",
 			zap.String("provider", provider), zap.String("batch", p.Batch))
 	}
-	if p.Placed == state.CallbackDropped {
-		r.o.Log.Warn("callback given up: it fits nobody", zap.String("provider", provider))
+	if p.Outcome == state.CallbackDropped {
+		r.o.Log.Warn("callback given up: it fits no recipient", zap.String("provider", provider))
 	}
 }
 
-// validate answers a provider that is about to pay. When in doubt the answer is no: nobody is paid
-// whom we did not ask to be paid.
+// validate answers a provider that is about to pay. When in doubt the answer is no: no
+// recipient is paid that we did not send.
 func (r *Receiver) validate(w http.ResponseWriter, c *call) {
 	ctx, cancel := context.WithTimeout(context.Background(), validateTimeout)
 	defer cancel()
 	question, err := c.entry.Validations.ReadValidation(c.media, c.body)
 	if err != nil {
 		r.o.Metrics.validated(c.name, validationUnreadable)
-		_ = r.o.Store.Unplaced(ctx, c.name, err.Error(), c.body) // The answer is the same.
+		_ = r.o.Store.DeadLetter(ctx, c.name, err.Error(), c.body) // The answer is the same.
 		verdict(w, http.StatusBadRequest, false)
 		return
 	}
@@ -359,11 +359,11 @@ func (r *Receiver) validate(w http.ResponseWriter, c *call) {
 	switch {
 	case err != nil:
 		r.o.Metrics.validated(c.name, validationUnavailable)
-		r.o.Log.Error("payment not vouched for: the state could not be asked",
+		r.o.Log.Error("payment not confirmed: the state could not be asked",
 			zap.String("provider", c.name), zap.Error(err))
 	case !ours:
 		r.o.Metrics.validated(c.name, validationRefused)
-		r.o.Log.Warn("payment not vouched for: nobody with this number and amount is on the wire",
+		r.o.Log.Warn("payment not confirmed: no recipient with this number and amount is on the wire",
 			zap.String("provider", c.name), zap.Stringer("phone", question.Phone),
 			zap.String("question", question.ID))
 	default:

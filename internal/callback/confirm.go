@@ -15,22 +15,22 @@ import (
 const (
 	// pace is the interval of looking for callbacks to be tried again.
 	pace = 200 * time.Millisecond
-	// keptAtOnce is how many are taken in hand at once, and questionsAtOnce how many of them are
+	// retriesAtOnce is how many are tried at once, and questionsAtOnce how many of them are
 	// asked about at the same time.
-	keptAtOnce      = 100
+	retriesAtOnce   = 100
 	questionsAtOnce = 8
-	// insist is how long a callback that says more than the provider's own answer is believed to be
-	// ahead of it. After that the answer counts, and the ordinary queries go on.
+	// insist is how long a callback that says more than the answer to a query counts as ahead of it.
+	// After that the answer counts, and the ordinary queries go on.
 	insist = 10 * time.Minute
 )
 
-// Run tries callbacks again that fitted nobody or wait to be confirmed, until the context ends.
+// Run tries parked callbacks again until the context ends.
 func (r *Receiver) Run(ctx context.Context) error {
 	ticks := time.NewTicker(pace)
 	defer ticks.Stop()
 	for {
 		if err := r.Round(ctx); err != nil && ctx.Err() == nil {
-			r.o.Log.Warn("kept callbacks not looked at; tried again", zap.Error(err))
+			r.o.Log.Warn("parked callbacks not read; tried again", zap.Error(err))
 		}
 		select {
 		case <-ctx.Done():
@@ -40,24 +40,24 @@ func (r *Receiver) Run(ctx context.Context) error {
 	}
 }
 
-// Round tries each kept callback once that is to be tried by now.
+// Round tries each parked callback once that is due.
 func (r *Receiver) Round(ctx context.Context) error {
-	kept, err := r.o.Store.Kept(ctx, keptAtOnce, 2*r.o.QueryTimeout, r.confirm()...)
+	due, err := r.o.Store.DueCallbacks(ctx, retriesAtOnce, 2*r.o.QueryTimeout, r.confirm()...)
 	if err != nil {
 		return err
 	}
 	var all errgroup.Group
 	all.SetLimit(questionsAtOnce)
-	for _, k := range kept {
+	for _, k := range due {
 		all.Go(func() error {
-			placed, err := r.retry(ctx, k)
+			result, err := r.retry(ctx, k)
 			if err != nil {
 				return err
 			}
-			if placed.Placed != state.CallbackKept {
-				r.o.Metrics.took(k.Provider, string(placed.Placed))
+			if result.Outcome != state.CallbackParked {
+				r.o.Metrics.took(k.Provider, string(result.Outcome))
 			}
-			r.note(k.Provider, placed)
+			r.note(k.Provider, result)
 			return nil
 		})
 	}
@@ -80,22 +80,22 @@ func (r *Receiver) confirm() (names []string) {
 	return names
 }
 
-// retry applies one kept callback: what the provider answers when it is asked about the id, or the
-// callback itself where that cannot be asked or is trusted.
-func (r *Receiver) retry(ctx context.Context, k state.Kept) (state.Placement, error) {
+// retry applies one parked callback: what the provider answers when it is asked about the id, or
+// the callback itself where that cannot be asked or is trusted.
+func (r *Receiver) retry(ctx context.Context, k state.DueCallback) (state.CallbackResult, error) {
 	entry, on := r.o.Entries[k.Provider]
 	switch {
 	case !on:
-		return r.o.Store.Keep(ctx, k.Callback) // Another process may know the provider.
+		return r.o.Store.Park(ctx, k.Callback) // Another process may know the provider.
 	case !r.toConfirm(k.Provider):
 		return r.o.Store.Apply(ctx, k.Callback)
 	case !k.Ask:
-		return r.o.Store.Keep(ctx, k.Callback) // It fits nobody yet.
+		return r.o.Store.Park(ctx, k.Callback) // It fits no recipient yet.
 	}
 	line, found := r.ask(ctx, entry.Querier, k)
 	ahead := found && k.Status.Settled() && !line.Status.Settled() && k.Age < insist
 	if !found || !line.Status.Valid() || ahead { // break: confirmed
-		return r.o.Store.Keep(ctx, k.Callback)
+		return r.o.Store.Park(ctx, k.Callback)
 	}
 	confirmed := k.Callback
 	confirmed.Status = line.Status
@@ -113,7 +113,7 @@ func (r *Receiver) retry(ctx context.Context, k state.Kept) (state.Placement, er
 
 // ask asks the provider about the id that a callback names.
 func (r *Receiver) ask(
-	ctx context.Context, querier providers.Querier, k state.Kept,
+	ctx context.Context, querier providers.Querier, k state.DueCallback,
 ) (providers.RecipientStatus, bool) {
 	ctx, cancel := context.WithTimeout(ctx, r.o.QueryTimeout)
 	defer cancel()

@@ -27,7 +27,7 @@ var longRun = regexp.MustCompile(`[0-9]{9}`)
 type ledger struct {
 	away        bool
 	stored      int // Hints, callbacks applied or kept, and observations.
-	unplaced    int
+	deadLetters int
 	validations []providers.Validation
 	vouches     bool
 }
@@ -48,15 +48,17 @@ func (l *ledger) note(count *int) error {
 
 func (l *ledger) Hint(context.Context, string) (bool, error) { return true, l.note(&l.stored) }
 
-func (l *ledger) Apply(context.Context, state.Callback) (state.Placement, error) {
-	return state.Placement{Placed: state.CallbackApplied}, l.note(&l.stored)
+func (l *ledger) Apply(context.Context, state.Callback) (state.CallbackResult, error) {
+	return state.CallbackResult{Outcome: state.CallbackApplied}, l.note(&l.stored)
 }
 
-func (l *ledger) Keep(context.Context, state.Callback) (state.Placement, error) {
-	return state.Placement{Placed: state.CallbackKept}, l.note(&l.stored)
+func (l *ledger) Park(context.Context, state.Callback) (state.CallbackResult, error) {
+	return state.CallbackResult{Outcome: state.CallbackParked}, l.note(&l.stored)
 }
 
-func (l *ledger) Kept(context.Context, int, time.Duration, ...string) ([]state.Kept, error) {
+func (l *ledger) DueCallbacks(
+	context.Context, int, time.Duration, ...string,
+) ([]state.DueCallback, error) {
 	return nil, errAway
 }
 
@@ -70,8 +72,8 @@ func (l *ledger) Validate(
 	return l.vouches, nil
 }
 
-func (l *ledger) Unplaced(context.Context, string, string, []byte) error {
-	return l.note(&l.unplaced)
+func (l *ledger) DeadLetter(context.Context, string, string, []byte) error {
+	return l.note(&l.deadLetters)
 }
 
 func (l *ledger) Load(context.Context, string) (*state.Batch, error) {
@@ -150,20 +152,20 @@ func requireStored(t *testing.T, store *ledger, answer *httptest.ResponseRecorde
 	t.Helper()
 	switch answer.Code {
 	case http.StatusOK:
-		require.LessOrEqual(t, store.stored+store.unplaced, 1, "nothing is done twice")
+		require.LessOrEqual(t, store.stored+store.deadLetters, 1, "nothing is done twice")
 	case http.StatusBadRequest:
-		require.Equal(t, 1, store.unplaced, "kept for people")
+		require.Equal(t, 1, store.deadLetters, "kept for people")
 		require.Zero(t, store.stored)
 	case http.StatusRequestEntityTooLarge:
 		require.Greater(t, size, 64<<10)
-		require.Zero(t, store.stored+store.unplaced)
+		require.Zero(t, store.stored+store.deadLetters)
 	default:
 		require.Equal(t, http.StatusServiceUnavailable, answer.Code)
 		require.True(t, store.away)
 		require.NotEmpty(t, answer.Header().Get("Retry-After"))
 	}
 	if store.away {
-		require.Zero(t, store.stored+store.unplaced)
+		require.Zero(t, store.stored+store.deadLetters)
 	}
 }
 

@@ -131,12 +131,12 @@ func TestLipadsCallbackAboutNobodyIsKeptAndCounted(t *testing.T) {
 			h.accept(t, disbursal(lipad, "d", 0, 1))
 			h.send(t, lipad)
 			h.tell(t, lipad, documented[lipad].body)
-			require.Equal(t, 1, h.count(t, "tuma_callbacks_total", lipad, "unplaced"))
-			require.EqualValues(t, 1, h.figures(t).Unplaced)
+			require.Equal(t, 1, h.count(t, "tuma_callbacks_total", lipad, "unmatched"))
+			require.EqualValues(t, 1, h.figures(t).DeadLetters)
 			h.tell(t, lipad, lipadBody(h.rows(t, "d")[0].Batch, phone(5).Digits(), "602"))
 			h.is(t, "d", airtime.Submitted)
 			if trusted != nil {
-				require.Equal(t, 2, h.count(t, "tuma_callbacks_total", lipad, "unplaced"))
+				require.Equal(t, 2, h.count(t, "tuma_callbacks_total", lipad, "unmatched"))
 			}
 		})
 	}

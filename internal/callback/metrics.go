@@ -7,17 +7,17 @@ import (
 	"tuma/internal/state"
 )
 
-// What becomes of a callback, beside the words of state.Placed.
+// Results of callbacks, beside state.CallbackOutcome.
 const (
 	hinted       = "hinted"       // It brought a query forward, which decides.
 	ignored      = "ignored"      // It concerns another product.
-	unreadable   = "unreadable"   // Its body says nothing; kept for people.
-	unplaced     = "unplaced"     // It names a batch that is not ours; kept for people.
+	unreadable   = "unreadable"   // Its body says nothing; a dead letter.
+	unmatched    = "unmatched"    // It names no batch or recipient of ours; a dead letter.
 	unauthorised = "unauthorised" // Its token, key or sender is wrong.
 	refused      = "refused"      // It could not be stored.
 )
 
-// What a provider is told that asks before it pays.
+// Answers to a provider that asks before it pays.
 const (
 	validationGiven       = "validated"
 	validationRefused     = "refused"
@@ -25,7 +25,7 @@ const (
 	validationUnavailable = "unavailable"
 )
 
-// Metrics counts callbacks. All words start at zero.
+// Metrics counts callbacks. All labels start at zero.
 type Metrics struct {
 	callbacks     *prometheus.CounterVec
 	validations   *prometheus.CounterVec
@@ -46,7 +46,7 @@ func NewMetrics(registry prometheus.Registerer, names []string) *Metrics {
 	}
 	m := &Metrics{
 		callbacks: counter("tuma_callbacks_total",
-			"Callbacks received or tried again, by what became of them.", "result"),
+			"Callbacks received or tried again, by result.", "result"),
 		validations: counter("tuma_validations_total",
 			"Questions of providers before they pay, by the answer.", "answer"),
 		confirmations: counter("tuma_callback_queries_total",
@@ -54,7 +54,7 @@ func NewMetrics(registry prometheus.Registerer, names []string) *Metrics {
 		amounts: counter("tuma_callback_amount_mismatches_total",
 			"Callbacks that name another amount than was sent."),
 		numbers: counter("tuma_callback_number_mismatches_total",
-			"Callbacks whose id belongs to somebody of another number; they are kept."),
+			"Callbacks whose id belongs to a recipient with another number; they are parked."),
 		oddSums: counter("tuma_callback_odd_sums_total",
 			"Amounts and discounts in callbacks that could not be read as such; the rest counts.",
 			"field"),
@@ -66,9 +66,9 @@ func NewMetrics(registry prometheus.Registerer, names []string) *Metrics {
 	registry.MustRegister(m.misses)
 	for _, name := range names {
 		for _, word := range []string{
-			hinted, ignored, unreadable, unplaced, unauthorised, refused,
+			hinted, ignored, unreadable, unmatched, unauthorised, refused,
 			string(state.CallbackApplied), string(state.CallbackUnchanged),
-			string(state.CallbackKept), string(state.CallbackDropped),
+			string(state.CallbackParked), string(state.CallbackDropped),
 		} {
 			m.callbacks.WithLabelValues(name, word)
 		}

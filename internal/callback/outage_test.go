@@ -119,7 +119,7 @@ func TestAFullRedisKeepsNothingNewAndLosesNothing(t *testing.T) {
 		}
 	}
 	figures := h.figures(t)
-	require.Zero(t, figures.Kept+figures.Unplaced)
+	require.Zero(t, figures.Parked+figures.DeadLetters)
 
 	h.tell(t, sozuri, sozuriBody(sozText(0), phone(1).Digits(), "KES 10.00", "success"))
 	h.is(t, "s", airtime.Successful)
@@ -149,7 +149,7 @@ func TestAPollerThatDiesAfterStoringLosesNothing(t *testing.T) {
 					atBody(atID(i), phone(1+i).Digits(), "Success"))
 			}
 			if inHand {
-				kept, err := h.store.Kept(context.Background(), 10, 300*time.Millisecond)
+				kept, err := h.store.DueCallbacks(context.Background(), 10, 300*time.Millisecond)
 				require.NoError(t, err)
 				require.Len(t, kept, 2)
 			}
@@ -157,7 +157,7 @@ func TestAPollerThatDiesAfterStoringLosesNothing(t *testing.T) {
 			other.Store = h.openStore(t)
 			h.run(t, other)
 			h.becomes(t, "d", airtime.Successful)
-			require.Zero(t, h.figures(t).Kept)
+			require.Zero(t, h.figures(t).Parked)
 		})
 	}
 }

@@ -61,7 +61,7 @@ func TestDocumentedBodiesAreTakenAsJSONAndAsForms(t *testing.T) {
 				require.Equal(t, row.answer, answer.Body.String())
 				require.Zero(t, h.count(t, "tuma_callbacks_total", row.provider, "unreadable"))
 				if route == "lipad" {
-					require.EqualValues(t, 1, h.figures(t).Unplaced, "the batch is not ours")
+					require.EqualValues(t, 1, h.figures(t).DeadLetters, "the batch is not ours")
 				}
 			})
 		}
@@ -86,7 +86,7 @@ func TestAWrongTokenIsLikeAnUnknownPath(t *testing.T) {
 		require.Positive(t, h.count(t, "tuma_callbacks_total", row.provider, "unauthorised"))
 	}
 	figures := h.figures(t)
-	require.Zero(t, figures.Kept+figures.Unplaced, "a stranger has nothing stored")
+	require.Zero(t, figures.Parked+figures.DeadLetters, "a stranger has nothing stored")
 }
 
 func TestWrongTokensAreCounted(t *testing.T) {
@@ -234,7 +234,7 @@ func TestWhatNobodyCanReadIsKept(t *testing.T) {
 				require.Equal(t, http.StatusBadRequest, answer.Code)
 				require.NotContains(t, answer.Body.String(), "254711000111")
 				kept, err := h.rdb.XRange(context.Background(),
-					"{"+h.options.Namespace+"}:unplaced", "-", "+").Result()
+					"{"+h.options.Namespace+"}:dead_letters", "-", "+").Result()
 				require.NoError(t, err)
 				require.Len(t, kept, 1)
 				require.Equal(t, row.provider, kept[0].Values["provider"])
@@ -261,8 +261,8 @@ func TestBodiesAreLimited(t *testing.T) {
 	require.Equal(t, http.StatusOK, h.post(path, asJSON, full).Code)
 	answer := h.post(path, asJSON, " "+full)
 	require.Equal(t, http.StatusRequestEntityTooLarge, answer.Code)
-	require.EqualValues(t, 1, h.figures(t).Kept, "the one that fitted")
-	require.Zero(t, h.figures(t).Unplaced)
+	require.EqualValues(t, 1, h.figures(t).Parked, "the one that fitted")
+	require.Zero(t, h.figures(t).DeadLetters)
 }
 
 func TestOtherMethodsAndPathsAreNotServed(t *testing.T) {
@@ -311,7 +311,7 @@ func TestEveryResultStartsAtZero(t *testing.T) {
 	h := newHarness(t, nil)
 	for _, provider := range []string{lipad, at, sozuri} {
 		for _, word := range []string{
-			"hinted", "ignored", "unreadable", "unplaced", "unauthorised", "refused", "applied",
+			"hinted", "ignored", "unreadable", "unmatched", "unauthorised", "refused", "applied",
 			"unchanged", "kept", "dropped",
 		} {
 			require.Zero(t, h.count(t, "tuma_callbacks_total", provider, word))

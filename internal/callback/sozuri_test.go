@@ -34,10 +34,10 @@ func TestSozurisCallbackIsAppliedAtOnce(t *testing.T) {
 	require.Equal(t, airtime.Submitted, rows[2].Status)
 	require.Equal(t, 2, h.count(t, "tuma_callbacks_total", sozuri, "applied"))
 	require.Equal(t, 2, h.count(t, "tuma_callbacks_total", sozuri, "unchanged"))
-	require.Equal(t, 1, h.count(t, "tuma_callbacks_total", sozuri, "unplaced"),
+	require.Equal(t, 1, h.count(t, "tuma_callbacks_total", sozuri, "unmatched"),
 		"nobody will explain that word, so people are shown it")
-	require.EqualValues(t, 1, h.figures(t).Unplaced)
-	require.Zero(t, h.figures(t).Kept)
+	require.EqualValues(t, 1, h.figures(t).DeadLetters)
+	require.Zero(t, h.figures(t).Parked)
 	h.balanced(t)
 }
 
@@ -95,7 +95,7 @@ func TestSozurisKeyInTheBody(t *testing.T) {
 		require.NotContains(t, answer.Body.String(), key)
 	}
 	h.is(t, "d", airtime.Submitted)
-	require.Zero(t, h.figures(t).Kept)
+	require.Zero(t, h.figures(t).Parked)
 	require.Equal(t, 7, h.count(t, "tuma_callbacks_total", sozuri, "unauthorised"))
 	h.tell(t, sozuri, with(fmt.Sprintf(`"authKey":%q,`, key)))
 	h.is(t, "d", airtime.Successful)
@@ -114,7 +114,7 @@ func TestSozurisOtherProductsAreIgnored(t *testing.T) {
 	h.is(t, "d", airtime.Submitted)
 	require.Equal(t, 1, h.count(t, "tuma_callbacks_total", sozuri, "ignored"))
 	figures := h.figures(t)
-	require.Zero(t, figures.Kept+figures.Unplaced)
+	require.Zero(t, figures.Parked+figures.DeadLetters)
 }
 
 // TestSozurisOtherAmountIsFlagged and the id counts.
@@ -153,10 +153,10 @@ func TestAnEarlyCallbackOfSozuriIsNeverLost(t *testing.T) {
 	h.accept(t, disbursal(sozuri, "d", 0, n))
 	h.send(t, sozuri)
 	h.is(t, "d", airtime.Submitted)
-	require.EqualValues(t, n, h.figures(t).Kept)
+	require.EqualValues(t, n, h.figures(t).Parked)
 	h.rounds(t, clock, 1, time.Minute)
 	h.is(t, "d", airtime.Successful)
-	require.Zero(t, h.figures(t).Kept)
+	require.Zero(t, h.figures(t).Parked)
 	h.settledOnce(t, "d", n)
 	h.balanced(t)
 }
@@ -165,12 +165,12 @@ func TestAnEarlyCallbackOfSozuriIsNeverLost(t *testing.T) {
 func TestABetterWordOutlivesTheRetryOfAnOlderOne(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
-	var inHand []state.Kept
+	var inHand []state.DueCallback
 	h.vendor.before = func([]string) bool {
 		h.tell(t, sozuri, sozuriBody(sozText(0), phone(0).Digits(), "KES 10", "failed"))
 		require.Eventually(t, func() bool {
 			var err error
-			inHand, err = h.store.Kept(context.Background(), 10, time.Minute)
+			inHand, err = h.store.DueCallbacks(context.Background(), 10, time.Minute)
 			require.NoError(t, err)
 			return len(inHand) == 1
 		}, testTimeout, 20*time.Millisecond)
@@ -195,7 +195,7 @@ func TestAnIDWithAnotherNumberIsNotApplied(t *testing.T) {
 	h.tell(t, sozuri, sozuriBody(sozText(0), phone(1).Digits(), "KES 10.00", "success"))
 	h.is(t, "d", airtime.Submitted)
 	require.Equal(t, 1, h.count(t, "tuma_callback_number_mismatches_total", sozuri))
-	require.EqualValues(t, 1, h.figures(t).Kept)
+	require.EqualValues(t, 1, h.figures(t).Parked)
 }
 
 // TestSozurisCallbackSettlesWhoseAnswerWasLost, with an id or without one.
@@ -215,6 +215,6 @@ func TestSozurisCallbackSettlesWhoseAnswerWasLost(t *testing.T) {
 	require.Equal(t, airtime.Successful, rows[0].Status)
 	require.Equal(t, airtime.Failed, rows[1].Status)
 	require.Equal(t, airtime.InDoubt, rows[2].Status, "not this amount")
-	require.EqualValues(t, 1, h.figures(t).Kept)
+	require.EqualValues(t, 1, h.figures(t).Parked)
 	h.balanced(t)
 }

@@ -64,7 +64,7 @@ func TestAHealthyDeploymentIsAllWell(t *testing.T) {
 	}
 	stats, err := h.store.Stats(t.Context())
 	require.NoError(t, err)
-	require.Zero(t, stats.Unplaced+stats.Kept, "asking left nothing behind")
+	require.Zero(t, stats.DeadLetters+stats.Parked, "asking left nothing behind")
 }
 
 func (h *harness) examineWith(t *testing.T, progress func(string, int, int)) doctor.Report {
@@ -245,8 +245,8 @@ var workFaults = []wrong{
 		Check: "people", Result: doctor.Warning, Detail: "1 recipient of whom a provider says",
 		Advice: "statement",
 	}},
-	{"unplaced", func(w *harness) { w.do("xadd {ns}:unplaced * body x") }, doctor.Finding{
-		Check: "people", Result: doctor.Warning, Detail: "1 callback kept", Advice: ":unplaced",
+	{"dead_letters", func(w *harness) { w.do("xadd {ns}:dead_letters * body x") }, doctor.Finding{
+		Check: "people", Result: doctor.Warning, Detail: "1 callback could", Advice: ":dead_letters",
 	}},
 	{"dropped", func(w *harness) {
 		w.do("hset {ns}:state schema 1 callbacks_dropped 3")

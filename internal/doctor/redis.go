@@ -215,9 +215,9 @@ var streamAdvice = map[string]string{
 	"jobs": "start more enqueuer stream, and look at their log: jobs wait",
 	"results": "keep results for less long (TUMA_STREAM_AGE), and look for a consumer group that " +
 		"stands still",
-	"rejected":  "look at what producers send (enqueuer rejected)",
-	"unplaced":  "look at what providers send that nobody can read",
-	"decisions": "it holds what people decided, and is never trimmed",
+	"rejected":     "look at what producers send (enqueuer rejected)",
+	"dead_letters": "look at what providers send that cannot be read",
+	"decisions":    "it holds what people decided, and is never trimmed",
 }
 
 // largestStream is that of our streams which takes the most memory.

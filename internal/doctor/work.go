@@ -30,7 +30,7 @@ func (r *runner) workers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	waits := map[string]bool{tasks.QueuePoll: stats.Due+stats.Kept > 0}
+	waits := map[string]bool{tasks.QueuePoll: stats.Due+stats.Parked > 0}
 	for _, c := range stats.Channels {
 		waits[c.Provider] = c.Pending+c.Ready > 0
 	}
@@ -182,8 +182,8 @@ func (r *runner) stuck(ctx context.Context) error {
 		r.fail("status queries have been due for "+about(lag.Queries), "start more pollers, and look at "+
 			"their log: nobody learns what became of payments")
 	}
-	if lag.Kept > limit {
-		r.warn("callbacks have waited for "+about(lag.Kept)+" to be tried again",
+	if lag.Parked > limit {
+		r.warn("callbacks have waited for "+about(lag.Parked)+" to be tried again",
 			"start a poller, and look at its log")
 	}
 	for _, stream := range stats.Streams {
@@ -234,9 +234,9 @@ func (r *runner) people(ctx context.Context) error {
 	if n := stats.Overdue; n > 0 {
 		r.warn(cli.Plural(n, "request")+" open for longer than the provider takes", list)
 	}
-	if stats.Unplaced > 0 {
-		r.warn(cli.Plural(stats.Unplaced, "callback")+" kept that nobody could read or place",
-			"read the stream {"+r.Redis.Namespace+"}:unplaced: the provider may have new words")
+	if stats.DeadLetters > 0 {
+		r.warn(cli.Plural(stats.DeadLetters, "callback")+" could not be read or matched",
+			"read the stream {"+r.Redis.Namespace+"}:dead_letters: the provider may have new words")
 	}
 	if stats.Dropped > 0 {
 		r.warn(cli.Plural(stats.Dropped, "callback")+" given up since the beginning: "+

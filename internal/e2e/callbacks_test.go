@@ -173,7 +173,7 @@ func TestThePollerTakesTheSampleCallbacks(t *testing.T) {
 		require.Equal(t, http.StatusOK, status, "%s: %s", row.path, text)
 		require.Equal(t, row.answer, strings.TrimSpace(text), row.path)
 	}
-	require.Equal(t, int64(1), h.rdb.XLen(t.Context(), "{tuma}:unplaced").Val(), "Lipad's")
+	require.Equal(t, int64(1), h.rdb.XLen(t.Context(), "{tuma}:dead_letters").Val(), "Lipad's")
 	require.Equal(t, int64(2), h.rdb.HLen(t.Context(), "{tuma}:kept").Val(), "two ids")
 
 	h.start(cmdWorker)

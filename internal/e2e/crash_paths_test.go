@@ -45,9 +45,9 @@ var crashPaths = []crashPath{
 		sandbox.Lipad: {"resolveunknown", "resolveunknown#2"}, sandbox.AfricasTalking: {"resend"},
 	}, doubts},
 	{"takes callbacks", mortalPoller, map[string][]string{
-		sandbox.Lipad:          {"hint", "keep unplaced"},
-		sandbox.AfricasTalking: {"callback", "validate", "keep unplaced"},
-		sandbox.Sozuri:         {"callback", "keep unplaced"},
+		sandbox.Lipad:          {"hint", "dead letter"},
+		sandbox.AfricasTalking: {"callback", "validate", "dead letter"},
+		sandbox.Sozuri:         {"callback", "dead letter"},
 	}, takesCallbacks},
 	{"tries callbacks again", mortalPoller, and(at("kept"), "callback",
 		sandbox.AfricasTalking, sandbox.Sozuri), triesAgain},
@@ -283,7 +283,7 @@ func takesCallbacks(c *crash) {
 		sandbox.Lipad: "/lipad", sandbox.Sozuri: "/sozuri",
 		sandbox.AfricasTalking: "/africastalking/status",
 	}[c.provider]
-	garbled := c.effect == "keep unplaced"
+	garbled := c.effect == "dead letter"
 	posted := make(chan struct{})
 	c.dies(func() {
 		if garbled {
@@ -297,7 +297,7 @@ func takesCallbacks(c *crash) {
 	c.starts(mortalPoller)
 	<-posted
 	if garbled {
-		require.NotZero(c.t, c.rdb.XLen(c.t.Context(), "{tuma}:unplaced").Val(), "the body is kept")
+		require.NotZero(c.t, c.rdb.XLen(c.t.Context(), "{tuma}:dead_letters").Val(), "the body is kept")
 		c.asked()
 		c.starts(mortalWorker)
 	}

@@ -239,7 +239,7 @@ var unreachable = []gap{
 		"Lipad's callbacks are hints, and QuickSMS sends none",
 	},
 	{"validate", onlyAT, "only Africa's Talking asks before it pays"},
-	{"keep unplaced", []string{sandbox.QuickSMS}, "QuickSMS sends no callbacks"},
+	{"dead letter", []string{sandbox.QuickSMS}, "QuickSMS sends no callbacks"},
 	{
 		"question",
 		[]string{sandbox.QuickSMS, sandbox.Sozuri},

@@ -262,7 +262,7 @@ func (h *harness) underWay(book map[string]int64) bool {
 			return true
 		}
 	}
-	return figures.Kept > 0
+	return figures.Parked > 0
 }
 
 // paidAt are the numbers that the ledger shows as paid by each provider.

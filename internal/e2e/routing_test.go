@@ -99,9 +99,9 @@ func TestOneFileForFourProviders(t *testing.T) {
 	at := totals.Providers[sandbox.AfricasTalking]
 	require.Equal(t, 82, at.Callbacks.Asked, "asked before each payment")
 	require.Zero(t, at.Callbacks.Denied)
-	require.Zero(t, h.rdb.XLen(t.Context(), "{tuma}:unplaced").Val())
+	require.Zero(t, h.rdb.XLen(t.Context(), "{tuma}:dead_letters").Val())
 	h.await("no callback is left over", func() bool {
 		figures, err := h.open().Stats(t.Context())
-		return err == nil && figures.Kept == 0
+		return err == nil && figures.Parked == 0
 	})
 }

@@ -70,11 +70,11 @@ var (
 	mismatchedOldestDesc = describe("mismatched_oldest_seconds",
 		"For how long the first of the mismatched recipients has been listed.")
 
-	keptDesc = describe("kept_callbacks",
-		"Callbacks that fit nobody yet or wait to be confirmed.")
+	parkedDesc = describe("parked_callbacks",
+		"Callbacks that fit no recipient yet or wait to be confirmed.")
 	droppedDesc = describe("dropped_callbacks_total",
-		"Kept callbacks that were given up, since the beginning.")
-	unplacedDesc = describe("unplaced_callbacks", "Bodies kept for people that nobody could read.")
+		"Parked callbacks that were given up, since the beginning.")
+	deadLettersDesc = describe("dead_letters", "Callbacks that could not be read or matched.")
 
 	entriesDesc       = describe("stream_entries", "Entries of a stream.", "stream")
 	entriesOldestDesc = describe("stream_oldest_seconds",

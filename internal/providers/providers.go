@@ -118,9 +118,9 @@ type ProviderStatus struct {
 	// Known is false when the provider says that it has never seen the reference.
 	Known bool
 	Lines []RecipientStatus
-	// Unplaced counts lines that could not be read, that name no phone number or that belong to
+	// Unmatched counts lines that could not be read, that name no phone number or that belong to
 	// another reference than the one asked for.
-	Unplaced int
+	Unmatched int
 	// RetryAfter is how long the provider asked us to wait with the rest of the question; zero when
 	// it answered all of it or did not say.
 	RetryAfter time.Duration

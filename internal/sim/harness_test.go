@@ -209,8 +209,8 @@ type oneKept struct{ *state.Store }
 
 func (s oneKept) Kept(
 	ctx context.Context, _ int, lease time.Duration, confirm ...string,
-) ([]state.Kept, error) {
-	return s.Store.Kept(ctx, 1, lease, confirm...)
+) ([]state.DueCallback, error) {
+	return s.Store.DueCallbacks(ctx, 1, lease, confirm...)
 }
 
 // entriesAt builds the real adapters for one base URL.
@@ -235,7 +235,7 @@ func (o oneByOne) Query(
 		one, err := o.Querier.Query(ctx, providers.Question{
 			BatchID: question.BatchID, Recipients: []providers.Asked{asked},
 		})
-		all.Lines, all.Unplaced = append(all.Lines, one.Lines...), all.Unplaced+one.Unplaced
+		all.Lines, all.Unmatched = append(all.Lines, one.Lines...), all.Unmatched+one.Unmatched
 		if err != nil {
 			failed = err
 		}

@@ -21,7 +21,7 @@ const yieldFrom = AcceptLimit - 0.10
 var budgets = []struct {
 	stream string
 	share  float64
-}{{"rejected", 0.05}, {"unplaced", 0.05}, {"results", 0.25}}
+}{{"rejected", 0.05}, {"dead_letters", 0.05}, {"results", 0.25}}
 
 const (
 	// yieldBytes is about how much one step of yielding reads and drops, yieldEntries at most how

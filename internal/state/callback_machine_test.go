@@ -260,7 +260,7 @@ func (x *talker) say(p *payment, status airtime.Status) {
 
 // retryAll applies what was kept, after its time.
 func (x *talker) retryAll() {
-	list, err := x.s.Kept(background, 100, time.Second)
+	list, err := x.s.DueCallbacks(background, 100, time.Second)
 	require.NoError(x.t, err)
 	for _, k := range list {
 		_, err := x.s.Apply(background, k.Callback)
@@ -460,7 +460,7 @@ func TestAnyOrderOfCallbacksAndAnswerEndsAlike(t *testing.T) {
 			_, err := g.s.Apply(background, k.Callback)
 			require.NoError(t, err)
 		}
-		require.Zero(t, g.figures().Kept)
+		require.Zero(t, g.figures().Parked)
 		balanced(t, s)
 		return g.row("a").Status.String()
 	}

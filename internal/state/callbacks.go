@@ -16,10 +16,10 @@ import (
 const (
 	// hintGap is the least time between two queries that callbacks bring forward for one batch.
 	hintGap = 3 * time.Second
-	// keptRetry is after how long a callback that fits nothing is tried again at first.
-	keptRetry = time.Second
-	// maxKept is how many callbacks are kept; then those that were tried most go, and are counted.
-	maxKept = 20000
+	// parkedRetry is after how long a parked callback is tried again at first.
+	parkedRetry = time.Second
+	// maxParked is how many callbacks are parked; then those that were tried most go, and are counted.
+	maxParked = 20000
 	// questionsPerSecond is how many queries confirm the callbacks of one provider, over all
 	// processes; half the provider's rate where that is less.
 	questionsPerSecond = 50
@@ -40,51 +40,51 @@ func (s *Store) Hint(ctx context.Context, batch string) (bool, error) {
 type Callback struct {
 	Provider string
 	providers.RecipientStatus
-	// kept is the name of its record if it was kept before, and keptCode the status code there.
-	kept, keptCode string
+	// record is the name of its record when it was parked, recordCode the status code there.
+	record, recordCode string
 }
 
-// Placed is what became of a callback.
-type Placed string
+// CallbackOutcome says what the state did with a callback.
+type CallbackOutcome string
 
-// The words of Placed.
+// The outcomes of callbacks.
 const (
 	// CallbackApplied: the recipient's status moved.
-	CallbackApplied Placed = "applied"
-	// CallbackUnchanged: the recipient stands where it stood: a duplicate, or older news.
-	CallbackUnchanged Placed = "unchanged"
+	CallbackApplied CallbackOutcome = "applied"
+	// CallbackUnchanged: the status did not change: a duplicate, or an older fact.
+	CallbackUnchanged CallbackOutcome = "unchanged"
 	// CallbackKept: it fits no recipient yet, or is to be confirmed first.
-	CallbackKept Placed = "kept"
-	// CallbackDropped: it has fitted nobody for more than a week.
-	CallbackDropped Placed = "dropped"
+	CallbackParked CallbackOutcome = "kept"
+	// CallbackDropped: it was parked for more than a week, and is given up.
+	CallbackDropped CallbackOutcome = "dropped"
 )
 
-// Placement is what became of a callback and of its recipient.
-type Placement struct {
-	Placed Placed
-	Batch  string
+// CallbackResult is the outcome of a callback and what it showed.
+type CallbackResult struct {
+	Outcome CallbackOutcome
+	Batch   string
 	// OtherAmount is true when the callback names another amount than was sent, OtherNumber when its
-	// id belongs to somebody of another number: then it is kept, for people.
+	// id belongs to a recipient with another number: then it is parked, for people.
 	OtherAmount, OtherNumber bool
 	// Overpaid counts second effects found by this call.
 	Overpaid int
 }
 
-// Apply applies a callback to the recipient that it means, or keeps it until it fits one: found by
+// Apply applies a callback to the recipient that it means, or parks it until it fits one: found by
 // the provider's id, or else by phone number and amount if exactly this one recipient of the number
-// is on its way there and in doubt. ErrFull is returned when it had to be kept and Redis is close
+// is on its way there and in doubt. ErrFull is returned when it had to be parked and Redis is close
 // to its maxmemory.
-func (s *Store) Apply(ctx context.Context, c Callback) (Placement, error) {
+func (s *Store) Apply(ctx context.Context, c Callback) (CallbackResult, error) {
 	return s.callback(ctx, c, true)
 }
 
-// Keep stores a callback that is not believed before a query has confirmed it. ErrFull is returned
+// Park parks a callback that does not count before a query has confirmed it. ErrFull is returned
 // when Redis is close to its maxmemory.
-func (s *Store) Keep(ctx context.Context, c Callback) (Placement, error) {
+func (s *Store) Park(ctx context.Context, c Callback) (CallbackResult, error) {
 	return s.callback(ctx, c, false)
 }
 
-func (s *Store) callback(ctx context.Context, c Callback, apply bool) (Placement, error) {
+func (s *Store) callback(ctx context.Context, c Callback, apply bool) (CallbackResult, error) {
 	code, minor := "", ""
 	if c.Status.Valid() {
 		code = string(c.Status.Code())
@@ -95,36 +95,36 @@ func (s *Store) callback(ctx context.Context, c Callback, apply bool) (Placement
 	room := s.room(ctx, AcceptLimit)
 	answer, err := s.run(ctx, s.client, "callback", c.Provider, clean(c.ProviderReference),
 		c.Phone.Digits(), minor, string(c.Amount.Currency), code, string(airtime.ReasonOf(c.Status)),
-		clean(c.Message), flag(apply), flag(room == nil), c.kept, keptRetry.Milliseconds(), maxKept,
-		c.keptCode, c.Discount)
+		clean(c.Message), flag(apply), flag(room == nil), c.record, parkedRetry.Milliseconds(), maxParked,
+		c.recordCode, c.Discount)
 	if err != nil {
-		return Placement{}, err
+		return CallbackResult{}, err
 	}
 	r := asList(answer)
 	if r.text(0) == "full" {
-		return Placement{}, room
+		return CallbackResult{}, room
 	}
-	return Placement{
-		Placed: Placed(r.text(0)), Batch: r.text(1), OtherAmount: r.int(2) == 1,
+	return CallbackResult{
+		Outcome: CallbackOutcome(r.text(0)), Batch: r.text(1), OtherAmount: r.int(2) == 1,
 		OtherNumber: r.int(2) == 2, Overpaid: r.int(3),
 	}, nil
 }
 
-// Kept is a callback that is tried again.
-type Kept struct {
+// DueCallback is a parked callback that is tried again.
+type DueCallback struct {
 	Callback
 	Age time.Duration
 	// Ask is true when a query about it is charged: the provider is asked, once.
 	Ask bool
 }
 
-// Kept hands out callbacks that are to be tried again, those first that are to be confirmed by a
-// query and fit somebody; of them no more than may be asked about now. Confirm are the providers
-// whose callbacks a query decides about. One that is not passed to Apply again within
-// the lease is handed out again.
-func (s *Store) Kept(
+// DueCallbacks hands out parked callbacks that are to be tried again, those first that are to be
+// confirmed by a query and fit a recipient; of them no more than may be asked about now. Confirm
+// are the providers whose callbacks a query decides about. One that is not passed to Apply again
+// within the lease is handed out again.
+func (s *Store) DueCallbacks(
 	ctx context.Context, limit int, lease time.Duration, confirm ...string,
-) ([]Kept, error) {
+) ([]DueCallback, error) {
 	args := []any{limit, lease.Milliseconds(), questionsPerSecond}
 	for _, provider := range confirm {
 		args = append(args, provider)
@@ -133,22 +133,22 @@ func (s *Store) Kept(
 	if err != nil {
 		return nil, err
 	}
-	var list []Kept
+	var list []DueCallback
 	for _, item := range asList(answer) {
 		r := asList(item)
 		parked, err := readParked(r.text(1))
 		if err != nil {
-			return list, fmt.Errorf("kept callback: %w", err)
+			return list, fmt.Errorf("parked callback: %w", err)
 		}
-		parked.kept = r.text(0)
-		list = append(list, Kept{
+		parked.record = r.text(0)
+		list = append(list, DueCallback{
 			Callback: parked.Callback, Age: millis(r.int(2)), Ask: r.int(3) == 1,
 		})
 	}
 	return list, nil
 }
 
-// Validate reports whether a payment is to somebody whom we have on the wire at that provider with
+// Validate reports whether a payment is to a recipient that is on the wire at that provider with
 // this amount: once per recipient and attempt.
 func (s *Store) Validate(
 	ctx context.Context, provider string, v providers.Validation,
@@ -162,29 +162,29 @@ func (s *Store) Validate(
 	return ours == 1, nil
 }
 
-// maxUnplaced is how many bodies that nobody could read are kept for people.
-const maxUnplaced = 1000
+// maxDeadLetters is how many dead letters there are at most.
+const maxDeadLetters = 1000
 
-// maxUnplacedBody is how much of such a body is kept, in bytes.
-const maxUnplacedBody = 4096
+// maxDeadLetterBody is how much of the body of one is stored, in bytes.
+const maxDeadLetterBody = 4096
 
-// Unplaced keeps what a provider sent and nobody could read, for people: the latest maxUnplaced of
-// them, on the stream {namespace}:unplaced.
-func (s *Store) Unplaced(ctx context.Context, provider, why string, body []byte) error {
+// DeadLetter stores the body of a callback that could not be read or matched, for people: the
+// latest maxDeadLetters of them are on the stream {namespace}:dead_letters.
+func (s *Store) DeadLetter(ctx context.Context, provider, why string, body []byte) error {
 	if err := s.room(ctx, AcceptLimit); err != nil {
 		return err
 	}
-	err := effect.Do(ctx, "keep unplaced", func() error {
+	err := effect.Do(ctx, "dead letter", func() error {
 		return s.client.XAdd(ctx, &redis.XAddArgs{
-			Stream: s.keys.plain("unplaced"), MaxLen: maxUnplaced, Approx: true,
+			Stream: s.keys.plain("dead_letters"), MaxLen: maxDeadLetters, Approx: true,
 			Values: []any{
 				"provider", provider, "why", why,
-				"body", string(body[:min(len(body), maxUnplacedBody)]),
+				"body", string(body[:min(len(body), maxDeadLetterBody)]),
 			},
 		}).Err()
 	})
 	if err != nil {
-		return fmt.Errorf("keep a callback: %w", err)
+		return fmt.Errorf("store a dead letter: %w", err)
 	}
 	return nil
 }

@@ -79,10 +79,10 @@ func TestKeptCallbacks(t *testing.T) {
 }
 
 // apply applies a callback and wants it to be placed so.
-func (g *stage) apply(c state.Callback, want state.Placed) state.Placement {
+func (g *stage) apply(c state.Callback, want state.CallbackOutcome) state.CallbackResult {
 	got, err := g.s.Apply(background, c)
 	require.NoError(g.t, err)
-	require.Equal(g.t, want, got.Placed)
+	require.Equal(g.t, want, got.Outcome)
 	return got
 }
 
@@ -100,14 +100,14 @@ func saidOf(id string, status airtime.Status) state.Callback {
 }
 
 // kept takes the callbacks that are due, and leaves them for a minute.
-func (g *stage) kept() []state.Kept {
-	list, err := g.s.Kept(background, 10, time.Minute)
+func (g *stage) kept() []state.DueCallback {
+	list, err := g.s.DueCallbacks(background, 10, time.Minute)
 	require.NoError(g.t, err)
 	return list
 }
 
 // retry applies the only callback that is due again.
-func (g *stage) retry(want state.Placed) state.Placement {
+func (g *stage) retry(want state.CallbackOutcome) state.CallbackResult {
 	list := g.kept()
 	require.Len(g.t, list, 1)
 	return g.apply(list[0].Callback, want)
@@ -127,7 +127,7 @@ func appliedByID(g *stage) {
 	b := g.begin(talking)
 	ids := g.taken(b)
 	got := g.apply(said(ids[1], airtime.Successful), state.CallbackApplied)
-	require.Equal(g.t, state.Placement{Placed: state.CallbackApplied, Batch: b.ID}, got)
+	require.Equal(g.t, state.CallbackResult{Outcome: state.CallbackApplied, Batch: b.ID}, got)
 	list := rows(g.t, g.s, "a")
 	require.Equal(g.t, []any{airtime.Successful, ids[1], "m", airtime.NoReason},
 		[]any{list[1].Status, list[1].ProviderReference, list[1].Message, list[1].Reason})
@@ -156,7 +156,7 @@ func appliedOnce(g *stage) {
 	}
 	g.stands("a", talking, airtime.Successful)
 	require.Equal(g.t, []string{"successful"}, results(g.t, g.s)["a 254700000000"])
-	require.Zero(g.t, g.figures().Kept)
+	require.Zero(g.t, g.figures().Parked)
 }
 
 // The provider named an id, but not what became of it: so it can be asked about, and reports.
@@ -202,13 +202,13 @@ func otherNumber(g *stage) {
 	_, id := g.open("a")
 	c := saidOf(id, airtime.Successful)
 	c.Phone = disbursal("any", 2).Recipients[1].Phone
-	want := state.Placement{Placed: state.CallbackKept, OtherNumber: true}
-	require.Equal(g.t, want, g.apply(c, state.CallbackKept))
+	want := state.CallbackResult{Outcome: state.CallbackParked, OtherNumber: true}
+	require.Equal(g.t, want, g.apply(c, state.CallbackParked))
 	g.stands("a", talking, airtime.Submitted)
 	require.Empty(g.t, results(g.t, g.s))
 	g.c.pass(time.Second)
-	require.Equal(g.t, want, g.retry(state.CallbackKept))
-	require.Equal(g.t, int64(1), g.figures().Kept)
+	require.Equal(g.t, want, g.retry(state.CallbackParked))
+	require.Equal(g.t, int64(1), g.figures().Parked)
 	g.apply(saidOf(id, airtime.Successful), state.CallbackApplied)
 }
 
@@ -239,7 +239,7 @@ func idOfAnotherProvider(g *stage) {
 	_, id := g.open("a")
 	c := said(id, airtime.Successful)
 	c.Provider = sozuri
-	g.apply(c, state.CallbackKept)
+	g.apply(c, state.CallbackParked)
 	g.stands("a", talking, airtime.Submitted)
 }
 
@@ -248,7 +248,7 @@ func unknownWord(g *stage) {
 	g.apply(said(id, 0), state.CallbackUnchanged)
 	g.apply(said("nobody", 0), state.CallbackUnchanged)
 	g.stands("a", talking, airtime.Submitted)
-	require.Zero(g.t, g.figures().Kept)
+	require.Zero(g.t, g.figures().Parked)
 	require.Empty(g.t, results(g.t, g.s))
 }
 
@@ -264,13 +264,13 @@ func correctedPerson(g *stage) {
 func expiredID(g *stage) {
 	_, id := g.open("a")
 	g.c.pass(10 * 24 * time.Hour)
-	g.apply(said(id, airtime.Successful), state.CallbackKept)
+	g.apply(said(id, airtime.Successful), state.CallbackParked)
 }
 
 func appliedByPhone(g *stage) {
 	b := g.lost(someone("a", talking))
 	got := g.apply(saidOf("x", airtime.Successful), state.CallbackApplied)
-	require.Equal(g.t, state.Placement{Placed: state.CallbackApplied, Batch: b.ID}, got)
+	require.Equal(g.t, state.CallbackResult{Outcome: state.CallbackApplied, Batch: b.ID}, got)
 	require.Equal(g.t, "x", g.row("a").ProviderReference)
 	require.Zero(g.t, g.figures().Doubt)
 }
@@ -291,37 +291,37 @@ func phoneWithOtherAmount(g *stage) {
 	g.lost(someone("a", talking))
 	c := saidOf("x", airtime.Successful)
 	c.Amount.Minor++
-	g.apply(c, state.CallbackKept)
+	g.apply(c, state.CallbackParked)
 	c.Amount = airtime.Money{Minor: 1000, Currency: "UGX"}
-	g.apply(c, state.CallbackKept)
+	g.apply(c, state.CallbackParked)
 	c = saidOf("x", airtime.Successful)
 	c.Amount = airtime.Money{}
-	g.apply(c, state.CallbackKept)
+	g.apply(c, state.CallbackParked)
 	c = saidOf("y", airtime.Successful)
 	c.Provider = sozuri
-	g.apply(c, state.CallbackKept)
+	g.apply(c, state.CallbackParked)
 	g.stands("a", talking, airtime.InDoubt)
 }
 
 func phoneNotInDoubt(g *stage) {
-	g.apply(saidOf("x", airtime.Successful), state.CallbackKept)
+	g.apply(saidOf("x", airtime.Successful), state.CallbackParked)
 	g.accept(someone("a", talking))
-	g.apply(saidOf("x", airtime.Successful), state.CallbackKept)
+	g.apply(saidOf("x", airtime.Successful), state.CallbackParked)
 	b := g.begin(talking)
-	g.apply(saidOf("x", airtime.Successful), state.CallbackKept)
+	g.apply(saidOf("x", airtime.Successful), state.CallbackParked)
 	g.taken(b)
-	g.apply(saidOf("x", airtime.Successful), state.CallbackKept)
+	g.apply(saidOf("x", airtime.Successful), state.CallbackParked)
 	g.stands("a", talking, airtime.Submitted)
-	require.Equal(g.t, int64(1), g.figures().Kept, "it is one callback")
+	require.Equal(g.t, int64(1), g.figures().Parked, "it is one callback")
 }
 
 func phoneOutTwice(g *stage) {
 	g.accept(someone("b", talking))
 	other := g.begin(talking)
 	g.lost(someone("a", talking))
-	g.apply(saidOf("x", airtime.Successful), state.CallbackKept)
+	g.apply(saidOf("x", airtime.Successful), state.CallbackParked)
 	g.record(other, airtime.Unknown, airtime.ReasonTimeout)
-	g.apply(saidOf("x", airtime.Successful), state.CallbackKept)
+	g.apply(saidOf("x", airtime.Successful), state.CallbackParked)
 	g.record(other, airtime.Unknown, airtime.ReasonTimeout)
 	g.stands("a", talking, airtime.InDoubt)
 	g.stands("b", talking, airtime.InDoubt)
@@ -336,7 +336,7 @@ func phoneSettledByPerson(g *stage) {
 	g.record(other, airtime.Unknown, airtime.ReasonTimeout)
 	g.c.pass(2 * time.Minute)
 	resolve(g.t, g.s, state.Decision{Paid: true, Evidence: "e"}, g.row("b"))
-	g.apply(saidOf("x", airtime.Failed), state.CallbackKept)
+	g.apply(saidOf("x", airtime.Failed), state.CallbackParked)
 	g.stands("a", talking, airtime.InDoubt)
 }
 
@@ -353,14 +353,14 @@ func phoneAfterPerson(g *stage) {
 	g.stands("a", talking, airtime.Failed)
 	c := saidOf("x", airtime.Successful)
 	c.Amount.Minor++
-	g.apply(c, state.CallbackKept)
+	g.apply(c, state.CallbackParked)
 	c.Amount.Minor--
 	got := g.apply(c, state.CallbackApplied)
-	require.Equal(g.t, state.Placement{Placed: state.CallbackApplied, Batch: b.ID}, got)
+	require.Equal(g.t, state.CallbackResult{Outcome: state.CallbackApplied, Batch: b.ID}, got)
 	require.Equal(g.t, []string{"failed", "successful corrected"},
 		results(g.t, g.s)["a 254700000000"])
 	require.Equal(g.t, "x", g.row("a").ProviderReference)
-	require.Zero(g.t, g.figures().Kept)
+	require.Zero(g.t, g.figures().Parked)
 }
 
 // What a person decided twice is one sending still, and less evidence does not correct it.
@@ -378,7 +378,7 @@ func phoneAfterTwoDecisions(g *stage) {
 		g.lost(someone(ref, talking))
 		g.decided(ref, state.Decision{})
 	}
-	g.apply(saidOf("x", airtime.Successful), state.CallbackKept)
+	g.apply(saidOf("x", airtime.Successful), state.CallbackParked)
 	g.stands("a", talking, airtime.Failed)
 	g.stands("b", talking, airtime.Failed)
 }
@@ -388,7 +388,7 @@ func phoneDecidedLongAgo(g *stage) {
 	g.decided("a", state.Decision{Paid: true})
 	g.c.pass(8 * 24 * time.Hour)
 	g.lost(someone("b", talking)) // A callback may be about either.
-	g.apply(saidOf("x", airtime.Failed), state.CallbackKept)
+	g.apply(saidOf("x", airtime.Failed), state.CallbackParked)
 	g.stands("b", talking, airtime.InDoubt)
 	g.c.pass(2 * 24 * time.Hour) // Nothing comes so late about the first.
 	g.apply(saidOf("y", airtime.Failed), state.CallbackApplied)
@@ -440,29 +440,29 @@ func phoneAfterResubmission(g *stage) {
 	resolve(g.t, g.s, state.Decision{Resubmit: true}, g.row("a"))
 	b := g.begin(talking)
 	g.record(b, airtime.Unknown, airtime.ReasonTimeout)
-	g.apply(saidOf("x", airtime.Failed), state.CallbackKept)
+	g.apply(saidOf("x", airtime.Failed), state.CallbackParked)
 	g.stands("a", talking, airtime.InDoubt)
 }
 
 // What was kept before a sending cannot be about it.
 func phoneBeforeSending(g *stage) {
-	g.apply(saidOf("x", airtime.Failed), state.CallbackKept)
+	g.apply(saidOf("x", airtime.Failed), state.CallbackParked)
 	g.c.pass(time.Second)
 	g.lost(someone("a", talking))
-	g.retry(state.CallbackKept)
+	g.retry(state.CallbackParked)
 	g.stands("a", talking, airtime.InDoubt)
 	g.apply(saidOf("y", airtime.Successful), state.CallbackApplied)
 }
 
 // Said once more after the sending, it is still what was said before.
 func phoneDuplicateOfKept(g *stage) {
-	g.apply(saidOf("x", airtime.Failed), state.CallbackKept)
+	g.apply(saidOf("x", airtime.Failed), state.CallbackParked)
 	g.c.pass(time.Second)
 	g.lost(someone("a", talking))
 	g.c.pass(time.Second)
-	g.apply(saidOf("x", airtime.Failed), state.CallbackKept)
+	g.apply(saidOf("x", airtime.Failed), state.CallbackParked)
 	g.c.pass(time.Second)
-	g.retry(state.CallbackKept)
+	g.retry(state.CallbackParked)
 	g.stands("a", talking, airtime.InDoubt)
 	g.apply(saidOf("y", airtime.Successful), state.CallbackApplied)
 }
@@ -489,7 +489,7 @@ func phoneQueuedToo(g *stage) {
 func phoneAloneAgain(g *stage) {
 	_, id := g.open("b")
 	g.lost(someone("a", talking))
-	g.apply(saidOf("x", airtime.Successful), state.CallbackKept)
+	g.apply(saidOf("x", airtime.Successful), state.CallbackParked)
 	g.apply(said(id, airtime.Successful), state.CallbackApplied)
 	require.Equal(g.t, []string{"a"}, g.out())
 	g.apply(saidOf("x", airtime.Successful), state.CallbackApplied)
@@ -501,13 +501,13 @@ func keptUntilRecord(g *stage) {
 	g.accept(someone("a", talking))
 	b := g.begin(talking)
 	id := fmt.Sprintf("id-%s-0", b.ID)
-	g.apply(said(id, airtime.Successful), state.CallbackKept)
-	require.Equal(g.t, int64(1), g.figures().Kept)
+	g.apply(said(id, airtime.Successful), state.CallbackParked)
+	require.Equal(g.t, int64(1), g.figures().Parked)
 	require.Empty(g.t, g.kept(), "a second is left to the answer")
 	g.taken(b)
 	g.retry(state.CallbackApplied)
 	g.stands("a", talking, airtime.Successful)
-	require.Zero(g.t, g.figures().Kept)
+	require.Zero(g.t, g.figures().Parked)
 	g.c.pass(24 * time.Hour)
 	require.Empty(g.t, g.kept())
 	require.Equal(g.t, []string{"successful"}, results(g.t, g.s)["a 254700000000"])
@@ -516,21 +516,21 @@ func keptUntilRecord(g *stage) {
 func keptUntilDoubt(g *stage) {
 	g.accept(someone("a", talking))
 	b := g.begin(talking)
-	g.apply(saidOf("x", airtime.Failed), state.CallbackKept)
+	g.apply(saidOf("x", airtime.Failed), state.CallbackParked)
 	g.c.pass(time.Second)
-	g.retry(state.CallbackKept)
+	g.retry(state.CallbackParked)
 	g.record(b, airtime.Unknown, airtime.ReasonTimeout)
 	g.c.pass(time.Second)
 	g.retry(state.CallbackApplied)
 	g.stands("a", talking, airtime.Failed)
-	require.Zero(g.t, g.figures().Kept)
+	require.Zero(g.t, g.figures().Parked)
 }
 
 func keptUntilConfirmed(g *stage) {
 	_, id := g.open("a")
-	got, err := g.s.Keep(background, said(id, airtime.Successful))
+	got, err := g.s.Park(background, said(id, airtime.Successful))
 	require.NoError(g.t, err)
-	require.Equal(g.t, state.CallbackKept, got.Placed)
+	require.Equal(g.t, state.CallbackParked, got.Outcome)
 	g.stands("a", talking, airtime.Submitted)
 	g.c.pass(5 * time.Second)
 	list := g.kept()
@@ -540,12 +540,12 @@ func keptUntilConfirmed(g *stage) {
 		[]any{k.Age, k.Provider, k.ProviderReference, k.Status, k.Message})
 	g.apply(k.Callback, state.CallbackApplied)
 	g.stands("a", talking, airtime.Successful)
-	require.Zero(g.t, g.figures().Kept)
+	require.Zero(g.t, g.figures().Parked)
 }
 
 // asked counts the callbacks that are due and to be asked about, and all that are due.
 func (g *stage) asked() (ask, due int) {
-	list, err := g.s.Kept(background, 1000, time.Minute, talking)
+	list, err := g.s.DueCallbacks(background, 1000, time.Minute, talking)
 	require.NoError(g.t, err)
 	for _, k := range list {
 		if k.Ask {
@@ -558,7 +558,7 @@ func (g *stage) asked() (ask, due int) {
 // keptStrangers: what fits nobody costs no query, and does not stand before what fits somebody.
 func keptStrangers(g *stage) {
 	keep := func(id string) {
-		_, err := g.s.Keep(background, said(id, airtime.Successful))
+		_, err := g.s.Park(background, said(id, airtime.Successful))
 		require.NoError(g.t, err)
 	}
 	for i := range 200 {
@@ -567,7 +567,7 @@ func keptStrangers(g *stage) {
 	_, id := g.open("a")
 	g.c.pass(time.Minute)
 	keep(id)
-	first, err := g.s.Kept(background, 1, time.Minute, talking)
+	first, err := g.s.DueCallbacks(background, 1, time.Minute, talking)
 	require.NoError(g.t, err)
 	require.Equal(g.t, []any{id, true}, []any{first[0].ProviderReference, first[0].Ask})
 	ask, due := g.asked()
@@ -579,7 +579,7 @@ func keptStrangers(g *stage) {
 func keptBudget(g *stage) {
 	g.open("a")
 	for i := range 200 {
-		_, err := g.s.Keep(background, saidOf(fmt.Sprint("forged-", i), airtime.Successful))
+		_, err := g.s.Park(background, saidOf(fmt.Sprint("forged-", i), airtime.Successful))
 		require.NoError(g.t, err)
 	}
 	ask, due := g.asked()
@@ -597,7 +597,7 @@ func keptBudget(g *stage) {
 }
 
 func keptLease(g *stage) {
-	g.apply(saidOf("x", airtime.Successful), state.CallbackKept)
+	g.apply(saidOf("x", airtime.Successful), state.CallbackParked)
 	g.c.pass(time.Second)
 	k := g.kept()
 	require.Len(g.t, k, 1)
@@ -612,9 +612,9 @@ func keptBetterWord(g *stage) {
 	for _, status := range []airtime.Status{
 		airtime.Submitted, airtime.Successful, airtime.Processing, airtime.Failed,
 	} {
-		g.apply(said("x", status), state.CallbackKept)
+		g.apply(said("x", status), state.CallbackParked)
 	}
-	require.Equal(g.t, int64(1), g.figures().Kept)
+	require.Equal(g.t, int64(1), g.figures().Parked)
 	g.c.pass(time.Second)
 	require.Equal(g.t, airtime.Successful, g.kept()[0].Status)
 }
@@ -624,31 +624,31 @@ func keptBetterWordMeanwhile(g *stage) {
 	g.accept(someone("a", talking))
 	b := g.begin(talking)
 	id := fmt.Sprintf("id-%s-0", b.ID)
-	g.apply(said(id, airtime.Failed), state.CallbackKept)
+	g.apply(said(id, airtime.Failed), state.CallbackParked)
 	g.c.pass(time.Second)
 	list := g.kept()
 	require.Len(g.t, list, 1)
-	g.apply(said(id, airtime.Successful), state.CallbackKept)
+	g.apply(said(id, airtime.Successful), state.CallbackParked)
 	g.taken(b)
 	g.apply(list[0].Callback, state.CallbackApplied)
 	g.stands("a", talking, airtime.Failed)
 	g.retry(state.CallbackApplied)
 	g.stands("a", talking, airtime.Successful)
-	require.Zero(g.t, g.figures().Kept)
+	require.Zero(g.t, g.figures().Parked)
 }
 
 // The provider answers that there is less than it has reported: its answer counts, once.
 func keptUntilLessIsConfirmed(g *stage) {
 	for _, status := range []airtime.Status{airtime.Processing, 0} {
 		_, id := g.open(fmt.Sprint("r", status))
-		_, err := g.s.Keep(background, said(id, airtime.Successful))
+		_, err := g.s.Park(background, said(id, airtime.Successful))
 		require.NoError(g.t, err)
 		list := g.kept()
 		require.Len(g.t, list, 1)
 		list[0].Status = status
 		_, err = g.s.Apply(background, list[0].Callback)
 		require.NoError(g.t, err)
-		require.Zero(g.t, g.figures().Kept)
+		require.Zero(g.t, g.figures().Parked)
 		g.c.pass(time.Hour)
 		require.Empty(g.t, g.kept())
 	}
@@ -656,30 +656,30 @@ func keptUntilLessIsConfirmed(g *stage) {
 
 func keptWorseWordMeanwhile(g *stage) {
 	_, id := g.open("a")
-	_, err := g.s.Keep(background, said(id, airtime.Successful))
+	_, err := g.s.Park(background, said(id, airtime.Successful))
 	require.NoError(g.t, err)
 	require.Len(g.t, g.kept(), 1)
 	g.apply(said(id, airtime.Processing), state.CallbackApplied)
 	g.retry(state.CallbackApplied)
 	g.stands("a", talking, airtime.Successful)
-	require.Zero(g.t, g.figures().Kept)
+	require.Zero(g.t, g.figures().Parked)
 }
 
 func keptTooLong(g *stage) {
-	g.apply(said("x", airtime.Successful), state.CallbackKept)
+	g.apply(said("x", airtime.Successful), state.CallbackParked)
 	g.c.pass(8 * time.Hour)
-	g.retry(state.CallbackKept)
+	g.retry(state.CallbackParked)
 	g.c.pass(2*time.Hour - time.Second)
 	require.Empty(g.t, g.kept(), "after a quarter of its age")
 	g.c.pass(time.Second)
-	g.retry(state.CallbackKept)
+	g.retry(state.CallbackParked)
 	g.c.pass(9*24*time.Hour - 10*time.Hour)
-	g.retry(state.CallbackKept)
+	g.retry(state.CallbackParked)
 	g.c.pass(3 * 24 * time.Hour)
 	require.Zero(g.t, g.figures().Dropped)
 	g.retry(state.CallbackDropped)
 	f := g.figures()
-	require.Equal(g.t, []int64{0, 1}, []int64{f.Kept, f.Dropped})
+	require.Equal(g.t, []int64{0, 1}, []int64{f.Parked, f.Dropped})
 	g.c.pass(24 * time.Hour)
 	require.Empty(g.t, g.kept())
 }
@@ -700,21 +700,21 @@ func keptIsGone(g *stage) {
 	g.accept(someone("a", talking))
 	b := g.begin(talking)
 	id := fmt.Sprintf("id-%s-0", b.ID)
-	g.apply(said(id, airtime.Successful), state.CallbackKept)
+	g.apply(said(id, airtime.Successful), state.CallbackParked)
 	g.taken(b)
 	list := g.kept()
 	require.Len(g.t, list, 1)
 	g.apply(said(id, airtime.Successful), state.CallbackApplied) // The provider repeats it.
 	g.apply(list[0].Callback, state.CallbackUnchanged)
-	require.Zero(g.t, g.figures().Kept)
+	require.Zero(g.t, g.figures().Parked)
 	require.Equal(g.t, []string{"successful"}, results(g.t, g.s)["a 254700000000"])
 }
 
 func keptUnknownWord(g *stage) {
-	got, err := g.s.Keep(background, said("x", 0))
+	got, err := g.s.Park(background, said("x", 0))
 	require.NoError(g.t, err)
-	require.Equal(g.t, state.CallbackUnchanged, got.Placed)
-	require.Zero(g.t, g.figures().Kept)
+	require.Equal(g.t, state.CallbackUnchanged, got.Outcome)
+	require.Zero(g.t, g.figures().Parked)
 }
 
 // TestKeptCallbacksAreLimited lowers the limit to three in the script.
@@ -727,16 +727,16 @@ func TestKeptCallbacksAreLimited(t *testing.T) {
 	require.Equal(t, 1, changed)
 	g.c.pass(0)
 	for i := range 3 {
-		g.apply(said(fmt.Sprint("x", i), airtime.Successful), state.CallbackKept)
+		g.apply(said(fmt.Sprint("x", i), airtime.Successful), state.CallbackParked)
 	}
 	g.c.pass(time.Hour)
 	for _, k := range g.kept() { // Now they wait longer than what is new.
-		g.apply(k.Callback, state.CallbackKept)
+		g.apply(k.Callback, state.CallbackParked)
 	}
 	require.Zero(t, g.figures().Dropped)
-	g.apply(said("new", airtime.Successful), state.CallbackKept)
+	g.apply(said("new", airtime.Successful), state.CallbackParked)
 	f := g.figures()
-	require.Equal(t, []int64{3, 1}, []int64{f.Kept, f.Dropped})
+	require.Equal(t, []int64{3, 1}, []int64{f.Parked, f.Dropped})
 	g.c.pass(time.Second)
 	require.Equal(t, "new", g.kept()[0].ProviderReference)
 }
@@ -764,7 +764,7 @@ func keptFull(g *stage) {
 	for _, provider := range []string{sozuri, talking} {
 		c := said("new", airtime.Successful)
 		c.Provider = provider
-		g.apply(c, state.CallbackKept)
+		g.apply(c, state.CallbackParked)
 		for _, name := range []string{sozuri + " old", provider + " new"} {
 			there, err := g.s.Client().HExists(background, g.s.Key("kept", ""), name).Result()
 			require.NoError(g.t, err)
@@ -772,7 +772,7 @@ func keptFull(g *stage) {
 		}
 	}
 	f := g.figures()
-	require.Equal(g.t, []int64{20_000, 2}, []int64{f.Kept, f.Dropped})
+	require.Equal(g.t, []int64{20_000, 2}, []int64{f.Parked, f.Dropped})
 	n, err := g.s.Client().ZCard(background, g.s.Key("keptdue", "")).Result()
 	require.NoError(g.t, err)
 	require.Equal(g.t, int64(20_000), n)
@@ -783,9 +783,9 @@ func TestParkedCallbacksAreListed(t *testing.T) {
 	t.Parallel()
 	g := set(t, nil)
 	g.c.pass(0)
-	g.apply(saidOf("x", airtime.Successful), state.CallbackKept)
+	g.apply(saidOf("x", airtime.Successful), state.CallbackParked)
 	g.c.pass(time.Second)
-	g.apply(said("y", airtime.Failed), state.CallbackKept)
+	g.apply(said("y", airtime.Failed), state.CallbackParked)
 	got, err := g.s.Parked(background)
 	require.NoError(t, err)
 	require.Len(t, got, 2)

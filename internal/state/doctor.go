@@ -72,7 +72,7 @@ type Lag struct {
 	// Slots are requests whose time is over and that no sweep has taken up, by provider.
 	Slots map[string]time.Duration
 	// Queries are status queries, Kept callbacks that are tried again.
-	Queries, Kept time.Duration
+	Queries, Parked time.Duration
 }
 
 // Lag reads what is late at these providers.
@@ -93,7 +93,7 @@ func (s *Store) Lag(ctx context.Context, providers []string) (Lag, error) {
 	}
 	lag.Queries, err = oldest(s.keys.plain("due"))
 	if err == nil {
-		lag.Kept, err = oldest(s.keys.plain("keptdue"))
+		lag.Parked, err = oldest(s.keys.plain("keptdue"))
 	}
 	if err != nil {
 		return Lag{}, fmt.Errorf("read lag: %w", err)

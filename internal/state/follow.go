@@ -144,7 +144,7 @@ func factsOf(b *Batch, lines []providers.RecipientStatus) (facts []fact, odd Obs
 		position, ours := positions[line.Phone]
 		switch {
 		case !ours:
-			odd.Unplaced++
+			odd.Unmatched++
 			continue
 		case !line.Status.Valid():
 			odd.Unrecognised++

@@ -64,7 +64,7 @@ func callbacksWriteLittle(t *testing.T, campaign string) {
 		c.Message = fmt.Sprintf("Delivered to recipient %d", i*7%1000)
 		placed, err := s.Apply(background, c)
 		require.NoError(t, err)
-		require.Equal(t, state.CallbackApplied, placed.Placed)
+		require.Equal(t, state.CallbackApplied, placed.Outcome)
 		most = max(most, size()-was)
 	}
 	t.Logf("%d bytes for each, at most %d", (size()-before)/1000, most)

@@ -35,7 +35,7 @@ package state
 //	{ns}:validated:<day>       HASH    payments that we have vouched for              2 days
 //	{ns}:kept                  HASH    callbacks that fit nobody yet, or are not confirmed
 //	{ns}:keptdue               ZSET    the same -> when they are tried next (ms)
-//	{ns}:unplaced              STREAM  bodies that nobody could read                  1,000 entries
+//	{ns}:dead_letters          STREAM  callbacks not read or matched                  1,000 entries
 //	{ns}:due                   ZSET    batch -> when it is asked about next (ms)
 //	{ns}:doubt                 ZSET    batch with members in doubt -> since (ms)
 //	{ns}:overdue               ZSET    batch open longer than the provider takes -> since (ms)

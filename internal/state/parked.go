@@ -54,7 +54,7 @@ func readParked(record string) (Parked, error) {
 		return Parked{}, err
 	}
 	p := Parked{Since: time.UnixMilli(since).UTC(), Callback: Callback{
-		Provider: fields[1], keptCode: fields[6], RecipientStatus: providers.RecipientStatus{
+		Provider: fields[1], recordCode: fields[6], RecipientStatus: providers.RecipientStatus{
 			ProviderReference: fields[2], Phone: airtime.MSISDNFromE164(fields[3]),
 			Message: fields[8], Sums: providers.Sums{Discount: fields[9]},
 		},
@@ -66,8 +66,8 @@ func readParked(record string) (Parked, error) {
 		}
 		p.Amount = airtime.Money{Minor: minor, Currency: airtime.Currency(fields[5])}
 	}
-	if p.keptCode != "" {
-		p.Status, err = airtime.StatusFromCode(p.keptCode[0])
+	if p.recordCode != "" {
+		p.Status, err = airtime.StatusFromCode(p.recordCode[0])
 	}
 	return p, err
 }

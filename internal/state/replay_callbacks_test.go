@@ -57,7 +57,7 @@ func replayCallbacks(g *stage) {
 	c := reported(talking, "x", airtime.Submitted, r)
 	require.True(g.t, g.oursOf(r, talking, "v1"))
 	require.False(g.t, g.oursOf(r, talking, "v2"))
-	g.apply(c, state.CallbackKept)
+	g.apply(c, state.CallbackParked)
 	g.record(b, airtime.Unknown, airtime.ReasonTimeout)
 	g.c.pass(time.Second)
 	require.Empty(g.t, g.kept(), "the first call handed it out")

@@ -151,7 +151,7 @@ func (s *Store) Record(ctx context.Context, a Answer) (Recorded, error) {
 		string(a.Pause), a.RetryAfter.Milliseconds(), a.NextPoll.Milliseconds(),
 		s.options.MaxInFlight, a.Since.Milliseconds(), s.options.SubmitTimeout.Milliseconds(),
 		a.Children[0], a.Children[1])
-	exceptions, unplaced, err := s.exceptions(a)
+	exceptions, unmatched, err := s.exceptions(a)
 	if err != nil {
 		return Recorded{}, err
 	}
@@ -162,13 +162,13 @@ func (s *Store) Record(ctx context.Context, a Answer) (Recorded, error) {
 	r := asList(answer)
 	return Recorded{
 		Stale: r.text(0) == "stale", Accepted: r.int(1), Rejected: r.int(2), Returned: r.int(3),
-		InDoubt: r.int(4), Unplaced: unplaced, Wakeups: wakeupsOf(r.list(5)),
+		InDoubt: r.int(4), Unmatched: unmatched, Wakeups: wakeupsOf(r.list(5)),
 	}, nil
 }
 
 // exceptions writes what an answer says of single members: its lines and, of an answer that refuses
 // all without any, those whom another provider takes. It counts the lines that fit no member.
-func (s *Store) exceptions(a Answer) (args []any, unplaced int, err error) {
+func (s *Store) exceptions(a Answer) (args []any, unmatched int, err error) {
 	except := func(position int, line providers.Line, always bool) {
 		m, next := &a.Batch.Members[position], ""
 		if line.Verdict == airtime.Refused && a.Next != nil {
@@ -188,7 +188,7 @@ func (s *Store) exceptions(a Answer) (args []any, unplaced int, err error) {
 		if position, ours := positions[line.Phone]; ours {
 			except(position, line, true)
 		} else {
-			unplaced++
+			unmatched++
 		}
 	}
 	if len(a.Lines) == 0 && a.Verdict == airtime.Refused {
@@ -197,7 +197,7 @@ func (s *Store) exceptions(a Answer) (args []any, unplaced int, err error) {
 			except(position, line, false)
 		}
 	}
-	return args, unplaced, err
+	return args, unmatched, err
 }
 
 // otherAmount writes the amount that a provider names where it is not the one that was sent.

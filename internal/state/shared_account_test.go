@@ -11,7 +11,7 @@ func phoneOfASharedAccount(g *stage) {
 	g.record(g.begin(joint), airtime.Unknown, airtime.ReasonTimeout)
 	theirs := saidOf("theirs", airtime.Successful)
 	theirs.Provider = joint
-	g.apply(theirs, state.CallbackKept)
+	g.apply(theirs, state.CallbackParked)
 	g.stands("a", joint, airtime.InDoubt)
 
 	g.accept(through(shifted("b", 1, 1), joint))

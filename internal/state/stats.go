@@ -77,9 +77,9 @@ type Stats struct {
 	Times []Times
 	// Memory is the share of maxmemory that Redis uses; zero without a maxmemory.
 	Memory float64
-	// Kept counts callbacks that fit nobody yet, Dropped those that were given up, Unplaced bodies
-	// that nobody could read.
-	Kept, Dropped, Unplaced int64
+	// Parked counts callbacks that fit no recipient yet, Dropped those that were given up, DeadLetters
+	// bodies that nobody could read.
+	Parked, Dropped, DeadLetters int64
 	// Fenced is how long claiming stays fenced after Redis was restarted.
 	Fenced time.Duration
 	// Behind is by how much Redis's clock is behind the highest time that it has shown; zero unless
@@ -102,7 +102,7 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	doubtFor := pipe.ZRangeWithScores(ctx, s.keys.plain("doubt"), 0, 0)
 	overdueFor := pipe.ZRangeWithScores(ctx, s.keys.plain("overdue"), 0, 0)
 	kept := pipe.HLen(ctx, s.keys.plain("kept"))
-	unplaced := pipe.XLen(ctx, s.keys.plain("unplaced"))
+	deadLetters := pipe.XLen(ctx, s.keys.plain("dead_letters"))
 	state := pipe.HMGet(ctx, s.keys.state(), "fenced_until", "callbacks_dropped", "clock")
 	// Last, so that what others write meanwhile is never ahead of it.
 	clock := pipe.Time(ctx)
@@ -122,7 +122,7 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	f.Due, f.Doubt, f.Overdue, f.Overpaid = due.Val(), doubt.Val(), overdue.Val(), overpaid.Val()
 	f.DoubtFor, f.OverdueFor = sinceFirst(now, doubtFor.Val()), sinceFirst(now, overdueFor.Val())
 	f.Mismatched, f.MismatchedFor = mismatched.Val(), sinceFirst(now, mismatchedFor.Val())
-	f.Kept, f.Unplaced = kept.Val(), unplaced.Val()
+	f.Parked, f.DeadLetters = kept.Val(), deadLetters.Val()
 	f.Dropped = whole(state.Val()[1])
 	f.Fenced = untilMillis(now, state.Val()[0])
 	if behind := untilMillis(now, state.Val()[2]); behind > time.Second {

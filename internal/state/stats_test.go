@@ -330,7 +330,8 @@ func TestStatsOfReviewsAndStreams(t *testing.T) {
 	require.Equal(t, []any{time.Duration(0), time.Duration(0)},
 		[]any{first.DoubtFor, first.OverdueFor})
 	require.Equal(t, []state.Stream{
-		{Name: "jobs"}, {Name: "results"}, {Name: "rejected"}, {Name: "unplaced"}, {Name: "decisions"},
+		{Name: "jobs"}, {Name: "results"}, {Name: "rejected"}, {Name: "dead_letters"},
+		{Name: "decisions"},
 	}, first.Streams)
 
 	hour := float64(time.Now().Add(-time.Hour).UnixMilli())
@@ -364,7 +365,7 @@ func TestStatsOfReviewsAndStreams(t *testing.T) {
 		{Name: "jobs", Entries: 1, Added: 2, Groups: 1},
 		{Name: "results", Entries: 1, Added: 1},
 		{Name: "rejected"},
-		{Name: "unplaced"},
+		{Name: "dead_letters"},
 		{Name: "decisions"},
 	}, f.Streams)
 	require.Equal(t, []int64{1, 0}, []int64{f.Jobs, f.Rejected})

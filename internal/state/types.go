@@ -228,8 +228,8 @@ type Recorded struct {
 	Rejected int
 	Returned int
 	InDoubt  int
-	// Unplaced counts lines of the answer about phone numbers that are not in the batch.
-	Unplaced int
+	// Unmatched counts lines of the answer about phone numbers that are not in the batch.
+	Unmatched int
 	// Wakeups ask for a trigger each.
 	Wakeups []Wakeup
 }
@@ -242,9 +242,9 @@ type Observed struct {
 	Open int
 	// Overpaid counts second effects found by this call.
 	Overpaid int
-	// Unplaced counts lines about phone numbers that are not in the batch, Unrecognised those whose
+	// Unmatched counts lines about phone numbers that are not in the batch, Unrecognised those whose
 	// code is not known, OtherAmounts those that name another amount than was sent.
-	Unplaced, Unrecognised, OtherAmounts int
+	Unmatched, Unrecognised, OtherAmounts int
 	// Next is when the batch is asked about again; zero when it is not.
 	Next time.Duration
 }

@@ -299,8 +299,8 @@ func TestLostSendingOfADeadSender(t *testing.T) {
 	m.awaitBook(ends())
 	require.Equal(t, times(2), m.payments())
 	// What is left of the other payment are callbacks that fit nobody.
-	m.h.await("Lipad's callbacks are kept as unplaced", func() bool {
-		return m.rdb.XLen(t.Context(), "{tuma}:unplaced").Val() == each
+	m.h.await("Lipad's callbacks are dead letters", func() bool {
+		return m.rdb.XLen(t.Context(), "{tuma}:dead_letters").Val() == each
 	})
 	m.h.await("those of the others are kept", func() bool {
 		return maps.Equal(m.kept(),

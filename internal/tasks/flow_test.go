@@ -104,7 +104,7 @@ func TestTheResultSaysWhatBecameOfTheRecipients(t *testing.T) {
 	require.Eventually(t, func() bool { return len(h.completed(t, lipad)) == 1 }, testTimeout,
 		10*time.Millisecond)
 	require.Equal(t, "1000: 997 accepted, 3 rejected", string(h.completed(t, lipad)[0].Result))
-	require.InDelta(t, 1, h.count(t, "tuma_unplaced_lines_total", "provider", lipad), 0)
+	require.InDelta(t, 1, h.count(t, "tuma_unmatched_lines_total", "provider", lipad), 0)
 	require.InDelta(t, 1, h.count(t, "tuma_submissions_total", "provider", lipad, "verdict",
 		"accepted", "reason", ""), 0)
 }

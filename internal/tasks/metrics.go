@@ -25,16 +25,16 @@ const (
 
 // Metrics counts what workers and pollers do with providers. All reasons start at zero.
 type Metrics struct {
-	submissions   *prometheus.CounterVec
-	verdicts      *prometheus.CounterVec
-	submitSeconds *prometheus.HistogramVec
-	batchSizes    *prometheus.HistogramVec
-	queries       *prometheus.CounterVec
-	querySeconds  *prometheus.HistogramVec
-	unplacedLines *prometheus.CounterVec
-	unknownCodes  *prometheus.CounterVec
-	settledTotal  *prometheus.CounterVec
-	oddSums       *prometheus.CounterVec
+	submissions    *prometheus.CounterVec
+	verdicts       *prometheus.CounterVec
+	submitSeconds  *prometheus.HistogramVec
+	batchSizes     *prometheus.HistogramVec
+	queries        *prometheus.CounterVec
+	querySeconds   *prometheus.HistogramVec
+	unmatchedLines *prometheus.CounterVec
+	unknownCodes   *prometheus.CounterVec
+	settledTotal   *prometheus.CounterVec
+	oddSums        *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics for the providers that are on.
@@ -72,7 +72,7 @@ func NewMetrics(registry prometheus.Registerer, names []string) *Metrics {
 		querySeconds: histogram("tuma_query_seconds",
 			"Time of a status query, by outcome: known, unknown or failed.",
 			seconds, "provider", "outcome"),
-		unplacedLines: counter("tuma_unplaced_lines_total",
+		unmatchedLines: counter("tuma_unmatched_lines_total",
 			"Answer lines that fit no recipient of the batch or could not be read.", "provider"),
 		unknownCodes: counter("tuma_unrecognised_statuses_total",
 			"Answer lines with a status code that we do not know; the recipient stays open.",
@@ -107,7 +107,7 @@ func (m *Metrics) startAtZero(name string) {
 		m.queries.WithLabelValues(name, string(reason))
 	}
 	m.batchSizes.WithLabelValues(name)
-	m.unplacedLines.WithLabelValues(name)
+	m.unmatchedLines.WithLabelValues(name)
 	m.unknownCodes.WithLabelValues(name)
 	m.settledTotal.WithLabelValues(name)
 	m.oddSums.WithLabelValues(name, fieldAmount)
@@ -156,11 +156,11 @@ func (m *Metrics) queried(
 	}
 	m.queries.WithLabelValues(provider, outcome).Inc()
 	m.querySeconds.WithLabelValues(provider, class).Observe(took.Seconds())
-	m.unplaced(provider, reported.Unplaced)
+	m.unmatched(provider, reported.Unmatched)
 }
 
-func (m *Metrics) unplaced(provider string, lines int) {
-	m.unplacedLines.WithLabelValues(provider).Add(float64(lines))
+func (m *Metrics) unmatched(provider string, lines int) {
+	m.unmatchedLines.WithLabelValues(provider).Add(float64(lines))
 }
 
 func (m *Metrics) unrecognised(provider string, lines int) {

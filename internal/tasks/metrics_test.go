@@ -36,7 +36,7 @@ func TestEveryReasonStartsAtZero(t *testing.T) {
 				"outcome", string(reason)))
 		}
 		for _, name := range []string{
-			"tuma_unplaced_lines_total", "tuma_unrecognised_statuses_total", "tuma_settled_total",
+			"tuma_unmatched_lines_total", "tuma_unrecognised_statuses_total", "tuma_settled_total",
 		} {
 			require.Zero(t, h.count(t, name, "provider", provider))
 		}

@@ -225,7 +225,7 @@ func (p *Poll) observe(
 	if err != nil {
 		return "", err
 	}
-	p.Metrics.unplaced(b.Provider, observed.Unplaced)
+	p.Metrics.unmatched(b.Provider, observed.Unmatched)
 	p.Metrics.unrecognised(b.Provider, observed.Unrecognised)
 	for _, line := range reported.Lines {
 		p.Metrics.odd(b.Provider, line.Sums)

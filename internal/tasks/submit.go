@@ -278,7 +278,7 @@ func (s *Submit) record(
 	for i := range recorded.Wakeups {
 		s.Queues.Wake(ctx, &recorded.Wakeups[i])
 	}
-	s.Metrics.unplaced(b.Provider, recorded.Unplaced)
+	s.Metrics.unmatched(b.Provider, recorded.Unmatched)
 	for _, line := range answer.Lines {
 		s.Metrics.odd(b.Provider, line.Sums)
 	}

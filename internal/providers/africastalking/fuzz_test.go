@@ -40,13 +40,13 @@ func FuzzFound(f *testing.F) {
 		if got.err != nil {
 			require.NotEmpty(t, got.err.Reason)
 			requireFit(t, secret, got.err.Error())
-			require.False(t, got.placed || got.unplaced)
+			require.False(t, got.matched || got.unmatched)
 			return
 		}
-		require.NotEqual(t, got.placed, got.unplaced)
+		require.NotEqual(t, got.matched, got.unmatched)
 		require.True(t, status >= 200 && status <= 299)
 		require.True(t, json.Valid(body) && providers.FirstByte(body) == '{')
-		if got.unplaced {
+		if got.unmatched {
 			require.Zero(t, got.line)
 			return
 		}

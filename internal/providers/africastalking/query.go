@@ -78,10 +78,10 @@ type foundData struct {
 
 // found is what one question came to: a line, or why there is none.
 type found struct {
-	line     providers.RecipientStatus
-	placed   bool // There is a line.
-	unplaced bool // The answer is about somebody else.
-	err      *providers.QueryError
+	line      providers.RecipientStatus
+	matched   bool // There is a line.
+	unmatched bool // The answer is about somebody else.
+	err       *providers.QueryError
 }
 
 // Query asks about each recipient, a few at a time. Whoever is not known to the provider, or whose
@@ -202,7 +202,7 @@ func readFound(key string, asked providers.Asked, r providers.Response) found {
 	word := body.Status
 	if body.Data != nil {
 		if !body.Data.about(asked) {
-			return found{unplaced: true}
+			return found{unmatched: true}
 		}
 		word = body.Data.Status
 	}
@@ -221,7 +221,7 @@ func readFound(key string, asked providers.Asked, r providers.Response) found {
 	if line.Status == airtime.Jammed {
 		line.Message = providers.Clean(word.Trimmed(), key)
 	}
-	return found{line: line, placed: true}
+	return found{line: line, matched: true}
 }
 
 // about reports whether the data names nobody but whom we asked about.
@@ -238,10 +238,10 @@ func gather(answers []found) providers.ProviderStatus {
 	var reported providers.ProviderStatus
 	for _, answer := range answers {
 		switch {
-		case answer.placed:
+		case answer.matched:
 			reported.Lines = append(reported.Lines, answer.line)
-		case answer.unplaced:
-			reported.Unplaced++
+		case answer.unmatched:
+			reported.Unmatched++
 		}
 	}
 	reported.Known = len(reported.Lines) > 0

@@ -217,7 +217,7 @@ func TestWhoIsNotKnownHasNoLineAndTheOthersDo(t *testing.T) {
 	got, err := s.Query(t.Context(), askMany(20))
 	require.NoError(t, err)
 	require.True(t, got.Known)
-	require.Equal(t, 1, got.Unplaced)
+	require.Equal(t, 1, got.Unmatched)
 	require.Len(t, got.Lines, 16)
 	for i, line := range got.Lines[1:] {
 		require.Equal(t, fmt.Sprintf("ATQid_%d", i+5), line.ProviderReference, "in order")

@@ -57,7 +57,7 @@ func FuzzStatus(f *testing.F) {
 		var list []json.RawMessage
 		require.NoError(t, json.Unmarshal(body, &list))
 		require.Equal(t, len(list) > 0, reported.Known, "only an empty list says never seen")
-		require.LessOrEqual(t, len(reported.Lines)+reported.Unplaced, len(list))
+		require.LessOrEqual(t, len(reported.Lines)+reported.Unmatched, len(list))
 		seen := map[airtime.MSISDN]bool{}
 		for _, line := range reported.Lines {
 			require.False(t, seen[line.Phone])

@@ -230,7 +230,7 @@ func TestStatusIsReadLeniently(t *testing.T) {
 			ProviderReference: ref, Message: message, Code: code,
 		}
 	}
-	want := providers.ProviderStatus{Known: true, Unplaced: 7, Lines: []providers.RecipientStatus{
+	want := providers.ProviderStatus{Known: true, Unmatched: 7, Lines: []providers.RecipientStatus{
 		line("254711000001", airtime.Submitted, "12345678901234567890", "", ""),
 		line("254711000002", airtime.Processing, "", "", ""),
 		line("254711000003", airtime.Jammed, "1.50", "", ""),

@@ -106,7 +106,7 @@ func decodeStatus(body []byte, batchID, secret string) (providers.ProviderStatus
 		at, seen := place[line.Phone]
 		switch {
 		case !ok:
-			reported.Unplaced++
+			reported.Unmatched++
 		case !seen:
 			place[line.Phone] = len(reported.Lines)
 			reported.Lines = append(reported.Lines, line)
