@@ -288,19 +288,15 @@ type picker struct {
 
 // listed reports whether a recipient stands in a review queue.
 func (p *picker) listed(status airtime.Status, batch string) bool {
-	switch status {
-	case airtime.InDoubt:
+	switch {
+	case status == airtime.InDoubt:
 		return true
-	case airtime.Submitted, airtime.Processing, airtime.Jammed, airtime.Reprocessing:
-		_, late := p.listing.overdue[batch]
-		return late
-	case airtime.Unconfirmed:
+	case status == airtime.Unconfirmed:
 		return p.options.unconfirmed
-	case airtime.Queued, airtime.Sending, airtime.Rejected, airtime.Cancelled, airtime.Failed,
-		airtime.Successful, airtime.Reversed, airtime.Refunded:
-		return false
+	default:
+		_, late := p.listing.overdue[batch]
+		return late && status.Live() && !status.Settled()
 	}
-	return false
 }
 
 // named reports whether a person may also speak about a recipient who was named one by one.

@@ -19,20 +19,26 @@ const statusPage = "docs/state-machine.md"
 // each against the comment of its constant.
 func TestThePageOfStatusesIsTheTable(t *testing.T) {
 	t.Parallel()
-	rows := [][]string{{"status", "code", "rank", "settled", "recipients …"}}
+	rows := [][]string{{
+		"status", "code", "rank", "settled", "in flight", "live", "moves next", "recipients …",
+	}}
 	says := pagetest.Comments(t, "status.go", "Status")
 	require.Len(t, says, len(airtime.Statuses()))
 	for i, s := range airtime.Statuses() {
-		settled := "no"
-		if s.Settled() {
-			settled = "yes"
-		}
 		means := strings.TrimPrefix(says[i], "recipients ")
 		rows = append(rows, []string{
-			s.String(), string(s.Code()), strconv.Itoa(s.Rank()), settled, means,
+			s.String(), string(s.Code()), strconv.Itoa(s.Rank()), yes(s.Settled()),
+			yes(s.InFlight()), yes(s.Live()), s.MovesNext(), means,
 		})
 	}
 	pagetest.Part(t, statusPage, "statuses", pagetest.Table(rows...))
+}
+
+func yes(holds bool) string {
+	if holds {
+		return "yes"
+	}
+	return "no"
 }
 
 func TestThePageShowsChangesThatRanksPermit(t *testing.T) {

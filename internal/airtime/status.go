@@ -5,20 +5,20 @@ import "fmt"
 // Status says where a recipient stands. The zero value is no status and is never stored.
 type Status uint8
 
-// The statuses. The comment of each says what it means and who has the next move.
+// The statuses. The comment of each says what it means; who has the next move stands in the table.
 const (
-	// Queued recipients are pending or in a batch that has not begun to send; a worker moves next.
+	// Queued recipients are pending or in a batch that has not begun to send.
 	Queued Status = iota + 1
-	// Sending recipients are in a batch whose request is on the wire; the worker moves next.
+	// Sending recipients are in a batch whose request is on the wire.
 	Sending
-	// InDoubt recipients may or may not have been paid: the answer was lost. A query, a callback or
-	// a person decides; nobody resends them under another batch.
+	// InDoubt recipients may or may not have been paid: the answer was lost. They are never resent
+	// under another batch.
 	InDoubt
-	// Rejected recipients were refused before any effect; nobody moves.
+	// Rejected recipients were refused before any effect.
 	Rejected
-	// Cancelled recipients were withdrawn before sending; nobody moves.
+	// Cancelled recipients were withdrawn before sending.
 	Cancelled
-	// Submitted recipients were accepted by the provider (Lipad 600); the provider moves next.
+	// Submitted recipients were accepted by the provider (Lipad 600).
 	Submitted
 	// Processing recipients are being worked on by the provider (Lipad 601).
 	Processing
@@ -38,31 +38,35 @@ const (
 	Refunded
 )
 
-// statusRow is one line of the status table, which `make docs` copies to docs/state-machine.md.
+// statusRow is one line of the status table.
 type statusRow struct {
-	name    string
-	code    byte // How a recipient's row in Redis spells the status: one character.
-	rank    int  // Evidence of effect: a higher rank replaces a lower one.
-	settled bool // Nothing more is expected; polling stops.
+	name     string
+	code     byte   // How a recipient's row in Redis spells the status: one character.
+	rank     int    // Evidence of effect: a higher rank replaces a lower one.
+	settled  bool   // Nothing more is expected; polling stops.
+	inFlight bool   // The provider may have the recipient and has not said the last word.
+	live     bool   // An effect that stands, or that may still come to stand.
+	next     string // Who moves next; empty for no one.
 }
 
-// statusTable is the one place where statuses get their meaning. The Lua scripts are given it as
-// data when they are loaded, so Go and Redis cannot disagree.
+// statusTable is the one place where statuses get their meaning: a new status is a constant and a
+// row. The Lua scripts are given it as data when they are loaded, so Go and Redis cannot disagree,
+// and docs/state-machine.md is written from it.
 var statusTable = [...]statusRow{
-	Queued:       {"queued", 'q', 0, false},
-	Sending:      {"sending", 's', 1, false},
-	InDoubt:      {"in_doubt", 'd', 1, false},
-	Rejected:     {"rejected", 'x', 2, true},
-	Cancelled:    {"cancelled", 'c', 2, true},
-	Submitted:    {"submitted", 'a', 3, false},
-	Processing:   {"processing", 'p', 3, false},
-	Jammed:       {"jammed", 'j', 3, false},
-	Reprocessing: {"reprocessing", 'r', 3, false},
-	Unconfirmed:  {"unconfirmed", 'u', 4, true},
-	Failed:       {"failed", 'f', 5, true},
-	Successful:   {"successful", 'S', 6, true},
-	Reversed:     {"reversed", 'v', 7, true},
-	Refunded:     {"refunded", 'n', 8, true},
+	Queued:       {"queued", 'q', 0, false, false, false, "a worker"},
+	Sending:      {"sending", 's', 1, false, true, false, "the worker"},
+	InDoubt:      {"in_doubt", 'd', 1, false, true, false, "a query, a callback or a person"},
+	Rejected:     {"rejected", 'x', 2, true, false, false, ""},
+	Cancelled:    {"cancelled", 'c', 2, true, false, false, ""},
+	Submitted:    {"submitted", 'a', 3, false, true, true, "the provider"},
+	Processing:   {"processing", 'p', 3, false, true, true, "the provider"},
+	Jammed:       {"jammed", 'j', 3, false, true, true, "the provider"},
+	Reprocessing: {"reprocessing", 'r', 3, false, true, true, "the provider"},
+	Unconfirmed:  {"unconfirmed", 'u', 4, true, false, true, ""},
+	Failed:       {"failed", 'f', 5, true, false, false, ""},
+	Successful:   {"successful", 'S', 6, true, false, true, ""},
+	Reversed:     {"reversed", 'v', 7, true, false, false, ""},
+	Refunded:     {"refunded", 'n', 8, true, false, false, ""},
 }
 
 // Statuses returns every status, in the order of the table.
@@ -95,6 +99,15 @@ func (s Status) Rank() int { return s.row().rank }
 
 // Settled reports whether nothing more is expected for a recipient in this status.
 func (s Status) Settled() bool { return s.row().settled }
+
+// InFlight reports whether the provider may have the recipient and has not said the last word.
+func (s Status) InFlight() bool { return s.row().inFlight }
+
+// Live reports whether the status is an effect that stands, or that may still come to stand.
+func (s Status) Live() bool { return s.row().live }
+
+// MovesNext says whose move is expected; empty for no one's.
+func (s Status) MovesNext() string { return s.row().next }
 
 // Effect reports whether the status is evidence that the provider took the recipient.
 func (s Status) Effect() bool { return s.Valid() && s.Rank() >= Submitted.Rank() }
@@ -139,7 +152,8 @@ func StatusFromCode(c byte) (Status, error) {
 }
 
 // Merge decides what an observation makes of a recipient in the same batch: the higher rank wins,
-// among equal open statuses the latest, and everything else leaves the recipient as it is.
+// among equal open statuses the latest, and everything else leaves the recipient as it is. The
+// scripts are given its results.
 func Merge(now, seen Status) Status {
 	switch {
 	case seen.Rank() > now.Rank():

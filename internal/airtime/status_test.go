@@ -121,3 +121,14 @@ func TestVerdictWords(t *testing.T) {
 	require.Equal(t, "verdict(0)", Verdict(0).String())
 	require.Equal(t, "verdict(9)", Verdict(9).String())
 }
+
+// Whoever may still be paid is in flight, and what stands is live; the last word ends both ways.
+func TestInFlightAndLive(t *testing.T) {
+	t.Parallel()
+	for _, s := range Statuses() {
+		require.Equal(t, s != Queued && !s.Settled(), s.InFlight(), s)
+		undone := s == Failed || s == Reversed || s == Refunded
+		require.Equal(t, s.Effect() && !undone, s.Live(), s)
+		require.Equal(t, s.Settled(), s.MovesNext() == "", s)
+	}
+}

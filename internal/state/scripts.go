@@ -77,8 +77,7 @@ func luaTables(o Options) string {
 	var b strings.Builder
 	b.WriteString("local STATUS = {\n")
 	for _, s := range airtime.Statuses() {
-		fmt.Fprintf(&b, "  %c = {name = '%s', rank = %d, settled = %t},\n",
-			s.Code(), s, s.Rank(), s.Settled())
+		fmt.Fprintf(&b, "  %c = {%s},\n", s.Code(), columnsOf(s))
 	}
 	b.WriteString("}\nlocal PROVIDERS = {\n")
 	for _, p := range o.Providers {
@@ -93,6 +92,31 @@ func luaTables(o Options) string {
 	fmt.Fprintf(&b, "}\nlocal SCHEMA = '%d'\nlocal RETENTION, GUARD, FENCING = %d, %d, %d\n", schema,
 		o.Retention.Milliseconds(), o.Guard.Milliseconds(), (o.SubmitTimeout + o.Guard).Milliseconds())
 	return b.String()
+}
+
+// columnsOf writes what the table of statuses says of one, without what does not hold.
+func columnsOf(s airtime.Status) string {
+	text := fmt.Sprintf("name = '%s', rank = %d, yields_to = '%s'", s, s.Rank(), yieldsTo(s))
+	if s.Settled() {
+		text += ", settled = true"
+	}
+	if s.InFlight() {
+		text += ", in_flight = true"
+	}
+	if s.Live() {
+		text += ", live = true"
+	}
+	return text
+}
+
+// yieldsTo lists the codes of what replaces a status in the same batch.
+func yieldsTo(now airtime.Status) (codes string) {
+	for _, seen := range airtime.Statuses() {
+		if seen != now && airtime.Merge(now, seen) == seen {
+			codes += string(seen.Code())
+		}
+	}
+	return codes
 }
 
 // runner is a client or one pinned connection.

@@ -1,7 +1,7 @@
 -- prelude.lua: what every verb shares. It is put in front of each script when the script is built,
--- behind the tables that Go writes from its own data: STATUS (by code: name, rank, settled) and
--- PROVIDERS (by name: code, asks, checked_later, resend, callbacks, ramps_up, patience, rate,
--- burst).
+-- behind the tables that Go writes from its own data: STATUS (by code: name, rank, settled,
+-- in_flight, live, and yields_to, the codes of what replaces it) and PROVIDERS (by name: code,
+-- asks, checked_later, resend, callbacks, ramps_up, patience, rate, burst).
 --
 -- KEYS[1] is always {namespace}:state. All keys share its hash tag, so one key routes a script; a
 -- verb finds out which chunks and batches it touches only while it runs, and names them here.

@@ -11,8 +11,6 @@
 --                               were repeated, or a person decided, on that day; kept as long
 local DAYS, DAY = 9, 86400000
 
-local OUT = {s = true, d = true, a = true, p = true, j = true, r = true}
-
 local function today() return math.floor(now / DAY) end
 
 -- note_out books who is on the way to a provider (add) or no more.
@@ -38,8 +36,8 @@ end
 
 -- follow_out keeps the index while recipients move.
 local function follow_out(d, from, to, before, old, after, status)
-  local was = OUT[old] and traits(before).callbacks
-  local is = OUT[status] and traits(after).callbacks
+  local was = STATUS[old].in_flight and traits(before).callbacks
+  local is = STATUS[status].in_flight and traits(after).callbacks
   if was and not (is and before == after) then
     note_out(d, before, from, to, false) -- break: out-left
   end

@@ -233,16 +233,13 @@ local function superseded(d, pos)
   return list
 end
 
--- LIVE statuses are effects that stand or may still come to stand.
-local LIVE = {a = true, p = true, j = true, r = true, u = true, S = true}
-
 -- keep_superseded stores the lines and says whether one of them is a second effect.
 local function keep_superseded(d, pos, list)
   local field, text, over = d.id .. ' ' .. pos, '', false
   for _, e in ipairs(list) do
     local discount = e[4] == '' and '-' or e[4]
     text = text .. table.concat({e[1], e[2], discount, e[3]}, ' ') .. '\n'
-    over = over or LIVE[e[2]] or false
+    over = over or STATUS[e[2]].live
   end
   if text == '' then
     redis.call('HDEL', key('superseded'), field)
@@ -269,7 +266,7 @@ local function dispute(d, pos, b, reason, words)
   redis.call('ZADD', key('mismatched'), 'NX', now, field)
 end
 
-local function weight(status) return STATUS[status].rank + (LIVE[status] and 100 or 0) end
+local function weight(status) return STATUS[status].rank + (STATUS[status].live and 100 or 0) end
 
 -- reattach puts a recipient whose own effect does not stand where an earlier batch shows more: an
 -- effect that stands, or else the higher rank. What the left batch showed is kept as evidence, so
@@ -282,7 +279,8 @@ local function reattach(d, pos)
     local counts = e[2] ~= 'f' or STATUS[status].settled
     if counts and (not best or weight(e[2]) > weight(list[best][2])) then best = i end
   end
-  if not best or LIVE[status] or weight(list[best][2]) <= weight(status) then return false end
+  local more = best and not STATUS[status].live and weight(list[best][2]) > weight(status)
+  if not more then return false end
   local e = table.remove(list, best)
   if STATUS[status].rank >= STATUS.a.rank then
     list[#list + 1] = {place, status, reference_of(d, pos), discount_of(d, pos)}
@@ -349,12 +347,9 @@ local function requeue_batch(b)
   end
 end
 
--- advances says whether a fact about who stands at old in the same batch moves it: evidence never
--- shrinks, and among the open words of one rank the newest counts.
+-- advances says whether a fact about who stands at old in the same batch moves it.
 local function advances(old, status)
-  local rank, had = STATUS[status].rank, STATUS[old].rank
-  local newer = rank == had and not STATUS[old].settled and not STATUS[status].settled
-  return rank > had or (newer and old ~= status) -- break: newer
+  return STATUS[old].yields_to:find(status, 1, true) ~= nil -- break: newer
 end
 
 -- another_id says whether a fact about a recipient carries another id of its provider than the one
