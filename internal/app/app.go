@@ -90,7 +90,7 @@ func Open(ctx context.Context, c *config.Config, log *zap.Logger) (*App, error) 
 	}
 	a.Registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		ops.StateMetrics{Store: a.Store})
+		ops.StateMetrics{Store: a.Store, Queues: a.Queues})
 	a.metrics = tasks.NewMetrics(a.Registry, a.names())
 	if warning := a.Store.Warning(); warning != "" {
 		log.Warn("redis is not as safe as it could be", zap.String("warning", warning))

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
 
 	"tuma/internal/airtime"
 	"tuma/internal/ops"
@@ -19,6 +20,7 @@ import (
 	"tuma/internal/providers"
 	"tuma/internal/redistest"
 	"tuma/internal/state"
+	"tuma/internal/tasks"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(proctest.Suite{M: m, AtOnce: 6}) }
@@ -36,7 +38,10 @@ func serve(t *testing.T) (*redistest.Server, *state.Store, string) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(ops.StateMetrics{Store: store})
+	queues, err := tasks.OpenQueues(store.Options(), zap.NewNop())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, queues.Close()) })
+	registry.MustRegister(ops.StateMetrics{Store: store, Queues: queues})
 	more := map[string]http.Handler{"/more/": http.NotFoundHandler()}
 	listener, err := ops.Listen("127.0.0.1:0", []string{"metrics.example"}, registry, store, more)
 	require.NoError(t, err)

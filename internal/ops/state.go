@@ -15,7 +15,8 @@ import (
 // StateMetrics exports what the state knows, read when Prometheus asks. It is the same from every
 // process of a namespace: rules and dashboards take the largest, never the sum.
 type StateMetrics struct {
-	Store *state.Store
+	Store  *state.Store
+	Queues *tasks.Queues
 }
 
 var _ prometheus.Collector = StateMetrics{}
@@ -34,7 +35,7 @@ func (f StateMetrics) Collect(to chan<- prometheus.Metric) {
 		c.gauge(upDesc, 0)
 		return
 	}
-	queues, err := tasks.Sizes(ctx, f.Store)
+	queues, err := f.Queues.Sizes(ctx)
 	if err != nil {
 		c.gauge(upDesc, 0)
 		return

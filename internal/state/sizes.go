@@ -6,8 +6,6 @@ import (
 	"math"
 	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // Stream is the size of one of the streams, by the name behind the namespace.
@@ -93,30 +91,4 @@ func (s *Store) timesOf(figures map[string]int64) []Times {
 		}
 	}
 	return list
-}
-
-// Sizes reads, in one round trip, the sizes of lists and of sorted sets that others keep in the
-// same Redis, and whether keys are there, as 1 or 0. They may be anywhere in a cluster.
-func (s *Store) Sizes(
-	ctx context.Context, lists, sorted, marks []string,
-) (map[string]int64, error) {
-	pipe := s.client.Pipeline()
-	read := map[string]*redis.IntCmd{}
-	for _, key := range lists {
-		read[key] = pipe.LLen(ctx, key)
-	}
-	for _, key := range sorted {
-		read[key] = pipe.ZCard(ctx, key)
-	}
-	for _, key := range marks {
-		read[key] = pipe.Exists(ctx, key)
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, fmt.Errorf("read sizes: %w", err)
-	}
-	sizes := make(map[string]int64, len(read))
-	for key, size := range read {
-		sizes[key] = size.Val()
-	}
-	return sizes, nil
 }

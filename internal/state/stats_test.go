@@ -370,16 +370,3 @@ func TestStatsOfReviewsAndStreams(t *testing.T) {
 	}, f.Streams)
 	require.Equal(t, []int64{1, 0}, []int64{f.Jobs, f.Rejected})
 }
-
-func TestSizesOfKeys(t *testing.T) {
-	t.Parallel()
-	s := open(t, nil)
-	list, sorted, mark := s.Key("a-list", ""), s.Key("sorted", ""), s.Key("mark", "")
-	require.NoError(t, s.Client().RPush(background, list, "x", "y").Err())
-	require.NoError(t, s.Client().ZAdd(background, sorted, redis.Z{Member: "x"}).Err())
-	require.NoError(t, s.Client().Set(background, mark, "x", 0).Err())
-	none := s.Key("none", "")
-	sizes, err := s.Sizes(background, []string{list}, []string{sorted}, []string{mark, none})
-	require.NoError(t, err)
-	require.Equal(t, map[string]int64{list: 2, sorted: 1, mark: 1, none: 0}, sizes)
-}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"tuma/internal/airtime"
 	"tuma/internal/providers"
 )
@@ -15,6 +17,8 @@ var (
 		"and expire")
 	// ErrForgetful is returned by Open when the Redis may lose what it has confirmed.
 	ErrForgetful = errors.New("redis can forget")
+	// ErrClosed is returned when the store has been closed.
+	ErrClosed = redis.ErrClosed
 	// ErrNotFound is returned when the state has nothing under that name.
 	ErrNotFound = errors.New("not found")
 	// ErrConflict is returned when a reference is already taken by other content.

@@ -124,7 +124,7 @@ func TestSizesOfTheQueues(t *testing.T) {
 	require.NoError(t, h.rdb.LMove(context.Background(), name+"pending", name+"active", "right",
 		"left").Err())
 
-	sizes, err := tasks.Sizes(context.Background(), h.store)
+	sizes, err := h.queues.Sizes(context.Background())
 	require.NoError(t, err)
 	require.Len(t, sizes, 3)
 	for _, size := range sizes {

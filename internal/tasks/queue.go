@@ -33,6 +33,7 @@ const readable = 10 * time.Minute
 // Queues is the connection to asynq of one process.
 type Queues struct {
 	namespace string
+	queues    []string // All of ours, without the namespace.
 	rdb       redis.UniversalClient
 	client    *asynq.Client
 	log       *zap.Logger
@@ -44,8 +45,13 @@ func OpenQueues(options state.Options, log *zap.Logger) (*Queues, error) {
 	if err != nil {
 		return nil, err
 	}
+	queues := []string{QueueDisbursals, QueuePoll}
+	for _, p := range options.Providers {
+		queues = append(queues, p.Name)
+	}
 	return &Queues{
-		namespace: options.Namespace, rdb: rdb, client: asynq.NewClientFromRedisClient(rdb), log: log,
+		namespace: options.Namespace, queues: queues, rdb: rdb,
+		client: asynq.NewClientFromRedisClient(rdb), log: log,
 	}, nil
 }
 
@@ -57,11 +63,8 @@ func (q *Queues) Close() error { return q.rdb.Close() }
 func (q *Queues) Name(queue string) string { return QueueName(q.namespace, queue) }
 
 // key is the key under which asynq keeps something of a queue: its pending tasks, say.
-func (q *Queues) key(queue, what string) string { return queueKey(q.namespace, queue, what) }
-
-// queueKey is key without a connection.
-func queueKey(namespace, queue, what string) string {
-	return "asynq:{" + QueueName(namespace, queue) + "}:" + what
+func (q *Queues) key(queue, what string) string {
+	return "asynq:{" + q.Name(queue) + "}:" + what
 }
 
 // QueueName is Name without a connection.

@@ -2,8 +2,9 @@ package tasks
 
 import (
 	"context"
+	"fmt"
 
-	"tuma/internal/state"
+	"github.com/redis/go-redis/v9"
 )
 
 // QueueSize is how many tasks of a queue are in each of asynq's states.
@@ -24,37 +25,28 @@ var taskStates = map[string]bool{
 
 // Sizes reads the sizes of the queues of all providers, of disbursals and of queries, in one round
 // trip. asynq's own statistics measure the memory of tasks, too, which takes Redis long.
-func Sizes(ctx context.Context, store *state.Store) ([]QueueSize, error) {
-	options := store.Options()
-	queues := []string{QueueDisbursals, QueuePoll}
-	for _, p := range options.Providers {
-		queues = append(queues, p.Name)
-	}
-	key := func(queue, word string) string {
-		return queueKey(options.Namespace, queue, word)
-	}
-	var lists, sorted, marks []string
-	for _, queue := range queues {
-		marks = append(marks, key(queue, "paused"))
+func (q *Queues) Sizes(ctx context.Context) ([]QueueSize, error) {
+	pipe := q.rdb.Pipeline()
+	counts := make([]map[string]*redis.IntCmd, len(q.queues))
+	paused := make([]*redis.IntCmd, len(q.queues))
+	for i, queue := range q.queues {
+		paused[i], counts[i] = pipe.Exists(ctx, q.key(queue, "paused")), map[string]*redis.IntCmd{}
 		for word, list := range taskStates {
 			if list {
-				lists = append(lists, key(queue, word))
+				counts[i][word] = pipe.LLen(ctx, q.key(queue, word))
 			} else {
-				sorted = append(sorted, key(queue, word))
+				counts[i][word] = pipe.ZCard(ctx, q.key(queue, word))
 			}
 		}
 	}
-	found, err := store.Sizes(ctx, lists, sorted, marks)
-	if err != nil {
-		return nil, err
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("read the sizes of queues: %w", err)
 	}
-	sizes := make([]QueueSize, len(queues))
-	for i, queue := range queues {
-		sizes[i] = QueueSize{
-			Queue: queue, Paused: found[key(queue, "paused")] == 1, Tasks: map[string]int64{},
-		}
-		for word := range taskStates {
-			sizes[i].Tasks[word] = found[key(queue, word)]
+	sizes := make([]QueueSize, len(q.queues))
+	for i, queue := range q.queues {
+		sizes[i] = QueueSize{Queue: queue, Paused: paused[i].Val() == 1, Tasks: map[string]int64{}}
+		for word, count := range counts[i] {
+			sizes[i].Tasks[word] = count.Val()
 		}
 	}
 	return sizes, nil

@@ -67,10 +67,7 @@ const (
 
 // Once looks at the queues of all providers, of disbursals and of queries.
 func (s *Strays) Once(ctx context.Context) error {
-	queues := []string{QueueDisbursals, QueuePoll}
-	for _, p := range s.Store.Options().Providers {
-		queues = append(queues, p.Name)
-	}
+	queues := s.Queues.queues
 	pipe := s.Queues.rdb.Pipeline()
 	active, groups := map[string]*redis.StringSliceCmd{}, map[string]*redis.StringSliceCmd{}
 	sets := map[string]*redis.StringSliceCmd{}

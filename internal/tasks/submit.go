@@ -8,7 +8,6 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 	"github.com/hibiken/asynq"
-	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
 	"tuma/internal/airtime"
@@ -263,7 +262,7 @@ func (s *Submit) record(
 	recorded, err := backoff.RetryNotifyWithData(func() (state.Recorded, error) {
 		a.Since = since(now.asked)
 		recorded, err := s.Store.Record(ctx, a)
-		if errors.Is(err, redis.ErrClosed) { // break: record-closed
+		if errors.Is(err, state.ErrClosed) { // break: record-closed
 			err = backoff.Permanent(err) // The process has ended, but for this goroutine.
 		}
 		return recorded, err

@@ -36,7 +36,7 @@ answer = submission.Send(wire)`,
 	},
 	{
 		"record-closed", "an answer is stored once or never",
-		"if err != nil || errors.Is(err, redis.ErrClosed) {", By{Simulation: 3},
+		"if err != nil || errors.Is(err, state.ErrClosed) {", By{Simulation: 3},
 	},
 	{"job-not-stored", "a job is done before it is held", "return nil", By{Simulation: 9}},
 	{
