@@ -116,7 +116,7 @@ func (o *channelOptions) run(act channelAct) func(*cobra.Command, []string) erro
 func pauseChannel(
 	ctx context.Context, a *app.App, o *channelOptions, name string, w io.Writer,
 ) error {
-	pause, set, err := a.Store.PauseByPerson(ctx, name, o.who, o.note)
+	pause, set, err := a.Store.PauseChannel(ctx, name, o.who, o.note)
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func resumeChannel(
 ) error {
 	var ended []string
 	if _, provider := a.Rules.Providers[name]; provider {
-		pause, wakeup, err := a.Store.ResumeByPerson(ctx, name, o.who, o.note)
+		pause, wakeup, err := a.Store.ResumeChannel(ctx, name, o.who, o.note)
 		if err != nil {
 			return err
 		}

@@ -43,9 +43,9 @@ func viewOfChannel(s *overview, c state.Channel) channelView {
 		view.Since = &c.Since
 	}
 	switch {
-	case c.Stopped != nil:
-		view.State, view.Reason, view.Since = "paused", airtime.ReasonPerson, &c.Stopped.Since
-		view.Who, view.Note = c.Stopped.Who, c.Stopped.Note
+	case c.Manual != nil:
+		view.State, view.Reason, view.Since = "paused", airtime.ReasonPerson, &c.Manual.Since
+		view.Who, view.Note = c.Manual.Who, c.Manual.Note
 	case c.Paused > 0:
 		view.State, view.Seconds = "paused", c.Paused.Seconds()
 	case s.queuePaused(c.Provider):

@@ -78,8 +78,8 @@ func (s *overview) blocks(c state.Channel, at func(time.Time) string) []string {
 	say := func(format string, values ...any) {
 		lines = append(lines, fmt.Sprintf(c.Provider+format, values...))
 	}
-	if c.Stopped != nil {
-		say(" is paused %s; it lasts until enqueuer channel resume %s", describePause(c.Stopped, at),
+	if c.Manual != nil {
+		say(" is paused %s; it lasts until enqueuer channel resume %s", describePause(c.Manual, at),
 			c.Provider)
 	}
 	switch {
@@ -106,7 +106,7 @@ func (s *overview) blocks(c state.Channel, at func(time.Time) string) []string {
 }
 
 // describePause says who paused a channel, since when and why: "by amina since …: note".
-func describePause(p *state.PersonPause, at func(time.Time) string) string {
+func describePause(p *state.ManualPause, at func(time.Time) string) string {
 	text := fmt.Sprintf("by %s since %s", p.Who, at(p.Since))
 	if p.Note != "" {
 		text += ": " + p.Note

@@ -153,7 +153,7 @@ var workFaults = []wrong{
 	{
 		"paused by a person",
 		func(w *harness) {
-			_, _, err := w.store.PauseByPerson(w.t.Context(), "lipad", "amina", "wrong list")
+			_, _, err := w.store.PauseChannel(w.t.Context(), "lipad", "amina", "wrong list")
 			require.NoError(w.t, err)
 		},
 		doctor.Finding{

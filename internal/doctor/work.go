@@ -122,9 +122,9 @@ func (r *runner) channels(ctx context.Context) error {
 	}
 	for _, c := range stats.Channels {
 		why, byPeople := mend[c.PauseReason]
-		if c.Stopped != nil {
+		if c.Manual != nil {
 			r.warn(fmt.Sprintf("%s is paused by %s since %s: nothing is sent there: %s", c.Provider,
-				c.Stopped.Who, c.Stopped.Since.Format(time.RFC3339), cmp.Or(c.Stopped.Note, "no note")),
+				c.Manual.Who, c.Manual.Since.Format(time.RFC3339), cmp.Or(c.Manual.Note, "no note")),
 				"enqueuer channel resume "+c.Provider+", when what it was paused for is over")
 		}
 		switch {

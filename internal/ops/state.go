@@ -129,8 +129,8 @@ func (c collection) channel(channel *state.Channel) {
 	c.gauge(pausedDesc, channel.Paused.Seconds(), name, string(reason))
 	c.gauge(troubledDesc, channel.PausedFor.Seconds(), name, string(channel.PauseReason))
 	stopped := 0.0
-	if channel.Stopped != nil {
-		stopped = max(1, channel.Stopped.For.Seconds()) // Zero says that nobody has.
+	if channel.Manual != nil {
+		stopped = max(1, channel.Manual.For.Seconds()) // Zero says that nobody has.
 	}
 	c.gauge(stoppedDesc, stopped, name)
 	c.gauge(halfOpenDesc, flag(channel.HalfOpen), name)

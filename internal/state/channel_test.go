@@ -15,31 +15,31 @@ import (
 func TestCancelBeforeDuringAfterClaim(t *testing.T) {
 	t.Parallel()
 	s, ctx := open(t, nil), context.Background()
-	cancel := func(ref string) state.Withdrawal {
+	cancel := func(ref string) state.Cancellation {
 		got, err := s.Cancel(ctx, state.KindDisbursal, ref)
 		require.NoError(t, err)
 		balanced(t, s)
 		return got
 	}
 	accept(t, s, disbursal("before", 2))
-	require.Equal(t, state.Withdrawal{Withdrawn: 2}, cancel("before"))
+	require.Equal(t, state.Cancellation{Cancelled: 2}, cancel("before"))
 	idle(t, s, state.IdleEmpty)
 
 	accept(t, s, disbursal("during", 2), shifted("other", 2, 2))
 	b, holder := claim(t, s, 1000)
 	require.Len(t, b.Members, 4)
-	require.Equal(t, state.Withdrawal{Withdrawn: 2}, cancel("during"))
+	require.Equal(t, state.Cancellation{Cancelled: 2}, cancel("during"))
 	refused(t, s, b, holder, "moved")
 	only(t, s, "other", airtime.Queued)
 	b = begin(t, s)
 	require.Equal(t, "other", b.Members[0].Reference)
 	require.Len(t, b.Members, 2)
 
-	require.Equal(t, state.Withdrawal{TooLate: 2}, cancel("other"))
+	require.Equal(t, state.Cancellation{TooLate: 2}, cancel("other"))
 	only(t, s, "other", airtime.Sending)
 	record(t, s, answer(b, airtime.Unsent, airtime.ReasonConnect))
 	only(t, s, "other", airtime.Cancelled)
-	require.Equal(t, state.Withdrawal{Withdrawn: 2}, cancel("other"), "a replay counts the same")
+	require.Equal(t, state.Cancellation{Cancelled: 2}, cancel("other"), "a replay counts the same")
 	idle(t, s, state.IdleEmpty)
 	require.Equal(t, []string{"cancelled"}, results(t, s)["other 254700000002"])
 }
@@ -53,7 +53,7 @@ func TestCancelCountsThePaidAsTooLate(t *testing.T) {
 	observe(t, s, b.ID, airtime.Successful, 0)
 	got, err := s.Cancel(context.Background(), state.KindDisbursal, "a")
 	require.NoError(t, err)
-	require.Equal(t, state.Withdrawal{TooLate: 2}, got)
+	require.Equal(t, state.Cancellation{TooLate: 2}, got)
 }
 
 func TestCancelMarkRefusesLaterAccepts(t *testing.T) {
@@ -98,7 +98,7 @@ func TestCancelWalksALargeCampaign(t *testing.T) {
 	accept(t, s, d)
 	got, err := s.Cancel(context.Background(), state.KindCampaign, "blue")
 	require.NoError(t, err)
-	require.Equal(t, state.Withdrawal{Withdrawn: 1, TooLate: 240}, got)
+	require.Equal(t, state.Cancellation{Cancelled: 1, TooLate: 240}, got)
 }
 
 func TestCancelledAreLeftOutOfHalves(t *testing.T) {

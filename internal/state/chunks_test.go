@@ -81,7 +81,7 @@ func chunksAreNotSeen(g *stage) {
 	require.Equal(g.t, []int{3, 6}, []int{audit.Disbursals, audit.Recipients})
 }
 
-func (g *stage) cancel(ref string) state.Withdrawal {
+func (g *stage) cancel(ref string) state.Cancellation {
 	got, err := g.s.Cancel(background, state.KindDisbursal, ref)
 	require.NoError(g.t, err)
 	return got
@@ -89,11 +89,11 @@ func (g *stage) cancel(ref string) state.Withdrawal {
 
 func chunkWithACancelledOne(g *stage) {
 	g.accept(three()...)
-	require.Equal(g.t, state.Withdrawal{Withdrawn: 2}, g.cancel("b"))
+	require.Equal(g.t, state.Cancellation{Cancelled: 2}, g.cancel("b"))
 	b := g.begin(lipad)
 	require.Len(g.t, b.Members, 4)
 	g.record(b, airtime.Unsent, airtime.ReasonConnect)
-	require.Equal(g.t, state.Withdrawal{Withdrawn: 2}, g.cancel("c"))
+	require.Equal(g.t, state.Cancellation{Cancelled: 2}, g.cancel("c"))
 	require.Equal(g.t, []string{
 		"queued", "queued", "cancelled", "cancelled", "cancelled", "cancelled",
 	}, g.all("a", "b", "c"))
@@ -104,14 +104,14 @@ func chunkWithACancelledOne(g *stage) {
 func chunkCancelledWhileClaimed(g *stage) {
 	g.accept(three()...)
 	b := g.begin(lipad)
-	require.Equal(g.t, state.Withdrawal{TooLate: 2}, g.cancel("b"))
+	require.Equal(g.t, state.Cancellation{TooLate: 2}, g.cancel("b"))
 	g.record(b, airtime.Unsent, airtime.ReasonConnect)
 	require.Equal(g.t, []string{
 		"queued", "queued", "cancelled", "cancelled", "queued", "queued",
 	}, g.all("a", "b", "c"))
 	again, holder := g.claim(lipad, 1000)
 	require.Len(g.t, again.Members, 4)
-	require.Equal(g.t, state.Withdrawal{Withdrawn: 2}, g.cancel("a"))
+	require.Equal(g.t, state.Cancellation{Cancelled: 2}, g.cancel("a"))
 	g.refused(again, holder, "moved")
 	require.Len(g.t, g.begin(lipad).Members, 2)
 }
@@ -158,7 +158,7 @@ func chunksOfOthers(g *stage) {
 	}, got.Outcomes)
 	withdrawn, err := g.s.Cancel(background, state.KindCampaign, "blue")
 	require.NoError(g.t, err)
-	require.Equal(g.t, state.Withdrawal{Withdrawn: 2}, withdrawn)
+	require.Equal(g.t, state.Cancellation{Cancelled: 2}, withdrawn)
 	require.Equal(g.t, []string{"cancelled", "queued", "cancelled", "queued"},
 		g.all("a", "b", "c", "d"))
 }
@@ -357,7 +357,7 @@ func neighboursWithAGap(g *stage) {
 // Neighbours in a batch need not be neighbours on a chunk.
 func neighboursWithAGapOnTheChunk(g *stage) {
 	g.accept(three()...)
-	require.Equal(g.t, state.Withdrawal{Withdrawn: 2}, g.cancel("b"))
+	require.Equal(g.t, state.Cancellation{Cancelled: 2}, g.cancel("b"))
 	b := g.begin(lipad)
 	g.record(b, airtime.Accepted, "")
 	observe(g.t, g.s, b.ID, airtime.Successful, 0, 1, 2, 3)

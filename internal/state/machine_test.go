@@ -615,7 +615,7 @@ func (x *machine) cancel(*rapid.T) {
 	withdrawn, late := x.model.cancel(kind, name)
 	got, err := x.store.Cancel(background, kind, name)
 	x.must(err)
-	x.equal(state.Withdrawal{Withdrawn: withdrawn, TooLate: late}, got, "cancel")
+	x.equal(state.Cancellation{Cancelled: withdrawn, TooLate: late}, got, "cancel")
 }
 
 // resolve brings a person's word about recipients, some of whom it is not about.

@@ -139,7 +139,7 @@ func TestReplayOfEveryVerbChangesNothing(t *testing.T) {
 
 	withdrawal, err := s.Cancel(ctx, state.KindDisbursal, "b")
 	require.NoError(t, err)
-	require.Equal(t, state.Withdrawal{Withdrawn: 2}, withdrawal)
+	require.Equal(t, state.Cancellation{Cancelled: 2}, withdrawal)
 	passed(t, s, b)
 	in := rows(t, s, "a")[3]
 	n, err := s.Resolve(ctx, state.Decision{Resubmit: true}, []state.Resolution{in.Resolution()})
@@ -150,10 +150,10 @@ func TestReplayOfEveryVerbChangesNothing(t *testing.T) {
 	inForce, err := s.RulesInForce(ctx)
 	require.NoError(t, err)
 	require.Equal(t, []state.Rules{{"a": "b"}}, inForce)
-	pause, set, err := s.PauseByPerson(ctx, lipad, "amina", "why")
+	pause, set, err := s.PauseChannel(ctx, lipad, "amina", "why")
 	require.NoError(t, err)
 	require.Equal(t, []any{true, "amina"}, []any{set, pause.Who})
-	pause, _, err = s.ResumeByPerson(ctx, lipad, "amina", "")
+	pause, _, err = s.ResumeChannel(ctx, lipad, "amina", "")
 	require.NoError(t, err)
 	require.Equal(t, "amina", pause.Who)
 

@@ -200,7 +200,7 @@ func resendsTheCancelled(g *stage) {
 	b := g.lost(someone("a", talking))
 	got, err := g.s.Cancel(background, state.KindDisbursal, "a")
 	require.NoError(g.t, err)
-	require.Equal(g.t, state.Withdrawal{TooLate: 1}, got)
+	require.Equal(g.t, state.Cancellation{TooLate: 1}, got)
 	g.c.pass(90 * time.Second)
 	g.resend(b, true)
 	again := g.begin(talking)

@@ -74,7 +74,7 @@ func (s *Store) ReviewItems(ctx context.Context) ([]ReviewItem, error) {
 		return nil, err
 	}
 	items := slices.Concat(doubt, overdue)
-	if err := s.tell(ctx, items); err != nil {
+	if err := s.addEvidence(ctx, items); err != nil {
 		return nil, err
 	}
 	overpaid, err := s.overpaid(ctx)
@@ -111,13 +111,13 @@ func (s *Store) batchItems(
 	return items, nil
 }
 
-// tell adds to the open members of batches what was said of each.
-func (s *Store) tell(ctx context.Context, items []ReviewItem) error {
-	open := map[spot][]*Member{}
+// addEvidence adds reason and message to the open members of batches.
+func (s *Store) addEvidence(ctx context.Context, items []ReviewItem) error {
+	open := map[chunkPos][]*Member{}
 	for _, c := range items {
 		for i := range c.Batch.Members {
 			if m := &c.Batch.Members[i]; m.Here && !m.Status.Settled() {
-				at := spot{m.chunk, m.place}
+				at := chunkPos{m.chunk, m.place}
 				open[at] = append(open[at], m)
 			}
 		}
@@ -131,20 +131,22 @@ func (s *Store) tell(ctx context.Context, items []ReviewItem) error {
 	return err
 }
 
-// spot is where the state keeps a recipient: a chunk, and the place in it, from 1.
-type spot struct {
+// chunkPos is where the state keeps a recipient: a chunk, and the position in it, from 1.
+type chunkPos struct {
 	chunk string
-	place int
+	pos   int
 }
 
-// rowsAt reads the rows of recipients, each chunk once. Who has been forgotten has none.
-func (s *Store) rowsAt(ctx context.Context, spots iter.Seq[spot]) (map[spot]Row, error) {
-	places := map[string][]int{}
-	for at := range spots {
-		places[at.chunk] = append(places[at.chunk], at.place)
+// rowsAt reads the rows of recipients, each chunk once. Forgotten recipients have none.
+func (s *Store) rowsAt(
+	ctx context.Context, positions iter.Seq[chunkPos],
+) (map[chunkPos]Row, error) {
+	byChunk := map[string][]int{}
+	for at := range positions {
+		byChunk[at.chunk] = append(byChunk[at.chunk], at.pos)
 	}
-	found, why := map[spot]Row{}, doubts{}
-	for chunk, wanted := range places {
+	found, why := map[chunkPos]Row{}, doubts{}
+	for chunk, wanted := range byChunk {
 		var rows []Row
 		err := s.reportChunks(ctx, []string{chunk}, why, func(row Row) error {
 			rows = append(rows, row)
@@ -153,16 +155,16 @@ func (s *Store) rowsAt(ctx context.Context, spots iter.Seq[spot]) (map[spot]Row,
 		if err != nil {
 			return nil, err
 		}
-		for _, place := range wanted {
-			if place >= 1 && place <= len(rows) {
-				found[spot{chunk, place}] = rows[place-1]
+		for _, pos := range wanted {
+			if pos >= 1 && pos <= len(rows) {
+				found[chunkPos{chunk, pos}] = rows[pos-1]
 			}
 		}
 	}
 	return found, nil
 }
 
-// itemOf makes a case of one recipient.
+// itemOf makes an item of one recipient.
 func itemOf(queue ReviewQueue, row Row) ReviewItem {
 	m := Member{
 		Recipient: airtime.Recipient{Phone: row.Phone, Amount: row.Amount},
@@ -174,7 +176,7 @@ func itemOf(queue ReviewQueue, row Row) ReviewItem {
 	return ReviewItem{queue, row.At, b, airtime.ReasonProvider}
 }
 
-// overpaid lists recipients with a second effect, one case each.
+// overpaid lists recipients with a second effect, one item each.
 func (s *Store) overpaid(ctx context.Context) ([]ReviewItem, error) {
 	fields, err := s.client.SMembers(ctx, s.keys.plain("overpaid")).Result()
 	if err != nil {
@@ -201,36 +203,36 @@ func (s *Store) overpaid(ctx context.Context) ([]ReviewItem, error) {
 	return items, nil
 }
 
-// rowsOfFields reads the rows of recipients by their fields: "chunk place". "@reference place" is
-// one whom Redis has forgotten.
+// rowsOfFields reads the rows of recipients by their fields: "chunk position". "@reference
+// position" is one that Redis has forgotten.
 func (s *Store) rowsOfFields(
 	ctx context.Context, queue ReviewQueue, fields []string,
 ) (map[string]Row, error) {
-	spots := map[spot]string{}
+	positions := map[chunkPos]string{}
 	for _, field := range fields {
 		if strings.HasPrefix(field, "@") {
 			continue
 		}
 		chunk, number, _ := strings.Cut(field, " ")
-		place, err := strconv.Atoi(number)
+		pos, err := strconv.Atoi(number)
 		if err != nil {
 			return nil, fmt.Errorf("list %s: %w", queue, err)
 		}
-		spots[spot{chunk, place}] = field
+		positions[chunkPos{chunk, pos}] = field
 	}
-	found, err := s.rowsAt(ctx, maps.Keys(spots))
+	found, err := s.rowsAt(ctx, maps.Keys(positions))
 	if err != nil {
 		return nil, err
 	}
 	rows := map[string]Row{}
 	for at, row := range found {
-		rows[spots[at]] = row
+		rows[positions[at]] = row
 	}
 	return rows, nil
 }
 
-// remembered makes a case of a recipient of whom Redis has forgotten all but what a provider said:
-// "@reference position", or the place that it had. False if that has gone since, too.
+// remembered makes an item of a recipient of which Redis has forgotten all but the superseded
+// evidence: "@reference position", or the position that it had. False if that has gone since, too.
 func (s *Store) remembered(ctx context.Context, field string) (ReviewItem, bool, error) {
 	text, err := s.client.HGet(ctx, s.keys.plain("superseded"), field).Result()
 	if errors.Is(err, redis.Nil) {
@@ -281,7 +283,7 @@ func (s *Store) remembered(ctx context.Context, field string) (ReviewItem, bool,
 	return c, true, nil
 }
 
-// mismatched lists recipients of whom a provider says what cannot be right, one case each.
+// mismatched lists recipients of whom a provider says what cannot be right, one item each.
 func (s *Store) mismatched(ctx context.Context) ([]ReviewItem, error) {
 	entries, err := s.client.ZRangeWithScores(ctx, s.keys.plain("mismatched"), 0, -1).Result()
 	if err != nil {

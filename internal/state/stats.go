@@ -33,9 +33,9 @@ type Channel struct {
 	// PausedFor how long ago that was by Redis's clock.
 	Since     time.Time
 	PausedFor time.Duration
-	// Stopped is the pause by a person, which lasts until a person ends it and stands beside the
+	// Manual is the pause by a person, which lasts until a person ends it and stands beside the
 	// other; nil when there is none.
-	Stopped *PersonPause
+	Manual *ManualPause
 	// Waiting is how long triggers have waited for a worker to ask for work there.
 	Waiting time.Duration
 	// HalfOpen says that one request at a time finds out whether the provider works again.
@@ -51,7 +51,7 @@ const unservedAfter = time.Minute
 // Unserved reports whether work waits there and no worker has the provider's credentials, or none
 // runs at all. While requests are out no worker is woken, and none need ask.
 func (c Channel) Unserved() bool {
-	waits := c.Pending+c.Ready > 0 && c.Paused == 0 && c.Stopped == nil && c.InFlight == 0
+	waits := c.Pending+c.Ready > 0 && c.Paused == 0 && c.Manual == nil && c.InFlight == 0
 	return waits && c.Waiting > unservedAfter
 }
 
@@ -180,7 +180,7 @@ func (s *Store) Channels(ctx context.Context) ([]Channel, error) {
 		if began := r.int(11); began > 0 {
 			c.Since = time.UnixMilli(int64(began)).UTC()
 		}
-		c.Stopped = personPause(r.int(14), r.text(15), r.text(16), millis(r.int(17)))
+		c.Manual = manualPause(r.int(14), r.text(15), r.text(16), millis(r.int(17)))
 		for _, p := range s.options.Providers {
 			if p.Name == c.Provider && p.RampsUp {
 				c.Largest = int(math.Pow10(r.int(9)))

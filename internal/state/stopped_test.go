@@ -26,7 +26,7 @@ func TestAPersonsPause(t *testing.T) {
 }
 
 func (g *stage) stop(provider string) {
-	pause, set, err := g.s.PauseByPerson(background, provider, "amina", "maintenance")
+	pause, set, err := g.s.PauseChannel(background, provider, "amina", "maintenance")
 	require.NoError(g.t, err)
 	require.True(g.t, set)
 	require.Equal(g.t, "amina", pause.Who)
@@ -34,7 +34,7 @@ func (g *stage) stop(provider string) {
 
 // resume ends a person's pause and returns the wakeup.
 func (g *stage) resume(provider string) *state.Wakeup {
-	was, wakeup, err := g.s.ResumeByPerson(background, provider, "amina", "")
+	was, wakeup, err := g.s.ResumeChannel(background, provider, "amina", "")
 	require.NoError(g.t, err)
 	require.NotNil(g.t, was)
 	return wakeup
@@ -48,11 +48,11 @@ func stopsClaims(g *stage) {
 	require.Nil(g.t, g.sweep(lipad).Wakeup, "nobody is called")
 	require.False(g.t, g.channel(lipad).Unserved())
 	g.idle(lipad, state.IdleStopped)
-	stopped := g.channel(lipad).Stopped
+	stopped := g.channel(lipad).Manual
 	require.Equal(g.t, []any{"amina", "maintenance", 48 * time.Hour},
 		[]any{stopped.Who, stopped.Note, stopped.For})
 	require.NotNil(g.t, g.resume(lipad), "who resumes calls a worker")
-	require.Nil(g.t, g.channel(lipad).Stopped)
+	require.Nil(g.t, g.channel(lipad).Manual)
 	require.Len(g.t, g.begin(lipad).Members, 2, "it is no probe")
 }
 
@@ -93,7 +93,7 @@ func stopsBesidePauses(g *stage) {
 	g.pause(lipad, time.Minute)
 	g.stop(lipad)
 	g.pause(lipad, 2*time.Minute)
-	require.Equal(g.t, "amina", g.channel(lipad).Stopped.Who)
+	require.Equal(g.t, "amina", g.channel(lipad).Manual.Who)
 	require.Equal(g.t, airtime.ReasonBalance, g.channel(lipad).PauseReason)
 	g.resume(lipad)
 	require.Equal(g.t, 2*time.Minute, g.idle(lipad, state.IdlePaused).Wait)
@@ -114,11 +114,11 @@ func stopsMoves(g *stage) {
 func stopsAreKept(g *stage) {
 	g.stop(lipad)
 	g.c.pass(time.Minute)
-	stands, set, err := g.s.PauseByPerson(background, lipad, "otieno", "late")
+	stands, set, err := g.s.PauseChannel(background, lipad, "otieno", "late")
 	require.NoError(g.t, err)
 	require.Equal(g.t, []any{false, "amina"}, []any{set, stands.Who})
 	g.resume(lipad)
-	was, _, err := g.s.ResumeByPerson(background, lipad, "amina", "")
+	was, _, err := g.s.ResumeChannel(background, lipad, "amina", "")
 	require.NoError(g.t, err)
 	require.Nil(g.t, was)
 	kept, err := g.s.Client().XRange(background, g.s.Key("decisions", ""), "-", "+").Result()
@@ -131,7 +131,7 @@ func stopsAreKept(g *stage) {
 
 func stopsTheUnused(g *stage) {
 	g.stop(quicksms)
-	require.Equal(g.t, "amina", g.channel(quicksms).Stopped.Who, "it is shown")
+	require.Equal(g.t, "amina", g.channel(quicksms).Manual.Who, "it is shown")
 	g.accept(someone("a", quicksms))
 	g.idle(quicksms, state.IdleStopped)
 }

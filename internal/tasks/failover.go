@@ -90,12 +90,12 @@ func (r *Rerouter) Once(ctx context.Context) error {
 	}
 	paused := map[string]bool{}
 	for _, c := range channels {
-		paused[c.Provider] = c.Paused > 0 || c.Stopped != nil
+		paused[c.Provider] = c.Paused > 0 || c.Manual != nil
 	}
 	least, _ := r.Failover.Rules.MovesAfter()
 	for _, c := range channels {
 		// Both times are Redis's own, so no pod's clock plays a part.
-		if c.Paused == 0 || c.Stopped != nil || c.PausedFor < least {
+		if c.Paused == 0 || c.Manual != nil || c.PausedFor < least {
 			continue
 		}
 		if err := r.channel(ctx, c, paused); err != nil {

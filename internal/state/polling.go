@@ -2,7 +2,6 @@ package state
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -216,51 +215,4 @@ func (s *Store) ResolveUnknown(
 	}
 	list := asList(answer)
 	return NextStep(list.text(0)), wakeupOf(b.Provider, list.int(1)), nil
-}
-
-// Swept is what a sweep found at one provider.
-type Swept struct {
-	// Returned counts batches whose claim lapsed, InDoubt those whose sender never reported back.
-	Returned, InDoubt int
-	Wakeup            *Wakeup
-	// Behind is by how much Redis's clock is behind the highest time that it has shown; zero unless
-	// that is more than a second. Nothing is sent again and nothing expires meanwhile.
-	Behind time.Duration
-}
-
-// asideFor is after how long a recipient that was refused alone is sent again although its provider
-// has accepted nobody, when nothing else waits.
-const asideFor = 5 * time.Minute
-
-// Sweep mends what stopped processes left behind at a provider. Every process calls it every few
-// seconds; none leads.
-func (s *Store) Sweep(ctx context.Context, provider string) (Swept, error) {
-	answer, err := s.run(ctx, s.client, "sweep", provider, s.options.MaxInFlight,
-		asideFor.Milliseconds())
-	if err != nil {
-		return Swept{}, err
-	}
-	r := asList(answer)
-	return Swept{
-		Returned: r.int(0), InDoubt: r.int(1), Wakeup: wakeupOf(provider, r.int(2)),
-		Behind: millis(r.int(3)),
-	}, nil
-}
-
-// Providers lists every provider that ever got a disbursal, on or off here.
-func (s *Store) Providers(ctx context.Context) ([]string, error) {
-	names, err := s.client.SMembers(ctx, s.keys.plain("providers")).Result()
-	if err != nil {
-		return nil, fmt.Errorf("list providers: %w", err)
-	}
-	return names, nil
-}
-
-// Pause pauses the channel to a provider for every process, with a reason. A zero length leaves
-// the length to the state: it doubles with each pause that no acceptance came between.
-func (s *Store) Pause(
-	ctx context.Context, provider string, reason airtime.Reason, length time.Duration,
-) error {
-	_, err := s.run(ctx, s.client, "pause", provider, string(reason), length.Milliseconds())
-	return err
 }
