@@ -4,11 +4,13 @@ package mutation
 var Code = []Break{
 	{
 		"submit-reference", "a repetition has another reference",
-		"ID: token, Recipients: b.Recipients(),", By{Simulation: 3},
+		"ID: token, Recipients: b.Recipients(),",
+		By{Simulation: 3},
 	},
 	{
 		"submit-begin", "begin is skipped",
-		"left, err := s.Store.Options().SubmitTimeout, error(nil)", By{Simulation: 2},
+		"left, err := s.Store.Options().SubmitTimeout, error(nil)",
+		By{Simulation: 2},
 	},
 	{
 		"submit-begin", "a refused begin sends all the same",
@@ -21,11 +23,13 @@ if err != nil {
 	{"submit-refused", "refused begins are sent", "left = time.Minute", By{Simulation: 2}},
 	{
 		"submit-unanswered", "begins without an answer are sent",
-		"left = time.Minute", By{Simulation: 2},
+		"left = time.Minute",
+		By{Simulation: 2},
 	},
 	{
 		"submit-deadline", "the deadline is ignored",
-		"wire, cancel := context.WithTimeout(ctx, time.Hour)", By{Simulation: 2},
+		"wire, cancel := context.WithTimeout(ctx, time.Hour)",
+		By{Simulation: 2},
 	},
 	{
 		"submit-send", "an answer is recorded before there is one",
@@ -36,7 +40,8 @@ answer = submission.Send(wire)`,
 	},
 	{
 		"record-closed", "an answer is stored once or never",
-		"if err != nil || errors.Is(err, state.ErrClosed) {", By{Simulation: 3},
+		"if err != nil || errors.Is(err, state.ErrClosed) {",
+		By{Simulation: 3},
 	},
 	{"job-not-stored", "a job is done before it is held", "return nil", By{Simulation: 9}},
 	{
@@ -53,24 +58,29 @@ $`,
 	},
 	{
 		"line-missing", "who is left out counts as refused",
-		"Verdict: airtime.Refused, Reason: airtime.ReasonMissing,", By{Simulation: 3},
+		"Verdict: airtime.Refused, Reason: airtime.ReasonMissing,",
+		By{Simulation: 3},
 	},
 	{
 		"query-failed", "a failed query counts as not known",
-		"return providers.ProviderStatus{}, nil", By{Simulation: 3},
+		"return providers.ProviderStatus{}, nil",
+		By{Simulation: 3},
 	},
 	{
 		"status-failed", "failed counts as successful",
-		`"603": airtime.Successful,`, By{Simulation: 5},
+		`"603": airtime.Successful,`,
+		By{Simulation: 5},
 	},
 	{
 		"digest-order", "the order makes it other content",
-		"if !slices.IsSortedFunc(recipients, byPhone) && codes == nil {", By{Simulation: 4},
+		"if !slices.IsSortedFunc(recipients, byPhone) && codes == nil {",
+		By{Simulation: 4},
 	},
 	{"conflict", "a conflict is kept from its producer", "return nil", By{Simulation: 9}},
 	{
 		"confirmed", "a callback is believed",
-		"if line.Status = k.Status; ahead && false {", By{Simulation: 5},
+		"if line.Status = k.Status; ahead && false {",
+		By{Simulation: 5},
 	},
 }
 

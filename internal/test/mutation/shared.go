@@ -8,7 +8,8 @@ var shared = []Break{
 	// shared/10-keys.lua
 	{
 		"traits", "a key is repeated after it has expired",
-		"for _, t in pairs(PROVIDERS) do t.resend = 100 * t.resend end $", By{Simulation: 3},
+		"for _, t in pairs(PROVIDERS) do t.resend = 100 * t.resend end $",
+		By{Simulation: 3},
 	},
 
 	// shared/16-providers.lua
@@ -32,7 +33,8 @@ var shared = []Break{
 	// shared/40-books.lua
 	{
 		"book-moves", "what is handed on stays in the books",
-		"if false then", By{Simulation: 7, Verbs: 61},
+		"if false then",
+		By{Simulation: 7, Verbs: 61},
 	},
 
 	// shared/45-indexes.lua
@@ -48,7 +50,8 @@ var shared = []Break{
 	{"blocked-back", "who was blocked is lost", "", By{Verbs: 46}},
 	{
 		"booked", "who is given back is booked twice",
-		"for _ = 1, status == 'q' and 2 or 1 do $ end", By{Verbs: 1},
+		"for _ = 1, status == 'q' and 2 or 1 do $ end",
+		By{Verbs: 1},
 	},
 	{"booked", "a move is not booked", "", By{Simulation: 7}},
 	{"doubt-numbers", "numbers stay in doubt", "", By{Verbs: 38}},
@@ -60,18 +63,21 @@ var shared = []Break{
 	{"learns-id", "ids are not learnt", "", By{Callbacks: 1, Scenario: true}},
 	{
 		"result-correction", "results are not published",
-		"if old ~= status and settles then", By{Verbs: 111},
+		"if old ~= status and settles then",
+		By{Verbs: 111},
 	},
 	{
 		"once", "a result is published twice",
-		"for _ = 1, 2 do $ end", By{Simulation: 6, Verbs: 10},
+		"for _ = 1, 2 do $ end",
+		By{Simulation: 6, Verbs: 10},
 	},
 	{"once", "a result is not published", "", By{Simulation: 6}},
 	{"mark-reference", "the cancel mark is ignored", "return false", By{Verbs: 26}},
 	{"mark-campaign", "the cancel mark of a campaign is ignored", "", By{Verbs: 29}},
 	{
 		"cancelled", "cancelled recipients are given back",
-		"$ if true then return false end", By{Simulation: 10},
+		"$ if true then return false end",
+		By{Simulation: 10},
 	},
 	{"mark-owner", "a mark counts for the chunk", "local ref = d.owner[d.n - 2]", scenario},
 	{
@@ -82,7 +88,8 @@ var shared = []Break{
 	{"requeued", "who is given back is not pending", "", By{Simulation: 1, Verbs: 8}},
 	{
 		"failover-next", "who is handed on stays",
-		"queue_at(d, from, to, provider, false)", By{Verbs: 61},
+		"queue_at(d, from, to, provider, false)",
+		By{Verbs: 61},
 	},
 	{"newer", "rank is ignored", "return old ~= status", By{Simulation: 5, Verbs: 81}},
 	{"newer", "who is in doubt hears nothing", "if old ~= 'd' then $ end", By{Simulation: 5}},
@@ -90,7 +97,8 @@ var shared = []Break{
 	{"two-ids", "two ids are one payment", "if place == b.id then", scenario},
 	{
 		"other-effect", "effects on earlier batches are ignored",
-		"if true then return 0, 0 end", By{Verbs: 38},
+		"if true then return 0, 0 end",
+		By{Verbs: 38},
 	},
 
 	// shared/60-channels.lua
@@ -114,7 +122,8 @@ var shared = []Break{
 	{"wakeup-tokens", "somebody is called without a token", "", By{Verbs: 2844}},
 	{
 		"wakeup-lost", "a lost trigger is waited for",
-		"if notified_at > 0 then return 0 end", By{Simulation: 8},
+		"if notified_at > 0 then return 0 end",
+		By{Simulation: 8},
 	},
 	{
 		"waiting-since", "each trigger has the time of all",
@@ -145,7 +154,8 @@ var shared = []Break{
 	{"withheld", "halves keep the cancelled", "", By{Verbs: 67, Scenario: true}},
 	{
 		"accepted-since", "an acceptance before the refusal counts",
-		"if of_channel(b.provider, 'accepted_at') > 0 then", By{Verbs: 81},
+		"if of_channel(b.provider, 'accepted_at') > 0 then",
+		By{Verbs: 81},
 	},
 	{"aside-again", "nobody put aside goes again", "", By{Verbs: 80}},
 
