@@ -59,6 +59,6 @@ func TestRejectsHoldNoFormulas(t *testing.T) {
 	require.NoError(t, err)
 	same, _, _ := strings.Cut(refused, "\n'=cmd")
 	require.True(t, strings.HasPrefix(rejects(t, again), same), "it is the same once more")
-	require.Equal(t, "=1+1", again.scan.ways[0].given.campaign)
-	require.Equal(t, "'@x", again.scan.ways[1].given.campaign)
+	require.Equal(t, "=1+1", again.scan.groups[0].given.campaign)
+	require.Equal(t, "'@x", again.scan.groups[1].given.campaign)
 }

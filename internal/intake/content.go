@@ -19,8 +19,8 @@ type content struct {
 
 func newContent() content { return content{sum: sha256.New()} }
 
-// way names the next combination; recipients say its number.
-func (c *content) way(given combination) {
+// addGroup names the next combination; recipients say its number.
+func (c *content) addGroup(given combination) {
 	c.text = append(c.text, 'w')
 	for _, word := range []string{given.provider, given.currency, given.campaign} {
 		c.text = strconv.AppendQuote(c.text, word)
@@ -28,7 +28,7 @@ func (c *content) way(given combination) {
 	c.end()
 }
 
-func (c *content) recipient(phone uint64, minor int64, way uint32, reference string) {
+func (c *content) recipient(phone uint64, minor int64, group uint32, reference string) {
 	if reference != c.last {
 		c.last = strings.Clone(reference) // It may be a part of a whole line.
 		c.text = strconv.AppendQuote(append(c.text, 'r'), reference)
@@ -36,7 +36,7 @@ func (c *content) recipient(phone uint64, minor int64, way uint32, reference str
 	}
 	c.text = strconv.AppendUint(append(c.text, 'p'), phone, 10)
 	c.text = strconv.AppendInt(append(c.text, ' '), minor, 10)
-	c.text = strconv.AppendUint(append(c.text, ' '), uint64(way), 10)
+	c.text = strconv.AppendUint(append(c.text, ' '), uint64(group), 10)
 	c.end()
 }
 

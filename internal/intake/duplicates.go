@@ -138,10 +138,10 @@ func (l *look) compare(imported string, held *state.Row) {
 // namedBy returns the disbursal that a row names, if any, and its currency.
 func (s *scan) namedBy(r row) (string, airtime.Currency) {
 	if s.byReference == nil {
-		return "", s.ways[r.group].currency
+		return "", s.groups[r.group].currency
 	}
 	group := &s.references[r.group]
-	return group.name, s.ways[group.way].currency
+	return group.name, s.groups[group.group].currency
 }
 
 // name is the index of a name; 0 stands for those beyond the most that are kept.

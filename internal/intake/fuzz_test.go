@@ -193,19 +193,19 @@ func FuzzScan(f *testing.F) {
 // requireTotals adds up what a plan yields: it is what the plan says.
 func requireTotals(t *testing.T, plan *Plan, rules Rules) {
 	t.Helper()
-	totals, references := map[Road]Total{}, map[string]bool{}
+	totals, references := map[Route]Total{}, map[string]bool{}
 	recipients := int64(0)
 	require.NoError(t, plan.Disbursals(func(d state.Disbursal) error {
 		requireSound(t, d, rules)
 		require.False(t, references[d.Reference], "two disbursals of one name")
 		references[d.Reference] = true
 		for i, r := range d.Recipients {
-			road := Road{d.Provider, d.Currency}
+			route := Route{d.Provider, d.Currency}
 			if d.Providers != nil {
-				road.Provider = d.Providers[i]
+				route.Provider = d.Providers[i]
 			}
-			total := totals[road]
-			totals[road] = Total{total.Recipients + 1, total.Minor + r.Amount.Minor}
+			total := totals[route]
+			totals[route] = Total{total.Recipients + 1, total.Minor + r.Amount.Minor}
 			recipients++
 		}
 		return nil

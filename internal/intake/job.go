@@ -46,7 +46,7 @@ func (j Job) check(rules Rules, prefix string, faults *findings) state.Disbursal
 	if err := checkCampaign(j.Campaign); err != nil {
 		faults.add(prefix+"campaign", "%s", err)
 	}
-	way := rules.road(j.Provider, j.Currency, j.Campaign, prefix, faults)
+	route := rules.routeOf(j.Provider, j.Currency, j.Campaign, prefix, faults)
 	switch count := len(j.Recipients) + j.surplus; {
 	case j.broken.has(jobRecipients):
 	case count == 0:
@@ -60,23 +60,23 @@ func (j Job) check(rules Rules, prefix string, faults *findings) state.Disbursal
 		// The path is only built for recipients that have a fault: most have none.
 		var own findings
 		if !r.broken.has(recipientPhone) {
-			recipients[i].Phone = way.phone(r.PhoneNumber, "", &own)
+			recipients[i].Phone = route.phone(r.PhoneNumber, "", &own)
 		}
 		if !r.broken.has(recipientAmount) {
-			recipients[i].Amount = way.amount(r.Amount, "", &own)
+			recipients[i].Amount = route.amount(r.Amount, "", &own)
 		}
-		rules.checkOffer(&way, recipients[i], &own)
+		rules.checkCoverage(&route, recipients[i], &own)
 		if len(own.Faults) > 0 {
 			faults.merge(recipientPath(prefix, i)+".", own)
 		}
 	}
 	addRepeats(recipients, prefix, faults)
 	disbursal := state.Disbursal{
-		Reference: j.Reference, Given: j.Provider, Currency: way.currency, Campaign: j.Campaign,
+		Reference: j.Reference, Given: j.Provider, Currency: route.currency, Campaign: j.Campaign,
 		Recipients: recipients,
 	}
 	if disbursal.Objections = faults.Faults; disbursal.Objections == nil {
-		rules.assign(&disbursal, way)
+		rules.assign(&disbursal, route)
 	}
 	return disbursal
 }

@@ -56,8 +56,8 @@ type RowFault struct {
 // Error names the line and what is wrong on it.
 func (f RowFault) Error() string { return fmt.Sprintf("line %d: %s", f.Line, f.Faults.Error()) }
 
-// Road is where money goes: a provider and a currency.
-type Road struct {
+// Route is where money goes: a provider and a currency.
+type Route struct {
 	Provider string
 	Currency airtime.Currency
 }
@@ -82,7 +82,7 @@ type Plan struct {
 	// Recipients counts the recipients that Disbursals yields, Count the disbursals.
 	Recipients, Count int64
 	// Totals is the money of the good rows.
-	Totals map[Road]Total
+	Totals map[Route]Total
 	// Faults are the first refused lines, at most 1,000, in file order.
 	Faults []RowFault
 
@@ -110,8 +110,8 @@ func (p *Plan) Close() error {
 // Disbursals calls yield with every disbursal: the same ones in the same order for the same file
 // and options. It stops at the first error of yield and returns it.
 func (p *Plan) Disbursals(yield func(state.Disbursal) error) error {
-	return p.scan.eachPart(p.Reference, func(part part) error {
-		d := p.scan.disbursal(part)
+	return p.scan.eachDraft(p.Reference, func(draft draft) error {
+		d := p.scan.disbursal(draft)
 		if len(d.Recipients) == 0 {
 			return nil
 		}
@@ -138,7 +138,7 @@ func Scan(ctx context.Context, path string, options Options, rules Rules) (*Plan
 
 // fill reads the plan's file.
 func (p *Plan) fill(ctx context.Context) error {
-	if err := p.settle(); err != nil {
+	if err := p.spool(); err != nil {
 		return err
 	}
 	file, err := p.open()
@@ -165,7 +165,7 @@ func (p *Plan) fill(ctx context.Context) error {
 func (p *Plan) sum() {
 	p.Rows, p.Good = p.scan.count, p.scan.count-p.scan.refused
 	p.Repeats, p.Faults = p.scan.repeats, p.scan.faults
-	p.Count, p.Recipients, p.Totals = 0, 0, map[Road]Total{}
+	p.Count, p.Recipients, p.Totals = 0, 0, map[Route]Total{}
 	_ = p.Disbursals(func(d state.Disbursal) error { // Only what it calls can fail.
 		p.Count++
 		p.Recipients += int64(len(d.Recipients))
@@ -174,24 +174,24 @@ func (p *Plan) sum() {
 	})
 }
 
-// addTotals books the money of a disbursal on the roads that it takes.
+// addTotals adds the money of a disbursal to the totals of its routes.
 func (p *Plan) addTotals(d state.Disbursal) {
-	road := Road{d.Provider, d.Currency}
-	total := p.Totals[road]
+	route := Route{d.Provider, d.Currency}
+	total := p.Totals[route]
 	for i, r := range d.Recipients {
-		if d.Providers != nil && d.Providers[i] != road.Provider {
-			p.Totals[road] = total
-			road.Provider = d.Providers[i]
-			total = p.Totals[road]
+		if d.Providers != nil && d.Providers[i] != route.Provider {
+			p.Totals[route] = total
+			route.Provider = d.Providers[i]
+			total = p.Totals[route]
 		}
 		total.Recipients++
 		total.Minor += r.Amount.Minor
 	}
-	p.Totals[road] = total
+	p.Totals[route] = total
 }
 
-// settle makes sure that the file can be read twice: pipes are copied first.
-func (p *Plan) settle() error {
+// spool makes sure that the file can be read twice: pipes are copied first.
+func (p *Plan) spool() error {
 	from := p.scan.options.Stdin
 	if p.path != "-" {
 		info, err := os.Stat(p.path)

@@ -27,12 +27,12 @@ func (p *Plan) Recall(ctx context.Context, held Held) error {
 	if p.scan.opposed == 0 {
 		return nil
 	}
-	err := p.scan.eachPart(p.Reference, func(part part) error {
-		if !slices.ContainsFunc(part.rows, p.scan.isOpposed) {
+	err := p.scan.eachDraft(p.Reference, func(draft draft) error {
+		if !slices.ContainsFunc(draft.rows, p.scan.isOpposed) {
 			return nil
 		}
 		there := map[uint64]int64{}
-		err := held.Report(ctx, state.KindDisbursal, part.name, func(r state.Row) error {
+		err := held.Report(ctx, state.KindDisbursal, draft.name, func(r state.Row) error {
 			there[number64(r.Phone)] = r.Amount.Minor
 			return nil
 		})
@@ -40,7 +40,7 @@ func (p *Plan) Recall(ctx context.Context, held Held) error {
 			return nil
 		}
 		if err == nil {
-			p.scan.recall(part, there)
+			p.scan.recall(draft, there)
 		}
 		return err
 	})
@@ -51,8 +51,8 @@ func (p *Plan) Recall(ctx context.Context, held Held) error {
 // isOpposed reports whether only today's rules refuse a row.
 func (s *scan) isOpposed(row uint32) bool { return s.rows[row].minor < 0 }
 
-// recall takes back what rules have against rows of a part, of which the state holds some.
-func (s *scan) recall(p part, there map[uint64]int64) {
+// recall takes back the objections of rules to rows of a draft of which the state holds some.
+func (s *scan) recall(p draft, there map[uint64]int64) {
 	for _, i := range p.rows {
 		r := &s.rows[i]
 		if r.minor > 0 || s.byReference == nil && there[r.phone] != -r.minor {

@@ -22,8 +22,8 @@ func hasCampaign(r *Rule, campaign string) bool {
 	})
 }
 
-// offer is what a provider takes in one currency. The zero offer takes nothing.
-type offer struct {
+// coverage is what a provider takes in one currency. The zero coverage takes nothing.
+type coverage struct {
 	provider string
 	on       bool // The provider is known.
 	limited  bool // It takes the currency, so limit and unit hold.
@@ -32,9 +32,9 @@ type offer struct {
 	networks []airtime.Network // Those that it serves; none where any will do.
 }
 
-// offer returns what a provider takes in a currency.
-func (r Rules) offer(provider string, currency airtime.Currency) offer {
-	o := offer{provider: provider}
+// coverage returns what a provider takes in a currency.
+func (r Rules) coverage(provider string, currency airtime.Currency) coverage {
+	o := coverage{provider: provider}
 	var capabilities providers.Capabilities
 	if capabilities, o.on = r.Providers[provider]; !o.on {
 		return o
@@ -52,13 +52,13 @@ func (r Rules) offer(provider string, currency airtime.Currency) offer {
 }
 
 // takes reports whether the provider takes the amount, in minor units, for a number of the network.
-func (o offer) takes(minor int64, network airtime.Network) bool {
+func (o coverage) takes(minor int64, network airtime.Network) bool {
 	return o.limited && minor >= o.limit.Min && minor <= o.limit.Max &&
 		(o.unit == 0 || minor%o.unit == 0) && o.serves(network)
 }
 
 // serves reports whether the provider serves the network.
-func (o offer) serves(network airtime.Network) bool {
+func (o coverage) serves(network airtime.Network) bool {
 	return len(o.networks) == 0 || slices.Contains(o.networks, network)
 }
 
@@ -111,30 +111,30 @@ func (r Rules) pick(choices []choice, to airtime.Recipient, network airtime.Netw
 	return nil
 }
 
-// route returns the offer of the provider that the recipient goes to. It does not cover the
-// recipient when no provider of the matching rule does: then it is the first one's.
-func (r Rules) route(choices []choice, to airtime.Recipient) offer {
+// coverageFor returns the coverage of the provider that the recipient goes to. It does not cover
+// the recipient when no provider of the matching rule does: then it is the first one's.
+func (r Rules) coverageFor(choices []choice, to airtime.Recipient) coverage {
 	currency, network := to.Amount.Currency, r.network(to.Phone)
 	rule := r.pick(choices, to, network)
 	if rule == nil {
-		return r.offer(r.DefaultProvider, currency)
+		return r.coverage(r.DefaultProvider, currency)
 	}
 	for _, provider := range rule.Providers {
-		if o := r.offer(provider, currency); o.takes(to.Amount.Minor, network) {
+		if o := r.coverage(provider, currency); o.takes(to.Amount.Minor, network) {
 			return o
 		}
 	}
-	return r.offer(rule.Providers[0], currency)
+	return r.coverage(rule.Providers[0], currency)
 }
 
-// assign sets the providers of a disbursal on its road.
-func (r Rules) assign(d *state.Disbursal, way road) {
-	if !way.routed {
-		d.Provider = way.provider
+// assign sets the providers of a disbursal.
+func (r Rules) assign(d *state.Disbursal, route route) {
+	if !route.routed {
+		d.Provider = route.provider
 		return
 	}
 	for i, to := range d.Recipients {
-		provider := r.route(way.choices, to).provider
+		provider := r.coverageFor(route.choices, to).provider
 		switch {
 		case i == 0:
 			d.Provider = provider
@@ -165,7 +165,7 @@ func (r Rules) Next(campaign string, to airtime.Recipient, after string) (string
 		return "", Rule{}, false
 	}
 	for _, provider := range rule.Providers[at+1:] {
-		if r.offer(provider, to.Amount.Currency).takes(to.Amount.Minor, network) {
+		if r.coverage(provider, to.Amount.Currency).takes(to.Amount.Minor, network) {
 			return provider, *rule, true
 		}
 	}

@@ -37,7 +37,7 @@ func airtelToSozuri() Rules {
 
 // providerOf routes one recipient.
 func providerOf(rules Rules, campaign string, to airtime.Recipient) string {
-	return rules.route(rules.choices(to.Amount.Currency, campaign), to).provider
+	return rules.coverageFor(rules.choices(to.Amount.Currency, campaign), to).provider
 }
 
 func money(minor int64, currency airtime.Currency) airtime.Money {
@@ -269,8 +269,8 @@ func TestJobsAreRouted(t *testing.T) {
 	}
 }
 
-// roads spells where the recipients of a plan go: "reference given: phone=provider …".
-func roads(t testing.TB, plan *Plan) []string {
+// routes spells where the recipients of a plan go: "reference given: phone=provider …".
+func routes(t testing.TB, plan *Plan) []string {
 	t.Helper()
 	var all []string
 	require.NoError(t, plan.Disbursals(func(d state.Disbursal) error {
@@ -295,14 +295,14 @@ func TestImportsAreRouted(t *testing.T) {
 		split = "254711000001=lipad 254733000001=sozuri 254733000002=quicksms"
 		rows  = "0711000001,20\n0733000001,20\n0733000002,6000\n"
 	)
-	totals := map[Road]Total{
+	totals := map[Route]Total{
 		{"lipad", "KES"}: {1, 2000}, {"sozuri", "KES"}: {1, 2000}, {"quicksms", "KES"}: {1, 600_000},
 	}
 	for _, row := range []struct {
 		name, text string
 		options    Options
 		want       []string
-		totals     map[Road]Total
+		totals     map[Route]Total
 	}{
 		{"rows", "phone_number,amount\n" + rows, Options{}, []string{"R/1 : " + split}, totals},
 		{
@@ -310,7 +310,7 @@ func TestImportsAreRouted(t *testing.T) {
 				"a,20,0733000001\na,6000,0733000002\n",
 			Options{},
 			[]string{"a : " + split, "b : 254733000003=sozuri"},
-			map[Road]Total{
+			map[Route]Total{
 				{"lipad", "KES"}: {1, 2000}, {"sozuri", "KES"}: {2, 4000},
 				{"quicksms", "KES"}: {1, 600_000},
 			},
@@ -326,7 +326,7 @@ func TestImportsAreRouted(t *testing.T) {
 			"option names the provider", "phone_number,amount\n" + rows,
 			Options{Provider: "lipad"},
 			[]string{"R/1 lipad: 254711000001=lipad 254733000001=lipad 254733000002=lipad"},
-			map[Road]Total{{"lipad", "KES"}: {3, 604_000}},
+			map[Route]Total{{"lipad", "KES"}: {3, 604_000}},
 		},
 		{
 			"some rows name it", "phone_number,amount,provider\n0733000001,20,lipad\n" +
@@ -335,7 +335,7 @@ func TestImportsAreRouted(t *testing.T) {
 			[]string{
 				"R/1 lipad: 254733000001=lipad 254733000003=lipad", "R/1.2 : 254733000002=quicksms",
 			},
-			map[Road]Total{{"lipad", "KES"}: {2, 4000}, {"quicksms", "KES"}: {1, 600_000}},
+			map[Route]Total{{"lipad", "KES"}: {2, 4000}, {"quicksms", "KES"}: {1, 600_000}},
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -344,7 +344,7 @@ func TestImportsAreRouted(t *testing.T) {
 			plan, err := Scan(t.Context(), write(t, "f", row.text), row.options, airtelToSozuri())
 			require.NoError(t, err)
 			require.Empty(t, faultTexts(plan))
-			require.Equal(t, row.want, roads(t, plan))
+			require.Equal(t, row.want, routes(t, plan))
 			require.Equal(t, row.totals, plan.Totals)
 		})
 	}
@@ -358,7 +358,7 @@ func TestImportRefusesWhatNoProviderTakes(t *testing.T) {
 	plan, err := Scan(t.Context(), path, Options{Reference: "R"}, rules)
 	require.NoError(t, err)
 	require.Equal(t, []string{"line 3: amount: above the maximum of KES 5000"}, faultTexts(plan))
-	require.Equal(t, []string{"R/1 : 254733000001=sozuri 254711000001=lipad"}, roads(t, plan))
+	require.Equal(t, []string{"R/1 : 254733000001=sozuri 254711000001=lipad"}, routes(t, plan))
 	var out bytes.Buffer
 	require.NoError(t, plan.WriteRejects(t.Context(), &out))
 	require.Equal(t, "phone_number,amount,reason\n"+
@@ -556,7 +556,7 @@ func BenchmarkRoute(b *testing.B) {
 			choices := rules.choices("KES", "november")
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				rules.route(choices, recipients[i%len(recipients)])
+				rules.coverageFor(choices, recipients[i%len(recipients)])
 			}
 		})
 	}

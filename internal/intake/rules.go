@@ -63,8 +63,8 @@ func (f *Faults) append(fault string) {
 // findings are the faults of one job or row, in the order in which they were found.
 type findings struct {
 	Faults
-	// unreadable is set when one of them keeps its content from being known: then nobody can tell
-	// whether the state holds it. Today's rules may be against anything that it holds.
+	// unreadable is set when one of them keeps its content from being known: then it is not
+	// known whether the state holds it. Today's rules may be against anything that it holds.
 	unreadable bool
 }
 
@@ -79,7 +79,7 @@ func (f *findings) object(path, format string, values ...any) {
 	f.Faults.add(path, format, values...)
 }
 
-// merge appends the findings of a part at a path.
+// merge appends the findings of an element at a path.
 func (f *findings) merge(path string, of findings) {
 	f.unreadable = f.unreadable || of.unreadable
 	for _, fault := range of.Faults {
@@ -95,43 +95,43 @@ func (f *findings) err() error {
 	return nil
 }
 
-// road is where the recipients of one disbursal go: all to the provider that the offer is of, or
+// route is where the recipients of one disbursal go: all to the provider of the coverage, or
 // each where the rules send it.
-type road struct {
-	offer
+type route struct {
+	coverage
 	currency airtime.Currency
-	routed   bool     // The rules decide for each recipient; the offer is of nobody.
+	routed   bool     // The rules decide for each recipient; the coverage is empty.
 	choices  []choice // The rules that are left to decide.
 }
 
-// road finds the provider and currency for what a job or row names; empty names mean the rules and
-// the defaults.
-func (r Rules) road(provider, currency, campaign, path string, faults *findings) road {
-	way := road{currency: airtime.Currency(currency)}
+// routeOf finds the provider and currency for what a job or row names; empty names mean the rules
+// and the defaults.
+func (r Rules) routeOf(provider, currency, campaign, path string, faults *findings) route {
+	route := route{currency: airtime.Currency(currency)}
 	if currency == "" {
-		way.currency = r.currency()
+		route.currency = r.currency()
 	}
-	if !way.currency.Known() {
+	if !route.currency.Known() {
 		faults.add(path+"currency", "%s is not a known currency", shown(currency))
-		way.currency = ""
+		route.currency = ""
 	}
 	if provider == "" && len(r.Routing) > 0 {
-		way.routed, way.choices = true, r.choices(way.currency, campaign)
-		return way
+		route.routed, route.choices = true, r.choices(route.currency, campaign)
+		return route
 	}
 	if provider == "" {
 		provider = r.DefaultProvider
 	}
-	way.offer = r.offer(provider, way.currency)
+	route.coverage = r.coverage(provider, route.currency)
 	switch {
 	case provider == "":
 		faults.object(path+"provider", "missing, and no default provider is configured")
-	case !way.on:
+	case !route.on:
 		faults.object(path+"provider", "%s", r.notConfigured(provider))
-	case way.currency != "" && !way.limited:
-		faults.object(path+"currency", "%s does not take %s", provider, way.currency)
+	case route.currency != "" && !route.limited:
+		faults.object(path+"currency", "%s does not take %s", provider, route.currency)
 	}
-	return way
+	return route
 }
 
 func (r Rules) notConfigured(provider string) string {
@@ -147,7 +147,7 @@ func (r Rules) currency() airtime.Currency {
 }
 
 // phone reads a number and checks it against the currency.
-func (w *road) phone(text, path string, faults *findings) airtime.MSISDN {
+func (r *route) phone(text, path string, faults *findings) airtime.MSISDN {
 	if text == "" {
 		faults.add(path+"phone_number", "missing")
 		return airtime.MSISDN{}
@@ -157,41 +157,41 @@ func (w *road) phone(text, path string, faults *findings) airtime.MSISDN {
 		faults.add(path+"phone_number", "%s", err)
 		return airtime.MSISDN{}
 	}
-	if w.currency != "" && !w.currency.UsedBy(phone) {
+	if r.currency != "" && !r.currency.UsedBy(phone) {
 		faults.object(path+"phone_number", "%s is not a number of a country that uses %s",
-			phone, w.currency)
+			phone, r.currency)
 	}
 	return phone
 }
 
 // amount reads an amount of the currency.
-func (w *road) amount(text, path string, faults *findings) airtime.Money {
+func (r *route) amount(text, path string, faults *findings) airtime.Money {
 	if text == "" {
 		faults.add(path+"amount", "missing")
 		return airtime.Money{}
 	}
-	if w.currency == "" {
-		return airtime.Money{} // Without a currency nobody knows how many decimals are right.
+	if r.currency == "" {
+		return airtime.Money{} // The number of decimals depends on the currency.
 	}
-	money, err := airtime.ParseAmount(text, w.currency)
+	money, err := airtime.ParseAmount(text, r.currency)
 	if err != nil {
 		faults.add(path+"amount", "%s", err)
 	}
 	return money
 }
 
-// checkOffer adds a fault when no provider takes the recipient. What could not be read of the
-// recipient or the road is zero, and has been reported.
-func (r Rules) checkOffer(way *road, to airtime.Recipient, faults *findings) {
-	o := way.offer
+// checkCoverage adds a fault when no provider takes the recipient. What could not be read of the
+// recipient or the route is zero, and has been reported.
+func (r Rules) checkCoverage(route *route, to airtime.Recipient, faults *findings) {
+	o := route.coverage
 	switch {
 	case to.Amount.Minor == 0:
 		return
-	case way.routed && to.Phone.IsZero():
+	case route.routed && to.Phone.IsZero():
 		return
-	case way.routed:
-		o = r.route(way.choices, to)
-	case !o.limited: // The road has been reported.
+	case route.routed:
+		o = r.coverageFor(route.choices, to)
+	case !o.limited: // The route has been reported.
 		return
 	}
 	if network := r.network(to.Phone); !o.takes(to.Amount.Minor, network) {
@@ -199,9 +199,9 @@ func (r Rules) checkOffer(way *road, to airtime.Recipient, faults *findings) {
 	}
 }
 
-// addRefusal says why an offer does not cover a recipient.
+// addRefusal says why a coverage does not include a recipient.
 func (r Rules) addRefusal(
-	o offer, to airtime.Recipient, network airtime.Network, faults *findings,
+	o coverage, to airtime.Recipient, network airtime.Network, faults *findings,
 ) {
 	amount := to.Amount
 	switch {

@@ -36,17 +36,17 @@ type combination struct {
 	provider, currency, campaign string
 }
 
-// way is a combination with the road it means.
-type way struct {
+// rowGroup is all rows of one combination, with their route.
+type rowGroup struct {
 	given combination
-	road
+	route
 	faults findings
 }
 
 // reference is one disbursal of a file that names its disbursals.
 type reference struct {
 	name    string
-	way     uint32
+	group   uint32
 	count   int
 	spoiled bool // One of its rows is refused, so all are.
 	opposed bool // The same, but it is only today's rules that are against them.
@@ -65,8 +65,8 @@ type scan struct {
 	jobs    bool // The lines are jobs.
 
 	rows        []row
-	ways        []way
-	byWay       map[combination]uint32
+	groups      []rowGroup
+	byGiven     map[combination]uint32
 	references  []reference
 	byReference map[string]uint32   // nil when the file does not name references.
 	seen        map[uint64]uint32   // The line that each phone number was first on.
@@ -89,7 +89,7 @@ func newScan(options Options, rules Rules) *scan {
 	}
 	return &scan{
 		options: options, rules: rules, content: newContent(),
-		byWay: map[combination]uint32{}, seen: map[uint64]uint32{}, within: map[numberIn]uint32{},
+		byGiven: map[combination]uint32{}, seen: map[uint64]uint32{}, within: map[numberIn]uint32{},
 	}
 }
 
@@ -140,7 +140,7 @@ func (s *scan) read(ctx context.Context, from io.Reader) (string, error) {
 // line checks one line and books it.
 func (s *scan) line(format *format, line []byte, number int) error {
 	s.count++
-	start, names := len(s.rows), len(s.ways)+len(s.references)
+	start, names := len(s.rows), len(s.groups)+len(s.references)
 	var faults findings
 	if format.jobs {
 		s.job(line, number, &faults)
@@ -159,7 +159,7 @@ func (s *scan) line(format *format, line []byte, number int) error {
 		s.opposed++
 	}
 	// A campaign or reference of its own costs more than a row does.
-	s.burden += max(1, len(s.rows)-start) + 2*(len(s.ways)+len(s.references)-names)
+	s.burden += max(1, len(s.rows)-start) + 2*(len(s.groups)+len(s.references)-names)
 	s.list(number, refusal)
 	if s.burden > maxRefused && s.first == nil {
 		first := RowFault{s.faults[0].Line, s.faults[0].Faults[:1]}
@@ -189,10 +189,10 @@ func (s *scan) row(format *format, line []byte, number int, faults *findings) {
 		s.content.unreadable()
 		return
 	}
-	index, way := s.way(text[rowProvider], text[rowCurrency], text[rowCampaign], faults)
-	phone := way.phone(text[rowPhone], "", faults)
-	amount := way.amount(text[rowAmount], "", faults)
-	s.rules.checkOffer(&way.road, airtime.Recipient{Phone: phone, Amount: amount}, faults)
+	index, group := s.group(text[rowProvider], text[rowCurrency], text[rowCampaign], faults)
+	phone := group.phone(text[rowPhone], "", faults)
+	amount := group.amount(text[rowAmount], "", faults)
+	s.rules.checkCoverage(&group.route, airtime.Recipient{Phone: phone, Amount: amount}, faults)
 	kept := row{phone: number64(phone), line: uint32(number), group: index}
 	switch reference := text[rowReference]; {
 	case format.report:
@@ -240,8 +240,8 @@ func (s *scan) checkStatus(text string, faults *findings) {
 // noGroup is the group of rows whose reference cannot be used.
 const noGroup = math.MaxUint32
 
-// way finds the combination, and the road and faults that come with it.
-func (s *scan) way(provider, currency, campaign string, faults *findings) (uint32, *way) {
+// group finds the row group of a combination, with its route and faults.
+func (s *scan) group(provider, currency, campaign string, faults *findings) (uint32, *rowGroup) {
 	if provider == "" {
 		provider = s.options.Provider
 	}
@@ -249,13 +249,13 @@ func (s *scan) way(provider, currency, campaign string, faults *findings) (uint3
 		currency = string(s.rules.currency())
 	}
 	key := combination{provider, currency, campaign}
-	index, known := s.byWay[key]
+	index, known := s.byGiven[key]
 	if known {
-		faults.merge("", s.ways[index].faults)
-		return index, &s.ways[index]
+		faults.merge("", s.groups[index].faults)
+		return index, &s.groups[index]
 	}
-	fresh := way{given: key}
-	fresh.road = s.rules.road(provider, currency, campaign, "", &fresh.faults)
+	fresh := rowGroup{given: key}
+	fresh.route = s.rules.routeOf(provider, currency, campaign, "", &fresh.faults)
 	err := checkCampaign(campaign)
 	if err != nil {
 		fresh.faults.add("campaign", "%s", err)
@@ -269,18 +269,18 @@ func (s *scan) way(provider, currency, campaign string, faults *findings) (uint3
 	fresh.given.campaign = strings.Clone(campaign)
 	fresh.given.provider = strings.Clone(provider)
 	fresh.given.currency = strings.Clone(currency)
-	// Named again, so that the road does not hold on to the line either; faults are known.
-	fresh.road = s.rules.road(
+	// Named again, so that the route does not hold on to the line either; faults are known.
+	fresh.route = s.rules.routeOf(
 		fresh.given.provider, fresh.given.currency, fresh.given.campaign, "", new(findings))
-	index = uint32(len(s.ways))
-	s.ways = append(s.ways, fresh)
-	s.byWay[fresh.given] = index
-	s.content.way(fresh.given)
-	return index, &s.ways[index]
+	index = uint32(len(s.groups))
+	s.groups = append(s.groups, fresh)
+	s.byGiven[fresh.given] = index
+	s.content.addGroup(fresh.given)
+	return index, &s.groups[index]
 }
 
 // referenced finds the disbursal that a row names, and counts the row there.
-func (s *scan) referenced(name string, way uint32, faults *findings) uint32 {
+func (s *scan) referenced(name string, group uint32, faults *findings) uint32 {
 	if err := CheckReference(name); err != nil {
 		faults.add("reference", "%s", err)
 		return noGroup
@@ -288,12 +288,12 @@ func (s *scan) referenced(name string, way uint32, faults *findings) uint32 {
 	index, known := s.byReference[name]
 	if !known {
 		index, name = uint32(len(s.references)), strings.Clone(name)
-		s.references = append(s.references, reference{name: name, way: way})
+		s.references = append(s.references, reference{name: name, group: group})
 		s.byReference[name] = index
 	}
 	found := &s.references[index]
 	found.count++
-	if found.way != way {
+	if found.group != group {
 		faults.add("reference", "its earlier rows have another provider, currency or campaign")
 	}
 	if found.count > state.MaxRecipients {
@@ -343,10 +343,10 @@ func (s *scan) job(line []byte, number int, faults *findings) {
 		job.Provider = s.options.Provider
 	}
 	disbursal := job.check(s.rules, "", faults)
-	way, group := s.jobGroup(job, faults)
+	group, named := s.jobGroup(job, faults)
 	start := len(s.rows)
 	for i, r := range disbursal.Recipients {
-		kept := row{number64(r.Phone), r.Amount.Minor, uint32(number), group}
+		kept := row{number64(r.Phone), r.Amount.Minor, uint32(number), named}
 		if len(faults.Faults) < maxFaults && !s.repeatedInJob(kept) {
 			s.repeat(kept, recipientPath("", i)+".", faults)
 		}
@@ -359,15 +359,15 @@ func (s *scan) job(line []byte, number int, faults *findings) {
 		return
 	}
 	for i := start; i < len(s.rows); i++ {
-		s.content.recipient(s.rows[i].phone, s.rows[i].minor, way, job.Reference)
+		s.content.recipient(s.rows[i].phone, s.rows[i].minor, group, job.Reference)
 		if len(faults.Faults) > 0 {
 			s.rows[i].minor *= -1
 		}
 	}
 }
 
-// jobGroup books the reference of a job.
-func (s *scan) jobGroup(job Job, faults *findings) (way, group uint32) {
+// jobGroup returns the indexes of a job's row group and of its reference, which is new.
+func (s *scan) jobGroup(job Job, faults *findings) (group, named uint32) {
 	if CheckReference(job.Reference) != nil {
 		return noGroup, noGroup
 	}
@@ -375,11 +375,11 @@ func (s *scan) jobGroup(job Job, faults *findings) (way, group uint32) {
 		faults.add("reference", "an earlier line has the same")
 		return noGroup, noGroup
 	}
-	way, _ = s.way(job.Provider, job.Currency, job.Campaign, new(findings)) // check reports those.
-	group = uint32(len(s.references))
-	s.references = append(s.references, reference{name: job.Reference, way: way})
-	s.byReference[job.Reference] = group
-	return way, group
+	group, _ = s.group(job.Provider, job.Currency, job.Campaign, new(findings)) // check reports those.
+	named = uint32(len(s.references))
+	s.references = append(s.references, reference{name: job.Reference, group: group})
+	s.byReference[job.Reference] = named
+	return group, named
 }
 
 // repeatedInJob reports whether the number was on the same line before: check has reported it.

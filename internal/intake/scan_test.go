@@ -88,7 +88,7 @@ func TestScanCSV(t *testing.T) {
 		require.Equal(t, []string{want}, brief(t, plan), name)
 		require.Equal(t, int64(2), plan.Rows)
 		require.Equal(t, int64(2), plan.Good)
-		require.Equal(t, map[Road]Total{{"lipad", "KES"}: {2, 2050}}, plan.Totals)
+		require.Equal(t, map[Route]Total{{"lipad", "KES"}: {2, 2050}}, plan.Totals)
 		require.Equal(t, "a000b39a2bd6285ed984a6d1dcab75ac3ec86a1acfae89cb67a8db0d9e90fcc0",
 			plan.ContentHash, "it is of what is paid, however it is saved")
 		require.Empty(t, rejects(t, plan))

@@ -127,8 +127,8 @@ func (s *Stream) takeOver(ctx context.Context) error {
 	return nil
 }
 
-// parcel is what goes to the state in one step.
-type parcel struct {
+// acceptance is the disbursals and refusals that go to the state in one step.
+type acceptance struct {
 	ids        []string // Of all its entries.
 	disbursals []state.Disbursal
 	jobs       []string // As received, one per disbursal.
@@ -136,14 +136,14 @@ type parcel struct {
 	refusals   []state.Refusal
 }
 
-// take decodes entries and hands them over in parcels.
+// take decodes entries and delivers them in steps.
 func (s *Stream) take(ctx context.Context, entries []state.Entry) {
-	var p parcel
+	var p acceptance
 	for _, entry := range entries {
 		disbursal, err := s.decode(entry)
 		if err == nil && p.recipients+len(disbursal.Recipients) > state.MaxRecipients {
 			s.deliver(ctx, &p)
-			p = parcel{}
+			p = acceptance{}
 		}
 		p.ids = append(p.ids, entry.ID)
 		if err != nil {
@@ -171,7 +171,7 @@ func refusal(job string, err error) state.Refusal {
 
 // deliver accepts, then keeps what is refused, then acknowledges: in this order, so that a crash
 // anywhere loses nothing.
-func (s *Stream) deliver(ctx context.Context, p *parcel) {
+func (s *Stream) deliver(ctx context.Context, p *acceptance) {
 	if len(p.ids) == 0 {
 		return
 	}
@@ -202,8 +202,8 @@ func (s *Stream) deliver(ctx context.Context, p *parcel) {
 	}
 }
 
-// note logs what became of a parcel.
-func (s *Stream) note(p *parcel) {
+// note logs the result of a step.
+func (s *Stream) note(p *acceptance) {
 	if len(p.disbursals) > 0 {
 		s.Log.Info("jobs decided", zap.String("entry", p.ids[0]), zap.Int("jobs", len(p.ids)),
 			zap.String("reference", p.disbursals[0].Reference), zap.Int("recipients", p.recipients),
