@@ -312,11 +312,11 @@ func TestUsersMayCallWhatTheirScriptsCall(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, users(t))
 	admin := server.Client(t)
-	ours := called(t, "../state/lua/*.lua")
-	for name := range called(t, "../state/lua/shared/*.lua") {
+	ours := called(t, "../state/lua/commands/*.lua")
+	for name := range called(t, "../state/lua/include/*.lua") {
 		ours[name] = true
 	}
-	plan, err := os.ReadFile("../state/lua/shared/05-plan.lua")
+	plan, err := os.ReadFile("../state/lua/include/plan.lua")
 	require.NoError(t, err)
 	for _, call := range planCall.FindAllStringSubmatch(string(plan), -1) {
 		ours[strings.ToLower(call[1])] = true

@@ -26,7 +26,7 @@ func effectNames(t *testing.T) []string {
 	t.Helper()
 	root, err := proctest.ModuleRoot()
 	require.NoError(t, err)
-	scripts, err := filepath.Glob(filepath.Join(root, "internal/state/lua/*.lua"))
+	scripts, err := filepath.Glob(filepath.Join(root, "internal/state/lua/commands/*.lua"))
 	require.NoError(t, err)
 	var names, computed []string
 	for _, script := range scripts {

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"tuma/internal/providers/catalog"
+	"tuma/internal/state/statetest"
 )
 
 // row is where a recipient stands, read without the scripts.
@@ -58,9 +59,6 @@ var codes = func() map[byte]string {
 	return names
 }()
 
-// width is the length of a stored row.
-const width = 38
-
 // readRows reads all recipients that the state holds, disbursal by disbursal.
 func readRows(rdb redis.UniversalClient, jobs []*job) []row {
 	names := make([]string, len(jobs))
@@ -70,11 +68,12 @@ func readRows(rdb redis.UniversalClient, jobs []*job) []row {
 	places, err := rdb.MGet(background, names...).Result()
 	must(err)
 	pipe, chunks := rdb.Pipeline(), map[string]*redis.SliceCmd{}
-	cells := map[string]*redis.StringCmd{}
+	cells, locations := map[string]*redis.StringCmd{}, map[string]*redis.MapStringStringCmd{}
 	for _, place := range places {
 		if id := chunkOf(place); id != "" && chunks[id] == nil {
 			chunks[id] = pipe.HMGet(background, "{"+namespace+"}:chunk:"+id, "content", "head")
 			cells[id] = pipe.Get(background, "{"+namespace+"}:rows:"+id)
+			locations[id] = pipe.HGetAll(background, "{"+namespace+"}:locations:"+id)
 		}
 	}
 	execute(pipe)
@@ -82,7 +81,8 @@ func readRows(rdb redis.UniversalClient, jobs []*job) []row {
 	for i, j := range jobs {
 		if id := chunkOf(places[i]); id != "" {
 			rows = append(rows,
-				rowsOf(j, fmt.Sprint(places[i]), chunks[id].Val(), cells[id].Val())...)
+				rowsOf(j, fmt.Sprint(places[i]), chunks[id].Val(),
+					statetest.Cells(cells[id].Val(), locations[id].Val()))...)
 		}
 	}
 	return rows
@@ -98,7 +98,7 @@ func chunkOf(place any) string {
 }
 
 // rowsOf reads the recipients of one disbursal off their chunk, content and head, and its rows.
-func rowsOf(j *job, place string, chunk []any, cells string) []row {
+func rowsOf(j *job, place string, chunk []any, cells []statetest.Cell) []row {
 	var id string
 	var before, n int
 	_, err := fmt.Sscanf(place, "%s %s %d %d", new(string), &id, &before, &n)
@@ -110,11 +110,11 @@ func rowsOf(j *job, place string, chunk []any, cells string) []row {
 	for k := range rows {
 		at := before + k
 		phone, minor, _ := strings.Cut(lines[at], " ")
-		cell := cells[at*width : (at+1)*width]
+		cell := cells[at]
 		rows[k] = row{
 			recipient: recipient{phone, number(minor) / 100},
-			reference: j.reference, position: k + 1, status: cell[0],
-			provider: codes[cell[1]], place: cell[2:],
+			reference: j.reference, position: k + 1, status: cell.Status,
+			provider: codes[cell.Provider], place: cell.Location,
 			accepted: number(head[4]), campaign: j.campaign, chunk: id, at: at + 1,
 		}
 	}

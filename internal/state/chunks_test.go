@@ -2,6 +2,7 @@ package state_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,7 +33,7 @@ func TestChunks(t *testing.T) {
 		"neighbours hear their own":            neighboursHearTheirOwn,
 		"neighbours with a gap":                neighboursWithAGap,
 		"neighbours with a gap on the chunk":   neighboursWithAGapOnTheChunk,
-		"places are new":                       placesAreNew,
+		"locations are new":                    locationsAreNew,
 	})
 }
 
@@ -366,20 +367,43 @@ func neighboursWithAGapOnTheChunk(g *stage) {
 	}, g.all("a", "b", "c"))
 }
 
-// placesAreNew: an entry that stands for nobody any more must never stand for somebody again.
-func placesAreNew(g *stage) {
+// locationsAreNew: an entry that stands for no recipient any more must never stand for one again.
+func locationsAreNew(g *stage) {
 	g.accept(disbursal("a", 2))
 	g.record(g.begin(lipad), airtime.Unsent, airtime.ReasonConnect)
 	g.accept(shifted("b", 2, 1))
 	list, err := g.s.Client().LRange(background, g.s.Key("pending", lipad), 0, -1).Result()
 	require.NoError(g.t, err)
-	places := map[string]bool{}
+	locations := map[string]bool{}
 	for _, entry := range list {
-		place := entry[len(entry)-36:]
-		require.False(g.t, places[place], "%s is given out twice", place)
-		places[place] = true
+		location := strings.Fields(entry)[3]
+		require.False(g.t, locations[location], "%s is given out twice", location)
+		locations[location] = true
 	}
-	require.Len(g.t, places, 2)
+	require.Len(g.t, locations, 2)
+}
+
+// TestAnIndexIsUsedAgain lets recipients have more locations, one after the other, than a chunk has
+// indices for.
+func TestAnIndexIsUsedAgain(t *testing.T) {
+	t.Parallel()
+	g := set(t, func(_, text string) string {
+		return strings.Replace(text, "MOST_LOCATIONS = 94 * 94", "MOST_LOCATIONS = 4", 1)
+	})
+	g.c.pass(0)
+	g.accept(disbursal("a", 2))
+	for range 10 {
+		first, _ := g.claim(lipad, 1)
+		second, _ := g.claim(lipad, 1)
+		require.ElementsMatch(t, []string{first.ID, second.ID},
+			[]string{rows(t, g.s, "a")[0].Batch, rows(t, g.s, "a")[1].Batch})
+		g.c.pass(time.Hour)
+		require.Equal(t, 2, g.sweep(lipad).Returned, "claims lapse")
+		balanced(t, g.s)
+	}
+	locations := g.s.Client().HLen(background, strings.Replace(g.s.ChunkOf("a"), ":chunk:",
+		":locations:", 1))
+	require.Equal(t, int64(4), locations.Val())
 }
 
 // A disbursal that has settled long ago keeps its chunk, while its neighbour is open again.

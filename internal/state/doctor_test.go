@@ -37,7 +37,7 @@ func TestEveryCommandOfTheScriptsIsTried(t *testing.T) {
 	call := regexp.MustCompile(`redis\.p?call\(([^)]*)`)
 	name := regexp.MustCompile(`'([A-Z]+)'`)
 	found := 0
-	for _, pattern := range []string{"lua/*.lua", "lua/shared/*.lua"} {
+	for _, pattern := range []string{"lua/commands/*.lua", "lua/include/*.lua"} {
 		paths, err := filepath.Glob(pattern)
 		require.NoError(t, err)
 		for _, path := range paths {

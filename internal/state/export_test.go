@@ -80,3 +80,6 @@ func (s *Store) LookAgain() {
 	defer s.memory.mu.Unlock()
 	s.memory.until = time.Time{}
 }
+
+// ScriptText is the script of a verb, given what its file says.
+func ScriptText(o Options, verb string) string { return scriptText(o, verb) }

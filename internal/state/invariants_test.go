@@ -11,6 +11,7 @@ import (
 	"tuma/internal/airtime"
 	"tuma/internal/providers"
 	"tuma/internal/state"
+	"tuma/internal/state/statetest"
 )
 
 // snapshot is what Redis holds, as far as it concerns invariants, read without the scripts.
@@ -60,9 +61,9 @@ func (x *machine) look() snapshot {
 	x.must(err)
 
 	names := map[string][]string{} // By chunk, in the order of the positions.
-	for id, fields := range chunks {
-		names[id] = x.unpack(got, fields)
-		for line := range strings.Lines(fields["history"]) {
+	for id, chunk := range chunks {
+		names[id] = x.unpack(got, chunk)
+		for _, line := range chunk.history {
 			words := strings.Split(line, "\t")
 			position, err := strconv.Atoi(words[0])
 			x.must(err)
@@ -152,10 +153,18 @@ func (x *machine) readRoad(pipe redis.Pipeliner, provider string) *roadReads {
 	return reads
 }
 
+// storedChunk is what Redis holds about a chunk.
+type storedChunk struct {
+	refs    string
+	history []string
+	cells   []statetest.Cell
+}
+
 // readChunks reads the chunks of the known disbursals, by their ids.
-func (x *machine) readChunks() map[string]map[string]string {
+func (x *machine) readChunks() map[string]storedChunk {
 	pipe := x.store.Client().Pipeline()
 	reads, rows := map[string]*redis.MapStringStringCmd{}, map[string]*redis.StringCmd{}
+	locations := map[string]*redis.MapStringStringCmd{}
 	histories := map[string]*redis.StringSliceCmd{}
 	for ref := range x.refs {
 		key := x.store.ChunkOf(ref)
@@ -163,24 +172,26 @@ func (x *machine) readChunks() map[string]map[string]string {
 		if reads[id] == nil {
 			reads[id] = pipe.HGetAll(background, key)
 			rows[id] = pipe.Get(background, x.store.Key("rows", id))
+			locations[id] = pipe.HGetAll(background, x.store.Key("locations", id))
 			histories[id] = pipe.LRange(background, x.store.Key("history", id), 0, -1)
 		}
 	}
 	_, err := pipe.Exec(background)
 	x.must(err)
-	chunks := map[string]map[string]string{}
+	chunks := map[string]storedChunk{}
 	for id, read := range reads {
-		chunks[id] = read.Val()
-		chunks[id]["rows"] = rows[id].Val()
-		chunks[id]["history"] = strings.Join(histories[id].Val(), "\n")
+		chunks[id] = storedChunk{
+			read.Val()["refs"], histories[id].Val(),
+			statetest.Cells(rows[id].Val(), locations[id].Val()),
+		}
 	}
 	return chunks
 }
 
 // unpack reads the rows of a chunk, and returns the names of its recipients.
-func (x *machine) unpack(got snapshot, fields map[string]string) []string {
+func (x *machine) unpack(got snapshot, chunk storedChunk) []string {
 	var names []string
-	for line := range strings.SplitSeq(fields["refs"], "\n") {
+	for line := range strings.SplitSeq(chunk.refs, "\n") {
 		ref, number, _ := strings.Cut(line, " ")
 		n, err := strconv.Atoi(number)
 		x.must(err)
@@ -189,13 +200,13 @@ func (x *machine) unpack(got snapshot, fields map[string]string) []string {
 		}
 	}
 	for i, name := range names {
-		row := fields["rows"][i*38 : (i+1)*38]
-		status, err := airtime.StatusFromCode(row[0])
+		cell := chunk.cells[i]
+		status, err := airtime.StatusFromCode(cell.Status)
 		x.must(err)
 		got.statuses[name], got.places[name] = status, ""
-		got.at[name] = map[byte]string{'L': "lipad", 'Q': "quicksms"}[row[1]]
-		if row[2] != '+' {
-			got.places[name] = row[2:]
+		got.at[name] = map[byte]string{'L': "lipad", 'Q': "quicksms"}[cell.Provider]
+		if !strings.HasPrefix(cell.Location, "+") {
+			got.places[name] = cell.Location
 		}
 	}
 	return names
@@ -204,7 +215,7 @@ func (x *machine) unpack(got snapshot, fields map[string]string) []string {
 // cover lists the recipients that a provider's entries stand for: queued there, and still at the
 // entry's place.
 func (x *machine) cover(
-	names map[string][]string, chunks map[string]map[string]string, code byte, entries []string,
+	names map[string][]string, chunks map[string]storedChunk, code byte, entries []string,
 ) []string {
 	var covered []string
 	for _, entry := range entries {
@@ -213,9 +224,9 @@ func (x *machine) cover(
 		x.must(err)
 		to, err := strconv.Atoi(words[2])
 		x.must(err)
-		rows := chunks[words[0]]["rows"]
+		entry := statetest.Cell{Status: 'q', Provider: code, Location: words[3]}
 		for i := from - 1; i < to; i++ {
-			if rows[i*38:(i+1)*38] == "q"+string(code)+words[3] {
+			if chunks[words[0]].cells[i] == entry {
 				covered = append(covered, names[words[0]][i])
 			}
 		}

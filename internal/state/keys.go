@@ -1,6 +1,6 @@
 package state
 
-// Keys are named here and, for what scripts touch, in lua/shared/10-keys.lua by the same kinds. All
+// Keys are named here and, for what scripts touch, in lua/include/keys.lua by the same kinds. All
 // of them share the hash tag {namespace}, so that one Redis Cluster slot holds the whole state.
 //
 //	{ns}:state                 HASH    schema, clock, run_id, longest, places, page…   for ever
@@ -11,12 +11,13 @@ package state
 //	{ns}:decisions             STREAM  what people decided about review items           for ever
 //	{ns}:decision:<id>         STRING  recipients that one word of a person decided    one hour
 //	{ns}:disbursal:<ref>       STRING  digest, and where its recipients are            TUMA_RETENTION
-//	{ns}:chunk:<id>            HASH    see lua/shared/10-keys.lua                      TUMA_RETENTION
-//	{ns}:rows:<id>             STRING  where the recipients of a chunk are           TUMA_RETENTION
+//	{ns}:chunk:<id>            HASH    see lua/include/keys.lua                      TUMA_RETENTION
+//	{ns}:rows:<id>             STRING  a cell for each recipient of a chunk          TUMA_RETENTION
+//	{ns}:locations:<id>        HASH    index in the cells of a chunk -> location     TUMA_RETENTION
 //	{ns}:history:<id>          LIST    refusals that were failed over                 TUMA_RETENTION
 //	{ns}:digest:<ref>          STRING  digest of a forgotten disbursal                 one year
 //	{ns}:scattered             LIST    chunks whose lines of evidence are to be gathered
-//	{ns}:batch:<id>            HASH    see lua/shared/30-batches.lua                   TUMA_RETENTION
+//	{ns}:batch:<id>            HASH    see lua/include/batches.lua                   TUMA_RETENTION
 //	{ns}:providers             SET     every provider that ever got a disbursal        for ever
 //	{ns}:codes                 HASH    provider code -> name, and 1 if it reports        for ever
 //	{ns}:pending:<provider>    LIST    "chunk from to place", oldest at the head
@@ -25,7 +26,7 @@ package state
 //	{ns}:ready:<provider>      LIST    batches to be sent as they are
 //	{ns}:slots:<provider>      ZSET    batch -> when its claim or sending lapses (ms)
 //	{ns}:rules                 ZSET    routing rules -> when a worker last had them    an hour
-//	{ns}:channel:<provider>    HASH    see lua/shared/60-channels.lua
+//	{ns}:channel:<provider>    HASH    see lua/include/channels.lua
 //	{ns}:open:<provider>       ZSET    batch with open members -> when the first was accepted (ms)
 //	{ns}:refused:<provider>    LIST    pending entries of recipients refused alone, and since when
 //	{ns}:doubtphones:<prov.>   HASH    phone number -> batches in which it is in doubt
@@ -43,7 +44,7 @@ package state
 //	{ns}:overpaid              SET     fields of superseded with a second effect
 //	{ns}:mismatched            ZSET    "chunk position" of whom a provider says what cannot be right
 //	{ns}:disputes              HASH    "chunk position" -> batch, reason, words
-//	{ns}:times                 HASH    how long batches took, see took in lua/shared/70-store.lua
+//	{ns}:times                 HASH    how long batches took, see took in lua/include/store.lua
 //	{ns}:cancelled             HASH    "kind name" -> when (ms)                        for ever
 //	{ns}:book                  HASH    "provider currency status[ minor| discount]" -> figure
 //	{ns}:forgotten             HASH    the same, of forgotten disbursals               for ever

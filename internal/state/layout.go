@@ -9,12 +9,12 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// schema is the number of the layout of everything that is stored: keys.go and lua/shared say what
+// schema is the number of the layout of everything that is stored: keys.go and lua/include say what
 // that is. Whoever changes what another version would misread raises it, adds what brings the old
 // layout to the new one, and leaves the fixtures in testdata as they are.
 const schema = 1 // break: schema
 
-// layoutPrefix is what the scripts of lua/shared/15-layout.lua begin with when they refuse.
+// layoutPrefix is what the scripts of lua/include/layout.lua begin with when they refuse.
 const layoutPrefix = "TUMALAYOUT "
 
 // unnumbered is what stands for the layout of a state that has no number.

@@ -16,6 +16,7 @@ import (
 
 	"tuma/internal/airtime"
 	"tuma/internal/state"
+	"tuma/internal/state/statetest"
 )
 
 // settled accepts a disbursal and settles all of it.
@@ -124,7 +125,7 @@ func TestVerifyFindsDrift(t *testing.T) {
 		"a row lost": func(s *state.Store, c *redis.Client) error {
 			name := strings.Replace(s.ChunkOf("a"), ":chunk:", ":rows:", 1)
 			rows := c.Get(background, name).Val()
-			return c.Set(background, name, rows[38:], 0).Err()
+			return c.Set(background, name, rows[statetest.CellWidth:], 0).Err()
 		},
 		"an amount changed": func(s *state.Store, c *redis.Client) error {
 			name := s.ChunkOf("a")

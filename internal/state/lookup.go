@@ -253,20 +253,23 @@ func (s *Store) doubtOf(ctx context.Context, batch string, known doubts) (doubt,
 	return known[batch], nil
 }
 
-// rowWidth is the length of a recipient's row: status code, provider code and place.
-const rowWidth = 38
+// cellWidth is the length of a recipient's cell: status code, provider code and the index of the
+// location.
+const cellWidth = 4
 
-// stored is a chunk as lua/shared/10-keys.lua describes it, storedReads what reads it.
+// stored is a chunk as lua/include/keys.lua describes it, storedReads what reads it.
 type (
 	stored struct {
-		fields  map[string]string
-		rows    string
-		history []string
+		fields    map[string]string
+		rows      string
+		locations map[string]string
+		history   []string
 	}
 	storedReads struct {
-		fields  *redis.MapStringStringCmd
-		rows    *redis.StringCmd
-		history *redis.StringSliceCmd
+		fields    *redis.MapStringStringCmd
+		rows      *redis.StringCmd
+		locations *redis.MapStringStringCmd
+		history   *redis.StringSliceCmd
 	}
 )
 
@@ -274,15 +277,16 @@ type (
 func (s *Store) readChunk(ctx context.Context, pipe redis.Pipeliner, id string) storedReads {
 	return storedReads{
 		// In this order: what is told of somebody is never older than the status.
-		rows:    pipe.Get(ctx, s.keys.named("rows", id)),
-		history: pipe.LRange(ctx, s.keys.named("history", id), 0, -1),
-		fields:  pipe.HGetAll(ctx, s.keys.chunk(id)),
+		rows:      pipe.Get(ctx, s.keys.named("rows", id)),
+		locations: pipe.HGetAll(ctx, s.keys.named("locations", id)),
+		history:   pipe.LRange(ctx, s.keys.named("history", id), 0, -1),
+		fields:    pipe.HGetAll(ctx, s.keys.chunk(id)),
 	}
 }
 
 // chunk is what was read.
 func (r storedReads) chunk() stored {
-	return stored{r.fields.Val(), r.rows.Val(), r.history.Val()}
+	return stored{r.fields.Val(), r.rows.Val(), r.locations.Val(), r.history.Val()}
 }
 
 // rowsOf reads a stored chunk. There are none if it has been forgotten.
@@ -292,7 +296,7 @@ func (s *Store) rowsOf(ctx context.Context, chunk stored) ([]Row, error) {
 	}
 	h := strings.SplitN(chunk.fields["head"], "\t", 9)
 	lines := strings.Split(chunk.fields["content"], "\n")
-	if len(h) != 9 || len(chunk.rows) != len(lines)*rowWidth {
+	if len(h) != 9 || len(chunk.rows) != len(lines)*cellWidth {
 		return nil, errors.New("stored chunk is damaged")
 	}
 	accepted, err := strconv.ParseInt(h[4], 10, 64)
@@ -308,15 +312,15 @@ func (s *Store) rowsOf(ctx context.Context, chunk stored) ([]Row, error) {
 			return nil, err
 		}
 		r.Phone, r.Amount = recipient.Phone, recipient.Amount
-		place := chunk.rows[i*rowWidth : (i+1)*rowWidth]
-		if r.Status, err = airtime.StatusFromCode(place[0]); err != nil {
+		cell := chunk.rows[i*cellWidth : (i+1)*cellWidth]
+		if r.Status, err = airtime.StatusFromCode(cell[0]); err != nil {
 			return nil, err
 		}
-		if r.Provider, err = s.nameOf(ctx, place[1]); err != nil {
+		if r.Provider, err = s.nameOf(ctx, cell[1]); err != nil {
 			return nil, err
 		}
-		if place[2] != '+' {
-			r.Batch = place[2:]
+		if location := chunk.locations[cell[2:]]; !strings.HasPrefix(location, "+") {
+			r.Batch = location
 		}
 		var told string
 		told, evidence, _ = strings.Cut(evidence, "\n")

@@ -24,7 +24,7 @@ func traits(p providers.Capabilities) string {
 		p.Callbacks, p.RampsUp, p.Shared)
 }
 
-// sumOfCodes is the sum of what lua/shared/16-providers.lua keeps of the providers.
+// sumOfCodes is the sum of what lua/include/providers.lua keeps of the providers.
 func (o Options) sumOfCodes() string {
 	var list []string
 	for _, p := range o.Providers {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -34,19 +35,37 @@ func newScripts(o Options) scripts {
 	return built
 }
 
-// scriptTexts puts the tables that Go owns and the shared Lua in front of every verb, and what
-// writes behind it: a verb decides and plans, and wherever it returns, the end is the same.
+// scriptTexts returns the scripts of all verbs, by the names of their files.
 func scriptTexts(o Options) map[string]string {
-	preamble := luaTables(o)
-	for _, name := range luaNames("lua/shared") {
-		preamble += mustRead(name) + "\n"
-	}
 	texts := map[string]string{}
-	for _, name := range luaNames("lua") {
-		texts[strings.TrimSuffix(path.Base(name), ".lua")] = preamble +
-			"local function verb()\n" + mustRead(name) + "end\n" + mustRead("lua/end/flush.lua")
+	for _, name := range luaNames("lua/commands") {
+		texts[strings.TrimSuffix(path.Base(name), ".lua")] = scriptText(o, mustRead(name))
 	}
 	return texts
+}
+
+// scriptText puts the tables that Go owns and what a verb includes in front of it, and what writes
+// behind it: a verb decides and plans, and wherever it returns, the end is the same.
+func scriptText(o Options, verb string) string {
+	return luaTables(o) + included(verb, map[string]bool{}) +
+		"local function verb()\n" + verb + "end\n" + mustRead("lua/include/end.lua")
+}
+
+var includeLine = regexp.MustCompile(`(?m)^-- include: (.*)$`)
+
+// included returns the files that a Lua text includes, each behind those that it includes itself,
+// but for what is there already.
+func included(text string, there map[string]bool) (files string) {
+	for _, line := range includeLine.FindAllStringSubmatch(text, -1) {
+		for name := range strings.SplitSeq(line[1], ", ") {
+			if !there[name] {
+				there[name] = true
+				file := mustRead("lua/include/" + name + ".lua")
+				files += included(file, there) + file + "\n"
+			}
+		}
+	}
+	return files
 }
 
 func luaNames(dir string) []string {

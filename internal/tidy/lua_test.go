@@ -62,11 +62,11 @@ func (s *luaScript) readHeader(line string) {
 }
 
 // luaHeader wants every script to begin with its contract: keys, arguments in order, and what it
-// returns; and the body to use exactly what the contract names. What several scripts share (the
-// prelude and folders below) is no script of its own.
+// returns; and the body to use exactly what the contract names. What several scripts include is no
+// script of its own.
 func luaHeader(f file) []finding {
-	folder, name := path.Split(f.path)
-	if folder != "internal/state/lua/" || !f.is(".lua") || name == "prelude.lua" {
+	folder, _ := path.Split(f.path)
+	if folder != "internal/state/lua/commands/" || !f.is(".lua") {
 		return nil
 	}
 	script := readLua(f)

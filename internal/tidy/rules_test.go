@@ -22,7 +22,7 @@ func function(lines int) string {
 	return "package p\n\nfunc f() {\n" + strings.Repeat("\tf()\n", lines-2) + "}\n"
 }
 
-const claimLua = "internal/state/lua/claim.lua"
+const claimLua = "internal/state/lua/commands/claim.lua"
 
 // long is as long as a line may be.
 var long = strings.Repeat("x", columnsMax)
@@ -81,8 +81,7 @@ var samples = []struct {
 	{"lua unnamed", luaHeader, claimLua, lua("= ARGV[1]", "= ARGV[1] .. ARGV[4]"), 6},
 	{"lua late header", luaHeader, claimLua, "\n" + goodLua, 1},
 	{"lua no rest", luaHeader, claimLua, lua("unpack(ARGV, 2)", "1"), 1},
-	{"lua prelude", luaHeader, "internal/state/lua/prelude.lua", "local x = 1\n", 0},
-	{"lua parts", luaHeader, "internal/state/lua/shared/a.lua", "local x = 1\n", 0},
+	{"lua included", luaHeader, "internal/state/lua/include/a.lua", "local x = 1\n", 0},
 	{"look", effects, "internal/state/a.go", body("s.client.HGet(ctx, k, f).Result()"), 0},
 	{"write", effects, "internal/state/a.go", body("s.client.HSet(ctx, k, f, v)"), 4},
 	{"write in an effect", effects, "internal/state/a.go", body(inEffect("s.client.Del(ctx, k)")), 0},

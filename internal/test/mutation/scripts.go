@@ -4,7 +4,7 @@ import "slices"
 
 // Scripts are breaks of the scripts in internal/state/lua: what a careless change could do, one
 // disaster each.
-var Scripts = slices.Concat(verbs, shared)
+var Scripts = slices.Concat(verbs, included)
 
 var scenario = By{Scenario: true}
 
@@ -66,7 +66,7 @@ var verbs = []Break{
 		"if #out ~= 1 or #lost > 0 then return end",
 		By{Callbacks: 12, Scenario: true},
 	},
-	{"phone-in-doubt", "who is not in doubt is matched", "b = batch(out[1][4])", scenario},
+	{"phone-in-doubt", "who is not in doubt is matched", "b = batch(one.location)", scenario},
 	{"phone-before", "what was kept before is matched", "", scenario},
 	{"id-stranger", "the id of another number is believed", "", scenario},
 	{"phone-shared", "a shared account is matched by number", "then", scenario},
@@ -340,7 +340,7 @@ $`,
 	{
 		"sweep-expires", "what a dead worker had begun to send is taken for unsent",
 		`for _, slice in ipairs(slices_of(b)) do
-  requeue(chunk(slice[1]), slice[2], slice[3])
+  requeue(chunk(slice.chunk), slice.from, slice.to)
 end
 redis.call('ZREM', key('slots', provider), id)`,
 		programs,

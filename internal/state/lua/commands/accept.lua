@@ -1,0 +1,159 @@
+-- accept: take new disbursals, all or none of each, as one chunk per group: rows, pending entries,
+-- indexes and books. A reference that is known with the same digest is left as it is; with another
+-- it is a conflict.
+-- include: cancelled, pending, superseded, channels
+-- KEYS[1]: {namespace}:state
+-- ARGV[1]: requests that may be on the wire per provider
+-- ARGV[2]: then per group of disbursals that are alike six values: provider as given, currency,
+--   decimals, import, campaign, number of disbursals; and six per disbursal: reference, digest,
+--   recipients, sum, content, and the codes of the providers that they go to: one for all, or one
+--   for each; none for a disbursal that rules are against, which is looked up and not taken
+-- Returns: {one word per disbursal: accepted, same, conflict, cancelled, refused}, {provider,
+--   wakeup, ...}
+
+local words, touched = {}, {}
+
+-- page_for gives the page that a chunk is booked on. A page is what verify recounts at once.
+local v = redis.call('HMGET', KEYS[1], 'page', 'page_chunks', 'page_recipients')
+local page, on_page, load = tonumber(v[1] or 0), tonumber(v[2] or 0), tonumber(v[3] or 0)
+local function page_for(recipients)
+  if page == 0 or on_page >= 1000 or load >= 10000 then
+    page, on_page, load = page + 1, 0, 0
+    redis.call('ZADD', key('pages'), now, page)
+  end
+  on_page, load = on_page + 1, load + recipients
+  return string.format('%d', page)
+end
+
+local function append(list, value)
+  list[#list + 1] = value
+end
+
+-- Only then there are such digests.
+local forgetting = redis.call('EXISTS', key('forgotten')) == 1 -- break: digests-known
+
+local function refusal(group, new, text)
+  local found = read_disbursal(text)
+    or group.taken[new.ref] -- break: taken-at-once
+  local known = found and found.digest
+    or forgetting and redis.call('GET', key('digest', new.ref))
+  if known then return known == new.digest and 'same' or 'conflict' end -- break: known-digest
+  if marked(new.ref, group.import, group.campaign) then
+    return 'cancelled' -- break: accept-cancelled
+  end
+  if new.codes == '' then return 'refused' end
+end
+
+-- take adds a disbursal to the chunk of its group.
+local function take(group, new)
+  group.taken[new.ref] = new
+  append(group.refs, new.ref .. ' ' .. new.n)
+  append(group.digests, new.digest)
+  append(group.contents, new.content)
+  append(group.members, new)
+  new.before = group.n
+  group.n, group.sum = group.n + new.n, group.sum + new.sum
+end
+
+-- stretches lists who of a group goes to one provider in a row: {from, to, code, sum}.
+local function stretches(group)
+  local list, pos = {}, 0
+  local function go(count, code, sum)
+    local last = list[#list]
+    if last and last.code == code then
+      last.to, last.sum = pos + count, last.sum + sum
+    else
+      append(list, {from = pos + 1, to = pos + count, code = code, sum = sum})
+    end
+    pos = pos + count
+  end
+  for _, new in ipairs(group.members) do
+    if #new.codes == 1 then
+      go(new.n, new.codes, new.sum)
+    else
+      local i = 0
+      for amount in new.content:gmatch('%d+ (%d+)') do
+        i = i + 1
+        go(1, new.codes:sub(i, i), tonumber(amount)) -- break: stretch-code
+      end
+    end
+  end
+  return list
+end
+
+-- write stores a group as a new chunk and queues its recipients. The id comes from what it holds: a
+-- Redis that has forgotten it gives the same one again.
+local function write(group)
+  local refs, rows = table.concat(group.refs, '\n'), {}
+  local id = redis.sha1hex(table.concat({group.import, group.campaign, refs,
+    table.concat(group.digests, '\n')}, '\t')):sub(1, 24)
+  local page = page_for(group.n)
+  local books = books_of(page, group.import, group.campaign)
+  for i, stretch in ipairs(stretches(group)) do
+    local provider, count = NAMES[stretch.code], stretch.to - stretch.from + 1
+    local place, field = pending_place(provider), provider .. ' ' .. group.currency .. ' '
+    local index = spell_index(i - 1)
+    touched[provider] = true
+    rows[i] = ('q' .. stretch.code .. index):rep(count)
+    redis.call('HSET', key('locations', id), index, place)
+    push_pending({id = id}, stretch.from, stretch.to, place)
+    enter(books, field .. 'requested', count, stretch.sum)
+    enter(books, field .. STATUS.q.name, count, stretch.sum)
+  end
+  redis.call('HSET', key('chunk', id), 'head', table.concat({group.given, group.currency,
+    group.decimals, page, now_text, group.n, string.format('%.0f', group.sum), group.import,
+    group.campaign}, '\t'), 'refs', refs, 'content', table.concat(group.contents, '\n'), 'open',
+    group.n)
+  local places = {key('rows', id), table.concat(rows)}
+  for _, new in ipairs(group.members) do
+    append(places, key('disbursal', new.ref))
+    append(places, table.concat({new.digest, id, new.before, new.n}, ' '))
+  end
+  redis.call('MSET', unpack(places))
+  redis.call('RPUSH', key('page', page), id)
+  if group.import ~= '' then redis.call('RPUSH', key('importchunks', group.import), id) end
+  if group.campaign ~= '' then redis.call('RPUSH', key('campaignchunks', group.campaign), id) end
+  return id
+end
+
+-- recall gives back what is known about members by their references: this Redis forgot the
+-- disbursals, but was told of their sending.
+local function recall(group, id)
+  local d = chunk(id)
+  for _, new in ipairs(group.members) do
+    for i = 1, new.n do
+      local list = superseded({id = '@' .. new.ref}, i)
+      if #list > 0 then
+        keep_superseded({id = '@' .. new.ref}, i, {})
+        keep_superseded(d, new.before + i, list)
+        reattach(d, new.before + i) -- break: recall-position
+      end
+    end
+  end
+end
+
+local at = 2
+while at <= #ARGV do
+  local group = {given = ARGV[at], currency = ARGV[at + 1], decimals = ARGV[at + 2],
+    import = ARGV[at + 3], campaign = ARGV[at + 4], n = 0, sum = 0, taken = {}, refs = {},
+    digests = {}, contents = {}, members = {}}
+  local first, last = at + 6, at + 6 * tonumber(ARGV[at + 5])
+  local names = {}
+  for i = first, last, 6 do append(names, key('disbursal', ARGV[i])) end
+  local known = redis.call('MGET', unpack(names))
+  for i = first, last, 6 do
+    local new = {ref = ARGV[i], digest = ARGV[i + 1], n = tonumber(ARGV[i + 2]),
+      sum = tonumber(ARGV[i + 3]), content = ARGV[i + 4], codes = ARGV[i + 5]}
+    local word = refusal(group, new, known[(i - first) / 6 + 1])
+    if not word then take(group, new) end
+    append(words, word or 'accepted')
+  end
+  if group.n > 0 then
+    local id = write(group)
+    if has_superseded() then recall(group, id) end -- break: recall
+  end
+  at = last + 6
+end
+redis.call('HSET', KEYS[1], 'page', page, 'page_chunks', on_page, 'page_recipients', load)
+
+return {words, wakeups(touched, tonumber(ARGV[1]))}

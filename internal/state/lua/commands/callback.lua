@@ -1,0 +1,159 @@
+-- callback: apply what a provider reports about a recipient, or keep it until it fits one.
+-- include: merge
+-- KEYS[1]: {namespace}:state
+-- ARGV[1]: provider
+-- ARGV[2]: the provider's id of the recipient, or ''
+-- ARGV[3]: phone number, or ''
+-- ARGV[4]: amount in minor units, or ''
+-- ARGV[5]: currency
+-- ARGV[6]: status code, or '' for a word that we do not know
+-- ARGV[7]: reason
+-- ARGV[8]: message
+-- ARGV[9]: 1 to apply it now; 0 to keep it until a query has confirmed it
+-- ARGV[10]: 1 if Redis has room to keep it
+-- ARGV[11]: the name of its record if it was kept before, else ''
+-- ARGV[12]: ms until a kept one is tried next
+-- ARGV[13]: the most that are kept
+-- ARGV[14]: the status code of its record when it was handed out, if it was kept before
+-- ARGV[15]: the discount, or ''
+-- Returns: {word, batch, 1 if the amount is not what was sent or 2 if its id names somebody of
+--   another number, new second effects}; the words are applied, unchanged, kept, full and dropped
+
+allow_oom()
+local provider, id, phone, minor = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local code, retried = ARGV[6], ARGV[11] ~= ''
+local name = retried and ARGV[11]
+  or provider .. ' ' .. (id ~= '' and id or phone .. ' ' .. ARGV[4])
+
+-- kept is its record, if it was kept before: when it was reported first, and the status that it
+-- says.
+local kept = redis.call('HGET', key('kept'), name)
+local reported_at = kept and tonumber(kept:match('^%d+')) or now -- break: reported-at
+local kept_code = kept and kept:match('^' .. ('[^\t]*\t'):rep(6) .. '(.)')
+
+local function about(d, pos, b)
+  if not d or not b then return false end
+  content_of(d)
+  return d.phone[pos] == phone
+    and d.amount[pos] == minor -- break: phone-amount
+    and d.currency == ARGV[5] -- break: phone-currency
+end
+
+-- by_phone is for an account that nobody else uses: else a payment of the same amount to the same
+-- number may be theirs. It finds the one recipient whose lost answer this makes up for: the only
+-- one of that number on its way, or else the only sending to it whose answer is lost. With both,
+-- or with two, nobody can say which is meant. What was said before a sending is not about it.
+local function by_phone()
+  local lost, out = unanswered(provider, phone), {}
+  for _, o in ipairs(people_out(provider, phone)) do
+    local known = false
+    for _, l in ipairs(lost) do
+      known = known
+        or l.chunk == o.chunk and l.pos == o.pos and l.batch and l.batch.id == o.location
+    end
+    if not known then out[#out + 1] = o end
+  end
+  if #out + #lost ~= 1 then return end -- break: phone-alone
+  local d, pos, b
+  if #out == 1 then
+    local one = out[1]
+    d, pos = one.chunk, one.pos
+    b = one.status == 'd' and batch(one.location) -- break: phone-in-doubt
+  else
+    d, pos, b = lost[1].chunk, lost[1].pos, lost[1].batch
+  end
+  if b and b.sent > reported_at then return end -- break: phone-before
+  if about(d, pos, b) then return d, pos, b end
+end
+
+-- find returns whom it is about, and whether its id names somebody of another number.
+local function find()
+  local d, pos, b
+  if id ~= '' then d, pos, b = by_id(provider, id) end
+  if d and phone ~= '' and content_of(d).phone[pos] ~= phone then
+    return nil, nil, nil, true -- break: id-stranger
+  end
+  if not d and phone ~= '' and minor
+    and not traits(provider).shared then -- break: phone-shared
+    d, pos, b = by_phone()
+  end
+  if d and b then return d, pos, b end
+end
+
+-- drop forgets its record, unless a better word has come to it meanwhile.
+local function drop()
+  if not kept then return end
+  local handed = retried and STATUS[ARGV[14]] or STATUS[code] -- break: drop-handed
+  if kept_code and handed and STATUS[kept_code].rank > handed.rank then -- break: drop-better
+    redis.call('ZADD', key('keptdue'), now, name)
+  else
+    redis.call('HDEL', key('kept'), name)
+    redis.call('ZREM', key('keptdue'), name)
+  end
+end
+
+local function give_up(victim)
+  redis.call('HDEL', key('kept'), victim)
+  redis.call('ZREM', key('keptdue'), victim)
+  redis.call('HINCRBY', KEYS[1], 'callbacks_dropped', 1) -- break: drop-counted
+end
+
+-- make_room gives up what was tried most, and what can be asked about first, for a new one.
+local function make_room()
+  local most = tonumber(ARGV[13]) -- break: kept-limit
+  if redis.call('HLEN', key('kept')) + (kept and 0 or 1) <= most then return end
+  local other
+  for _, victim in ipairs(redis.call('ZREVRANGE', key('keptdue'), 0, 99)) do
+    other = other or victim
+    if traits(victim:match('^%S+')).asks then return give_up(victim) end -- break: give-up-asked
+  end
+  if other then give_up(other) end
+end
+
+-- keep stores it, or sets when the kept one is tried again: the older, the later.
+local function keep(strange)
+  if retried then
+    local age = now - reported_at
+    if age > DAYS * DAY then -- break: kept-age
+      give_up(name)
+      return {'dropped', '', strange, 0}
+    end
+    if kept then -- break: kept-stays
+      redis.call('ZADD', key('keptdue'), now + math.max(tonumber(ARGV[12]), age / 4), name)
+    end
+    return {'kept', '', strange, 0}
+  end
+  if ARGV[10] ~= '1' then return {'full', '', 0, 0} end
+  if not kept_code or STATUS[kept_code].rank <= STATUS[code].rank then -- break: kept-rank
+    make_room() -- break: kept-room
+    redis.call('HSET', key('kept'), name, table.concat({
+      string.format('%.0f', reported_at), -- break: kept-since
+      provider, id, phone, ARGV[4], ARGV[5], code, ARGV[7], ARGV[8], ARGV[15]}, '\t'))
+    -- What is to be confirmed and fits somebody is first, whatever strangers send.
+    local first = ARGV[9] ~= '1' and expected(provider, id, phone)
+    redis.call('ZADD', key('keptdue'), first and now - DAY or now + tonumber(ARGV[12]), name)
+  end
+  return {'kept', '', strange, 0}
+end
+
+-- names_another says whether it names another amount than was sent. One in another currency is of a
+-- wallet, and zero is nobody's where nobody is paid.
+local function names_another(d, pos)
+  if not minor or ARGV[5] ~= d.currency or d.amount[pos] == minor then return false end
+  return minor > 0 or code == 'S'
+end
+
+if code == '' then -- break: unknown-word
+  if retried then drop() end -- Only a query can say what it means; it is asked about as ever.
+  return {'unchanged', '', 0, 0}
+end
+if ARGV[9] ~= '1' then return keep(0) end -- break: unconfirmed
+local d, pos, b, stranger = find()
+if not d then return keep(stranger and 2 or 0) end -- break: stranger-flag
+content_of(d)
+local strange = names_another(d, pos) and 1 or 0 -- break: amount-flag
+if strange == 1 then dispute(d, pos, b, 'amount', ARGV[5] .. ' ' .. decimal(minor, d.decimals)) end
+local moved, over = merge(d, pos, b, code, ARGV[7], id, ARGV[8], ARGV[15])
+if b.reopened and traits(provider).asks then schedule(b, first_query(b)) end -- break: asked-again
+drop() -- break: drop-applied
+return {moved == 1 and 'applied' or 'unchanged', b.id, strange, over}

@@ -1,0 +1,40 @@
+-- due: hand out status queries, each once; a query whose trigger is lost is handed out again.
+-- include: batches
+-- KEYS[1]: {namespace}:state
+-- ARGV[1]: most queries to hand out
+-- ARGV[2]: ms until a query that was handed out counts as lost
+-- Returns: {1 if any query waits, now or later, {{batch, provider, number of the query, recipients,
+--   open ones, sendings, when the first of them began (ms)}, ...}}
+
+allow_oom()
+local list = {}
+
+-- shift corrects what a clock that was ahead has scheduled, once: to look too early costs a query.
+local function shift(schedule)
+  local entries = redis.call('ZRANGEBYSCORE', schedule, now, '+inf', 'WITHSCORES')
+  for i = 1, #entries, 2 do
+    redis.call('ZADD', schedule, math.max(now, entries[i + 1] - behind), entries[i])
+  end
+end
+
+if behind > 0 and head[5] ~= head[2] then
+  redis.call('HSET', KEYS[1], 'shifted', head[2])
+  shift(key('due'))
+  shift(key('keptdue'))
+  return {1, list}
+end
+local entries = redis.call('ZRANGEBYSCORE', key('due'), '-inf', '+inf', 'WITHSCORES', 'LIMIT', 0,
+  ARGV[1])
+for i = 1, #entries, 2 do
+  local id = entries[i]
+  if tonumber(entries[i + 1]) > now then break end
+  local b = batch(id)
+  if b then
+    b.polls = b.polls + 1
+    schedule(b, tonumber(ARGV[2])) -- break: due-again
+    list[#list + 1] = {id, b.provider, b.polls, b.n, b.open, b.attempt, b.sent}
+  else
+    redis.call('ZREM', key('due'), id)
+  end
+end
+return {#entries > 0 and 1 or 0, list}

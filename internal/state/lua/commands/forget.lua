@@ -1,0 +1,88 @@
+-- forget: drop the settled disbursals of a page that are older than the retention, book what is
+-- dropped, and keep the digests of their references. Runs on a full Redis.
+-- include: evidence, books
+-- KEYS[1]: {namespace}:state
+-- ARGV[1]: page
+-- ARGV[2]: retention in ms
+-- ARGV[3]: ms that digests are kept
+-- ARGV[4]: ms until a page with something left is looked at again
+-- Returns: {forgotten, left}
+
+allow_oom()
+if behind > 0 then return {0, 1} end
+local page, edge = ARGV[1], now - tonumber(ARGV[2])
+local forgotten, left = 0, {}
+local imports, campaigns = {}, {} -- Names of which a chunk is forgotten.
+
+local function forget(d)
+  content_of(d)
+  local gone = {key('forgotten')}
+  local held = {key('pagebook', page)}
+  for _, run in ipairs(runs(d, 1, d.n)) do
+    local field = run.provider .. ' ' .. d.currency .. ' ' -- break: forget-book
+    local n, sum = run.to - run.from + 1, sum_of(d, run.from, run.to)
+    enter(gone, field .. 'requested', n, sum)
+    enter(held, field .. 'requested', -n, -sum)
+    local units = units_in(d, run.from, run.to)
+    enter(gone, field .. STATUS[run.status].name, n, sum, units)
+    enter(held, field .. STATUS[run.status].name, -n, -sum, -units)
+  end
+  for ref in d.refs:gmatch('(%S+) %d+') do
+    local found = find_disbursal(ref)
+    if found then
+      redis.call('SET', key('digest', ref), found.digest, 'PX', ARGV[3]) -- break: forget-digest
+    end
+    redis.call('DEL', key('disbursal', ref))
+    forgotten = forgotten + 1
+  end
+  for _, kind in ipairs({'chunk', 'rows', 'locations', 'history'}) do
+    redis.call('DEL', key(kind, d.id))
+  end
+  for pos = 1, d.n do
+    redis.call('HDEL', key('superseded'), d.id .. ' ' .. pos)
+    redis.call('SREM', key('overpaid'), d.id .. ' ' .. pos)
+    redis.call('ZREM', key('mismatched'), d.id .. ' ' .. pos)
+    redis.call('HDEL', key('disputes'), d.id .. ' ' .. pos)
+  end
+  if d.import ~= '' then
+    redis.call('LREM', key('importchunks', d.import), 1, d.id)
+    imports[d.import] = true
+  end
+  if d.campaign ~= '' then
+    redis.call('LREM', key('campaignchunks', d.campaign), 1, d.id)
+    campaigns[d.campaign] = true
+  end
+end
+
+-- forget_name drops what is kept under a name with the last of its chunks. What is accepted again
+-- under it is known by its digest.
+local function forget_name(chunks, name, ...)
+  if redis.call('LLEN', key(chunks, name)) > 0 then return end
+  for _, kind in ipairs({...}) do redis.call('DEL', key(kind, name)) end
+end
+
+for _, id in ipairs(redis.call('LRANGE', key('page', page), 0, -1)) do
+  local d = chunk(id)
+  local settled = d and tonumber(redis.call('HGET', key('chunk', id), 'settled') or now)
+  if d and settled < edge
+    and d.open == 0 then -- break: forget-open
+    forget(d)
+  elseif d then
+    left[#left + 1] = id
+  end
+end
+
+if forgotten > 0 then
+  redis.call('DEL', key('page', page))
+  for _, id in ipairs(left) do redis.call('RPUSH', key('page', page), id) end
+end
+flush_entries() -- Before the book goes.
+if #left == 0 and tonumber(redis.call('HGET', KEYS[1], 'page')) ~= tonumber(page) then
+  redis.call('DEL', key('pagebook', page))
+  redis.call('ZREM', key('pages'), page)
+else
+  redis.call('ZADD', key('pages'), now - tonumber(ARGV[2]) + tonumber(ARGV[4]), page)
+end
+for name in pairs(imports) do forget_name('importchunks', name, 'import', 'importbook') end
+for name in pairs(campaigns) do forget_name('campaignchunks', name, 'campaignbook') end
+return {forgotten, #left}

@@ -1,0 +1,27 @@
+-- resend: make a batch in doubt ready to be sent again as it is, if its provider still recognises
+-- it by its key; else set when it is looked at next.
+-- include: sending
+-- KEYS[1]: {namespace}:state
+-- ARGV[1]: batch
+-- ARGV[2]: number of the query that brought us here
+-- ARGV[3]: ms that a request may take
+-- ARGV[4]: requests that may be on the wire
+-- Returns: {1 if it is ready, ms to wait until it may be, wakeup}
+
+allow_oom()
+local b = batch(ARGV[1])
+if not b or tonumber(ARGV[2]) ~= b.polls then return {0, 0, 0} end
+local window = traits(b.provider).resend
+local free = b.deadline + GUARD -- break: resend-guard
+local ends = b.sent + window - tonumber(ARGV[3]) -- The last moment at which it may begin.
+if b.state ~= 'doubt' or b.attempt == 0 or free > ends or not repeatable(b)
+  or now > ends -- break: resend-late
+  or b.sent <= distrusted then
+  return {0, 0, 0}
+end
+if now < free then -- break: resend-early
+  schedule(b, free - now)
+  return {0, free - now, 0}
+end
+make_ready(b)
+return {1, 0, wakeup(b.provider, tonumber(ARGV[4]))}

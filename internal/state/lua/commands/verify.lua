@@ -1,0 +1,123 @@
+-- verify: recount the chunks of one page against its book; page 0 sums the books of all pages.
+-- include: evidence
+-- KEYS[1]: {namespace}:state
+-- ARGV[1]: page, or 0
+-- Returns: {disbursals, recipients, {drift, as text, ...}}
+
+local drift = {}
+
+local function book(name)
+  local figures, list = {}, redis.call('HGETALL', name)
+  for i = 1, #list, 2 do figures[list[i]] = tonumber(list[i + 1]) end
+  return figures
+end
+
+local function compare(what, counted, booked)
+  for field, figure in pairs(counted) do
+    if figure ~= (booked[field] or 0) then
+      drift[#drift + 1] = string.format('%s: %s is %.0f in the book, counted %.0f',
+        what, field, booked[field] or 0, figure)
+    end
+  end
+  for field, figure in pairs(booked) do
+    if counted[field] == nil and figure ~= 0 then
+      drift[#drift + 1] = string.format('%s: %s is %.0f in the book, counted 0', what, field,
+        figure)
+    end
+  end
+end
+
+local function add(counted, field, figure)
+  counted[field] = (counted[field] or 0) + figure
+end
+
+-- balanced checks that what was requested is the sum over all statuses.
+local function balanced(what, figures)
+  local rest = {}
+  for field, figure in pairs(figures) do
+    local provider, currency, status, minor = field:match('^(%S+) (%S+) (%S+)( ?%S*)$')
+    if minor ~= ' discount' then -- Nobody requests one.
+      add(rest, provider .. ' ' .. currency .. minor, status == 'requested' and figure or -figure)
+    end
+  end
+  for field, figure in pairs(rest) do
+    if figure ~= 0 then
+      drift[#drift + 1] = string.format('%s: requested and statuses of %s differ by %.0f',
+        what, field, figure)
+    end
+  end
+end
+
+-- located counts the disbursals of a chunk, and checks that they are found there.
+local function located(d)
+  local before, count = 0, 0
+  for ref, n in d.refs:gmatch('(%S+) (%d+)') do
+    local found = find_disbursal(ref)
+    if not found or found.chunk ~= d.id or found.before ~= before or found.n ~= tonumber(n) then
+      drift[#drift + 1] = ref .. ' is not found where it is'
+    end
+    before, count = before + n, count + 1
+  end
+  if before ~= d.n then drift[#drift + 1] = d.refs:match('^%S+') .. ': recipients are missing' end
+  return count
+end
+
+local function recount(d, counted)
+  local name = 'chunk of ' .. d.refs:match('^%S+')
+  content_of(d)
+  local open, sum = 0, 0
+  for _, run in ipairs(runs(d, 1, d.n)) do
+    local status, n, money = STATUS[run.status], run.to - run.from + 1, 0
+    if not status then
+      drift[#drift + 1] = name .. ': a recipient has no status'
+    elseif not run.provider then
+      drift[#drift + 1] = name .. ': a recipient has no provider'
+    elseif run.location == '?' then
+      drift[#drift + 1] = name .. ': a recipient has no location'
+    else
+      local field = run.provider .. ' ' .. d.currency .. ' '
+      for i = run.from, run.to do money = money + (d.amount[i] or 0) end
+      add(counted, field .. 'requested', n)
+      add(counted, field .. 'requested minor', money)
+      add(counted, field .. status.name, n)
+      add(counted, field .. status.name .. ' minor', money)
+      local units = units_in(d, run.from, run.to)
+      if units ~= 0 then add(counted, field .. status.name .. ' discount', units) end
+      if not status.settled then open = open + n end
+      sum = sum + money
+    end
+  end
+  if #d.rows ~= d.n * WIDTH or #d.phone ~= d.n then
+    drift[#drift + 1] = name .. ': recipients are missing'
+  end
+  if sum ~= d.sum then
+    drift[#drift + 1] = string.format('%s: holds %.0f, accepted %.0f', name, sum, d.sum)
+  end
+  if open ~= d.open then
+    drift[#drift + 1] = string.format('%s: %.0f open, counted %.0f', name, d.open, open)
+  end
+end
+
+local counted, refs, recipients = {}, 0, 0
+if ARGV[1] == '0' then
+  for _, page in ipairs(redis.call('ZRANGE', key('pages'), 0, -1)) do
+    for field, figure in pairs(book(key('pagebook', page))) do add(counted, field, figure) end
+  end
+  for field, figure in pairs(book(key('forgotten'))) do add(counted, field, figure) end
+  compare('all pages', counted, book(key('book')))
+  balanced('all pages', book(key('book')))
+else
+  for _, id in ipairs(redis.call('LRANGE', key('page', ARGV[1]), 0, -1)) do
+    local d = chunk(id)
+    if d then
+      recount(d, counted)
+      recipients = recipients + d.n
+      refs = refs + located(d)
+    else
+      drift[#drift + 1] = 'chunk ' .. id .. ' is missing'
+    end
+  end
+  compare('page ' .. ARGV[1], counted, book(key('pagebook', ARGV[1])))
+  balanced('page ' .. ARGV[1], counted)
+end
+return {refs, recipients, drift}

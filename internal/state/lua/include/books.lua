@@ -1,0 +1,84 @@
+-- include: providers
+
+-- Books -------------------------------------------------------------------------------------------
+
+local moves = {}
+
+-- move books recipients from one provider and status to another, with their money and discounts.
+local function move(d, before, from, after, to, count, sum, units)
+  local group = moves[d.group]
+  if not group then
+    group = {}
+    moves[d.group] = group
+  end
+  local change = before .. ' ' .. from .. ' ' .. after .. ' ' .. to
+  local m = group[change]
+  if not m then
+    m = {0, 0, 0}
+    group[change] = m
+  end
+  m[1], m[2], m[3] = m[1] + count, m[2] + sum, m[3] + units
+end
+
+-- books_of lists the books that a group of chunks is kept in.
+local function books_of(page, import, campaign)
+  local list = {key('book'), key('pagebook', page)}
+  if import ~= '' then list[#list + 1] = key('importbook', import) end
+  if campaign ~= '' then list[#list + 1] = key('campaignbook', campaign) end
+  return list
+end
+
+local entries = {} -- By book and field.
+
+-- enter books a count, a sum and discounts in each of the books.
+local function enter(books, field, count, sum, units)
+  for _, book in ipairs(books) do
+    local fields = entries[book] or {}
+    local entry = fields[field] or {0, 0, 0}
+    entries[book] = fields
+    fields[field] = {entry[1] + count, entry[2] + sum, entry[3] + (units or 0)}
+  end
+end
+
+-- flush_entries changes the books. A book is read and written at once: that is one command for all
+-- of its figures.
+local function flush_entries()
+  for book, fields in pairs(entries) do
+    local names, steps = {}, {}
+    for field, entry in pairs(fields) do
+      local function step(name, by)
+        if by ~= 0 then names[#names + 1], steps[#steps + 1] = name, by end
+      end
+      step(field, entry[1])
+      step(field .. ' minor', entry[2])
+      step(field .. ' discount', entry[3])
+    end
+    local figures = #names > 0 and redis.call('HMGET', book, unpack(names)) or {}
+    for i, figure in ipairs(figures) do
+      redis.call('HSET', book, names[i], string.format('%.0f', (figure or 0) + steps[i]))
+    end
+  end
+  entries = {}
+end
+
+local function flush_moves()
+  for group, changes in pairs(moves) do
+    local currency, page, import, campaign = group:match('^([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$')
+    local books = books_of(page, import, campaign)
+    local function add(provider, word, count, sum, units)
+      enter(books, provider .. ' ' .. currency .. ' ' .. word, count, sum, units)
+    end
+    for change, m in pairs(changes) do
+      local before, from, after, to = change:match('^(%S+) (%S) (%S+) (%S)$')
+      add(before, STATUS[from].name, -m[1], -m[2], -m[3])
+      add(after, STATUS[to].name, m[1], m[2], m[3])
+      if before ~= after then -- break: book-moves
+        add(before, 'requested', -m[1], -m[2])
+        add(after, 'requested', m[1], m[2])
+      end
+    end
+  end
+  flush_entries()
+end
+
+at_end(flush_moves)

@@ -1,0 +1,114 @@
+-- include: evidence, books, indexes, blocked
+
+-- Moving recipients -------------------------------------------------------------------------------
+
+local function count_in(place, status, count)
+  if not is_batch(place) then return end
+  local b = batch(place)
+  if not b then return end
+  if not STATUS[status].settled then b.open = b.open + count end
+  if status == 'd' then b.doubtful = b.doubtful + count end
+end
+
+-- set_discount takes a provider's word about its discount on a recipient, which replaces an earlier
+-- one; '' takes it away.
+local function set_discount(d, pos, discount)
+  local had = discount_of(d, pos)
+  if discount == had then return end
+  spell_discount(d, pos, discount)
+  local status, _, provider = row(d, pos)
+  enter(books_of(d.page, d.import, d.campaign),
+    provider .. ' ' .. d.currency .. ' ' .. STATUS[status].name, 0, 0,
+    units_of(discount) - units_of(had))
+end
+
+-- put moves the recipients from..to of a chunk, which all stand at (old, left), to (status,
+-- place). The books, the open counts, the numbers in doubt and the indexes of callbacks follow; a
+-- discount was on the sending that is left. It is the only writer of rows.
+local function put(d, from, to, old, left, status, place)
+  local count = to - from + 1
+  local _, _, before = row(d, from)
+  local after = provider_at(place, before)
+  for pos = from, left ~= place and d.discounted and to or 0 do set_discount(d, pos, '') end
+  set_rows(d, from, to, status, after, place)
+  count_in(left, old, -count)
+  count_in(place, status, count)
+  if old == status and before == after then return end
+  local sum, units = sum_of(d, from, to), units_in(d, from, to)
+  move(d, before, old, after, status, count, sum, units) -- break: booked
+  if STATUS[old].settled ~= STATUS[status].settled then
+    d.open = d.open + (STATUS[status].settled and -count or count)
+  end
+  if status == 'd' then mark_doubt(d, after, from, to, 1) end
+  if old == 'd' then mark_doubt(d, before, from, to, -1) end -- break: doubt-numbers
+  follow_out(d, from, to, before, old, after, status)
+end
+
+-- publish appends the result of one recipient that settled or was corrected. Neighbours have most
+-- words in common, which are spelt once.
+local publish
+do
+  local OWN = {5, 7, 9, 19, 23, 31} -- The words that each has for itself.
+  local words -- Those in common, spelt for these:
+  local last_chunk, producer, provider, status, place, corrected, reason
+  local owner, reference -- The last owner, and how people see it.
+
+  local function name(whose)
+    local by
+    owner, reference, by = whose, shown(whose)
+    if by ~= producer then producer, words = by, nil end
+  end
+
+  local function spell()
+    local _, campaign = owned(last_chunk.campaign)
+    words = {'XADD', key('results'), '*', 'reference', '', 'phone_number', '', 'amount', '',
+      'currency', last_chunk.currency, 'provider', provider, 'status', STATUS[status].name,
+      'reason', reason, 'provider_reference', '', 'batch', is_batch(place) and place or '',
+      'message', '', 'campaign', campaign, 'corrected', corrected and 'true' or 'false',
+      'at', at_text(), 'discount', '', unpack(producer and {'producer', producer} or {})}
+  end
+
+  function publish(d, pos, by, code, where, again, why, id, message)
+    content_of(d)
+    owners_of(d)
+    if d.owner[pos] ~= owner then name(d.owner[pos]) end -- break: result-name
+    if not words or d ~= last_chunk or code ~= status or where ~= place or by ~= provider
+      or again ~= corrected or why ~= reason then
+      last_chunk, provider, status, place, corrected, reason = d, by, code, where, again, why
+      spell()
+    end
+    local values = redis.entries(words, OWN)
+    local n = #values
+    values[n + 1], values[n + 2] = reference, d.phone[pos]
+    values[n + 3], values[n + 4] = decimal(d.amount[pos], d.decimals), id
+    values[n + 5], values[n + 6] = message, discount_of(d, pos)
+  end
+end
+
+-- settle_all moves the recipients from..to of a chunk, which all stand alike, and publishes
+-- those whom that settles or corrects. The evidence of each is evidence_at(position): reason,
+-- reference, message, discount.
+local function settle_all(d, from, to, status, place, evidence_at)
+  local old, left = row(d, from)
+  put(d, from, to, old, left, status, place)
+  local _, _, provider = row(d, from)
+  local settles, corrects = STATUS[status].settled, STATUS[old].settled
+  for pos = from, to do
+    local reason, reference, message, discount = evidence_at(pos)
+    if settles or reference ~= '' or message ~= '' then
+      write_evidence(d, pos, reason, reference, message)
+    end
+    if discount ~= '' then set_discount(d, pos, discount) end
+    note_id(d, pos, provider, place, reference) -- break: learns-id
+    if old ~= status and (settles or corrects) then -- break: result-correction
+      publish(d, pos, provider, status, place, corrects, reason, reference, message) -- break: once
+    end
+  end
+end
+
+-- settle does the same for one recipient.
+local function settle(d, pos, status, place, reason, reference, message, discount)
+  settle_all(d, pos, pos, status, place, function()
+    return reason, reference, message, discount or ''
+  end)
+end
