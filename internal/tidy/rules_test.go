@@ -9,12 +9,15 @@ import (
 )
 
 const goodLua = `-- claim: draw one batch.
+-- include: keys
 -- KEYS[1]: state
--- ARGV[1]: provider
--- ARGV[2]: then one value per recipient
 -- Returns: {count}
-local provider = ARGV[1]
-return {redis.call('SADD', KEYS[1], provider, unpack(ARGV, 2))}
+
+local arg, rest = arguments {
+  'provider',
+  'most#', -- Recipients.
+}
+return {redis.call('SADD', KEYS[1], arg.provider, arg.most, unpack(ARGV, rest))}
 `
 
 // function returns the source of a function with that many lines.
@@ -76,11 +79,12 @@ var samples = []struct {
 	{"lua", luaHeader, claimLua, goodLua, 0},
 	{"lua without keys", luaHeader, claimLua, lua("-- KEYS[1]: state\n", ""), 1},
 	{"lua without returns", luaHeader, claimLua, lua("-- Returns", "-- Gives"), 1},
-	{"lua with a gap", luaHeader, claimLua, lua("-- ARGV[2]", "-- ARGV[3]"), 1},
-	{"lua unused", luaHeader, claimLua, lua("= ARGV[1]", "= 1"), 1},
-	{"lua unnamed", luaHeader, claimLua, lua("= ARGV[1]", "= ARGV[1] .. ARGV[4]"), 6},
-	{"lua late header", luaHeader, claimLua, "\n" + goodLua, 1},
-	{"lua no rest", luaHeader, claimLua, lua("unpack(ARGV, 2)", "1"), 1},
+	{"lua without includes", luaHeader, claimLua, lua("-- include", "-- with"), 1},
+	{"lua of another verb", luaHeader, claimLua, lua("-- claim", "-- begin"), 1},
+	{"lua unread", luaHeader, claimLua, lua("arg.most", "1"), 1},
+	{"lua unnamed", luaHeader, claimLua, lua("arg.most", "arg.least"), 10},
+	{"lua by number", luaHeader, claimLua, lua("arg.most", "ARGV[2]"), 10},
+	{"lua late header", luaHeader, claimLua, "\n\n" + goodLua, 1},
 	{"lua included", luaHeader, "internal/state/lua/include/a.lua", "local x = 1\n", 0},
 	{"look", effects, "internal/state/a.go", body("s.client.HGet(ctx, k, f).Result()"), 0},
 	{"write", effects, "internal/state/a.go", body("s.client.HSet(ctx, k, f, v)"), 4},

@@ -76,7 +76,7 @@ var verbs = []Break{
 	},
 	{
 		"drop-handed", "a better word is dropped by a worse one",
-		"local handed = retried and STATUS[ARGV[14]] or nil", scenario,
+		"local handed = retried and STATUS[arg.handed_status] or nil", scenario,
 	},
 	{"drop-better", "a better word is dropped", "if false then", scenario},
 	{"drop-counted", "kept ones are dropped in silence", "", scenario},
@@ -98,7 +98,7 @@ if false then`,
 	{"kept-since", "a duplicate makes it younger", "string.format('%.0f', now),", scenario},
 	{
 		"unknown-word", "an unknown word is kept",
-		"if code == '' and ARGV[9] == '1' then", scenario,
+		"if code == '' and arg.apply == '1' then", scenario,
 	},
 	{"unconfirmed", "what is to be confirmed is applied", "", scenario},
 	{
@@ -167,7 +167,7 @@ charge(provider, tokens)`,
 	},
 	{
 		"forget-digest", "only the first one's digest is kept",
-		"do local ref = d.refs:match('^%S+') $ end", scenario,
+		"local name = key('digest', d.refs:match('^%S+'))", scenario,
 	},
 	{"forget-open", "a chunk is retired with an open one", "then", scenario},
 

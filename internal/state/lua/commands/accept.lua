@@ -3,14 +3,12 @@
 -- it is a conflict.
 -- include: cancelled, pending, superseded, channels
 -- KEYS[1]: {namespace}:state
--- ARGV[1]: requests that may be on the wire per provider
--- ARGV[2]: then per group of disbursals that are alike six values: provider as given, currency,
---   decimals, import, campaign, number of disbursals; and six per disbursal: reference, digest,
---   recipients, sum, content, and the codes of the providers that they go to: one for all, or one
---   for each; none for a disbursal that rules are against, which is looked up and not taken
 -- Returns: {one word per disbursal: accepted, same, conflict, cancelled, refused}, {provider,
 --   wakeup, ...}
 
+local arg, rest = arguments {
+  'slots#', -- Requests that may be on the wire per provider.
+}
 local words, touched = {}, {}
 
 -- page_for gives the page that a chunk is booked on. A page is what verify recounts at once.
@@ -132,7 +130,11 @@ local function recall(group, id)
   end
 end
 
-local at = 2
+-- Behind the arguments, per group of disbursals that are alike, six values: provider as given,
+-- currency, decimals, import, campaign, number of disbursals. And six per disbursal: reference,
+-- digest, recipients, sum, content, and the codes of the providers that they go to: one for all, or
+-- one for each; none for a disbursal that rules are against, which is looked up and not taken.
+local at = rest
 while at <= #ARGV do
   local group = {given = ARGV[at], currency = ARGV[at + 1], decimals = ARGV[at + 2],
     import = ARGV[at + 3], campaign = ARGV[at + 4], n = 0, sum = 0, taken = {}, refs = {},
@@ -156,4 +158,4 @@ while at <= #ARGV do
 end
 redis.call('HSET', KEYS[1], 'page', page, 'page_chunks', on_page, 'page_recipients', load)
 
-return {words, wakeups(touched, tonumber(ARGV[1]))}
+return {words, wakeups(touched, arg.slots)}

@@ -1,16 +1,18 @@
 -- begin: commit that a batch is about to be sent: claimed -> sending, once per attempt.
 -- include: sending
 -- KEYS[1]: {namespace}:state
--- ARGV[1]: batch
--- ARGV[2]: token under which it was claimed
--- ARGV[3]: attempt, counted from 1
--- ARGV[4]: ms that the request may take
--- ARGV[5]: ms after that in which nobody else resolves or resends it
 -- Returns: {'go', ms left} or {'refused', why}
 
-local b = batch(ARGV[1])
-local token, attempt = ARGV[2], tonumber(ARGV[3])
-local timeout, guard = tonumber(ARGV[4]), tonumber(ARGV[5])
+local arg = arguments {
+  'batch',
+  'token', -- Token under which it was claimed.
+  'attempt#', -- Attempt, counted from 1.
+  'timeout#', -- Ms that the request may take.
+  'guard#', -- Ms after that in which nobody else resolves or resends it.
+}
+local b = batch(arg.batch)
+local token, attempt = arg.token, arg.attempt
+local timeout, guard = arg.timeout, arg.guard
 
 if not b then return {'refused', 'gone'} end
 if b.state == 'sending' and b.attempt == attempt and b.holder == token then

@@ -1,29 +1,31 @@
 -- callback: apply what a provider reports about a recipient, or keep it until it fits one.
 -- include: merge
 -- KEYS[1]: {namespace}:state
--- ARGV[1]: provider
--- ARGV[2]: the provider's id of the recipient, or ''
--- ARGV[3]: phone number, or ''
--- ARGV[4]: amount in minor units, or ''
--- ARGV[5]: currency
--- ARGV[6]: status code, or '' for a word that we do not know
--- ARGV[7]: reason
--- ARGV[8]: message
--- ARGV[9]: 1 to apply it now; 0 to keep it until a query has confirmed it
--- ARGV[10]: 1 if Redis has room to keep it
--- ARGV[11]: the name of its record if it was kept before, else ''
--- ARGV[12]: ms until a kept one is tried next
--- ARGV[13]: the most that are kept
--- ARGV[14]: the status code of its record when it was handed out, if it was kept before
--- ARGV[15]: the discount, or ''
 -- Returns: {word, batch, 1 if the amount is not what was sent or 2 if its id names somebody of
 --   another number, new second effects}; the words are applied, unchanged, kept, full and dropped
 
+local arg = arguments {
+  'provider',
+  'id', -- The provider's id of the recipient, or ''.
+  'phone', -- Phone number, or ''.
+  'minor', -- Amount in minor units, or ''.
+  'currency',
+  'status', -- Status code, or '' for a word that we do not know.
+  'reason',
+  'message',
+  'apply', -- 1 to apply it now; 0 to keep it until a query has confirmed it.
+  'room', -- 1 if Redis has room to keep it.
+  'record', -- The name of its record if it was kept before, else ''.
+  'retry_in#', -- Ms until a kept one is tried next.
+  'most_kept#', -- The most that are kept.
+  'handed_status', -- The status code of its record when it was handed out, if it was kept before.
+  'discount', -- The discount, or ''.
+}
 allow_oom()
-local provider, id, phone, minor = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local code, retried = ARGV[6], ARGV[11] ~= ''
-local name = retried and ARGV[11]
-  or provider .. ' ' .. (id ~= '' and id or phone .. ' ' .. ARGV[4])
+local provider, id, phone, minor = arg.provider, arg.id, arg.phone, tonumber(arg.minor)
+local code, retried = arg.status, arg.record ~= ''
+local name = retried and arg.record
+  or provider .. ' ' .. (id ~= '' and id or phone .. ' ' .. arg.minor)
 
 -- kept is its record, if it was kept before: when it was reported first, and the status that it
 -- says.
@@ -36,7 +38,7 @@ local function about(d, pos, b)
   content_of(d)
   return d.phone[pos] == phone
     and d.amount[pos] == minor -- break: phone-amount
-    and d.currency == ARGV[5] -- break: phone-currency
+    and d.currency == arg.currency -- break: phone-currency
 end
 
 -- by_phone is for an account that nobody else uses: else a payment of the same amount to the same
@@ -83,7 +85,7 @@ end
 -- drop forgets its record, unless a better word has come to it meanwhile.
 local function drop()
   if not kept then return end
-  local handed = retried and STATUS[ARGV[14]] or STATUS[code] -- break: drop-handed
+  local handed = retried and STATUS[arg.handed_status] or STATUS[code] -- break: drop-handed
   if kept_code and handed and STATUS[kept_code].rank > handed.rank then -- break: drop-better
     redis.call('ZADD', key('keptdue'), now, name)
   else
@@ -100,7 +102,7 @@ end
 
 -- make_room gives up what was tried most, and what can be asked about first, for a new one.
 local function make_room()
-  local most = tonumber(ARGV[13]) -- break: kept-limit
+  local most = arg.most_kept -- break: kept-limit
   if redis.call('HLEN', key('kept')) + (kept and 0 or 1) <= most then return end
   local other
   for _, victim in ipairs(redis.call('ZREVRANGE', key('keptdue'), 0, 99)) do
@@ -119,19 +121,20 @@ local function keep(strange)
       return {'dropped', '', strange, 0}
     end
     if kept then -- break: kept-stays
-      redis.call('ZADD', key('keptdue'), now + math.max(tonumber(ARGV[12]), age / 4), name)
+      redis.call('ZADD', key('keptdue'), now + math.max(arg.retry_in, age / 4), name)
     end
     return {'kept', '', strange, 0}
   end
-  if ARGV[10] ~= '1' then return {'full', '', 0, 0} end
+  if arg.room ~= '1' then return {'full', '', 0, 0} end
   if not kept_code or STATUS[kept_code].rank <= STATUS[code].rank then -- break: kept-rank
     make_room() -- break: kept-room
     redis.call('HSET', key('kept'), name, table.concat({
       string.format('%.0f', reported_at), -- break: kept-since
-      provider, id, phone, ARGV[4], ARGV[5], code, ARGV[7], ARGV[8], ARGV[15]}, '\t'))
+      provider, id, phone, arg.minor, arg.currency, code, arg.reason, arg.message,
+      arg.discount}, '\t'))
     -- What is to be confirmed and fits somebody is first, whatever strangers send.
-    local first = ARGV[9] ~= '1' and expected(provider, id, phone)
-    redis.call('ZADD', key('keptdue'), first and now - DAY or now + tonumber(ARGV[12]), name)
+    local first = arg.apply ~= '1' and expected(provider, id, phone)
+    redis.call('ZADD', key('keptdue'), first and now - DAY or now + arg.retry_in, name)
   end
   return {'kept', '', strange, 0}
 end
@@ -139,7 +142,7 @@ end
 -- names_another says whether it names another amount than was sent. One in another currency is of a
 -- wallet, and zero is nobody's where nobody is paid.
 local function names_another(d, pos)
-  if not minor or ARGV[5] ~= d.currency or d.amount[pos] == minor then return false end
+  if not minor or arg.currency ~= d.currency or d.amount[pos] == minor then return false end
   return minor > 0 or code == 'S'
 end
 
@@ -147,13 +150,15 @@ if code == '' then -- break: unknown-word
   if retried then drop() end -- Only a query can say what it means; it is asked about as ever.
   return {'unchanged', '', 0, 0}
 end
-if ARGV[9] ~= '1' then return keep(0) end -- break: unconfirmed
+if arg.apply ~= '1' then return keep(0) end -- break: unconfirmed
 local d, pos, b, stranger = find()
 if not d then return keep(stranger and 2 or 0) end -- break: stranger-flag
 content_of(d)
 local strange = names_another(d, pos) and 1 or 0 -- break: amount-flag
-if strange == 1 then dispute(d, pos, b, 'amount', ARGV[5] .. ' ' .. decimal(minor, d.decimals)) end
-local moved, over = merge(d, pos, b, code, ARGV[7], id, ARGV[8], ARGV[15])
+if strange == 1 then
+  dispute(d, pos, b, 'amount', arg.currency .. ' ' .. decimal(minor, d.decimals))
+end
+local moved, over = merge(d, pos, b, code, arg.reason, id, arg.message, arg.discount)
 if b.reopened and traits(provider).asks then schedule(b, first_query(b)) end -- break: asked-again
 drop() -- break: drop-applied
 return {moved == 1 and 'applied' or 'unchanged', b.id, strange, over}

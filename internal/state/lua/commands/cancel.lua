@@ -1,12 +1,13 @@
 -- cancel: put the lasting mark on a name and withdraw what is not on the wire.
 -- include: queue
 -- KEYS[1]: {namespace}:state
--- ARGV[1]: kind: disbursal, import or campaign
--- ARGV[2]: name
--- ARGV[3]: then the chunks of the import or campaign to withdraw now
 -- Returns: {withdrawn, too late: on the wire, in doubt, or whatever the provider made of them}
 
-redis.call('HSETNX', key('cancelled'), ARGV[1] .. ' ' .. ARGV[2], now)
+local arg, rest = arguments {
+  'kind', -- Kind: disbursal, import or campaign.
+  'name',
+}
+redis.call('HSETNX', key('cancelled'), arg.kind .. ' ' .. arg.name, now)
 local withdrawn, late = 0, 0
 
 local function withdraw(d, from, to)
@@ -27,11 +28,11 @@ local function withdraw(d, from, to)
   end
 end
 
-local found = ARGV[1] == 'disbursal' and find_disbursal(ARGV[2])
+local found = arg.kind == 'disbursal' and find_disbursal(arg.name)
 if found then
   withdraw(chunk(found.chunk), found.before + 1, found.before + found.n) -- break: cancel-part
 end
-for i = 3, #ARGV do
+for i = rest, #ARGV do -- Chunks of the import or campaign, to withdraw now.
   local d = chunk(ARGV[i])
   if d then withdraw(d, 1, d.n) end
 end

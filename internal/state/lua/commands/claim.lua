@@ -1,15 +1,17 @@
 -- claim: draw one batch for a worker, or say why there is none.
 -- include: cancelled, pending, channels, describe
 -- KEYS[1]: {namespace}:state
--- ARGV[1]: provider
--- ARGV[2]: token: the claimer's new UUID, which becomes the id of a newly drawn batch
--- ARGV[3]: most recipients in a batch
--- ARGV[4]: requests that may be on the wire
--- ARGV[5]: ms until a claimed batch that was not begun goes back
 -- Returns: {'idle', why, wait in ms, wakeup} or {'batch', wakeup, description}
 
-local provider, token, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local slots, patience = tonumber(ARGV[4]), tonumber(ARGV[5])
+local arg = arguments {
+  'provider',
+  'token', -- Token: the claimer's new UUID, which becomes the id of a newly drawn batch.
+  'most#', -- Most recipients in a batch.
+  'slots#', -- Requests that may be on the wire.
+  'timeout#', -- Ms until a claimed batch that was not begun goes back.
+}
+local provider, token, most = arg.provider, arg.token, arg.most
+local slots, patience = arg.slots, arg.timeout
 local out = key('slots', provider)
 
 local function idle(why, wait)

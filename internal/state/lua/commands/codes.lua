@@ -2,7 +2,6 @@
 -- gets it again; another gets the first that nobody ever had.
 -- include: providers
 -- KEYS[1]: {namespace}:state
--- ARGV[1]: then a name and whether the provider reports by callback, 1 or 0, for each
 -- Returns: their codes; an empty one where none is left
 
 local FREE = 'abcdefghijklmnopqrstuvwxyz0123456789'
@@ -27,7 +26,9 @@ local function agree(name, callbacks)
 end
 
 local list = {}
-for i = 1, #ARGV, 2 do list[#list + 1] = agree(ARGV[i], ARGV[i + 1] == '1') end
+for _, provider in ipairs(records(1, {'name', 'callbacks'})) do
+  list[#list + 1] = agree(provider.name, provider.callbacks == '1')
+end
 codes_sum = codes_of()
 keep_codes()
 return list

@@ -1,11 +1,13 @@
 -- due: hand out status queries, each once; a query whose trigger is lost is handed out again.
 -- include: batches
 -- KEYS[1]: {namespace}:state
--- ARGV[1]: most queries to hand out
--- ARGV[2]: ms until a query that was handed out counts as lost
 -- Returns: {1 if any query waits, now or later, {{batch, provider, number of the query, recipients,
 --   open ones, sendings, when the first of them began (ms)}, ...}}
 
+local arg = arguments {
+  'most#', -- Most queries to hand out.
+  'lost_after#', -- Ms until a query that was handed out counts as lost.
+}
 allow_oom()
 local list = {}
 
@@ -24,14 +26,14 @@ if behind > 0 and head[5] ~= head[2] then
   return {1, list}
 end
 local entries = redis.call('ZRANGEBYSCORE', key('due'), '-inf', '+inf', 'WITHSCORES', 'LIMIT', 0,
-  ARGV[1])
+  arg.most)
 for i = 1, #entries, 2 do
   local id = entries[i]
   if tonumber(entries[i + 1]) > now then break end
   local b = batch(id)
   if b then
     b.polls = b.polls + 1
-    schedule(b, tonumber(ARGV[2])) -- break: due-again
+    schedule(b, arg.lost_after) -- break: due-again
     list[#list + 1] = {id, b.provider, b.polls, b.n, b.open, b.attempt, b.sent}
   else
     redis.call('ZREM', key('due'), id)

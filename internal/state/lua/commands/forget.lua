@@ -2,15 +2,17 @@
 -- dropped, and keep the digests of their references. Runs on a full Redis.
 -- include: evidence, books
 -- KEYS[1]: {namespace}:state
--- ARGV[1]: page
--- ARGV[2]: retention in ms
--- ARGV[3]: ms that digests are kept
--- ARGV[4]: ms until a page with something left is looked at again
 -- Returns: {forgotten, left}
 
+local arg = arguments {
+  'page',
+  'retention#', -- Retention in ms.
+  'keep_digests#', -- Ms that digests are kept.
+  'look_again#', -- Ms until a page with something left is looked at again.
+}
 allow_oom()
 if behind > 0 then return {0, 1} end
-local page, edge = ARGV[1], now - tonumber(ARGV[2])
+local page, edge = arg.page, now - arg.retention
 local forgotten, left = 0, {}
 local imports, campaigns = {}, {} -- Names of which a chunk is forgotten.
 
@@ -30,7 +32,8 @@ local function forget(d)
   for ref in d.refs:gmatch('(%S+) %d+') do
     local found = find_disbursal(ref)
     if found then
-      redis.call('SET', key('digest', ref), found.digest, 'PX', ARGV[3]) -- break: forget-digest
+      local name = key('digest', ref) -- break: forget-digest
+      redis.call('SET', name, found.digest, 'PX', arg.keep_digests)
     end
     redis.call('DEL', key('disbursal', ref))
     forgotten = forgotten + 1
@@ -81,7 +84,7 @@ if #left == 0 and tonumber(redis.call('HGET', KEYS[1], 'page')) ~= tonumber(page
   redis.call('DEL', key('pagebook', page))
   redis.call('ZREM', key('pages'), page)
 else
-  redis.call('ZADD', key('pages'), now - tonumber(ARGV[2]) + tonumber(ARGV[4]), page)
+  redis.call('ZADD', key('pages'), now - arg.retention + arg.look_again, page)
 end
 for name in pairs(imports) do forget_name('importchunks', name, 'import', 'importbook') end
 for name in pairs(campaigns) do forget_name('campaignchunks', name, 'campaignbook') end

@@ -2,28 +2,31 @@
 -- or asynq released at its time. Runs on a full Redis.
 -- include: batches
 -- KEYS[1]: {namespace}:state
--- ARGV[1]: batch
--- ARGV[2]: number of the query
--- ARGV[3]: when it was due, as the task shows it (ms)
--- ARGV[4]: ms until a query that was handed out counts as lost
--- ARGV[5]: ms between two queries that are brought forward: a clock of asynq's that is ahead
---   releases all tasks early
 -- Returns: handed (also to the same task again), gone, asked (another query was handed out since),
 --   moved (it is due at another time, or not any more) or soon (one was brought forward just now)
 
+local arg = arguments {
+  'batch',
+  'number#', -- Number of the query.
+  'due#', -- When it was due, as the task shows it (ms)
+  'lost_after#', -- Ms until a query that was handed out counts as lost.
+  -- Ms between two queries that are brought forward: a clock of asynq's that is ahead releases all
+  -- tasks early.
+  'gap#',
+}
 allow_oom()
-local b, number = batch(ARGV[1]), tonumber(ARGV[2])
+local b, number = batch(arg.batch), arg.number
 if not b then return 'gone' end
 if b.polls == number then return 'handed' end
 if b.polls ~= number - 1 then return 'asked' end -- break: handout-asked
 local due = tonumber(redis.call('ZSCORE', key('due'), b.id) or 0)
-if due ~= tonumber(ARGV[3]) then return 'moved' end -- break: handout-moved
+if due ~= arg.due then return 'moved' end -- break: handout-moved
 if due > now then
-  if b.hinted <= now and b.hinted + tonumber(ARGV[5]) > now then
+  if b.hinted <= now and b.hinted + arg.gap > now then
     return 'soon' -- break: handout-soon
   end
   b.hinted = now
 end
 b.polls = number
-schedule(b, tonumber(ARGV[4]))
+schedule(b, arg.lost_after)
 return 'handed'

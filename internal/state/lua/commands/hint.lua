@@ -2,20 +2,22 @@
 -- callbacks come, there is one query per gap. Runs on a full Redis.
 -- include: batches
 -- KEYS[1]: {namespace}:state
--- ARGV[1]: batch
--- ARGV[2]: ms between two queries that callbacks bring forward
 -- Returns: 1 if there is such a batch, else 0
 
+local arg = arguments {
+  'batch',
+  'gap#', -- Ms between two queries that callbacks bring forward.
+}
 allow_oom()
-local b = batch(ARGV[1])
+local b = batch(arg.batch)
 if not b or b.attempt == 0 then return 0 end
 if b.state == 'claimed'
   or b.state == 'ready' -- break: hint-ready
   or b.state == 'sending' then -- break: hint-sending
   return 1 -- Its sending has not ended; Record sets its first query.
 end
-if b.hinted > now + ARGV[2] then b.hinted = now end -- By a clock that was ahead.
-local at = math.max(now, b.hinted + tonumber(ARGV[2])) -- break: hint-gap
+if b.hinted > now + arg.gap then b.hinted = now end -- By a clock that was ahead.
+local at = math.max(now, b.hinted + arg.gap) -- break: hint-gap
 local due = tonumber(redis.call('ZSCORE', key('due'), b.id) or 0)
 if due > 0 and due <= at then return 1 end -- break: hint-sooner
 if b.state == 'done' and b.later == 0 then b.later = due > 0 and due or -1 end -- break: hint-later

@@ -2,15 +2,16 @@
 -- again later.
 -- include: indexes, channels
 -- KEYS[1]: {namespace}:state
--- ARGV[1]: most callbacks to hand out
--- ARGV[2]: ms until one that was handed out counts as lost
--- ARGV[3]: queries a second that may confirm the callbacks of one provider, over all processes
--- ARGV[4]: then the providers whose callbacks a query has to confirm
 -- Returns: {{name, its record, age in ms, 1 if the provider is to be asked about it}, ...}
 
+local arg, rest = arguments {
+  'most#', -- Most callbacks to hand out.
+  'lost_after#', -- Ms until one that was handed out counts as lost.
+  'rate#', -- Queries a second that may confirm the callbacks of one provider, over all processes.
+}
 allow_oom()
-local confirm = {}
-for i = 4, #ARGV do confirm[ARGV[i]] = true end
+local confirm = {} -- The providers whose callbacks a query has to confirm.
+for i = rest, #ARGV do confirm[ARGV[i]] = true end
 
 -- question charges one confirming query, and returns 0, or the ms until there is one. They have a
 -- budget of their own, of at most half the provider's rate, and count in that rate: whoever forges
@@ -18,7 +19,7 @@ for i = 4, #ARGV do confirm[ARGV[i]] = true end
 local waiting = {}
 local function question(provider)
   local t, channel = traits(provider), key('channel', provider)
-  local rate = tonumber(ARGV[3])
+  local rate = arg.rate
   if t.rate > 0 then rate = math.min(rate, t.rate / 2) end
   local v = redis.call('HMGET', channel, 'questions', 'questioned')
   local since = math.max(0, now - tonumber(v[2] or now))
@@ -36,14 +37,14 @@ end
 
 local list = {}
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', key('keptdue'), '-inf', now, 'LIMIT', 0,
-  ARGV[1])) do
+  arg.most)) do
   local text = redis.call('HGET', key('kept'), name)
   if text then
     local since, provider, id, phone = text:match('^(%d+)\t([^\t]*)\t([^\t]*)\t([^\t]*)')
     -- What fits nobody is not asked about: the answer would fit nobody either.
     local asked = confirm[provider] and expected(provider, id, phone) and 1 or 0
     local wait = asked == 1 and question(provider) or 0
-    local again = wait > 0 and wait or tonumber(ARGV[2]) -- break: kept-lease
+    local again = wait > 0 and wait or arg.lost_after -- break: kept-lease
     redis.call('ZADD', key('keptdue'), now + again, name)
     if wait == 0 then list[#list + 1] = {name, text, now - tonumber(since), asked} end
   else

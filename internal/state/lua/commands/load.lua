@@ -2,8 +2,10 @@
 -- include: describe
 -- KEYS[1]: {namespace}:state
 -- Returns: its description, or {} if there is none
--- ARGV[1]: batch
 
-local b = batch(ARGV[1])
+local arg = arguments {
+  'batch',
+}
+local b = batch(arg.batch)
 if not b then return {} end
 return describe(b)

@@ -1,24 +1,23 @@
 -- observe: merge facts about members of a batch and schedule its next query. Runs on a full Redis.
 -- include: merge
 -- KEYS[1]: {namespace}:state
--- ARGV[1]: batch
--- ARGV[2]: number of the query that brought the facts; 0 if they came by themselves
--- ARGV[3]: ms until the next query while members are open
--- ARGV[4]: ms after the first sending from which open members are overdue
--- ARGV[5]: ms until the next query of an overdue batch
--- ARGV[6]: 1 if the answer shows that the provider knows the batch
--- ARGV[7]: then eight values per stretch of neighbours of whom the same is told: position of the
---   first, how many, status code, reason, references, messages, discounts, and amounts that are
---   not what was sent; these four one per line, or one for all
 -- Returns: {status moved, settled, open, new second effects, ms until the next query} or {}
 
+local arg, rest = arguments {
+  'batch',
+  'poll#', -- Number of the query that brought the facts; 0 if they came by themselves.
+  'next_query#', -- Ms until the next query while members are open.
+  'overdue_after#', -- Ms after the first sending from which open members are overdue.
+  'overdue_query#', -- Ms until the next query of an overdue batch.
+  'known', -- 1 if the answer shows that the provider knows the batch.
+}
 allow_oom()
-local b = batch(ARGV[1])
+local b = batch(arg.batch)
 if not b then return {} end
-local poll = tonumber(ARGV[2])
+local poll = arg.poll
 local moved, settled, over = 0, 0, 0
 
-if ARGV[6] == '1' then b.known, b.missing = 1, 0 end
+if arg.known == '1' then b.known, b.missing = 1, 0 end
 
 -- per_member reads the values of a stretch: the nth of the lines, or the one for all.
 local function per_member(text)
@@ -41,10 +40,14 @@ local function same_chunk(index, last)
   return d and to - from + 1 or 1, d, from, to
 end
 
-for i = 7, #ARGV - 7, 8 do
-  local index, count, status = ARGV[i] + 1, tonumber(ARGV[i + 1]), ARGV[i + 2]
-  local reason, reference, message = ARGV[i + 3], per_member(ARGV[i + 4]), per_member(ARGV[i + 5])
-  local discount, other = per_member(ARGV[i + 6]), per_member(ARGV[i + 7])
+-- Each fact is about neighbours: the position of the first, and how many they are. The last four
+-- values are one per line, or one for all; amounts are those that are not what was sent.
+local facts = records(rest, {'first#', 'count#', 'status', 'reason', 'references', 'messages',
+  'discounts', 'amounts'})
+for _, fact in ipairs(facts) do
+  local index, count, status, reason = fact.first + 1, fact.count, fact.status, fact.reason
+  local reference, message = per_member(fact.references), per_member(fact.messages)
+  local discount, other = per_member(fact.discounts), per_member(fact.amounts)
   local done = 0
   while done < count do
     local n, d, from, to = same_chunk(index + done, index + count - 1)
@@ -54,7 +57,7 @@ for i = 7, #ARGV - 7, 8 do
         local nth = before + pos
         return reason, reference(nth), message(nth), discount(nth)
       end)
-      for pos = from, ARGV[i + 7] ~= '' and to or 0 do
+      for pos = from, fact.amounts ~= '' and to or 0 do
         local amount = other(before + pos)
         if amount ~= '' then dispute(d, pos, b, 'amount', amount) end
       end
@@ -69,13 +72,13 @@ end
 -- so that a repeated or late one does not start a second schedule.
 local function next_query()
   if b.open > 0 or b.reopened then
-    if b.sent > 0 and now - b.sent > tonumber(ARGV[4]) and b.open > 0 then
+    if b.sent > 0 and now - b.sent > arg.overdue_after and b.open > 0 then
       redis.call('ZADD', key('overdue'), 'NX', now, b.id) -- break: overdue-listed
-      return tonumber(ARGV[5])
+      return arg.overdue_query
     end
-    return tonumber(ARGV[3])
+    return arg.next_query
   end
-  if ARGV[6] ~= '1' then return tonumber(ARGV[3]) end -- No answer is no check.
+  if arg.known ~= '1' then return arg.next_query end -- No answer is no check.
   return post_settlement_check(b)
 end
 
@@ -87,12 +90,12 @@ if poll > 0 and poll == b.polls and poll ~= b.answered and b.state ~= 'sending' 
   if b.state == 'returned' then -- break: returned-asked
     -- A callback brought this query, and nobody is left to be asked about; but no answer is no
     -- look.
-    delay = ARGV[6] ~= '1' and tonumber(ARGV[3]) or 0 -- break: returned-unanswered
+    delay = arg.known ~= '1' and arg.next_query or 0 -- break: returned-unanswered
   elseif was == 'done' or b.state ~= 'done' then
     delay = next_query()
   else
     -- It settled just now, and conclude has scheduled the first check.
-    delay = b.reopened and tonumber(ARGV[3])
+    delay = b.reopened and arg.next_query
       or traits(b.provider).checked_later and CHECK_DELAYS[1] or 0
   end
   -- What a callback brought while this query was under way is asked about when it said.
@@ -102,6 +105,6 @@ if poll > 0 and poll == b.polls and poll ~= b.answered and b.state ~= 'sending' 
   end
   schedule(b, delay)
 elseif b.reopened then
-  schedule(b, tonumber(ARGV[3]))
+  schedule(b, arg.next_query)
 end
 return {moved, settled, b.open, over, delay}

@@ -1,56 +1,56 @@
 -- record: store what a sending came to. Runs on a full Redis.
 -- include: merge, refusals
 -- KEYS[1]: {namespace}:state
--- ARGV[1]: batch
--- ARGV[2]: attempt
--- ARGV[3]: provider
--- ARGV[4]: slices of the batch, by chunks, to restore it if this Redis has forgotten it
--- ARGV[5]: the same by references, for the case that it has forgotten a chunk, too
--- ARGV[6]: status code of an accepted recipient
--- ARGV[7]: verdict of all that follow not by position: accepted, rejected, unsent, unknown
--- ARGV[8]: its reason
--- ARGV[9]: its message
--- ARGV[10]: reason to pause the channel, or ''
--- ARGV[11]: ms that the provider asked us to wait, or 0
--- ARGV[12]: ms until the first status query; 0 if the provider cannot be asked
--- ARGV[13]: requests that may be on the wire
--- ARGV[14]: ms since the sending began
--- ARGV[15]: ms that the request might take
--- ARGV[16]: id of a first child batch, should the batch be halved
--- ARGV[17]: id of the second
--- ARGV[18]: then per exception eight values: position, verdict, reason, reference, message, the
---   provider that takes the recipient should it be rejected, or '', the discount, and the amount
---   that the provider named should it be another than was sent, both or ''
 -- Returns: {'recorded' or 'stale', accepted, rejected, returned, in doubt, {provider, wakeup, ...}}
 
-local id, attempt, provider = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local arg, rest = arguments {
+  'batch',
+  'attempt#',
+  'provider',
+  'slices', -- Slices of the batch, by chunks, to restore it if this Redis has forgotten it.
+  'references', -- The same by references, for the case that it has forgotten a chunk, too.
+  'accepted_status', -- Status code of an accepted recipient.
+  'verdict', -- Verdict of all that follow not by position: accepted, rejected, unsent, unknown.
+  'reason', -- Its reason.
+  'message', -- Its message.
+  'pause_reason', -- Reason to pause the channel, or ''.
+  'retry_after#', -- Ms that the provider asked us to wait, or 0.
+  'first_query#', -- Ms until the first status query; 0 if the provider cannot be asked.
+  'slots#', -- Requests that may be on the wire.
+  'began_ago#', -- Ms since the sending began.
+  'timeout#', -- Ms that the request might take.
+  'first_child', -- Id of a first child batch, should the batch be halved.
+  'second_child', -- Id of the second.
+}
+local id, attempt, provider = arg.batch, arg.attempt, arg.provider
 allow_oom()
 local b = batch(id)
 local restored = not b
 if restored then
-  b = new_batch(id, provider, 'sending', {ARGV[4]}, 0)
+  b = new_batch(id, provider, 'sending', {arg.slices}, 0)
   local whole = true
   for _, slice in ipairs(slices_of(b)) do
     b.n = b.n + slice.to - slice.from + 1
     whole = whole and chunk(slice.chunk)
   end
-  if not whole then b.slices, b.cut = ARGV[5], nil end -- break: restored-refs
+  if not whole then b.slices, b.cut = arg.references, nil end -- break: restored-refs
 end
 if b.recorded == attempt then -- break: record-replay
   local replay = {'recorded'}
   for figure in b.result:gmatch('%d+') do replay[#replay + 1] = tonumber(figure) end
-  replay[6] = wakeups({[provider] = true}, tonumber(ARGV[13]))
+  replay[6] = wakeups({[provider] = true}, arg.slots)
   return replay
 end
 
-local accepted_code = ARGV[6]
-local whole = {verdict = ARGV[7], reason = ARGV[8], reference = '', message = ARGV[9], next = '',
-  discount = '', other = ''}
-local exceptions, exceptional = {}, #ARGV >= 18
-for i = 18, #ARGV, 8 do
-  exceptions[tonumber(ARGV[i]) + 1] = {verdict = ARGV[i + 1], reason = ARGV[i + 2],
-    reference = ARGV[i + 3], message = ARGV[i + 4], next = ARGV[i + 5], discount = ARGV[i + 6],
-    other = ARGV[i + 7]}
+local accepted_code = arg.accepted_status
+local whole = {verdict = arg.verdict, reason = arg.reason, reference = '', message = arg.message,
+  next = '', discount = '', other = ''}
+-- Exceptions from that, by position. Next is the provider that takes the recipient should it be
+-- rejected, other the amount that the provider named should it not be what was sent; '' is none.
+local exceptions, exceptional = {}, #ARGV >= rest
+for _, v in ipairs(records(rest, {'position#', 'verdict', 'reason', 'reference', 'message', 'next',
+  'discount', 'other'})) do
+  exceptions[v.position + 1] = v
 end
 
 -- Returned with this attempt not begun: this Redis has forgotten the sending.
@@ -60,10 +60,10 @@ local forgotten = restored or b.attempt < attempt
 if forgotten then
   -- When it was sent decides what may follow, so the sender brings it along. Of a repetition nobody
   -- knows when the first one was: no third one within the time that the provider recognises it.
-  local began = now - tonumber(ARGV[14]) -- break: restored-began
+  local began = now - arg.began_ago -- break: restored-began
   local before = attempt > 1 and traits(provider).resend or 0 -- break: restored-before
   if b.sent == 0 then b.sent = began - before end -- break: restored-sent
-  b.deadline = math.max(b.deadline, began + tonumber(ARGV[15])) -- break: restored-deadline
+  b.deadline = math.max(b.deadline, began + arg.timeout) -- break: restored-deadline
 end
 if not stale then
   b.attempt = attempt
@@ -217,7 +217,7 @@ for _, slice in ipairs(slices_of(b)) do
 end
 
 if refused > 0 then
-  local did = divide(b, 's', {ARGV[16], ARGV[17]}, whole.message)
+  local did = divide(b, 's', {arg.first_child, arg.second_child}, whole.message)
   local rejected = did == 'rejected' and 1 or 0 -- It was alone: the others have been withheld.
   counts.rejected = counts.rejected + rejected
   counts.returned = counts.returned + refused - rejected
@@ -243,7 +243,7 @@ if not stale then
     -- The moment when it may be repeated.
     schedule(b, math.max(1, still_out(b))) -- break: resend-due
   else
-    schedule(b, tonumber(ARGV[12]))
+    schedule(b, arg.first_query)
   end
   if counts.accepted > 0 then
     b.known = 1
@@ -253,8 +253,8 @@ end
 local judged = counts.accepted + counts.rejected + handed
 if stale then -- break: stale-news
   -- What an older attempt met is old news about the channel.
-elseif ARGV[10] ~= '' then
-  pause(provider, ARGV[10], tonumber(ARGV[11]))
+elseif arg.pause_reason ~= '' then
+  pause(provider, arg.pause_reason, arg.retry_after)
 elseif whole.reason == 'duplicate' then -- break: channel-duplicate
   resume(provider) -- The provider works; what is in doubt is an earlier sending.
 elseif for_one then -- break: channel-for-one
@@ -271,4 +271,4 @@ elseif judged > 0 then
   ramp_up(provider, judged)
 end
 return {stale and 'stale' or 'recorded', counts.accepted, counts.rejected, counts.returned,
-  counts.doubt, wakeups(touched, tonumber(ARGV[13]))}
+  counts.doubt, wakeups(touched, arg.slots)}

@@ -2,12 +2,13 @@
 -- has been claimed or cancelled meanwhile stays, and so do all while a person has paused it.
 -- include: queue, channels
 -- KEYS[1]: {namespace}:state
--- ARGV[1]: provider
--- ARGV[2]: requests that may be on the wire
--- ARGV[3]: then three values per recipient: chunk, position, next provider
 -- Returns: {moved, {provider, wakeup, ...}}
 
-local provider, moved, touched = ARGV[1], 0, {}
+local arg, rest = arguments {
+  'provider',
+  'slots#', -- Requests that may be on the wire.
+}
+local provider, moved, touched = arg.provider, 0, {}
 local reason = redis.call('HGET', key('channel', provider), 'pause_reason') or ''
 if paused_for(provider) <= 0 then return {0, {}} end -- break: reroute-open
 if stopped(provider) then return {0, {}} end -- break: reroute-stopped
@@ -27,16 +28,18 @@ local function onward(d, from, to, next)
   return count
 end
 
-local first = 3
-while ARGV[first] do
-  local id, from, next = ARGV[first], tonumber(ARGV[first + 1]), ARGV[first + 2]
-  local to = from
-  while ARGV[first + 3] == id and tonumber(ARGV[first + 4]) == to + 1
-    and ARGV[first + 5] == next do
-    first, to = first + 3, to + 1
+-- Neighbours go together.
+local recipients, i = records(rest, {'chunk', 'position#', 'next'}), 1
+while recipients[i] do
+  local first, last = recipients[i], recipients[i]
+  local after = recipients[i + 1]
+  while after and after.chunk == first.chunk and after.position == last.position + 1
+    and after.next == first.next do
+    i, last, after = i + 1, after, recipients[i + 2]
   end
-  local d = chunk(id)
-  for _, run in ipairs(runs(d, from, to)) do
+  local next = first.next
+  local d = chunk(first.chunk)
+  for _, run in ipairs(runs(d, first.position, last.position)) do
     if run.status == 'q'
       and run.provider == provider -- break: reroute-there
       and not is_batch(run.location) then -- break: reroute-claimed
@@ -44,6 +47,6 @@ while ARGV[first] do
       touched[next] = true
     end
   end
-  first = first + 3
+  i = i + 1
 end
-return {moved, wakeups(touched, tonumber(ARGV[2]))}
+return {moved, wakeups(touched, arg.slots)}

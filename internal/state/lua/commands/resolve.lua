@@ -1,17 +1,17 @@
 -- resolve: a person's word about recipients that nobody else can settle.
 -- include: cancelled, pending, superseded
 -- KEYS[1]: {namespace}:state
--- ARGV[1]: paid or unpaid
--- ARGV[2]: 1 if unpaid recipients go back to the queue
--- ARGV[3]: who
--- ARGV[4]: evidence
--- ARGV[5]: new id of this decision, by which a replay is recognised
--- ARGV[6]: then six values per recipient: reference, position, and what the person saw: status
---   code, batch or '', attempt, amount in minor units
 -- Returns: {'resolved', count}, or with nothing changed {'moved', reference, position, difference}
 --   or {'early', reference, position, ms until the request can have no more effect}
 
-local taken = redis.call('GET', key('decision', ARGV[5]))
+local arg, rest = arguments {
+  'outcome', -- Paid or unpaid.
+  'resubmit', -- 1 if unpaid recipients go back to the queue.
+  'who',
+  'evidence',
+  'decision', -- New id of this decision, by which a replay is recognised.
+}
+local taken = redis.call('GET', key('decision', arg.decision))
 if taken then return {'resolved', tonumber(taken)} end
 
 local function disputed_still(d, pos)
@@ -29,7 +29,7 @@ local function open_to_people(d, pos)
   local status, place = row(d, pos)
   if not is_batch(place) or status == 'q' or status == 's' then return false end
   if not STATUS[status].settled or status == 'u' or decided_before(d, pos) then return true end
-  return ARGV[1] == 'paid' and disputed_still(d, pos)
+  return arg.outcome == 'paid' and disputed_still(d, pos)
 end
 
 -- too_early is how long nobody can know what became of a recipient.
@@ -48,53 +48,57 @@ end
 
 -- differs says what is not as the person saw it: a word about one sending must not settle the next,
 -- which looks the same from outside. Only who is in doubt can be in a batch that is sent again.
-local function differs(d, pos, seen, batch_seen, attempt, amount)
+local function differs(d, pos, seen)
   if not d then return 'disbursal' end
   local status, place = row(d, pos)
-  if status ~= seen or not open_to_people(d, pos) then return 'status' end -- break: decided-status
-  if (is_batch(place) and place or '') ~= batch_seen then return 'batch' end -- break: decided-batch
+  local decidable = status == seen.status and open_to_people(d, pos)
+  if not decidable then return 'status' end -- break: decided-status
+  if (is_batch(place) and place or '') ~= seen.batch then return 'batch' end -- break: decided-batch
   local b = status == 'd' and batch(place)
-  if b and b.attempt ~= tonumber(attempt) then return 'attempt' end -- break: decided-attempt
+  if b and b.attempt ~= seen.attempt then return 'attempt' end -- break: decided-attempt
   content_of(d)
-  if d.amount[pos] ~= tonumber(amount) then return 'amount' end
+  if d.amount[pos] ~= seen.amount then return 'amount' end
 end
 
+-- What the person saw of each: the batch is '' where there is none, the amount in minor units.
+local recipients = records(rest,
+  {'reference', 'position', 'status', 'batch', 'attempt#', 'amount#'})
 local named = {}
-for i = 6, #ARGV, 6 do
-  local d, pos = place_of(ARGV[i], tonumber(ARGV[i + 1]))
-  local name = ARGV[i] .. ' ' .. ARGV[i + 1]
-  local what = named[name] and 'status' or differs(d, pos, unpack(ARGV, i + 2, i + 5))
-  if what then return {'moved', ARGV[i], ARGV[i + 1], what} end
+for _, one in ipairs(recipients) do
+  local d, pos = place_of(one.reference, tonumber(one.position))
+  local name = one.reference .. ' ' .. one.position
+  local what = named[name] and 'status' or differs(d, pos, one)
+  if what then return {'moved', one.reference, one.position, what} end
   if too_early(d, pos) > 0 then
-    return {'early', ARGV[i], ARGV[i + 1], too_early(d, pos)}
+    return {'early', one.reference, one.position, too_early(d, pos)}
   end
   named[name] = true
 end
 
-local status, count = ARGV[1] == 'paid' and 'S' or 'f', 0
-for i = 6, #ARGV, 6 do
-  local d, pos = place_of(ARGV[i], tonumber(ARGV[i + 1]))
+local status, count = arg.outcome == 'paid' and 'S' or 'f', 0
+for _, one in ipairs(recipients) do
+  local d, pos = place_of(one.reference, tonumber(one.position))
   local old, place, provider = row(d, pos)
   -- Who only confirms what the provider says takes the recipient off the list.
   if old ~= status or decided_before(d, pos) then
-    settle(d, pos, status, place, 'person', '', ARGV[4])
+    settle(d, pos, status, place, 'person', '', arg.evidence)
     if traits(provider).callbacks then
       note_unanswered(d, pos, provider, place) -- break: decided-noted
     end
   end
   redis.call('ZREM', key('mismatched'), d.id .. ' ' .. pos)
-  redis.call('XADD', key('decisions'), '*', 'reference', shown(ARGV[i]), 'position', ARGV[i + 1],
-    'batch', place, 'was', STATUS[old].name, 'word', ARGV[1], 'who', ARGV[3],
-    'evidence', ARGV[4], 'resubmitted', ARGV[2], 'at', at_text())
+  redis.call('XADD', key('decisions'), '*', 'reference', shown(one.reference),
+    'position', one.position, 'batch', place, 'was', STATUS[old].name, 'word', arg.outcome,
+    'who', arg.who, 'evidence', arg.evidence, 'resubmitted', arg.resubmit, 'at', at_text())
   -- Who was paid by an earlier batch, or is cancelled, must not be sent again.
   local paid = status == 'f' and reattach(d, pos)
-  if status == 'f' and ARGV[2] == '1' and not paid and not cancelled(d, pos) then
+  if status == 'f' and arg.resubmit == '1' and not paid and not cancelled(d, pos) then
     local again = pending_place(provider)
     put(d, pos, pos, status, place, 'q', again)
-    publish(d, pos, provider, 'q', again, true, 'person', '', ARGV[4])
+    publish(d, pos, provider, 'q', again, true, 'person', '', arg.evidence)
     push_pending(d, pos, pos, again)
   end
   count = count + 1
 end
-redis.call('SET', key('decision', ARGV[5]), count, 'PX', 3600000)
+redis.call('SET', key('decision', arg.decision), count, 'PX', 3600000)
 return {'resolved', count}

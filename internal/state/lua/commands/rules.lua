@@ -2,12 +2,14 @@
 -- which are in force, also while workers are replaced one by one.
 -- include: providers
 -- KEYS[1]: {namespace}:state
--- ARGV[1]: the rules: what, and its digest
 -- Returns: 1
 
+local arg = arguments {
+  'rules', -- The rules: what, and its digest.
+}
 local old = redis.call('ZRANGEBYSCORE', key('rules'), '-inf', now - 3600000)
 for _, rules in ipairs(old) do
-  if rules ~= ARGV[1] then redis.call('ZREM', key('rules'), rules) end
+  if rules ~= arg.rules then redis.call('ZREM', key('rules'), rules) end
 end
-redis.call('ZADD', key('rules'), now, ARGV[1])
+redis.call('ZADD', key('rules'), now, arg.rules)
 return 1

@@ -1,15 +1,17 @@
 -- stranded: list who waits in the queue of a paused provider and was sent there by routing.
 -- include: pending, channels
 -- KEYS[1]: {namespace}:state
--- ARGV[1]: provider
--- ARGV[2]: place of the first entry to look at, from 0
--- ARGV[3]: most recipients to list
 -- Returns: {place of the next entry to look at, or -1 at the end, {{chunk, position, currency,
 --   campaign, lines}, ...}}
 
-local provider = ARGV[1]
+local arg = arguments {
+  'provider',
+  'first#', -- Place of the first entry to look at, from 0.
+  'most#', -- Most recipients to list.
+}
+local provider = arg.provider
 if paused_for(provider) <= 0 or stopped(provider) then return {-1, {}} end
-local from, most = tonumber(ARGV[2]), tonumber(ARGV[3])
+local from, most = arg.first, arg.most
 local entries = redis.call('LRANGE', key('pending', provider), from, from + most - 1)
 local list, listed, stale, at = {}, 0, 0, 0
 

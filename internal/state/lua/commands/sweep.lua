@@ -1,13 +1,16 @@
 -- sweep: mend what a stopped process left behind at one provider. Runs on a full Redis.
 -- include: sending
 -- KEYS[1]: {namespace}:state
--- ARGV[1]: provider
--- ARGV[2]: requests that may be on the wire
--- ARGV[3]: ms after which a recipient that was refused alone goes again without an acceptance
 -- Returns: {batches given back, batches put in doubt, wakeup, ms that the clock is behind}
 
+local arg = arguments {
+  'provider',
+  'slots#', -- Requests that may be on the wire.
+  -- Ms after which a recipient that was refused alone goes again without an acceptance.
+  'alone_again_after#',
+}
 allow_oom()
-local provider, slots = ARGV[1], tonumber(ARGV[2])
+local provider, slots = arg.provider, arg.slots
 local returned, doubted = 0, 0
 
 -- lapsed lists whose time is up, and whose deadline was set by a clock that was ahead: nobody knows
@@ -39,7 +42,7 @@ end
 -- With nothing else to send, a recipient that was refused alone finds out whether the account works
 -- again.
 local refused_at = of_channel(provider, 'refused_at')
-local rested = refused_at > now or now - refused_at >= tonumber(ARGV[3])
+local rested = refused_at > now or now - refused_at >= arg.alone_again_after
 local idle = redis.call('LLEN', key('pending', provider)) == 0
   and redis.call('LLEN', key('ready', provider)) == 0
   and redis.call('ZCARD', key('slots', provider)) == 0

@@ -2,11 +2,13 @@
 -- are due by now are left out: they are handed out at once.
 -- include: providers
 -- KEYS[1]: {namespace}:state
--- ARGV[1]: most queries
--- ARGV[2]: most batches that are looked at
 -- Returns: {{batch, provider, number of the query, recipients, open ones, sendings, when the first
 --   of them began (ms), when it is due (ms)}, ...}
 
+local arg = arguments {
+  'most#', -- Most queries.
+  'most_looked#', -- Most batches that are looked at.
+}
 local open = 0
 for _, provider in ipairs(redis.call('SMEMBERS', key('providers'))) do
   open = open + redis.call('ZCARD', key('open', provider))
@@ -14,9 +16,9 @@ end
 local list = {}
 if open == 0 then return list end
 local entries = redis.call('ZRANGEBYSCORE', key('due'), '(' .. now_text, '+inf', 'WITHSCORES',
-  'LIMIT', 0, ARGV[2])
+  'LIMIT', 0, arg.most_looked)
 for i = 1, #entries, 2 do
-  if #list == tonumber(ARGV[1]) then break end
+  if #list == arg.most then break end
   local b = redis.call('HMGET', key('batch', entries[i]), 'provider', 'polls', 'n', 'open',
     'attempt', 'sent')
   if tonumber(b[4] or 0) > 0 then

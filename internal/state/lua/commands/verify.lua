@@ -1,9 +1,11 @@
 -- verify: recount the chunks of one page against its book; page 0 sums the books of all pages.
 -- include: evidence
 -- KEYS[1]: {namespace}:state
--- ARGV[1]: page, or 0
 -- Returns: {disbursals, recipients, {drift, as text, ...}}
 
+local arg = arguments {
+  'page', -- Page, or 0.
+}
 local drift = {}
 
 local function book(name)
@@ -99,7 +101,7 @@ local function recount(d, counted)
 end
 
 local counted, refs, recipients = {}, 0, 0
-if ARGV[1] == '0' then
+if arg.page == '0' then
   for _, page in ipairs(redis.call('ZRANGE', key('pages'), 0, -1)) do
     for field, figure in pairs(book(key('pagebook', page))) do add(counted, field, figure) end
   end
@@ -107,7 +109,7 @@ if ARGV[1] == '0' then
   compare('all pages', counted, book(key('book')))
   balanced('all pages', book(key('book')))
 else
-  for _, id in ipairs(redis.call('LRANGE', key('page', ARGV[1]), 0, -1)) do
+  for _, id in ipairs(redis.call('LRANGE', key('page', arg.page), 0, -1)) do
     local d = chunk(id)
     if d then
       recount(d, counted)
@@ -117,7 +119,7 @@ else
       drift[#drift + 1] = 'chunk ' .. id .. ' is missing'
     end
   end
-  compare('page ' .. ARGV[1], counted, book(key('pagebook', ARGV[1])))
-  balanced('page ' .. ARGV[1], counted)
+  compare('page ' .. arg.page, counted, book(key('pagebook', arg.page)))
+  balanced('page ' .. arg.page, counted)
 end
 return {refs, recipients, drift}
