@@ -213,6 +213,8 @@ local redis, perform, planned = (function(real)
 
   function ours.GET(name)
     if texts[name] ~= nil then return texts[name] end
+    local p = plans[name]
+    if p and p.ranges then error('GET of ' .. name .. ', of which something is planned') end
     return call('GET', name)
   end
 
@@ -228,13 +230,6 @@ local redis, perform, planned = (function(real)
   function ours.SET(name, value, _, expiry)
     texts[name] = spell(value)
     if expiry then plan_of(name).expiry = expiry end
-  end
-
-  function ours.GETRANGE(name, from, to)
-    local p = plans[name]
-    if p and p.ranges then error('GETRANGE of ' .. name .. ', of which something is planned') end
-    if texts[name] ~= nil then return (texts[name] or ''):sub(from + 1, to + 1) end
-    return call('GETRANGE', name, from, to)
   end
 
   function ours.SETRANGE(name, offset, text)
@@ -292,7 +287,7 @@ local redis, perform, planned = (function(real)
   end
 
   -- These read a whole key, or no key.
-  local READS = {TIME = true, HGETALL = true, STRLEN = true, ZRANGE = true, ZRANGEBYSCORE = true,
+  local READS = {TIME = true, HGETALL = true, ZRANGE = true, ZRANGEBYSCORE = true,
     ZREVRANGE = true, LRANGE = true, SMEMBERS = true}
 
   local shown = {sha1hex = real.sha1hex, entries = entries}
