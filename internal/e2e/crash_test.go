@@ -166,9 +166,7 @@ const crashesAtOnce = 16
 // the provider's ledger shows no recipient paid twice and none lost.
 func TestCrashPoints(t *testing.T) {
 	t.Parallel()
-	if proctest.Race {
-		t.Skip("hundreds of processes: make crash runs it without the race detector")
-	}
+	proctest.LongRuns(t, "make crash")
 	for _, program := range []*proctest.Variant{mortalWorker, mortalPoller, mortalEnqueuer} {
 		program.Build(t)
 	}

@@ -36,7 +36,7 @@ func simulated(list []mutation.Break) []mutation.Break {
 //
 //nolint:paralleltest // The simulation intercepts every effect of the process.
 func TestEveryBreakOfTheScriptsIsNoticed(t *testing.T) {
-	skipUnderRace(t)
+	proctest.LongRuns(t, "make mutations")
 	for _, b := range simulated(mutation.Scripts) {
 		t.Run(b.Name, func(t *testing.T) {
 			found := 0
@@ -60,7 +60,7 @@ func TestEveryBreakOfTheScriptsIsNoticed(t *testing.T) {
 //
 //nolint:paralleltest // The builds take all processors.
 func TestEveryBreakOfTheCodeIsNoticed(t *testing.T) {
-	skipUnderRace(t)
+	proctest.LongRuns(t, "make mutations")
 	if !*breaksFlag {
 		return
 	}

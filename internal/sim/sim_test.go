@@ -32,14 +32,6 @@ func TestMain(m *testing.M) {
 	os.Exit(proctest.Suite{M: m}.Run())
 }
 
-// skipUnderRace leaves out what runs one goroutine at a time, and would only be slow.
-func skipUnderRace(t *testing.T) {
-	t.Helper()
-	if proctest.Race {
-		t.Skip("one goroutine runs at a time: make sim runs it without the race detector")
-	}
-}
-
 // every is how many steps lie between two inspections; a scenario that went wrong is run again with
 // one after every step.
 const every = 20
@@ -48,7 +40,7 @@ const every = 20
 //
 //nolint:paralleltest // The simulation intercepts every effect of the process.
 func TestSimulation(t *testing.T) {
-	skipUnderRace(t)
+	proctest.LongRuns(t, "make sim")
 	f := startFixture(t, nil)
 	began := time.Now()
 	for i := range *seedsFlag {

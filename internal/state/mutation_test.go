@@ -22,7 +22,7 @@ const runsPerMutation = 1500
 // to notice. It is what makes their silence about the real scripts worth something.
 func TestTheModelNoticesEveryBreak(t *testing.T) {
 	t.Parallel()
-	proctest.NotInShort(t, proctest.LongRuns)
+	proctest.LongRuns(t, "make test")
 	for _, b := range mutation.Scripts {
 		if b.By.Verbs > 0 {
 			runsNotice(t, b, property, b.By.Verbs)
@@ -34,7 +34,7 @@ func TestTheModelNoticesEveryBreak(t *testing.T) {
 // second machine is as good as the first.
 func TestRandomCallbacksNoticeEveryBreak(t *testing.T) {
 	t.Parallel()
-	proctest.NotInShort(t, proctest.LongRuns)
+	proctest.LongRuns(t, "make test")
 	for _, b := range mutation.Scripts {
 		if b.By.Callbacks > 0 {
 			runsNotice(t, b, talkingProperty, b.By.Callbacks)
@@ -45,7 +45,7 @@ func TestRandomCallbacksNoticeEveryBreak(t *testing.T) {
 // TestStoriesNoticeEveryBreak wants the story that is about the broken line to notice.
 func TestStoriesNoticeEveryBreak(t *testing.T) {
 	t.Parallel()
-	proctest.NotInShort(t, proctest.LongRuns)
+	proctest.LongRuns(t, "make test")
 	told := 0
 	for _, b := range mutation.Scripts {
 		if !b.By.Scenario {

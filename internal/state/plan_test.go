@@ -97,7 +97,7 @@ func (f *faults) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 // writes, in all the states that stories bring about.
 func TestAScriptThatFailsHasWrittenNothing(t *testing.T) {
 	t.Parallel()
-	proctest.NotInShort(t, proctest.LongRuns)
+	proctest.LongRuns(t, "make test")
 	stories, steps := map[string]story{}, map[string]int{}
 	for _, told := range noticedBy {
 		name := runtime.FuncForPC(reflect.ValueOf(told).Pointer()).Name()

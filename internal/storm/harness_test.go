@@ -81,9 +81,7 @@ type harness struct {
 // newHarness starts everything but our own processes. The configuration is the rest of the file.
 func newHarness(t *testing.T, server *redistest.Server, faults, configuration string) *harness {
 	t.Helper()
-	if proctest.Race {
-		t.Skip("storms take their time: make storm and make lost run them without the race detector")
-	}
+	proctest.LongRuns(t, "make storm, or make lost,")
 	h := &harness{t: t, redis: server, rdb: server.Client(t), pollers: newGateway(t)}
 	address := proctest.FreeAddr(t)
 	h.sandbox = "http://" + address
