@@ -1,4 +1,6 @@
-// Command poller follows submitted recipients until they have settled.
+// Command poller asks providers for the status of submitted recipients, receives callbacks, sweeps
+// and serves the dashboard. It parses flags and starts the parts; internal/tasks (poll.go,
+// loops.go) and internal/callback do the work.
 package main
 
 import (

@@ -1,4 +1,5 @@
-// Command worker accepts disbursals from asynq, draws batches and submits them to providers.
+// Command worker accepts disbursals from asynq, draws batches and submits them to providers. It
+// parses flags and starts the parts; internal/tasks (accept.go, submit.go) does the work.
 package main
 
 import (

@@ -1,5 +1,7 @@
-// Package app puts the parts together: from a configuration to what the processes run. It is shared
-// by the commands, so that the demo runs exactly what production runs.
+// Package app builds the parts from a configuration (app.go) and runs them as processes
+// (processes.go, serve.go). The commands and the demo share it, so that the demo runs exactly what
+// production runs. rules.go gives routing rules to the workers and refuses processes whose rules
+// differ.
 package app
 
 import (

@@ -1,6 +1,7 @@
-// Package callback takes what providers report by themselves. Nothing here decides on a provider's
-// word alone: a callback brings a query forward or is confirmed by one, where the provider can be
-// asked at all; and it is stored before it is answered, because some are never sent again.
+// Package callback is the HTTP listener for callbacks of providers: who may call (allow.go,
+// miss.go), reading and storing (callback.go), and confirming by a query (confirm.go). A callback
+// is stored before it is answered, because some are never sent again. Where the provider can be
+// asked, a query decides and the callback only brings it forward.
 package callback
 
 import (

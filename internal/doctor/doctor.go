@@ -1,6 +1,7 @@
-// Package doctor looks a deployment over: Redis and its settings, clocks, credentials, processes,
-// queues and books. It changes nothing and sends nothing; each finding says what is wrong and what
-// to do.
+// Package doctor makes the checks of `enqueuer doctor`: settings (settings.go), Redis (redis.go),
+// processes, queues, channels and review queue (work.go), books and streams (books.go), providers
+// and callbacks (outside.go). It changes nothing and sends nothing; each finding says what is wrong
+// and what to do.
 package doctor
 
 import (

@@ -1,5 +1,6 @@
-// Package listen runs HTTP listeners: opened at once, bounded in time, size and number, and stopped
-// without losing what is in hand.
+// Package listen runs HTTP listeners: opened at once, bounded in time, size and number of
+// connections (bound.go), and stopped after the requests in progress. hosts.go checks the Host
+// header, secrets.go slows down clients that guess passwords.
 package listen
 
 import (

@@ -1,6 +1,7 @@
-// Package logs is the last line of defence of the logs. Secrets are config.Secret and phone numbers
-// airtime.MSISDN, which mask themselves; what gets into a line in another way, in the text of an
-// error for example, is masked here.
+// Package logs builds the logger and masks what reaches a line by accident. Secrets are
+// config.Secret and phone numbers airtime.MSISDN, which mask themselves; what gets into a line in
+// another way, in the text of an error for example, is masked here. summed.go sums up lines that
+// repeat.
 package logs
 
 import (

@@ -1,4 +1,5 @@
-// Package monitor serves asynq's web dashboard: masked, and read-only unless told otherwise.
+// Package monitor serves asynq's web dashboard: masked (mask.go), with strict headers (headers.go),
+// and read-only unless TUMA_MONITOR_WRITE is set.
 package monitor
 
 import (

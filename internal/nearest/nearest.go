@@ -1,4 +1,4 @@
-// Package nearest finds what somebody who misspelt a name may have meant.
+// Package nearest finds the known name that is closest to a misspelt one, for error messages.
 package nearest
 
 import "slices"

@@ -1,4 +1,6 @@
-// Package ops serves what operators and orchestrators ask a process: alive, ready, metrics.
+// Package ops serves the operations address of a process: /healthz, /readyz (ops.go) and /metrics.
+// state.go collects the metrics that are read from the state; descriptions.go names and describes
+// them.
 package ops
 
 import (

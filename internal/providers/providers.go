@@ -1,7 +1,12 @@
-// Package providers is the seam between Tuma and the companies that deliver airtime. An adapter
-// (one package per provider) turns a batch into one HTTP request and one answer into facts.
-// Adapters never retry, sleep, log or touch the store: what an answer means for the next step is
-// decided by the tasks.
+// Package providers is the contract between Tuma and the companies that deliver airtime, and what
+// all adapters share. An adapter (one package per provider) turns a batch into one HTTP request,
+// and an answer, a status query or a callback into facts. Adapters never retry, sleep, log or touch
+// the store: package tasks decides what an answer means for the next step.
+//
+// providers.go declares the contract, spec.go what is known of a provider as data. client.go,
+// submission.go and gate.go send one request, once and in time; classify.go turns transport errors
+// and HTTP statuses into a verdict; reading.go, lines.go and fields.go read answers; clean.go masks
+// and shortens texts of providers.
 package providers
 
 import (

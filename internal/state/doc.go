@@ -1,5 +1,18 @@
-// Package state is the truth about every recipient, and the only package that speaks Redis. Each
-// verb is one Lua script in lua/: atomic, guarded, and safe to repeat, since the client repeats a
-// script after a network error. Time comes from Redis inside the scripts, never from a process's
-// clock.
+// Package state holds every recipient, and is the only source of truth about them. Each verb is one
+// Lua script in lua/: atomic, guarded, and safe to repeat, since the client repeats a script after
+// a network error. Time comes from Redis inside the scripts, never from a process's clock.
+//
+// The verbs by file: accept.go takes disbursals in; send.go claims, begins, records and splits
+// batches; polling.go hands out status queries and observes what they bring; callbacks.go and
+// parked.go apply or park callbacks; decisions.go and cancel.go apply what persons decide;
+// channels.go pauses and resumes; routing.go moves recipients to another provider; sweep.go
+// requeues or puts in doubt what has lapsed; verify.go recounts the books and forgets old
+// disbursals.
+//
+// Reading: lookup.go (status and report), review.go (what waits for a person), stats.go and
+// sizes.go (metrics), recent.go and same.go (duplicates of imports), known.go (names for
+// completion), doctor.go. Around them: store.go opens the connection, safety.go and secure.go check
+// Redis, layout.go the version of the stored layout, scripts.go builds and runs scripts, keys.go
+// names every key, codes.go keeps the providers' codes, budgets.go trims streams, testing.go is for
+// tests.
 package state

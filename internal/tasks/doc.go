@@ -1,4 +1,10 @@
-// Package tasks is the only package that speaks asynq. Its tasks are triggers: they say that there
-// is something to do, and the state says what. Any of them may be lost, repeated or run twice at
-// once.
+// Package tasks runs the work that asynq triggers, and is the only package that speaks asynq. A
+// task is a trigger: it says that there is work, and the state says which. Any task may be lost,
+// repeated or run twice at once.
+//
+// Handlers: accept.go (disbursals of Go services), submit.go (draw a batch and send it), poll.go
+// (ask about a batch). Loops: loops.go (due queries and sweeps), failover.go (move recipients of a
+// paused channel), mirror.go (show scheduled queries in the dashboard), strays.go (disbursals that
+// asynq holds but no queue runs). queue.go, triggers.go, server.go and connection.go wrap asynq;
+// inspect.go and sizes.go read its queues for status and metrics; metrics.go counts.
 package tasks

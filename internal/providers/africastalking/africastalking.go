@@ -1,6 +1,6 @@
 // Package africastalking is the adapter for Africa's Talking. Errors arrive with HTTP 201, "None"
-// means no error and no id, lines come in any order, and what became of a recipient is asked by the
-// id that the provider gave it.
+// means no error and no id, lines come in any order, and the status of a recipient is asked for by
+// the id that the provider gave it.
 package africastalking
 
 import (

@@ -1,5 +1,5 @@
 // Package lipad is the adapter for Lipad. A send is accepted or refused as a whole by its
-// response_code, whatever the HTTP status, and what became of each recipient is asked by our own
+// response_code, whatever the HTTP status, and the status of each recipient is asked for by our own
 // reference.
 package lipad
 

@@ -1,6 +1,6 @@
 // Package quicksms is the adapter for QuickSMS (Advanta Africa and its resellers). An answer has
-// one line per recipient, only a line of code 201 with a request_id is an acceptance, and after
-// that nobody can be asked.
+// one line per recipient, only a line of code 201 with a request_id is an acceptance, and there is
+// neither a status query nor a callback.
 package quicksms
 
 import (

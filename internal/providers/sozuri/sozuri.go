@@ -1,6 +1,6 @@
 // Package sozuri is the adapter for Sozuri. An answer has one line per recipient, errors come in
-// two envelopes, and what became of an accepted recipient is told once, by a callback that is never
-// repeated.
+// two envelopes, and the status of an accepted recipient comes once, by a callback that is never
+// repeated; there is no status query.
 package sozuri
 
 import (
