@@ -89,7 +89,7 @@ func (i *importing) run(ctx context.Context, path string) (err error) {
 	if err != nil {
 		return err
 	}
-	rules := app.Rules(c)
+	rules := intake.Rules{Rules: c.Routing}
 	if err := i.check(rules); err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func NewLogger(c *config.Config) (*zap.Logger, error) {
 // Open connects to Redis and builds the providers that are on.
 func Open(ctx context.Context, c *config.Config, log *zap.Logger) (*App, error) {
 	a := &App{
-		Config: c, Log: log, Rules: Rules(c), Registry: prometheus.NewRegistry(),
+		Config: c, Log: log, Rules: intake.Rules{Rules: c.Routing}, Registry: prometheus.NewRegistry(),
 		client: providers.NewClient(providers.ClientOptions{Timeout: c.SubmitTimeout}),
 	}
 	state.LogTo(func(text string) { log.Debug("redis client", zap.String("text", text)) })
@@ -146,20 +146,4 @@ func accounts(c *config.Config) (list []catalog.Account) {
 		}
 	}
 	return list
-}
-
-// Rules are what jobs are checked against. Every provider that Tuma knows can be named, on or off
-// here: an inlet needs no credentials, and checking a file needs no Redis.
-func Rules(c *config.Config) intake.Rules {
-	r := intake.Rules{
-		Providers: map[string]providers.Capabilities{}, DefaultProvider: c.DefaultProvider,
-		Routing: c.Routing.Rules, Ported: c.Routing.Ported,
-	}
-	for _, p := range known(c) {
-		if r.DefaultProvider == "" {
-			r.DefaultProvider = p.Name
-		}
-		r.Providers[p.Name] = p
-	}
-	return r
 }

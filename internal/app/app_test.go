@@ -63,7 +63,7 @@ func TestRulesKnowEveryProvider(t *testing.T) {
 			return settings[name]
 		}, nil)
 		require.NoError(t, err)
-		return Rules(c)
+		return intake.Rules{Rules: c.Routing}
 	}
 	off := rules(nil, "")
 	require.Contains(t, off.Providers, "lipad", "an inlet needs no credentials")

@@ -98,7 +98,7 @@ func (a *App) acceptor() *tasks.Accept {
 }
 
 func (a *App) failover() tasks.Failover {
-	return tasks.Failover{Rules: a.Rules, Entries: a.Entries}
+	return tasks.Failover{Rules: a.Config.Routing, Entries: a.Entries}
 }
 
 // AddPoller adds what a poller runs: the query server, the loop that hands queries out, the

@@ -21,13 +21,13 @@ import (
 
 // routingOf is what decides where recipients go whose producers name no provider.
 func routingOf(c *config.Config) state.Rules {
-	rules := state.Rules{"TUMA_DEFAULT_PROVIDER": Rules(c).DefaultProvider}
+	rules := state.Rules{"TUMA_DEFAULT_PROVIDER": c.Routing.DefaultProvider}
 	for _, i := range c.Instances {
 		if c.Listed() {
 			rules["providers."+i.Name()] = i.Kind
 		}
 	}
-	for i, rule := range c.Routing.Rules {
+	for i, rule := range c.Routing.Routing {
 		rules["routing.rules."+rule.Name] = strconv.Itoa(i) + " " + digest(rule)
 	}
 	if len(c.Routing.Ported) > 0 {

@@ -26,5 +26,5 @@ func (f *yamlFile) describe(c *Config) []string {
 	for _, i := range c.Instances {
 		shown = append(shown, i.describe()...)
 	}
-	return append(shown, c.Routing.describe()...)
+	return append(shown, describeRouting(c.Routing)...)
 }

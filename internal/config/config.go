@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"os"
 	"time"
+
+	"tuma/internal/routing"
 )
 
 // Config is every setting. It is valid as Load returns it, and read only.
@@ -69,7 +71,7 @@ type Config struct {
 	// which the default is looked for.
 	Instances []*Instance
 	// Routing chooses the providers of those who name none.
-	Routing Routing
+	Routing routing.Rules
 	// MinReplicas is how many replicas must hold a BeginSend before anything is sent, and
 	// MinReplicasSet says that the file tells, if only that it is none.
 	MinReplicas    int

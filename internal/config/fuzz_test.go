@@ -94,7 +94,7 @@ func requireKept(t *testing.T, c *Config) {
 	require.True(t, c.MinReplicas >= 0 && c.MinReplicas <= 10)
 	require.Subset(t, providerNames, c.TrustCallbacks)
 	names := map[string]bool{}
-	for _, rule := range c.Routing.Rules {
+	for _, rule := range c.Routing.Routing {
 		require.False(t, names[rule.Name] || rule.Name == "")
 		names[rule.Name] = true
 		require.NotEmpty(t, rule.Providers)

@@ -346,3 +346,16 @@ func (l *loader) defaultProvider() {
 			nameProvider, c.DefaultProvider, strings.Join(on, ", "))
 	}
 }
+
+// setRouting says which providers there are. All can be named, on or off here: an inlet needs no
+// credentials, and checking a file needs no Redis.
+func (c *Config) setRouting() {
+	c.Routing.Providers = map[string]providers.Capabilities{}
+	c.Routing.DefaultProvider = c.DefaultProvider
+	for _, i := range c.Instances {
+		if c.Routing.DefaultProvider == "" {
+			c.Routing.DefaultProvider = i.Name()
+		}
+		c.Routing.Providers[i.Name()] = i.Spec.Capabilities
+	}
+}

@@ -48,6 +48,7 @@ func Load(getenv func(string) string, environ []string) (*Config, error) {
 	l.checkCallbacks()
 	l.checkPolling()
 	l.checkProviders()
+	l.config.setRouting()
 	l.checkMonitor()
 	l.checkOwnSecrets()
 	if len(l.problems) > 0 {

@@ -12,6 +12,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"tuma/internal/airtime"
+	"tuma/internal/routing"
 )
 
 // Bounds of what a rule says.
@@ -28,40 +29,10 @@ const (
 	wordMove = "move"
 )
 
-// Routing chooses the providers of recipients whose producers name none.
-type Routing struct {
-	// Rules are tried in their order: the first that matches counts.
-	Rules []RoutingRule
-	// Ported are the networks of numbers that changed theirs, by E.164 digits.
-	Ported map[string]airtime.Network
-}
-
-// RoutingRule says which providers take the recipients that meet all its conditions. A condition
-// that is empty holds for everyone.
-type RoutingRule struct {
-	// Name is unique among the rules.
-	Name       string
-	Networks   []airtime.Network
-	Currencies []airtime.Currency
-	// Min and Max bound the amount, both inclusive, in minor units of each of the currencies; nil
-	// when there is no such bound.
-	Min, Max map[airtime.Currency]int64
-	// Campaigns are names, or beginnings of names with an asterisk behind them.
-	Campaigns []string
-	// Providers are at least one, each once: the first is preferred, the others are for failover.
-	Providers []string
-	// MovePaused sends what is queued to the next provider once the channel has been paused for
-	// MoveAfter.
-	MovePaused bool
-	MoveAfter  time.Duration
-	// MoveRefused sends what was refused for its network or a limit to the next provider.
-	MoveRefused bool
-}
-
-// describe returns the rules as name=value.
-func (r Routing) describe() []string {
+// describeRouting returns the rules as name=value.
+func describeRouting(r routing.Rules) []string {
 	var shown []string
-	for _, rule := range r.Rules {
+	for _, rule := range r.Routing {
 		shown = append(shown, "routing.rules."+rule.Name+"="+strings.Join(rule.Providers, ","))
 	}
 	if len(r.Ported) > 0 {
@@ -145,7 +116,7 @@ func (f *yamlFile) rules(node *yaml.Node, path string) {
 			f.report(name, errors.New("an earlier rule has the same name"))
 		}
 		names[rule.Name] = true
-		f.routing.Rules = append(f.routing.Rules, rule)
+		f.routing.Routing = append(f.routing.Routing, rule)
 	}
 }
 
@@ -155,11 +126,11 @@ type ruleReader struct {
 	*yamlFile
 	node  *yaml.Node
 	path  string
-	rule  RoutingRule
+	rule  routing.Rule
 	texts map[string]scalar // The plain values, by key.
 }
 
-func (r *ruleReader) read() RoutingRule {
+func (r *ruleReader) read() routing.Rule {
 	r.fields(r.node, r.path+".", r.field)
 	r.name()
 	r.amounts()

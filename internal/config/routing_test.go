@@ -12,6 +12,7 @@ import (
 
 	"tuma/internal/airtime"
 	"tuma/internal/providers"
+	"tuma/internal/routing"
 )
 
 // loadYAML loads a configuration file with the text.
@@ -53,34 +54,32 @@ func TestRouting(t *testing.T) {
 	c, err := loadYAML(t, wholeRouting)
 	require.NoError(t, err)
 	type bounds = map[airtime.Currency]int64
-	require.Equal(t, Routing{
-		Rules: []RoutingRule{
-			{
-				Name: "airtel", Networks: []airtime.Network{airtime.Airtel, airtime.OtherNetwork},
-				Currencies: []airtime.Currency{"KES", "UGX"},
-				Min:        bounds{"KES": 5000, "UGX": 50}, Max: bounds{"KES": 500_000, "UGX": 5000},
-				Campaigns: []string{"rewards-*", "Summer Sale"},
-				Providers: []string{"africastalking", "sozuri"}, MovePaused: true,
-				MoveAfter: 30 * time.Second,
-			},
-			{
-				Name: "cents", Currencies: []airtime.Currency{"KES"}, Min: bounds{"KES": 1050},
-				Providers: []string{"quicksms"},
-			},
-			{
-				Name: "quick", Networks: []airtime.Network{airtime.Telkom},
-				Providers: []string{"lipad", "sozuri"}, MovePaused: true, MoveRefused: true,
-			},
-			{
-				Name: "all.the-rest_2", Providers: []string{"lipad", "africastalking"},
-				MoveRefused: true,
-			},
+	require.Equal(t, []routing.Rule{
+		{
+			Name: "airtel", Networks: []airtime.Network{airtime.Airtel, airtime.OtherNetwork},
+			Currencies: []airtime.Currency{"KES", "UGX"},
+			Min:        bounds{"KES": 5000, "UGX": 50}, Max: bounds{"KES": 500_000, "UGX": 5000},
+			Campaigns: []string{"rewards-*", "Summer Sale"},
+			Providers: []string{"africastalking", "sozuri"}, MovePaused: true,
+			MoveAfter: 30 * time.Second,
 		},
-		Ported: map[string]airtime.Network{
-			"254711000000": airtime.Airtel, "254733000001": airtime.Safaricom,
-			"254711000002": airtime.Telkom,
+		{
+			Name: "cents", Currencies: []airtime.Currency{"KES"}, Min: bounds{"KES": 1050},
+			Providers: []string{"quicksms"},
 		},
-	}, c.Routing)
+		{
+			Name: "quick", Networks: []airtime.Network{airtime.Telkom},
+			Providers: []string{"lipad", "sozuri"}, MovePaused: true, MoveRefused: true,
+		},
+		{
+			Name: "all.the-rest_2", Providers: []string{"lipad", "africastalking"},
+			MoveRefused: true,
+		},
+	}, c.Routing.Routing)
+	require.Equal(t, map[string]airtime.Network{
+		"254711000000": airtime.Airtel, "254733000001": airtime.Safaricom,
+		"254711000002": airtime.Telkom,
+	}, c.Routing.Ported)
 	require.Equal(t, map[string]providers.Rate{
 		"sozuri": {PerSecond: 2.5, Burst: 50}, "lipad": {PerSecond: 2.5, Burst: 3},
 		"quicksms":       {PerSecond: 0.1, Burst: 1},
@@ -113,7 +112,7 @@ func TestNoRouting(t *testing.T) {
 	for _, text := range []string{"", "routing: {}\nrates: {}", "routing: {rules: [], ported: {}}"} {
 		c, err := loadYAML(t, text)
 		require.NoError(t, err)
-		require.Empty(t, c.Routing.Rules)
+		require.Empty(t, c.Routing.Routing)
 		require.Empty(t, c.Routing.Ported)
 		require.Empty(t, ratesOf(c))
 		require.NotContains(t, strings.Join(c.Describe(), "\n"), "routing")
@@ -284,8 +283,8 @@ func TestTheExamplesOfThePageLoad(t *testing.T) {
 	require.Len(t, blocks, 1)
 	c, err := loadYAML(t, string(blocks[0][1]))
 	require.NoError(t, err)
-	require.Len(t, c.Routing.Rules, 3)
-	require.True(t, c.Routing.Rules[0].MovePaused)
+	require.Len(t, c.Routing.Routing, 3)
+	require.True(t, c.Routing.Routing[0].MovePaused)
 	require.Len(t, c.Routing.Ported, 1)
 	require.Len(t, ratesOf(c), 1)
 }

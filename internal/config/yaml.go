@@ -14,6 +14,7 @@ import (
 
 	"tuma/internal/airtime"
 	"tuma/internal/providers"
+	"tuma/internal/routing"
 )
 
 // maxYAML bounds the configuration file, in bytes: room for 200,000 ported numbers.
@@ -31,7 +32,7 @@ type yamlFile struct {
 	scalars  map[string]scalar // By setting key.
 	trust    []string
 	replicas *scalar
-	routing  Routing
+	routing  routing.Rules
 	// instances are the providers that may be named.
 	instances []*Instance
 	// listed says that they are those of the list.

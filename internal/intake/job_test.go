@@ -368,7 +368,8 @@ func requireSound(t testing.TB, d state.Disbursal, rules Rules) {
 		if d.Providers != nil {
 			provider = d.Providers[i]
 		}
-		require.True(t, takes(rules, provider, r.Amount))
+		coverage := rules.Coverage(provider, r.Amount.Currency)
+		require.True(t, coverage.Takes(r.Amount.Minor, rules.Network(r.Phone)))
 		require.False(t, seen[r.Phone] || r.Phone.IsZero())
 		seen[r.Phone] = true
 		require.True(t, d.Currency.UsedBy(r.Phone))

@@ -7,11 +7,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
+	"tuma/internal/routing"
 )
 
 // fussyRules are routedRules where Sozuri takes the networks that its page names.
-func fussyRules(routing ...Rule) Rules {
-	rules := routedRules(routing...)
+func fussyRules(list ...routing.Rule) Rules {
+	rules := routedRules(list...)
 	sozuri := rules.Providers["sozuri"]
 	sozuri.Networks = []airtime.Network{airtime.Safaricom, airtime.Airtel, airtime.Telkom}
 	rules.Providers["sozuri"] = sozuri
@@ -67,21 +68,9 @@ func TestNetworksThatAProviderDoesNotTakeAreRefused(t *testing.T) {
 	require.ErrorContains(t, named.Faults[0], "254747•••001 is of the network other")
 }
 
-func TestNetworksThatAProviderDoesNotTakeGoToTheNext(t *testing.T) {
+func TestNetworksThatNoProviderOfARuleTakesAreRefused(t *testing.T) {
 	t.Parallel()
-	rules := fussyRules(Rule{Providers: []string{"sozuri", "quicksms"}})
-	to := func(digits string) airtime.Recipient { return recipient(digits, money(1000, "KES")) }
-	require.Equal(t, "sozuri", providerOf(rules, "", to(safaricomNumber)))
-	require.Equal(t, "quicksms", providerOf(rules, "", to(otherNumber)))
-
-	rules = fussyRules(Rule{Providers: []string{"quicksms", "sozuri"}})
-	next, _, found := rules.Next("", to(safaricomNumber), "quicksms")
-	require.True(t, found)
-	require.Equal(t, "sozuri", next)
-	_, _, found = rules.Next("", to(otherNumber), "quicksms")
-	require.False(t, found)
-
 	_, err := decode(`{"reference":"a","recipients":[{"phone_number":"0747000001","amount":"10"}]}`,
-		fussyRules(Rule{Providers: []string{"sozuri"}}))
+		fussyRules(routing.Rule{Providers: []string{"sozuri"}}))
 	require.ErrorContains(t, err, "is of the network other, and sozuri takes")
 }

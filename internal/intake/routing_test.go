@@ -3,41 +3,35 @@ package intake
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"tuma/internal/airtime"
 	"tuma/internal/providers"
+	"tuma/internal/routing"
 	"tuma/internal/state"
 )
 
 // routedRules are testRules with quicksms, which takes whole shillings, and these rules.
-func routedRules(routing ...Rule) Rules {
+func routedRules(list ...routing.Rule) Rules {
 	rules := testRules()
 	rules.Providers["quicksms"] = providers.Capabilities{
 		Name: "quicksms", MaxRecipients: 1000, WholeUnits: true,
 		Limits: map[airtime.Currency]providers.Limit{"KES": {Min: 1000, Max: 1_000_000}},
 	}
-	rules.Routing = routing
+	rules.Routing = list
 	return rules
 }
 
 // airtelToSozuri sends Airtel numbers to Sozuri, and what it does not take to QuickSMS.
 func airtelToSozuri() Rules {
-	return routedRules(Rule{
+	return routedRules(routing.Rule{
 		Name: "airtel", Networks: []airtime.Network{airtime.Airtel},
 		Providers: []string{"sozuri", "quicksms"},
 	})
-}
-
-// providerOf routes one recipient.
-func providerOf(rules Rules, campaign string, to airtime.Recipient) string {
-	return rules.coverageFor(rules.choices(to.Amount.Currency, campaign), to).provider
 }
 
 func money(minor int64, currency airtime.Currency) airtime.Money {
@@ -56,138 +50,12 @@ const (
 	ugandanNumber   = "256772000001"
 )
 
-type (
-	networks   = []airtime.Network
-	currencies = []airtime.Currency
-	bounds     = map[airtime.Currency]int64
-)
-
-var (
-	kes50   = money(5000, "KES")
-	rewards = []string{"rewards-*", "Exact"}
-)
-
-// conditions are rules and recipients that meet them, or do not.
-var conditions = []struct {
-	name     string
-	rule     Rule
-	number   string
-	amount   airtime.Money
-	campaign string
-	holds    bool
-}{
-	{"none", Rule{}, safaricomNumber, kes50, "", true},
-	{"network", Rule{Networks: networks{airtime.Airtel}}, airtelNumber, kes50, "", true},
-	{"wrong network", Rule{Networks: networks{airtime.Airtel}}, safaricomNumber, kes50, "", false},
-	{
-		"one of the networks",
-		Rule{Networks: networks{airtime.Airtel, airtime.Telkom}},
-		telkomNumber, kes50, "", true,
-	},
-	{"other network", Rule{Networks: networks{airtime.OtherNetwork}}, otherNumber, kes50, "", true},
-	{"no network", Rule{Networks: airtime.Networks()}, ugandanNumber, money(500, "UGX"), "", false},
-	{"ported to airtel", Rule{Networks: networks{airtime.Airtel}}, "254711000009", kes50, "", true},
-	{"ported away", Rule{Networks: networks{airtime.Safaricom}}, "254711000009", kes50, "", false},
-	{"currency", Rule{Currencies: currencies{"KES"}}, safaricomNumber, kes50, "", true},
-	{
-		"wrong currency",
-		Rule{Currencies: currencies{"KES", "TZS"}},
-		ugandanNumber,
-		money(500, "UGX"), "", false,
-	},
-	{"at min", Rule{Min: bounds{"KES": 5000}}, safaricomNumber, kes50, "", true},
-	{"below min", Rule{Min: bounds{"KES": 5001}}, safaricomNumber, kes50, "", false},
-	{"at max", Rule{Max: bounds{"KES": 5000}}, safaricomNumber, kes50, "", true},
-	{"above max", Rule{Max: bounds{"KES": 4999}}, safaricomNumber, kes50, "", false},
-	{
-		"bounds of another currency",
-		Rule{Min: bounds{"UGX": 9999}, Max: bounds{"UGX": 1}},
-		safaricomNumber, kes50, "", true,
-	},
-	{"campaign", Rule{Campaigns: rewards}, safaricomNumber, kes50, "rewards-november", true},
-	{"campaign with nothing more", Rule{Campaigns: rewards}, safaricomNumber, kes50, "rewards-", true},
-	{"campaign too short", Rule{Campaigns: rewards}, safaricomNumber, kes50, "rewards", false},
-	{"exact campaign", Rule{Campaigns: rewards}, safaricomNumber, kes50, "Exact", true},
-	{"longer campaign", Rule{Campaigns: rewards}, safaricomNumber, kes50, "Exactly", false},
-	{"campaign in other case", Rule{Campaigns: rewards}, safaricomNumber, kes50, "exact", false},
-	{"no campaign", Rule{Campaigns: rewards}, safaricomNumber, kes50, "", false},
-	{
-		"all but one", Rule{
-			Networks: networks{airtime.Safaricom}, Currencies: currencies{"KES"},
-			Min: bounds{"KES": 1}, Max: bounds{"KES": 9000}, Campaigns: rewards,
-		}, safaricomNumber, kes50, "x", false,
-	},
-	{
-		"all", Rule{
-			Networks: networks{airtime.Safaricom}, Currencies: currencies{"KES"},
-			Min: bounds{"KES": 1}, Max: bounds{"KES": 9000}, Campaigns: rewards,
-		}, safaricomNumber, kes50, "Exact", true,
-	},
-}
-
-func TestConditions(t *testing.T) {
-	t.Parallel()
-	for _, row := range conditions {
-		t.Run(row.name, func(t *testing.T) {
-			t.Parallel()
-			row.rule.Providers = []string{"quicksms"}
-			rules := routedRules(row.rule)
-			rules.Ported = map[string]airtime.Network{"254711000009": airtime.Airtel}
-			want := map[bool]string{true: "quicksms", false: "lipad"}[row.holds]
-			got := providerOf(rules, row.campaign, recipient(row.number, row.amount))
-			require.Equal(t, want, got)
-		})
-	}
-}
-
-func TestFirstRuleThatMatchesCounts(t *testing.T) {
-	t.Parallel()
-	rules := routedRules(
-		Rule{Networks: []airtime.Network{airtime.Airtel}, Providers: []string{"quicksms"}},
-		Rule{Campaigns: []string{"c"}, Providers: []string{"sozuri"}},
-		Rule{Providers: []string{"lipad"}},
-	)
-	rules.DefaultProvider = ""
-	for _, row := range []struct{ number, campaign, want string }{
-		{airtelNumber, "c", "quicksms"}, {safaricomNumber, "c", "sozuri"}, {safaricomNumber, "", "lipad"},
-	} {
-		got := providerOf(rules, row.campaign, recipient(row.number, money(1000, "KES")))
-		require.Equal(t, row.want, got)
-	}
-}
-
-// The limits here: sozuri KES 10 to 5,000, quicksms whole KES 10 to 10,000, lipad KES 10 to 10,000
-// and UGX 50 to 100,000.
-func TestFirstProviderThatTakesTheAmountGetsIt(t *testing.T) {
-	t.Parallel()
-	for _, row := range []struct {
-		providers string
-		amount    airtime.Money
-		want      string
-	}{
-		{"sozuri quicksms lipad", money(500_000, "KES"), "sozuri"},
-		{"sozuri quicksms lipad", money(500_001, "KES"), "lipad"},
-		{"sozuri quicksms lipad", money(500_100, "KES"), "quicksms"},
-		{"sozuri quicksms lipad", money(500, "UGX"), "lipad"},
-		{"mpesa sozuri", money(1000, "KES"), "sozuri"},
-		{"sozuri quicksms", money(1_000_100, "KES"), "sozuri"},
-		{"mpesa sozuri", money(999, "KES"), "mpesa"},
-	} {
-		rules := routedRules(Rule{Providers: strings.Fields(row.providers)})
-		digits := safaricomNumber
-		if row.amount.Currency == "UGX" {
-			digits = ugandanNumber
-		}
-		require.Equal(t, row.want, providerOf(rules, "", recipient(digits, row.amount)), row)
-	}
-}
-
 func TestRoutedFaults(t *testing.T) {
 	t.Parallel()
 	rules := routedRules(
-		Rule{Networks: []airtime.Network{airtime.Airtel}, Providers: []string{"sozuri"}},
-		Rule{Campaigns: []string{"whole"}, Providers: []string{"quicksms", "sozuri"}},
-		Rule{Campaigns: []string{"gone"}, Providers: []string{"mpesa"}},
+		routing.Rule{Networks: []airtime.Network{airtime.Airtel}, Providers: []string{"sozuri"}},
+		routing.Rule{Campaigns: []string{"whole"}, Providers: []string{"quicksms", "sozuri"}},
+		routing.Rule{Campaigns: []string{"gone"}, Providers: []string{"mpesa"}},
 	)
 	for _, row := range []struct{ recipients, more, want string }{
 		{
@@ -393,173 +261,33 @@ func TestRulesNeverRenameDisbursals(t *testing.T) {
 			}))
 			return found
 		}
-		plain, routed := names(routedRules()), names(routedRules(drawRules(t)...))
+		plain, routed := names(routedRules()), names(routedRules(routing.Rule{
+			Campaigns: []string{rapid.SampledFrom([]string{"a", "b*", "*"}).Draw(t, "campaigns")},
+			Providers: rapid.Permutation([]string{"lipad", "sozuri", "quicksms", "mpesa"}).Draw(t, "order"),
+		}))
 		for recipient, what := range routed {
 			require.Equal(t, plain[recipient], what, "renamed")
 		}
 	})
 }
 
-// drawRules draws up to four rules over providers that are known and one that is not.
-func drawRules(t *rapid.T) []Rule {
-	words := rapid.SampledFrom([]string{"a", "b*", "bc", ""})
-	providers := rapid.Custom(func(t *rapid.T) []string {
-		all := rapid.Permutation([]string{"lipad", "sozuri", "quicksms", "mpesa"}).Draw(t, "order")
-		return all[rapid.IntRange(0, 3).Draw(t, "left out"):]
-	})
-	bound := rapid.Map(rapid.Int64Range(0, 700_000), func(minor int64) map[airtime.Currency]int64 {
-		if minor%3 == 0 {
-			return nil
-		}
-		return map[airtime.Currency]int64{"KES": minor}
-	})
-	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Rule {
-		return Rule{
-			Networks: rapid.SliceOfN(
-				rapid.SampledFrom(airtime.Networks()), 0, 2).Draw(t, "networks"),
-			Currencies: rapid.SliceOfN(
-				rapid.SampledFrom([]airtime.Currency{"KES", "UGX"}), 0, 2).Draw(t, "currencies"),
-			Min: bound.Draw(t, "min"), Max: bound.Draw(t, "max"),
-			Campaigns:  rapid.SliceOfN(words, 0, 2).Draw(t, "campaigns"),
-			Providers:  providers.Draw(t, "providers"),
-			MovePaused: rapid.Bool().Draw(t, "move paused"),
-			MoveAfter:  time.Second,
-		}
-	}), 1, 4).Draw(t, "rules")
-}
-
-func TestNext(t *testing.T) {
-	t.Parallel()
-	rules := routedRules(
-		Rule{
-			Name: "airtel", Networks: []airtime.Network{airtime.Airtel}, MoveRefused: true,
-			Providers: []string{"mpesa", "sozuri", "quicksms", "lipad"},
-		},
-		Rule{Name: "rest", Campaigns: []string{"c"}, Providers: []string{"lipad", "sozuri"}},
-	)
-	rules.Ported = map[string]airtime.Network{"254711000009": airtime.Airtel}
-	for _, row := range []struct {
-		name, number, campaign string
-		minor                  int64
-		after, want, rule      string
-	}{
-		{"chain 1", airtelNumber, "", 2000, "mpesa", "sozuri", "airtel"},
-		{"chain 2", airtelNumber, "", 2000, "sozuri", "quicksms", "airtel"},
-		{"chain 3", airtelNumber, "", 2000, "quicksms", "lipad", "airtel"},
-		{"chain ends", airtelNumber, "", 2000, "lipad", "", ""},
-		{"too large for sozuri", airtelNumber, "", 600_000, "mpesa", "quicksms", "airtel"},
-		{"not whole", airtelNumber, "", 2050, "sozuri", "lipad", "airtel"},
-		{"taken by nobody behind", airtelNumber, "", 999, "mpesa", "", ""},
-		{"lower cap at the last", safaricomNumber, "c", 500_001, "lipad", "", ""},
-		{"ported", "254711000009", "c", 2000, "mpesa", "sozuri", "airtel"},
-		{"no rule", safaricomNumber, "", 2000, "lipad", "", ""},
-		{"not in the rule", safaricomNumber, "c", 2000, "quicksms", "", ""},
-		{"second rule", safaricomNumber, "c", 2000, "lipad", "sozuri", "rest"},
-	} {
-		provider, rule, ok := rules.Next(
-			row.campaign, recipient(row.number, money(row.minor, "KES")), row.after)
-		require.Equal(t, row.want, provider, row.name)
-		require.Equal(t, row.rule, rule.Name, row.name)
-		require.Equal(t, row.want != "", ok, row.name)
-		require.Equal(t, row.rule == "airtel", rule.MoveRefused, row.name)
-	}
-}
-
-func TestMovesAfter(t *testing.T) {
-	t.Parallel()
-	_, any := routedRules(Rule{MoveRefused: true, MoveAfter: 1}).MovesAfter()
-	require.False(t, any)
-	least, any := routedRules(Rule{}, Rule{MovePaused: true, MoveAfter: 3},
-		Rule{MovePaused: true, MoveAfter: 2}).MovesAfter()
-	require.True(t, any)
-	require.Equal(t, time.Duration(2), least)
-}
-
-// takes says by the capabilities alone whether a provider takes an amount.
-func takes(rules Rules, provider string, amount airtime.Money) bool {
-	capabilities := rules.Providers[provider]
-	limit, listed := capabilities.Limits[amount.Currency]
-	return listed && limit.Min <= amount.Minor && amount.Minor <= limit.Max &&
-		(!capabilities.WholeUnits || !strings.Contains(amount.Short(), "."))
-}
-
-func TestNextNeverGoesBackNorToWhoDoesNotTakeIt(t *testing.T) {
-	t.Parallel()
-	moves := 0
-	rapid.Check(t, func(t *rapid.T) {
-		rules := routedRules(drawRules(t)...)
-		if rapid.Bool().Draw(t, "ported") {
-			rules.Ported = map[string]airtime.Network{safaricomNumber: airtime.Equitel}
-		}
-		amount := money(rapid.SampledFrom([]int64{
-			500_000, 2000, 1050, 500_001, 600_000, 1_000_000, 1000, 999, 1_000_050,
-		}).Draw(t, "minor"), rapid.SampledFrom([]airtime.Currency{"KES", "UGX"}).Draw(t, "currency"))
-		for _, number := range []string{safaricomNumber, airtelNumber, telkomNumber, ugandanNumber} {
-			for _, campaign := range []string{"", "a", "b", "bc"} {
-				for _, first := range []string{"lipad", "sozuri", "quicksms", "mpesa"} {
-					moves += follow(t, rules, campaign, recipient(number, amount), first)
-				}
-			}
-		}
-	})
-	require.Positive(t, moves, "no recipient ever moved: the draw is too narrow")
-}
-
-// follow moves a recipient until it stays, and counts the moves.
-func follow(t *rapid.T, rules Rules, campaign string, to airtime.Recipient, first string) int {
-	for passed := []string{first}; ; {
-		at := passed[len(passed)-1]
-		next, rule, ok := rules.Next(campaign, to, at)
-		if !ok {
-			require.Empty(t, next)
-			require.Zero(t, rule)
-			return len(passed) - 1
-		}
-		from, there := slices.Index(rule.Providers, at), slices.Index(rule.Providers, next)
-		require.GreaterOrEqual(t, from, 0)
-		require.Greater(t, there, from)
-		require.NotContains(t, passed, next)
-		require.True(t, takes(rules, next, to.Amount))
-		for _, between := range rule.Providers[from+1 : there] {
-			require.False(t, takes(rules, between, to.Amount))
-		}
-		passed = append(passed, next)
-	}
-}
-
 // manyRules are ten rules of which the last matches, and 100,000 ported numbers.
 func manyRules() Rules {
-	var routing []Rule
+	var list []routing.Rule
 	for i := range 10 {
-		routing = append(routing, Rule{
+		list = append(list, routing.Rule{
 			Networks:   []airtime.Network{airtime.Telkom, airtime.Equitel, airtime.Safaricom},
 			Currencies: []airtime.Currency{"UGX", "KES"}, Min: map[airtime.Currency]int64{"KES": 500},
 			Campaigns: []string{fmt.Sprintf("september-%d*", i)}, Providers: []string{"sozuri", "lipad"},
 		})
 	}
-	routing[9].Campaigns = []string{"november*"}
-	rules := routedRules(routing...)
+	list[9].Campaigns = []string{"november*"}
+	rules := routedRules(list...)
 	rules.Ported = map[string]airtime.Network{}
 	for i := range 100_000 {
 		rules.Ported[fmt.Sprintf("2547%08d", i*7)] = airtime.Telkom
 	}
 	return rules
-}
-
-func BenchmarkRoute(b *testing.B) {
-	for name, rules := range map[string]Rules{"one rule": airtelToSozuri(), "ten rules": manyRules()} {
-		b.Run(name, func(b *testing.B) {
-			recipients := make([]airtime.Recipient, 4096)
-			for i := range recipients {
-				recipients[i] = recipient(fmt.Sprintf("2547%08d", i*8191), money(1050, "KES"))
-			}
-			choices := rules.choices("KES", "november")
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				rules.coverageFor(choices, recipients[i%len(recipients)])
-			}
-		})
-	}
 }
 
 func BenchmarkScanMillionRouted(b *testing.B) {

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 
 	"tuma/internal/airtime"
-	"tuma/internal/providers"
+	"tuma/internal/routing"
 )
 
 // Limits of the texts in a job.
@@ -23,16 +23,9 @@ const defaultCurrency airtime.Currency = "KES"
 
 // Rules are what jobs are checked against. They are read only, and may be shared by goroutines.
 type Rules struct {
-	// Providers are the providers that are on, by name.
-	Providers map[string]providers.Capabilities
-	// DefaultProvider takes the recipients that name no provider and that no rule matches.
-	DefaultProvider string
+	routing.Rules
 	// DefaultCurrency is the currency of jobs that name none; empty means KES.
 	DefaultCurrency airtime.Currency
-	// Routing are the rules for recipients that name no provider; the first that matches counts.
-	Routing []Rule
-	// Ported are the networks of numbers that changed theirs, by E.164 digits.
-	Ported map[string]airtime.Network
 }
 
 // Faults is every fault of one job or row: "recipients[3].amount: below the minimum of KES 10". It
@@ -98,10 +91,10 @@ func (f *findings) err() error {
 // route is where the recipients of one disbursal go: all to the provider of the coverage, or
 // each where the rules send it.
 type route struct {
-	coverage
+	routing.Coverage
 	currency airtime.Currency
-	routed   bool     // The rules decide for each recipient; the coverage is empty.
-	choices  []choice // The rules that are left to decide.
+	routed   bool             // The rules decide for each recipient; the coverage is empty.
+	choices  []routing.Choice // The rules that are left to decide.
 }
 
 // routeOf finds the provider and currency for what a job or row names; empty names mean the rules
@@ -116,19 +109,19 @@ func (r Rules) routeOf(provider, currency, campaign, path string, faults *findin
 		route.currency = ""
 	}
 	if provider == "" && len(r.Routing) > 0 {
-		route.routed, route.choices = true, r.choices(route.currency, campaign)
+		route.routed, route.choices = true, r.Choices(route.currency, campaign)
 		return route
 	}
 	if provider == "" {
 		provider = r.DefaultProvider
 	}
-	route.coverage = r.coverage(provider, route.currency)
+	route.Coverage = r.Coverage(provider, route.currency)
 	switch {
 	case provider == "":
 		faults.object(path+"provider", "missing, and no default provider is configured")
-	case !route.on:
+	case !route.Known:
 		faults.object(path+"provider", "%s", r.notConfigured(provider))
-	case route.currency != "" && !route.limited:
+	case route.currency != "" && !route.Limited:
 		faults.object(path+"currency", "%s does not take %s", provider, route.currency)
 	}
 	return route
@@ -183,44 +176,44 @@ func (r *route) amount(text, path string, faults *findings) airtime.Money {
 // checkCoverage adds a fault when no provider takes the recipient. What could not be read of the
 // recipient or the route is zero, and has been reported.
 func (r Rules) checkCoverage(route *route, to airtime.Recipient, faults *findings) {
-	o := route.coverage
+	c := route.Coverage
 	switch {
 	case to.Amount.Minor == 0:
 		return
 	case route.routed && to.Phone.IsZero():
 		return
 	case route.routed:
-		o = r.coverageFor(route.choices, to)
-	case !o.limited: // The route has been reported.
+		c = r.CoverageFor(route.choices, to)
+	case !c.Limited: // The route has been reported.
 		return
 	}
-	if network := r.network(to.Phone); !o.takes(to.Amount.Minor, network) {
-		r.addRefusal(o, to, network, faults)
+	if network := r.Network(to.Phone); !c.Takes(to.Amount.Minor, network) {
+		r.addRefusal(c, to, network, faults)
 	}
 }
 
-// addRefusal says why a coverage does not include a recipient.
+// addRefusal says why a provider does not take a recipient.
 func (r Rules) addRefusal(
-	o coverage, to airtime.Recipient, network airtime.Network, faults *findings,
+	c routing.Coverage, to airtime.Recipient, network airtime.Network, faults *findings,
 ) {
 	amount := to.Amount
 	switch {
-	case o.provider == "":
+	case c.Provider == "":
 		faults.object("provider", "no rule matches, and no default provider is configured")
-	case !o.on:
-		faults.object("provider", "%s", r.notConfigured(o.provider))
-	case !o.limited:
-		faults.object("amount", "%s does not take %s", o.provider, amount.Currency)
-	case amount.Minor < o.limit.Min:
-		faults.object("amount", "below the minimum of %s", short(o.limit.Min, amount.Currency))
-	case amount.Minor > o.limit.Max:
-		faults.object("amount", "above the maximum of %s", short(o.limit.Max, amount.Currency))
-	case o.unit > 0 && amount.Minor%o.unit != 0:
-		faults.object("amount", "%s takes whole %s only", o.provider, amount.Currency)
+	case !c.Known:
+		faults.object("provider", "%s", r.notConfigured(c.Provider))
+	case !c.Limited:
+		faults.object("amount", "%s does not take %s", c.Provider, amount.Currency)
+	case amount.Minor < c.Limit.Min:
+		faults.object("amount", "below the minimum of %s", short(c.Limit.Min, amount.Currency))
+	case amount.Minor > c.Limit.Max:
+		faults.object("amount", "above the maximum of %s", short(c.Limit.Max, amount.Currency))
+	case c.Unit > 0 && amount.Minor%c.Unit != 0:
+		faults.object("amount", "%s takes whole %s only", c.Provider, amount.Currency)
 	case amount.Currency.UsedBy(to.Phone): // Else that has been reported, as has a missing number.
 		faults.object("phone_number", "%s is of the network %s, and %s takes %s only (settings: "+
 			"%s.networks; routing.ported for a number that changed its network)",
-			to.Phone, network, o.provider, listed(o.networks), o.provider)
+			to.Phone, network, c.Provider, listed(c.Networks), c.Provider)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"tuma/internal/airtime"
 	"tuma/internal/providers"
+	"tuma/internal/routing"
 	"tuma/internal/state"
 )
 
@@ -33,7 +34,7 @@ func decode(text string, rules Rules) (state.Disbursal, error) {
 // testRules have two providers: lipad takes KES and UGX, sozuri KES up to 5,000.
 func testRules() Rules {
 	kes := providers.Limit{Min: 1000, Max: 1_000_000}
-	return Rules{
+	return Rules{Rules: routing.Rules{
 		DefaultProvider: "lipad",
 		Providers: map[string]providers.Capabilities{
 			"lipad": {
@@ -47,5 +48,5 @@ func testRules() Rules {
 				Limits: map[airtime.Currency]providers.Limit{"KES": {Min: 1000, Max: 500_000}},
 			},
 		},
-	}
+	}}
 }

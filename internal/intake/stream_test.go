@@ -17,6 +17,7 @@ import (
 	"tuma/internal/airtime"
 	"tuma/internal/intake"
 	"tuma/internal/providers"
+	"tuma/internal/routing"
 	"tuma/internal/state"
 )
 
@@ -142,8 +143,10 @@ func consume(t *testing.T, f *fakeStream, during func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	stream := &intake.Stream{
 		Jobs: f, Accept: f.accept, Consumer: "me", Log: zap.NewNop(), Count: func(string, int) {},
-		Rules: intake.Rules{DefaultProvider: "lipad", Providers: map[string]providers.Capabilities{
-			"lipad": {Limits: map[airtime.Currency]providers.Limit{"KES": {Min: 1, Max: 1e6}}},
+		Rules: intake.Rules{Rules: routing.Rules{
+			DefaultProvider: "lipad", Providers: map[string]providers.Capabilities{
+				"lipad": {Limits: map[airtime.Currency]providers.Limit{"KES": {Min: 1, Max: 1e6}}},
+			},
 		}},
 	}
 	done := make(chan error)

@@ -10,6 +10,7 @@ import (
 	"github.com/hibiken/asynq"
 	"go.uber.org/zap"
 
+	"tuma/internal/intake"
 	"tuma/internal/state"
 	"tuma/internal/tasks"
 )
@@ -154,7 +155,8 @@ func together(c chance, jobs ...*job) []*job {
 func (h *harness) accept(p *pod, extra int64, turned bool, jobs ...*job) {
 	i := p.number % 2
 	handler := &tasks.Accept{
-		Inlet: tasks.Inlet{Store: h.stores[i], Queues: h.queues[i]}, Rules: h.failover(p).Rules,
+		Inlet: tasks.Inlet{Store: h.stores[i], Queues: h.queues[i]},
+		Rules: intake.Rules{Rules: h.failover(p).Rules},
 	}
 	if len(jobs) > 1 || !jobs[0].held {
 		extra = 0

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"tuma/internal/airtime"
-	"tuma/internal/intake"
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
+	"tuma/internal/routing"
 	"tuma/internal/sandbox"
 )
 
@@ -28,7 +28,7 @@ type plan struct {
 	seed      uint64
 	providers []string
 	jobs      []*job
-	rules     intake.Rules
+	rules     routing.Rules
 	// halfRules says that only every other process has the routing rules.
 	halfRules bool
 	// inFlight and batchMax are settings that differ between processes.
@@ -196,7 +196,7 @@ func (p *plan) drawJobs(c chance) {
 }
 
 func (p *plan) drawRules(c chance) {
-	p.rules = intake.Rules{
+	p.rules = routing.Rules{
 		Providers: map[string]providers.Capabilities{}, DefaultProvider: p.providers[0],
 	}
 	for _, known := range catalog.Known() {
@@ -209,7 +209,7 @@ func (p *plan) drawRules(c chance) {
 	for i := range c.between(1, 3) {
 		order := slices.Clone(p.providers)
 		c.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
-		rule := intake.Rule{
+		rule := routing.Rule{
 			Name: fmt.Sprintf("rule %d", i), Providers: order, MovePaused: c.hit(0.6),
 			MoveAfter:   time.Duration(one(c, 0, 1, 30, 120)) * time.Second,
 			MoveRefused: c.hit(0.6),

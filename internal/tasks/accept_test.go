@@ -14,6 +14,7 @@ import (
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
 	"tuma/internal/redistest"
+	"tuma/internal/routing"
 	"tuma/internal/state"
 	"tuma/internal/tasks"
 )
@@ -22,10 +23,10 @@ import (
 func (h *harness) inlet() *tasks.Accept {
 	return &tasks.Accept{
 		Inlet: tasks.Inlet{Store: h.store, Queues: h.queues},
-		Rules: intake.Rules{
+		Rules: intake.Rules{Rules: routing.Rules{
 			Providers:       map[string]providers.Capabilities{lipad: catalog.Known()[0]},
 			DefaultProvider: lipad,
-		},
+		}},
 	}
 }
 

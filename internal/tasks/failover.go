@@ -7,52 +7,30 @@ import (
 	"go.uber.org/zap"
 
 	"tuma/internal/airtime"
-	"tuma/internal/intake"
 	"tuma/internal/providers/catalog"
+	"tuma/internal/routing"
 	"tuma/internal/state"
 )
 
 // Failover finds the next provider for recipients that one provider surely does not pay.
 type Failover struct {
-	Rules intake.Rules
+	Rules routing.Rules
 	// Entries are the providers that are on: nobody is moved to one that this deployment cannot
 	// reach.
 	Entries map[string]catalog.Entry
 }
 
-// refused returns the provider that takes a refused recipient, empty for none. Only a refusal for
-// the network or the size of the amount says nothing about other providers.
+// refused returns the provider that takes a refused recipient, empty for none.
 func (f Failover) refused(m *state.Member, provider string, reason airtime.Reason) string {
-	if !m.Routed || reason != airtime.ReasonNetwork && reason != airtime.ReasonLimit {
+	if !m.Routed {
 		return ""
 	}
-	for {
-		next, rule, found := f.Rules.Next(m.Campaign, m.Recipient, provider)
-		if !found || !rule.MoveRefused {
-			return ""
-		}
-		if _, on := f.Entries[next]; on {
-			return next
-		}
-		provider = next
-	}
+	return f.Rules.AfterRefusal(m.Campaign, m.Recipient, provider, reason, f.on)
 }
 
-// stranded returns the provider that takes a recipient which waits for a paused one, empty for
-// none.
-func (f Failover) stranded(
-	s state.Stranded, provider string, paused map[string]bool, since time.Duration,
-) string {
-	for {
-		next, rule, found := f.Rules.Next(s.Campaign, s.Recipient, provider)
-		if !found || !rule.MovePaused || since < rule.MoveAfter {
-			return ""
-		}
-		if _, on := f.Entries[next]; on && !paused[next] {
-			return next
-		}
-		provider = next
-	}
+func (f Failover) on(provider string) bool {
+	_, on := f.Entries[provider]
+	return on
 }
 
 // Rerouter is the loop that moves recipients from paused channels to others, where a rule says so.
@@ -109,6 +87,7 @@ func (r *Rerouter) Once(ctx context.Context) error {
 func (r *Rerouter) channel(
 	ctx context.Context, c state.Channel, paused map[string]bool,
 ) error {
+	open := func(provider string) bool { return r.Failover.on(provider) && !paused[provider] }
 	total := 0
 	for next := 0; next >= 0 && ctx.Err() == nil; {
 		list, after, err := r.Store.Stranded(ctx, c.Provider, next, reroutePage)
@@ -118,7 +97,8 @@ func (r *Rerouter) channel(
 		next = after
 		var onward []state.Onward
 		for _, s := range list {
-			if to := r.Failover.stranded(s, c.Provider, paused, c.PausedFor); to != "" {
+			to := r.Failover.Rules.AfterPause(s.Campaign, s.Recipient, c.Provider, c.PausedFor, open)
+			if to != "" {
 				onward = append(onward, state.Onward{Stranded: s, Provider: to})
 			}
 		}

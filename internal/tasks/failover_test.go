@@ -11,16 +11,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
-	"tuma/internal/intake"
 	"tuma/internal/providers"
+	"tuma/internal/routing"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
 	"tuma/internal/tasks"
 )
 
 // moves is the rule of these tests: from the first provider to the next ones.
-func moves(names ...string) []intake.Rule {
-	return []intake.Rule{{Name: "kenya", Providers: names, MoveRefused: true}}
+func moves(names ...string) []routing.Rule {
+	return []routing.Rule{{Name: "kenya", Providers: names, MoveRefused: true}}
 }
 
 // talkingLine answers as Africa's Talking does about whoever is in a request.

@@ -17,10 +17,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
-	"tuma/internal/intake"
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
 	"tuma/internal/providers/catalog/catalogtest"
+	"tuma/internal/routing"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
 	"tuma/internal/tasks"
@@ -41,7 +41,7 @@ const (
 type fleet struct {
 	*harness
 	entries map[string]catalog.Entry
-	rules   intake.Rules
+	rules   routing.Rules
 	mu      sync.Mutex
 	seen    []arrival
 	// answer is asked before the simulator; true means that it has answered.

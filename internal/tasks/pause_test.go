@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
-	"tuma/internal/intake"
+	"tuma/internal/routing"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
 	"tuma/internal/tasks"
@@ -70,8 +70,8 @@ func TestAnEmptyAccountPausesAndTheNextPaymentGoesOn(t *testing.T) {
 const moveAfter = 600 * time.Millisecond
 
 // onPause is the rule of these tests.
-func onPause(names ...string) []intake.Rule {
-	return []intake.Rule{{
+func onPause(names ...string) []routing.Rule {
+	return []routing.Rule{{
 		Name: "kenya", Providers: names, MovePaused: true, MoveAfter: moveAfter,
 	}}
 }

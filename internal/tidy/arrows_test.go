@@ -57,6 +57,12 @@ var arrows = []arrow{
 		never: append([]string{"internal/sandbox"}, actors...),
 		why:   "the state is below whatever acts on it",
 	}, {
+		from: "internal/routing",
+		never: append([]string{
+			"internal/state", "internal/config", "internal/providers/", goRedis, asynq,
+		}, actors...),
+		why: "who takes a recipient follows from rules and capabilities alone",
+	}, {
 		from:  "internal/sandbox",
 		never: []string{"internal/providers"},
 		tests: true,

@@ -22,6 +22,7 @@ import (
 	"tuma/internal/intake"
 	"tuma/internal/proctest"
 	"tuma/internal/providers"
+	"tuma/internal/routing"
 	"tuma/internal/state"
 )
 
@@ -41,13 +42,13 @@ const twoProducers = "shop=shop-token,bank=bank-old,bank=bank-new"
 
 func rules() intake.Rules {
 	limits := map[airtime.Currency]providers.Limit{"KES": {Min: 10_00, Max: 1000_00}}
-	return intake.Rules{
+	return intake.Rules{Rules: routing.Rules{
 		Providers: map[string]providers.Capabilities{
 			"lipad":          {Name: "lipad", Limits: limits},
 			"africastalking": {Name: "africastalking", Limits: limits},
 		},
 		DefaultProvider: "lipad",
-	}
+	}}
 }
 
 // embedded is an inlet on an embedded Redis, with options changed.

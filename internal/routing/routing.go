@@ -1,0 +1,160 @@
+// Package routing chooses providers: for recipients whose producers name none, and for those whom
+// their provider does not pay. It decides by the rules of the settings and by what is known of the
+// providers, and by nothing else: it has no connection and no clock.
+package routing
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"tuma/internal/airtime"
+	"tuma/internal/providers"
+)
+
+// Rules say who takes which recipients. They are read only, and may be shared by goroutines.
+type Rules struct {
+	// Providers are all that can be named, by name.
+	Providers map[string]providers.Capabilities
+	// DefaultProvider takes the recipients that name no provider and that no rule matches.
+	DefaultProvider string
+	// Routing are the rules for recipients that name no provider; the first that matches counts.
+	Routing []Rule
+	// Ported are the networks of numbers that changed theirs, by E.164 digits.
+	Ported map[string]airtime.Network
+}
+
+// Rule says which providers take the recipients that meet all its conditions. A condition
+// that is empty holds for everyone.
+type Rule struct {
+	// Name is unique among the rules.
+	Name       string
+	Networks   []airtime.Network
+	Currencies []airtime.Currency
+	// Min and Max bound the amount, both inclusive, in minor units of each of the currencies; nil
+	// when there is no such bound.
+	Min, Max map[airtime.Currency]int64
+	// Campaigns are names, or beginnings of names with an asterisk behind them.
+	Campaigns []string
+	// Providers are at least one, each once: the first is preferred, the others are for failover.
+	Providers []string
+	// MovePaused sends what is queued to the next provider once the channel has been paused for
+	// MoveAfter.
+	MovePaused bool
+	MoveAfter  time.Duration
+	// MoveRefused sends what was refused for its network or a limit to the next provider.
+	MoveRefused bool
+}
+
+// hasCampaign reports whether the campaign is one of the rule's.
+func hasCampaign(r *Rule, campaign string) bool {
+	return len(r.Campaigns) == 0 || slices.ContainsFunc(r.Campaigns, func(pattern string) bool {
+		beginning, open := strings.CutSuffix(pattern, "*")
+		return campaign == pattern || open && strings.HasPrefix(campaign, beginning)
+	})
+}
+
+// Coverage is what a provider takes in one currency. The zero value takes nothing.
+type Coverage struct {
+	Provider string
+	Known    bool // The provider is known.
+	Limited  bool // It takes the currency, so Limit and Unit hold.
+	Limit    providers.Limit
+	Unit     int64             // Amounts are multiples of it, in minor units; zero where any will do.
+	Networks []airtime.Network // Those that it serves; none where any will do.
+}
+
+// Coverage returns what a provider takes in a currency.
+func (r Rules) Coverage(provider string, currency airtime.Currency) Coverage {
+	c := Coverage{Provider: provider}
+	var capabilities providers.Capabilities
+	if capabilities, c.Known = r.Providers[provider]; !c.Known {
+		return c
+	}
+	c.Limit, c.Limited = capabilities.Limits[currency]
+	c.Networks = capabilities.Networks
+	if capabilities.WholeUnits {
+		c.Unit = 1
+		decimals, _ := currency.Decimals() // A currency that is not known is not limited either.
+		for range decimals {
+			c.Unit *= 10
+		}
+	}
+	return c
+}
+
+// Takes reports whether the provider takes the amount, in minor units, for a number of the network.
+func (c Coverage) Takes(minor int64, network airtime.Network) bool {
+	return c.Limited && minor >= c.Limit.Min && minor <= c.Limit.Max &&
+		(c.Unit == 0 || minor%c.Unit == 0) && c.serves(network)
+}
+
+// serves reports whether the provider serves the network.
+func (c Coverage) serves(network airtime.Network) bool {
+	return len(c.Networks) == 0 || slices.Contains(c.Networks, network)
+}
+
+// Choice is a rule of which the currency and the campaign hold; what is left are the conditions
+// that tell their recipients apart.
+type Choice struct {
+	rule     *Rule
+	networks uint64 // One bit each; zero for all of them.
+	min, max int64
+}
+
+// Choices returns the rules that are left for a currency and a campaign, in their order.
+func (r Rules) Choices(currency airtime.Currency, campaign string) []Choice {
+	var left []Choice
+	for i := range r.Routing {
+		rule := &r.Routing[i]
+		if len(rule.Currencies) > 0 && !slices.Contains(rule.Currencies, currency) ||
+			!hasCampaign(rule, campaign) {
+			continue
+		}
+		c := Choice{rule: rule, min: rule.Min[currency], max: airtime.MaxMinor}
+		if most, bounded := rule.Max[currency]; bounded {
+			c.max = most
+		}
+		for _, network := range rule.Networks {
+			c.networks |= 1 << network
+		}
+		left = append(left, c)
+	}
+	return left
+}
+
+// Network returns the network of a number: the settings' word, else that of its prefix.
+func (r Rules) Network(phone airtime.MSISDN) airtime.Network {
+	if network, ported := r.Ported[phone.Digits()]; ported {
+		return network
+	}
+	return phone.Network()
+}
+
+// pick returns the first rule that the recipient meets, nil when there is none.
+func (r Rules) pick(choices []Choice, to airtime.Recipient, network airtime.Network) *Rule {
+	for i := range choices {
+		c := &choices[i]
+		if (c.networks == 0 || c.networks&(1<<network) != 0) &&
+			to.Amount.Minor >= c.min && to.Amount.Minor <= c.max {
+			return c.rule
+		}
+	}
+	return nil
+}
+
+// CoverageFor returns what is taken by the provider that the recipient goes to. The recipient is
+// not part of it when no provider of the matching rule takes it: then it is the first one's.
+func (r Rules) CoverageFor(choices []Choice, to airtime.Recipient) Coverage {
+	currency, network := to.Amount.Currency, r.Network(to.Phone)
+	rule := r.pick(choices, to, network)
+	if rule == nil {
+		return r.Coverage(r.DefaultProvider, currency)
+	}
+	for _, provider := range rule.Providers {
+		if c := r.Coverage(provider, currency); c.Takes(to.Amount.Minor, network) {
+			return c
+		}
+	}
+	return r.Coverage(rule.Providers[0], currency)
+}
