@@ -3,7 +3,7 @@ package state
 // Keys are named here and, for what scripts touch, in lua/include/keys.lua by the same kinds. All
 // of them share the hash tag {namespace}, so that one Redis Cluster slot holds the whole state.
 //
-//	{ns}:state                 HASH    schema, clock, run_id, longest, places, page…   for ever
+//	{ns}:state                 HASH    schema, clock, run_id, longest, page…           for ever
 //	{ns}:jobs                  STREAM  jobs from producers, deleted when held          never trimmed
 //	{ns}:results               STREAM  one entry per settling or correction          TUMA_STREAM_AGE
 //	{ns}:rejected              STREAM  what could not be accepted, with the reason   TUMA_STREAM_AGE
@@ -20,7 +20,7 @@ package state
 //	{ns}:batch:<id>            HASH    see lua/include/batches.lua                   TUMA_RETENTION
 //	{ns}:providers             SET     every provider that ever got a disbursal        for ever
 //	{ns}:codes                 HASH    provider code -> name, and 1 if it reports        for ever
-//	{ns}:pending:<provider>    LIST    "chunk from to place", oldest at the head
+//	{ns}:pending:<provider>    LIST    "chunk from to location", oldest at the head
 //	{ns}:blocked:<provider>    HASH    pending entries whose number is in doubt there, by number
 //	{ns}:blockedsince:<prov.>  ZSET    the same entries -> when their recipients were accepted (ms)
 //	{ns}:ready:<provider>      LIST    batches to be sent as they are

@@ -143,6 +143,6 @@ var noticedBy = map[string]story{
 	"one recipient pauses a channel":                    oneBadAlone,
 	"halves keep the cancelled":                         cancelledLeave,
 	"what came back leaves the schedule":                hintAboutAHalved,
-	"places are given out twice":                        locationsAreNew,
+	"locations are given out twice":                     locationsAreNew,
 	"codes are not kept":                                droppedAndDecided,
 }

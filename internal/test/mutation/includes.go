@@ -94,7 +94,7 @@ var included = []Break{
 	{"newer", "rank is ignored", "return old ~= status", By{Simulation: 5, Verbs: 81}},
 	{"newer", "who is in doubt hears nothing", "if old ~= 'd' then $ end", By{Simulation: 5}},
 	{"late-id", "the id of an earlier sending is not learnt", "", scenario},
-	{"two-ids", "two ids are one payment", "if place == b.id then", scenario},
+	{"two-ids", "two ids are one payment", "if location == b.id then", scenario},
 	{
 		"other-effect", "effects on earlier batches are ignored",
 		"if true then return 0, 0 end",
@@ -166,6 +166,6 @@ var included = []Break{
 	{"history", "who is handed on has no history", "if false then", By{Verbs: 61}},
 
 	// end/flush.lua
-	{"places-kept", "places are given out twice", "", scenario},
+	{"numbers-kept", "locations are given out twice", "", scenario},
 	{"codes-kept", "codes are not kept", "", scenario},
 }

@@ -244,9 +244,9 @@ redis.call('ZREM', key('slots', provider), id)`,
 		"unsent-first", "an unknown is handed on",
 		`elseif v.verdict == 'unknown' and first and redis.call('SCARD', key('providers')) > 1 then
 for next in pairs(PROVIDERS) do
-local _, place = row(d, from)
+local _, location = row(d, from)
 local there = redis.call('SISMEMBER', key('providers'), next) == 1
-if place == id and next ~= provider and there then
+if location == id and next ~= provider and there then
 failover(d, from, to, next, v.reason, v.message)
 end
 end

@@ -89,12 +89,12 @@ local function write(group)
   local books = books_of(page, group.import, group.campaign)
   for i, stretch in ipairs(stretches(group)) do
     local provider, count = NAMES[stretch.code], stretch.to - stretch.from + 1
-    local place, field = pending_place(provider), provider .. ' ' .. group.currency .. ' '
+    local location, field = pending_location(provider), provider .. ' ' .. group.currency .. ' '
     local index = spell_index(i - 1)
     touched[provider] = true
     rows[i] = ('q' .. stretch.code .. index):rep(count)
-    redis.call('HSET', key('locations', id), index, place)
-    push_pending({id = id}, stretch.from, stretch.to, place)
+    redis.call('HSET', key('locations', id), index, location)
+    push_pending({id = id}, stretch.from, stretch.to, location)
     enter(books, field .. 'requested', count, stretch.sum)
     enter(books, field .. STATUS.q.name, count, stretch.sum)
   end
@@ -102,12 +102,12 @@ local function write(group)
     group.decimals, page, now_text, group.n, string.format('%.0f', group.sum), group.import,
     group.campaign}, '\t'), 'refs', refs, 'content', table.concat(group.contents, '\n'), 'open',
     group.n)
-  local places = {key('rows', id), table.concat(rows)}
+  local values = {key('rows', id), table.concat(rows)}
   for _, new in ipairs(group.members) do
-    append(places, key('disbursal', new.ref))
-    append(places, table.concat({new.digest, id, new.before, new.n}, ' '))
+    append(values, key('disbursal', new.ref))
+    append(values, table.concat({new.digest, id, new.before, new.n}, ' '))
   end
-  redis.call('MSET', unpack(places))
+  redis.call('MSET', unpack(values))
   redis.call('RPUSH', key('page', page), id)
   if group.import ~= '' then redis.call('RPUSH', key('importchunks', group.import), id) end
   if group.campaign ~= '' then redis.call('RPUSH', key('campaignchunks', group.campaign), id) end

@@ -15,11 +15,11 @@ local LOOKED = 100
 local function waiting_since(entries, length)
   local since
   for _, entry in ipairs(entries) do
-    local id, from, to, place = read_entry(entry)
+    local id, from, to, location = read_entry(entry)
     local d = chunk(id)
     if d then since = d.at end
     for _, run in ipairs(runs(d, from, to)) do
-      if run.status == 'q' and run.location == place then return d.at end
+      if run.status == 'q' and run.location == location then return d.at end
     end
   end
   return length > LOOKED and since or now

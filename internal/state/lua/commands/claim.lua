@@ -71,8 +71,8 @@ local back = {}
 -- refused_since is when the entry that is being drawn was refused first; nil for most.
 local refused_since
 
-local function keep_back(d, from, to, place)
-  back[#back + 1] = entry_of(d, from, to, place, refused_since)
+local function keep_back(d, from, to, location)
+  back[#back + 1] = entry_of(d, from, to, location, refused_since)
 end
 
 local function take(d, from, to)
@@ -96,7 +96,7 @@ local function phones_taken()
 end
 
 -- pick takes what it may of a run whose numbers must be looked at one by one.
-local function pick(d, from, to, place)
+local function pick(d, from, to, location)
   local seen = phones_taken()
   content_of(d)
   local start = from
@@ -107,9 +107,9 @@ local function pick(d, from, to, place)
       if i > start then take(d, start, i - 1) end
       start = i + 1
       if blocked then
-        block(provider, phone, entry_of(d, i, i, place, refused_since), d.at)
+        block(provider, phone, entry_of(d, i, i, location, refused_since), d.at)
       else
-        keep_back(d, i, i, place)
+        keep_back(d, i, i, location)
       end
     else
       seen[phone] = true -- break: claim-sees
@@ -118,14 +118,14 @@ local function pick(d, from, to, place)
   if to >= start then take(d, start, to) end
 end
 
-local function draw(d, from, to, place)
+local function draw(d, from, to, location)
   local last = math.min(to, from + most - count - 1)
-  if last < to then keep_back(d, last + 1, to, place) end
+  if last < to then keep_back(d, last + 1, to, location) end
   if last < from then return end
   owners_of(d)
   local alone = #taken == 0
     and d.owner[from] == d.owner[last] -- break: claim-one-owner
-  if doubt or not alone then pick(d, from, last, place) else take(d, from, last) end
+  if doubt or not alone then pick(d, from, last, location) else take(d, from, last) end
 end
 
 -- looked counts entries and the recipients who were cancelled meanwhile. Each of those settles here
@@ -133,13 +133,13 @@ end
 local looked = 0
 
 -- look draws a run, but for those who were cancelled meanwhile.
-local function look(d, from, to, place)
+local function look(d, from, to, location)
   for _, part in ipairs(by_mark(d, from, to)) do
     if part.cancelled then -- break: claim-cancelled
       cancel_run(d, part.from, part.to)
       looked = looked + part.to - part.from + 1
     else
-      draw(d, part.from, part.to, place)
+      draw(d, part.from, part.to, location)
     end
   end
 end
@@ -148,7 +148,7 @@ while count < most and looked < 2 * most + 100 do
   local entry = redis.call('LPOP', key('pending', provider))
   if not entry then break end
   looked = looked + 1
-  local id, from, to, place, since = read_entry(entry)
+  local id, from, to, location, since = read_entry(entry)
   -- It goes alone.
   if since and count > 0 then -- break: aside-joins
     redis.call('LPUSH', key('pending', provider), entry)
@@ -157,8 +157,8 @@ while count < most and looked < 2 * most + 100 do
   refused_since = since
   local d = chunk(id)
   for _, run in ipairs(runs(d, from, to)) do
-    if run.status == 'q' and run.location == place then -- break: claim-queued
-      look(d, run.from, run.to, place)
+    if run.status == 'q' and run.location == location then -- break: claim-queued
+      look(d, run.from, run.to, location)
     end
   end
   if since and count > 0 then break end -- break: aside-draws

@@ -88,13 +88,13 @@ local refused = 0
 -- cancel.
 local function claim_back(d, from, to)
   for pos = from, to do
-    local status, place = row(d, pos)
-    if status == 'q' and place ~= id and is_batch(place) and batch(place) then
-      requeue_batch(batch(place))
-      status, place = row(d, pos)
+    local status, location = row(d, pos)
+    if status == 'q' and location ~= id and is_batch(location) and batch(location) then
+      requeue_batch(batch(location))
+      status, location = row(d, pos)
     end
     if status == 'q' then
-      put(d, pos, pos, 'q', place, 's', id)
+      put(d, pos, pos, 'q', location, 's', id)
     elseif status == 'c' then
       settle(d, pos, 's', id, 'silent', '', '')
     end

@@ -26,21 +26,21 @@ end
 -- was decided by a person before, or its provider says what cannot be right. Of the last one nobody
 -- says that it is unpaid: then it could be sent again although its provider has paid.
 local function open_to_people(d, pos)
-  local status, place = row(d, pos)
-  if not is_batch(place) or status == 'q' or status == 's' then return false end
+  local status, location = row(d, pos)
+  if not is_batch(location) or status == 'q' or status == 's' then return false end
   if not STATUS[status].settled or status == 'u' or decided_before(d, pos) then return true end
   return arg.outcome == 'paid' and disputed_still(d, pos)
 end
 
 -- too_early is how long nobody can know what became of a recipient.
 local function too_early(d, pos)
-  local status, place = row(d, pos)
-  local b = status == 'd' and batch(place)
+  local status, location = row(d, pos)
+  local b = status == 'd' and batch(location)
   return b and still_out(b) or 0
 end
 
--- place_of finds the chunk and position of a recipient; false if there is none.
-local function place_of(ref, index)
+-- find_recipient finds the chunk and position of a recipient; false if there is none.
+local function find_recipient(ref, index)
   local found = find_disbursal(ref)
   if not found or index >= found.n then return false end
   return chunk(found.chunk), found.before + index + 1 -- break: decided-position
@@ -50,11 +50,12 @@ end
 -- which looks the same from outside. Only who is in doubt can be in a batch that is sent again.
 local function differs(d, pos, seen)
   if not d then return 'disbursal' end
-  local status, place = row(d, pos)
+  local status, location = row(d, pos)
   local decidable = status == seen.status and open_to_people(d, pos)
   if not decidable then return 'status' end -- break: decided-status
-  if (is_batch(place) and place or '') ~= seen.batch then return 'batch' end -- break: decided-batch
-  local b = status == 'd' and batch(place)
+  local held = is_batch(location) and location or ''
+  if held ~= seen.batch then return 'batch' end -- break: decided-batch
+  local b = status == 'd' and batch(location)
   if b and b.attempt ~= seen.attempt then return 'attempt' end -- break: decided-attempt
   content_of(d)
   if d.amount[pos] ~= seen.amount then return 'amount' end
@@ -65,7 +66,7 @@ local recipients = records(rest,
   {'reference', 'position', 'status', 'batch', 'attempt#', 'amount#'})
 local named = {}
 for _, one in ipairs(recipients) do
-  local d, pos = place_of(one.reference, tonumber(one.position))
+  local d, pos = find_recipient(one.reference, tonumber(one.position))
   local name = one.reference .. ' ' .. one.position
   local what = named[name] and 'status' or differs(d, pos, one)
   if what then return {'moved', one.reference, one.position, what} end
@@ -77,24 +78,24 @@ end
 
 local status, count = arg.outcome == 'paid' and 'S' or 'f', 0
 for _, one in ipairs(recipients) do
-  local d, pos = place_of(one.reference, tonumber(one.position))
-  local old, place, provider = row(d, pos)
+  local d, pos = find_recipient(one.reference, tonumber(one.position))
+  local old, location, provider = row(d, pos)
   -- Who only confirms what the provider says takes the recipient off the list.
   if old ~= status or decided_before(d, pos) then
-    settle(d, pos, status, place, 'person', '', arg.evidence)
+    settle(d, pos, status, location, 'person', '', arg.evidence)
     if traits(provider).callbacks then
-      note_unanswered(d, pos, provider, place) -- break: decided-noted
+      note_unanswered(d, pos, provider, location) -- break: decided-noted
     end
   end
   redis.call('ZREM', key('mismatched'), d.id .. ' ' .. pos)
   redis.call('XADD', key('decisions'), '*', 'reference', shown(one.reference),
-    'position', one.position, 'batch', place, 'was', STATUS[old].name, 'word', arg.outcome,
+    'position', one.position, 'batch', location, 'was', STATUS[old].name, 'word', arg.outcome,
     'who', arg.who, 'evidence', arg.evidence, 'resubmitted', arg.resubmit, 'at', at_text())
   -- Who was paid by an earlier batch, or is cancelled, must not be sent again.
   local paid = status == 'f' and reattach(d, pos)
   if status == 'f' and arg.resubmit == '1' and not paid and not cancelled(d, pos) then
-    local again = pending_place(provider)
-    put(d, pos, pos, status, place, 'q', again)
+    local again = pending_location(provider)
+    put(d, pos, pos, status, location, 'q', again)
     publish(d, pos, provider, 'q', again, true, 'person', '', arg.evidence)
     push_pending(d, pos, pos, again)
   end

@@ -1,7 +1,7 @@
 -- stranded: list who waits in the queue of a paused provider and was sent there by routing.
 -- include: pending, channels
 -- KEYS[1]: {namespace}:state
--- Returns: {place of the next entry to look at, or -1 at the end, {{chunk, position, currency,
+-- Returns: {index of the next entry to look at, or -1 at the end, {{chunk, position, currency,
 --   campaign, lines}, ...}}
 
 local arg = arguments {
@@ -18,10 +18,10 @@ local list, listed, stale, at = {}, 0, 0, 0
 -- look lists who is queued by an entry and may go elsewhere; it says whether the entry stands for
 -- anybody at all.
 local function look(entry)
-  local id, first, last, place = read_entry(entry)
+  local id, first, last, location = read_entry(entry)
   local d, live = chunk(id), false
   for _, run in ipairs(runs(d, first, last)) do
-    if run.status == 'q' and run.location == place then -- break: stranded-queued
+    if run.status == 'q' and run.location == location then -- break: stranded-queued
       live = true
       if d.given == '' then -- break: stranded-named
         list[#list + 1] = {id, run.from, d.currency, d.campaign, lines_of(d, run.from, run.to)}

@@ -125,12 +125,12 @@ end
 -- still_out is how long the request of a batch may have an effect that nobody has seen yet (ms).
 local function still_out(b) return math.max(0, b.deadline + GUARD - now) end
 
-local function is_batch(place) return place:sub(1, 1) ~= '+' end
+local function is_batch(location) return location:sub(1, 1) ~= '+' end
 
--- provider_at says whose a place is; a batch that has expired does not know any more.
-local function provider_at(place, otherwise)
-  if not is_batch(place) then return NAMES[place:sub(2, 2)] end
-  local b = batch(place)
+-- provider_at says whose a location is; a batch that has expired does not know any more.
+local function provider_at(location, otherwise)
+  if not is_batch(location) then return NAMES[location:sub(2, 2)] end
+  local b = batch(location)
   return b and b.provider or otherwise
 end
 

@@ -42,7 +42,7 @@ end
 local function cancel_run(d, from, to)
   for pos = from, to do
     local _, left, provider = row(d, pos)
-    local place = is_batch(left) and '+' .. traits(provider).code .. '0'
-    settle(d, pos, 'c', place or left, 'cancelled', '', '')
+    local location = is_batch(left) and '+' .. traits(provider).code .. '0'
+    settle(d, pos, 'c', location or left, 'cancelled', '', '')
   end
 end

@@ -61,9 +61,9 @@ end
 local known_ids = {} -- What today's index says of the ids that were looked up.
 
 -- note_id remembers whom a provider's id names.
-local function note_id(d, pos, provider, place, id)
-  if id == '' or not traits(provider).callbacks or not is_batch(place) then return end
-  local ids, line = key('ids', provider .. ':' .. today()), d.id .. ' ' .. pos .. ' ' .. place
+local function note_id(d, pos, provider, location, id)
+  if id == '' or not traits(provider).callbacks or not is_batch(location) then return end
+  local ids, line = key('ids', provider .. ':' .. today()), d.id .. ' ' .. pos .. ' ' .. location
   if known_ids[id] == line then return end
   redis.call('HSET', ids, id, line)
   of_day('ids', provider)
@@ -75,18 +75,18 @@ local function by_id(provider, id)
     local found = redis.call('HGET', key('ids', provider .. ':' .. day), id)
     if found then
       if day == today() then known_ids[id] = found end
-      local id, pos, place = found:match('^(%S+) (%d+) (%S+)$')
-      return chunk(id), tonumber(pos), batch(place)
+      local id, pos, location = found:match('^(%S+) (%d+) (%S+)$')
+      return chunk(id), tonumber(pos), batch(location)
     end
   end
 end
 
 -- note_unanswered remembers that the answer to a sending is lost: a callback may still come about
 -- it, with an id that we never learnt, and must not be taken for one about the next sending.
-local function note_unanswered(d, pos, provider, place)
+local function note_unanswered(d, pos, provider, location)
   content_of(d)
   local index = key('unanswered', provider .. ':' .. today())
-  local line = d.id .. ' ' .. pos .. ' ' .. place
+  local line = d.id .. ' ' .. pos .. ' ' .. location
   local list = redis.call('HGET', index, d.phone[pos]) or ''
   redis.call('HSET', index, d.phone[pos], list .. line .. '\n')
   of_day('unanswered', provider)
@@ -98,9 +98,9 @@ local function unanswered(provider, phone)
   for day = today(), today() - DAYS, -1 do -- break: decided-days
     local text = redis.call('HGET', key('unanswered', provider .. ':' .. day), phone) or ''
     for line in text:gmatch('[^\n]+') do
-      local id, pos, place = line:match('^(%S+) (%d+) (%S+)$')
+      local id, pos, location = line:match('^(%S+) (%d+) (%S+)$')
       if not seen[line] then -- break: decided-once
-        list[#list + 1] = {chunk = chunk(id), pos = tonumber(pos), batch = batch(place)}
+        list[#list + 1] = {chunk = chunk(id), pos = tonumber(pos), batch = batch(location)}
       end
       seen[line] = true
     end
@@ -118,15 +118,15 @@ local function expected(provider, id, phone)
 end
 
 -- people_out lists who with that number is on the way to a provider: {chunk, position, status,
--- place}.
+-- location}.
 local function people_out(provider, phone)
   local list = {}
   for id, pos in (redis.call('HGET', key('out', provider), phone) or '')
     :gmatch('(%S+) (%d+)\n') do
     local d = chunk(id)
     if d then
-      local status, place = row(d, tonumber(pos))
-      list[#list + 1] = {chunk = d, pos = tonumber(pos), status = status, location = place}
+      local status, location = row(d, tonumber(pos))
+      list[#list + 1] = {chunk = d, pos = tonumber(pos), status = status, location = location}
     end
   end
   return list

@@ -30,13 +30,13 @@ end
 -- merge takes in a fact about a recipient in batch b: by rank if it is there, else as earlier
 -- evidence. Returns 1 if the status moved, 0 if not, and 1 or 0 for a new second effect.
 local function merge(d, pos, b, status, reason, reference, message, discount)
-  local old, place = row(d, pos)
+  local old, location = row(d, pos)
   note_id(d, pos, b.provider, b.id, reference) -- break: late-id
   local rank, had = STATUS[status].rank, STATUS[old].rank
-  local other = place == b.id and another_id(d, pos, b, reference)
-  if place == b.id and not other then -- break: two-ids
+  local other = location == b.id and another_id(d, pos, b, reference)
+  if location == b.id and not other then -- break: two-ids
     if advances(old, status) then
-      settle(d, pos, status, place, reason, reference, message, discount)
+      settle(d, pos, status, location, reason, reference, message, discount)
       if STATUS[status].settled then reattach(d, pos) end
       return 1, 0
     end
@@ -69,9 +69,9 @@ local function merge(d, pos, b, status, reason, reference, message, discount)
     list[#list + 1] = {batch = b.id, status = status, reference = reference, discount = discount}
   end
   local new = keep_superseded(d, pos, list)
-  if old == 'q' and status ~= 'f' and is_batch(place) and batch(place) then
+  if old == 'q' and status ~= 'f' and is_batch(location) and batch(location) then
     -- Its request has not begun; the others go back, this one is reattached to b.
-    requeue_batch(batch(place))
+    requeue_batch(batch(location))
     local _, there = row(d, pos)
     if there == b.id then return 1, 0 end
   elseif old ~= 's' and old ~= 'd' and reattach(d, pos) then

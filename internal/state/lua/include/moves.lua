@@ -2,9 +2,9 @@
 
 -- Moving recipients -------------------------------------------------------------------------------
 
-local function count_in(place, status, count)
-  if not is_batch(place) then return end
-  local b = batch(place)
+local function count_in(location, status, count)
+  if not is_batch(location) then return end
+  local b = batch(location)
   if not b then return end
   if not STATUS[status].settled then b.open = b.open + count end
   if status == 'd' then b.doubtful = b.doubtful + count end
@@ -23,16 +23,16 @@ local function set_discount(d, pos, discount)
 end
 
 -- put moves the recipients from..to of a chunk, which all stand at (old, left), to (status,
--- place). The books, the open counts, the numbers in doubt and the indexes of callbacks follow; a
--- discount was on the sending that is left. It is the only writer of rows.
-local function put(d, from, to, old, left, status, place)
+-- location). The books, the open counts, the numbers in doubt and the indexes of callbacks follow;
+-- a discount was on the sending that is left. It is the only writer of rows.
+local function put(d, from, to, old, left, status, location)
   local count = to - from + 1
   local _, _, before = row(d, from)
-  local after = provider_at(place, before)
-  for pos = from, left ~= place and d.discounted and to or 0 do set_discount(d, pos, '') end
-  set_rows(d, from, to, status, after, place)
+  local after = provider_at(location, before)
+  for pos = from, left ~= location and d.discounted and to or 0 do set_discount(d, pos, '') end
+  set_rows(d, from, to, status, after, location)
   count_in(left, old, -count)
-  count_in(place, status, count)
+  count_in(location, status, count)
   if old == status and before == after then return end
   local sum, units = sum_of(d, from, to), units_in(d, from, to)
   move(d, before, old, after, status, count, sum, units) -- break: booked
@@ -50,7 +50,7 @@ local publish
 do
   local OWN = {5, 7, 9, 19, 23, 31} -- The words that each has for itself.
   local words -- Those in common, spelt for these:
-  local last_chunk, producer, provider, status, place, corrected, reason
+  local last_chunk, producer, provider, status, location, corrected, reason
   local owner, reference -- The last owner, and how people see it.
 
   local function name(whose)
@@ -63,7 +63,7 @@ do
     local _, campaign = owned(last_chunk.campaign)
     words = {'XADD', key('results'), '*', 'reference', '', 'phone_number', '', 'amount', '',
       'currency', last_chunk.currency, 'provider', provider, 'status', STATUS[status].name,
-      'reason', reason, 'provider_reference', '', 'batch', is_batch(place) and place or '',
+      'reason', reason, 'provider_reference', '', 'batch', is_batch(location) and location or '',
       'message', '', 'campaign', campaign, 'corrected', corrected and 'true' or 'false',
       'at', at_text(), 'discount', '', unpack(producer and {'producer', producer} or {})}
   end
@@ -72,9 +72,9 @@ do
     content_of(d)
     owners_of(d)
     if d.owner[pos] ~= owner then name(d.owner[pos]) end -- break: result-name
-    if not words or d ~= last_chunk or code ~= status or where ~= place or by ~= provider
+    if not words or d ~= last_chunk or code ~= status or where ~= location or by ~= provider
       or again ~= corrected or why ~= reason then
-      last_chunk, provider, status, place, corrected, reason = d, by, code, where, again, why
+      last_chunk, provider, status, location, corrected, reason = d, by, code, where, again, why
       spell()
     end
     local values = redis.entries(words, OWN)
@@ -88,27 +88,27 @@ end
 -- settle_all moves the recipients from..to of a chunk, which all stand alike, and publishes
 -- those whom that settles or corrects. The evidence of each is evidence_at(position): reason,
 -- reference, message, discount.
-local function settle_all(d, from, to, status, place, evidence_at)
+local function settle_all(d, from, to, status, location, evidence_at)
   local old, left = row(d, from)
-  put(d, from, to, old, left, status, place)
+  put(d, from, to, old, left, status, location)
   local _, _, provider = row(d, from)
   local settles, corrects = STATUS[status].settled, STATUS[old].settled
   for pos = from, to do
-    local reason, reference, message, discount = evidence_at(pos)
-    if settles or reference ~= '' or message ~= '' then
-      write_evidence(d, pos, reason, reference, message)
+    local reason, id, message, discount = evidence_at(pos)
+    if settles or id ~= '' or message ~= '' then
+      write_evidence(d, pos, reason, id, message)
     end
     if discount ~= '' then set_discount(d, pos, discount) end
-    note_id(d, pos, provider, place, reference) -- break: learns-id
+    note_id(d, pos, provider, location, id) -- break: learns-id
     if old ~= status and (settles or corrects) then -- break: result-correction
-      publish(d, pos, provider, status, place, corrects, reason, reference, message) -- break: once
+      publish(d, pos, provider, status, location, corrects, reason, id, message) -- break: once
     end
   end
 end
 
 -- settle does the same for one recipient.
-local function settle(d, pos, status, place, reason, reference, message, discount)
-  settle_all(d, pos, pos, status, place, function()
+local function settle(d, pos, status, location, reason, reference, message, discount)
+  settle_all(d, pos, pos, status, location, function()
     return reason, reference, message, discount or ''
   end)
 end

@@ -10,11 +10,11 @@ local function queue_at(d, from, to, provider, head)
     if part.cancelled then
       cancel_run(d, first, last)
     else
-      local place = pending_place(provider)
+      local location = pending_location(provider)
       for _, run in ipairs(runs(d, first, last)) do
-        put(d, run.from, run.to, run.status, run.location, 'q', place)
+        put(d, run.from, run.to, run.status, run.location, 'q', location)
       end
-      push_pending(d, first, last, place, head) -- break: requeued
+      push_pending(d, first, last, location, head) -- break: requeued
     end
   end
   if has_superseded() then
@@ -30,9 +30,9 @@ end
 
 -- failover moves a run that one provider surely does not pay to the queue of the next.
 local function failover(d, from, to, next, reason, message)
-  local _, place, provider = row(d, from)
+  local _, location, provider = row(d, from)
   for pos = from, to do
-    remember_refusal(d, pos, provider, is_batch(place) and place or '', reason, message)
+    remember_refusal(d, pos, provider, is_batch(location) and location or '', reason, message)
   end
   queue_at(d, from, to, next, false) -- break: failover-next
 end

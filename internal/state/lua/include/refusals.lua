@@ -77,9 +77,9 @@ local function put_aside(b, d, pos, status)
   if status == 'd' and b.n == 1 then -- break: aside-same
     b.aside, b.asides = now, b.asides + 1
   else
-    local place = pending_place(provider)
-    put(d, pos, pos, status, b.id, 'q', place)
-    redis.call('RPUSH', key('refused', provider), entry_of(d, pos, pos, place, b.refused_since))
+    local location = pending_location(provider)
+    put(d, pos, pos, status, b.id, 'q', location)
+    redis.call('RPUSH', key('refused', provider), entry_of(d, pos, pos, location, b.refused_since))
     redis.call('HSET', channel, 'refused_at', now_text)
   end
   if before then return end -- break: aside-once

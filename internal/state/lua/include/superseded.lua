@@ -50,7 +50,7 @@ local function weight(status) return STATUS[status].rank + (STATUS[status].live 
 -- effect that stands, or else the higher rank. What the left batch showed is kept as evidence, so
 -- that facts come to the same in any order. False if the recipient stays.
 local function reattach(d, pos)
-  local list, status, place = superseded(d, pos), row(d, pos)
+  local list, status, location = superseded(d, pos), row(d, pos)
   local best
   for i, e in ipairs(list) do
     -- That it failed there agrees with sending it again: it counts only for who is settled anyway.
@@ -61,7 +61,7 @@ local function reattach(d, pos)
   if not more then return false end
   local e = table.remove(list, best)
   if STATUS[status].rank >= STATUS.a.rank then
-    list[#list + 1] = {batch = place, status = status, reference = reference_of(d, pos),
+    list[#list + 1] = {batch = location, status = status, reference = reference_of(d, pos),
       discount = discount_of(d, pos)}
   end
   keep_superseded(d, pos, list)
