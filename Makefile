@@ -41,7 +41,7 @@ proof: ## send 200,000 recipients through real processes and compare every cent 
 	TUMA_E2E_RECIPIENTS=200000 go test -count=1 -timeout $(TEST_TIMEOUT) -v \
 		-run '^TestTwoHundredThousand$$' ./internal/e2e
 
-sim: ## tell SEEDS=200 stories of everything that can go wrong, from SEED=1 on
+sim: ## run SEEDS=200 scenarios of everything that can go wrong, from SEED=1 on
 	scripts/need-redis
 	go test -count=1 -timeout $(TEST_TIMEOUT) -v -run '^TestSimulation$$' ./internal/sim \
 		-sim.seeds $(SEEDS) -sim.seed $(SEED)

@@ -30,8 +30,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(proctest.Suite{M: m}, map[string]func(){"enqueuer": main})
 }
 
-// TestScripts runs the stories of testdata: each is a user with a Redis of their own. Scripts whose
-// name begins with own_ have a server of their own, which they may fill, stop and start.
+// TestScripts runs the scenarios of testdata: each is a user with a Redis of their own. Scripts
+// whose name begins with own_ have a server of their own, which they may fill, stop and start.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	proctest.NotInShort(t, "programs of their own")

@@ -233,7 +233,7 @@ func sendOffline(sim *Simulator, reference, phone string) {
 		inProcess("POST", "/v1/gw/airtime/send", token, []byte(sendBody(reference, phone))))
 }
 
-func (i *inbox) story(t *testing.T, begun time.Time) (all []string) {
+func (i *inbox) history(t *testing.T, begun time.Time) (all []string) {
 	t.Helper()
 	for _, p := range i.all() {
 		all = append(all, fmt.Sprint(p.at.Sub(begun), " ", p.fields(t)["service_status"]))
@@ -271,7 +271,7 @@ func TestCallbacksFollowThePace(t *testing.T) {
 			offline(t, f, func(sim *Simulator, box *inbox, begun time.Time) {
 				sendOffline(sim, "r", "254711000000")
 				time.Sleep(time.Minute)
-				require.Equal(t, row.want, box.story(t, begun))
+				require.Equal(t, row.want, box.history(t, begun))
 			})
 		})
 	}
@@ -287,7 +287,7 @@ func TestStuckRecipientHasNoFinalCallback(t *testing.T) {
 		time.Sleep(time.Second)
 		sendOffline(sim, "r2", "254715550604")
 		time.Sleep(time.Hour)
-		require.Equal(t, []string{"1s 604"}, box.story(t, begun))
+		require.Equal(t, []string{"1s 604"}, box.history(t, begun))
 	})
 }
 
@@ -326,7 +326,7 @@ func TestOnlyLipadRepeatsCallbacks(t *testing.T) {
 		sendOffline(sim, "r", "254711000000")
 		time.Sleep(time.Hour)
 		require.Equal(t, []string{"0s 602", "500ms 602", "1.5s 602", "3.5s 602"},
-			box.story(t, begun))
+			box.history(t, begun))
 		require.Equal(t, CallbackCounts{Sent: 4, Unanswered: 3}, sim.Ledger().Totals().Callbacks)
 
 		box.answer(func(posted) (int, string) { return http.StatusAccepted, "" })
@@ -518,7 +518,7 @@ func TestAReplayBringsNoSecondCallback(t *testing.T) {
 		sendOffline(sim, "r", "254711000000")
 		sendOffline(sim, "r", "254711000000")
 		time.Sleep(time.Minute)
-		require.Equal(t, []string{"0s 602"}, box.story(t, begun))
+		require.Equal(t, []string{"0s 602"}, box.history(t, begun))
 	})
 }
 

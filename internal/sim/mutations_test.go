@@ -19,7 +19,7 @@ import (
 
 var (
 	breaksFlag = flag.Bool("sim.breaks", false, "break the Go code, too, to see that it is noticed")
-	quietFlag  = flag.Bool("sim.quiet", false, "do not look for a shorter story")
+	quietFlag  = flag.Bool("sim.quiet", false, "do not look for a shorter scenario")
 )
 
 // within is how many seeds may pass until a break is noticed.

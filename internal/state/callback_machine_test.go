@@ -55,7 +55,7 @@ const talkingMemory = 4 * time.Minute
 
 // talker drives a store against the provider.
 type talker struct {
-	*stage
+	*harness
 	rt       *rapid.T
 	echo     *echo
 	payees   map[string]*payee
@@ -69,20 +69,20 @@ type talker struct {
 	made      int
 }
 
-// voice lets the helpers of stories speak for a random run.
-type voice struct {
+// rapidTB lets the helpers of scenarios report for a random run.
+type rapidTB struct {
 	testing.TB
 	rt *rapid.T
 }
 
 // Errorf complains.
-func (v *voice) Errorf(format string, args ...any) { v.rt.Errorf(format, args...) }
+func (v *rapidTB) Errorf(format string, args ...any) { v.rt.Errorf(format, args...) }
 
 // FailNow ends the run.
-func (v *voice) FailNow() { v.rt.FailNow() }
+func (v *rapidTB) FailNow() { v.rt.FailNow() }
 
 // Fatalf complains and ends the run.
-func (v *voice) Fatalf(format string, args ...any) { v.rt.Fatalf(format, args...) }
+func (v *rapidTB) Fatalf(format string, args ...any) { v.rt.Fatalf(format, args...) }
 
 // talking returns a property that runs random verbs around callbacks.
 func talkingProperty(t testing.TB, edit state.ScriptEdit) func(*rapid.T) {
@@ -93,9 +93,9 @@ func talkingProperty(t testing.TB, edit state.ScriptEdit) func(*rapid.T) {
 	root = simulated(root, edit)
 	return func(rt *rapid.T) {
 		s := root.In(fmt.Sprintf("talk%d", namespaces.Add(1)))
-		v := &voice{t, rt}
+		v := &rapidTB{t, rt}
 		x := &talker{
-			stage: &stage{t: v, s: s, c: &clock{t: v, store: s, ms: modelStart}}, rt: rt, echo: hook,
+			harness: &harness{t: v, s: s, c: &clock{t: v, store: s, ms: modelStart}}, rt: rt, echo: hook,
 			payees: map[string]*payee{}, known: map[string]*request{}, sent: map[string]int{},
 			granted: map[string]int{}, decisions: map[string][]int64{},
 		}
@@ -375,8 +375,8 @@ func (x *talker) check() {
 	balanced(x.t, x.s)
 }
 
-// end lets all news arrive. Then everybody is settled whose id we were told, and who is alone in
-// doubt with a number about which no person has decided.
+// end lets all callbacks arrive. Then every recipient is settled whose id we know, and who is alone
+// in doubt with a number about which no person has decided.
 func (x *talker) end() {
 	for range 3 {
 		x.c.pass(2 * time.Minute)
@@ -440,7 +440,7 @@ func TestAnyOrderOfCallbacksAndAnswerEndsAlike(t *testing.T) {
 	}
 	ends := func(lost bool, facts []airtime.Status, answered int) string {
 		s := root.In(fmt.Sprintf("order%d", namespaces.Add(1)))
-		g := &stage{t: t, s: s, c: &clock{t: t, store: s, ms: modelStart}}
+		g := &harness{t: t, s: s, c: &clock{t: t, store: s, ms: modelStart}}
 		g.c.pass(0)
 		g.accept(someone("a", talking))
 		b := g.begin(talking)

@@ -17,7 +17,7 @@ import (
 
 func TestCallbacksByID(t *testing.T) {
 	t.Parallel()
-	tell(t, map[string]story{
+	runScenarios(t, map[string]scenario{
 		"the recipient of that id":         appliedByID,
 		"after settling, and days later":   appliedAfterSettling,
 		"duplicates and older news":        appliedOnce,
@@ -35,7 +35,7 @@ func TestCallbacksByID(t *testing.T) {
 
 func TestCallbacksByPhone(t *testing.T) {
 	t.Parallel()
-	tell(t, map[string]story{
+	runScenarios(t, map[string]scenario{
 		"the only one in doubt":            appliedByPhone,
 		"and by its id from then on":       learntByPhone,
 		"not with another amount":          phoneWithOtherAmount,
@@ -59,7 +59,7 @@ func TestCallbacksByPhone(t *testing.T) {
 
 func TestKeptCallbacks(t *testing.T) {
 	t.Parallel()
-	tell(t, map[string]story{
+	runScenarios(t, map[string]scenario{
 		"before the answer with its id":    keptUntilRecord,
 		"before the answer was lost":       keptUntilDoubt,
 		"to be confirmed first":            keptUntilConfirmed,
@@ -79,7 +79,7 @@ func TestKeptCallbacks(t *testing.T) {
 }
 
 // apply applies a callback and wants it to be placed so.
-func (g *stage) apply(c state.Callback, want state.CallbackOutcome) state.CallbackResult {
+func (g *harness) apply(c state.Callback, want state.CallbackOutcome) state.CallbackResult {
 	got, err := g.s.Apply(background, c)
 	require.NoError(g.t, err)
 	require.Equal(g.t, want, got.Outcome)
@@ -100,27 +100,27 @@ func saidOf(id string, status airtime.Status) state.Callback {
 }
 
 // kept takes the callbacks that are due, and leaves them for a minute.
-func (g *stage) kept() []state.DueCallback {
+func (g *harness) kept() []state.DueCallback {
 	list, err := g.s.DueCallbacks(background, 10, time.Minute)
 	require.NoError(g.t, err)
 	return list
 }
 
 // retry applies the only callback that is due again.
-func (g *stage) retry(want state.CallbackOutcome) state.CallbackResult {
+func (g *harness) retry(want state.CallbackOutcome) state.CallbackResult {
 	list := g.kept()
 	require.Len(g.t, list, 1)
 	return g.apply(list[0].Callback, want)
 }
 
 // open brings a recipient of a new disbursal to submitted, and returns its batch and its id.
-func (g *stage) open(ref string) (*state.Batch, string) {
+func (g *harness) open(ref string) (*state.Batch, string) {
 	g.accept(someone(ref, talking))
 	b := g.begin(talking)
 	return b, g.taken(b)[0]
 }
 
-func appliedByID(g *stage) {
+func appliedByID(g *harness) {
 	g.accept(someone("first", talking))
 	g.taken(g.begin(talking)) // So that batches may have ten.
 	g.accept(through(shifted("a", 1, 3), talking))
@@ -136,7 +136,7 @@ func appliedByID(g *stage) {
 	require.Len(g.t, results(g.t, g.s), 1)
 }
 
-func appliedAfterSettling(g *stage) {
+func appliedAfterSettling(g *harness) {
 	_, id := g.open("a")
 	g.c.pass(3 * 24 * time.Hour)
 	g.apply(said(id, airtime.Successful), state.CallbackApplied)
@@ -146,7 +146,7 @@ func appliedAfterSettling(g *stage) {
 		results(g.t, g.s)["a 254700000000"])
 }
 
-func appliedOnce(g *stage) {
+func appliedOnce(g *harness) {
 	_, id := g.open("a")
 	g.apply(said(id, airtime.Successful), state.CallbackApplied)
 	for _, status := range []airtime.Status{
@@ -160,7 +160,7 @@ func appliedOnce(g *stage) {
 }
 
 // The provider named an id, but not what became of it: so it can be asked about, and reports.
-func appliedToADoubt(g *stage) {
+func appliedToADoubt(g *harness) {
 	g.accept(someone("a", talking))
 	b := g.begin(talking)
 	g.each(b, verdict{Verdict: airtime.Unknown, ProviderReference: "x"})
@@ -174,7 +174,7 @@ func appliedToADoubt(g *stage) {
 
 // The sender was taken for dead, a person let the recipient be sent again, and then the answer
 // came: the provider's news about the first payment must find it.
-func learntByALateAnswer(g *stage) {
+func learntByALateAnswer(g *harness) {
 	g.accept(someone("a", talking))
 	first := g.begin(talking)
 	g.c.pass(2 * time.Minute)
@@ -188,7 +188,7 @@ func learntByALateAnswer(g *stage) {
 	g.stands("a", talking, airtime.Sending)
 }
 
-func otherAmount(g *stage) {
+func otherAmount(g *harness) {
 	_, id := g.open("a")
 	c := said(id, airtime.Successful)
 	c.Amount = airtime.Money{Minor: 999, Currency: "KES"}
@@ -198,7 +198,7 @@ func otherAmount(g *stage) {
 	require.False(g.t, g.apply(c, state.CallbackUnchanged).OtherAmount)
 }
 
-func otherNumber(g *stage) {
+func otherNumber(g *harness) {
 	_, id := g.open("a")
 	c := saidOf(id, airtime.Successful)
 	c.Phone = disbursal("any", 2).Recipients[1].Phone
@@ -213,7 +213,7 @@ func otherNumber(g *stage) {
 }
 
 // Where it can be asked about, the batch of a failed recipient that is worked on again is.
-func reopenedByCallback(g *stage) {
+func reopenedByCallback(g *harness) {
 	for i, provider := range []string{talking, sozuri} {
 		g.accept(through(shifted(provider, i, 1), provider))
 		c := said(g.taken(g.begin(provider))[0], airtime.Failed)
@@ -235,7 +235,7 @@ func reopenedByCallback(g *stage) {
 	}
 }
 
-func idOfAnotherProvider(g *stage) {
+func idOfAnotherProvider(g *harness) {
 	_, id := g.open("a")
 	c := said(id, airtime.Successful)
 	c.Provider = sozuri
@@ -243,7 +243,7 @@ func idOfAnotherProvider(g *stage) {
 	g.stands("a", talking, airtime.Submitted)
 }
 
-func unknownWord(g *stage) {
+func unknownWord(g *harness) {
 	_, id := g.open("a")
 	g.apply(said(id, 0), state.CallbackUnchanged)
 	g.apply(said("nobody", 0), state.CallbackUnchanged)
@@ -252,7 +252,7 @@ func unknownWord(g *stage) {
 	require.Empty(g.t, results(g.t, g.s))
 }
 
-func correctedPerson(g *stage) {
+func correctedPerson(g *harness) {
 	_, id := g.open("a")
 	resolve(g.t, g.s, state.Decision{Evidence: "e"}, g.row("a"))
 	g.stands("a", talking, airtime.Failed)
@@ -261,13 +261,13 @@ func correctedPerson(g *stage) {
 		results(g.t, g.s)["a 254700000000"])
 }
 
-func expiredID(g *stage) {
+func expiredID(g *harness) {
 	_, id := g.open("a")
 	g.c.pass(10 * 24 * time.Hour)
 	g.apply(said(id, airtime.Successful), state.CallbackParked)
 }
 
-func appliedByPhone(g *stage) {
+func appliedByPhone(g *harness) {
 	b := g.lost(someone("a", talking))
 	got := g.apply(saidOf("x", airtime.Successful), state.CallbackApplied)
 	require.Equal(g.t, state.CallbackResult{Outcome: state.CallbackApplied, Batch: b.ID}, got)
@@ -275,7 +275,7 @@ func appliedByPhone(g *stage) {
 	require.Zero(g.t, g.figures().Doubt)
 }
 
-func learntByPhone(g *stage) {
+func learntByPhone(g *harness) {
 	g.lost(someone("a", talking))
 	g.apply(saidOf("x", airtime.Submitted), state.CallbackApplied)
 	g.lost(someone("b", talking))
@@ -287,7 +287,7 @@ func learntByPhone(g *stage) {
 	g.apply(saidOf("x", airtime.Successful), state.CallbackUnchanged)
 }
 
-func phoneWithOtherAmount(g *stage) {
+func phoneWithOtherAmount(g *harness) {
 	g.lost(someone("a", talking))
 	c := saidOf("x", airtime.Successful)
 	c.Amount.Minor++
@@ -303,7 +303,7 @@ func phoneWithOtherAmount(g *stage) {
 	g.stands("a", talking, airtime.InDoubt)
 }
 
-func phoneNotInDoubt(g *stage) {
+func phoneNotInDoubt(g *harness) {
 	g.apply(saidOf("x", airtime.Successful), state.CallbackParked)
 	g.accept(someone("a", talking))
 	g.apply(saidOf("x", airtime.Successful), state.CallbackParked)
@@ -315,7 +315,7 @@ func phoneNotInDoubt(g *stage) {
 	require.Equal(g.t, int64(1), g.figures().Parked, "it is one callback")
 }
 
-func phoneOutTwice(g *stage) {
+func phoneOutTwice(g *harness) {
 	g.accept(someone("b", talking))
 	other := g.begin(talking)
 	g.lost(someone("a", talking))
@@ -329,7 +329,7 @@ func phoneOutTwice(g *stage) {
 	require.Equal(g.t, int64(2), g.sum(talking, "in_doubt"))
 }
 
-func phoneSettledByPerson(g *stage) {
+func phoneSettledByPerson(g *harness) {
 	g.accept(someone("b", talking))
 	other := g.begin(talking)
 	g.lost(someone("a", talking))
@@ -342,12 +342,12 @@ func phoneSettledByPerson(g *stage) {
 
 // decided lets a person decide about the only recipient of a disbursal, when nothing can happen to
 // its request any more.
-func (g *stage) decided(ref string, decision state.Decision) {
+func (g *harness) decided(ref string, decision state.Decision) {
 	g.c.pass(2 * time.Minute)
 	resolve(g.t, g.s, decision, g.row(ref))
 }
 
-func phoneAfterPerson(g *stage) {
+func phoneAfterPerson(g *harness) {
 	b := g.lost(someone("a", talking))
 	g.decided("a", state.Decision{})
 	g.stands("a", talking, airtime.Failed)
@@ -364,7 +364,7 @@ func phoneAfterPerson(g *stage) {
 }
 
 // What a person decided twice is one sending still, and less evidence does not correct it.
-func phoneDecidedAgain(g *stage) {
+func phoneDecidedAgain(g *harness) {
 	g.lost(someone("a", talking))
 	g.decided("a", state.Decision{})
 	g.c.pass(25 * time.Hour)
@@ -373,7 +373,7 @@ func phoneDecidedAgain(g *stage) {
 	g.stands("a", talking, airtime.Successful)
 }
 
-func phoneAfterTwoDecisions(g *stage) {
+func phoneAfterTwoDecisions(g *harness) {
 	for _, ref := range []string{"a", "b"} {
 		g.lost(someone(ref, talking))
 		g.decided(ref, state.Decision{})
@@ -383,7 +383,7 @@ func phoneAfterTwoDecisions(g *stage) {
 	g.stands("b", talking, airtime.Failed)
 }
 
-func phoneDecidedLongAgo(g *stage) {
+func phoneDecidedLongAgo(g *harness) {
 	g.lost(someone("a", talking))
 	g.decided("a", state.Decision{Paid: true})
 	g.c.pass(8 * 24 * time.Hour)
@@ -400,7 +400,7 @@ func phoneDecidedLongAgo(g *stage) {
 // about the first, late or once more, must not be taken for the second.
 // twoIdsArePaid: the answer to the first sending is lost, the second one with the same key is
 // accepted, and both turn out to be paid. That is two effects, in whatever order they are heard of.
-func twoIdsArePaid(g *stage) {
+func twoIdsArePaid(g *harness) {
 	own, other := g.twice("a")
 	g.apply(saidOf(other, airtime.Failed), state.CallbackUnchanged)
 	require.Zero(g.t, g.figures().Overpaid, "only one of them was paid")
@@ -414,7 +414,7 @@ func twoIdsArePaid(g *stage) {
 }
 
 // oneOfTwoIdsIsPaid: the sending that was answered fails, the one whose answer was lost is paid.
-func oneOfTwoIdsIsPaid(g *stage) {
+func oneOfTwoIdsIsPaid(g *harness) {
 	own, other := g.twice("a")
 	g.apply(saidOf(other, airtime.Successful), state.CallbackUnchanged)
 	g.apply(saidOf(own, airtime.Failed), state.CallbackApplied)
@@ -425,7 +425,7 @@ func oneOfTwoIdsIsPaid(g *stage) {
 
 // twice sends a batch of Africa's Talking twice: the first answer is lost. It returns the id of the
 // second sending, and one for the first.
-func (g *stage) twice(ref string) (own, other string) {
+func (g *harness) twice(ref string) (own, other string) {
 	b := g.lost(someone(ref, talking))
 	g.c.pass(90 * time.Second)
 	g.resend(b, true)
@@ -434,7 +434,7 @@ func (g *stage) twice(ref string) (own, other string) {
 	return own, "x"
 }
 
-func phoneAfterResubmission(g *stage) {
+func phoneAfterResubmission(g *harness) {
 	g.lost(someone("a", talking))
 	g.c.pass(2 * time.Minute)
 	resolve(g.t, g.s, state.Decision{Resubmit: true}, g.row("a"))
@@ -445,7 +445,7 @@ func phoneAfterResubmission(g *stage) {
 }
 
 // What was kept before a sending cannot be about it.
-func phoneBeforeSending(g *stage) {
+func phoneBeforeSending(g *harness) {
 	g.apply(saidOf("x", airtime.Failed), state.CallbackParked)
 	g.c.pass(time.Second)
 	g.lost(someone("a", talking))
@@ -455,7 +455,7 @@ func phoneBeforeSending(g *stage) {
 }
 
 // Said once more after the sending, it is still what was said before.
-func phoneDuplicateOfKept(g *stage) {
+func phoneDuplicateOfKept(g *harness) {
 	g.apply(saidOf("x", airtime.Failed), state.CallbackParked)
 	g.c.pass(time.Second)
 	g.lost(someone("a", talking))
@@ -468,7 +468,7 @@ func phoneDuplicateOfKept(g *stage) {
 }
 
 // out lists the disbursals of the first number that are on their way to Africa's Talking.
-func (g *stage) out() (refs []string) {
+func (g *harness) out() (refs []string) {
 	all, err := g.s.Client().HGetAll(background, g.s.Key("out", talking)).Result()
 	require.NoError(g.t, err)
 	for line := range strings.Lines(all["254700000000"]) {
@@ -478,7 +478,7 @@ func (g *stage) out() (refs []string) {
 	return refs
 }
 
-func phoneQueuedToo(g *stage) {
+func phoneQueuedToo(g *harness) {
 	g.lost(someone("a", talking))
 	g.accept(someone("b", talking), someone("c", sozuri))
 	g.apply(saidOf("x", airtime.Successful), state.CallbackApplied)
@@ -486,7 +486,7 @@ func phoneQueuedToo(g *stage) {
 	g.stands("b", talking, airtime.Queued)
 }
 
-func phoneAloneAgain(g *stage) {
+func phoneAloneAgain(g *harness) {
 	_, id := g.open("b")
 	g.lost(someone("a", talking))
 	g.apply(saidOf("x", airtime.Successful), state.CallbackParked)
@@ -497,7 +497,7 @@ func phoneAloneAgain(g *stage) {
 	require.Empty(g.t, g.out())
 }
 
-func keptUntilRecord(g *stage) {
+func keptUntilRecord(g *harness) {
 	g.accept(someone("a", talking))
 	b := g.begin(talking)
 	id := fmt.Sprintf("id-%s-0", b.ID)
@@ -513,7 +513,7 @@ func keptUntilRecord(g *stage) {
 	require.Equal(g.t, []string{"successful"}, results(g.t, g.s)["a 254700000000"])
 }
 
-func keptUntilDoubt(g *stage) {
+func keptUntilDoubt(g *harness) {
 	g.accept(someone("a", talking))
 	b := g.begin(talking)
 	g.apply(saidOf("x", airtime.Failed), state.CallbackParked)
@@ -526,7 +526,7 @@ func keptUntilDoubt(g *stage) {
 	require.Zero(g.t, g.figures().Parked)
 }
 
-func keptUntilConfirmed(g *stage) {
+func keptUntilConfirmed(g *harness) {
 	_, id := g.open("a")
 	got, err := g.s.Park(background, said(id, airtime.Successful))
 	require.NoError(g.t, err)
@@ -544,7 +544,7 @@ func keptUntilConfirmed(g *stage) {
 }
 
 // asked counts the callbacks that are due and to be asked about, and all that are due.
-func (g *stage) asked() (ask, due int) {
+func (g *harness) asked() (ask, due int) {
 	list, err := g.s.DueCallbacks(background, 1000, time.Minute, talking)
 	require.NoError(g.t, err)
 	for _, k := range list {
@@ -556,7 +556,7 @@ func (g *stage) asked() (ask, due int) {
 }
 
 // keptStrangers: what fits nobody costs no query, and does not stand before what fits somebody.
-func keptStrangers(g *stage) {
+func keptStrangers(g *harness) {
 	keep := func(id string) {
 		_, err := g.s.Park(background, said(id, airtime.Successful))
 		require.NoError(g.t, err)
@@ -576,7 +576,7 @@ func keptStrangers(g *stage) {
 
 // keptBudget: forged ones about a number that is on the way are asked about at the provider's pace,
 // whoever asks, and every one of them is handed out in the end.
-func keptBudget(g *stage) {
+func keptBudget(g *harness) {
 	g.open("a")
 	for i := range 200 {
 		_, err := g.s.Park(background, saidOf(fmt.Sprint("forged-", i), airtime.Successful))
@@ -596,7 +596,7 @@ func keptBudget(g *stage) {
 	require.Equal(g.t, 200, total)
 }
 
-func keptLease(g *stage) {
+func keptLease(g *harness) {
 	g.apply(saidOf("x", airtime.Successful), state.CallbackParked)
 	g.c.pass(time.Second)
 	k := g.kept()
@@ -608,7 +608,7 @@ func keptLease(g *stage) {
 	require.Len(g.t, g.kept(), 1, "whoever had it has died")
 }
 
-func keptBetterWord(g *stage) {
+func keptBetterWord(g *harness) {
 	for _, status := range []airtime.Status{
 		airtime.Submitted, airtime.Successful, airtime.Processing, airtime.Failed,
 	} {
@@ -620,7 +620,7 @@ func keptBetterWord(g *stage) {
 }
 
 // A poller has the first word in hand when the better one comes.
-func keptBetterWordMeanwhile(g *stage) {
+func keptBetterWordMeanwhile(g *harness) {
 	g.accept(someone("a", talking))
 	b := g.begin(talking)
 	id := fmt.Sprintf("id-%s-0", b.ID)
@@ -638,7 +638,7 @@ func keptBetterWordMeanwhile(g *stage) {
 }
 
 // The provider answers that there is less than it has reported: its answer counts, once.
-func keptUntilLessIsConfirmed(g *stage) {
+func keptUntilLessIsConfirmed(g *harness) {
 	for _, status := range []airtime.Status{airtime.Processing, 0} {
 		_, id := g.open(fmt.Sprint("r", status))
 		_, err := g.s.Park(background, said(id, airtime.Successful))
@@ -654,7 +654,7 @@ func keptUntilLessIsConfirmed(g *stage) {
 	}
 }
 
-func keptWorseWordMeanwhile(g *stage) {
+func keptWorseWordMeanwhile(g *harness) {
 	_, id := g.open("a")
 	_, err := g.s.Park(background, said(id, airtime.Successful))
 	require.NoError(g.t, err)
@@ -665,7 +665,7 @@ func keptWorseWordMeanwhile(g *stage) {
 	require.Zero(g.t, g.figures().Parked)
 }
 
-func keptTooLong(g *stage) {
+func keptTooLong(g *harness) {
 	g.apply(said("x", airtime.Successful), state.CallbackParked)
 	g.c.pass(8 * time.Hour)
 	g.retry(state.CallbackParked)
@@ -684,9 +684,9 @@ func keptTooLong(g *stage) {
 	require.Empty(g.t, g.kept())
 }
 
-// The first batch came back, and its recipient was sent in another: what is told about the first
-// is a second effect.
-func keptWhileReturned(g *stage) {
+// The first batch came back, and its recipient was sent in another: what is reported about the
+// first is a second effect.
+func keptWhileReturned(g *harness) {
 	first := g.handed("a")
 	second := g.begin(lipad)
 	g.record(second, airtime.Accepted, "")
@@ -696,7 +696,7 @@ func keptWhileReturned(g *stage) {
 	require.Equal(g.t, int64(1), g.figures().Overpaid)
 }
 
-func keptIsGone(g *stage) {
+func keptIsGone(g *harness) {
 	g.accept(someone("a", talking))
 	b := g.begin(talking)
 	id := fmt.Sprintf("id-%s-0", b.ID)
@@ -710,7 +710,7 @@ func keptIsGone(g *stage) {
 	require.Equal(g.t, []string{"successful"}, results(g.t, g.s)["a 254700000000"])
 }
 
-func keptUnknownWord(g *stage) {
+func keptUnknownWord(g *harness) {
 	got, err := g.s.Park(background, said("x", 0))
 	require.NoError(g.t, err)
 	require.Equal(g.t, state.CallbackUnchanged, got.Outcome)
@@ -723,7 +723,7 @@ func TestKeptCallbacksAreLimited(t *testing.T) {
 	three, err := mutation.Named("three callbacks are kept")
 	require.NoError(t, err)
 	changed := 0
-	g := set(t, three.InScripts(&changed))
+	g := newHarness(t, three.InScripts(&changed))
 	require.Equal(t, 1, changed)
 	g.c.pass(0)
 	for i := range 3 {
@@ -743,7 +743,7 @@ func TestKeptCallbacksAreLimited(t *testing.T) {
 
 // full keeps as many callbacks of Africa's Talking as may be kept, and one of Sozuri that has
 // waited longest.
-func (g *stage) full() {
+func (g *harness) full() {
 	kept, due := map[string]string{}, []redis.Z{{
 		Member: sozuri + " old", Score: float64(g.c.ms - 1),
 	}}
@@ -759,7 +759,7 @@ func (g *stage) full() {
 }
 
 // A full store of kept callbacks gives up what can be asked about first, and never the new one.
-func keptFull(g *stage) {
+func keptFull(g *harness) {
 	g.full()
 	for _, provider := range []string{sozuri, talking} {
 		c := said("new", airtime.Successful)
@@ -781,7 +781,7 @@ func keptFull(g *stage) {
 // TestParkedCallbacksAreListed: what fits nobody is there for people to see.
 func TestParkedCallbacksAreListed(t *testing.T) {
 	t.Parallel()
-	g := set(t, nil)
+	g := newHarness(t, nil)
 	g.c.pass(0)
 	g.apply(saidOf("x", airtime.Successful), state.CallbackParked)
 	g.c.pass(time.Second)

@@ -15,7 +15,7 @@ import (
 // Disbursals that are accepted together share a chunk. Nothing of that may be seen from outside.
 func TestChunks(t *testing.T) {
 	t.Parallel()
-	tell(t, map[string]story{
+	runScenarios(t, map[string]scenario{
 		"each disbursal is its own":            chunksAreNotSeen,
 		"one of them is cancelled":             chunkWithACancelledOne,
 		"one is cancelled while claimed":       chunkCancelledWhileClaimed,
@@ -43,7 +43,7 @@ func three() []state.Disbursal {
 }
 
 // all is where the recipients of several disbursals stand.
-func (g *stage) all(refs ...string) (list []string) {
+func (g *harness) all(refs ...string) (list []string) {
 	for _, ref := range refs {
 		for _, r := range rows(g.t, g.s, ref) {
 			require.Equal(g.t, ref, r.Reference)
@@ -53,7 +53,7 @@ func (g *stage) all(refs ...string) (list []string) {
 	return list
 }
 
-func chunksAreNotSeen(g *stage) {
+func chunksAreNotSeen(g *harness) {
 	g.accept(three()...)
 	b := g.begin(lipad)
 	require.Len(g.t, b.Members, 6)
@@ -82,13 +82,13 @@ func chunksAreNotSeen(g *stage) {
 	require.Equal(g.t, []int{3, 6}, []int{audit.Disbursals, audit.Recipients})
 }
 
-func (g *stage) cancel(ref string) state.Cancellation {
+func (g *harness) cancel(ref string) state.Cancellation {
 	got, err := g.s.Cancel(background, state.KindDisbursal, ref)
 	require.NoError(g.t, err)
 	return got
 }
 
-func chunkWithACancelledOne(g *stage) {
+func chunkWithACancelledOne(g *harness) {
 	g.accept(three()...)
 	require.Equal(g.t, state.Cancellation{Cancelled: 2}, g.cancel("b"))
 	b := g.begin(lipad)
@@ -102,7 +102,7 @@ func chunkWithACancelledOne(g *stage) {
 }
 
 // The mark stands while the others are claimed, sent, given back and claimed again.
-func chunkCancelledWhileClaimed(g *stage) {
+func chunkCancelledWhileClaimed(g *harness) {
 	g.accept(three()...)
 	b := g.begin(lipad)
 	require.Equal(g.t, state.Cancellation{TooLate: 2}, g.cancel("b"))
@@ -117,7 +117,7 @@ func chunkCancelledWhileClaimed(g *stage) {
 	require.Len(g.t, g.begin(lipad).Members, 2)
 }
 
-func chunkWithANumberTwice(g *stage) {
+func chunkWithANumberTwice(g *harness) {
 	g.accept(shifted("a", 0, 2), shifted("b", 1, 2), shifted("c", 1, 1))
 	for _, n := range []int{3, 1, 1} {
 		b := g.begin(lipad)
@@ -127,7 +127,7 @@ func chunkWithANumberTwice(g *stage) {
 	g.idle(lipad, state.IdleEmpty)
 }
 
-func chunkWithAReferenceTwice(g *stage) {
+func chunkWithAReferenceTwice(g *harness) {
 	got, err := g.s.Accept(background, []state.Disbursal{
 		shifted("a", 0, 2), shifted("a", 0, 2), shifted("a", 1, 2), shifted("b", 1, 1),
 	})
@@ -143,7 +143,7 @@ func chunkWithAReferenceTwice(g *stage) {
 }
 
 // The outcomes come in the order in which the disbursals were given, however they are grouped.
-func chunksOfOthers(g *stage) {
+func chunksOfOthers(g *harness) {
 	blue, red := shifted("a", 0, 1), shifted("b", 1, 1)
 	blue.Campaign, red.Campaign = "blue", "red"
 	g.accept(blue, red)
@@ -165,7 +165,7 @@ func chunksOfOthers(g *stage) {
 }
 
 // Who is taken off the queue and not drawn goes back to where it was.
-func chunkInParts(g *stage) {
+func chunkInParts(g *harness) {
 	for i, n := range []int{1, 3, 1, 1, 2} {
 		g.accept(shifted(string(rune('a'+i)), 10*i, n))
 	}
@@ -179,7 +179,7 @@ func chunkInParts(g *stage) {
 	require.Equal(g.t, []string{"a", "b", "b", "b", "c", "d", "e", "e"}, order)
 }
 
-func chunkDecided(g *stage) {
+func chunkDecided(g *harness) {
 	g.accept(through(shifted("a", 0, 1), quicksms), through(shifted("b", 1, 2), quicksms))
 	b := g.begin(quicksms)
 	g.record(b, airtime.Unknown, airtime.ReasonTimeout)
@@ -199,7 +199,7 @@ func chunkDecided(g *stage) {
 }
 
 // sendForgotten lets Redis forget three disbursals with their sending.
-func (g *stage) sendForgotten() *state.Batch {
+func (g *harness) sendForgotten() *state.Batch {
 	g.accept(someone("first", sozuri))
 	before := dumps(g.t, g.s)
 	g.accept(three()...)
@@ -208,7 +208,7 @@ func (g *stage) sendForgotten() *state.Batch {
 	return b
 }
 
-func chunkForgotten(g *stage) {
+func chunkForgotten(g *harness) {
 	b := g.sendForgotten()
 	require.Zero(g.t, g.record(b, airtime.Accepted, ""))
 	g.accept(three()...)
@@ -219,7 +219,7 @@ func chunkForgotten(g *stage) {
 	g.idle(lipad, state.IdleEmpty)
 }
 
-func chunkForgottenAndApart(g *stage) {
+func chunkForgottenAndApart(g *harness) {
 	b := g.sendForgotten()
 	g.record(b, airtime.Accepted, "")
 	g.accept(shifted("x", 9, 1), shifted("c", 4, 2))
@@ -241,7 +241,7 @@ func chunkForgottenAndApart(g *stage) {
 
 // What is counted as overpaid is listed, also while all that is known of whom is a reference and a
 // position. When the disbursal comes again, that is whom the provider accepted.
-func chunkForgottenAndListed(g *stage) {
+func chunkForgottenAndListed(g *harness) {
 	b := g.sendForgotten()
 	since := b.Read
 	g.c.pass(time.Second)
@@ -275,7 +275,7 @@ func chunkForgottenAndListed(g *stage) {
 }
 
 // overpaid lists who is overpaid, as many as are counted.
-func (g *stage) overpaid() (list []state.ReviewItem) {
+func (g *harness) overpaid() (list []state.ReviewItem) {
 	items, err := g.s.ReviewItems(background)
 	require.NoError(g.t, err)
 	for _, c := range items {
@@ -288,7 +288,7 @@ func (g *stage) overpaid() (list []state.ReviewItem) {
 	return list
 }
 
-func chunkForgottenAndBack(g *stage) {
+func chunkForgottenAndBack(g *harness) {
 	b := g.sendForgotten()
 	g.accept(shifted("c", 4, 2), shifted("x", 9, 1), shifted("a", 0, 2))
 	other, holder := g.claim(lipad, 1000)
@@ -303,7 +303,7 @@ func chunkForgottenAndBack(g *stage) {
 }
 
 // A chunk is kept as long as one of its disbursals is open.
-func chunkRetired(g *stage) {
+func chunkRetired(g *harness) {
 	g.accept(three()...)
 	b := g.begin(lipad)
 	g.record(b, airtime.Accepted, "")
@@ -327,7 +327,7 @@ func chunkRetired(g *stage) {
 }
 
 // Neighbours with one status have reasons, ids and messages of their own.
-func neighboursHearTheirOwn(g *stage) {
+func neighboursHearTheirOwn(g *harness) {
 	g.accept(disbursal("a", 3))
 	b := g.begin(lipad)
 	g.record(b, airtime.Accepted, "")
@@ -347,7 +347,7 @@ func neighboursHearTheirOwn(g *stage) {
 	}
 }
 
-func neighboursWithAGap(g *stage) {
+func neighboursWithAGap(g *harness) {
 	g.accept(disbursal("a", 4))
 	b := g.begin(lipad)
 	g.record(b, airtime.Accepted, "")
@@ -356,7 +356,7 @@ func neighboursWithAGap(g *stage) {
 }
 
 // Neighbours in a batch need not be neighbours on a chunk.
-func neighboursWithAGapOnTheChunk(g *stage) {
+func neighboursWithAGapOnTheChunk(g *harness) {
 	g.accept(three()...)
 	require.Equal(g.t, state.Cancellation{Cancelled: 2}, g.cancel("b"))
 	b := g.begin(lipad)
@@ -368,7 +368,7 @@ func neighboursWithAGapOnTheChunk(g *stage) {
 }
 
 // locationsAreNew: an entry that stands for no recipient any more must never stand for one again.
-func locationsAreNew(g *stage) {
+func locationsAreNew(g *harness) {
 	g.accept(disbursal("a", 2))
 	g.record(g.begin(lipad), airtime.Unsent, airtime.ReasonConnect)
 	g.accept(shifted("b", 2, 1))
@@ -387,7 +387,7 @@ func locationsAreNew(g *stage) {
 // indices for.
 func TestAnIndexIsUsedAgain(t *testing.T) {
 	t.Parallel()
-	g := set(t, func(_, text string) string {
+	g := newHarness(t, func(_, text string) string {
 		return strings.Replace(text, "MOST_LOCATIONS = 94 * 94", "MOST_LOCATIONS = 4", 1)
 	})
 	g.c.pass(0)
@@ -407,7 +407,7 @@ func TestAnIndexIsUsedAgain(t *testing.T) {
 }
 
 // A disbursal that has settled long ago keeps its chunk, while its neighbour is open again.
-func chunkRetiredWithAnOpenOne(g *stage) {
+func chunkRetiredWithAnOpenOne(g *harness) {
 	g.accept(three()...)
 	b := g.begin(lipad)
 	g.record(b, airtime.Refused, airtime.ReasonRefused)

@@ -13,7 +13,7 @@ import (
 )
 
 // whatFollows asks what may follow from the word that a batch is not known.
-func (g *stage) whatFollows(b *state.Batch) state.NextStep {
+func (g *harness) whatFollows(b *state.Batch) state.NextStep {
 	got, _, err := g.s.ResolveUnknown(background, reload(g.t, g.s, b), true, state.Children{},
 		pollSchedule(0))
 	require.NoError(g.t, err)
@@ -22,7 +22,7 @@ func (g *stage) whatFollows(b *state.Batch) state.NextStep {
 
 // keyOutlived: the provider remembers a key for five minutes. After the clock was set back, by
 // little or by much, the key would be young enough by that clock for some minutes more.
-func keyOutlived(g *stage) {
+func keyOutlived(g *harness) {
 	for _, back := range []time.Duration{2 * time.Minute, 10 * time.Minute} {
 		b := g.lost(through(shifted(back.String(), int(back.Minutes()), 1), talking))
 		g.c.pass(3 * time.Minute)
@@ -39,7 +39,7 @@ func keyOutlived(g *stage) {
 }
 
 // lapsesWait: while the clock is behind what it has shown, nothing lapses.
-func lapsesWait(g *stage) {
+func lapsesWait(g *harness) {
 	g.accept(someone("a", lipad), someone("b", metered), someone("c", quicksms))
 	asked := g.begin(lipad)
 	g.claim(metered, 1)
@@ -63,7 +63,7 @@ func lapsesWait(g *stage) {
 }
 
 // nothingForgotten: the clock shows what is beyond the retention, and has shown more.
-func nothingForgotten(g *stage) {
+func nothingForgotten(g *harness) {
 	g.accept(someone("a", quicksms))
 	a := answer(g.begin(quicksms), airtime.Accepted, "")
 	a.Accepted = airtime.Unconfirmed
@@ -82,7 +82,7 @@ func nothingForgotten(g *stage) {
 }
 
 // momentAhead: the clock is half a day ahead for a moment. What it set then is not waited for.
-func momentAhead(g *stage) {
+func momentAhead(g *harness) {
 	const ahead = 12 * time.Hour
 	g.c.pass(ahead)
 	require.NotEmpty(g.t, g.accept(someone("a", lipad), someone("b", talking), someone("c", lipad)))
@@ -116,7 +116,7 @@ func momentAhead(g *stage) {
 }
 
 // fencedAhead: Redis was restarted while the clock was ahead.
-func fencedAhead(g *stage) {
+func fencedAhead(g *harness) {
 	g.accept(someone("a", lipad))
 	ahead := g.c.ms + (12 * time.Hour).Milliseconds()
 	require.NoError(g.t, g.s.Client().HSet(background, g.s.Key("state", ""),
@@ -128,7 +128,7 @@ func fencedAhead(g *stage) {
 
 func TestWrongClocks(t *testing.T) {
 	t.Parallel()
-	tell(t, map[string]story{
+	runScenarios(t, map[string]scenario{
 		"a key is not taken for younger than it is": keyOutlived,
 		"nothing lapses by a clock set back":        lapsesWait,
 		"nothing is forgotten by it":                nothingForgotten,

@@ -16,7 +16,7 @@ import (
 // is swept, shown and decided like everything else, and goes on when it comes back.
 func TestAProviderThatNobodyKnows(t *testing.T) {
 	t.Parallel()
-	tell(t, map[string]story{
+	runScenarios(t, map[string]scenario{
 		"what is there ends by a person": droppedAndDecided,
 		"its code stays its own":         droppedKeepsItsCode,
 		"its code is kept once":          droppedIsKeptOnce,
@@ -24,7 +24,7 @@ func TestAProviderThatNobodyKnows(t *testing.T) {
 }
 
 // reopen goes on as a program that knows other providers.
-func (g *stage) reopen(known ...providers.Capabilities) {
+func (g *harness) reopen(known ...providers.Capabilities) {
 	o := g.s.Options()
 	o.Providers = known
 	g.s = simulated(openWith(g.t, o), g.edit)
@@ -37,7 +37,7 @@ func allBut(name string) []providers.Capabilities {
 	})
 }
 
-func droppedAndDecided(g *stage) {
+func droppedAndDecided(g *harness) {
 	g.accept(through(disbursal("sent", 3), joint))
 	b := g.begin(joint)
 	g.accept(through(shifted("claimed", 10, 1), joint))
@@ -71,7 +71,7 @@ func droppedAndDecided(g *stage) {
 	require.Len(g.t, g.begin(joint).Members, 3)
 }
 
-func droppedKeepsItsCode(g *stage) {
+func droppedKeepsItsCode(g *harness) {
 	g.accept(someone("a", joint))
 	before := dumps(g.t, g.s)
 	g.reopen(append(allBut(joint), providers.Capabilities{Name: "newcomer", Code: 'J'})...)
@@ -85,7 +85,7 @@ func droppedKeepsItsCode(g *stage) {
 }
 
 // droppedIsKeptOnce: only a program that knows less than the state reads what it does not know.
-func droppedIsKeptOnce(g *stage) {
+func droppedIsKeptOnce(g *harness) {
 	kept := func() string {
 		sum, err := g.s.Client().HGet(background, g.s.Key("state", ""), "codes").Result()
 		require.NoError(g.t, err)

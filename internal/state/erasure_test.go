@@ -18,7 +18,7 @@ import (
 // key holds a number of those who have settled, but those of a few days about lost answers.
 func TestNothingIsLeftOfAForgottenNumber(t *testing.T) {
 	t.Parallel()
-	g := set(t, nil)
+	g := newHarness(t, nil)
 	g.c.pass(0)
 	g.accept(through(disbursal("paid", 3), talking), through(shifted("mixed", 10, 3), sozuri))
 	for g.channel(talking).Pending > 0 { // Batches of growing size.
@@ -63,7 +63,7 @@ func TestNothingIsLeftOfAForgottenNumber(t *testing.T) {
 
 // holders lists the kinds of keys in which a number of the test stands, and wants those about lost
 // answers to end by themselves.
-func holders(g *stage) []string {
+func holders(g *harness) []string {
 	prefix := g.s.Key("", "")
 	prefix = prefix[:strings.Index(prefix, "}")+2]
 	var kinds []string
@@ -83,7 +83,7 @@ func holders(g *stage) []string {
 }
 
 // textOf is all that a key holds, as text.
-func textOf(g *stage, key string) string {
+func textOf(g *harness, key string) string {
 	rdb := g.s.Client()
 	kind, err := rdb.Type(background, key).Result()
 	require.NoError(g.t, err)

@@ -34,7 +34,7 @@ func callbacksWriteLittle(t *testing.T, campaign string) {
 		redistest.WithConfig("appendfsync", "always"),
 		redistest.WithConfig("auto-aof-rewrite-percentage", "0"))
 	s := openWith(t, state.Options{URL: server.URL(), Providers: testProviders})
-	g := &stage{t: t, s: s}
+	g := &harness{t: t, s: s}
 	size := func() int {
 		info, err := s.Client().Info(background, "persistence").Result()
 		require.NoError(t, err)
@@ -97,7 +97,7 @@ func TestManyBlockedCostNothing(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	s := openWith(t, state.Options{URL: server.URL(), Providers: testProviders})
-	g := &stage{t: t, s: s}
+	g := &harness{t: t, s: s}
 	calls := func() (sum int) {
 		info, err := s.Client().Info(background, "commandstats").Result()
 		require.NoError(t, err)
@@ -130,7 +130,7 @@ func TestManyBlockedCostNothing(t *testing.T) {
 func TestAClaimSettlesFewCancelled(t *testing.T) {
 	t.Parallel()
 	s := open(t, nil)
-	g := &stage{t: t, s: s}
+	g := &harness{t: t, s: s}
 	const chunks, each, most = 8, 500, 10
 	for i := range chunks {
 		d := through(disbursal(fmt.Sprintf("salaries/%d", i), each), lipad)

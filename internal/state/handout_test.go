@@ -13,12 +13,12 @@ import (
 // TestHandOut hands queries out by their names.
 func TestHandOut(t *testing.T) {
 	t.Parallel()
-	set(t, nil).tell(handedOutByName)
+	newHarness(t, nil).run(handedOutByName)
 }
 
 // handedOutByName has somebody run queries that are scheduled: each once, as they were shown, and
 // not one right behind the other.
-func handedOutByName(g *stage) {
+func handedOutByName(g *harness) {
 	g.accept(disbursal("a", 2))
 	b := g.begin(lipad)
 	g.record(b, airtime.Accepted, "")

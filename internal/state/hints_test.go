@@ -14,7 +14,7 @@ import (
 
 func TestHints(t *testing.T) {
 	t.Parallel()
-	tell(t, map[string]story{
+	runScenarios(t, map[string]scenario{
 		"one query however many come":          oneQueryForManyHints,
 		"the post-settlement checks are left":  hintsLeaveTheLooks,
 		"a forgetful provider is one look":     hintsAndNotKnown,
@@ -32,7 +32,7 @@ func TestHints(t *testing.T) {
 
 func TestValidations(t *testing.T) {
 	t.Parallel()
-	tell(t, map[string]story{
+	runScenarios(t, map[string]scenario{
 		"only what is on the wire or open":     validatesWhatIsOut,
 		"once per recipient and attempt":       validatesOnce,
 		"the same question, the same answer":   validatesAlike,
@@ -42,14 +42,14 @@ func TestValidations(t *testing.T) {
 	})
 }
 
-func (g *stage) hint(id string) bool {
+func (g *harness) hint(id string) bool {
 	found, err := g.s.Hint(background, id)
 	require.NoError(g.t, err)
 	return found
 }
 
 // submitted brings a disbursal to submitted at Lipad, next asked about in ten minutes.
-func (g *stage) submitted() *state.Batch {
+func (g *harness) submitted() *state.Batch {
 	g.accept(someone("a", lipad))
 	b := g.begin(lipad)
 	a := answer(b, airtime.Accepted, "")
@@ -59,7 +59,7 @@ func (g *stage) submitted() *state.Batch {
 }
 
 // look answers the only query that is due: nothing new.
-func (g *stage) look() state.Observed {
+func (g *harness) look() state.Observed {
 	polls := g.due()
 	require.Len(g.t, polls, 1)
 	got, err := g.s.Observe(background, &state.Batch{ID: polls[0].Batch}, nil, true,
@@ -68,7 +68,7 @@ func (g *stage) look() state.Observed {
 	return got
 }
 
-func oneQueryForManyHints(g *stage) {
+func oneQueryForManyHints(g *harness) {
 	b := g.submitted()
 	queries := 0
 	for range 100 { // Ten seconds.
@@ -83,7 +83,7 @@ func oneQueryForManyHints(g *stage) {
 	require.LessOrEqual(g.t, len(g.due()), 1)
 }
 
-func hintsPutNothingOff(g *stage) {
+func hintsPutNothingOff(g *harness) {
 	b := g.submitted()
 	g.c.pass(10*time.Minute - time.Millisecond)
 	g.hint(b.ID)
@@ -92,7 +92,7 @@ func hintsPutNothingOff(g *stage) {
 	require.Len(g.t, g.due(), 1)
 }
 
-func hintsLeaveTheLooks(g *stage) {
+func hintsLeaveTheLooks(g *harness) {
 	b := g.submitted()
 	g.observe(b, airtime.Successful)
 	g.c.pass(30 * time.Minute)
@@ -111,7 +111,7 @@ func hintsLeaveTheLooks(g *stage) {
 	require.Empty(g.t, g.due())
 }
 
-func hintsAndNotKnown(g *stage) {
+func hintsAndNotKnown(g *harness) {
 	b := g.submitted()
 	g.observe(b, airtime.Successful)
 	g.c.pass(30 * time.Minute)
@@ -126,7 +126,7 @@ func hintsAndNotKnown(g *stage) {
 	require.Equal(g.t, 23*time.Hour, g.look().Next, "the first look was left")
 }
 
-func hintsWhileSending(g *stage) {
+func hintsWhileSending(g *harness) {
 	g.accept(someone("a", lipad))
 	b := g.begin(lipad)
 	require.True(g.t, g.hint(b.ID))
@@ -134,7 +134,7 @@ func hintsWhileSending(g *stage) {
 	require.Empty(g.t, g.due())
 }
 
-func hintAfterTheLooks(g *stage) {
+func hintAfterTheLooks(g *harness) {
 	b := g.submitted()
 	g.observe(b, airtime.Successful)
 	g.c.pass(time.Hour)
@@ -149,7 +149,7 @@ func hintAfterTheLooks(g *stage) {
 	require.Empty(g.t, g.due())
 }
 
-func hintsAboutNobody(g *stage) {
+func hintsAboutNobody(g *harness) {
 	require.False(g.t, g.hint("none"))
 	g.accept(someone("a", lipad))
 	b, _ := g.claim(lipad, 1)
@@ -159,7 +159,7 @@ func hintsAboutNobody(g *stage) {
 }
 
 // dueFor wants a batch's query, and nobody else's, to be due now.
-func (g *stage) dueFor(b *state.Batch) state.Poll {
+func (g *harness) dueFor(b *state.Batch) state.Poll {
 	polls := g.due()
 	require.Len(g.t, polls, 1)
 	require.Equal(g.t, b.ID, polls[0].Batch)
@@ -167,14 +167,14 @@ func (g *stage) dueFor(b *state.Batch) state.Poll {
 }
 
 // hinted brings a batch's query forward, and hands it out.
-func (g *stage) hinted(b *state.Batch) state.Poll {
+func (g *harness) hinted(b *state.Batch) state.Poll {
 	require.True(g.t, g.hint(b.ID))
 	g.c.pass(time.Millisecond)
 	return g.dueFor(b)
 }
 
 // rests wants a batch to be off the schedule.
-func (g *stage) rests(b *state.Batch) {
+func (g *harness) rests(b *state.Batch) {
 	g.c.pass(48 * time.Hour)
 	for _, p := range g.due() {
 		require.NotEqual(g.t, b.ID, p.Batch)
@@ -182,7 +182,7 @@ func (g *stage) rests(b *state.Batch) {
 }
 
 // A batch was refused as a whole and halved, and then the provider pays it nevertheless.
-func hintAboutAHalved(g *stage) {
+func hintAboutAHalved(g *harness) {
 	g.accept(disbursal("a", 2))
 	b := g.begin(lipad)
 	g.record(b, airtime.Refused, airtime.ReasonBatchRefused)
@@ -201,14 +201,14 @@ func hintAboutAHalved(g *stage) {
 }
 
 // returned lets the only batch of a new disbursal come back unsent.
-func (g *stage) returned() *state.Batch {
+func (g *harness) returned() *state.Batch {
 	g.accept(someone("a", lipad))
 	b := g.begin(lipad)
 	require.Equal(g.t, 1, g.record(b, airtime.Unsent, airtime.ReasonRateLimited).Returned)
 	return b
 }
 
-func hintAboutAReturned(g *stage) {
+func hintAboutAReturned(g *harness) {
 	b := g.returned()
 	g.rests(b)
 	p := g.hinted(b)
@@ -222,7 +222,7 @@ func hintAboutAReturned(g *stage) {
 	g.rests(b)
 }
 
-func hintNotAnswered(g *stage) {
+func hintNotAnswered(g *harness) {
 	b := g.returned()
 	for range 3 {
 		p := g.hinted(b)
@@ -238,21 +238,21 @@ func hintNotAnswered(g *stage) {
 }
 
 // notKnown brings the answer of a query that the provider does not know the batch.
-func (g *stage) notKnown(b *state.Batch, p state.Poll) {
+func (g *harness) notKnown(b *state.Batch, p state.Poll) {
 	got, _, err := g.s.ResolveUnknown(background, b, true, state.Children{token(), token()},
 		pollSchedule(p.Number))
 	require.NoError(g.t, err)
 	require.Equal(g.t, state.KeepAsking, got)
 }
 
-func hintNotKnown(g *stage) {
+func hintNotKnown(g *harness) {
 	b := g.returned()
 	g.notKnown(b, g.hinted(b))
 	g.rests(b)
 	g.stands("a", lipad, airtime.Queued)
 }
 
-func hintAfterNotKnown(g *stage) {
+func hintAfterNotKnown(g *harness) {
 	b := g.returned()
 	p := g.hinted(b)
 	g.notKnown(b, p)
@@ -263,11 +263,11 @@ func hintAfterNotKnown(g *stage) {
 }
 
 // ours asks whether a payment of ten shillings to the first number is ours.
-func (g *stage) ours(provider, id string) bool {
+func (g *harness) ours(provider, id string) bool {
 	return g.oursOf(disbursal("any", 1).Recipients[0], provider, id)
 }
 
-func (g *stage) oursOf(r airtime.Recipient, provider, id string) bool {
+func (g *harness) oursOf(r airtime.Recipient, provider, id string) bool {
 	ours, err := g.s.Validate(background, provider, providers.Validation{
 		ID: id, Phone: r.Phone, Amount: r.Amount,
 	})
@@ -275,7 +275,7 @@ func (g *stage) oursOf(r airtime.Recipient, provider, id string) bool {
 	return ours
 }
 
-func validatesWhatIsOut(g *stage) {
+func validatesWhatIsOut(g *harness) {
 	require.False(g.t, g.ours(talking, "v0"))
 	g.accept(someone("a", talking))
 	require.False(g.t, g.ours(talking, "v1"), "queued")
@@ -302,7 +302,7 @@ func validatesWhatIsOut(g *stage) {
 	require.True(g.t, g.ours(talking, "v11"), "in doubt")
 }
 
-func validatesOnce(g *stage) {
+func validatesOnce(g *harness) {
 	b := g.lost(someone("a", talking))
 	require.True(g.t, g.ours(talking, "v1"))
 	require.False(g.t, g.ours(talking, "v2"))
@@ -313,7 +313,7 @@ func validatesOnce(g *stage) {
 	require.False(g.t, g.ours(talking, "v4"))
 }
 
-func validatesAlike(g *stage) {
+func validatesAlike(g *harness) {
 	_, id := g.open("a")
 	for range 3 {
 		require.True(g.t, g.ours(talking, "v1"))
@@ -327,7 +327,7 @@ func validatesAlike(g *stage) {
 	require.False(g.t, g.oursOf(other, talking, "v1"), "another question under the same id")
 }
 
-func validatesTwo(g *stage) {
+func validatesTwo(g *harness) {
 	g.open("a")
 	g.open("b")
 	require.True(g.t, g.ours(talking, "v1"))
@@ -337,7 +337,7 @@ func validatesTwo(g *stage) {
 	require.False(g.t, g.ours(talking, "v3"))
 }
 
-func validatesNotForEver(g *stage) {
+func validatesNotForEver(g *harness) {
 	g.open("a")
 	require.True(g.t, g.ours(talking, "v1"))
 	g.c.pass(24*time.Hour - time.Millisecond)
@@ -349,7 +349,7 @@ func validatesNotForEver(g *stage) {
 	require.False(g.t, g.ours(talking, "v4"))
 }
 
-func validatesNobodyElse(g *stage) {
+func validatesNobodyElse(g *harness) {
 	g.accept(someone("b", talking))
 	other := g.begin(talking)
 	b := g.lost(someone("a", talking))
@@ -370,7 +370,7 @@ func TestFullRedisAppliesCallbacks(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	s := openWith(t, state.Options{URL: server.URL(), Providers: testProviders})
-	g := &stage{t: t, s: s}
+	g := &harness{t: t, s: s}
 	accept(t, s, shifted("bulk", 100, 1000))
 	_, id := g.open("a")
 	_, other := g.open("b")
@@ -394,7 +394,7 @@ func TestFullRedisAppliesCallbacks(t *testing.T) {
 
 func TestDeadLettersAreForPeople(t *testing.T) {
 	t.Parallel()
-	g := set(t, nil)
+	g := newHarness(t, nil)
 	g.c.pass(0)
 	require.NoError(t, g.s.DeadLetter(background, talking, "no JSON", make([]byte, 10_000)))
 	require.Equal(t, int64(1), g.figures().DeadLetters)

@@ -27,7 +27,7 @@ const fixture = "testdata/layout-1.txt"
 // fixtureKey stands for the namespace.
 const fixtureKey = "{fixture}:"
 
-func (g *stage) layoutIs(schema string) {
+func (g *harness) layoutIs(schema string) {
 	err := g.s.Client().HSet(background, g.s.Key("state", ""), "schema", schema).Err()
 	require.NoError(g.t, err)
 }
@@ -38,7 +38,7 @@ func TestAnotherLayoutIsLeftAlone(t *testing.T) {
 	for schema, says := range map[string]string{
 		"2": "it is layout 2, and this program knows layout 1", "": "a version before layouts",
 	} {
-		g := set(t, nil)
+		g := newHarness(t, nil)
 		g.c.pass(0)
 		g.accept(someone("a", lipad))
 		b := g.begin(lipad)
@@ -63,7 +63,7 @@ func TestAnotherLayoutIsLeftAlone(t *testing.T) {
 }
 
 // lived brings about what the fixture shows.
-func lived(g *stage) {
+func lived(g *harness) {
 	g.accept(disbursal("import/1", 6), named(shifted("shop/7", 10, 2), quicksms),
 		through(shifted("single", 20, 1), talking))
 	g.each(g.begin(lipad), verdict{Verdict: airtime.Accepted},
@@ -86,12 +86,12 @@ func lived(g *stage) {
 // release it may be written anew (go test ./internal/state -run StoredLayout -write-fixture).
 func TestTheStoredLayoutIsUnderstood(t *testing.T) {
 	t.Parallel()
-	g := set(t, nil)
+	g := newHarness(t, nil)
 	if *writeFixture {
 		g.c.pass(0)
 		lived(g)
 		require.NoError(t, os.WriteFile(fixture, []byte(commandsOf(g)), 0o600))
-		g = set(t, nil)
+		g = newHarness(t, nil)
 	}
 	g.load()
 	found := map[string]map[airtime.Status]int64{}
@@ -118,7 +118,7 @@ func TestTheStoredLayoutIsUnderstood(t *testing.T) {
 }
 
 // load plays the fixture.
-func (g *stage) load() {
+func (g *harness) load() {
 	file, err := os.Open(fixture)
 	require.NoError(g.t, err)
 	defer func() { _ = file.Close() }()
@@ -142,7 +142,7 @@ func (g *stage) load() {
 
 // commandsOf writes every key as the commands that make it, in a fixed order. What lapses by itself
 // does so no more.
-func commandsOf(g *stage) string {
+func commandsOf(g *harness) string {
 	c, prefix := g.s.Client(), g.s.Key("", "")
 	names, err := c.Keys(background, prefix+"*").Result()
 	require.NoError(g.t, err)

@@ -11,27 +11,27 @@ import (
 )
 
 // lostChunks are ways on for a batch some of whose recipients Redis has lost: "a", not "b".
-var lostChunks = map[string]func(g *stage, b *state.Batch, holder string){
-	"claimed, swept": func(g *stage, _ *state.Batch, _ string) {
+var lostChunks = map[string]func(g *harness, b *state.Batch, holder string){
+	"claimed, swept": func(g *harness, _ *state.Batch, _ string) {
 		g.loses("a")
 		g.c.pass(time.Minute)
 		require.Equal(g.t, 1, g.sweep(talking).Returned)
 	},
-	"claimed, begun": func(g *stage, b *state.Batch, holder string) {
+	"claimed, begun": func(g *harness, b *state.Batch, holder string) {
 		g.loses("a")
 		g.refused(b, holder, "known")
 	},
-	"claimed, released": func(g *stage, b *state.Batch, holder string) {
+	"claimed, released": func(g *harness, b *state.Batch, holder string) {
 		g.loses("a")
 		require.NoError(g.t, g.s.Release(background, b, holder, "", 0))
 	},
-	"sent, swept, answered late": func(g *stage, b *state.Batch, holder string) {
+	"sent, swept, answered late": func(g *harness, b *state.Batch, holder string) {
 		g.sent(b, holder)
 		g.c.pass(time.Minute)
 		require.Equal(g.t, 1, g.sweep(talking).InDoubt)
 		g.record(b, airtime.Unknown, airtime.ReasonTimeout)
 	},
-	"sent, taken, observed": func(g *stage, b *state.Batch, holder string) {
+	"sent, taken, observed": func(g *harness, b *state.Batch, holder string) {
 		g.sent(b, holder)
 		g.each(b, verdict{Verdict: airtime.Accepted, ProviderReference: "x"},
 			verdict{Verdict: airtime.Accepted, ProviderReference: "y"})
@@ -42,17 +42,17 @@ var lostChunks = map[string]func(g *stage, b *state.Batch, holder string){
 		_, err = g.s.Apply(background, said("x", airtime.Failed))
 		require.NoError(g.t, err)
 	},
-	"sent, refused": func(g *stage, b *state.Batch, holder string) {
+	"sent, refused": func(g *harness, b *state.Batch, holder string) {
 		g.sent(b, holder)
 		g.record(b, airtime.Refused, airtime.ReasonRefused)
 		g.stands("b", talking, airtime.Rejected)
 	},
-	"sent, not sent": func(g *stage, b *state.Batch, holder string) {
+	"sent, not sent": func(g *harness, b *state.Batch, holder string) {
 		g.sent(b, holder)
 		g.record(b, airtime.Unsent, airtime.ReasonRefused)
 		g.stands("b", talking, airtime.Queued)
 	},
-	"in doubt, asked about": func(g *stage, b *state.Batch, holder string) {
+	"in doubt, asked about": func(g *harness, b *state.Batch, holder string) {
 		g.sent(b, holder)
 		g.record(b, airtime.Unknown, airtime.ReasonTimeout)
 		_, err := g.s.Hint(background, b.ID)
@@ -69,12 +69,12 @@ var lostChunks = map[string]func(g *stage, b *state.Batch, holder string){
 		require.NoError(g.t, err)
 		require.Equal(g.t, 1, n)
 	},
-	"refused whole, asked about": func(g *stage, b *state.Batch, holder string) {
+	"refused whole, asked about": func(g *harness, b *state.Batch, holder string) {
 		g.sent(b, holder)
 		g.record(b, airtime.Refused, airtime.ReasonBatchRefused)
 		deny(g.t, g.s, b.ID, g.c)
 	},
-	"in doubt, cancelled": func(g *stage, b *state.Batch, holder string) {
+	"in doubt, cancelled": func(g *harness, b *state.Batch, holder string) {
 		g.sent(b, holder)
 		g.record(b, airtime.Unknown, airtime.ReasonTimeout)
 		for _, ref := range []string{"a", "b"} {
@@ -82,7 +82,7 @@ var lostChunks = map[string]func(g *stage, b *state.Batch, holder string){
 			require.NoError(g.t, err)
 		}
 	},
-	"claimed, cancelled": func(g *stage, _ *state.Batch, _ string) {
+	"claimed, cancelled": func(g *harness, _ *state.Batch, _ string) {
 		g.loses("a")
 		_, err := g.s.Cancel(background, state.KindDisbursal, "b")
 		require.NoError(g.t, err)
@@ -90,12 +90,12 @@ var lostChunks = map[string]func(g *stage, b *state.Batch, holder string){
 }
 
 // loses makes Redis forget a chunk, and nothing else.
-func (g *stage) loses(ref string) {
+func (g *harness) loses(ref string) {
 	require.NoError(g.t, g.s.Client().Del(background, g.s.ChunkOf(ref)).Err())
 }
 
 // sent begins a batch before part of it is lost: afterwards BeginSend would refuse it.
-func (g *stage) sent(b *state.Batch, holder string) {
+func (g *harness) sent(b *state.Batch, holder string) {
 	_, err := g.s.BeginSend(background, b, holder)
 	require.NoError(g.t, err)
 	g.loses("a")
@@ -108,7 +108,7 @@ func TestALostChunkStopsNobody(t *testing.T) {
 	for name, told := range lostChunks {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := set(t, nil)
+			g := newHarness(t, nil)
 			g.c.pass(0)
 			g.accept(someone("a", talking))
 			g.accept(through(shifted("b", 1, 1), talking))
@@ -127,6 +127,6 @@ func TestALostChunkStopsNobody(t *testing.T) {
 }
 
 // rampUp lets a provider have batches of ten.
-func (g *stage) rampUp(provider string) {
+func (g *harness) rampUp(provider string) {
 	require.NoError(g.t, g.s.Client().HSet(background, g.s.Key("channel", provider), "ramp", 1).Err())
 }

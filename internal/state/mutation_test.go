@@ -42,8 +42,8 @@ func TestRandomCallbacksNoticeEveryBreak(t *testing.T) {
 	}
 }
 
-// TestStoriesNoticeEveryBreak wants the story that is about the broken line to notice.
-func TestStoriesNoticeEveryBreak(t *testing.T) {
+// TestScenariosNoticeEveryBreak wants the scenario that is about the broken line to notice.
+func TestScenariosNoticeEveryBreak(t *testing.T) {
 	t.Parallel()
 	proctest.LongRuns(t, "make test")
 	told := 0
@@ -56,13 +56,13 @@ func TestStoriesNoticeEveryBreak(t *testing.T) {
 		t.Run(b.Name, func(t *testing.T) {
 			t.Parallel()
 			broken := 0
-			complaint := hears(t, noticedBy[b.Name], b.InScripts(&broken))
+			complaint := complaintOf(t, noticedBy[b.Name], b.InScripts(&broken))
 			require.Positive(t, broken)
 			requireNoticed(t, complaint)
 			t.Log(complaint)
 		})
 	}
-	require.Len(t, noticedBy, told, "some stories are about no break of the table")
+	require.Len(t, noticedBy, told, "some scenarios are about no break of the table")
 }
 
 // runsNotice wants one of many random runs to notice a break.

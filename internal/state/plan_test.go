@@ -94,25 +94,25 @@ func (f *faults) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 }
 
 // TestAScriptThatFailsHasWrittenNothing lets every call of Redis fail that a script makes before it
-// writes, in all the states that stories bring about.
+// writes, in all the states that scenarios bring about.
 func TestAScriptThatFailsHasWrittenNothing(t *testing.T) {
 	t.Parallel()
 	proctest.LongRuns(t, "make test")
-	stories, steps := map[string]story{}, map[string]int{}
-	for _, told := range noticedBy {
-		name := runtime.FuncForPC(reflect.ValueOf(told).Pointer()).Name()
-		stories[name[strings.LastIndexByte(name, '.')+1:]] = told
+	scenarios, steps := map[string]scenario{}, map[string]int{}
+	for _, scenario := range noticedBy {
+		name := runtime.FuncForPC(reflect.ValueOf(scenario).Pointer()).Name()
+		scenarios[name[strings.LastIndexByte(name, '.')+1:]] = scenario
 	}
-	stories["otherVerbs"] = otherVerbs
+	scenarios["otherVerbs"] = otherVerbs
 	var mu sync.Mutex
-	t.Run("stories", func(t *testing.T) {
-		for name, told := range stories {
+	t.Run("scenarios", func(t *testing.T) {
+		for name, scenario := range scenarios {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				g := set(t, withFaults)
+				g := newHarness(t, withFaults)
 				f := &faults{t: t, s: g.s, steps: map[string]int{}}
 				g.s.Client().AddHook(f)
-				g.tell(told)
+				g.run(scenario)
 				require.Empty(t, f.wrote)
 				mu.Lock()
 				defer mu.Unlock()
@@ -173,8 +173,8 @@ func readLua(t *testing.T, name string) string {
 	return string(text)
 }
 
-// otherVerbs calls what no other story does.
-func otherVerbs(g *stage) {
+// otherVerbs calls what no other scenario does.
+func otherVerbs(g *harness) {
 	require.NoError(g.t, g.s.KeepRules(background, state.Rules{"rules": "digest"}))
 	_, err := g.s.OpenImport(background, state.Manifest{Reference: "i", ContentHash: "h", Rows: 1})
 	require.NoError(g.t, err)

@@ -13,7 +13,7 @@ import (
 
 func TestHalfOpen(t *testing.T) {
 	t.Parallel()
-	tell(t, map[string]story{
+	runScenarios(t, map[string]scenario{
 		"one recipient at a time":                    oneProbeAtATime,
 		"a refusal shows that the provider works":    refusedProbe,
 		"an unknown probe pauses again, longer":      unknownProbes,
@@ -31,7 +31,7 @@ func TestHalfOpen(t *testing.T) {
 
 func TestRates(t *testing.T) {
 	t.Parallel()
-	tell(t, map[string]story{
+	runScenarios(t, map[string]scenario{
 		"the burst, then the steady rate": burstThenSteady,
 		"a replay is not charged twice":   replayedClaim,
 		"an idle claim is not charged":    idleClaims,
@@ -43,7 +43,7 @@ func TestRates(t *testing.T) {
 
 func TestRampUp(t *testing.T) {
 	t.Parallel()
-	tell(t, map[string]story{
+	runScenarios(t, map[string]scenario{
 		"1, 10, 100, 1000":                   rampsUp,
 		"a part of a batch shows little":     smallBatchesDoNotRampUp,
 		"an unknown starts at 1 again":       fallsByUnknown,
@@ -54,13 +54,13 @@ func TestRampUp(t *testing.T) {
 	})
 }
 
-func (g *stage) sweep(provider string) state.Swept {
+func (g *harness) sweep(provider string) state.Swept {
 	swept, err := g.s.Sweep(background, provider)
 	require.NoError(g.t, err)
 	return swept
 }
 
-func oneProbeAtATime(g *stage) {
+func oneProbeAtATime(g *harness) {
 	g.accept(disbursal("a", 5))
 	g.pause(lipad, time.Minute)
 	require.Equal(g.t, time.Minute, g.idle(lipad, state.IdlePaused).Wait)
@@ -85,7 +85,7 @@ func oneProbeAtATime(g *stage) {
 	require.Empty(g.t, c.PauseReason)
 }
 
-func refusedProbe(g *stage) {
+func refusedProbe(g *harness) {
 	g.accept(disbursal("a", 3))
 	g.pause(lipad, time.Minute)
 	g.c.pass(time.Minute)
@@ -93,7 +93,7 @@ func refusedProbe(g *stage) {
 	require.Len(g.t, g.begin(lipad).Members, 2)
 }
 
-func unknownProbes(g *stage) {
+func unknownProbes(g *harness) {
 	g.accept(disbursal("a", 5))
 	g.pause(lipad, 0)
 	for _, want := range []time.Duration{2, 4, 8} {
@@ -109,7 +109,7 @@ func unknownProbes(g *stage) {
 	require.Equal(g.t, time.Second, g.idle(lipad, state.IdlePaused).Wait, "it starts anew")
 }
 
-func unsentProbe(g *stage) {
+func unsentProbe(g *harness) {
 	g.accept(disbursal("a", 3))
 	g.pause(lipad, time.Second)
 	g.c.pass(time.Second)
@@ -121,7 +121,7 @@ func unsentProbe(g *stage) {
 	require.Len(g.t, g.begin(lipad).Members, 1)
 }
 
-func silentProbe(g *stage) {
+func silentProbe(g *harness) {
 	g.accept(disbursal("a", 3))
 	g.pause(lipad, time.Second)
 	g.c.pass(time.Second)
@@ -132,7 +132,7 @@ func silentProbe(g *stage) {
 	g.idle(lipad, state.IdleHalfOpen)
 }
 
-func readyProbe(g *stage) {
+func readyProbe(g *harness) {
 	g.accept(disbursal("a", 3))
 	b := g.begin(lipad)
 	g.record(b, airtime.Unknown, airtime.ReasonTimeout)
@@ -150,7 +150,7 @@ func readyProbe(g *stage) {
 	require.Len(g.t, g.begin(lipad).Members, 2)
 }
 
-func pausedWhileOthersAreOut(g *stage) {
+func pausedWhileOthersAreOut(g *harness) {
 	g.accept(disbursal("a", 1), shifted("b", 5, 1), shifted("c", 10, 4))
 	b, holder := g.claim(lipad, 1)
 	_, err := g.s.BeginSend(background, b, holder)
@@ -170,7 +170,7 @@ func pausedWhileOthersAreOut(g *stage) {
 	require.Len(g.t, g.begin(lipad).Members, 1)
 }
 
-func oldNews(g *stage) {
+func oldNews(g *harness) {
 	g.accept(disbursal("a", 1))
 	b := g.begin(lipad)
 	g.c.pass(2 * time.Minute)
@@ -191,7 +191,7 @@ func oldNews(g *stage) {
 	require.Len(g.t, g.begin(lipad).Members, 2)
 }
 
-func storm(g *stage) {
+func storm(g *harness) {
 	for i := range 3 {
 		require.Zero(g.t, g.figures().Fenced)
 		g.lost(shifted(fmt.Sprint("r", i), i, 1))
@@ -203,7 +203,7 @@ func storm(g *stage) {
 }
 
 // unclear sends one recipient, and the provider writes that nothing is known of it.
-func (g *stage) unclear(provider string) {
+func (g *harness) unclear(provider string) {
 	b, holder := g.claim(provider, 1)
 	_, err := g.s.BeginSend(background, b, holder)
 	require.NoError(g.t, err)
@@ -211,7 +211,7 @@ func (g *stage) unclear(provider string) {
 	require.Equal(g.t, 1, g.each(b, line).InDoubt)
 }
 
-func stormOfLines(g *stage) {
+func stormOfLines(g *harness) {
 	for i, provider := range []string{quicksms, talking, lipad} {
 		g.accept(through(shifted(provider, 10*i, 10), provider))
 		for range 3 {
@@ -228,7 +228,7 @@ func stormOfLines(g *stage) {
 }
 
 // A provider that refuses is at work, whatever that says about the sending before.
-func refusedRepetitions(g *stage) {
+func refusedRepetitions(g *harness) {
 	first := g.lost(someone("a", talking))
 	g.lost(through(shifted("b", 1, 1), talking))
 	g.c.pass(90 * time.Second)
@@ -239,7 +239,7 @@ func refusedRepetitions(g *stage) {
 }
 
 // A provider that recognises a request answers clearly, though it says nothing of the first one.
-func recognisedRepetitions(g *stage) {
+func recognisedRepetitions(g *harness) {
 	for i := range 2 {
 		first := g.lost(through(shifted(fmt.Sprint("a", i), 2*i, 1), talking))
 		other := through(shifted(fmt.Sprint("b", i), 2*i+1, 1), talking)
@@ -258,7 +258,7 @@ func recognisedRepetitions(g *stage) {
 	}
 }
 
-func burstThenSteady(g *stage) {
+func burstThenSteady(g *harness) {
 	for i := range 30 {
 		g.accept(through(shifted(fmt.Sprint("r", i), i, 1), metered))
 	}
@@ -281,7 +281,7 @@ func burstThenSteady(g *stage) {
 	require.Equal(g.t, 3+20, claims, "in ten seconds")
 }
 
-func replayedClaim(g *stage) {
+func replayedClaim(g *harness) {
 	for i := range 5 {
 		g.accept(through(shifted(fmt.Sprint("r", i), i, 1), metered))
 	}
@@ -296,7 +296,7 @@ func replayedClaim(g *stage) {
 	g.idle(metered, state.IdleRate)
 }
 
-func idleClaims(g *stage) {
+func idleClaims(g *harness) {
 	for range 10 {
 		g.idle(metered, state.IdleEmpty)
 	}
@@ -309,7 +309,7 @@ func idleClaims(g *stage) {
 	g.idle(metered, state.IdleRate)
 }
 
-func longRest(g *stage) {
+func longRest(g *harness) {
 	for i := range 6 {
 		g.accept(through(shifted(fmt.Sprint("r", i), i, 1), metered))
 	}
@@ -321,7 +321,7 @@ func longRest(g *stage) {
 	g.idle(metered, state.IdleRate)
 }
 
-func noWakeupWithoutTokens(g *stage) {
+func noWakeupWithoutTokens(g *harness) {
 	for i := range 6 {
 		g.accept(through(shifted(fmt.Sprint("r", i), i, 1), metered))
 	}
@@ -341,7 +341,7 @@ func noWakeupWithoutTokens(g *stage) {
 }
 
 // Another Redis has taken over, and its clock is behind.
-func chargedInTheFuture(g *stage) {
+func chargedInTheFuture(g *harness) {
 	for i := range 4 {
 		g.accept(through(shifted(fmt.Sprint("r", i), i, 1), metered))
 	}
@@ -355,7 +355,7 @@ func chargedInTheFuture(g *stage) {
 }
 
 // sizes sends batches through a provider, all with one verdict, and returns their sizes.
-func (g *stage) sizes(provider string, n int, v airtime.Verdict) []int {
+func (g *harness) sizes(provider string, n int, v airtime.Verdict) []int {
 	var sizes []int
 	for range n {
 		b := g.begin(provider)
@@ -365,7 +365,7 @@ func (g *stage) sizes(provider string, n int, v airtime.Verdict) []int {
 	return sizes
 }
 
-func rampsUp(g *stage) {
+func rampsUp(g *harness) {
 	g.accept(shifted("other", 5000, 1))
 	for i := range 3 {
 		g.accept(through(shifted(fmt.Sprint("r", i), 1000*i, 1000), quicksms))
@@ -376,7 +376,7 @@ func rampsUp(g *stage) {
 	require.Zero(g.t, g.channel(lipad).Largest)
 }
 
-func smallBatchesDoNotRampUp(g *stage) {
+func smallBatchesDoNotRampUp(g *harness) {
 	g.accept(through(disbursal("a", 40), quicksms))
 	require.Equal(g.t, []int{1}, g.sizes(quicksms, 1, airtime.Refused))
 	for range 2 {
@@ -388,7 +388,7 @@ func smallBatchesDoNotRampUp(g *stage) {
 	require.Equal(g.t, []int{10, 11}, g.sizes(quicksms, 2, airtime.Accepted))
 }
 
-func fallsByUnknown(g *stage) {
+func fallsByUnknown(g *harness) {
 	g.accept(through(disbursal("a", 40), quicksms))
 	require.Equal(g.t, []int{1, 10}, g.sizes(quicksms, 2, airtime.Accepted))
 	require.Equal(g.t, []int{29}, g.sizes(quicksms, 1, airtime.Unknown))
@@ -397,7 +397,7 @@ func fallsByUnknown(g *stage) {
 	require.Equal(g.t, []int{1, 10}, g.sizes(quicksms, 2, airtime.Accepted))
 }
 
-func fallsByOne(g *stage) {
+func fallsByOne(g *harness) {
 	g.accept(through(disbursal("a", 12), quicksms))
 	g.sizes(quicksms, 1, airtime.Accepted)
 	b := g.begin(quicksms)
@@ -407,7 +407,7 @@ func fallsByOne(g *stage) {
 	require.Equal(g.t, 1, g.channel(quicksms).Largest)
 }
 
-func silenceResetsTheRamp(g *stage) {
+func silenceResetsTheRamp(g *harness) {
 	g.accept(through(disbursal("a", 20), quicksms))
 	g.sizes(quicksms, 1, airtime.Accepted)
 	require.Len(g.t, g.begin(quicksms).Members, 10)
@@ -416,14 +416,14 @@ func silenceResetsTheRamp(g *stage) {
 	require.Len(g.t, g.begin(quicksms).Members, 1)
 }
 
-func doesNotRampUp(g *stage) {
+func doesNotRampUp(g *harness) {
 	g.accept(disbursal("a", 20))
 	require.Equal(g.t, []int{20}, g.sizes(lipad, 1, airtime.Unknown))
 	g.accept(shifted("b", 50, 20))
 	require.Equal(g.t, []int{20}, g.sizes(lipad, 1, airtime.Accepted))
 }
 
-func noRampByDoubt(g *stage) {
+func noRampByDoubt(g *harness) {
 	b := g.lost(someone("a", talking))
 	g.c.pass(90 * time.Second)
 	g.resend(b, true)

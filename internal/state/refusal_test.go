@@ -16,7 +16,7 @@ import (
 // cannot be prepared.
 func TestWhoIsAtFault(t *testing.T) {
 	t.Parallel()
-	tell(t, map[string]story{
+	runScenarios(t, map[string]scenario{
 		"one bad recipient among many":          oneBadAmongMany,
 		"one bad recipient pauses no channel":   oneBadAlone,
 		"a half does not probe its own pause":   halfDoesNotProbe,
@@ -31,14 +31,14 @@ func TestWhoIsAtFault(t *testing.T) {
 }
 
 // refuseWhole lets a provider refuse a request as a whole before any effect.
-func (g *stage) refuseWhole(b *state.Batch) state.Recorded {
+func (g *harness) refuseWhole(b *state.Batch) state.Recorded {
 	a := answer(b, airtime.Unsent, airtime.ReasonBatchRefused)
 	a.Message, a.Children = "Invalid data", state.Children{token(), token()}
 	return record(g.t, g.s, a)
 }
 
 // oneBadAmongMany: the first of 301 recipients is one that QuickSMS refuses the whole request for.
-func oneBadAmongMany(g *stage) {
+func oneBadAmongMany(g *harness) {
 	bad := "254700000000"
 	g.accept(through(disbursal("a", 301), quicksms))
 	for requests := 1; ; requests++ {
@@ -78,7 +78,7 @@ func oneBadAmongMany(g *stage) {
 // oneRequestInDoubt: Sozuri refuses the request for one of several, and does not say whether it
 // paid the others. Of many with three at fault, one request is in doubt; the channel is not
 // paused, who was queued goes alone, and batches grow again behind them.
-func oneRequestInDoubt(g *stage) {
+func oneRequestInDoubt(g *harness) {
 	const most = 100
 	bad := map[string]bool{"254700000150": true, "254700000170": true, "254700000350": true}
 	g.accept(through(disbursal("a", 600), sozuri))
@@ -124,7 +124,7 @@ func oneRequestInDoubt(g *stage) {
 }
 
 // asideGoesAlone: who was refused alone and put aside stands before others, and goes without them.
-func asideGoesAlone(g *stage) {
+func asideGoesAlone(g *harness) {
 	g.accept(someone("bad", lipad))
 	require.Equal(g.t, 1, g.refuseWhole(g.begin(lipad)).Returned)
 	g.c.pass(5 * time.Minute)
@@ -137,7 +137,7 @@ func asideGoesAlone(g *stage) {
 // keepsItsReference: Lipad refuses a request because something on the way has repeated it, and is
 // slow to know the first. Whoever is alone in it goes again under the same reference, so that Lipad
 // can refuse it once more, and is rejected then.
-func keepsItsReference(g *stage) {
+func keepsItsReference(g *harness) {
 	g.accept(someone("twice", lipad))
 	b := g.begin(lipad)
 	g.record(b, airtime.Refused, airtime.ReasonBatchRefused)
@@ -158,7 +158,7 @@ func keepsItsReference(g *stage) {
 
 // aloneInDoubt: who is refused alone and stays in doubt is an unclear answer like others, so that
 // an account at fault does not bring a whole queue in doubt one by one.
-func aloneInDoubt(g *stage) {
+func aloneInDoubt(g *harness) {
 	g.accept(through(disbursal("a", 5), quicksms))
 	for range 3 {
 		b := g.begin(quicksms)
@@ -169,7 +169,7 @@ func aloneInDoubt(g *stage) {
 }
 
 // oneBadAlone: a recipient that is alone at a provider goes again now and then, and pauses nothing.
-func oneBadAlone(g *stage) {
+func oneBadAlone(g *harness) {
 	g.accept(someone("bad", quicksms))
 	for range 4 {
 		require.Equal(g.t, 1, g.refuseWhole(g.begin(quicksms)).Returned)
@@ -187,7 +187,7 @@ func oneBadAlone(g *stage) {
 }
 
 // halfDoesNotProbe: a channel is paused while halves of a refused batch wait.
-func halfDoesNotProbe(g *stage) {
+func halfDoesNotProbe(g *harness) {
 	g.accept(through(disbursal("a", 4), lipad))
 	b := g.begin(lipad)
 	g.record(b, airtime.Refused, airtime.ReasonBatchRefused)
@@ -203,7 +203,7 @@ func halfDoesNotProbe(g *stage) {
 }
 
 // oneUnprepared: no request can be written for one of three recipients.
-func oneUnprepared(g *stage) {
+func oneUnprepared(g *harness) {
 	g.accept(through(disbursal("a", 3), lipad), through(shifted("b", 10, 1), lipad))
 	bad := "254700000001"
 	for _, size := range []int{4, 2, 1, 1, 2} {
@@ -235,7 +235,7 @@ func oneUnprepared(g *stage) {
 }
 
 // cancelledLeaveOne: of two in a refused request one was cancelled, so that the other is alone.
-func cancelledLeaveOne(g *stage) {
+func cancelledLeaveOne(g *harness) {
 	g.accept(through(disbursal("a", 1), lipad), through(shifted("b", 10, 1), lipad))
 	b := g.begin(lipad)
 	require.Len(g.t, b.Members, 2)
@@ -251,7 +251,7 @@ func cancelledLeaveOne(g *stage) {
 }
 
 // cancelledLeave: who was cancelled while a request was out that came to nothing is withdrawn.
-func cancelledLeave(g *stage) {
+func cancelledLeave(g *harness) {
 	g.accept(through(disbursal("a", 1), lipad), through(shifted("b", 10, 2), lipad))
 	b := g.begin(lipad)
 	_, err := g.s.Cancel(background, state.KindDisbursal, "a")

@@ -14,10 +14,10 @@ import (
 // reply is lost: the second call changes nothing.
 func TestReplaysOfWhatCallbacksAndRoutingDo(t *testing.T) {
 	t.Parallel()
-	g := set(t, nil)
+	g := newHarness(t, nil)
 	h := &twice{t: t, store: g.s, calls: map[string]int{}}
 	g.s.Client().AddHook(h)
-	g.tell(func(g *stage) {
+	g.run(func(g *harness) {
 		h.on = true
 		replayRouting(g)
 		replayCallbacks(g)
@@ -27,7 +27,7 @@ func TestReplaysOfWhatCallbacksAndRoutingDo(t *testing.T) {
 }
 
 // took accepts disbursals; the reply to the first call was lost.
-func (g *stage) took(list ...state.Disbursal) {
+func (g *harness) took(list ...state.Disbursal) {
 	got, err := g.s.Accept(background, list)
 	require.NoError(g.t, err)
 	for _, outcome := range got.Outcomes {
@@ -35,7 +35,7 @@ func (g *stage) took(list ...state.Disbursal) {
 	}
 }
 
-func replayRouting(g *stage) {
+func replayRouting(g *harness) {
 	g.took(split("a"), named(shifted("b", 10, 1), metered))
 	b := g.begin(metered)
 	require.Equal(g.t, state.Recorded{Returned: 1}, g.each(b, onward(quicksms)))
@@ -51,7 +51,7 @@ func replayRouting(g *stage) {
 	require.Equal(g.t, state.IdleHalfOpen, g.idle(quicksms, state.IdleHalfOpen).Idle)
 }
 
-func replayCallbacks(g *stage) {
+func replayCallbacks(g *harness) {
 	b := g.begin(talking)
 	r := b.Members[0].Recipient
 	c := reported(talking, "x", airtime.Submitted, r)

@@ -15,7 +15,7 @@ import (
 // repetition may begin from 90 s to 210 s after the first sending.
 func TestResending(t *testing.T) {
 	t.Parallel()
-	tell(t, map[string]story{
+	runScenarios(t, map[string]scenario{
 		"when the first request has surely ended": resendsInTime,
 		"not while it may be on the wire":         resendsNotEarly,
 		"the last moment":                         resendsAtTheLastMoment,
@@ -37,7 +37,7 @@ func TestResending(t *testing.T) {
 }
 
 // resend asks for a repetition, by the query that is under way.
-func (g *stage) resend(b *state.Batch, want bool) state.Resending {
+func (g *harness) resend(b *state.Batch, want bool) state.Resending {
 	loaded, err := g.s.Load(background, b.ID)
 	require.NoError(g.t, err)
 	got, err := g.s.Resend(background, loaded)
@@ -46,13 +46,13 @@ func (g *stage) resend(b *state.Batch, want bool) state.Resending {
 	return got
 }
 
-func (g *stage) due() []state.Poll {
+func (g *harness) due() []state.Poll {
 	polls, _, err := g.s.Due(background, 10, time.Minute)
 	require.NoError(g.t, err)
 	return polls
 }
 
-func resendsInTime(g *stage) {
+func resendsInTime(g *harness) {
 	b := g.lost(someone("a", talking))
 	g.c.pass(90*time.Second - time.Millisecond)
 	require.Empty(g.t, g.due())
@@ -68,7 +68,7 @@ func resendsInTime(g *stage) {
 	g.stands("a", talking, airtime.Submitted)
 }
 
-func resendsNotEarly(g *stage) {
+func resendsNotEarly(g *harness) {
 	b := g.lost(someone("a", talking))
 	g.c.pass(30 * time.Second)
 	require.Equal(g.t, time.Minute, g.resend(b, false).Wait)
@@ -81,14 +81,14 @@ func resendsNotEarly(g *stage) {
 	g.resend(b, true)
 }
 
-func resendsAtTheLastMoment(g *stage) {
+func resendsAtTheLastMoment(g *harness) {
 	b := g.lost(someone("a", talking))
 	g.c.pass(210 * time.Second)
 	g.resend(b, true)
 	require.Equal(g.t, b.ID, g.begin(talking).ID)
 }
 
-func resendsNotLate(g *stage) {
+func resendsNotLate(g *harness) {
 	b := g.lost(someone("a", talking))
 	g.c.pass(210*time.Second + time.Millisecond)
 	require.Equal(g.t, state.Resending{}, g.resend(b, false))
@@ -96,7 +96,7 @@ func resendsNotLate(g *stage) {
 	g.stands("a", talking, airtime.InDoubt)
 }
 
-func beginsNotLate(g *stage) {
+func beginsNotLate(g *harness) {
 	b := g.lost(someone("a", talking))
 	g.c.pass(200 * time.Second)
 	g.resend(b, true)
@@ -113,7 +113,7 @@ func beginsNotLate(g *stage) {
 	g.resend(b, false)
 }
 
-func resendsTwice(g *stage) {
+func resendsTwice(g *harness) {
 	b := g.lost(someone("a", talking))
 	for range 2 {
 		g.c.pass(90 * time.Second)
@@ -127,7 +127,7 @@ func resendsTwice(g *stage) {
 	g.stands("a", talking, airtime.InDoubt)
 }
 
-func resendsAfterSilence(g *stage) {
+func resendsAfterSilence(g *harness) {
 	g.accept(someone("a", talking))
 	b := g.begin(talking)
 	g.c.pass(91 * time.Second)
@@ -138,7 +138,7 @@ func resendsAfterSilence(g *stage) {
 	require.Equal(g.t, 1, g.record(g.begin(talking), airtime.Accepted, "").Accepted)
 }
 
-func duplicateIsKnown(g *stage) {
+func duplicateIsKnown(g *harness) {
 	b := g.lost(someone("a", talking))
 	g.c.pass(90 * time.Second)
 	g.resend(b, true)
@@ -152,7 +152,7 @@ func duplicateIsKnown(g *stage) {
 }
 
 // The provider works, and nothing new is in doubt: neither a storm nor a reason for small batches.
-func duplicateResumes(g *stage) {
+func duplicateResumes(g *harness) {
 	g.accept(someone("a", talking))
 	g.record(g.begin(talking), airtime.Accepted, "")
 	b := g.lost(someone("b", talking))
@@ -165,7 +165,7 @@ func duplicateResumes(g *stage) {
 	require.Equal(g.t, []any{false, time.Duration(0)}, []any{c.HalfOpen, c.Paused})
 }
 
-func duplicateLineIsKnown(g *stage) {
+func duplicateLineIsKnown(g *harness) {
 	g.accept(someone("a", talking))
 	b := g.begin(talking)
 	g.each(b, verdict{Verdict: airtime.Unknown, Reason: airtime.ReasonDuplicate})
@@ -173,7 +173,7 @@ func duplicateLineIsKnown(g *stage) {
 	require.Equal(g.t, state.Resending{}, g.resend(b, false))
 }
 
-func doubtRemains(g *stage) {
+func doubtRemains(g *harness) {
 	for i, v := range []airtime.Verdict{airtime.Refused, airtime.Unsent} {
 		ref := string(rune('a' + i))
 		b := g.lost(through(shifted(ref, i, 1), talking))
@@ -185,7 +185,7 @@ func doubtRemains(g *stage) {
 	}
 }
 
-func resendsNoPart(g *stage) {
+func resendsNoPart(g *harness) {
 	g.accept(someone("first", talking))
 	g.record(g.begin(talking), airtime.Accepted, "")
 	g.accept(through(shifted("a", 5, 2), talking))
@@ -196,7 +196,7 @@ func resendsNoPart(g *stage) {
 }
 
 // resendsTheCancelled: who is cancelled after the sending is too late, and follows the batch.
-func resendsTheCancelled(g *stage) {
+func resendsTheCancelled(g *harness) {
 	b := g.lost(someone("a", talking))
 	got, err := g.s.Cancel(background, state.KindDisbursal, "a")
 	require.NoError(g.t, err)
@@ -209,7 +209,7 @@ func resendsTheCancelled(g *stage) {
 	g.stands("a", talking, airtime.Submitted)
 }
 
-func resendsNoReported(g *stage) {
+func resendsNoReported(g *harness) {
 	b := g.lost(someone("a", talking))
 	g.c.pass(90 * time.Second)
 	g.resend(b, true)
@@ -221,7 +221,7 @@ func resendsNoReported(g *stage) {
 	require.Equal(g.t, state.Resending{}, g.resend(b, false))
 }
 
-func resendsForTheLastQuery(g *stage) {
+func resendsForTheLastQuery(g *harness) {
 	b := g.lost(someone("a", talking))
 	g.c.pass(90 * time.Second)
 	require.Len(g.t, g.due(), 1)
@@ -231,7 +231,7 @@ func resendsForTheLastQuery(g *stage) {
 	g.resend(b, true)
 }
 
-func resendsNowhereElse(g *stage) {
+func resendsNowhereElse(g *harness) {
 	for i, provider := range []string{lipad, quicksms, sozuri} {
 		b := g.lost(through(shifted(provider, i, 1), provider))
 		g.c.pass(90 * time.Second)
@@ -239,7 +239,7 @@ func resendsNowhereElse(g *stage) {
 	}
 }
 
-func onlyTheHolderBegins(g *stage) {
+func onlyTheHolderBegins(g *harness) {
 	b := g.lost(someone("a", talking))
 	g.c.pass(90 * time.Second)
 	g.resend(b, true)

@@ -14,7 +14,7 @@ import (
 // repetition may begin from 90 s to 210 s after the first sending.
 func TestForgottenSendingsKeepTheirTime(t *testing.T) {
 	t.Parallel()
-	tell(t, map[string]story{
+	runScenarios(t, map[string]scenario{
 		"no resend after the window":             restoredAfterTheWindow,
 		"a resend within the window":             restoredWithinTheWindow,
 		"nobody resends or decides in the guard": restoredWithinTheGuard,
@@ -28,7 +28,7 @@ func TestForgottenSendingsKeepTheirTime(t *testing.T) {
 
 // restored lets Redis forget the only sending of a new disbursal, and stores later that its answer
 // was lost.
-func (g *stage) restored(provider string, later time.Duration) *state.Batch {
+func (g *harness) restored(provider string, later time.Duration) *state.Batch {
 	g.accept(someone("a", provider))
 	before := dumps(g.t, g.s)
 	b := g.begin(provider)
@@ -40,13 +40,13 @@ func (g *stage) restored(provider string, later time.Duration) *state.Batch {
 }
 
 // unknown stores that the answer to an attempt was lost, which began a while ago.
-func (g *stage) unknown(b *state.Batch, attempt int, since time.Duration) {
+func (g *harness) unknown(b *state.Batch, attempt int, since time.Duration) {
 	a := answer(b, airtime.Unknown, airtime.ReasonTimeout)
 	a.Attempt, a.Since = attempt, since
 	require.Equal(g.t, state.Recorded{InDoubt: 1}, record(g.t, g.s, a))
 }
 
-func restoredAfterTheWindow(g *stage) {
+func restoredAfterTheWindow(g *harness) {
 	b := g.restored(talking, 210*time.Second+time.Millisecond)
 	g.c.pass(time.Millisecond)
 	require.Len(g.t, g.due(), 1)
@@ -56,7 +56,7 @@ func restoredAfterTheWindow(g *stage) {
 	resolve(g.t, g.s, state.Decision{Paid: true}, g.row("a"))
 }
 
-func restoredWithinTheWindow(g *stage) {
+func restoredWithinTheWindow(g *harness) {
 	b := g.restored(talking, 209*time.Second)
 	g.c.pass(time.Second)
 	require.Len(g.t, g.due(), 1)
@@ -65,7 +65,7 @@ func restoredWithinTheWindow(g *stage) {
 	require.Equal(g.t, []any{b.ID, 1}, []any{again.ID, again.Attempt})
 }
 
-func restoredWithinTheGuard(g *stage) {
+func restoredWithinTheGuard(g *harness) {
 	b := g.restored(talking, 20*time.Second)
 	for _, left := range []time.Duration{70 * time.Second, time.Millisecond} {
 		require.Equal(g.t, left, g.resend(b, false).Wait)
@@ -78,7 +78,7 @@ func restoredWithinTheGuard(g *stage) {
 	g.resend(b, true)
 }
 
-func restoredAndNotKnown(g *stage) {
+func restoredAndNotKnown(g *harness) {
 	b := g.restored(lipad, time.Second)
 	ask := func() state.NextStep {
 		got, _, err := g.s.ResolveUnknown(background, reload(g.t, g.s, b), true, state.Children{},
@@ -95,7 +95,7 @@ func restoredAndNotKnown(g *stage) {
 
 // An answer that comes late says nothing about the time since the question: the request may have
 // arrived meanwhile.
-func answeredLate(g *stage) {
+func answeredLate(g *harness) {
 	b := g.lost(someone("a", lipad))
 	g.c.pass(10 * time.Second)
 	asked := reload(g.t, g.s, b)
@@ -112,7 +112,7 @@ func answeredLate(g *stage) {
 }
 
 // Of a second sending alone nobody knows when the first one was.
-func restoredRepetition(g *stage) {
+func restoredRepetition(g *harness) {
 	g.accept(someone("a", talking))
 	before := dumps(g.t, g.s)
 	b := g.begin(talking)
@@ -130,7 +130,7 @@ func restoredRepetition(g *stage) {
 	g.stands("a", talking, airtime.InDoubt)
 }
 
-func restoredSecondSending(g *stage) {
+func restoredSecondSending(g *harness) {
 	b := g.lost(someone("a", talking))
 	g.c.pass(90 * time.Second)
 	g.resend(b, true)
@@ -147,7 +147,7 @@ func restoredSecondSending(g *stage) {
 }
 
 // Redis has forgotten BeginSend alone, and the claim stands: nobody hears of the batch again.
-func restoredFromAClaim(g *stage) {
+func restoredFromAClaim(g *harness) {
 	g.accept(someone("a", sozuri))
 	b, holder := g.claim(sozuri, 1000)
 	before := dumps(g.t, g.s)

@@ -17,7 +17,7 @@ import (
 
 func TestDisbursalsOverSeveralProviders(t *testing.T) {
 	t.Parallel()
-	tell(t, map[string]story{
+	runScenarios(t, map[string]scenario{
 		"each recipient goes to its own":      splitDisbursal,
 		"a forgotten one stays booked by row": forgottenSplit,
 		"routing is no content":               routedElsewhere,
@@ -26,7 +26,7 @@ func TestDisbursalsOverSeveralProviders(t *testing.T) {
 
 func TestHandingOn(t *testing.T) {
 	t.Parallel()
-	tell(t, map[string]story{
+	runScenarios(t, map[string]scenario{
 		"handed on out of a doubt":                   handedOnFromADoubt,
 		"a refusal is history":                       refusalIsHistory,
 		"two refusals":                               refusedTwice,
@@ -46,7 +46,7 @@ func TestHandingOn(t *testing.T) {
 
 func TestRerouting(t *testing.T) {
 	t.Parallel()
-	tell(t, map[string]story{
+	runScenarios(t, map[string]scenario{
 		"who was routed moves":              strandedMove,
 		"who was named stays":               namedStay,
 		"who was claimed meanwhile stays":   claimedStay,
@@ -70,7 +70,7 @@ func split(ref string) state.Disbursal {
 	return d
 }
 
-func splitDisbursal(g *stage) {
+func splitDisbursal(g *harness) {
 	require.ElementsMatch(g.t, []string{lipad, quicksms}, providersOf(g.accept(split("a"))))
 	for i, r := range rows(g.t, g.s, "a") {
 		require.Equal(g.t, []string{lipad, quicksms}[i%2], r.Provider, "%s", r.Phone)
@@ -90,7 +90,7 @@ func splitDisbursal(g *stage) {
 }
 
 // handedOnFromADoubt: the sender reports back when its batch is in doubt already.
-func handedOnFromADoubt(g *stage) {
+func handedOnFromADoubt(g *harness) {
 	g.accept(someone("a", lipad))
 	b := g.begin(lipad)
 	g.c.pass(time.Minute)
@@ -112,7 +112,7 @@ func providersOf(wakeups []state.Wakeup) []string {
 	return names
 }
 
-func forgottenSplit(g *stage) {
+func forgottenSplit(g *harness) {
 	g.accept(split("a"))
 	g.accept(shifted("b", 10, 1))
 	for _, provider := range []string{lipad, quicksms, quicksms} {
@@ -133,7 +133,7 @@ func forgottenSplit(g *stage) {
 	require.Equal(g.t, before, g.figures().Book)
 }
 
-func routedElsewhere(g *stage) {
+func routedElsewhere(g *harness) {
 	g.accept(split("a"))
 	got, err := g.s.Accept(background, []state.Disbursal{disbursal("a", 4)})
 	require.NoError(g.t, err)
@@ -167,7 +167,7 @@ func onward(next string) verdict {
 }
 
 // handed lets the only recipient of a disbursal go on from Africa's Talking to Lipad.
-func (g *stage) handed(ref string) *state.Batch {
+func (g *harness) handed(ref string) *state.Batch {
 	g.accept(someone(ref, talking))
 	b := g.begin(talking)
 	require.Equal(g.t, state.Recorded{Returned: 1}, g.each(b, onward(lipad)))
@@ -175,7 +175,7 @@ func (g *stage) handed(ref string) *state.Batch {
 	return b
 }
 
-func refusalIsHistory(g *stage) {
+func refusalIsHistory(g *harness) {
 	first := g.handed("a")
 	require.Empty(g.t, results(g.t, g.s))
 	require.Equal(g.t, []state.PastRefusal{{
@@ -202,7 +202,7 @@ func refusalIsHistory(g *stage) {
 	require.Len(g.t, g.row("a").History, 1)
 }
 
-func refusedTwice(g *stage) {
+func refusedTwice(g *harness) {
 	g.handed("a")
 	b := g.begin(lipad)
 	a := answer(b, airtime.Unknown, airtime.ReasonUnreadable)
@@ -217,7 +217,7 @@ func refusedTwice(g *stage) {
 	require.Equal(g.t, []string{"rejected"}, results(g.t, g.s)["a 254700000000"])
 }
 
-func refusedOnTheSecondSending(g *stage) {
+func refusedOnTheSecondSending(g *harness) {
 	b := g.lost(someone("a", talking))
 	g.c.pass(90 * time.Second)
 	g.resend(b, true)
@@ -229,7 +229,7 @@ func refusedOnTheSecondSending(g *stage) {
 	g.idle(lipad, state.IdleEmpty)
 }
 
-func cancelledOnTheWay(g *stage) {
+func cancelledOnTheWay(g *harness) {
 	g.accept(someone("a", talking))
 	b := g.begin(talking)
 	_, err := g.s.Cancel(background, state.KindDisbursal, "a")
@@ -240,7 +240,7 @@ func cancelledOnTheWay(g *stage) {
 	require.Equal(g.t, []string{"cancelled"}, results(g.t, g.s)["a 254700000000"])
 }
 
-func heldAtTheNext(g *stage) {
+func heldAtTheNext(g *harness) {
 	doubtful := g.lost(someone("first", lipad))
 	g.handed("a")
 	g.idle(lipad, state.IdleEmpty)
@@ -249,7 +249,7 @@ func heldAtTheNext(g *stage) {
 	require.Equal(g.t, "a", g.begin(lipad).Members[0].Reference)
 }
 
-func acceptedWhileQueuedElsewhere(g *stage) {
+func acceptedWhileQueuedElsewhere(g *harness) {
 	first := g.handed("a")
 	require.Zero(g.t, g.observe(first, airtime.Successful).Overpaid)
 	g.stands("a", talking, airtime.Successful)
@@ -260,7 +260,7 @@ func acceptedWhileQueuedElsewhere(g *stage) {
 	g.idle(lipad, state.IdleEmpty)
 }
 
-func acceptedWhileClaimedElsewhere(g *stage) {
+func acceptedWhileClaimedElsewhere(g *harness) {
 	first := g.handed("a")
 	g.accept(shifted("b", 5, 1))
 	second, holder := g.claim(lipad, 1000)
@@ -272,7 +272,7 @@ func acceptedWhileClaimedElsewhere(g *stage) {
 	require.Equal(g.t, "b", g.begin(lipad).Members[0].Reference)
 }
 
-func acceptedWhileSendingElsewhere(g *stage) {
+func acceptedWhileSendingElsewhere(g *harness) {
 	first := g.handed("a")
 	second := g.begin(lipad)
 	require.Equal(g.t, 1, g.observe(first, airtime.Successful).Overpaid)
@@ -286,7 +286,7 @@ func acceptedWhileSendingElsewhere(g *stage) {
 	})
 }
 
-func acceptedAndRefusedElsewhere(g *stage) {
+func acceptedAndRefusedElsewhere(g *harness) {
 	first := g.handed("a")
 	second := g.begin(lipad)
 	require.Equal(g.t, 1, g.observe(first, airtime.Successful).Overpaid)
@@ -297,7 +297,7 @@ func acceptedAndRefusedElsewhere(g *stage) {
 	require.Equal(g.t, []string{"successful"}, results(g.t, g.s)["a 254700000000"])
 }
 
-func acceptedByTheIDOfARefusal(g *stage) {
+func acceptedByTheIDOfARefusal(g *harness) {
 	first := g.handed("a")
 	got := g.apply(reported(talking, "refused-1", airtime.Successful, airtime.Recipient{}),
 		state.CallbackApplied)
@@ -306,7 +306,7 @@ func acceptedByTheIDOfARefusal(g *stage) {
 	g.idle(lipad, state.IdleEmpty)
 }
 
-func partlyHandedOn(g *stage) {
+func partlyHandedOn(g *harness) {
 	g.accept(disbursal("a", 4))
 	b := g.begin(lipad)
 	got := g.each(b, verdict{Verdict: airtime.Accepted}, onward(quicksms), onward(""),
@@ -326,7 +326,7 @@ func partlyHandedOn(g *stage) {
 }
 
 // Its sender was taken for dead, and reports the refusal in the end: still of the only sending.
-func handedOnAfterSilence(g *stage) {
+func handedOnAfterSilence(g *harness) {
 	g.accept(someone("a", talking))
 	b := g.begin(talking)
 	g.c.pass(2 * time.Minute)
@@ -340,14 +340,14 @@ func handedOnAfterSilence(g *stage) {
 }
 
 // stranded lists who may leave a provider's queue.
-func (g *stage) stranded(provider string) []state.Stranded {
+func (g *harness) stranded(provider string) []state.Stranded {
 	got, _, err := g.s.Stranded(background, provider, 0, 100)
 	require.NoError(g.t, err)
 	return got
 }
 
 // reroute moves the listed to the next provider.
-func (g *stage) reroute(provider string, list []state.Stranded, next string) int {
+func (g *harness) reroute(provider string, list []state.Stranded, next string) int {
 	var onward []state.Onward
 	for _, s := range list {
 		onward = append(onward, state.Onward{Stranded: s, Provider: next})
@@ -358,12 +358,12 @@ func (g *stage) reroute(provider string, list []state.Stranded, next string) int
 }
 
 // owner is the disbursal of somebody stranded.
-func (g *stage) owner(s state.Stranded) string {
+func (g *harness) owner(s state.Stranded) string {
 	ref, _ := g.s.NameOf(s)
 	return ref
 }
 
-func strandedMove(g *stage) {
+func strandedMove(g *harness) {
 	d := disbursal("a", 3)
 	d.Campaign = "blue"
 	g.accept(d)
@@ -394,7 +394,7 @@ func strandedMove(g *stage) {
 	require.Equal(g.t, "254700000001", g.begin(quicksms).Members[0].Phone.Digits())
 }
 
-func namedStay(g *stage) {
+func namedStay(g *harness) {
 	g.accept(named(disbursal("a", 2), lipad), shifted("b", 5, 1))
 	g.pause(lipad, time.Minute)
 	got := g.stranded(lipad)
@@ -402,7 +402,7 @@ func namedStay(g *stage) {
 	require.Equal(g.t, "b", g.owner(got[0]))
 }
 
-func claimedStay(g *stage) {
+func claimedStay(g *harness) {
 	g.accept(disbursal("a", 1), shifted("b", 5, 1))
 	g.pause(lipad, time.Minute)
 	list := g.stranded(lipad)
@@ -420,7 +420,7 @@ func claimedStay(g *stage) {
 	require.Zero(g.t, g.reroute(lipad, list, quicksms), "it is on the wire")
 }
 
-func cancelledStay(g *stage) {
+func cancelledStay(g *harness) {
 	g.accept(disbursal("a", 1))
 	g.pause(lipad, time.Minute)
 	list := g.stranded(lipad)
@@ -432,7 +432,7 @@ func cancelledStay(g *stage) {
 	g.idle(quicksms, state.IdleEmpty)
 }
 
-func openChannelsKeepTheirs(g *stage) {
+func openChannelsKeepTheirs(g *harness) {
 	g.accept(disbursal("a", 1))
 	require.Empty(g.t, g.stranded(lipad))
 	g.pause(lipad, time.Minute)
@@ -442,7 +442,7 @@ func openChannelsKeepTheirs(g *stage) {
 	g.stands("a", lipad, airtime.Queued)
 }
 
-func strandedInParts(g *stage) {
+func strandedInParts(g *harness) {
 	for i := range 5 {
 		g.accept(shifted(string(rune('a'+i)), i, 1))
 	}
@@ -461,7 +461,7 @@ func strandedInParts(g *stage) {
 
 // places reads a queue in parts of so many recipients, and returns where each part but the first
 // began and how many it listed.
-func (g *stage) places(provider string, recipients int) (next, listed []int) {
+func (g *harness) places(provider string, recipients int) (next, listed []int) {
 	for from := 0; from >= 0; {
 		list, after, err := g.s.Stranded(background, provider, from, recipients)
 		require.NoError(g.t, err)
@@ -471,7 +471,7 @@ func (g *stage) places(provider string, recipients int) (next, listed []int) {
 	return next, listed
 }
 
-func strandedByRecipients(g *stage) {
+func strandedByRecipients(g *harness) {
 	for i := range 3 {
 		g.accept(shifted(string(rune('a'+i)), 10*i, 10))
 	}
@@ -491,7 +491,7 @@ func strandedByRecipients(g *stage) {
 }
 
 // queue lists the references of a provider's pending entries, also of those that stand for nobody.
-func (g *stage) queue(provider string) string {
+func (g *harness) queue(provider string) string {
 	list, err := g.s.Client().LRange(background, g.s.Key("pending", provider), 0, -1).Result()
 	require.NoError(g.t, err)
 	var refs strings.Builder
@@ -503,7 +503,7 @@ func (g *stage) queue(provider string) string {
 }
 
 // strand queues five recipients at Lipad, pauses it, and moves some of them to QuickSMS.
-func (g *stage) strand(moved ...int) {
+func (g *harness) strand(moved ...int) {
 	for i := range 5 {
 		g.accept(shifted(string(rune('a'+i)), i, 1))
 	}
@@ -515,7 +515,7 @@ func (g *stage) strand(moved ...int) {
 	require.Equal(g.t, "abcde", g.queue(lipad))
 }
 
-func strandedHead(g *stage) {
+func strandedHead(g *harness) {
 	g.strand(0, 1)
 	next, listed := g.places(lipad, 4)
 	require.Equal(g.t, [][]int{{2, -1}, {2, 1}}, [][]int{next, listed})
@@ -525,7 +525,7 @@ func strandedHead(g *stage) {
 	require.Empty(g.t, g.queue(lipad))
 }
 
-func strandedBetween(g *stage) {
+func strandedBetween(g *harness) {
 	g.strand(1, 3)
 	for range 2 {
 		require.Len(g.t, g.stranded(lipad), 3)
@@ -541,7 +541,7 @@ func strandedBetween(g *stage) {
 }
 
 // Africa's Talking refused it, Lipad refuses it, and other rules would send it back.
-func neverHandedBack(g *stage) {
+func neverHandedBack(g *harness) {
 	g.handed("a")
 	require.Equal(g.t, state.Recorded{Rejected: 1}, g.each(g.begin(lipad), onward(talking)))
 	g.stands("a", lipad, airtime.Rejected)
@@ -552,7 +552,7 @@ func neverHandedBack(g *stage) {
 
 // The second of three was refused by Africa's Talking, and came back from the same batch as the
 // others: they may go there.
-func neverReroutedBack(g *stage) {
+func neverReroutedBack(g *harness) {
 	d := through(disbursal("a", 3), metered)
 	d.Providers = []string{metered, talking, metered}
 	g.accept(d)
@@ -572,8 +572,8 @@ func neverReroutedBack(g *stage) {
 // Who does not know a provider cannot queue anybody there.
 func TestNobodyGoesOnToAnUnknownProvider(t *testing.T) {
 	t.Parallel()
-	g := set(t, nil)
-	g.tell(func(g *stage) {
+	g := newHarness(t, nil)
+	g.run(func(g *harness) {
 		g.accept(someone("a", talking), shifted("b", 5, 1))
 		b := g.begin(talking)
 		a := answer(b, airtime.Unknown, airtime.ReasonUnreadable)
@@ -616,7 +616,7 @@ func failover(t *testing.T, s *state.Store, n int) float64 {
 	t.Helper()
 	accept(t, s, disbursal("a", n))
 	spent := 0.0
-	g := &stage{t: t, s: s}
+	g := &harness{t: t, s: s}
 	for _, hop := range [][2]string{{lipad, metered}, {metered, quicksms}} {
 		b := g.begin(hop[0])
 		a := answer(b, airtime.Unknown, airtime.ReasonUnreadable)

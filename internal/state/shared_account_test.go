@@ -6,7 +6,7 @@ import (
 )
 
 // Another namespace has paid the same amount to the same number by the same account.
-func phoneOfASharedAccount(g *stage) {
+func phoneOfASharedAccount(g *harness) {
 	g.accept(someone("a", joint))
 	g.record(g.begin(joint), airtime.Unknown, airtime.ReasonTimeout)
 	theirs := saidOf("theirs", airtime.Successful)

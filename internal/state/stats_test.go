@@ -14,7 +14,7 @@ import (
 
 func TestChannels(t *testing.T) {
 	t.Parallel()
-	tell(t, map[string]story{
+	runScenarios(t, map[string]scenario{
 		"what all of them remember":        channelsAtOnce,
 		"work that nobody asks for":        unservedChannel,
 		"however often a worker is woken":  unservedThoughWoken,
@@ -25,7 +25,7 @@ func TestChannels(t *testing.T) {
 	})
 }
 
-func channelsAtOnce(g *stage) {
+func channelsAtOnce(g *harness) {
 	g.accept(someone("a", quicksms), disbursal("b", 3))
 	g.accept(shifted("c", 5, 1))
 	g.begin(quicksms)
@@ -49,7 +49,7 @@ func channelsAtOnce(g *stage) {
 		[]any{c.Paused, c.HalfOpen, c.PausedFor})
 }
 
-func unservedChannel(g *stage) {
+func unservedChannel(g *harness) {
 	g.accept(disbursal("a", 1))
 	require.False(g.t, g.channel(lipad).Unserved(), "a worker may still come")
 	g.record(g.begin(lipad), airtime.Accepted, "")
@@ -65,7 +65,7 @@ func unservedChannel(g *stage) {
 	require.True(g.t, g.channel(lipad).Unserved())
 }
 
-func unservedThoughWoken(g *stage) {
+func unservedThoughWoken(g *harness) {
 	g.accept(disbursal("a", 1))
 	for range 7 {
 		require.False(g.t, g.channel(lipad).Unserved())
@@ -77,7 +77,7 @@ func unservedThoughWoken(g *stage) {
 	require.Zero(g.t, g.channel(lipad).Waiting)
 }
 
-func servedWhileOthersAreOut(g *stage) {
+func servedWhileOthersAreOut(g *harness) {
 	g.accept(disbursal("a", 1))
 	b := g.begin(lipad)
 	g.accept(shifted("b", 5, 1))
@@ -87,7 +87,7 @@ func servedWhileOthersAreOut(g *stage) {
 	require.True(g.t, g.channel(lipad).Unserved(), "and all the time nobody asked")
 }
 
-func servedInVain(g *stage) {
+func servedInVain(g *harness) {
 	g.accept(disbursal("a", 1))
 	g.pause(lipad, time.Minute)
 	g.c.pass(50 * time.Second)
@@ -96,7 +96,7 @@ func servedInVain(g *stage) {
 	require.False(g.t, g.channel(lipad).Unserved())
 }
 
-func unservedReadyBatch(g *stage) {
+func unservedReadyBatch(g *harness) {
 	g.accept(disbursal("a", 2))
 	b := g.begin(lipad)
 	g.record(b, airtime.Refused, airtime.ReasonBatchRefused)
@@ -105,7 +105,7 @@ func unservedReadyBatch(g *stage) {
 	require.True(g.t, g.channel(lipad).Unserved())
 }
 
-func servedWithoutWork(g *stage) {
+func servedWithoutWork(g *harness) {
 	g.accept(disbursal("a", 1))
 	g.record(g.begin(lipad), airtime.Accepted, "")
 	g.c.pass(time.Hour)
@@ -114,7 +114,7 @@ func servedWithoutWork(g *stage) {
 
 func TestTheOldestOpenRecipient(t *testing.T) {
 	t.Parallel()
-	tell(t, map[string]story{
+	runScenarios(t, map[string]scenario{
 		"waits, is sent, settles":       oldestOnItsWay,
 		"waits again":                   oldestGivenBack,
 		"waits behind the withdrawn":    oldestBehindTheWithdrawn,
@@ -126,12 +126,12 @@ func TestTheOldestOpenRecipient(t *testing.T) {
 }
 
 // age wants a provider to have so many open batches, and an oldest open recipient of that age.
-func (g *stage) age(provider string, batches int64, age time.Duration) {
+func (g *harness) age(provider string, batches int64, age time.Duration) {
 	c := g.channel(provider)
 	require.Equal(g.t, []any{batches, age}, []any{c.Open, c.Oldest})
 }
 
-func oldestOnItsWay(g *stage) {
+func oldestOnItsWay(g *harness) {
 	g.accept(someone("a", lipad))
 	g.c.pass(10 * time.Second)
 	g.accept(shifted("b", 5, 1))
@@ -151,7 +151,7 @@ func oldestOnItsWay(g *stage) {
 	g.age(lipad, 0, 0)
 }
 
-func oldestGivenBack(g *stage) {
+func oldestGivenBack(g *harness) {
 	g.accept(someone("a", lipad))
 	g.accept(shifted("b", 5, 1))
 	b, _ := g.claim(lipad, 1000)
@@ -166,7 +166,7 @@ func oldestGivenBack(g *stage) {
 	g.age(lipad, 0, 2*time.Minute)
 }
 
-func oldestBehindTheWithdrawn(g *stage) {
+func oldestBehindTheWithdrawn(g *harness) {
 	g.accept(disbursal("a", 3))
 	g.c.pass(time.Minute)
 	g.accept(shifted("b", 5, 1))
@@ -178,7 +178,7 @@ func oldestBehindTheWithdrawn(g *stage) {
 	g.age(lipad, 0, 0)
 }
 
-func oldestBehindMany(g *stage) {
+func oldestBehindMany(g *harness) {
 	for i := range 101 {
 		g.accept(shifted(fmt.Sprint("d", i), i, 1))
 		g.c.pass(time.Second)
@@ -192,7 +192,7 @@ func oldestBehindMany(g *stage) {
 	g.age(lipad, 0, 2*time.Second)
 }
 
-func oldestBlocked(g *stage) {
+func oldestBlocked(g *harness) {
 	first := g.lost(someone("a", lipad))
 	g.c.pass(time.Minute)
 	g.accept(someone("b", lipad))
@@ -204,7 +204,7 @@ func oldestBlocked(g *stage) {
 	g.age(lipad, 0, time.Minute)
 }
 
-func oldestInAHalf(g *stage) {
+func oldestInAHalf(g *harness) {
 	g.accept(disbursal("a", 2))
 	b := g.begin(lipad)
 	g.record(b, airtime.Refused, airtime.ReasonBatchRefused)
@@ -218,7 +218,7 @@ func oldestInAHalf(g *stage) {
 	g.age(lipad, 2, before+time.Minute)
 }
 
-func oldestReopened(g *stage) {
+func oldestReopened(g *harness) {
 	g.accept(someone("a", lipad))
 	b := g.begin(lipad)
 	g.record(b, airtime.Refused, airtime.ReasonRefused)
@@ -230,7 +230,7 @@ func oldestReopened(g *stage) {
 
 func TestHowLongBatchesTake(t *testing.T) {
 	t.Parallel()
-	tell(t, map[string]story{
+	runScenarios(t, map[string]scenario{
 		"each batch counts once":      timesOfOne,
 		"what was not sent does not":  timesOfTheUnsent,
 		"the oldest member counts":    timesOfTwo,
@@ -240,7 +240,7 @@ func TestHowLongBatchesTake(t *testing.T) {
 }
 
 // times returns how many batches of Lipad took how long together on a way.
-func (g *stage) times(from, to string) state.Times {
+func (g *harness) times(from, to string) state.Times {
 	for _, way := range g.figures().Times {
 		if way.Provider == lipad && way.From == from && way.To == to {
 			return way
@@ -251,12 +251,12 @@ func (g *stage) times(from, to string) state.Times {
 }
 
 // total wants so many batches to have taken so long together.
-func (g *stage) total(from, to string, count uint64, sum time.Duration) {
+func (g *harness) total(from, to string, count uint64, sum time.Duration) {
 	way := g.times(from, to)
 	require.Equal(g.t, []any{count, sum}, []any{way.Count, way.Sum}, from+" "+to)
 }
 
-func timesOfOne(g *stage) {
+func timesOfOne(g *harness) {
 	g.accept(disbursal("a", 2))
 	g.c.pass(3 * time.Second)
 	b := g.begin(lipad)
@@ -276,7 +276,7 @@ func timesOfOne(g *stage) {
 	g.total("sent", "settled", 1, 21*time.Second)
 }
 
-func timesOfTheUnsent(g *stage) {
+func timesOfTheUnsent(g *harness) {
 	g.accept(someone("a", lipad))
 	g.record(g.begin(lipad), airtime.Unsent, airtime.ReasonConnect)
 	g.cancel("a")
@@ -285,7 +285,7 @@ func timesOfTheUnsent(g *stage) {
 	g.total("sent", "settled", 0, 0)
 }
 
-func timesOfTwo(g *stage) {
+func timesOfTwo(g *harness) {
 	g.accept(someone("a", lipad))
 	g.c.pass(time.Hour)
 	g.accept(shifted("b", 5, 1))
@@ -296,7 +296,7 @@ func timesOfTwo(g *stage) {
 	g.total("sent", "settled", 1, 0)
 }
 
-func timesByPowers(g *stage) {
+func timesByPowers(g *harness) {
 	long := time.Duration(0)
 	for i, wait := range []time.Duration{
 		0, 63 * time.Millisecond, 64 * time.Millisecond, 100 * time.Millisecond,
@@ -315,7 +315,7 @@ func timesByPowers(g *stage) {
 	}
 }
 
-func timesOfADecision(g *stage) {
+func timesOfADecision(g *harness) {
 	g.lost(someone("a", lipad))
 	g.c.pass(time.Hour)
 	resolve(g.t, g.s, state.Decision{Paid: true}, rows(g.t, g.s, "a")...)

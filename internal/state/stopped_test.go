@@ -13,7 +13,7 @@ import (
 // A person's pause lasts until a person ends it, whatever the provider answers meanwhile.
 func TestAPersonsPause(t *testing.T) {
 	t.Parallel()
-	tell(t, map[string]story{
+	runScenarios(t, map[string]scenario{
 		"nothing is claimed until it is resumed":    stopsClaims,
 		"what was claimed before does not begin":    stopsBegins,
 		"what was to be sent again waits":           stopsRepetitions,
@@ -25,7 +25,7 @@ func TestAPersonsPause(t *testing.T) {
 	})
 }
 
-func (g *stage) stop(provider string) {
+func (g *harness) stop(provider string) {
 	pause, set, err := g.s.PauseChannel(background, provider, "amina", "maintenance")
 	require.NoError(g.t, err)
 	require.True(g.t, set)
@@ -33,14 +33,14 @@ func (g *stage) stop(provider string) {
 }
 
 // resume ends a person's pause and returns the wakeup.
-func (g *stage) resume(provider string) *state.Wakeup {
+func (g *harness) resume(provider string) *state.Wakeup {
 	was, wakeup, err := g.s.ResumeChannel(background, provider, "amina", "")
 	require.NoError(g.t, err)
 	require.NotNil(g.t, was)
 	return wakeup
 }
 
-func stopsClaims(g *stage) {
+func stopsClaims(g *harness) {
 	g.accept(disbursal("a", 2))
 	g.stop(lipad)
 	require.Nil(g.t, g.idle(lipad, state.IdleStopped).Wakeup)
@@ -56,7 +56,7 @@ func stopsClaims(g *stage) {
 	require.Len(g.t, g.begin(lipad).Members, 2, "it is no probe")
 }
 
-func stopsBegins(g *stage) {
+func stopsBegins(g *harness) {
 	g.accept(disbursal("a", 1))
 	b, holder := g.claim(lipad, 1000)
 	g.stop(lipad)
@@ -66,7 +66,7 @@ func stopsBegins(g *stage) {
 	require.NotEqual(g.t, b.ID, g.begin(lipad).ID)
 }
 
-func stopsRepetitions(g *stage) {
+func stopsRepetitions(g *harness) {
 	b := g.lost(someone("a", talking))
 	g.c.pass(90 * time.Second)
 	require.Len(g.t, g.due(), 1)
@@ -78,7 +78,7 @@ func stopsRepetitions(g *stage) {
 	g.idle(talking, state.IdleStopped)
 }
 
-func answersResumeNothing(g *stage) {
+func answersResumeNothing(g *harness) {
 	g.accept(disbursal("a", 1), shifted("b", 5, 1))
 	b, holder := g.claim(lipad, 1)
 	_, err := g.s.BeginSend(background, b, holder)
@@ -88,7 +88,7 @@ func answersResumeNothing(g *stage) {
 	g.idle(lipad, state.IdleStopped)
 }
 
-func stopsBesidePauses(g *stage) {
+func stopsBesidePauses(g *harness) {
 	g.accept(disbursal("a", 1))
 	g.pause(lipad, time.Minute)
 	g.stop(lipad)
@@ -99,7 +99,7 @@ func stopsBesidePauses(g *stage) {
 	require.Equal(g.t, 2*time.Minute, g.idle(lipad, state.IdlePaused).Wait)
 }
 
-func stopsMoves(g *stage) {
+func stopsMoves(g *harness) {
 	g.accept(disbursal("a", 3))
 	g.pause(lipad, time.Minute)
 	list := g.stranded(lipad)
@@ -111,7 +111,7 @@ func stopsMoves(g *stage) {
 	require.Equal(g.t, 3, g.reroute(lipad, list, quicksms))
 }
 
-func stopsAreKept(g *stage) {
+func stopsAreKept(g *harness) {
 	g.stop(lipad)
 	g.c.pass(time.Minute)
 	stands, set, err := g.s.PauseChannel(background, lipad, "otieno", "late")
@@ -129,7 +129,7 @@ func stopsAreKept(g *stage) {
 	require.Equal(g.t, "channel_resume", kept[1].Values["what"])
 }
 
-func stopsTheUnused(g *stage) {
+func stopsTheUnused(g *harness) {
 	g.stop(quicksms)
 	require.Equal(g.t, "amina", g.channel(quicksms).Manual.Who, "it is shown")
 	g.accept(someone("a", quicksms))

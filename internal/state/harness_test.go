@@ -11,7 +11,7 @@ import (
 	"tuma/internal/state"
 )
 
-// The providers that stories name often.
+// The providers that scenarios name often.
 const (
 	lipad    = "lipad"
 	quicksms = "quicksms"
@@ -21,55 +21,55 @@ const (
 	joint    = "joint"
 )
 
-// stage is where a story is told: a store whose time stands still until the story lets it pass.
-type stage struct {
+// harness runs scenarios: a store whose time stands still until the scenario lets it pass.
+type harness struct {
 	t testing.TB
 	s *state.Store
 	c *clock
-	// edit breaks the scripts, also those of a store that the story opens.
+	// edit breaks the scripts, also those of a store that the scenario opens.
 	edit state.ScriptEdit
 }
 
-// story is a test that mutations of the scripts are told too: one of them must notice each.
-type story func(g *stage)
+// scenario is a test that also runs on broken scripts: each break must be noticed by one.
+type scenario func(g *harness)
 
-// tell tells stories to the scripts as they are.
-func tell(t *testing.T, stories map[string]story) {
+// runScenarios runs scenarios on the scripts as they are.
+func runScenarios(t *testing.T, scenarios map[string]scenario) {
 	t.Helper()
-	for name, told := range stories {
+	for name, scenario := range scenarios {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			set(t, nil).tell(told)
+			newHarness(t, nil).run(scenario)
 		})
 	}
 }
 
-// set makes a stage; edit may break the scripts.
-func set(t testing.TB, edit state.ScriptEdit) *stage {
+// newHarness makes a harness; edit may break the scripts.
+func newHarness(t testing.TB, edit state.ScriptEdit) *harness {
 	t.Helper()
 	s := simulated(open(t, func(o *state.Options) { o.MaxInFlight = 50 }), edit)
-	return &stage{t: t, s: s, c: &clock{t: t, store: s, ms: modelStart}, edit: edit}
+	return &harness{t: t, s: s, c: &clock{t: t, store: s, ms: modelStart}, edit: edit}
 }
 
-// tell tells a story, and wants the books to balance behind it.
-func (g *stage) tell(told story) {
+// run runs a scenario, and wants the books to balance after it.
+func (g *harness) run(scenario scenario) {
 	g.c.pass(0)
-	told(g)
+	scenario(g)
 	balanced(g.t, g.s)
 }
 
 // sum is how many recipients the book holds of a provider under a word: a status or "requested".
-func (g *stage) sum(provider, word string) int64 {
+func (g *harness) sum(provider, word string) int64 {
 	return g.figures().Book[provider+" KES "+word]
 }
 
-func (g *stage) figures() state.Stats {
+func (g *harness) figures() state.Stats {
 	f, err := g.s.Stats(background)
 	require.NoError(g.t, err)
 	return f
 }
 
-func (g *stage) channel(provider string) state.Channel {
+func (g *harness) channel(provider string) state.Channel {
 	for _, c := range g.figures().Channels {
 		if c.Provider == provider {
 			return c
@@ -94,7 +94,7 @@ func named(d state.Disbursal, provider string) state.Disbursal {
 	return d
 }
 
-func (g *stage) accept(list ...state.Disbursal) []state.Wakeup {
+func (g *harness) accept(list ...state.Disbursal) []state.Wakeup {
 	got, err := g.s.Accept(background, list)
 	require.NoError(g.t, err)
 	for _, outcome := range got.Outcomes {
@@ -103,7 +103,7 @@ func (g *stage) accept(list ...state.Disbursal) []state.Wakeup {
 	return got.Wakeups
 }
 
-func (g *stage) claim(provider string, most int) (*state.Batch, string) {
+func (g *harness) claim(provider string, most int) (*state.Batch, string) {
 	holder := token()
 	got, err := g.s.Claim(background, provider, holder, most)
 	require.NoError(g.t, err)
@@ -111,7 +111,7 @@ func (g *stage) claim(provider string, most int) (*state.Batch, string) {
 	return got.Batch, holder
 }
 
-func (g *stage) idle(provider string, why state.Idle) state.Claim {
+func (g *harness) idle(provider string, why state.Idle) state.Claim {
 	got, err := g.s.Claim(background, provider, token(), 1000)
 	require.NoError(g.t, err)
 	require.Nil(g.t, got.Batch)
@@ -120,7 +120,7 @@ func (g *stage) idle(provider string, why state.Idle) state.Claim {
 }
 
 // begin claims a provider's next batch and begins to send it.
-func (g *stage) begin(provider string) *state.Batch {
+func (g *harness) begin(provider string) *state.Batch {
 	b, holder := g.claim(provider, 1000)
 	_, err := g.s.BeginSend(background, b, holder)
 	require.NoError(g.t, err)
@@ -128,7 +128,7 @@ func (g *stage) begin(provider string) *state.Batch {
 }
 
 // refused wants BeginSend to refuse.
-func (g *stage) refused(b *state.Batch, holder, why string) {
+func (g *harness) refused(b *state.Batch, holder, why string) {
 	_, err := g.s.BeginSend(background, b, holder)
 	var refusal *state.RefusedError
 	require.ErrorAs(g.t, err, &refusal)
@@ -136,12 +136,12 @@ func (g *stage) refused(b *state.Batch, holder, why string) {
 }
 
 // record stores one verdict about all members.
-func (g *stage) record(b *state.Batch, v airtime.Verdict, r airtime.Reason) state.Recorded {
+func (g *harness) record(b *state.Batch, v airtime.Verdict, r airtime.Reason) state.Recorded {
 	return record(g.t, g.s, answer(b, v, r))
 }
 
 // each stores one verdict per member; the provider's ids are "id", the batch's id and the position.
-func (g *stage) each(b *state.Batch, list ...verdict) state.Recorded {
+func (g *harness) each(b *state.Batch, list ...verdict) state.Recorded {
 	a := answer(b, airtime.Unknown, airtime.ReasonUnreadable)
 	for i, v := range list {
 		v.Position = i
@@ -151,7 +151,7 @@ func (g *stage) each(b *state.Batch, list ...verdict) state.Recorded {
 }
 
 // taken stores that a provider took all members, and returns the ids that it gave them.
-func (g *stage) taken(b *state.Batch) []string {
+func (g *harness) taken(b *state.Batch) []string {
 	var ids []string
 	var list []verdict
 	for i := range b.Members {
@@ -163,7 +163,7 @@ func (g *stage) taken(b *state.Batch) []string {
 }
 
 // lost brings a recipient of a new disbursal in doubt at a provider.
-func (g *stage) lost(d state.Disbursal) *state.Batch {
+func (g *harness) lost(d state.Disbursal) *state.Batch {
 	g.accept(d)
 	b := g.begin(d.Provider)
 	g.record(b, airtime.Unknown, airtime.ReasonTimeout)
@@ -171,59 +171,60 @@ func (g *stage) lost(d state.Disbursal) *state.Batch {
 }
 
 // forgets lets Redis forget what happened since the dumps were taken, but for the time.
-func (g *stage) forgets(before map[string]string) {
+func (g *harness) forgets(before map[string]string) {
 	forget(g.t, g.s, before, dumps(g.t, g.s))
 	g.c.pass(0)
 }
 
-func (g *stage) pause(provider string, length time.Duration) {
+func (g *harness) pause(provider string, length time.Duration) {
 	require.NoError(g.t, g.s.Pause(background, provider, airtime.ReasonBalance, length))
 }
 
-func (g *stage) row(ref string) state.Row {
+func (g *harness) row(ref string) state.Row {
 	list := rows(g.t, g.s, ref)
 	require.Len(g.t, list, 1)
 	return list[0]
 }
 
 // stands wants the only recipient of a disbursal to stand somewhere.
-func (g *stage) stands(ref, provider string, status airtime.Status) {
+func (g *harness) stands(ref, provider string, status airtime.Status) {
 	r := g.row(ref)
 	require.Equal(g.t, []string{provider, status.String()}, []string{r.Provider, r.Status.String()},
 		"%s", ref)
 }
 
-func (g *stage) observe(b *state.Batch, status airtime.Status) state.Observed {
+func (g *harness) observe(b *state.Batch, status airtime.Status) state.Observed {
 	return observe(g.t, g.s, b.ID, status, 0)
 }
 
-// listener hears how a story goes wrong instead of letting the test fail.
-type listener struct {
+// recordingTB records how a scenario goes wrong instead of letting the test fail.
+type recordingTB struct {
 	testing.TB
 	heard string
 }
 
 // Errorf keeps the first complaint.
-func (l *listener) Errorf(format string, args ...any) {
+func (l *recordingTB) Errorf(format string, args ...any) {
 	if l.heard == "" {
 		l.heard = fmt.Sprintf(format, args...)
 	}
 }
 
-// FailNow ends the story.
-func (l *listener) FailNow() { panic(l) }
+// FailNow ends the scenario.
+func (l *recordingTB) FailNow() { panic(l) }
 
-// Fatalf complains and ends the story.
-func (l *listener) Fatalf(format string, args ...any) {
+// Fatalf records a complaint and ends the scenario.
+func (l *recordingTB) Fatalf(format string, args ...any) {
 	l.Errorf(format, args...)
 	l.FailNow()
 }
 
-// hears tells a story to broken scripts and returns what went wrong; empty when nothing did.
-func hears(t *testing.T, told story, edit state.ScriptEdit) (complaint string) {
+// complaintOf runs a scenario on broken scripts and returns what went wrong; empty when nothing
+// did.
+func complaintOf(t *testing.T, scenario scenario, edit state.ScriptEdit) (complaint string) {
 	t.Helper()
-	l := &listener{TB: t}
-	g := set(t, edit)
+	l := &recordingTB{TB: t}
+	g := newHarness(t, edit)
 	g.t, g.c.t = l, l
 	defer func() {
 		complaint = l.heard
@@ -231,6 +232,6 @@ func hears(t *testing.T, told story, edit state.ScriptEdit) (complaint string) {
 			panic(broken)
 		}
 	}()
-	g.tell(told)
+	g.run(scenario)
 	return ""
 }

@@ -1,8 +1,8 @@
 package state_test
 
-// noticedBy says which story notices a break of the scripts that the random verbs do not reach, or
-// do not reach for sure.
-var noticedBy = map[string]story{
+// noticedBy says which scenario notices a break of the scripts that the random verbs do not reach,
+// or do not reach for sure.
+var noticedBy = map[string]scenario{
 	"digests of the forgotten are not looked at":        chunkRetired,
 	"a reference is taken twice at once":                chunkWithAReferenceTwice,
 	"all recipients go to the first provider":           splitDisbursal,
