@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/proctest"
+	"tuma/internal/redisconn"
 	"tuma/internal/redistest"
 	"tuma/internal/state"
 )
@@ -64,7 +65,8 @@ func TestRedisIsOneThatTumaTakesWithoutWarning(t *testing.T) {
 	address := startRedis(t, read(t, "redis/redis.conf"), secrets)
 	for _, user := range []string{"enqueuer", "worker", "poller"} {
 		store, err := state.Open(t.Context(), state.Options{
-			URL: urlOf(t, secrets, user, address), Mode: "single", Namespace: "tuma",
+			Options:     redisconn.Options{URL: urlOf(t, secrets, user, address), Mode: "single"},
+			Namespace:   "tuma",
 			MaxInFlight: 4, SubmitTimeout: time.Second,
 		})
 		require.NoError(t, err, user)
@@ -89,7 +91,8 @@ func TestRedisSettingsThatForgetAreNoticed(t *testing.T) {
 			t.Parallel()
 			address := startRedis(t, b.apply(t, read(t, "redis/redis.conf")), secrets)
 			_, err := state.Open(t.Context(), state.Options{
-				URL: urlOf(t, secrets, "worker", address), Mode: "single", Namespace: "tuma",
+				Options:   redisconn.Options{URL: urlOf(t, secrets, "worker", address), Mode: "single"},
+				Namespace: "tuma",
 			})
 			require.ErrorContains(t, err, b.found)
 		})

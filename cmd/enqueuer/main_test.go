@@ -22,6 +22,7 @@ import (
 	"tuma/internal/proctest"
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
+	"tuma/internal/redisconn"
 	"tuma/internal/redistest"
 	"tuma/internal/state"
 )
@@ -79,7 +80,7 @@ func settle(env *testscript.Env) error {
 	h.client = redis.NewClient(options)
 	env.Defer(func() { _ = h.client.Close() })
 	h.store, err = state.Open(context.Background(), state.Options{
-		URL: url, Namespace: h.ns, SubmitTimeout: time.Second,
+		Options: redisconn.Options{URL: url}, Namespace: h.ns, SubmitTimeout: time.Second,
 		Providers: catalog.Known(),
 	})
 	require.NoError(t, err)

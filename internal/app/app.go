@@ -25,6 +25,7 @@ import (
 	"tuma/internal/ops"
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
+	"tuma/internal/redisconn"
 	"tuma/internal/state"
 	"tuma/internal/tasks"
 )
@@ -81,7 +82,7 @@ func Open(ctx context.Context, c *config.Config, log *zap.Logger) (*App, error) 
 		Config: c, Log: log, Rules: intake.Rules{Rules: c.Routing}, Registry: prometheus.NewRegistry(),
 		client: providers.NewClient(providers.ClientOptions{Timeout: c.SubmitTimeout}),
 	}
-	state.LogTo(func(text string) { log.Debug("redis client", zap.String("text", text)) })
+	redisconn.LogTo(func(text string) { log.Debug("redis client", zap.String("text", text)) })
 	a.Entries = catalog.Build(a.client, accounts(c)...)
 	var err error
 	if a.Store, err = state.Open(ctx, stateOptions(c)); err != nil {
@@ -118,8 +119,10 @@ func (a *App) names() []string { return slices.Sorted(maps.Keys(a.Entries)) }
 
 func stateOptions(c *config.Config) state.Options {
 	return state.Options{
-		URL: c.RedisURL.Value(), CurrentURL: c.RedisURL.Value, TLS: c.RedisTLS,
-		Mode: c.RedisMode, Namespace: c.Namespace,
+		Options: redisconn.Options{
+			URL: c.RedisURL.Value(), CurrentURL: c.RedisURL.Value, TLS: c.RedisTLS, Mode: c.RedisMode,
+		},
+		Namespace:     c.Namespace,
 		AllowVolatile: c.AllowVolatile, MinReplicas: c.MinReplicas, Unreplicated: c.MinReplicasSet,
 		MaxInFlight:   c.MaxInFlight,
 		SubmitTimeout: c.SubmitTimeout, SettleDelay: c.SettleDelay,

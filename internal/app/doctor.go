@@ -5,13 +5,13 @@ import (
 	"tuma/internal/doctor"
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
-	"tuma/internal/state"
+	"tuma/internal/redisconn"
 )
 
 // Doctor returns what enqueuer doctor looks over, and what ends its connections to the providers.
 // Unlike Open it asks nothing of Redis: the doctor takes it as it is, unsafe or away.
 func Doctor(c *config.Config) (options doctor.Options, end func()) {
-	state.LogTo(func(string) {}) // What matters of it is in the findings.
+	redisconn.LogTo(func(string) {}) // What matters of it is in the findings.
 	client := providers.NewClient(providers.ClientOptions{Timeout: c.SubmitTimeout})
 	return doctor.Options{
 		Config: c, Redis: stateOptions(c), Client: client,

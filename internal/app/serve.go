@@ -107,7 +107,7 @@ func (a *App) AddOps(g *run.Group, addr string, dashboard bool) (string, error) 
 	routes := map[string]http.Handler{}
 	if dashboard {
 		handler, err := monitor.New(monitor.Options{
-			Redis: a.Store.Options(), Write: a.Config.MonitorWrite, User: a.Config.MonitorUser,
+			Redis: a.Store.Options().Options, Write: a.Config.MonitorWrite, User: a.Config.MonitorUser,
 			Password: a.Config.MonitorPassword.Value, Loopback: config.Loopback(addr),
 			Wrong: listen.NewWrongSecrets("dashboard", a.Registry, a.Log),
 		})

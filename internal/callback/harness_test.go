@@ -25,6 +25,7 @@ import (
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
 	"tuma/internal/providers/catalog/catalogtest"
+	"tuma/internal/redisconn"
 	"tuma/internal/redistest"
 	"tuma/internal/state"
 	"tuma/internal/state/statetest"
@@ -85,13 +86,13 @@ func newHarnessAt(
 ) *harness {
 	t.Helper()
 	h := &harness{options: state.Options{
-		URL: redisURL, Namespace: namespace, Providers: knownProviders(),
+		Options: redisconn.Options{URL: redisURL}, Namespace: namespace, Providers: knownProviders(),
 		SubmitTimeout: submit, Guard: 200 * time.Millisecond,
 	}}
 	core, logs := observer.New(zap.DebugLevel)
 	h.log, h.logs = zap.New(core), logs
 	h.store = h.openStore(t)
-	rdb, err := state.Dial(h.options)
+	rdb, err := redisconn.Dial(h.options.Options)
 	require.NoError(t, err)
 	h.rdb = rdb
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })

@@ -17,6 +17,7 @@ import (
 	"tuma/internal/config"
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
+	"tuma/internal/redisconn"
 	"tuma/internal/state"
 	"tuma/internal/tasks"
 )
@@ -204,7 +205,7 @@ func (r *runner) run(ctx context.Context, c check) error {
 	case err == nil:
 	case errors.Is(err, state.ErrLayout):
 		r.skip("the state has a layout that this version does not know")
-	case state.Forbidden(err):
+	case redisconn.Forbidden(err):
 		r.fail(err.Error(), "give the user in TUMA_REDIS_URL the permission (ACL SETUSER)")
 	case errors.Is(err, context.DeadlineExceeded):
 		r.fail(fmt.Sprintf("no answer within %s: %s", limit, err),

@@ -22,6 +22,7 @@ import (
 	"tuma/internal/doctor"
 	"tuma/internal/proctest"
 	"tuma/internal/providers/catalog"
+	"tuma/internal/redisconn"
 	"tuma/internal/redistest"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
@@ -85,7 +86,7 @@ func harnessAt(t *testing.T, url, namespace string) *harness {
 	h.client = redis.NewClient(options)
 	t.Cleanup(func() { _ = h.client.Close() })
 	h.store, err = state.Open(t.Context(), state.Options{
-		URL: url, Namespace: namespace, Providers: catalog.Known(),
+		Options: redisconn.Options{URL: url}, Namespace: namespace, Providers: catalog.Known(),
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = h.store.Close() })

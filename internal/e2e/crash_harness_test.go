@@ -19,6 +19,7 @@ import (
 	"tuma/internal/airtime"
 	"tuma/internal/proctest"
 	"tuma/internal/providers/catalog"
+	"tuma/internal/redisconn"
 	"tuma/internal/redistest"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
@@ -66,7 +67,8 @@ func newCrash(t *testing.T, p point, traces string) *crash {
 	t.Cleanup(func() { server.Close(); simulator.Close() })
 	h.providers = server.URL
 	h.store, err = state.Open(t.Context(), state.Options{
-		URL: url, SubmitTimeout: crashTimeout, Guard: crashGuard, SettleDelay: crashSettle,
+		Options:       redisconn.Options{URL: url},
+		SubmitTimeout: crashTimeout, Guard: crashGuard, SettleDelay: crashSettle,
 		ClaimTimeout: crashClaim, Providers: catalog.Known(),
 	})
 	require.NoError(t, err)

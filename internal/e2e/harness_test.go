@@ -20,6 +20,7 @@ import (
 
 	"tuma/internal/proctest"
 	"tuma/internal/providers/catalog"
+	"tuma/internal/redisconn"
 	"tuma/internal/redistest"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
@@ -152,7 +153,8 @@ func (h *harness) open() *state.Store {
 	if h.store == nil {
 		// The same times as the processes have: whoever meets a restarted Redis first freezes it.
 		store, err := state.Open(h.t.Context(), state.Options{
-			URL: h.at.url, Mode: h.at.mode, Unreplicated: true, SubmitTimeout: submitTimeout,
+			Options:      redisconn.Options{URL: h.at.url, Mode: h.at.mode},
+			Unreplicated: true, SubmitTimeout: submitTimeout,
 			Guard: sendGuard, SettleDelay: settleDelay, ClaimTimeout: claimTimeout,
 			Providers: catalog.Known(),
 		})

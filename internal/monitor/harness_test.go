@@ -22,6 +22,7 @@ import (
 	"tuma/internal/app"
 	"tuma/internal/config"
 	"tuma/internal/proctest"
+	"tuma/internal/redisconn"
 	"tuma/internal/redistest"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
@@ -208,7 +209,7 @@ func (h *harness) answer(t *testing.T, method, path, header string) (status int,
 // paused reports whether the queue of the provider is paused.
 func (h *harness) paused(t *testing.T) bool {
 	t.Helper()
-	inspector := asynq.NewInspector(connection{h.app.Store.Options()})
+	inspector := asynq.NewInspector(connection{h.app.Store.Options().Options})
 	defer func() { require.NoError(t, inspector.Close()) }()
 	info, err := inspector.GetQueueInfo("lipad")
 	require.NoError(t, err)
@@ -216,10 +217,10 @@ func (h *harness) paused(t *testing.T) bool {
 }
 
 // connection gives asynq a client.
-type connection struct{ options state.Options }
+type connection struct{ options redisconn.Options }
 
 func (c connection) MakeRedisClient() any {
-	client, err := state.Dial(c.options)
+	client, err := redisconn.Dial(c.options)
 	if err != nil {
 		panic(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/hibiken/asynqmon"
 
 	"tuma/internal/listen"
-	"tuma/internal/state"
+	"tuma/internal/redisconn"
 )
 
 // Path is where the dashboard lives on the operations listener.
@@ -20,7 +20,7 @@ const Path = "/monitor/"
 
 // Options are the settings of the dashboard.
 type Options struct {
-	Redis state.Options
+	Redis redisconn.Options
 	// Write permits what changes queues and tasks (TUMA_MONITOR_WRITE).
 	Write bool
 	// User and Password are required unless Loopback is set. Password is asked at each request, so
@@ -61,7 +61,7 @@ func New(o Options) (*Handler, error) {
 		return nil, ErrOpen
 	}
 	// The dashboard panics on a bad address; a client that can be built here can be built there.
-	probe, err := state.Dial(o.Redis)
+	probe, err := redisconn.Dial(o.Redis)
 	if err != nil {
 		return nil, err
 	}
@@ -125,11 +125,11 @@ func (h *Handler) authorised(r *http.Request) bool {
 }
 
 // connection gives asynqmon the client that all of Tuma uses.
-type connection state.Options
+type connection redisconn.Options
 
 // MakeRedisClient builds the client. New has checked that it can be built.
 func (c connection) MakeRedisClient() any {
-	client, err := state.Dial(state.Options(c))
+	client, err := redisconn.Dial(redisconn.Options(c))
 	if err != nil {
 		panic(err)
 	}

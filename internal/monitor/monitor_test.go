@@ -15,7 +15,7 @@ import (
 
 	"tuma/internal/listen"
 	"tuma/internal/monitor"
-	"tuma/internal/state"
+	"tuma/internal/redisconn"
 )
 
 func get(t *testing.T, h http.Handler, path, user, password string) (int, string) {
@@ -43,7 +43,7 @@ func TestDashboardMasksPhoneNumbers(t *testing.T) {
 	require.NoError(t, err)
 
 	h, err := monitor.New(monitor.Options{
-		Redis: state.Options{URL: "redis://" + redis.Addr()}, Loopback: true,
+		Redis: redisconn.Options{URL: "redis://" + redis.Addr()}, Loopback: true,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, h.Close()) })
@@ -61,7 +61,7 @@ func TestDashboardMasksPhoneNumbers(t *testing.T) {
 
 func TestDashboardNeedsAPasswordBeyondLoopback(t *testing.T) {
 	t.Parallel()
-	redis := state.Options{URL: "redis://" + miniredis.RunT(t).Addr()}
+	redis := redisconn.Options{URL: "redis://" + miniredis.RunT(t).Addr()}
 	_, err := monitor.New(monitor.Options{Redis: redis})
 	require.ErrorContains(t, err, "TUMA_MONITOR_PASSWORD")
 
@@ -89,7 +89,7 @@ func TestWrongPasswordsAreCounted(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
 	h, err := monitor.New(monitor.Options{
-		Redis: state.Options{URL: "redis://" + miniredis.RunT(t).Addr()},
+		Redis: redisconn.Options{URL: "redis://" + miniredis.RunT(t).Addr()},
 		User:  "ops", Password: func() string { return "right" },
 		Wrong: listen.NewWrongSecrets("dashboard", registry, zap.NewNop()),
 	})
@@ -113,7 +113,7 @@ func TestWrongPasswordsAreCounted(t *testing.T) {
 // TestWithoutAPasswordOnlyThisMachineIsServed: a page on the web can have its own name lead here.
 func TestWithoutAPasswordOnlyThisMachineIsServed(t *testing.T) {
 	t.Parallel()
-	redis := state.Options{URL: "redis://" + miniredis.RunT(t).Addr()}
+	redis := redisconn.Options{URL: "redis://" + miniredis.RunT(t).Addr()}
 	h, err := monitor.New(monitor.Options{Redis: redis, Loopback: true, Write: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, h.Close()) })

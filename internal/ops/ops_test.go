@@ -18,6 +18,7 @@ import (
 	"tuma/internal/ops"
 	"tuma/internal/proctest"
 	"tuma/internal/providers"
+	"tuma/internal/redisconn"
 	"tuma/internal/redistest"
 	"tuma/internal/state"
 	"tuma/internal/tasks"
@@ -31,7 +32,8 @@ func serve(t *testing.T) (*redistest.Server, *state.Store, string) {
 	server := redistest.Start(t)
 	store, err := state.Open(context.Background(), state.Options{
 		// Without limits of our own, a silent Redis would take an hour.
-		URL: server.URL() + "?read_timeout=1h&max_retries=-1", Providers: []providers.Capabilities{
+		Options: redisconn.Options{URL: server.URL() + "?read_timeout=1h&max_retries=-1"},
+		Providers: []providers.Capabilities{
 			{Name: "lipad", Code: 'L', Asks: providers.AskByBatch},
 		},
 	})

@@ -14,6 +14,7 @@ import (
 
 	"tuma/internal/callback"
 	"tuma/internal/providers"
+	"tuma/internal/redisconn"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
 	"tuma/internal/state/statetest"
@@ -54,7 +55,7 @@ func newFixture(redisURL string, edit state.ScriptEdit) *fixture {
 	store, err := state.Open(background, o)
 	must(err)
 	f.listener = store.Edited(f.edit)
-	f.rdb, err = state.Dial(o)
+	f.rdb, err = redisconn.Dial(o.Options)
 	must(err)
 	f.client = providers.NewClient(providers.ClientOptions{Timeout: time.Second})
 	f.handler = callback.New(callback.Options{

@@ -19,6 +19,7 @@ import (
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
 	"tuma/internal/providers/catalog/catalogtest"
+	"tuma/internal/redisconn"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
 	"tuma/internal/state/statetest"
@@ -149,7 +150,7 @@ func newHarness(p *plan, f *fixture, muted map[int]bool, simulator *sandbox.Simu
 		must(err)
 	}
 	var err error
-	h.rdb, err = state.Dial(h.options[0])
+	h.rdb, err = redisconn.Dial(h.options[0].Options)
 	must(err)
 	must(h.rdb.FlushDB(background).Err())
 	h.client = providers.NewClient(providers.ClientOptions{Timeout: h.options[0].SubmitTimeout})

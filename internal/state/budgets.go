@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"tuma/internal/effect"
+	"tuma/internal/redisconn"
 )
 
 // yieldFrom is the share of maxmemory from which on streams make room: before intake stops.
@@ -151,7 +152,7 @@ func (s *Store) needed(ctx context.Context, stream string) (string, error) {
 // usage is how many bytes a key takes, as Redis estimates it; zero for a Redis that does not tell.
 func (s *Store) usage(ctx context.Context, key string) (int64, error) {
 	bytes, err := s.client.MemoryUsage(ctx, key, usageSamples).Result()
-	if err != nil && isReply(err) {
+	if err != nil && redisconn.IsReply(err) {
 		return 0, nil // No such key, no such command, or no permission.
 	}
 	return bytes, err

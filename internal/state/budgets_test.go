@@ -42,7 +42,7 @@ func TestWhatIsKeptOfARefusalIsBounded(t *testing.T) {
 func TestStreamsYieldBeforeIntakeStops(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := openWith(t, state.Options{URL: server.URL(), Providers: testProviders})
+	s := openWith(t, optionsAt(server.URL()))
 	ctx, client := context.Background(), s.Client()
 	results, rejected := s.Key("results", ""), s.Key("rejected", "")
 	add := func(stream string, entries, bytes int) {
@@ -97,7 +97,7 @@ func TestStreamsYieldBeforeIntakeStops(t *testing.T) {
 func TestJobsThatFillRedisAreRead(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := openWith(t, state.Options{URL: server.URL(), Providers: testProviders})
+	s := openWith(t, optionsAt(server.URL()))
 	ctx := context.Background()
 	require.NoError(t, s.OpenJobs(ctx))
 	for range 20 {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/providers"
+	"tuma/internal/redisconn"
 	"tuma/internal/redistest"
 	"tuma/internal/state"
 )
@@ -82,7 +83,7 @@ func TestProcessesAgreeOnCodes(t *testing.T) {
 		all.Go(func() {
 			turned := slices.Concat(names[i%5:], names[:i%5])
 			s, err := state.Open(context.Background(), state.Options{
-				URL: url, Namespace: namespace, Providers: instances(turned...),
+				Options: redisconn.Options{URL: url}, Namespace: namespace, Providers: instances(turned...),
 			})
 			if err == nil {
 				found[i] = codesOf(s)

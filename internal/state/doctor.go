@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"tuma/internal/effect"
+	"tuma/internal/redisconn"
 )
 
 // Server is what the Redis that holds the state says about itself.
@@ -45,7 +46,7 @@ func (s *Store) Server(ctx context.Context, now func() time.Time) (Server, error
 	}
 	for _, section := range []string{"server", "memory", "persistence", "stats", "replication"} {
 		text, err := node.Info(ctx, section).Result()
-		if err != nil && isReply(err) && !Forbidden(err) {
+		if err != nil && redisconn.IsReply(err) && !redisconn.Forbidden(err) {
 			continue // Some Redis have no such section.
 		}
 		if err != nil {
@@ -287,7 +288,7 @@ func deniedIn(ctx context.Context, client *redis.Client, commands [][]any) ([]st
 		answers, err = pipe.Exec(ctx)
 		return err
 	})
-	if err != nil && !isReply(err) {
+	if err != nil && !redisconn.IsReply(err) {
 		return nil, fmt.Errorf("check permissions: %w", err)
 	}
 	var denied []string
@@ -302,7 +303,7 @@ func deniedIn(ctx context.Context, client *redis.Client, commands [][]any) ([]st
 
 // refusal says what a user lacks that may not run a command; empty when it may.
 func refusal(command []any, err error) string {
-	if err == nil || !Forbidden(err) {
+	if err == nil || !redisconn.Forbidden(err) {
 		return ""
 	}
 	switch text := err.Error(); {
@@ -317,12 +318,4 @@ func refusal(command []any, err error) string {
 		}
 	}
 	return "command " + strings.ToUpper(fmt.Sprint(command[0]))
-}
-
-// Forbidden reports whether the Redis user lacks a permission. Of a script Redis says it in words
-// that depend on its version.
-func Forbidden(err error) bool {
-	return slices.ContainsFunc([]string{
-		"NOPERM", "The user executing the script can't", "ACL failure in script",
-	}, func(words string) bool { return strings.Contains(err.Error(), words) })
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"tuma/internal/redisconn"
 	"tuma/internal/redistest"
 	"tuma/internal/state"
 )
@@ -19,7 +20,7 @@ import (
 func openOwn(t *testing.T, options ...redistest.Option) (*state.Store, *redis.Client) {
 	t.Helper()
 	server := redistest.Start(t, options...)
-	store, err := state.Open(t.Context(), state.Options{URL: server.URL()})
+	store, err := state.Open(t.Context(), state.Options{Options: redisconn.Options{URL: server.URL()}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 	return store, server.Client(t)

@@ -33,7 +33,7 @@ func callbacksWriteLittle(t *testing.T, campaign string) {
 	server := redistest.Start(t, redistest.WithConfig("appendonly", "yes"),
 		redistest.WithConfig("appendfsync", "always"),
 		redistest.WithConfig("auto-aof-rewrite-percentage", "0"))
-	s := openWith(t, state.Options{URL: server.URL(), Providers: testProviders})
+	s := openWith(t, optionsAt(server.URL()))
 	g := &harness{t: t, s: s}
 	size := func() int {
 		info, err := s.Client().Info(background, "persistence").Result()
@@ -96,7 +96,7 @@ var called = regexp.MustCompile(`(?m)^cmdstat_[^:]+:calls=(\d+)`)
 func TestManyBlockedCostNothing(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := openWith(t, state.Options{URL: server.URL(), Providers: testProviders})
+	s := openWith(t, optionsAt(server.URL()))
 	g := &harness{t: t, s: s}
 	calls := func() (sum int) {
 		info, err := s.Client().Info(background, "commandstats").Result()

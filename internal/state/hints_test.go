@@ -369,7 +369,7 @@ func validatesNobodyElse(g *harness) {
 func TestFullRedisAppliesCallbacks(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := openWith(t, state.Options{URL: server.URL(), Providers: testProviders})
+	s := openWith(t, optionsAt(server.URL()))
 	g := &harness{t: t, s: s}
 	accept(t, s, shifted("bulk", 100, 1000))
 	_, id := g.open("a")

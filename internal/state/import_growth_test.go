@@ -23,7 +23,7 @@ func TestAnImportWritesLittle(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, redistest.WithConfig("appendonly", "yes"),
 		redistest.WithConfig("auto-aof-rewrite-percentage", "0"))
-	s := openWith(t, state.Options{URL: server.URL(), Providers: testProviders})
+	s := openWith(t, optionsAt(server.URL()))
 	d := disbursal("salaries-of-november", 1000)
 	d.Import = "salaries-of-november"
 	j := &journey{s: s, lists: [][]state.Disbursal{{d}}}

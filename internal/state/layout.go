@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"tuma/internal/redisconn"
 )
 
 // schema is the number of the layout of everything that is stored: keys.go and lua/include say what
@@ -55,7 +57,7 @@ func (s *Store) Layout(ctx context.Context) (int, error) {
 	if errors.Is(err, redis.Nil) {
 		found, err = unnumbered, nil
 	}
-	if isReply(err) {
+	if redisconn.IsReply(err) {
 		return 0, fmt.Errorf("read the layout of the state: %w", err)
 	}
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 func TestALoadingRedisIsFrozenToo(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, redistest.WithConfig("key-load-delay", "400"))
-	s, err := state.Open(bg, state.Options{URL: server.URL(), Providers: testProviders})
+	s, err := state.Open(bg, optionsAt(server.URL()))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	accept(t, s, disbursal("a", 2))

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
+	"tuma/internal/redisconn"
 	"tuma/internal/redistest"
 	"tuma/internal/state"
 )
@@ -16,7 +17,9 @@ import (
 func TestWhileItsSlotMovesAScriptDoesNothing(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
-	options := state.Options{URL: c.URL(), Mode: "cluster", Providers: testProviders}
+	options := state.Options{
+		Options: redisconn.Options{URL: c.URL(), Mode: "cluster"}, Providers: testProviders,
+	}
 	_, err := state.Open(background, options)
 	require.ErrorIs(t, err, state.ErrForgetful)
 	require.ErrorContains(t, err, "state.min_replicas is not set")
@@ -30,8 +33,8 @@ func TestWhileItsSlotMovesAScriptDoesNothing(t *testing.T) {
 	b := begin(t, s)
 	move := c.Move(t, s.Key("state", ""))
 	on := []*state.Store{
-		openWith(t, state.Options{URL: move.From.URL(), Inspect: true}),
-		openWith(t, state.Options{URL: move.To.URL(), Inspect: true}),
+		openWith(t, state.Options{Options: redisconn.Options{URL: move.From.URL()}, Inspect: true}),
+		openWith(t, state.Options{Options: redisconn.Options{URL: move.To.URL()}, Inspect: true}),
 	}
 	for range 8 {
 		before := []map[string]string{dumps(t, on[0]), dumps(t, on[1])}

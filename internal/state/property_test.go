@@ -8,6 +8,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"pgregory.net/rapid"
 
+	"tuma/internal/redisconn"
 	"tuma/internal/state"
 )
 
@@ -62,7 +63,7 @@ const miniredisRuns = 8
 func TestRandomVerbsOnTheEmbeddedRedis(t *testing.T) {
 	t.Parallel()
 	o := state.Options{
-		URL: "redis://" + miniredis.RunT(t).Addr(), AllowVolatile: true,
+		Options: redisconn.Options{URL: "redis://" + miniredis.RunT(t).Addr()}, AllowVolatile: true,
 	}
 	modelOptions(&o)
 	run, runs := propertyOf(openWith(t, o), nil), 0

@@ -16,7 +16,7 @@ import (
 func TestAnExhaustedJobsStreamIsRenewed(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := openWith(t, state.Options{URL: server.URL(), Providers: testProviders})
+	s := openWith(t, optionsAt(server.URL()))
 	ctx := context.Background()
 	require.NoError(t, s.OpenJobs(ctx))
 	add := func(id, job string) error {

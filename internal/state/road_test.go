@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
+	"tuma/internal/redisconn"
 	"tuma/internal/state"
 )
 
@@ -22,7 +23,7 @@ func TestRoadFromAcceptToSettled(t *testing.T) {
 	t.Run("miniredis", func(t *testing.T) {
 		t.Parallel()
 		s, err := state.Open(context.Background(), state.Options{
-			URL: "redis://" + miniredis.RunT(t).Addr(), AllowVolatile: true,
+			Options: redisconn.Options{URL: "redis://" + miniredis.RunT(t).Addr()}, AllowVolatile: true,
 			Providers: testProviders,
 		})
 		require.NoError(t, err)

@@ -597,7 +597,7 @@ func TestNobodyGoesOnToAnUnknownProvider(t *testing.T) {
 func TestHandingOnTakesTimeInProportion(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := openWith(t, state.Options{URL: server.URL(), Providers: testProviders})
+	s := openWith(t, optionsAt(server.URL()))
 	spent := map[int]float64{}
 	for round := range 3 {
 		for _, n := range []int{250, 1000} {

@@ -2,7 +2,6 @@ package state
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -11,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"tuma/internal/redisconn"
 )
 
 // Limits of a full Redis, as shares of maxmemory: from these on nothing is accepted, and nothing is
@@ -19,11 +20,6 @@ const (
 	AcceptLimit = 0.80
 	SendLimit   = 0.90
 )
-
-func isReply(err error) bool {
-	var reply redis.Error
-	return errors.As(err, &reply)
-}
 
 // ReplicasUnsaid reports whether the Redis is many servers, of which one takes over from another,
 // and nobody has said how many of them must hold a sending.
@@ -101,7 +97,7 @@ func (s *Store) silent(err error) error {
 	switch {
 	case strings.HasPrefix(err.Error(), "MISCONF"):
 		what = "cannot write to its disk, and refuses everything until it can"
-	case isReply(err):
+	case redisconn.IsReply(err):
 		what = "answers with an error"
 	case s.speaksPlainly():
 		what = "speaks no TLS there: use redis://, or the port where it does"
@@ -163,7 +159,7 @@ func (s *Store) onNode(ctx context.Context, ask func(*redis.Client) error) error
 			err = ask(node)
 		}
 		_, cluster := s.client.(*redis.ClusterClient)
-		if err == nil || isReply(err) || !cluster || attempt == nodeAttempts {
+		if err == nil || redisconn.IsReply(err) || !cluster || attempt == nodeAttempts {
 			return err
 		}
 		select {
@@ -181,7 +177,7 @@ func (s *Store) setting(ctx context.Context, name string) (string, error) {
 		values, err = node.ConfigGet(ctx, name).Result()
 		return err
 	})
-	if isReply(err) {
+	if redisconn.IsReply(err) {
 		return "", fmt.Errorf("%w: cannot read its setting %s: %w (set TUMA_ALLOW_VOLATILE=true "+
 			"if you know that it is safe)", ErrForgetful, name, err)
 	}
@@ -234,7 +230,7 @@ func (s *Store) memoryNow(ctx context.Context) (memory, error) {
 		info, err = node.Info(ctx, "memory").Result()
 		return err
 	})
-	if err != nil && !isReply(err) {
+	if err != nil && !redisconn.IsReply(err) {
 		return memory{}, fmt.Errorf("read redis memory: %w", err)
 	}
 	s.memory.last.limit, _ = strconv.ParseFloat(infoField(info, "maxmemory"), 64)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
+	"tuma/internal/redisconn"
 	"tuma/internal/redistest"
 	"tuma/internal/state"
 )
@@ -19,7 +20,8 @@ func TestRestartedRedisFreezesClaiming(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	s := openWith(t, state.Options{
-		URL: server.URL(), SubmitTimeout: 400 * time.Millisecond, Guard: 400 * time.Millisecond,
+		Options:       redisconn.Options{URL: server.URL()},
+		SubmitTimeout: 400 * time.Millisecond, Guard: 400 * time.Millisecond,
 		ClaimTimeout: 10 * time.Millisecond, Providers: testProviders,
 	})
 	accept(t, s, disbursal("a", 1), shifted("b", 1, 1))
@@ -27,7 +29,7 @@ func TestRestartedRedisFreezesClaiming(t *testing.T) {
 	_, err := s.BeginSend(context.Background(), sent, holder)
 	require.NoError(t, err)
 	claim(t, s, 1)
-	other := openWith(t, state.Options{URL: server.URL(), Providers: testProviders})
+	other := openWith(t, optionsAt(server.URL()))
 	server.Restart()
 
 	frozen := idle(t, other, state.IdleFenced)
@@ -150,7 +152,7 @@ func TestForgetfulRedisIsRefused(t *testing.T) {
 		t.Run(setting, func(t *testing.T) {
 			t.Parallel()
 			server := redistest.Start(t, redistest.WithConfig(setting, value))
-			o := state.Options{URL: server.URL()}
+			o := state.Options{Options: redisconn.Options{URL: server.URL()}}
 			_, err := state.Open(context.Background(), o)
 			require.ErrorIs(t, err, state.ErrForgetful)
 			require.ErrorContains(t, err, setting+" is "+value)
@@ -169,14 +171,14 @@ func TestEverysecWithoutReplicasWarns(t *testing.T) {
 
 func TestRedisThatDoesNotAnswerIsNamed(t *testing.T) {
 	t.Parallel()
-	_, err := state.Open(context.Background(),
-		state.Options{URL: "redis://:sesame@127.0.0.1:1/0?dial_timeout=1s&max_retries=-1"})
+	_, err := state.Open(context.Background(), optionsAt(
+		"redis://:sesame@127.0.0.1:1/0?dial_timeout=1s&max_retries=-1"))
 	require.ErrorContains(t, err, "TUMA_REDIS_URL")
 	require.NotContains(t, err.Error(), "sesame")
-	_, err = state.Open(context.Background(), state.Options{URL: "redis://:sesame@[bad"})
+	_, err = state.Open(context.Background(), optionsAt("redis://:sesame@[bad"))
 	require.ErrorContains(t, err, "TUMA_REDIS_URL")
 	require.NotContains(t, err.Error(), "sesame")
-	_, err = state.Open(context.Background(), state.Options{Mode: "wild"})
+	_, err = state.Open(context.Background(), state.Options{Options: redisconn.Options{Mode: "wild"}})
 	require.ErrorContains(t, err, "TUMA_REDIS_MODE")
 }
 
@@ -202,7 +204,7 @@ func TestFullRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	s := openWith(t, state.Options{
-		URL: server.URL(), ClaimTimeout: time.Millisecond,
+		Options: redisconn.Options{URL: server.URL()}, ClaimTimeout: time.Millisecond,
 		Providers: testProviders,
 	})
 	ctx := context.Background()
@@ -237,7 +239,7 @@ func TestFullRedis(t *testing.T) {
 func TestFullRedisThatWasRestartedTakesRecords(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := openWith(t, state.Options{URL: server.URL(), Providers: testProviders})
+	s := openWith(t, optionsAt(server.URL()))
 	accept(t, s, disbursal("a", 1000))
 	b := begin(t, s)
 	server.Stop()
@@ -257,7 +259,7 @@ func TestFullRedisThatWasRestartedTakesRecords(t *testing.T) {
 func TestScriptFlush(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := openWith(t, state.Options{URL: server.URL(), Providers: testProviders})
+	s := openWith(t, optionsAt(server.URL()))
 	flush := func() {
 		require.NoError(t, server.Client(t).ScriptFlush(context.Background()).Err())
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tuma/internal/redisconn"
 	"tuma/internal/redistest"
 	"tuma/internal/state"
 )
@@ -20,7 +21,7 @@ import (
 func TestASilentRedisIsNotCalledForgetful(t *testing.T) {
 	t.Parallel()
 	_, err := state.Open(context.Background(), state.Options{
-		URL: "redis://" + pinged(t, "+PONG\r\n") + "?max_retries=-1",
+		Options: redisconn.Options{URL: "redis://" + pinged(t, "+PONG\r\n") + "?max_retries=-1"},
 	})
 	require.ErrorContains(t, err, "does not answer")
 	require.NotErrorIs(t, err, state.ErrForgetful)
@@ -35,14 +36,14 @@ func TestWhatRedisSaysInsteadOfAnAnswerIsTold(t *testing.T) {
 		"-NOPERM this user has no permissions\r\n": "answers with an error: NOPERM this user has",
 	} {
 		_, err := state.Open(t.Context(), state.Options{
-			URL: "redis://" + pinged(t, answer) + "?max_retries=-1",
+			Options: redisconn.Options{URL: "redis://" + pinged(t, answer) + "?max_retries=-1"},
 		})
 		require.ErrorContains(t, err, told)
 		require.NotContains(t, err.Error(), "does not answer")
 	}
 	url, _ := redistest.Shared(t)
 	_, err := state.Open(t.Context(), state.Options{
-		URL: strings.Replace(url, "redis://", "rediss://", 1) + "?max_retries=-1&dial_timeout=200ms",
+		Options: redisconn.Options{URL: strings.Replace(url, "redis://", "rediss://", 1) + "?max_retries=-1&dial_timeout=200ms"},
 	})
 	require.ErrorContains(t, err, "speaks no TLS there: use redis://, or the port where it does")
 }

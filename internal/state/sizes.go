@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"tuma/internal/redisconn"
 )
 
 // Stream is the size of one of the streams, by the name behind the namespace.
@@ -40,7 +42,7 @@ func (s *Store) streams(ctx context.Context, now time.Time) ([]Stream, error) {
 			return nil, fmt.Errorf("read figures: stream %s: %w", list[i].Name, err)
 		}
 		info, err := s.client.XInfoStream(ctx, s.keys.plain(list[i].Name)).Result()
-		if err != nil && isReply(err) {
+		if err != nil && redisconn.IsReply(err) {
 			continue
 		}
 		if err != nil {

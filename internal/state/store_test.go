@@ -17,6 +17,7 @@ import (
 	"tuma/internal/airtime"
 	"tuma/internal/proctest"
 	"tuma/internal/providers"
+	"tuma/internal/redisconn"
 	"tuma/internal/redistest"
 	"tuma/internal/state"
 	"tuma/internal/state/statetest"
@@ -53,11 +54,17 @@ var testProviders = []providers.Capabilities{
 func open(t testing.TB, change func(*state.Options)) *state.Store {
 	t.Helper()
 	url, namespace := redistest.Shared(t)
-	o := state.Options{URL: url, Namespace: namespace, Providers: testProviders}
+	o := optionsAt(url)
+	o.Namespace = namespace
 	if change != nil {
 		change(&o)
 	}
 	return openWith(t, o)
+}
+
+// optionsAt are the options for a Redis, with the test providers.
+func optionsAt(url string) state.Options {
+	return state.Options{Options: redisconn.Options{URL: url}, Providers: testProviders}
 }
 
 // openWith opens a store that is closed when the test ends.

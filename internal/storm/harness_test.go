@@ -26,13 +26,14 @@ import (
 
 	"tuma/internal/proctest"
 	"tuma/internal/providers/catalog"
+	"tuma/internal/redisconn"
 	"tuma/internal/redistest"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
 )
 
 func TestMain(m *testing.M) {
-	state.LogTo(func(string) {}) // That Redis is away is what these tests are about.
+	redisconn.LogTo(func(string) {}) // That Redis is away is what these tests are about.
 	os.Exit(proctest.Suite{M: m, AtOnce: 6}.Run())
 }
 
@@ -120,7 +121,7 @@ func newHarness(t *testing.T, server *redistest.Server, faults, configuration st
 func (h *harness) open() {
 	h.t.Helper()
 	store, err := state.Open(h.t.Context(), state.Options{
-		URL: h.redis.URL(), SubmitTimeout: submitTimeout, Guard: sendGuard,
+		Options: redisconn.Options{URL: h.redis.URL()}, SubmitTimeout: submitTimeout, Guard: sendGuard,
 		SettleDelay: settleDelay, Providers: catalog.Known(),
 	})
 	require.NoError(h.t, err)

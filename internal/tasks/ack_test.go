@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"tuma/internal/redisconn"
 	"tuma/internal/state"
 	"tuma/internal/tasks"
 )
@@ -66,7 +67,7 @@ func TestAFailedAcknowledgementIsRepeated(t *testing.T) {
 		t.Parallel()
 		h := newHarness(t, nil)
 		o := throughWire(t, h, new(acks).refuseFirst)
-		client, err := state.Dial(o)
+		client, err := redisconn.Dial(o.Options)
 		require.NoError(t, err)
 		var tried tries
 		client.AddHook(&tried)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"tuma/internal/state"
+	"tuma/internal/redisconn"
 )
 
 // serverConnection is a client for asynq servers, with a hook against three of asynq's habits.
@@ -19,8 +19,8 @@ import (
 // takes a core of ours and of Redis's just when that is in trouble: such answers take their time.
 // And it puts the tasks of an old aggregation set back into their group without listing the group,
 // where nobody finds them any more: Strays takes them up instead.
-func serverConnection(options state.Options) (redis.UniversalClient, error) {
-	rdb, err := state.Dial(options)
+func serverConnection(options redisconn.Options) (redis.UniversalClient, error) {
+	rdb, err := redisconn.Dial(options)
 	if err != nil {
 		return nil, err
 	}

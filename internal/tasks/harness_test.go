@@ -24,6 +24,7 @@ import (
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
 	"tuma/internal/providers/catalog/catalogtest"
+	"tuma/internal/redisconn"
 	"tuma/internal/redistest"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
@@ -121,9 +122,10 @@ func quick(o *state.Options) {
 func newHarness(t testing.TB, change func(*state.Options)) *harness {
 	t.Helper()
 	url, namespace := redistest.Shared(t)
-	o := state.Options{URL: url, Namespace: namespace, Providers: []providers.Capabilities{
-		{Name: lipad, Code: 'L', Asks: providers.AskByBatch},
-	}}
+	o := state.Options{
+		Options: redisconn.Options{URL: url}, Namespace: namespace,
+		Providers: []providers.Capabilities{{Name: lipad, Code: 'L', Asks: providers.AskByBatch}},
+	}
 	quick(&o)
 	if change != nil {
 		change(&o)
@@ -144,7 +146,7 @@ func newHarness(t testing.TB, change func(*state.Options)) *harness {
 
 func (h *harness) openRedis(t testing.TB) {
 	t.Helper()
-	rdb, err := state.Dial(h.options)
+	rdb, err := redisconn.Dial(h.options.Options)
 	require.NoError(t, err)
 	h.rdb = rdb
 	t.Cleanup(func() { require.NoError(t, rdb.Close()) })

@@ -10,7 +10,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
-	"tuma/internal/state"
+	"tuma/internal/redisconn"
 )
 
 // QueueStatus is where one queue stands.
@@ -39,7 +39,7 @@ const (
 // Inspect reads where queues stand.
 func (q *Queues) Inspect(ctx context.Context, queues []string) ([]QueueStatus, error) {
 	servers, err := asynq.NewInspectorFromRedisClient(q.rdb).Servers()
-	hidden := err != nil && state.Forbidden(err)
+	hidden := err != nil && redisconn.Forbidden(err)
 	if err != nil && !hidden {
 		return nil, fmt.Errorf("list asynq servers: %w", err)
 	}

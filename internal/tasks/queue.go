@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"tuma/internal/effect"
+	"tuma/internal/redisconn"
 	"tuma/internal/state"
 )
 
@@ -41,7 +42,7 @@ type Queues struct {
 
 // OpenQueues connects to the Redis of the state.
 func OpenQueues(options state.Options, log *zap.Logger) (*Queues, error) {
-	rdb, err := state.Dial(options)
+	rdb, err := redisconn.Dial(options.Options)
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ type ServerOptions struct {
 
 // NewServer builds the server of one queue.
 func NewServer(o ServerOptions) (*Server, error) {
-	rdb, err := serverConnection(o.Redis)
+	rdb, err := serverConnection(o.Redis.Options)
 	if err != nil {
 		return nil, err
 	}

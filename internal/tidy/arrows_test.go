@@ -57,6 +57,12 @@ var arrows = []arrow{
 		never: append([]string{"internal/sandbox"}, actors...),
 		why:   "the state is below whatever acts on it",
 	}, {
+		from: "internal/redisconn",
+		never: append([]string{
+			"internal/state", "internal/config", "internal/providers", asynq,
+		}, actors...),
+		why: "a connection knows nothing of what it is for",
+	}, {
 		from: "internal/routing",
 		never: append([]string{
 			"internal/state", "internal/config", "internal/providers/", goRedis, asynq,
@@ -118,7 +124,8 @@ var reservations = []reserved{
 		// internal/tasks looks after asynq's queues; the others are a harness, what looks from outside
 		// and other people's services.
 		only: []string{
-			"internal/state", "internal/tasks", "internal/redistest", "bench", "docs/producers",
+			"internal/redisconn", "internal/state", "internal/tasks", "internal/redistest", "bench",
+			"docs/producers",
 		},
 		why: "only internal/state speaks Redis, and internal/tasks about the queues",
 	},

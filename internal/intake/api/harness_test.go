@@ -22,6 +22,7 @@ import (
 	"tuma/internal/intake"
 	"tuma/internal/proctest"
 	"tuma/internal/providers"
+	"tuma/internal/redisconn"
 	"tuma/internal/routing"
 	"tuma/internal/state"
 )
@@ -63,7 +64,7 @@ func embedded(t *testing.T, change ...func(*Options)) *inlet {
 func on(t *testing.T, url, namespace string, change ...func(*Options)) *inlet {
 	t.Helper()
 	store, err := state.Open(context.Background(), state.Options{
-		URL: url, Namespace: namespace, AllowVolatile: true,
+		Options: redisconn.Options{URL: url}, Namespace: namespace, AllowVolatile: true,
 		Providers: []providers.Capabilities{
 			{Name: "lipad", Code: 'L'}, {Name: "africastalking", Code: 'A'},
 		},

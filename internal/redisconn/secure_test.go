@@ -1,4 +1,4 @@
-package state_test
+package redisconn_test
 
 import (
 	"crypto/tls"
@@ -8,7 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
-	"tuma/internal/state"
+	"tuma/internal/redisconn"
 )
 
 // dialed is what a client of some mode was built with.
@@ -18,9 +18,9 @@ type dialed struct {
 }
 
 // built reads the options of a client that was not used yet.
-func built(t *testing.T, o state.Options) dialed {
+func built(t *testing.T, o redisconn.Options) dialed {
 	t.Helper()
-	client, err := state.Dial(o)
+	client, err := redisconn.Dial(o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
 	if cluster, ok := client.(*redis.ClusterClient); ok {
@@ -46,7 +46,7 @@ func TestEveryModeIsSecured(t *testing.T) {
 			var now atomic.Pointer[string]
 			say := func(url string) { now.Store(&url) }
 			say("rediss:" + row.before)
-			o := state.Options{
+			o := redisconn.Options{
 				URL: "rediss:" + row.before, Mode: mode, TLS: &tls.Config{MinVersion: tls.VersionTLS13},
 				CurrentURL: func() string { return *now.Load() },
 			}

@@ -1,11 +1,11 @@
-package state_test
+package redisconn_test
 
 import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"tuma/internal/state"
+	"tuma/internal/redisconn"
 )
 
 // What a replica answers may be old: a cancel, or a sending, that it has not heard of.
@@ -20,7 +20,7 @@ func TestUrlsThatReadFromReplicasAreRefused(t *testing.T) {
 		{"cluster", "redis://:sesame@host:1?route_by_latency=true", "route_"},
 		{"cluster", "redis://:sesame@host:1?route_randomly=true", "route_"},
 	} {
-		_, err := state.Dial(state.Options{Mode: row.mode, URL: row.url})
+		_, err := redisconn.Dial(redisconn.Options{Mode: row.mode, URL: row.url})
 		require.ErrorContains(t, err, "TUMA_REDIS_URL", row.url)
 		require.ErrorContains(t, err, row.want, row.url)
 		require.NotContains(t, err.Error(), "sesame")
@@ -33,7 +33,7 @@ func TestEveryModeIsDialled(t *testing.T) {
 		"single": "redis://host:1/0", "sentinel": "redis://host:1/0?master_name=m&addr=host:2",
 		"cluster": "redis://host:1?addr=host:2",
 	} {
-		client, err := state.Dial(state.Options{Mode: mode, URL: url})
+		client, err := redisconn.Dial(redisconn.Options{Mode: mode, URL: url})
 		require.NoError(t, err)
 		require.NoError(t, client.Close())
 	}
