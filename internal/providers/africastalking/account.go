@@ -34,17 +34,17 @@ func (a *AfricasTalking) CheckAccount(ctx context.Context) (providers.Account, e
 	if err != nil {
 		return fail(airtime.ReasonCredentials, err)
 	}
-	target, err := providers.ParseBase(a.base + pathUser)
+	target, err := providers.ParseBase(a.o.BaseURL + pathUser)
 	if err != nil {
 		return fail(airtime.ReasonAccountFault, a.badBase(err))
 	}
-	target.RawQuery = "username=" + url.QueryEscape(a.username)
+	target.RawQuery = "username=" + url.QueryEscape(a.o.Username)
 	request := (&http.Request{
 		Method: http.MethodGet, URL: target, Host: target.Host,
 		Header: http.Header{"Accept": {"application/json"}},
 	}).WithContext(ctx)
 	request.Header.Set(headerKey, key)
-	response, err := a.client.Ask(ctx, request)
+	response, err := a.o.Client.Ask(ctx, request)
 	if err != nil {
 		return fail(providers.TransportReason(err), err)
 	}

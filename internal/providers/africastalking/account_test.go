@@ -72,7 +72,7 @@ func TestAnAccountThatIsNotShown(t *testing.T) {
 func TestAnAccountWithoutAKeyIsNotAskedFor(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
-	s.apiKey = func() string { return "" }
+	s.o.APIKey = func() string { return "" }
 	_, err := s.CheckAccount(t.Context())
 	require.ErrorContains(t, err, "AFRICASTALKING_API_KEY")
 	require.Empty(t, s.requests())

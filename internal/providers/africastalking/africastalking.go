@@ -42,13 +42,7 @@ type Options struct {
 
 // AfricasTalking submits batches, asks about recipients, and reads what the provider reports to us
 // and asks of us. It may be used by many goroutines.
-type AfricasTalking struct {
-	base     string
-	username string
-	apiKey   func() string
-	client   *providers.Client
-	called   func(key string) string
-}
+type AfricasTalking struct{ o Options }
 
 var (
 	_ providers.Provider         = (*AfricasTalking)(nil)
@@ -59,10 +53,9 @@ var (
 
 // New returns the adapter. Nothing is asked of the provider before the first Send or Query.
 func New(o Options) *AfricasTalking {
-	return &AfricasTalking{
-		base: strings.TrimRight(o.BaseURL, "/"), username: o.Username, apiKey: o.APIKey,
-		client: o.Client, called: providers.CalledAs(o.Called, name),
-	}
+	o.BaseURL = strings.TrimRight(o.BaseURL, "/")
+	o.Called = providers.CalledAs(o.Called, name)
+	return &AfricasTalking{o}
 }
 
 // Capabilities is the provider's row of the catalog. The limits of KES are documented. Of the other
@@ -117,8 +110,8 @@ func (a *AfricasTalking) Prepare(
 	header.Set(headerKey, key)
 	header.Set(headerIdempotency, batch.ID)
 	read := func(r providers.Response) (providers.Answer, bool) { return readSend(key, r) }
-	submission, err := a.client.NewSubmission(
-		a.base+pathSend, header, appendSend(a.username, batch), read)
+	submission, err := a.o.Client.NewSubmission(
+		a.o.BaseURL+pathSend, header, appendSend(a.o.Username, batch), read)
 	if err != nil {
 		return nil, &providers.PrepareError{
 			Reason: airtime.ReasonAccountFault, Err: a.badBase(err),
@@ -129,17 +122,17 @@ func (a *AfricasTalking) Prepare(
 
 // key returns the key of this moment. An error is returned when it cannot be sent.
 func (a *AfricasTalking) key() (string, error) {
-	key := a.apiKey()
+	key := a.o.APIKey()
 	if !providers.HeaderSafe(key) {
 		return "", errors.New(
-			a.called(keyAPIKey) + ": empty, or with characters that a header cannot hold")
+			a.o.Called(keyAPIKey) + ": empty, or with characters that a header cannot hold")
 	}
 	return key, nil
 }
 
 // badBase says which setting is not an address.
 func (a *AfricasTalking) badBase(err error) error {
-	return fmt.Errorf("%s: %w", a.called(providers.KeyBaseURL), err)
+	return fmt.Errorf("%s: %w", a.o.Called(providers.KeyBaseURL), err)
 }
 
 // check refuses what must not reach the wire: the callers have checked it before, and money is

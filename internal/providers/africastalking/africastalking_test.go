@@ -264,7 +264,7 @@ func TestTheKeyIsAskedEveryTime(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	key := "first"
-	s.apiKey = func() string { return key }
+	s.o.APIKey = func() string { return key }
 	s.send(t)
 	key = "second"
 	s.send(t)

@@ -36,7 +36,7 @@ func (a *AfricasTalking) ReadCallback(
 	if callback.OddAmount {
 		callback.Unread = "value: no amount"
 	}
-	key := a.apiKey()
+	key := a.o.APIKey()
 	callback.Status, callback.Code = statusOf(f["status"], key)
 	callback.Message = providers.Clean(f.Get("description"), key)
 	if callback.Message == "" && callback.Status == airtime.Jammed {

@@ -104,7 +104,7 @@ func (a *AfricasTalking) Query(
 	if err != nil {
 		return fail(airtime.ReasonCredentials, err)
 	}
-	target, err := providers.ParseBase(a.base + pathFind)
+	target, err := providers.ParseBase(a.o.BaseURL + pathFind)
 	if err != nil {
 		return fail(airtime.ReasonAccountFault, a.badBase(err))
 	}
@@ -154,14 +154,14 @@ func (a *AfricasTalking) ask(
 	ctx context.Context, key string, target *url.URL, asked providers.Asked,
 ) (answer found, proceed bool) {
 	address := *target
-	address.RawQuery = "username=" + url.QueryEscape(a.username) +
+	address.RawQuery = "username=" + url.QueryEscape(a.o.Username) +
 		"&transactionId=" + url.QueryEscape(asked.ProviderReference)
 	request := (&http.Request{
 		Method: http.MethodGet, URL: &address, Host: address.Host,
 		Header: http.Header{"Accept": {"application/json"}},
 	}).WithContext(ctx)
 	request.Header.Set(headerKey, key)
-	response, err := a.client.Ask(ctx, request)
+	response, err := a.o.Client.Ask(ctx, request)
 	if err != nil {
 		reason := providers.TransportReason(err)
 		answer.err = &providers.QueryError{Reason: reason, Err: err}

@@ -20,7 +20,7 @@ func (l *Lipad) ReadCallback(mediaType string, body []byte) (providers.Callback,
 	if err != nil {
 		return providers.Callback{}, err
 	}
-	secret := l.tokens.secret()
+	secret := l.o.ConsumerSecret()
 	callback := providers.Callback{
 		BatchID: f.Get("external_reference"),
 		RecipientStatus: providers.RecipientStatus{

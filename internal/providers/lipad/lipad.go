@@ -41,10 +41,8 @@ type Options struct {
 
 // Lipad submits batches and asks how they stand. It may be used by many goroutines.
 type Lipad struct {
-	base   string
-	client *providers.Client
+	o      Options
 	tokens *tokens
-	called func(key string) string
 }
 
 var (
@@ -57,15 +55,9 @@ func New(o Options) *Lipad {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	base := strings.TrimRight(o.BaseURL, "/")
-	called := providers.CalledAs(o.Called, name)
-	return &Lipad{
-		base: base, client: o.Client, called: called,
-		tokens: &tokens{
-			target: base + pathAuth, client: o.Client, now: o.Now, called: called,
-			key: o.ConsumerKey, secret: o.ConsumerSecret,
-		},
-	}
+	o.BaseURL = strings.TrimRight(o.BaseURL, "/")
+	o.Called = providers.CalledAs(o.Called, name)
+	return &Lipad{o: o, tokens: &tokens{o: o}}
 }
 
 // Capabilities is Lipad's row of the catalog. Lipad documents no limits of the amount; these guard
@@ -108,11 +100,11 @@ func (l *Lipad) Prepare(
 	}
 	header.Set(headerToken, tok.text)
 	read := func(r providers.Response) (providers.Answer, bool) { return l.read(batch.ID, tok, r) }
-	submission, err := l.client.NewSubmission(l.base+pathSend, header, body, read)
+	submission, err := l.o.Client.NewSubmission(l.o.BaseURL+pathSend, header, body, read)
 	if err != nil {
 		return nil, &providers.PrepareError{
 			Reason: airtime.ReasonAccountFault,
-			Err:    fmt.Errorf("%s: %w", l.called(providers.KeyBaseURL), err),
+			Err:    fmt.Errorf("%s: %w", l.o.Called(providers.KeyBaseURL), err),
 		}
 	}
 	return submission, nil
@@ -225,14 +217,14 @@ func (l *Lipad) Query(
 func (l *Lipad) ask(
 	ctx context.Context, batchID string, tok *token,
 ) (providers.Response, error) {
-	target := l.base + fmt.Sprintf(pathStatus, url.PathEscape(batchID))
+	target := l.o.BaseURL + fmt.Sprintf(pathStatus, url.PathEscape(batchID))
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
-		return providers.Response{}, errors.New(l.called(providers.KeyBaseURL) + " is not a URL")
+		return providers.Response{}, errors.New(l.o.Called(providers.KeyBaseURL) + " is not a URL")
 	}
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set(headerToken, tok.text)
-	return l.client.Ask(ctx, request)
+	return l.o.Client.Ask(ctx, request)
 }
 
 // readStatus decides what an answer to a status query says.

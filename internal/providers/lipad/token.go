@@ -35,12 +35,7 @@ type token struct {
 
 // tokens fetches the token once for everybody who waits for it.
 type tokens struct {
-	target string
-	client *providers.Client
-	key    func() string
-	secret func() string
-	now    func() time.Time
-	called func(key string) string
+	o Options
 
 	mu      sync.Mutex
 	current *token
@@ -59,7 +54,7 @@ type flight struct {
 // there is no token.
 func (t *tokens) get(ctx context.Context) (*token, error) {
 	t.mu.Lock()
-	if t.current != nil && t.now().Before(t.current.expires) {
+	if t.current != nil && t.o.Now().Before(t.current.expires) {
 		defer t.mu.Unlock()
 		return t.current, nil
 	}
@@ -107,20 +102,20 @@ func (t *tokens) fetch(ctx context.Context) (*token, error) {
 	body, err := json.Marshal(struct {
 		Key    string `json:"consumer_key"`
 		Secret string `json:"consumer_secret"`
-	}{t.key(), t.secret()})
+	}{t.o.ConsumerKey(), t.o.ConsumerSecret()})
 	if err != nil {
 		return nil, authError(airtime.ReasonCredentials, "encode", err)
 	}
 	request, err := http.NewRequestWithContext(
-		ctx, http.MethodPost, t.target, bytes.NewReader(body))
+		ctx, http.MethodPost, t.o.BaseURL+pathAuth, bytes.NewReader(body))
 	if err != nil {
 		return nil, authError(airtime.ReasonAccountFault, "build the request",
-			errors.New(t.called(providers.KeyBaseURL)+" is not a URL; want http(s)://host[:port]"))
+			errors.New(t.o.Called(providers.KeyBaseURL)+" is not a URL; want http(s)://host[:port]"))
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "application/json")
-	asked := t.now() // The life counts from before the request: a slow answer must not add to it.
-	response, err := t.client.Ask(ctx, request)
+	asked := t.o.Now() // The life counts from before the request: a slow answer must not add to it.
+	response, err := t.o.Client.Ask(ctx, request)
 	if err != nil {
 		return nil, authError(providers.TransportReason(err), "ask", err)
 	}

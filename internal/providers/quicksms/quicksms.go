@@ -40,22 +40,15 @@ type Options struct {
 }
 
 // QuickSMS submits batches. It may be used by many goroutines.
-type QuickSMS struct {
-	base       string
-	client     *providers.Client
-	key, token func() string
-	doubts     bool
-	called     func(key string) string
-}
+type QuickSMS struct{ o Options }
 
 var _ providers.Provider = (*QuickSMS)(nil)
 
 // New returns the adapter. Nothing is asked of the provider before the first Send.
 func New(o Options) *QuickSMS {
-	return &QuickSMS{
-		base: strings.TrimRight(o.BaseURL, "/"), client: o.Client, key: o.AppKey, token: o.AppToken,
-		doubts: o.DoubtRefusals, called: providers.CalledAs(o.Called, name),
-	}
+	o.BaseURL = strings.TrimRight(o.BaseURL, "/")
+	o.Called = providers.CalledAs(o.Called, name)
+	return &QuickSMS{o}
 }
 
 // Capabilities is QuickSMS's row of the catalog. Acceptance is the last word that its API has, so
@@ -86,14 +79,14 @@ func (q *QuickSMS) Prepare(
 	if err := check(batch); err != nil {
 		return nil, &providers.PrepareError{Reason: airtime.ReasonBatchRefused, Err: err}
 	}
-	key, token := q.key(), q.token()
+	key, token := q.o.AppKey(), q.o.AppToken()
 	for setting, value := range map[string]string{
 		keyAppKey: key, keyAppToken: token,
 	} {
 		if !providers.HeaderSafe(value) {
 			return nil, &providers.PrepareError{
 				Reason: airtime.ReasonCredentials,
-				Err:    fmt.Errorf("%s: want printable ASCII without spaces", q.called(setting)),
+				Err:    fmt.Errorf("%s: want printable ASCII without spaces", q.o.Called(setting)),
 			}
 		}
 	}
@@ -103,16 +96,16 @@ func (q *QuickSMS) Prepare(
 	}
 	read := func(r providers.Response) (providers.Answer, bool) {
 		answer, ok := read(r, key, token)
-		if q.doubts && answer.Reason == airtime.ReasonBatchRefused {
+		if q.o.DoubtRefusals && answer.Reason == airtime.ReasonBatchRefused {
 			answer.Verdict = airtime.Unknown
 		}
 		return answer, ok
 	}
-	submission, err := q.client.NewSubmission(q.base+pathSend, header, appendSend(batch), read)
+	submission, err := q.o.Client.NewSubmission(q.o.BaseURL+pathSend, header, appendSend(batch), read)
 	if err != nil {
 		return nil, &providers.PrepareError{
 			Reason: airtime.ReasonAccountFault,
-			Err:    fmt.Errorf("%s: %w", q.called(providers.KeyBaseURL), err),
+			Err:    fmt.Errorf("%s: %w", q.o.Called(providers.KeyBaseURL), err),
 		}
 	}
 	return submission, nil

@@ -46,7 +46,7 @@ func (s *Sozuri) ReadCallback(mediaType string, body []byte) (providers.Callback
 		return providers.Callback{}, errors.New("status: missing")
 	}
 	callback.AuthKey = f.Get("authKey")
-	secrets := []string{s.key(), callback.AuthKey}
+	secrets := []string{s.o.APIKey(), callback.AuthKey}
 	callback.Message = providers.Clean(f.Get("description"), secrets...)
 	callback.Status = statuses[word]
 	if callback.Status == 0 {

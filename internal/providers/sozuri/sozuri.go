@@ -36,12 +36,7 @@ type Options struct {
 }
 
 // Sozuri submits batches and reads callbacks. It may be used by many goroutines.
-type Sozuri struct {
-	base, project string
-	client        *providers.Client
-	key           func() string
-	called        func(key string) string
-}
+type Sozuri struct{ o Options }
 
 var (
 	_ providers.Provider       = (*Sozuri)(nil)
@@ -50,10 +45,9 @@ var (
 
 // New returns the adapter. Nothing is asked of the provider before the first Send.
 func New(o Options) *Sozuri {
-	return &Sozuri{
-		base: strings.TrimRight(o.BaseURL, "/"), project: o.Project, client: o.Client, key: o.APIKey,
-		called: providers.CalledAs(o.Called, name),
-	}
+	o.BaseURL = strings.TrimRight(o.BaseURL, "/")
+	o.Called = providers.CalledAs(o.Called, name)
+	return &Sozuri{o}
 }
 
 // Capabilities is Sozuri's row of the catalog. A callback that got lost never comes again, so
@@ -81,19 +75,19 @@ func (s *Sozuri) GoString() string { return name }
 func (s *Sozuri) Prepare(
 	_ context.Context, batch providers.Batch,
 ) (*providers.Submission, error) {
-	if s.project == "" {
+	if s.o.Project == "" {
 		return nil, &providers.PrepareError{
-			Reason: airtime.ReasonAccountFault, Err: errors.New(s.called(keyProject) + ": missing"),
+			Reason: airtime.ReasonAccountFault, Err: errors.New(s.o.Called(keyProject) + ": missing"),
 		}
 	}
 	if err := check(batch); err != nil {
 		return nil, &providers.PrepareError{Reason: airtime.ReasonBatchRefused, Err: err}
 	}
-	key := s.key()
+	key := s.o.APIKey()
 	if !providers.HeaderSafe(key) {
 		return nil, &providers.PrepareError{
 			Reason: airtime.ReasonCredentials,
-			Err:    errors.New(s.called(keyAPIKey) + ": want printable ASCII without spaces"),
+			Err:    errors.New(s.o.Called(keyAPIKey) + ": want printable ASCII without spaces"),
 		}
 	}
 	header := http.Header{
@@ -102,12 +96,12 @@ func (s *Sozuri) Prepare(
 	}
 	alone := len(batch.Recipients) == 1
 	read := func(r providers.Response) (providers.Answer, bool) { return read(r, alone, key) }
-	body := appendSend(s.project, batch)
-	submission, err := s.client.NewSubmission(s.base+pathSend, header, body, read)
+	body := appendSend(s.o.Project, batch)
+	submission, err := s.o.Client.NewSubmission(s.o.BaseURL+pathSend, header, body, read)
 	if err != nil {
 		return nil, &providers.PrepareError{
 			Reason: airtime.ReasonAccountFault,
-			Err:    fmt.Errorf("%s: %w", s.called(providers.KeyBaseURL), err),
+			Err:    fmt.Errorf("%s: %w", s.o.Called(providers.KeyBaseURL), err),
 		}
 	}
 	return submission, nil
