@@ -1,6 +1,7 @@
 // Package routing chooses providers: for recipients whose producers name none, and for those whom
 // their provider does not pay. It decides by the rules of the settings and by what is known of the
-// providers, and by nothing else: it has no connection and no clock.
+// providers, and by nothing else: it has no connection and no clock. routing.go matches a recipient
+// to a rule and a provider, failover.go finds who is next.
 package routing
 
 import (

@@ -1,6 +1,6 @@
-// Package state holds every recipient, and is the only source of truth about them. Each verb is one
-// Lua script in lua/: atomic, guarded, and safe to repeat, since the client repeats a script after
-// a network error. Time comes from Redis inside the scripts, never from a process's clock.
+// Package state holds every recipient, and is the only source of truth about them. Each verb is
+// one Lua script in lua/: atomic, guarded, and safe to repeat, since the client repeats a script
+// after a network error. Time comes from Redis inside the scripts, never from a process's clock.
 //
 // The verbs by file: accept.go takes disbursals in; send.go claims, begins, records and splits
 // batches; polling.go hands out status queries and observes what they bring; callbacks.go and
@@ -11,8 +11,8 @@
 //
 // Reading: lookup.go (status and report), review.go (what waits for a person), stats.go and
 // sizes.go (metrics), recent.go and same.go (duplicates of imports), known.go (names for
-// completion), doctor.go. Around them: store.go opens the connection, safety.go and secure.go check
-// Redis, layout.go the version of the stored layout, scripts.go builds and runs scripts, keys.go
-// names every key, codes.go keeps the providers' codes, budgets.go trims streams, testing.go is for
-// tests.
+// completion), doctor.go. Around them: store.go has the options, safety.go checks that the Redis
+// can be trusted, layout.go the version of the stored layout, scripts.go builds and runs scripts,
+// keys.go names every key, codes.go keeps the providers' codes, budgets.go trims streams,
+// testing.go is for tests.
 package state
