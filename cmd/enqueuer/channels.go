@@ -12,7 +12,7 @@ import (
 	"tuma/internal/state"
 )
 
-// channelView is the JSON of one road to a provider.
+// channelView is the JSON of the channel of one provider.
 type channelView struct {
 	Provider string `json:"provider"`
 	// Queued, InDoubt and Sending count recipients, by the books; InFlight counts requests.
@@ -72,7 +72,7 @@ func viewOfChannel(s *overview, c state.Channel) channelView {
 	return view
 }
 
-// channels shows the roads to all providers that ever got a disbursal, or that a person paused.
+// channels shows the channels of all providers that ever got a disbursal, or that a person paused.
 func channels(cmd *cobra.Command, a *app.App, asJSON bool) error {
 	s, err := readOverview(cmd.Context(), a)
 	if err != nil {
@@ -107,7 +107,7 @@ func channels(cmd *cobra.Command, a *app.App, asJSON bool) error {
 		t.add(v.Provider, number(v.Queued), number(v.Sending), number(v.InDoubt), word, since, why)
 	}
 	t.write(out)
-	for _, line := range s.roadblocks(at) {
+	for _, line := range s.blockers(at) {
 		fmt.Fprintln(out, line)
 	}
 	return nil

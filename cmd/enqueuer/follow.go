@@ -198,5 +198,5 @@ func (f *follower) clear() {
 
 // hint says why nothing moves.
 func (f *follower) hint() string {
-	return strings.Join(f.now.roadblocks(stamps(f.app, f.out)), "; ")
+	return strings.Join(f.now.blockers(stamps(f.app, f.out)), "; ")
 }

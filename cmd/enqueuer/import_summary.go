@@ -23,7 +23,7 @@ type importView struct {
 	Recipients int64       `json:"recipients"`
 	Accepted   int64       `json:"accepted"`
 	Known      int64       `json:"known"`
-	Totals     []roadView  `json:"totals"`
+	Totals     []routeView `json:"totals"`
 	Rejects    string      `json:"rejects,omitempty"`
 	Faults     []faultView `json:"faults,omitempty"`
 	Conflicts  []string    `json:"conflicts,omitempty"`
@@ -34,7 +34,7 @@ type importView struct {
 	Status *statusView `json:"status,omitempty"`
 }
 
-type roadView struct {
+type routeView struct {
 	Provider   string           `json:"provider"`
 	Currency   airtime.Currency `json:"currency"`
 	Recipients int64            `json:"recipients"`
@@ -57,7 +57,7 @@ func (i *importing) view(sum *state.Summary) importView {
 		Reference: i.plan.Reference, DryRun: i.dryRun, Rows: i.plan.Rows,
 		Refused: i.plan.Refused(), Repeats: i.plan.Repeats, Disbursals: i.plan.Count,
 		Recipients: i.plan.Recipients, Accepted: i.tally.accepted, Known: i.tally.known,
-		Totals: []roadView{}, Conflicts: i.tally.conflicts, Duplicates: i.duplicates.Rows,
+		Totals: []routeView{}, Conflicts: i.tally.conflicts, Duplicates: i.duplicates.Rows,
 	}
 	for _, name := range i.duplicates.Names {
 		v.DuplicatesUnder = append(v.DuplicatesUnder,
@@ -69,13 +69,13 @@ func (i *importing) view(sum *state.Summary) importView {
 	for _, fault := range i.plan.Faults {
 		v.Faults = append(v.Faults, faultView{fault.Line, fault.Faults})
 	}
-	for road, total := range i.plan.Totals {
-		v.Totals = append(v.Totals, roadView{
-			Provider: road.Provider, Currency: road.Currency, Recipients: total.Recipients,
-			Amount: airtime.FormatMinor(total.Minor, road.Currency),
+	for route, total := range i.plan.Totals {
+		v.Totals = append(v.Totals, routeView{
+			Provider: route.Provider, Currency: route.Currency, Recipients: total.Recipients,
+			Amount: airtime.FormatMinor(total.Minor, route.Currency),
 		})
 	}
-	slices.SortFunc(v.Totals, func(a, b roadView) int {
+	slices.SortFunc(v.Totals, func(a, b routeView) int {
 		return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.Currency, b.Currency))
 	})
 	if sum != nil {
@@ -126,8 +126,8 @@ func (v importView) print(w io.Writer) {
 		return
 	}
 	totals := newTable("provider", "currency", "#recipients", "#amount")
-	for _, road := range v.Totals {
-		totals.add(road.Provider, string(road.Currency), number(road.Recipients), road.Amount)
+	for _, route := range v.Totals {
+		totals.add(route.Provider, string(route.Currency), number(route.Recipients), route.Amount)
 	}
 	totals.write(w)
 }

@@ -324,7 +324,7 @@ func forgottenSettler(reference string) string {
 	if reference == "" {
 		return "nothing here: Redis has forgotten the recipient; ask the provider for the batch"
 	}
-	return "accept " + reference + " again: Redis has forgotten it, and nobody is paid twice; " +
+	return "accept " + reference + " again: Redis has forgotten it, and no recipient is paid twice; " +
 		"else ask the provider"
 }
 

@@ -49,8 +49,8 @@ func (s *overview) idle(queue string) bool {
 // unserved reports whether no worker takes what is queued for a provider.
 func (s *overview) unserved(c state.Channel) bool { return c.Unserved() || s.idle(c.Provider) }
 
-// roadblocks says what keeps disbursals from moving: one line per cause.
-func (s *overview) roadblocks(at func(time.Time) string) []string {
+// blockers says what keeps disbursals from moving: one line per cause.
+func (s *overview) blockers(at func(time.Time) string) []string {
 	var lines []string
 	if s.stats.Fenced > 0 {
 		lines = append(lines, "claiming is fenced for "+seconds(s.stats.Fenced)+
@@ -64,10 +64,10 @@ func (s *overview) roadblocks(at func(time.Time) string) []string {
 	}
 	switch {
 	case s.queuePaused(tasks.QueuePoll):
-		lines = append(lines, "the queue poll is paused in the asynq dashboard: nobody asks what became "+
-			"of payments; resume it with enqueuer channel resume poll")
+		lines = append(lines, "the queue poll is paused in the asynq dashboard: no process asks "+
+			"for the status of payments; resume it with enqueuer channel resume poll")
 	case s.idle(tasks.QueuePoll):
-		lines = append(lines, "no poller runs: nobody asks what became of payments")
+		lines = append(lines, "no poller runs: no process asks for the status of payments")
 	}
 	return lines
 }

@@ -18,7 +18,7 @@ func addWho(cmd *cobra.Command, who *string) {
 
 // addYes adds the flag without which a person is asked.
 func addYes(cmd *cobra.Command, yes *bool) {
-	cmd.Flags().BoolVarP(yes, "yes", "y", false, "ask nobody: for scripts")
+	cmd.Flags().BoolVarP(yes, "yes", "y", false, "do not ask: for scripts")
 }
 
 // setWho fills in the user of this process: in a container that has no name for it, its number.

@@ -27,7 +27,7 @@ func newStatusCommand() *cobra.Command {
 	var options statusOptions
 	cmd := &cobra.Command{
 		Use:   "status [REF]",
-		Short: "Show where a disbursal, import or campaign stands, or the roads to the providers",
+		Short: "Show where a disbursal, import or campaign stands, or the channels of the providers",
 		Long: `Show where the recipients of a disbursal, import or campaign stand: counts and
 amounts per status. --recipients adds every recipient; in JSON they are the list "recipients_list",
 with the fields of enqueuer report. Without REF, show the channels to the providers: what waits
@@ -77,7 +77,7 @@ func status(cmd *cobra.Command, a *app.App, options statusOptions, name string) 
 	}
 	printSummary(cmd.OutOrStdout(), sum)
 	if !sum.Settled {
-		for _, line := range now.roadblocks(stamps(a, cmd.OutOrStdout())) {
+		for _, line := range now.blockers(stamps(a, cmd.OutOrStdout())) {
 			fmt.Fprintln(cmd.OutOrStdout(), line)
 		}
 	}

@@ -106,29 +106,29 @@ const requested = "requested"
 // balancesOf sorts the book of the state, whose fields are "provider currency status", and the same
 // with " minor" and " discount".
 func balancesOf(book map[string]int64) []balance {
-	byRoad := map[string]*balance{}
+	byRoute := map[string]*balance{}
 	for field, value := range book {
 		words := strings.Fields(field)
 		if len(words) < 3 || words[len(words)-1] == "discount" {
 			continue // Nobody requests a discount.
 		}
-		road := words[0] + " " + words[1]
-		if byRoad[road] == nil {
-			byRoad[road] = &balance{
+		route := words[0] + " " + words[1]
+		if byRoute[route] == nil {
+			byRoute[route] = &balance{
 				Provider: words[0], Currency: airtime.Currency(words[1]),
 				Statuses: map[string]figure{}, minor: map[string]minorFigure{},
 			}
 		}
-		entry := byRoad[road].minor[words[2]]
+		entry := byRoute[route].minor[words[2]]
 		if len(words) == 4 {
 			entry.minor = value
 		} else {
 			entry.recipients = value
 		}
-		byRoad[road].minor[words[2]] = entry
+		byRoute[route].minor[words[2]] = entry
 	}
-	balances := make([]balance, 0, len(byRoad))
-	for _, b := range byRoad {
+	balances := make([]balance, 0, len(byRoute))
+	for _, b := range byRoute {
 		b.sum()
 		balances = append(balances, *b)
 	}

@@ -73,7 +73,7 @@ func callbackSettings() []setting {
 		},
 		{
 			name:  "TUMA_CALLBACK_ALLOW",
-			what:  "Who may send callbacks; without it everybody who knows the token.",
+			what:  "Who may send callbacks; without it every client that knows the token.",
 			parse: subnets(func(c *Config) *[]netip.Prefix { return &c.CallbackAllow }),
 		},
 		{

@@ -104,7 +104,7 @@ func sendSettings() []setting {
 	return []setting{
 		{
 			name: nameProvider,
-			what: "The provider of those for whom no routing rule matches and who name none; " +
+			what: "The provider where no routing rule matches and the producer names none; " +
 				"without it the first one that is on.",
 			parse: func(c *Config, value string) error {
 				field := func(c *Config) *string { return &c.DefaultProvider }

@@ -28,7 +28,7 @@ func (r *runner) streams(ctx context.Context) error {
 	}
 	for _, reader := range readers {
 		name := fmt.Sprintf("the group %s of %s", reader.Group, reader.Stream)
-		advice := "start its consumer; a group that nobody needs any more is destroyed with XGROUP " +
+		advice := "start its consumer; a group that is not needed any more is destroyed with XGROUP " +
 			"DESTROY: until then nothing behind it is trimmed"
 		if reader.Unread > readLate {
 			r.warn(name+" has not read for "+about(reader.Unread), advice)
@@ -50,7 +50,7 @@ func (r *runner) streams(ctx context.Context) error {
 				"its password; enqueuer stream makes the jobs stream anew once it is empty")
 		}
 		if stream.TrimmedUnread > 0 {
-			r.warn(fmt.Sprintf("{%s}:%s was trimmed to make room: %d entries nobody had read",
+			r.warn(fmt.Sprintf("{%s}:%s was trimmed to make room: %d unread entries",
 				r.Redis.Namespace, stream.Name, stream.TrimmedUnread), "give Redis more memory "+
 				"(maxmemory), start the readers, and read what is missing with enqueuer report")
 		}

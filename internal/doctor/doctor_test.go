@@ -242,7 +242,7 @@ var workFaults = []wrong{
 		Advice: "claim the money back",
 	}},
 	{"mismatched", func(w *harness) { w.do("zadd {ns}:mismatched 1 s-1") }, doctor.Finding{
-		Check: "people", Result: doctor.Warning, Detail: "1 recipient of whom a provider says",
+		Check: "people", Result: doctor.Warning, Detail: "1 recipient with reports of a provider",
 		Advice: "statement",
 	}},
 	{"dead_letters", func(w *harness) { w.do("xadd {ns}:dead_letters * body x") }, doctor.Finding{
@@ -359,7 +359,7 @@ func TestTheSettingsMadeWrong(t *testing.T) {
 			Result: doctor.Failed, Detail: "TUMA_ALLOW_VOLATILE", Advice: "remove it",
 		}},
 		"sandbox": {map[string]string{"AFRICASTALKING_USERNAME": "sandbox"}, doctor.Finding{
-			Result: doctor.Warning, Detail: "pays nobody", Advice: "live",
+			Result: doctor.Warning, Detail: "pays no recipient", Advice: "live",
 		}},
 		"unused key": {
 			map[string]string{

@@ -167,7 +167,7 @@ func (r *runner) replicas(info map[string]string, fsync string) {
 			"second", "set appendfsync always, or run replicas and set state.min_replicas; "+
 			"docs/guarantees.md says what it means")
 	case fsync == "everysec" && r.Redis.MinReplicas == 0:
-		r.warn("there are replicas, and nobody waits for them: a crash may forget the last second",
+		r.warn("there are replicas, and no write waits for them: a crash may forget the last second",
 			"set state.min_replicas, or appendfsync always")
 	}
 }

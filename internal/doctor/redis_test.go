@@ -296,7 +296,7 @@ func TestAReplicaThatNobodyWaitsFor(t *testing.T) {
 		return err == nil && strings.Contains(info, "connected_slaves:1")
 	}, testTimeout, 10*time.Millisecond)
 	want := doctor.Finding{
-		Check: "persistence", Result: doctor.Warning, Detail: "nobody waits for them",
+		Check: "persistence", Result: doctor.Warning, Detail: "no write waits for them",
 		Advice: "state.min_replicas",
 	}
 	requireFound(t, h.examine("persistence"), want)

@@ -49,7 +49,7 @@ func (r *runner) workers(ctx context.Context) error {
 			"start a worker with the credentials of "+q.Queue
 		switch q.Queue {
 		case tasks.QueuePoll:
-			who, advice = "no poller runs: nobody asks what became of payments", "start a poller"
+			who, advice = "no poller runs: no process asks for the status of payments", "start a poller"
 		case tasks.QueueDisbursals:
 			who, advice = "no worker runs: disbursal:accept tasks wait", "start a worker"
 		}
@@ -173,14 +173,14 @@ func (r *runner) stuck(ctx context.Context) error {
 	for _, name := range names {
 		// While claiming is fenced nothing is given back either.
 		if lag.Slots[name] > limit && stats.Fenced == 0 {
-			r.fail(fmt.Sprintf("%s: the time of a request was over %s ago, and nobody has put it in "+
+			r.fail(fmt.Sprintf("%s: the time of a request was over %s ago, and no process has put it in "+
 				"doubt or given it back", name, about(lag.Slots[name])),
 				"start a worker or poller with the credentials of "+name+": only such a process sweeps it")
 		}
 	}
 	if lag.Queries > limit {
 		r.fail("status queries have been due for "+about(lag.Queries), "start more pollers, and look at "+
-			"their log: nobody learns what became of payments")
+			"their log: no process learns the status of payments")
 	}
 	if lag.Parked > limit {
 		r.warn("callbacks have waited for "+about(lag.Parked)+" to be tried again",
@@ -225,7 +225,7 @@ func (r *runner) people(ctx context.Context) error {
 			list+", and claim the money back")
 	}
 	if n := stats.Mismatched; n > 0 {
-		r.warn(cli.Plural(n, "recipient")+" of whom a provider says what cannot be right",
+		r.warn(cli.Plural(n, "recipient")+" with reports of a provider that cannot be right",
 			list+", and compare with the provider's statement")
 	}
 	if n := stats.Doubt; n > 0 {
@@ -240,7 +240,7 @@ func (r *runner) people(ctx context.Context) error {
 	}
 	if stats.Dropped > 0 {
 		r.warn(cli.Plural(stats.Dropped, "callback")+" given up since the beginning: "+
-			"they fitted nobody", "compare enqueuer report with the providers' statements")
+			"they fitted no recipient", "compare enqueuer report with the providers' statements")
 	}
 	return nil
 }

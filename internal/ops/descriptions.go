@@ -65,8 +65,8 @@ var (
 		"For how long the first of the overdue batches has been overdue.")
 	overpaidDesc   = describe("overpaid_recipients", "Recipients with a second effect.")
 	mismatchedDesc = describe("mismatched_recipients",
-		"Recipients of whom a provider names another amount than was sent, or says failed where a "+
-			"person said paid, until a person has decided.")
+		"Recipients for which a provider reports another amount than was sent, or failed where a "+
+			"person decided paid, until a person has decided.")
 	mismatchedOldestDesc = describe("mismatched_oldest_seconds",
 		"For how long the first of the mismatched recipients has been listed.")
 
@@ -84,15 +84,15 @@ var (
 		"Entries that were ever added to a stream; those no longer there were trimmed, or taken "+
 			"from the jobs.", "stream")
 	aheadDesc = describe("stream_ahead_seconds",
-		"How far the last id of a stream is ahead of Redis's clock: somebody chose it.", "stream")
+		"How far the last id of a stream is ahead of Redis's clock: a producer chose it.", "stream")
 	streamBytesDesc   = describe("stream_bytes", "Memory that a stream takes.", "stream")
 	trimmedUnreadDesc = describe("stream_trimmed_unread_total",
 		"Entries that were trimmed to make room before every consumer group had read them, or that "+
-			"nobody reads as a group.", "stream")
+			"no group reads.", "stream")
 
 	tasksDesc = describe("queue_tasks", "Tasks of an asynq queue, by asynq's state.", "queue",
 		"state")
-	queuePausedDesc = describe("queue_paused", "1 while somebody has paused an asynq queue.", "queue")
+	queuePausedDesc = describe("queue_paused", "1 while an asynq queue is paused.", "queue")
 
 	behindDesc = describe("clock_behind_seconds", "By how much Redis's clock is behind the highest "+
 		"time that it has shown, if by more than a second.")

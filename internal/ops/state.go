@@ -113,7 +113,7 @@ func (c collection) books(book map[string]int64) {
 	}
 }
 
-// channel sends where the road to one provider stands.
+// channel sends the state of the channel of one provider.
 func (c collection) channel(channel *state.Channel) {
 	name := channel.Provider
 	c.gauge(pendingDesc, float64(channel.Pending), name)

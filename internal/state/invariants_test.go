@@ -45,9 +45,9 @@ func (x *machine) look() snapshot {
 		channels: map[string]map[string]string{},
 	}
 	pipe := x.store.Client().Pipeline()
-	roads := map[string]*roadReads{}
+	channels := map[string]*channelReads{}
 	for _, provider := range x.providers {
-		roads[provider] = x.readRoad(pipe, provider)
+		channels[provider] = x.readChannel(pipe, provider)
 	}
 	due := pipe.ZRangeWithScores(background, x.store.Key("due", ""), 0, -1)
 	overpaid := pipe.SMembers(background, x.store.Key("overpaid", ""))
@@ -74,7 +74,7 @@ func (x *machine) look() snapshot {
 	for id, fields := range batches {
 		got.batches[id] = fields.Val()
 	}
-	for provider, reads := range roads {
+	for provider, reads := range channels {
 		code := modelProviders[slices.IndexFunc(modelProviders, func(p providers.Capabilities) bool {
 			return p.Name == provider
 		})].Code
@@ -105,8 +105,8 @@ func (x *machine) look() snapshot {
 	return got
 }
 
-// roadReads are the reads of a snapshot that are about one provider.
-type roadReads struct {
+// channelReads are the reads of a snapshot that are about one provider.
+type channelReads struct {
 	lists                   map[string]*redis.StringSliceCmd
 	slots                   *redis.ZSliceCmd
 	doubt, channel, blocked *redis.MapStringStringCmd
@@ -114,7 +114,7 @@ type roadReads struct {
 
 // blockedEntries returns the entries that wait for their numbers at a provider, each of which must
 // be in doubt there.
-func (x *machine) blockedEntries(provider string, reads *roadReads) []string {
+func (x *machine) blockedEntries(provider string, reads *channelReads) []string {
 	var entries []string
 	numbers := 0
 	for field, value := range reads.blocked.Val() {
@@ -140,8 +140,8 @@ func (x *machine) blockedEntries(provider string, reads *roadReads) []string {
 	return entries
 }
 
-func (x *machine) readRoad(pipe redis.Pipeliner, provider string) *roadReads {
-	reads := &roadReads{lists: map[string]*redis.StringSliceCmd{}}
+func (x *machine) readChannel(pipe redis.Pipeliner, provider string) *channelReads {
+	reads := &channelReads{lists: map[string]*redis.StringSliceCmd{}}
 	for _, kind := range []string{"pending", "refused", "ready"} {
 		reads.lists[kind] = pipe.LRange(background, x.store.Key(kind, provider), 0, -1)
 	}
@@ -255,7 +255,7 @@ func (x *machine) check() {
 	x.checkPending()
 	x.checkDoubt()
 	x.checkBooks()
-	x.checkRoads()
+	x.checkChannels()
 	if x.honest {
 		x.checkHonesty()
 	}
@@ -324,9 +324,9 @@ func (x *machine) checkBatches() {
 			x.t.Fatalf("batch %s (%s) is never asked about", b.id, b.state)
 		}
 	}
-	for provider, road := range x.roads {
+	for provider, channel := range x.channels {
 		var ready []string
-		for _, b := range road.ready {
+		for _, b := range channel.ready {
 			ready = append(ready, b.id)
 		}
 		if !slices.Equal(ready, x.seen.ready[provider]) {
@@ -355,9 +355,9 @@ func (x *machine) checkBooks() {
 	x.equal(want, got, "book")
 }
 
-// checkRoads compares what each channel remembers.
-func (x *machine) checkRoads() {
-	for provider, road := range x.roads {
+// checkChannels compares what each channel remembers.
+func (x *machine) checkChannels() {
+	for provider, channel := range x.channels {
 		got := x.seen.channels[provider]
 		number := func(field string) int64 {
 			n, err := strconv.ParseFloat("0"+got[field], 64)
@@ -365,12 +365,12 @@ func (x *machine) checkRoads() {
 			return int64(n)
 		}
 		var halfOpen int64
-		if road.halfOpen {
+		if channel.halfOpen {
 			halfOpen = 1
 		}
 		want := []int64{
-			road.paused, road.since, halfOpen, int64(road.failures), int64(road.ramp),
-			int64(road.careful),
+			channel.paused, channel.since, halfOpen, int64(channel.failures), int64(channel.ramp),
+			int64(channel.careful),
 		}
 		var stored []int64
 		for _, field := range []string{

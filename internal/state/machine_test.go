@@ -173,14 +173,14 @@ func (x *machine) claimAt(provider string) *flight {
 		x.equal([]any{why, wait}, []any{got.Idle, got.Wait.Milliseconds()}, "claim")
 		return nil
 	}
-	road := x.roads[provider]
+	channel := x.channels[provider]
 	if got.Batch == nil {
-		x.nothing(road, got)
+		x.nothing(channel, got)
 		return nil
 	}
-	b := x.drawn(road, got.Batch, holder, road.most(limit))
+	b := x.drawn(channel, got.Batch, holder, channel.most(limit))
 	b.state, b.holder, b.lapse = state.BatchClaimed, holder, x.now+modelClaim
-	road.charge(x.now)
+	channel.charge(x.now)
 	f := &flight{got.Batch, holder, b}
 	x.flights = append(x.flights, f)
 	return f
@@ -210,7 +210,7 @@ func (x *machine) goOn(f *flight) {
 	}
 }
 
-// woken checks that no worker is woken for a road where nothing can be claimed now.
+// woken checks that no worker is woken for a channel where nothing can be claimed now.
 func (x *machine) woken(wakeups []state.Wakeup) {
 	for _, r := range wakeups {
 		if why, _ := x.idle(r.Provider); why != "" {
@@ -220,18 +220,18 @@ func (x *machine) woken(wakeups []state.Wakeup) {
 }
 
 // nothing checks that a claim found nothing because there was nothing.
-func (x *machine) nothing(road *modelRoad, got state.Claim) {
+func (x *machine) nothing(channel *modelChannel, got state.Claim) {
 	x.equal(state.IdleEmpty, got.Idle, "claim")
-	if len(road.ready) > 0 {
-		x.t.Fatalf("claim found nothing, but batch %s is ready", road.ready[0].id)
+	if len(channel.ready) > 0 {
+		x.t.Fatalf("claim found nothing, but batch %s is ready", channel.ready[0].id)
 	}
 	if got.Wakeup != nil {
 		return // It looked at many who must wait, and wakes a worker for the rest.
 	}
 	waiting := slices.Concat(x.seen.blocked, x.look().aside)
 	for _, r := range x.people {
-		if r.status == airtime.Queued && r.batch == nil && r.provider == road.name &&
-			!x.blocked(road.name, r.phone) && !slices.Contains(waiting, r.name()) {
+		if r.status == airtime.Queued && r.batch == nil && r.provider == channel.name &&
+			!x.blocked(channel.name, r.phone) && !slices.Contains(waiting, r.name()) {
 			x.t.Fatalf("claim found nothing, but %s is pending", r.name())
 		}
 	}
@@ -245,18 +245,18 @@ func (x *machine) blocked(provider, phone string) bool {
 
 // drawn returns the model of the batch that a claim answered.
 func (x *machine) drawn(
-	road *modelRoad, b *state.Batch, holder string, limit int,
+	channel *modelChannel, b *state.Batch, holder string, limit int,
 ) *modelBatch {
 	// A paused channel is not probed with what may be why it is paused.
-	if len(road.ready) > 0 &&
-		(!road.halfOpen || road.ready[0].refusedSince == 0 || b.ID != holder) {
-		first := road.ready[0]
+	if len(channel.ready) > 0 &&
+		(!channel.halfOpen || channel.ready[0].refusedSince == 0 || b.ID != holder) {
+		first := channel.ready[0]
 		x.equal(first.id, b.ID, "ready batch")
-		road.ready = road.ready[1:]
+		channel.ready = channel.ready[1:]
 		return first
 	}
 	x.equal(holder, b.ID, "id of a new batch")
-	fresh := &modelBatch{id: b.ID, provider: road.name}
+	fresh := &modelBatch{id: b.ID, provider: channel.name}
 	phones := map[string]bool{}
 	for _, member := range b.Members {
 		i := slices.IndexFunc(x.people, func(r *modelRecipient) bool {
@@ -264,7 +264,7 @@ func (x *machine) drawn(
 		})
 		r := x.people[i]
 		if r.status != airtime.Queued || r.batch != nil || x.cancelled(r) ||
-			r.provider != road.name || x.blocked(road.name, r.phone) || phones[r.phone] {
+			r.provider != channel.name || x.blocked(channel.name, r.phone) || phones[r.phone] {
 			x.t.Fatalf("%s (%s at %s) must not be claimed", r.name(), r.status, r.provider)
 		}
 		if r.refused > 0 && len(b.Members) > 1 {
@@ -694,14 +694,14 @@ func (x *machine) otherwise(r *modelRecipient) state.Resolution {
 
 // strand lists who waits at a paused provider and may go elsewhere.
 func (x *machine) strand(*rapid.T) {
-	road := x.roads[draw(x, "provider", x.providers)]
-	got, _, err := x.store.Stranded(background, road.name, 0, 1000)
+	channel := x.channels[draw(x, "provider", x.providers)]
+	got, _, err := x.store.Stranded(background, channel.name, 0, 1000)
 	x.must(err)
 	var want, names []string
-	road.stranded, road.onward = nil, nil
+	channel.stranded, channel.onward = nil, nil
 	for _, r := range x.people {
-		waits := slices.Contains(x.seen.pending, r.name()) && r.provider == road.name
-		if waits && x.given[r.ref] == "" && road.paused > x.now {
+		waits := slices.Contains(x.seen.pending, r.name()) && r.provider == channel.name
+		if waits && x.given[r.ref] == "" && channel.paused > x.now {
 			want = append(want, r.name())
 		}
 	}
@@ -711,8 +711,8 @@ func (x *machine) strand(*rapid.T) {
 			return r.ref == ref && r.phone == s.Phone.Digits()
 		})
 		names = append(names, x.people[i].name())
-		road.stranded = append(road.stranded, x.people[i])
-		road.onward = append(road.onward, state.Onward{Stranded: s})
+		channel.stranded = append(channel.stranded, x.people[i])
+		channel.onward = append(channel.onward, state.Onward{Stranded: s})
 	}
 	slices.Sort(want)
 	slices.Sort(names)
@@ -724,20 +724,20 @@ func (x *machine) reroute(*rapid.T) {
 	if len(x.providers) == 1 {
 		x.t.Skip("there is nowhere to go")
 	}
-	road := x.roads[draw(x, "provider", x.providers)]
+	channel := x.channels[draw(x, "provider", x.providers)]
 	if x.chance("afresh", 70) {
 		x.strand(x.t)
 	}
-	if len(road.onward) == 0 {
+	if len(channel.onward) == 0 {
 		x.t.Skip("nobody is stranded")
 	}
-	from := draw(x, "from", []int{0, len(road.onward) / 2})
-	list, next := slices.Clone(road.onward[from:]), x.other(road.name)
+	from := draw(x, "from", []int{0, len(channel.onward) / 2})
+	list, next := slices.Clone(channel.onward[from:]), x.other(channel.name)
 	for i := range list {
 		list[i].Provider = next
 	}
-	want := x.model.reroute(road.name, road.stranded[from:], next)
-	got, wakeups, err := x.store.Reroute(background, road.name, list)
+	want := x.model.reroute(channel.name, channel.stranded[from:], next)
+	got, wakeups, err := x.store.Reroute(background, channel.name, list)
 	x.must(err)
 	x.woken(wakeups)
 	if !x.echo.on.Load() { // A repeated move finds that nobody waits any more.
@@ -745,16 +745,16 @@ func (x *machine) reroute(*rapid.T) {
 	}
 }
 
-// pause stops a road, as for a balance that is too low.
+// pause stops a channel, as for a balance that is too low.
 func (x *machine) pause(*rapid.T) {
 	if !x.chance("really", 50) {
 		x.t.Skip("no reason")
 	}
-	road := x.roads[draw(x, "provider", x.providers)]
+	channel := x.channels[draw(x, "provider", x.providers)]
 	wish := draw(x, "wish", []int64{0, 20_000})
-	road.pause(x.now, wish)
+	channel.pause(x.now, wish)
 	length := time.Duration(wish) * time.Millisecond
-	x.must(x.store.Pause(background, road.name, airtime.ReasonBalance, length))
+	x.must(x.store.Pause(background, channel.name, airtime.ReasonBalance, length))
 }
 
 // tick lets time pass.

@@ -68,30 +68,30 @@ type modelBatch struct {
 }
 
 type model struct {
-	now     int64
-	roads   map[string]*modelRoad
-	people  []*modelRecipient
-	refs    map[string][]*modelRecipient
-	label   map[string]string // Campaigns, by reference.
-	content map[string]string
-	given   map[string]string // Providers as producers named them, by reference.
-	marks   map[string]bool   // "campaign c", "disbursal r"
-	batches []*modelBatch
+	now      int64
+	channels map[string]*modelChannel
+	people   []*modelRecipient
+	refs     map[string][]*modelRecipient
+	label    map[string]string // Campaigns, by reference.
+	content  map[string]string
+	given    map[string]string // Providers as producers named them, by reference.
+	marks    map[string]bool   // "campaign c", "disbursal r"
+	batches  []*modelBatch
 }
 
 func newModel(now int64, providers []string) *model {
 	m := &model{
-		now: now, roads: map[string]*modelRoad{}, refs: map[string][]*modelRecipient{},
+		now: now, channels: map[string]*modelChannel{}, refs: map[string][]*modelRecipient{},
 		label: map[string]string{}, content: map[string]string{}, given: map[string]string{},
 		marks: map[string]bool{},
 	}
 	for _, name := range providers {
-		m.roads[name] = newModelRoad(name)
+		m.channels[name] = newModelChannel(name)
 	}
 	return m
 }
 
-func (m *model) of(b *modelBatch) *modelRoad { return m.roads[b.provider] }
+func (m *model) of(b *modelBatch) *modelChannel { return m.channels[b.provider] }
 
 // queued counts who is queued at a provider.
 func (m *model) queued(provider string) (n int) {
@@ -178,8 +178,8 @@ func (m *model) failover(r *modelRecipient, next string) {
 }
 
 func (m *model) unready(b *modelBatch) {
-	road := m.of(b)
-	road.ready = slices.DeleteFunc(road.ready, func(o *modelBatch) bool { return o == b })
+	channel := m.of(b)
+	channel.ready = slices.DeleteFunc(channel.ready, func(o *modelBatch) bool { return o == b })
 }
 
 // requeueBatch gives back what a batch holds that has not begun to send.
@@ -526,13 +526,13 @@ func (m *model) divide(
 	if since == 0 {
 		since = m.now
 	}
-	switch road := m.of(b); {
+	switch channel := m.of(b); {
 	case len(left) == 0:
 		return ""
 	case len(left) > 1:
 		m.halve(b, left, since, children)
 		return state.Halved
-	case road.acceptedAt > since:
+	case channel.acceptedAt > since:
 		m.move(left[0], airtime.Rejected, b)
 		m.reattach(left[0])
 		return state.Rejected
@@ -546,7 +546,7 @@ func (m *model) divide(
 			left[0].refused = since
 		}
 		if !counted {
-			road.refusedAlone(m.now)
+			channel.refusedAlone(m.now)
 		}
 		return state.PutAside
 	}
@@ -582,17 +582,17 @@ func (m *model) out(provider string) int {
 
 // idle says why there is no claim at a provider, and how long to wait; empty when there may be one.
 func (m *model) idle(provider string) (state.Idle, int64) {
-	road := m.roads[provider]
-	left, bound := road.tokensLeft(m.now)
+	channel := m.channels[provider]
+	left, bound := channel.tokensLeft(m.now)
 	switch out := m.out(provider); {
-	case road.paused > m.now:
-		return state.IdlePaused, road.paused - m.now
+	case channel.paused > m.now:
+		return state.IdlePaused, channel.paused - m.now
 	case out >= modelSlots:
 		return state.IdleBusy, 0
-	case road.halfOpen && out > 0:
+	case channel.halfOpen && out > 0:
 		return state.IdleHalfOpen, 0
 	case bound && left < 1:
-		return state.IdleRate, int64(math.Ceil((1 - left) * 1000 / road.rate.PerSecond))
+		return state.IdleRate, int64(math.Ceil((1 - left) * 1000 / channel.rate.PerSecond))
 	}
 	return "", 0
 }
@@ -603,7 +603,7 @@ func (m *model) reroute(provider string, list []*modelRecipient, next string) in
 	for _, r := range list {
 		waits := r.status == airtime.Queued && r.batch == nil && r.provider == provider
 		been := slices.Contains(r.history, next)
-		if waits && !been && m.roads[provider].paused > m.now {
+		if waits && !been && m.channels[provider].paused > m.now {
 			m.failover(r, next)
 			moved++
 		}

@@ -13,7 +13,7 @@ import (
 	"tuma/internal/airtime"
 )
 
-// Channel is the road to one provider as all processes see it.
+// Channel is the state of the channel of one provider, for all processes.
 type Channel struct {
 	Provider string
 	// Pending counts entries that wait to be claimed, Ready whole batches, Blocked entries whose
@@ -161,7 +161,7 @@ func sinceFirst(now time.Time, first []redis.Z) time.Duration {
 	return max(0, now.Sub(time.UnixMilli(int64(first[0].Score))))
 }
 
-// Channels reads the roads to all providers that ever got a disbursal, by name.
+// Channels reads the channels of all providers that ever got a disbursal, by name.
 func (s *Store) Channels(ctx context.Context) ([]Channel, error) {
 	answer, err := s.run(ctx, s.client, "channels")
 	if err != nil {

@@ -58,7 +58,7 @@ func TestARefusalThatSaysNothingOfOthersGoesToTheNextProvider(t *testing.T) {
 	for _, name := range []string{talking, sozuri} { // Without a sweeper.
 		f.serve(t, name, tasks.TypeSubmit, f.submitTo(name, nil))
 	}
-	f.accept(t, road(talking, "d", 0, 30, true))
+	f.accept(t, disbursalTo(talking, "d", 0, 30, true))
 	require.Eventually(t, func() bool {
 		return f.statuses(t, "d")[airtime.Submitted] == 30
 	}, testTimeout, 10*time.Millisecond, "the trigger for the next provider comes with the refusal")
@@ -122,7 +122,7 @@ func TestWhoIsRejectedAndWhoMovesOn(t *testing.T) {
 				row.change(f)
 			}
 			f.answering(refusing(row.why + " of " + phone(0).Digits()))
-			f.acceptSilently(t, road(talking, "d", 0, 2, !row.named))
+			f.acceptSilently(t, disbursalTo(talking, "d", 0, 2, !row.named))
 			f.turnAt(t, talking)
 			if row.moves {
 				require.Equal(t, map[airtime.Status]int64{airtime.Queued: 2}, f.statuses(t, "d"))
@@ -158,7 +158,7 @@ func TestARefusalOfAWholeRequestOfOneMovesToo(t *testing.T) {
 			f := newFleet(t, steady)
 			f.rules.Routing = moves(sozuri, quicksms)
 			f.faulty(t, sozuri, func(s *sandbox.Faults) { s.RefuseSuffix = "0" })
-			f.acceptSilently(t, road(sozuri, "d", 0, n, true))
+			f.acceptSilently(t, disbursalTo(sozuri, "d", 0, n, true))
 			f.turnAt(t, sozuri)
 			require.Equal(t, map[airtime.Status]int64{want: int64(n)}, f.statuses(t, "d"))
 			f.turnAt(t, quicksms)
@@ -193,7 +193,7 @@ func TestARefusalOfASecondSendingMovesNobody(t *testing.T) {
 			return talkingLine(w, a, "Failed", "None", "UserNotFound")
 		}
 	})
-	f.acceptSilently(t, road(talking, "d", 0, 2, true))
+	f.acceptSilently(t, disbursalTo(talking, "d", 0, 2, true))
 	f.turnAt(t, talking)
 	require.Equal(t, int64(2), f.inDoubt(t, "d"))
 	f.due(t, 1)
@@ -225,7 +225,7 @@ func TestAChainOfRefusalsEnds(t *testing.T) {
 			`"amount":10,"code":402,"message":"network not supported"}]}`, phone(0).Digits())
 		return true
 	})
-	f.acceptSilently(t, road(talking, "d", 0, 1, true))
+	f.acceptSilently(t, disbursalTo(talking, "d", 0, 1, true))
 	for _, provider := range []string{talking, sozuri, quicksms, talking, sozuri, quicksms} {
 		f.turnAt(t, provider)
 	}
@@ -246,7 +246,7 @@ func TestAProviderThatIsOffIsPassedOver(t *testing.T) {
 	f.rules.Routing = moves(talking, sozuri, quicksms)
 	delete(f.entries, sozuri)
 	f.answering(refusing("UserNotFound"))
-	f.acceptSilently(t, road(talking, "d", 0, 2, true))
+	f.acceptSilently(t, disbursalTo(talking, "d", 0, 2, true))
 	f.turnAt(t, talking)
 	f.turnAt(t, quicksms)
 	for _, row := range f.rows(t, "d") {
@@ -257,7 +257,7 @@ func TestAProviderThatIsOffIsPassedOver(t *testing.T) {
 	f.paidOnce(t, 2)
 }
 
-// TestACancelledRecipientIsNotMoved: the mark counts on every road back to a queue.
+// TestACancelledRecipientIsNotMoved: the mark counts whenever a recipient is requeued.
 func TestACancelledRecipientIsNotMoved(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, steady)
@@ -266,7 +266,7 @@ func TestACancelledRecipientIsNotMoved(t *testing.T) {
 		_, err := f.store.Cancel(context.Background(), state.KindDisbursal, "d")
 		return err == nil && refusing("UserNotFound")(w, a)
 	})
-	f.acceptSilently(t, road(talking, "d", 0, 2, true))
+	f.acceptSilently(t, disbursalTo(talking, "d", 0, 2, true))
 	f.turnAt(t, talking)
 	f.turnAt(t, sozuri)
 	require.Equal(t, map[airtime.Status]int64{airtime.Cancelled: 2}, f.statuses(t, "d"))

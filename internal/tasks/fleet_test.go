@@ -223,8 +223,8 @@ func (f *fleet) pollers(t *testing.T) {
 	loop(t, due.Run)
 }
 
-// road is a disbursal at a provider, routed there or named by its producer.
-func road(provider, reference string, first, n int, routed bool) state.Disbursal {
+// disbursalTo is a disbursal to a provider, routed there or named by its producer.
+func disbursalTo(provider, reference string, first, n int, routed bool) state.Disbursal {
 	d := disbursal(reference, first, n)
 	d.Provider, d.Given = provider, provider
 	if routed {

@@ -23,14 +23,14 @@ func TestAPausedChannelResumesByItself(t *testing.T) {
 	f := newFleet(t, steady)
 	f.faulty(t, talking, func(s *sandbox.Faults) { s.RefuseCredentials = true })
 	f.workers(t, lipad, talking, sozuri)
-	f.accept(t, road(talking, "waits", 0, 50, false))
+	f.accept(t, disbursalTo(talking, "waits", 0, 50, false))
 	require.Eventually(t, func() bool { return f.channelOf(t, talking).Paused > 0 }, testTimeout,
 		time.Millisecond)
 	require.Equal(t, airtime.ReasonCredentials, f.channelOf(t, talking).PauseReason)
 	require.Equal(t, map[airtime.Status]int64{airtime.Queued: 50}, f.statuses(t, "waits"))
 
-	f.accept(t, road(lipad, "flows", 100, 50, false))
-	f.accept(t, road(sozuri, "flows-too", 200, 50, false))
+	f.accept(t, disbursalTo(lipad, "flows", 100, 50, false))
+	f.accept(t, disbursalTo(sozuri, "flows-too", 200, 50, false))
 	f.all(t, "flows", airtime.Submitted, 50)
 	f.all(t, "flows-too", airtime.Submitted, 50)
 	require.True(t, f.channelOf(t, talking).HalfOpen, "it still waits")
@@ -56,7 +56,7 @@ func TestAnEmptyAccountPausesAndTheNextPaymentGoesOn(t *testing.T) {
 	f := newFleet(t, steady)
 	f.faulty(t, sozuri, func(s *sandbox.Faults) { s.Balance = "40.00" })
 	f.workers(t, sozuri)
-	f.accept(t, road(sozuri, "d", 0, 5, false))
+	f.accept(t, disbursalTo(sozuri, "d", 0, 5, false))
 	require.Eventually(t, func() bool { return f.channelOf(t, sozuri).Paused > 0 }, testTimeout,
 		time.Millisecond)
 	require.Equal(t, airtime.ReasonBalance, f.channelOf(t, sozuri).PauseReason)
@@ -114,9 +114,9 @@ func TestWhoWaitsForAPausedChannelMoves(t *testing.T) {
 	f.pause(t, talking)
 	const n, each = 45, 100 // More than two pages of the queue.
 	for i := range n {
-		f.acceptSilently(t, road(talking, fmt.Sprint("d", i), each*i, each, true))
+		f.acceptSilently(t, disbursalTo(talking, fmt.Sprint("d", i), each*i, each, true))
 	}
-	f.accept(t, road(talking, "named", n*each, 10, false))
+	f.accept(t, disbursalTo(talking, "named", n*each, 10, false))
 	f.beats(t, clock, 1, moveAfter-time.Millisecond, f.move(t))
 	require.Empty(t, f.at(sozuriSend))
 	f.beats(t, clock, 1, time.Millisecond, f.move(t))
@@ -144,7 +144,7 @@ func TestWhoDoesNotMove(t *testing.T) {
 		},
 		"not long enough": func(_ *testing.T, f *fleet) { f.rules.Routing[0].MoveAfter = time.Hour },
 		"the next one is paused too": func(t *testing.T, f *fleet) {
-			f.acceptSilently(t, road(sozuri, "s", 900, 1, false))
+			f.acceptSilently(t, disbursalTo(sozuri, "s", 900, 1, false))
 			f.pause(t, sozuri)
 		},
 		"the next one is off": func(_ *testing.T, f *fleet) { delete(f.entries, sozuri) },
@@ -164,7 +164,7 @@ func TestWhoDoesNotMove(t *testing.T) {
 			f.rules.Routing = onPause(talking, sozuri)
 			clock := f.clocked(t)
 			change(t, f)
-			f.acceptSilently(t, road(talking, "d", 0, 20, true))
+			f.acceptSilently(t, disbursalTo(talking, "d", 0, 20, true))
 			f.pause(t, talking)
 			f.beats(t, clock, 3, moveAfter, f.move(t))
 			for _, row := range f.rows(t, "d") {
@@ -181,8 +181,8 @@ func TestAPausedOneIsPassedOver(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, steady)
 	f.rules.Routing = onPause(talking, sozuri, quicksms)
-	f.acceptSilently(t, road(sozuri, "s", 900, 1, false))
-	f.acceptSilently(t, road(talking, "d", 0, 20, true))
+	f.acceptSilently(t, disbursalTo(sozuri, "s", 900, 1, false))
+	f.acceptSilently(t, disbursalTo(talking, "d", 0, 20, true))
 	f.pause(t, talking)
 	f.pause(t, sozuri)
 	f.serve(t, quicksms, tasks.TypeSubmit, f.submitTo(quicksms, nil))
@@ -201,13 +201,13 @@ func TestWhoIsClaimedStays(t *testing.T) {
 		o.ClaimTimeout = time.Hour
 	})
 	f.rules.Routing = onPause(talking, sozuri)
-	f.acceptSilently(t, road(talking, "claimed", 0, 10, true))
+	f.acceptSilently(t, disbursalTo(talking, "claimed", 0, 10, true))
 	token, err := uuid.NewV7()
 	require.NoError(t, err)
 	claim, err := f.store.Claim(context.Background(), talking, token.String(), 5)
 	require.NoError(t, err)
 	require.Len(t, claim.Batch.Members, 5)
-	f.acceptSilently(t, road(talking, "waits", 20, 5, true))
+	f.acceptSilently(t, disbursalTo(talking, "waits", 20, 5, true))
 	f.pause(t, talking)
 	f.workers(t, sozuri)
 	f.reroute(t)
@@ -228,7 +228,7 @@ func TestWhoIsClaimedBetweenTwoPausesStays(t *testing.T) {
 	f := newFleet(t, steady)
 	clock := f.clocked(t)
 	ctx := context.Background()
-	f.acceptSilently(t, road(talking, "d", 0, 3, true))
+	f.acceptSilently(t, disbursalTo(talking, "d", 0, 3, true))
 	require.NoError(t, f.store.Pause(ctx, talking, airtime.ReasonBalance, time.Second))
 	found, _, err := f.store.Stranded(ctx, talking, 0, 10)
 	require.NoError(t, err)
@@ -261,7 +261,7 @@ func TestAChannelThatIsProbedInVainCountsAsPaused(t *testing.T) {
 	f.faulty(t, talking, func(s *sandbox.Faults) { s.RefuseCredentials = true })
 	f.workers(t, talking, sozuri)
 	f.reroute(t)
-	f.accept(t, road(talking, "d", 0, 20, true))
+	f.accept(t, disbursalTo(talking, "d", 0, 20, true))
 	require.Eventually(t, func() bool {
 		return f.statuses(t, "d")[airtime.Submitted] == 20
 	}, testTimeout, 10*time.Millisecond)

@@ -116,7 +116,7 @@ func (p *Poll) ask(ctx context.Context, b *state.Batch) (string, error) {
 		}
 		schedule.Slow = max(schedule.Slow, seldom)
 		_, err := p.Store.Observe(ctx, b, nil, false, schedule)
-		return "nobody can be asked about: a callback or a person decides", err
+		return "no recipient can be asked about: a callback or a person decides", err
 	case known.Asks == providers.AskByRecipient:
 		schedule.Next = p.Backoff.Delay(1 + b.Polls*len(question.Recipients)/max(b.Open, 1))
 	}

@@ -64,7 +64,7 @@ func TestAQueryAsksAboutSomeOfMany(t *testing.T) {
 	said := &words{of: map[string]string{}}
 	f.answering(said.answer)
 	const n, most = 450, 200
-	f.acceptSilently(t, road(talking, "d", 0, n, false))
+	f.acceptSilently(t, disbursalTo(talking, "d", 0, n, false))
 	f.turnAt(t, talking)
 	before := 0
 	all := map[string]bool{}
@@ -120,7 +120,7 @@ func TestAQueryAsksOnlyAboutThoseWithAnID(t *testing.T) {
 		_, _ = fmt.Fprintf(w, `{"errorMessage":"None","responses":[%s]}`, strings.Join(kept, ","))
 		return true
 	})
-	f.acceptSilently(t, road(talking, "d", 0, 4, false))
+	f.acceptSilently(t, disbursalTo(talking, "d", 0, 4, false))
 	f.turnAt(t, talking)
 	require.Equal(t, map[airtime.Status]int64{
 		airtime.Submitted: 2, airtime.Rejected: 1, airtime.InDoubt: 1,
@@ -150,10 +150,10 @@ func TestABatchInDoubtIsSentAgainOnce(t *testing.T) {
 	clock := f.clocked(t)
 	f.workers(t, talking)
 	f.pollers(t)
-	f.accept(t, road(talking, "d", 0, 20, false))
+	f.accept(t, disbursalTo(talking, "d", 0, 20, false))
 	require.Eventually(t, func() bool { return f.inDoubt(t, "d") == 20 }, testTimeout,
 		time.Millisecond)
-	f.accept(t, road(talking, "later", 100, 5, false))
+	f.accept(t, disbursalTo(talking, "later", 100, 5, false))
 	guarded := f.options.SubmitTimeout + f.options.Guard
 	f.beats(t, clock, 10, guarded/10-time.Millisecond)
 	require.Len(t, f.at(talkingSend), 2, "the first, and the later ones")
@@ -188,7 +188,7 @@ func TestADuplicateLeavesABatchInDoubt(t *testing.T) {
 	})
 	clock := f.clocked(t)
 	f.serves(t, talking)
-	f.accept(t, road(talking, "d", 0, 3, false))
+	f.accept(t, disbursalTo(talking, "d", 0, 3, false))
 	f.beats(t, clock, 20, 500*time.Millisecond, f.sweep(talking), f.handOut())
 	require.Len(t, f.at(talkingSend), 2)
 	require.Empty(t, f.at(talkingFind), "there is no id to ask by")
@@ -232,13 +232,13 @@ func TestOutsideTheWindowNothingIsSentAgain(t *testing.T) {
 	})
 	clock := f.clocked(t)
 	f.serves(t, talking)
-	f.accept(t, road(talking, "d", 0, 3, false))
+	f.accept(t, disbursalTo(talking, "d", 0, 3, false))
 	f.beats(t, clock, 20, 500*time.Millisecond, f.sweep(talking), f.handOut())
 	require.Len(t, f.at(talkingSend), 1)
 	looked := f.completed(t, tasks.QueuePoll)
 	require.NotEmpty(t, looked)
 	for _, look := range looked {
-		require.Equal(t, "nobody can be asked about: a callback or a person decides",
+		require.Equal(t, "no recipient can be asked about: a callback or a person decides",
 			string(look.Result))
 	}
 	require.Equal(t, int64(3), f.inDoubt(t, "d"))
@@ -269,7 +269,7 @@ func TestAProviderThatAnswersNoQuestionsIsNotAsked(t *testing.T) {
 			})
 			clock := f.clocked(t)
 			f.serves(t, sozuri)
-			f.accept(t, road(sozuri, "d", 0, 5, false))
+			f.accept(t, disbursalTo(sozuri, "d", 0, 5, false))
 			f.quiet(t)
 			require.Len(t, f.at(sozuriSend), 1)
 			overdue := func() int64 {
@@ -283,7 +283,7 @@ func TestAProviderThatAnswersNoQuestionsIsNotAsked(t *testing.T) {
 			f.beats(t, clock, 20, 110*time.Millisecond, f.sweep(sozuri), f.handOut())
 			looked := f.completed(t, tasks.QueuePoll)
 			require.LessOrEqual(t, len(looked), 2, "looks in four seconds")
-			require.Equal(t, "nobody can be asked about: a callback or a person decides",
+			require.Equal(t, "no recipient can be asked about: a callback or a person decides",
 				string(looked[0].Result))
 			require.Len(t, f.at(sozuriSend), 1)
 			want := map[bool]airtime.Status{false: airtime.Submitted, true: airtime.InDoubt}[lost]
@@ -311,7 +311,7 @@ func TestBatchesRampUp(t *testing.T) {
 				if i == 3 {
 					n = 1 + 10 + 100 + 1 + 10 + 100 // What the smaller batches leave.
 				}
-				f.acceptSilently(t, road(provider, fmt.Sprint("d", i), 1000*i, n, false))
+				f.acceptSilently(t, disbursalTo(provider, fmt.Sprint("d", i), 1000*i, n, false))
 			}
 			f.turnAt(t, provider)
 			require.Equal(t, []int{1, 10, 100, 1000, 1000, 1, 10, 100, 1000}, f.sizes(path))

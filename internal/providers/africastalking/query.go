@@ -98,7 +98,7 @@ func (a *AfricasTalking) Query(
 		}
 	}
 	if len(question.Recipients) == 0 {
-		return fail(airtime.ReasonAccountFault, errors.New("nobody to ask about"))
+		return fail(airtime.ReasonAccountFault, errors.New("no recipient to ask about"))
 	}
 	key, err := a.key()
 	if err != nil {
@@ -121,7 +121,7 @@ func (a *AfricasTalking) Query(
 		why = answers[i].err
 	}
 	if why == nil {
-		return fail(airtime.ReasonUnreadable, errors.New("no answer is about whom was asked for"))
+		return fail(airtime.ReasonUnreadable, errors.New("no answer is about the recipients asked for"))
 	}
 	why.Err = fmt.Errorf("batch %s: %w", question.BatchID, why.Err)
 	return providers.ProviderStatus{}, why

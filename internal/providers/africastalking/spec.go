@@ -55,7 +55,7 @@ func warnings(v providers.Values) []providers.Warning {
 		return nil
 	}
 	return []providers.Warning{{
-		Detail: v.Called(keyUsername) + " is sandbox: Africa's Talking pays nobody",
+		Detail: v.Called(keyUsername) + " is sandbox: Africa's Talking pays no recipient",
 		Advice: "set the name of the live application",
 	}}
 }

@@ -33,7 +33,7 @@ func Spec() providers.Spec {
 		Options: []providers.Option{{
 			Key: keyRefusal, Words: []string{noEffect, inDoubt}, Default: noEffect, Example: inDoubt,
 			What: "What a request that QuickSMS refuses as a whole (400, 422) came to: its page does " +
-				"not say that nobody was paid. no_effect: it is split until the recipient at fault is " +
+				"not say that no recipient was paid. no_effect: it is split until the recipient at fault is " +
 				"alone.",
 		}},
 		BaseURL: func(providers.Values) string { return "https://quicksms.advantasms.com" },

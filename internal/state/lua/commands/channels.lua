@@ -1,4 +1,4 @@
--- channels: read the roads to all providers that ever got a disbursal, or that a person paused.
+-- channels: read the channels of all providers that ever got a disbursal, or that a person paused.
 -- include: pending, channels
 -- KEYS[1]: {namespace}:state
 -- Returns: {{provider, pending entries, ready batches, blocked entries, batches out, ms that it

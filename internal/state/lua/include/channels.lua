@@ -30,7 +30,7 @@ local function paused_for(provider)
   return time_left(tonumber(redis.call('HGET', key('channel', provider), 'paused_until') or 0))
 end
 
--- A channel is the road to one provider for all pods: HASH channel:<provider>
+-- A channel is the way to one provider for all processes: HASH channel:<provider>
 --   wakeups, notified_at  triggers given out, and when the last one was (ms)
 --   consecutive_failures  pauses and unclear answers that no clear answer came between
 --   paused_until          ms

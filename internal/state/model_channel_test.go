@@ -17,8 +17,8 @@ var modelProviders = []providers.Capabilities{
 	{Name: "quicksms", Code: 'Q', RampsUp: true, Rate: providers.Rate{PerSecond: 3, Burst: 5}},
 }
 
-// modelRoad is a channel in plain Go.
-type modelRoad struct {
+// modelChannel is a channel in plain Go.
+type modelChannel struct {
 	name     string
 	asks     bool
 	rampsUp  bool
@@ -41,11 +41,11 @@ type modelRoad struct {
 	onward     []state.Onward
 }
 
-func newModelRoad(name string) *modelRoad {
+func newModelChannel(name string) *modelChannel {
 	p := modelProviders[slices.IndexFunc(modelProviders, func(p providers.Capabilities) bool {
 		return p.Name == name
 	})]
-	return &modelRoad{
+	return &modelChannel{
 		name: name, asks: p.Asks != providers.AskNothing, rampsUp: p.RampsUp, rate: p.Rate,
 		tokens: float64(p.Rate.Burst),
 	}
@@ -53,7 +53,7 @@ func newModelRoad(name string) *modelRoad {
 
 // pause stops claims for the time that was wished for, or longer with each strike. While they are
 // stopped only a longer wish counts.
-func (r *modelRoad) pause(now, wish int64) {
+func (r *modelChannel) pause(now, wish int64) {
 	length := wish
 	if wish == 0 && r.paused <= now {
 		length = min(300_000, int64(1000)<<min(r.failures, 9))
@@ -69,10 +69,10 @@ func (r *modelRoad) pause(now, wish int64) {
 }
 
 // accepted takes note of an acceptance.
-func (r *modelRoad) accepted(now int64) { r.acceptedAt, r.refusals = now, 0 }
+func (r *modelChannel) accepted(now int64) { r.acceptedAt, r.refusals = now, 0 }
 
 // refusedAlone counts a recipient that was refused alone.
-func (r *modelRoad) refusedAlone(now int64) {
+func (r *modelChannel) refusedAlone(now int64) {
 	r.refusals++
 	if r.refusals >= 3 || r.halfOpen {
 		r.pause(now, 0)
@@ -82,7 +82,7 @@ func (r *modelRoad) refusedAlone(now int64) {
 // heard draws the conclusions from the answer to the latest attempt of a batch: about how many
 // recipients it was clear, how many came back, and of how many in doubt it said nothing.
 // Of a request that was refused for one of several, queued is how many go alone next.
-func (r *modelRoad) heard(
+func (r *modelChannel) heard(
 	now int64, a answered, got state.Recorded, handed, unclear, queued int,
 ) {
 	clear, doubt, returned := got.Accepted+got.Rejected+handed, got.InDoubt, got.Returned
@@ -121,7 +121,7 @@ func (r *modelRoad) heard(
 }
 
 // most is how many recipients a batch may have.
-func (r *modelRoad) most(limit int) int {
+func (r *modelChannel) most(limit int) int {
 	if r.halfOpen || r.careful > 0 {
 		return 1
 	}
@@ -132,7 +132,7 @@ func (r *modelRoad) most(limit int) int {
 }
 
 // tokensLeft is how many requests the rate permits now; false where there is no rate.
-func (r *modelRoad) tokensLeft(now int64) (float64, bool) {
+func (r *modelChannel) tokensLeft(now int64) (float64, bool) {
 	since := float64(0)
 	if r.charged > 0 {
 		since = float64(now - r.charged)
@@ -142,7 +142,7 @@ func (r *modelRoad) tokensLeft(now int64) (float64, bool) {
 }
 
 // charge takes a token, and rounds as the state stores it.
-func (r *modelRoad) charge(now int64) {
+func (r *modelChannel) charge(now int64) {
 	left, bound := r.tokensLeft(now)
 	if !bound {
 		return

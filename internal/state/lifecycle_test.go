@@ -14,11 +14,11 @@ import (
 	"tuma/internal/state"
 )
 
-func TestRoadFromAcceptToSettled(t *testing.T) {
+func TestFromAcceptToSettled(t *testing.T) {
 	t.Parallel()
 	t.Run("redis", func(t *testing.T) {
 		t.Parallel()
-		road(t, open(t, nil))
+		acceptToSettled(t, open(t, nil))
 	})
 	t.Run("miniredis", func(t *testing.T) {
 		t.Parallel()
@@ -28,11 +28,11 @@ func TestRoadFromAcceptToSettled(t *testing.T) {
 		})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, s.Close()) })
-		road(t, s)
+		acceptToSettled(t, s)
 	})
 }
 
-func road(t *testing.T, s *state.Store) {
+func acceptToSettled(t *testing.T, s *state.Store) {
 	ctx := context.Background()
 	accepted, err := s.Accept(ctx, []state.Disbursal{disbursal("a", 600), disbursal("b", 300)})
 	require.NoError(t, err)
