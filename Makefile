@@ -39,30 +39,30 @@ quick: ## run the tests that need no process of their own, for the inner loop (m
 proof: ## send 200,000 recipients through real processes and compare every cent with the ledger
 	scripts/need-redis
 	TUMA_E2E_RECIPIENTS=200000 go test -count=1 -timeout $(TEST_TIMEOUT) -v \
-		-run '^TestTwoHundredThousand$$' ./internal/e2e
+		-run '^TestTwoHundredThousand$$' ./internal/test/e2e
 
 sim: ## run SEEDS=200 scenarios of everything that can go wrong, from SEED=1 on
 	scripts/need-redis
-	go test -count=1 -timeout $(TEST_TIMEOUT) -v -run '^TestSimulation$$' ./internal/sim \
+	go test -count=1 -timeout $(TEST_TIMEOUT) -v -run '^TestSimulation$$' ./internal/test/sim \
 		-sim.seeds $(SEEDS) -sim.seed $(SEED)
 
 mutations: ## break scripts and code on purpose, line by line: the simulation must notice each
 	scripts/need-redis
-	go test -count=1 -timeout $(TEST_TIMEOUT) -v -run '^TestEveryBreak' ./internal/sim -sim.breaks
+	go test -count=1 -timeout $(TEST_TIMEOUT) -v -run '^TestEveryBreak' ./internal/test/sim -sim.breaks
 
 storm: ## break everything for MINUTES=10 as SEED=1 plans it, then compare the ledgers
 	scripts/need-redis
-	go test -count=1 -timeout $$(($(MINUTES) + 40))m -v -run '^TestStorm$$' ./internal/storm \
+	go test -count=1 -timeout $$(($(MINUTES) + 40))m -v -run '^TestStorm$$' ./internal/test/chaos \
 		-minutes $(MINUTES) -seed $(SEED)
 
 lost: ## cut the power of Redis, and promote replicas that lag
 	scripts/need-redis
-	go test -count=1 -timeout $(TEST_TIMEOUT) -v -run 'Lost|Fsync|Replica|Acknowledg' ./internal/storm
+	go test -count=1 -timeout $(TEST_TIMEOUT) -v -run 'Lost|Fsync|Replica|Acknowledg' ./internal/test/chaos
 
 crash: ## kill real processes before and after everything that they do, and check the ledgers
 	scripts/need-redis
 	go test -count=1 -timeout $(TEST_TIMEOUT) -v \
-		-run '^(TestCrashPoints|TestTheLedgerShowsABadRecovery)$$' ./internal/e2e
+		-run '^(TestCrashPoints|TestTheLedgerShowsABadRecovery)$$' ./internal/test/e2e
 
 bench: ## measure against the floor and a peer, and write docs/benchmarks.md
 	scripts/need-redis
@@ -86,7 +86,7 @@ tidy: ## check go.mod and the house rules of internal/tidy
 
 # The packages whose code the pages repeat; one after the other, since several write into one page.
 PAGES = ./internal/airtime ./internal/cli ./internal/config ./internal/providers/catalog \
-	./internal/sim ./internal/e2e ./internal/ops
+	./internal/test/sim ./internal/test/e2e ./internal/ops
 
 docs: ## write what docs/ and README.md repeat from the code
 	scripts/need-redis

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/bench/floor"
-	"tuma/internal/proctest"
+	"tuma/internal/test/proctest"
 )
 
 // TestMain lets the test binary be a rival, as the program is when it starts itself.

@@ -6,8 +6,8 @@ import (
 	"os"
 	"os/exec"
 
-	"tuma/internal/proctest"
 	"tuma/internal/test/mutation"
+	"tuma/internal/test/proctest"
 )
 
 // commands are the programs that are measured.

@@ -15,7 +15,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"tuma/internal/proctest"
+	"tuma/internal/test/proctest"
 )
 
 // startLimit is how long a process may take until it serves.

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"tuma/internal/proctest"
+	"tuma/internal/test/proctest"
 )
 
 const (

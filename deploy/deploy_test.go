@@ -20,7 +20,7 @@ import (
 
 	"tuma/internal/app"
 	"tuma/internal/config"
-	"tuma/internal/proctest"
+	"tuma/internal/test/proctest"
 )
 
 func TestMain(m *testing.M) { os.Exit(proctest.Suite{M: m}.Run()) }

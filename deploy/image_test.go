@@ -17,7 +17,7 @@ import (
 	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/semver"
 
-	"tuma/internal/proctest"
+	"tuma/internal/test/proctest"
 )
 
 // stage is one FROM of the Dockerfile and what follows: a word and its arguments per instruction.

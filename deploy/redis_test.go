@@ -13,10 +13,10 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
-	"tuma/internal/proctest"
 	"tuma/internal/redisconn"
-	"tuma/internal/redistest"
 	"tuma/internal/state"
+	"tuma/internal/test/proctest"
+	"tuma/internal/test/redistest"
 )
 
 var maxmemoryLine = regexp.MustCompile(`(?m)^maxmemory (\d+)gb$`)

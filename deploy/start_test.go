@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tuma/internal/proctest"
+	"tuma/internal/test/proctest"
 )
 
 // TestProcessesStartAsDeployed runs the programs of the image with the commands, variables and

@@ -19,12 +19,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
-	"tuma/internal/proctest"
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
 	"tuma/internal/redisconn"
-	"tuma/internal/redistest"
 	"tuma/internal/state"
+	"tuma/internal/test/proctest"
+	"tuma/internal/test/redistest"
 )
 
 func TestMain(m *testing.M) {

@@ -15,9 +15,9 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"tuma/internal/cli"
-	"tuma/internal/proctest"
-	"tuma/internal/redistest"
 	"tuma/internal/state"
+	"tuma/internal/test/proctest"
+	"tuma/internal/test/redistest"
 )
 
 const (

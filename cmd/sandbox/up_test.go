@@ -20,7 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"tuma/internal/cli"
-	"tuma/internal/proctest"
+	"tuma/internal/test/proctest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

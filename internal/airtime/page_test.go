@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
-	"tuma/internal/pagetest"
+	"tuma/internal/test/pagetest"
 )
 
 const statusPage = "docs/state-machine.md"

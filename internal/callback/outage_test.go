@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
-	"tuma/internal/redistest"
+	"tuma/internal/test/redistest"
 )
 
 // notStored wants the answer that has a provider send it again.

@@ -11,8 +11,8 @@ import (
 
 	"tuma/internal/airtime"
 	"tuma/internal/callback"
-	"tuma/internal/redistest"
 	"tuma/internal/state"
+	"tuma/internal/test/redistest"
 )
 
 // TestSozurisCallbackIsAppliedAtOnce: it is never repeated, and there is nobody to ask.

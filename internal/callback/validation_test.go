@@ -13,8 +13,8 @@ import (
 
 	"tuma/internal/airtime"
 	"tuma/internal/callback"
-	"tuma/internal/redistest"
 	"tuma/internal/state"
+	"tuma/internal/test/redistest"
 )
 
 // vouched asks the validation callback and returns whether the payment is ours.

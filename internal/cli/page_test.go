@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"testing"
 
-	"tuma/internal/pagetest"
+	"tuma/internal/test/pagetest"
 )
 
 // TestThePageOfExitCodesIsTheCode holds the exit codes of the readme against their comments.

@@ -11,8 +11,8 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"tuma/internal/airtime"
-	"tuma/internal/pagetest"
 	"tuma/internal/providers"
+	"tuma/internal/test/pagetest"
 )
 
 const pagePath = "docs/configuration.md"

@@ -16,9 +16,9 @@ import (
 
 	"tuma/internal/airtime"
 	"tuma/internal/doctor"
-	"tuma/internal/proctest"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
+	"tuma/internal/test/proctest"
 )
 
 // TestAHealthyDeploymentIsAllWell: a worker and a poller run, somebody was paid, and the listener

@@ -20,12 +20,12 @@ import (
 	"tuma/internal/app"
 	"tuma/internal/config"
 	"tuma/internal/doctor"
-	"tuma/internal/proctest"
 	"tuma/internal/providers/catalog"
 	"tuma/internal/redisconn"
-	"tuma/internal/redistest"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
+	"tuma/internal/test/proctest"
+	"tuma/internal/test/redistest"
 )
 
 func TestMain(m *testing.M) { os.Exit(proctest.Suite{M: m, AtOnce: 6}.Run()) }

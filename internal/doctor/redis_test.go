@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/doctor"
-	"tuma/internal/redistest"
+	"tuma/internal/test/redistest"
 )
 
 // wrong is one thing made wrong on purpose, and what must be found.

@@ -14,7 +14,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
-	"tuma/internal/browsertest"
+	"tuma/internal/test/browsertest"
 )
 
 // testTimeout only bounds a broken test.

@@ -21,11 +21,11 @@ import (
 	"tuma/internal/airtime"
 	"tuma/internal/app"
 	"tuma/internal/config"
-	"tuma/internal/proctest"
 	"tuma/internal/redisconn"
-	"tuma/internal/redistest"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
+	"tuma/internal/test/proctest"
+	"tuma/internal/test/redistest"
 )
 
 func TestMain(m *testing.M) { os.Exit(proctest.Suite{M: m}.Run()) }

@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
 
-	"tuma/internal/proctest"
-	"tuma/internal/redistest"
+	"tuma/internal/test/proctest"
+	"tuma/internal/test/redistest"
 )
 
 const (

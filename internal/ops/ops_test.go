@@ -16,12 +16,12 @@ import (
 
 	"tuma/internal/airtime"
 	"tuma/internal/ops"
-	"tuma/internal/proctest"
 	"tuma/internal/providers"
 	"tuma/internal/redisconn"
-	"tuma/internal/redistest"
 	"tuma/internal/state"
 	"tuma/internal/tasks"
+	"tuma/internal/test/proctest"
+	"tuma/internal/test/redistest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(proctest.Suite{M: m, AtOnce: 6}) }

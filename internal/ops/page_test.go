@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tuma/internal/pagetest"
+	"tuma/internal/test/pagetest"
 )
 
 // family is what a process tells about one metric.

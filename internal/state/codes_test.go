@@ -12,8 +12,8 @@ import (
 
 	"tuma/internal/providers"
 	"tuma/internal/redisconn"
-	"tuma/internal/redistest"
 	"tuma/internal/state"
+	"tuma/internal/test/redistest"
 )
 
 // instances are providers whose codes are agreed on with the state, beside those of the tests.

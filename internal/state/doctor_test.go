@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/redisconn"
-	"tuma/internal/redistest"
 	"tuma/internal/state"
+	"tuma/internal/test/redistest"
 )
 
 func openOwn(t *testing.T, options ...redistest.Option) (*state.Store, *redis.Client) {

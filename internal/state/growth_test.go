@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
-	"tuma/internal/redistest"
 	"tuma/internal/state"
+	"tuma/internal/test/redistest"
 )
 
 var written = regexp.MustCompile(`(?m)^aof_current_size:(\d+)`)

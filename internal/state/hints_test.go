@@ -8,8 +8,8 @@ import (
 
 	"tuma/internal/airtime"
 	"tuma/internal/providers"
-	"tuma/internal/redistest"
 	"tuma/internal/state"
+	"tuma/internal/test/redistest"
 )
 
 func TestHints(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
-	"tuma/internal/redistest"
 	"tuma/internal/state"
+	"tuma/internal/test/redistest"
 )
 
 // TestAnImportWritesLittle counts the bytes of the append-only file that a thousand recipients take

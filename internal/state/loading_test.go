@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tuma/internal/redistest"
 	"tuma/internal/state"
+	"tuma/internal/test/redistest"
 )
 
 // TestALoadingRedisIsFrozenToo kills a Redis that takes a while to load: connections are made

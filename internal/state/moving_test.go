@@ -7,8 +7,8 @@ import (
 
 	"tuma/internal/airtime"
 	"tuma/internal/redisconn"
-	"tuma/internal/redistest"
 	"tuma/internal/state"
+	"tuma/internal/test/redistest"
 )
 
 // TestWhileItsSlotMovesAScriptDoesNothing moves the state to another node of a cluster, key by key,

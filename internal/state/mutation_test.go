@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"tuma/internal/proctest"
 	"tuma/internal/state"
 	"tuma/internal/test/mutation"
+	"tuma/internal/test/proctest"
 )
 
 // runsPerMutation bounds how many random runs may pass until a break must have been noticed. The

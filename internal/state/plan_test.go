@@ -18,8 +18,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
-	"tuma/internal/proctest"
 	"tuma/internal/state"
+	"tuma/internal/test/proctest"
 )
 
 // faulty is put in front of every script. The call of Redis whose number stands in the key

@@ -12,8 +12,8 @@ import (
 
 	"tuma/internal/airtime"
 	"tuma/internal/redisconn"
-	"tuma/internal/redistest"
 	"tuma/internal/state"
+	"tuma/internal/test/redistest"
 )
 
 func TestRestartedRedisFreezesClaiming(t *testing.T) {

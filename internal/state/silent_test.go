@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/redisconn"
-	"tuma/internal/redistest"
 	"tuma/internal/state"
+	"tuma/internal/test/redistest"
 )
 
 // TestASilentRedisIsNotCalledForgetful: a Redis that stops answering between two questions has said

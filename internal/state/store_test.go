@@ -15,12 +15,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
-	"tuma/internal/proctest"
 	"tuma/internal/providers"
 	"tuma/internal/redisconn"
-	"tuma/internal/redistest"
 	"tuma/internal/state"
 	"tuma/internal/state/statetest"
+	"tuma/internal/test/proctest"
+	"tuma/internal/test/redistest"
 )
 
 // TestMain also lets rapid make long runs, because disasters take many steps, and keeps it from

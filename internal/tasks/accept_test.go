@@ -13,10 +13,10 @@ import (
 	"tuma/internal/intake"
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
-	"tuma/internal/redistest"
 	"tuma/internal/routing"
 	"tuma/internal/state"
 	"tuma/internal/tasks"
+	"tuma/internal/test/redistest"
 )
 
 // inlet is the handler of disbursal:accept.

@@ -20,16 +20,16 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"tuma/internal/airtime"
-	"tuma/internal/proctest"
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
 	"tuma/internal/providers/catalog/catalogtest"
 	"tuma/internal/redisconn"
-	"tuma/internal/redistest"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
 	"tuma/internal/state/statetest"
 	"tuma/internal/tasks"
+	"tuma/internal/test/proctest"
+	"tuma/internal/test/redistest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(proctest.Suite{M: m, AtOnce: 12}) }

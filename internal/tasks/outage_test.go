@@ -15,11 +15,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
-	"tuma/internal/proctest"
 	"tuma/internal/providers"
-	"tuma/internal/redistest"
 	"tuma/internal/state"
 	"tuma/internal/tasks"
+	"tuma/internal/test/proctest"
+	"tuma/internal/test/redistest"
 )
 
 // rewire puts a wire between the harness and its Redis.

@@ -11,9 +11,9 @@ import (
 
 	"tuma/internal/airtime"
 	"tuma/internal/providers"
-	"tuma/internal/redistest"
 	"tuma/internal/state"
 	"tuma/internal/tasks"
+	"tuma/internal/test/redistest"
 )
 
 // paced gives Lipad a rate.

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
-	"tuma/internal/redistest"
 	"tuma/internal/state"
+	"tuma/internal/test/redistest"
 )
 
 func TestShutdownFinishesTheRequestOnTheWire(t *testing.T) {

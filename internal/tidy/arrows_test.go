@@ -124,7 +124,7 @@ var reservations = []reserved{
 		// internal/tasks looks after asynq's queues; the others are a harness, what looks from outside
 		// and other people's services.
 		only: []string{
-			"internal/redisconn", "internal/state", "internal/tasks", "internal/redistest", "bench",
+			"internal/redisconn", "internal/state", "internal/tasks", "internal/test/redistest", "bench",
 			"docs/producers",
 		},
 		why: "only internal/state speaks Redis, and internal/tasks about the queues",
@@ -132,29 +132,12 @@ var reservations = []reserved{
 	{what: miniredis, only: []string{"cmd/sandbox"}, why: "the embedded Redis is for the demo"},
 	{what: assertion, tests: true, why: "use require: what goes on after a failure misleads"},
 	{
-		what: "internal/browsertest", only: []string{"internal/browsertest"}, why: toTestsOnly,
-	},
-	{
 		what: "internal/providers/catalog/catalogtest",
 		only: []string{"internal/providers/catalog/catalogtest"},
 		why:  toTestsOnly,
 	},
 	{what: "internal/state/statetest", only: []string{"internal/state/statetest"}, why: toTestsOnly},
-	{what: "internal/pagetest", only: []string{"internal/pagetest"}, why: toTestsOnly},
-	{what: "internal/redistest", only: []string{"internal/redistest"}, why: toTestsOnly},
-	{
-		what: "internal/proctest",
-		only: []string{
-			"internal/redistest", "internal/proctest", "internal/pagetest", "internal/browsertest",
-			"bench",
-		},
-		why: toTestsOnly,
-	},
-	{
-		what: "internal/test",
-		only: []string{"internal/test", "internal/proctest", "bench"},
-		why:  toTestsOnly,
-	},
+	{what: "internal/test", only: []string{"internal/test", "bench"}, why: toTestsOnly},
 }
 
 // imports is what each folder of Go code imports: folder → import → a place, path:line.

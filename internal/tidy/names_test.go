@@ -26,16 +26,16 @@ const (
 
 // namers are the folders and files that may name providers, and why.
 var namers = map[string]string{
-	catalog:                   "it is the list of all providers",
-	"internal/sandbox":        "it simulates them",
-	"cmd/sandbox":             "it runs the simulator",
-	"deploy":                  "it holds what is deployed against them",
-	"bench":                   "it measures against one that is simulated",
-	"internal/airtime":        "its comments say whose codes the words stand for",
-	"internal/e2e/doc.go":     "it says who takes part in the tests",
-	"cmd/enqueuer/channel.go": "the examples of help must name one",
-	"cmd/poller/main.go":      "the examples of help must name one",
-	"cmd/worker/main.go":      "the examples of help must name one",
+	catalog:                    "it is the list of all providers",
+	"internal/sandbox":         "it simulates them",
+	"cmd/sandbox":              "it runs the simulator",
+	"deploy":                   "it holds what is deployed against them",
+	"bench":                    "it measures against one that is simulated",
+	"internal/airtime":         "its comments say whose codes the words stand for",
+	"internal/test/e2e/doc.go": "it says who takes part in the tests",
+	"cmd/enqueuer/channel.go":  "the examples of help must name one",
+	"cmd/poller/main.go":       "the examples of help must name one",
+	"cmd/worker/main.go":       "the examples of help must name one",
 }
 
 // named refuses the name of a provider outside of its folder: what is true of one belongs into its

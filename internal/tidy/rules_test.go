@@ -115,7 +115,7 @@ var samples = []struct {
 	{"brief timeout", wallTime, "a/a_test.go", body("const testTimeout = 20 * time.Second"), 4},
 	{"sleeps", wallTime, "a/a_test.go", body("time.Sleep(x)"), 4},
 	{"sleeps between looks", wallTime, "a/a_test.go", body("for ; !so(); time.Sleep(x) {\n\t}"), 0},
-	{"may sleep", wallTime, "internal/storm/chaos_test.go", body("time.Sleep(x)"), 0},
+	{"may sleep", wallTime, "internal/test/chaos/chaos_test.go", body("time.Sleep(x)"), 0},
 	{"sleeps at work", wallTime, "a/a.go", body("time.Sleep(x)"), 0},
 	{"a provider's name", named, "internal/a/a.go", "package a\n\nvar x = \"Lipad\"\n", 3},
 	{"a name in two words", named, "internal/a/a.go", "package a\n// Of Africa's Talking.\n", 2},
@@ -186,7 +186,7 @@ const (
 	ofLipad     = module + "internal/providers/lipad"
 	ofSandbox   = module + "internal/sandbox"
 	ofConfig    = module + "internal/config"
-	ofHarness   = module + "internal/proctest"
+	ofHarness   = module + "internal/test/proctest"
 )
 
 var drawings = map[string]drawing{

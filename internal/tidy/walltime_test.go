@@ -26,25 +26,25 @@ var sleepers = map[string]string{
 	"internal/state/ledger_test.go":    "ids of streams are the time of Redis itself",
 	"internal/state/loading_test.go":   "Redis writes its file once a second",
 	// What must not happen gets an occasion; a test that gives none passes as well.
-	"internal/app/app_test.go":              occasion,
-	"internal/intake/api/access_test.go":    occasion,
-	"internal/listen/listen_test.go":        occasion,
-	"internal/monitor/pages_test.go":        occasion,
-	"internal/ops/ops_test.go":              occasion,
-	"internal/proctest/death_linux_test.go": occasion,
-	"internal/tasks/shutdown_test.go":       occasion,
+	"internal/app/app_test.go":                   occasion,
+	"internal/intake/api/access_test.go":         occasion,
+	"internal/listen/listen_test.go":             occasion,
+	"internal/monitor/pages_test.go":             occasion,
+	"internal/ops/ops_test.go":                   occasion,
+	"internal/test/proctest/death_linux_test.go": occasion,
+	"internal/tasks/shutdown_test.go":            occasion,
 	// Real processes are killed, frozen and kept waiting.
-	"internal/doctor/redis_test.go":    fault,
-	"internal/e2e/callbacks_test.go":   fault,
-	"internal/e2e/chaos_test.go":       fault,
-	"internal/e2e/crash_paths_test.go": fault,
-	"internal/e2e/freeze_test.go":      fault,
-	"internal/e2e/recovery_test.go":    fault,
-	"internal/e2e/safety_test.go":      fault,
-	"internal/storm/producers_test.go": fault,
-	"internal/storm/storm_test.go":     fault,
-	"internal/storm/chaos_test.go":     fault,
-	"internal/tasks/time_test.go":      "it lets the simulated clock pass",
+	"internal/doctor/redis_test.go":         fault,
+	"internal/test/e2e/callbacks_test.go":   fault,
+	"internal/test/e2e/chaos_test.go":       fault,
+	"internal/test/e2e/crash_paths_test.go": fault,
+	"internal/test/e2e/freeze_test.go":      fault,
+	"internal/test/e2e/recovery_test.go":    fault,
+	"internal/test/e2e/safety_test.go":      fault,
+	"internal/test/chaos/producers_test.go": fault,
+	"internal/test/chaos/storm_test.go":     fault,
+	"internal/test/chaos/chaos_test.go":     fault,
+	"internal/tasks/time_test.go":           "it lets the simulated clock pass",
 }
 
 const (
@@ -60,7 +60,8 @@ var (
 
 // wallTime refuses tests whose outcome depends on how busy the machine is: what asserts how long
 // something took, or waits for something to happen, or not to, for less than a while. Tests in a
-// bubble of testing/synctest are on a simulated clock, as all of internal/sim is, and are let be.
+// bubble of testing/synctest are on a simulated clock, as all of internal/test/sim is: they are let
+// be.
 func wallTime(f file) []finding {
 	set, syntax := parse(f)
 	if syntax == nil || !f.isTest() || simulated(f, syntax) {
@@ -102,7 +103,7 @@ func wallTime(f file) []finding {
 
 // simulated reports whether a file's tests are in a bubble.
 func simulated(f file, syntax *ast.File) bool {
-	return within(f.path, "internal/sim") ||
+	return within(f.path, "internal/test/sim") ||
 		slices.ContainsFunc(syntax.Imports, func(i *ast.ImportSpec) bool {
 			return i.Path.Value == `"testing/synctest"`
 		})

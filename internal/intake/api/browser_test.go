@@ -12,7 +12,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
-	"tuma/internal/browsertest"
+	"tuma/internal/test/browsertest"
 )
 
 // visit is a request of a browser, and what it was answered.

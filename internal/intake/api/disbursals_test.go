@@ -18,8 +18,8 @@ import (
 	"tuma/internal/airtime"
 	"tuma/internal/intake"
 	"tuma/internal/providers"
-	"tuma/internal/redistest"
 	"tuma/internal/state"
+	"tuma/internal/test/redistest"
 )
 
 func TestAHundredPostsOfOneReferenceMakeOneDisbursal(t *testing.T) {

@@ -20,11 +20,11 @@ import (
 
 	"tuma/internal/airtime"
 	"tuma/internal/intake"
-	"tuma/internal/proctest"
 	"tuma/internal/providers"
 	"tuma/internal/redisconn"
 	"tuma/internal/routing"
 	"tuma/internal/state"
+	"tuma/internal/test/proctest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(proctest.Suite{M: m}) }

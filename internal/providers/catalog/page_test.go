@@ -9,9 +9,9 @@ import (
 	"testing"
 
 	"tuma/internal/airtime"
-	"tuma/internal/pagetest"
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
+	"tuma/internal/test/pagetest"
 )
 
 // nothing is an empty cell of a table.

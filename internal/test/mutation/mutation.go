@@ -36,7 +36,7 @@ type By struct {
 	Verbs, Callbacks int
 	// Scenario says that a scenario of internal/state notices. Which one is said there.
 	Scenario bool
-	// Programs says that a test of internal/e2e runs a program with it.
+	// Programs says that a test of internal/test/e2e runs a program with it.
 	Programs bool
 }
 

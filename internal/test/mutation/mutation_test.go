@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tuma/internal/proctest"
 	"tuma/internal/test/mutation"
+	"tuma/internal/test/proctest"
 )
 
 // TestEveryBreakFits wants each mark once in the code and used by the table, and each break of the
