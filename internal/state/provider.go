@@ -15,7 +15,7 @@ import (
 
 // traits writes what the scripts read of a provider.
 func traits(p providers.Capabilities) string {
-	text := fmt.Sprintf("code = '%c', resend = %d, patience = %d, rate = %g, burst = %d", p.Code,
+	text := fmt.Sprintf("code = '%c', resend = %d, overdue_after = %d, rate = %g, burst = %d", p.Code,
 		p.ResendWithin.Milliseconds(), p.OverdueAfter.Milliseconds(), p.Rate.PerSecond, p.Rate.Burst)
 	if p.Asks != providers.AskNothing {
 		text += fmt.Sprintf(", asks = '%s', checked_later = %t", p.Asks, p.Asks == providers.AskByBatch)

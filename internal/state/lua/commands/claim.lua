@@ -8,10 +8,10 @@ local arg = arguments {
   'token', -- Token: the claimer's new UUID, which becomes the id of a newly drawn batch.
   'most#', -- Most recipients in a batch.
   'slots#', -- Requests that may be on the wire.
-  'timeout#', -- Ms until a claimed batch that was not begun goes back.
+  'claim_timeout#', -- Ms until a claimed batch that was not begun goes back.
 }
 local provider, token, most = arg.provider, arg.token, arg.most
-local slots, patience = arg.slots, arg.timeout
+local slots, claim_timeout = arg.slots, arg.claim_timeout
 local out = key('slots', provider)
 
 local function idle(why, wait)
@@ -23,7 +23,7 @@ local tokens = tokens_left(provider)
 local function hand_out(b)
   b.state, b.holder = 'claimed', token
   charge(provider, tokens) -- break: claim-charge
-  redis.call('ZADD', out, now + patience, b.id)
+  redis.call('ZADD', out, now + claim_timeout, b.id)
   return {'batch', wakeup(provider, slots), describe(b)}
 end
 

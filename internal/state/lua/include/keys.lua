@@ -4,9 +4,9 @@
 
 -- Every script begins with the tables that Go writes from its own data: STATUS (by code: name,
 -- rank, settled, in_flight, live, and yields_to, the codes of what replaces it) and PROVIDERS (by
--- name: code, asks, checked_later, resend, callbacks, ramps_up, patience, rate, burst). Then come
--- the files that the verb includes, each once and behind those that it includes itself, the verb,
--- and end.lua.
+-- name: code, asks, checked_later, resend, callbacks, ramps_up, overdue_after, rate, burst). Then
+-- come the files that the verb includes, each once and behind those that it includes itself, the
+-- verb, and end.lua.
 --
 -- KEYS[1] is always {namespace}:state. All keys share its hash tag, so one key routes a script; a
 -- verb finds out which chunks and batches it touches only while it runs, and names them here.
@@ -52,7 +52,7 @@ local function key(kind, name)
 end
 
 -- traits are what Go says about a provider, or the state about one that Go does not know.
-local NAMES, NO_TRAITS = {}, {code = '?', resend = 0, patience = 0, rate = 0, burst = 0}
+local NAMES, NO_TRAITS = {}, {code = '?', resend = 0, overdue_after = 0, rate = 0, burst = 0}
 for name, t in pairs(PROVIDERS) do NAMES[t.code] = name end
 local function traits(provider) return PROVIDERS[provider] or NO_TRAITS end -- break: traits
 

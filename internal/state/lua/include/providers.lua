@@ -30,7 +30,7 @@ if head[6] ~= CODES then
     end
     NAMES[code] = name -- break: code-name
     if not known then
-      PROVIDERS[name] = {code = code, resend = 0, patience = 0, rate = 0, burst = 0,
+      PROVIDERS[name] = {code = code, resend = 0, overdue_after = 0, rate = 0, burst = 0,
         callbacks = callbacks == '1'} -- break: code-callbacks
     elseif callbacks == '1' then
       known.callbacks = true -- Whoever was found by a callback is taken off that index, too.

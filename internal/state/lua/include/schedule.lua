@@ -28,8 +28,8 @@ end
 local function first_query(b)
   local t = traits(b.provider)
   if t.asks or t.resend > 0 then return 1000 end
-  if t.patience == 0 then return 0 end
-  return math.max(1000, t.patience - (now - (b.sent > 0 and b.sent or now)))
+  if t.overdue_after == 0 then return 0 end
+  return math.max(1000, t.overdue_after - (now - (b.sent > 0 and b.sent or now)))
 end
 
 -- conclude derives the state of a batch that was answered from its members, and schedules the two
