@@ -288,15 +288,11 @@ type picker struct {
 
 // listed reports whether a recipient stands in a review queue.
 func (p *picker) listed(status airtime.Status, batch string) bool {
-	switch {
-	case status == airtime.InDoubt:
-		return true
-	case status == airtime.Unconfirmed:
+	if status == airtime.Unconfirmed {
 		return p.options.unconfirmed
-	default:
-		_, late := p.listing.overdue[batch]
-		return late && status.Live() && !status.Settled()
 	}
+	_, late := p.listing.overdue[batch]
+	return status == airtime.InDoubt || late && status.Live() && !status.Settled()
 }
 
 // named reports whether a person may also speak about a recipient who was named one by one.

@@ -34,22 +34,6 @@ func airtelToSozuri() Rules {
 	})
 }
 
-func money(minor int64, currency airtime.Currency) airtime.Money {
-	return airtime.Money{Minor: minor, Currency: currency}
-}
-
-func recipient(digits string, amount airtime.Money) airtime.Recipient {
-	return airtime.Recipient{Phone: airtime.MSISDNFromE164(digits), Amount: amount}
-}
-
-const (
-	safaricomNumber = "254711000001"
-	airtelNumber    = "254733000001"
-	telkomNumber    = "254770000001"
-	otherNumber     = "254744000001"
-	ugandanNumber   = "256772000001"
-)
-
 func TestRoutedFaults(t *testing.T) {
 	t.Parallel()
 	rules := routedRules(

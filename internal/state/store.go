@@ -53,7 +53,7 @@ func (o Options) withDefaults() Options {
 			*field = value
 		}
 	}
-	o.Options = o.Options.WithDefaults()
+	o.Options = o.WithDefaults()
 	if o.Namespace == "" {
 		o.Namespace = "tuma"
 	}
