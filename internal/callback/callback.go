@@ -199,7 +199,7 @@ func (r *Receiver) read(
 func (r *Receiver) report(w http.ResponseWriter, c *call) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	said, err := c.entry.Callbacks.ReadCallback(c.media, c.body)
+	report, err := c.entry.Callbacks.ReadCallback(c.media, c.body)
 	switch key := c.entry.CallbackKey(); {
 	case errors.Is(err, providers.ErrNotAirtime):
 		r.o.Metrics.took(c.name, ignored)
@@ -208,19 +208,19 @@ func (r *Receiver) report(w http.ResponseWriter, c *call) {
 	case err != nil:
 		r.unreadable(ctx, w, c, err)
 		return
-	case key != "" && !same(said.AuthKey, key):
+	case key != "" && !same(report.AuthKey, key):
 		r.o.Metrics.took(c.name, unauthorised)
 		r.refusedLog.Warn("callback without the key that the provider was given",
 			zap.String("provider", c.name))
 		http.Error(w, "wrong authKey", http.StatusForbidden)
 		return
 	}
-	if said.Unread != "" {
+	if report.Unread != "" {
 		r.refusedLog.Warn("callback taken without a field that could not be read",
-			zap.String("provider", c.name), zap.String("field", said.Unread))
+			zap.String("provider", c.name), zap.String("field", report.Unread))
 	}
-	r.o.Metrics.odd(c.name, said.Sums)
-	what, err := r.take(ctx, c, said)
+	r.o.Metrics.odd(c.name, report.Sums)
+	what, err := r.take(ctx, c, report)
 	if err != nil {
 		r.o.Metrics.took(c.name, refused)
 		r.refusedLog.Warn("callback not stored; the provider is asked to send it again",
@@ -254,23 +254,25 @@ func (r *Receiver) unreadable(ctx context.Context, w http.ResponseWriter, c *cal
 }
 
 // take stores a callback and returns the result for the metrics.
-func (r *Receiver) take(ctx context.Context, c *call, said providers.Callback) (string, error) {
-	if !said.Status.Valid() {
+func (r *Receiver) take(ctx context.Context, c *call, report providers.Callback) (string, error) {
+	if !report.Status.Valid() {
 		r.o.Log.Warn("callback with a word that is not known; the recipient stays open",
-			zap.String("provider", c.name), zap.String("word", said.Code))
+			zap.String("provider", c.name), zap.String("word", report.Code))
 		if c.entry.Capabilities.Asks == providers.AskNothing { // No query will bring it again.
-			return unmatched, r.o.Store.DeadLetter(ctx, c.name, "unknown word "+said.Code, c.body)
+			return unmatched, r.o.Store.DeadLetter(ctx, c.name, "unknown word "+report.Code, c.body)
 		}
 	}
 	trusted := slices.Contains(r.o.Trusted, c.name)
 	if c.entry.Capabilities.Asks == providers.AskByBatch {
-		return r.ofBatch(ctx, c, said, trusted)
+		return r.ofBatch(ctx, c, report, trusted)
 	}
 	store := r.o.Store.Apply
 	if r.toConfirm(c.name) {
 		store = r.o.Store.Park // Until a query has confirmed it.
 	}
-	result, err := store(ctx, state.Callback{Provider: c.name, RecipientStatus: said.RecipientStatus})
+	result, err := store(ctx, state.Callback{
+		Provider: c.name, RecipientStatus: report.RecipientStatus,
+	})
 	if err != nil {
 		return "", err
 	}
@@ -281,12 +283,12 @@ func (r *Receiver) take(ctx context.Context, c *call, said providers.Callback) (
 // ofBatch takes a callback that names our own reference: the batch's query is brought forward and
 // decides, unless the provider's word is trusted.
 func (r *Receiver) ofBatch(
-	ctx context.Context, c *call, said providers.Callback, trusted bool,
+	ctx context.Context, c *call, report providers.Callback, trusted bool,
 ) (string, error) {
-	if trusted && said.Status.Valid() {
-		return r.observe(ctx, c, said)
+	if trusted && report.Status.Valid() {
+		return r.observe(ctx, c, report)
 	}
-	known, err := r.o.Store.Hint(ctx, said.BatchID)
+	known, err := r.o.Store.Hint(ctx, report.BatchID)
 	if err != nil || known {
 		return hinted, err
 	}
@@ -294,18 +296,20 @@ func (r *Receiver) ofBatch(
 }
 
 // observe applies a trusted callback to the recipient of the batch that it names.
-func (r *Receiver) observe(ctx context.Context, c *call, said providers.Callback) (string, error) {
-	b, err := r.o.Store.Load(ctx, said.BatchID)
+func (r *Receiver) observe(
+	ctx context.Context, c *call, report providers.Callback,
+) (string, error) {
+	b, err := r.o.Store.Load(ctx, report.BatchID)
 	if errors.Is(err, state.ErrNotFound) {
 		return unmatched, r.o.Store.DeadLetter(ctx, c.name, "no such batch", c.body)
 	}
 	if err != nil {
 		return "", err
 	}
-	if !slices.ContainsFunc(b.Members, func(m state.Member) bool { return m.Phone == said.Phone }) {
+	if !slices.ContainsFunc(b.Members, func(m state.Member) bool { return m.Phone == report.Phone }) {
 		return unmatched, r.o.Store.DeadLetter(ctx, c.name, "no such number in the batch", c.body)
 	}
-	lines := []providers.RecipientStatus{said.RecipientStatus}
+	lines := []providers.RecipientStatus{report.RecipientStatus}
 	observed, err := r.o.Store.Observe(ctx, b, lines, true, state.PollSchedule{Next: time.Second})
 	if err != nil {
 		return "", err

@@ -117,12 +117,12 @@ func (r *Receiver) ask(
 ) (providers.RecipientStatus, bool) {
 	ctx, cancel := context.WithTimeout(ctx, r.o.QueryTimeout)
 	defer cancel()
-	reported, err := querier.Query(ctx, providers.Question{Recipients: []providers.Asked{
+	report, err := querier.Query(ctx, providers.Question{Recipients: []providers.Asked{
 		{Phone: k.Phone, ProviderReference: k.ProviderReference},
 	}})
-	r.o.Metrics.asked(k.Provider, err == nil && len(reported.Lines) > 0)
-	if err != nil || len(reported.Lines) == 0 {
+	r.o.Metrics.asked(k.Provider, err == nil && len(report.Lines) > 0)
+	if err != nil || len(report.Lines) == 0 {
 		return providers.RecipientStatus{}, false
 	}
-	return reported.Lines[0], true
+	return report.Lines[0], true
 }

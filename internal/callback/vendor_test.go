@@ -77,8 +77,8 @@ func (v *vendor) answering(
 		var ids []string
 		for _, number := range numbers {
 			ids = append(ids, strconv.Itoa(v.ids))
-			if said := line(number, v.ids); said != "" {
-				lines = append(lines, said)
+			if report := line(number, v.ids); report != "" {
+				lines = append(lines, report)
 			}
 			v.ids++
 		}

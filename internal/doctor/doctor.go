@@ -115,7 +115,7 @@ func checks() []check {
 		{name: "queues", redis: true, run: (*runner).queueing},
 		{name: "channels", redis: true, run: (*runner).channels},
 		{name: "stuck", redis: true, run: (*runner).stuck},
-		{name: "people", redis: true, run: (*runner).people},
+		{name: "review", redis: true, run: (*runner).reviewQueue},
 		{name: "streams", redis: true, run: (*runner).streams},
 		{name: "books", redis: true, limit: booksLimit, run: (*runner).books},
 		{name: "providers", limit: 5 * time.Minute, run: (*runner).providers},

@@ -231,27 +231,27 @@ var workFaults = []wrong{
 		Check: "stuck", Result: doctor.OK, Detail: "oldest open recipients: lipad",
 	}},
 	{"doubt", func(w *harness) { w.do("zadd {ns}:doubt 1 b-1") }, doctor.Finding{
-		Check: "people", Result: doctor.Warning, Detail: "1 request with recipients in doubt",
+		Check: "review", Result: doctor.Warning, Detail: "1 request with recipients in doubt",
 		Advice: "enqueuer indoubt list",
 	}},
 	{"overdue", func(w *harness) { w.do("zadd {ns}:overdue 1 b-1") }, doctor.Finding{
-		Check: "people", Result: doctor.Warning, Detail: "provider takes", Advice: "indoubt list",
+		Check: "review", Result: doctor.Warning, Detail: "provider takes", Advice: "indoubt list",
 	}},
 	{"overpaid", func(w *harness) { w.do("sadd {ns}:overpaid s-1") }, doctor.Finding{
-		Check: "people", Result: doctor.Warning, Detail: "1 recipient with a second effect",
+		Check: "review", Result: doctor.Warning, Detail: "1 recipient with a second effect",
 		Advice: "claim the money back",
 	}},
 	{"mismatched", func(w *harness) { w.do("zadd {ns}:mismatched 1 s-1") }, doctor.Finding{
-		Check: "people", Result: doctor.Warning, Detail: "1 recipient with reports of a provider",
+		Check: "review", Result: doctor.Warning, Detail: "1 recipient with reports of a provider",
 		Advice: "statement",
 	}},
 	{"dead_letters", func(w *harness) { w.do("xadd {ns}:dead_letters * body x") }, doctor.Finding{
-		Check: "people", Result: doctor.Warning, Detail: "1 callback could", Advice: ":dead_letters",
+		Check: "review", Result: doctor.Warning, Detail: "1 callback could", Advice: ":dead_letters",
 	}},
 	{"dropped", func(w *harness) {
 		w.do("hset {ns}:state schema 1 callbacks_dropped 3")
 	}, doctor.Finding{
-		Check: "people", Result: doctor.Warning, Detail: "3 callbacks given up",
+		Check: "review", Result: doctor.Warning, Detail: "3 callbacks given up",
 		Advice: "statements",
 	}},
 	{

@@ -100,7 +100,7 @@ func (r *runner) queueing(ctx context.Context) error {
 	return nil
 }
 
-// mend says what ends a pause for a reason that only people can mend.
+// mend says what ends a pause for a reason that only a person can end.
 var mend = map[airtime.Reason]string{
 	airtime.ReasonCredentials: "correct the credentials: it will not mend itself; after that the " +
 		"channel resumes by itself",
@@ -213,8 +213,8 @@ func (r *runner) oldest(channels []state.Channel) {
 	r.ok("oldest open recipients: %s", strings.Join(open, ", "))
 }
 
-// people looks at what only people can settle.
-func (r *runner) people(ctx context.Context) error {
+// reviewQueue looks at what only a person can settle.
+func (r *runner) reviewQueue(ctx context.Context) error {
 	stats, err := r.watched(ctx)
 	if err != nil {
 		return err

@@ -103,9 +103,9 @@ type Values struct {
 func VariableName(kind, key string) string { return strings.ToUpper(kind + "_" + key) }
 
 // CalledAs returns how messages call the settings of a kind: as told, else as the variables.
-func CalledAs(told func(key string) string, kind string) func(key string) string {
-	if told != nil {
-		return told
+func CalledAs(given func(key string) string, kind string) func(key string) string {
+	if given != nil {
+		return given
 	}
 	return func(key string) string { return VariableName(kind, key) }
 }

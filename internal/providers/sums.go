@@ -22,11 +22,11 @@ type Sums struct {
 // currency. Without a currency in front they are in it.
 func ReadSums(amount, discount Scalar, currency airtime.Currency) Sums {
 	var sums Sums
-	if text := said(amount); text != "" && !otherCurrency(text, currency) {
+	if text := textOrEmpty(amount); text != "" && !otherCurrency(text, currency) {
 		money, err := ReadMoney(text, currency)
 		sums.Amount, sums.OddAmount = money, err != nil
 	}
-	if text := said(discount); text != "" {
+	if text := textOrEmpty(discount); text != "" {
 		number, own := text, true
 		if code, rest, spaced := strings.Cut(text, " "); spaced {
 			number, own = strings.TrimSpace(rest), airtime.Currency(code) == currency
@@ -46,8 +46,8 @@ func otherCurrency(text string, currency airtime.Currency) bool {
 	return spaced && airtime.Currency(code) != currency && airtime.Currency(code).Known()
 }
 
-// said returns a text, or nothing where providers write a word for nothing.
-func said(text Scalar) string {
+// textOrEmpty returns a text, or nothing where providers write a word for nothing.
+func textOrEmpty(text Scalar) string {
 	switch trimmed := text.Trimmed(); strings.ToLower(trimmed) {
 	case "none", "null":
 		return ""

@@ -88,8 +88,8 @@ func (g *harness) apply(c state.Callback, want state.CallbackOutcome) state.Call
 
 // said is a callback about the id that a provider gave.
 func said(id string, status airtime.Status) state.Callback {
-	said := providers.RecipientStatus{ProviderReference: id, Status: status, Message: "m"}
-	return state.Callback{Provider: talking, RecipientStatus: said}
+	fields := providers.RecipientStatus{ProviderReference: id, Status: status, Message: "m"}
+	return state.Callback{Provider: talking, RecipientStatus: fields}
 }
 
 // saidOf is a callback with an id that we do not know, about the first number and ten shillings.

@@ -252,18 +252,18 @@ func (s *Store) remembered(ctx context.Context, field string) (ReviewItem, bool,
 	}
 	batch := ""
 	for line := range strings.Lines(text) {
-		said := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 4) // Batch, code, discount, id.
-		if len(said) != 4 || len(said[1]) != 1 {
+		fields := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 4) // Batch, code, discount, id.
+		if len(fields) != 4 || len(fields[1]) != 1 {
 			continue
 		}
-		status, err := airtime.StatusFromCode(said[1][0])
+		status, err := airtime.StatusFromCode(fields[1][0])
 		if err != nil {
 			return ReviewItem{}, false, fmt.Errorf("list overpaid: %w", err)
 		}
 		if status == airtime.InDoubt {
 			continue // It counts because of another one.
 		}
-		batch, m.Status, m.ProviderReference = said[0], status, said[3]
+		batch, m.Status, m.ProviderReference = fields[0], status, fields[3]
 	}
 	m.Message = "accepted; Redis has forgotten its disbursal"
 	if m.ProviderReference != "" {
@@ -307,18 +307,18 @@ func (s *Store) mismatched(ctx context.Context) ([]ReviewItem, error) {
 	var items []ReviewItem
 	for i, entry := range entries {
 		text, _ := texts[i].(string)
-		said := strings.SplitN(text, "\t", 3) // Batch, reason, words.
+		dispute := strings.SplitN(text, "\t", 3) // Batch, reason, message.
 		row, found := rows[fields[i]]
-		if !found || len(said) != 3 {
+		if !found || len(dispute) != 3 {
 			continue
 		}
 		c := itemOf(ReviewMismatched, row)
 		c.Since = time.UnixMilli(int64(entry.Score)).UTC()
-		c.Batch.ID, c.Why = said[0], airtime.Reason(said[1])
+		c.Batch.ID, c.Why = dispute[0], airtime.Reason(dispute[1])
 		m := &c.Batch.Members[0]
-		m.Reason, m.Message = c.Why, said[2]
+		m.Reason, m.Message = c.Why, dispute[2]
 		if c.Why == airtime.ReasonAmount {
-			m.Message = "the provider names " + said[2]
+			m.Message = "the provider names " + dispute[2]
 		}
 		items = append(items, c)
 	}

@@ -196,7 +196,7 @@ func readFound(key string, asked providers.Asked, r providers.Response) found {
 	if err := providers.DecodeObject(r.Body, &body); err != nil {
 		return nothing(" without a status")
 	}
-	if failed := said(body.Error); failed != "" {
+	if failed := textOrEmpty(body.Error); failed != "" {
 		return nothing(": " + providers.Clean(failed, key))
 	}
 	word := body.Status
@@ -206,7 +206,7 @@ func readFound(key string, asked providers.Asked, r providers.Response) found {
 		}
 		word = body.Data.Status
 	}
-	if said(word) == "" {
+	if textOrEmpty(word) == "" {
 		return nothing(" without a status")
 	}
 	line := providers.RecipientStatus{Phone: asked.Phone, ProviderReference: asked.ProviderReference}
@@ -226,7 +226,7 @@ func readFound(key string, asked providers.Asked, r providers.Response) found {
 
 // about reports whether the data names nobody but whom we asked about.
 func (d foundData) about(asked providers.Asked) bool {
-	if id := said(d.ID); id != "" && id != asked.ProviderReference {
+	if id := textOrEmpty(d.ID); id != "" && id != asked.ProviderReference {
 		return false
 	}
 	phone, ok := providers.ReadPhone(string(d.Phone))

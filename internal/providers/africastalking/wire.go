@@ -65,18 +65,18 @@ func decodeSend(body []byte) (answer sendAnswer, ok bool) {
 	if err := providers.DecodeObject(body, &answer); err != nil {
 		return answer, false // A line that is no object stays empty: its recipient counts as left out.
 	}
-	return answer, answer.Responses != nil || said(answer.Error) != ""
+	return answer, answer.Responses != nil || textOrEmpty(answer.Error) != ""
 }
 
 // doubtful reports whether the answer shows that some request of ours was taken.
 func (a sendAnswer) doubtful() bool {
 	for _, line := range a.Responses {
-		if said(line.ID) != "" {
+		if textOrEmpty(line.ID) != "" {
 			return true
 		}
 	}
 	sent := a.NumSent.Trimmed()
-	return sent != "" && sent != "0" || faultOf(said(a.Error)).verdict == airtime.Unknown
+	return sent != "" && sent != "0" || faultOf(textOrEmpty(a.Error)).verdict == airtime.Unknown
 }
 
 // nothingTaken reports whether the answer says in so many words that nobody was taken.
@@ -94,7 +94,7 @@ func (a sendAnswer) nothingTaken() bool {
 //	                         nobody was taken
 //	anything else            unknown: unreadable       only acceptances and doubts
 func (a sendAnswer) read(key string, r providers.Response) providers.Answer {
-	top := said(a.Error)
+	top := textOrEmpty(a.Error)
 	answer := providers.Answer{
 		Verdict: airtime.Unknown, Reason: airtime.ReasonUnreadable,
 		Message: providers.Clean(top, key),
@@ -136,7 +136,7 @@ func (l sendLine) read(key string) (line providers.Line, ok bool) {
 	if !ok {
 		return line, false
 	}
-	why := said(l.Error)
+	why := textOrEmpty(l.Error)
 	if why == "" && !strings.EqualFold(l.Status.Trimmed(), "sent") {
 		why = l.Status.Trimmed()
 	}
@@ -183,8 +183,8 @@ func lettersOf(text string) string {
 // wordOf returns a status word as the tables here spell it.
 func wordOf(text providers.Scalar) string { return strings.ToLower(text.Trimmed()) }
 
-// said returns a text, or nothing where the provider writes None for nothing.
-func said(text providers.Scalar) string {
+// textOrEmpty returns a text, or nothing where the provider writes None for nothing.
+func textOrEmpty(text providers.Scalar) string {
 	trimmed := text.Trimmed()
 	if strings.EqualFold(trimmed, "none") {
 		return ""

@@ -85,7 +85,7 @@ func read(r providers.Response, alone bool, secret string) (answer providers.Ans
 	if !providers.EmptyList(body.Responses) {
 		return readLines(body.Responses, r, secret), true
 	}
-	message, failed := said(body.Data.message), said(body.Error)
+	message, failed := textOrEmpty(body.Data.message), textOrEmpty(body.Error)
 	id, clear := providers.ReadID(body.RequestID)
 	count := body.Count.Trimmed()
 	switch {
@@ -203,7 +203,7 @@ func (l responseLine) read(secret string) (line providers.Line, ok bool) {
 		return line, false
 	}
 	id, clear := providers.ReadID(l.RequestID)
-	failure := said(l.Error)
+	failure := textOrEmpty(l.Error)
 	line = providers.Line{
 		Phone: phone, Verdict: airtime.Unknown, Reason: airtime.ReasonUnreadable,
 		ProviderReference: id, Message: providers.Clean(failure, secret),
@@ -220,8 +220,8 @@ func (l responseLine) read(secret string) (line providers.Line, ok bool) {
 	return line, true
 }
 
-// said returns a text, or nothing where Sozuri writes none for nothing.
-func said(text providers.Scalar) string {
+// textOrEmpty returns a text, or nothing where Sozuri writes none for nothing.
+func textOrEmpty(text providers.Scalar) string {
 	switch trimmed := text.Trimmed(); strings.ToLower(trimmed) {
 	case "none", "null":
 		return ""
