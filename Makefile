@@ -23,14 +23,14 @@ build: ## build bin/enqueuer, bin/worker, bin/poller and bin/sandbox
 demo: build ## run everything in one process against simulated providers
 	bin/sandbox up
 
-# internal/e2e takes longest, so it begins first. The second command makes the long runs that the
+# The package e2e takes longest, so it begins first. The second command makes the long runs that the
 # first one leaves out (proctest.LongRuns).
 test: ## run all tests with the race detector (as root: installs what they need)
 	scripts/need-redis
 	scripts/need-cc
 	scripts/need-chromium
 	scripts/need-promtool
-	go test -race -timeout $(TEST_TIMEOUT) ./internal/e2e ./...
+	go test -race -timeout $(TEST_TIMEOUT) ./internal/test/e2e ./...
 	go test -timeout $(TEST_TIMEOUT) ./internal/state
 
 quick: ## run the tests that need no process of their own, for the inner loop (make test runs all)

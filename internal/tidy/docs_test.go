@@ -140,7 +140,8 @@ func TestDeadLinksAreFound(t *testing.T) {
 		{"a.go", "// docs/a.md says, docs/b.md not\n"},
 	})
 	require.Equal(t, []finding{
-		{3, "nothing is at README.md#no"}, {3, "nothing is at docs/gone.md"},
+		{3, "nothing is at README.md#no"},
+		{3, "nothing is at docs/gone.md"},
 		{1, "nothing is at docs/b.md"},
 	}, dead)
 	require.Equal(t, []string{"docs/a.md", "docs/a.md", "a.go"}, in)
