@@ -1,7 +1,7 @@
 // Package app builds the parts from a configuration (app.go) and runs them as processes
-// (processes.go, serve.go). The commands and the demo share it, so that the demo runs exactly what
-// production runs. rules.go gives routing rules to the workers and refuses processes whose rules
-// differ.
+// (processes.go; serve.go runs a long-lived one: settings, shutdown, SIGPIPE). The commands and the
+// demo share it, so that the demo runs exactly what production runs. rules.go gives routing rules
+// to the workers and refuses processes whose rules differ.
 package app
 
 import (

@@ -30,7 +30,7 @@ func TestACallbackAloneChangesNothing(t *testing.T) {
 	h.becomes(t, "d", airtime.Successful)
 	h.settledOnce(t, "d", 2)
 	require.Zero(t, h.figures(t).Parked)
-	require.Equal(t, 2, h.count(t, "tuma_callbacks_total", at, "kept"))
+	require.Equal(t, 2, h.count(t, "tuma_callbacks_total", at, "parked"))
 	require.Eventually(t, func() bool {
 		return h.count(t, "tuma_callbacks_total", at, "applied") == 2
 	}, testTimeout, 10*time.Millisecond)

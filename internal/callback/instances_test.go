@@ -65,7 +65,7 @@ func TestTwoAccountsOfOneKind(t *testing.T) {
 	h.is(t, "s", airtime.Submitted)
 	require.Equal(t, http.StatusOK, post("token-of-south", south, ofSouth))
 	h.is(t, "s", airtime.Successful)
-	require.Equal(t, 1, h.count(t, "tuma_callbacks_total", north, "kept"))
+	require.Equal(t, 1, h.count(t, "tuma_callbacks_total", north, "parked"))
 	require.Equal(t, 1, h.count(t, "tuma_callbacks_total", south, "applied"))
 	h.balanced(t)
 }

@@ -312,7 +312,7 @@ func TestEveryResultStartsAtZero(t *testing.T) {
 	for _, provider := range []string{lipad, at, sozuri} {
 		for _, word := range []string{
 			"hinted", "ignored", "unreadable", "unmatched", "unauthorised", "refused", "applied",
-			"unchanged", "kept", "dropped",
+			"unchanged", "parked", "dropped",
 		} {
 			require.Zero(t, h.count(t, "tuma_callbacks_total", provider, word))
 		}

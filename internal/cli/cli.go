@@ -1,4 +1,5 @@
-// Package cli is what the commands share: exit codes, usage errors, and stopping by signal.
+// Package cli is what the commands share: exit codes, usage errors with the nearest known name, and
+// stopping by signal.
 package cli
 
 import (

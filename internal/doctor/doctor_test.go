@@ -215,7 +215,7 @@ var workFaults = []wrong{
 		},
 	},
 	{
-		"callbacks", func(w *harness) { w.do("zadd {ns}:keptdue " + old(time.Hour) + " c-1") },
+		"callbacks", func(w *harness) { w.do("zadd {ns}:parkeddue " + old(time.Hour) + " c-1") },
 		doctor.Finding{
 			Check: "stuck", Result: doctor.Warning, Detail: "callbacks have waited", Advice: "poller",
 		},

@@ -5,8 +5,10 @@
 //
 // providers.go declares the contract, spec.go what is known of a provider as data. client.go,
 // submission.go and gate.go send one request, once and in time; classify.go turns transport errors
-// and HTTP statuses into a verdict; reading.go, lines.go and fields.go read answers; clean.go masks
-// and shortens texts of providers.
+// and HTTP statuses into a verdict; reading.go, lines.go and fields.go read answers; sums.go reads
+// amounts and discounts that a provider names, and compares the amount with the one sent (callbacks
+// are compared by lua/commands/callback.lua); account.go asks about an account; usertimeout.go ends
+// connections that went silent; clean.go masks and shortens texts of providers.
 package providers
 
 import (

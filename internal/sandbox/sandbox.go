@@ -18,6 +18,14 @@
 // Idempotency-Key, the others, and a request without a key, under request-1, request-2 and so on.
 // A phone number that is twice in such a request is paid twice, and the ledger says so.
 //
+// sandbox.go and serve.go are the simulator and its listener, handler.go one request; account.go
+// has the accounts, outcome.go and random.go what becomes of a recipient, ledger.go and
+// ledger_view.go the money, money.go and naming.go how amounts are spelt, lost.go whose answer was
+// lost. Providers: lipad_auth.go, lipad_send.go, lipad_status.go; africastalking.go,
+// africastalking_wire.go; quicksms.go; sozuri.go; fields.go reads their forms. callbacks.go and
+// callback_sender.go send callbacks. The switches: faults.go, faults_json.go, faults_validate.go,
+// fault_injector.go, and admin.go, which serves them.
+//
 // Latency is spent before processing, and a client that goes away does not stop it: a request
 // whose client has gone is still carried out, late. That is what real servers do.
 package sandbox

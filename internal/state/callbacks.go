@@ -54,7 +54,7 @@ const (
 	// CallbackUnchanged: the status did not change: a duplicate, or an older fact.
 	CallbackUnchanged CallbackOutcome = "unchanged"
 	// CallbackKept: it fits no recipient yet, or is to be confirmed first.
-	CallbackParked CallbackOutcome = "kept"
+	CallbackParked CallbackOutcome = "parked"
 	// CallbackDropped: it was parked for more than a week, and is given up.
 	CallbackDropped CallbackOutcome = "dropped"
 )
@@ -129,7 +129,7 @@ func (s *Store) DueCallbacks(
 	for _, provider := range confirm {
 		args = append(args, provider)
 	}
-	answer, err := s.run(ctx, s.client, "kept", args...)
+	answer, err := s.run(ctx, s.client, "duecallbacks", args...)
 	if err != nil {
 		return nil, err
 	}

@@ -754,8 +754,8 @@ func (g *harness) full() {
 		kept[name] = fmt.Sprint(g.c.ms) + "\t" + talking + c
 		due = append(due, redis.Z{Member: name, Score: float64(g.c.ms - 10 - int64(i))})
 	}
-	require.NoError(g.t, g.s.Client().HSet(background, g.s.Key("kept", ""), kept).Err())
-	require.NoError(g.t, g.s.Client().ZAdd(background, g.s.Key("keptdue", ""), due...).Err())
+	require.NoError(g.t, g.s.Client().HSet(background, g.s.Key("parked", ""), kept).Err())
+	require.NoError(g.t, g.s.Client().ZAdd(background, g.s.Key("parkeddue", ""), due...).Err())
 }
 
 // A full store of kept callbacks gives up what can be asked about first, and never the new one.
@@ -766,14 +766,14 @@ func keptFull(g *harness) {
 		c.Provider = provider
 		g.apply(c, state.CallbackParked)
 		for _, name := range []string{sozuri + " old", provider + " new"} {
-			there, err := g.s.Client().HExists(background, g.s.Key("kept", ""), name).Result()
+			there, err := g.s.Client().HExists(background, g.s.Key("parked", ""), name).Result()
 			require.NoError(g.t, err)
 			require.True(g.t, there, name)
 		}
 	}
 	f := g.figures()
 	require.Equal(g.t, []int64{20_000, 2}, []int64{f.Parked, f.Dropped})
-	n, err := g.s.Client().ZCard(background, g.s.Key("keptdue", "")).Result()
+	n, err := g.s.Client().ZCard(background, g.s.Key("parkeddue", "")).Result()
 	require.NoError(g.t, err)
 	require.Equal(g.t, int64(20_000), n)
 }

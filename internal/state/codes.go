@@ -8,7 +8,7 @@ import (
 	"tuma/internal/providers"
 )
 
-// freeCodes are what lua/codes.lua gives out: those of programs are capital letters.
+// freeCodes are what lua/commands/codes.lua gives out: those of programs are capital letters.
 const freeCodes = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 // uncoded returns the providers whose code is agreed on with the state.

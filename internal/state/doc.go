@@ -13,6 +13,8 @@
 // sizes.go (metrics), recent.go and same.go (duplicates of imports), known.go (names for
 // completion), doctor.go. Around them: store.go has the options, safety.go checks that the Redis
 // can be trusted, layout.go the version of the stored layout, scripts.go builds and runs scripts,
-// keys.go names every key, codes.go keeps the providers' codes, budgets.go trims streams,
-// testing.go is for tests.
+// keys.go names every key, names.go spells what producers call their own, codes.go keeps
+// the providers' codes, provider.go tells scripts about providers, rules.go compares the routing
+// rules of processes, streams.go reads jobs and writes rejected ones, budgets.go trims streams,
+// types.go has what verbs take and return, testing.go is for tests.
 package state

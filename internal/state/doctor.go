@@ -94,7 +94,7 @@ func (s *Store) Lag(ctx context.Context, providers []string) (Lag, error) {
 	}
 	lag.Queries, err = oldest(s.keys.plain("due"))
 	if err == nil {
-		lag.Parked, err = oldest(s.keys.plain("keptdue"))
+		lag.Parked, err = oldest(s.keys.plain("parkeddue"))
 	}
 	if err != nil {
 		return Lag{}, fmt.Errorf("read lag: %w", err)

@@ -37,7 +37,7 @@ func TestNothingIsLeftOfAForgottenNumber(t *testing.T) {
 	require.NoError(t, g.s.Reject(background, state.Refusal{Job: "254700000099", Source: "test"}))
 	_, err = g.s.Cancel(background, state.KindDisbursal, "mixed")
 	require.NoError(t, err)
-	require.Subset(t, holders(g), []string{"kept", "out", "rejected", "results", "chunk"})
+	require.Subset(t, holders(g), []string{"parked", "out", "rejected", "results", "chunk"})
 
 	g.c.pass(10 * time.Minute)
 	resolve(t, g.s, state.Decision{Paid: true}, slices.DeleteFunc(rows(t, g.s, "mixed"),

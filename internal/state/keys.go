@@ -34,8 +34,8 @@ package state
 //	{ns}:ids:<provider>:<day>  HASH    the provider's id -> whom it names             9 days
 //	{ns}:unanswered:<p>:<day>  HASH    phone number -> sendings whose answer is lost  9 days
 //	{ns}:validated:<day>       HASH    payments that we have vouched for              2 days
-//	{ns}:kept                  HASH    callbacks that fit nobody yet, or are not confirmed
-//	{ns}:keptdue               ZSET    the same -> when they are tried next (ms)
+//	{ns}:parked                  HASH    callbacks that fit nobody yet, or are not confirmed
+//	{ns}:parkeddue             ZSET    the same -> when they are tried next (ms)
 //	{ns}:dead_letters          STREAM  callbacks not read or matched                  1,000 entries
 //	{ns}:due                   ZSET    batch -> when it is asked about next (ms)
 //	{ns}:doubt                 ZSET    batch with members in doubt -> since (ms)
@@ -44,7 +44,7 @@ package state
 //	{ns}:overpaid              SET     fields of superseded with a second effect
 //	{ns}:mismatched            ZSET    "chunk position" of whom a provider says what cannot be right
 //	{ns}:disputes              HASH    "chunk position" -> batch, reason, words
-//	{ns}:times                 HASH    how long batches took, see took in lua/include/store.lua
+//	{ns}:times                 HASH    how long batches took: lua/include/batches.lua
 //	{ns}:cancelled             HASH    "kind name" -> when (ms)                        for ever
 //	{ns}:book                  HASH    "provider currency status[ minor| discount]" -> figure
 //	{ns}:forgotten             HASH    the same, of forgotten disbursals               for ever

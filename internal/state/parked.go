@@ -23,7 +23,7 @@ type Parked struct {
 // Parked lists the callbacks that are parked, the oldest first. They are tried again by themselves,
 // and given up after nine days.
 func (s *Store) Parked(ctx context.Context) ([]Parked, error) {
-	records, err := s.client.HGetAll(ctx, s.keys.plain("kept")).Result()
+	records, err := s.client.HGetAll(ctx, s.keys.plain("parked")).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read the parked callbacks: %w", err)
 	}
@@ -42,8 +42,8 @@ func (s *Store) Parked(ctx context.Context) ([]Parked, error) {
 	return list, nil
 }
 
-// readParked reads a record as lua/callback.lua writes it: ms of its arrival, provider, the
-// provider's id, phone, amount in minor units, currency, status code, reason, message.
+// readParked reads a record as lua/commands/callback.lua writes it: ms of its arrival, provider,
+// the provider's id, phone, amount in minor units, currency, status code, reason, message.
 func readParked(record string) (Parked, error) {
 	fields := strings.SplitN(record, "\t", 10)
 	if len(fields) != 10 {

@@ -281,7 +281,7 @@ func (s *Store) Load(ctx context.Context, id string) (*Batch, error) {
 	return describe(r)
 }
 
-// describe reads a batch as lua/include/store.lua describes it.
+// describe reads a batch as lua/include/describe.lua describes it.
 func describe(r reply) (*Batch, error) {
 	b := &Batch{
 		ID: r.text(0), Provider: r.text(1), State: BatchState(r.text(2)), Attempt: r.int(3),

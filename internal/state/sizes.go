@@ -67,7 +67,7 @@ type Times struct {
 	Within map[float64]uint64
 }
 
-// The powers of two of a millisecond that took in lua/include/store.lua counts by.
+// The powers of two of a millisecond that took in lua/include/batches.lua counts by.
 const (
 	timesFirst = 6
 	timesLast  = 27

@@ -101,7 +101,7 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	mismatchedFor := pipe.ZRangeWithScores(ctx, s.keys.plain("mismatched"), 0, 0)
 	doubtFor := pipe.ZRangeWithScores(ctx, s.keys.plain("doubt"), 0, 0)
 	overdueFor := pipe.ZRangeWithScores(ctx, s.keys.plain("overdue"), 0, 0)
-	kept := pipe.HLen(ctx, s.keys.plain("kept"))
+	parked := pipe.HLen(ctx, s.keys.plain("parked"))
 	deadLetters := pipe.XLen(ctx, s.keys.plain("dead_letters"))
 	state := pipe.HMGet(ctx, s.keys.state(), "fenced_until", "callbacks_dropped", "clock")
 	// Last, so that what others write meanwhile is never ahead of it.
@@ -122,7 +122,7 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	f.Due, f.Doubt, f.Overdue, f.Overpaid = due.Val(), doubt.Val(), overdue.Val(), overpaid.Val()
 	f.DoubtFor, f.OverdueFor = sinceFirst(now, doubtFor.Val()), sinceFirst(now, overdueFor.Val())
 	f.Mismatched, f.MismatchedFor = mismatched.Val(), sinceFirst(now, mismatchedFor.Val())
-	f.Parked, f.DeadLetters = kept.Val(), deadLetters.Val()
+	f.Parked, f.DeadLetters = parked.Val(), deadLetters.Val()
 	f.Dropped = whole(state.Val()[1])
 	f.Fenced = untilMillis(now, state.Val()[0])
 	if behind := untilMillis(now, state.Val()[2]); behind > time.Second {

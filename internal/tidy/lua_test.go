@@ -13,18 +13,24 @@ var (
 	luaNumber = regexp.MustCompile(`\bARGV\[\d+\]`)
 )
 
-// luaHeader wants every verb to begin with its contract: what it does, the files that it includes,
-// its key and what it returns. Its arguments are named in one list, and read by these names.
+// luaHeader wants every Lua file to begin with its name and what it is for, and every verb with its
+// contract: the files that it includes, its key and what it returns. Its arguments are named in one
+// list, and read by these names.
 func luaHeader(f file) []finding {
 	folder, name := path.Split(f.path)
-	if folder != "internal/state/lua/commands/" || !f.is(".lua") {
+	if !f.is(".lua") {
+		return nil
+	}
+	title := "-- " + strings.TrimSuffix(name, ".lua") + ": "
+	if !strings.HasPrefix(f.text, title) {
+		return []finding{{1, "file does not begin with `" + title + "` and what it is for"}}
+	}
+	if folder != "internal/state/lua/commands/" {
 		return nil
 	}
 	var found []finding
 	header, body, _ := strings.Cut(f.text, "\n\n")
-	for _, start := range []string{
-		"-- " + strings.TrimSuffix(name, ".lua") + ": ", "-- include: ", "-- KEYS[1]: ", "-- Returns",
-	} {
+	for _, start := range []string{"-- include: ", "-- KEYS[1]: ", "-- Returns"} {
 		if !strings.Contains("\n"+header, "\n"+start) {
 			found = append(found, finding{1, "header has no line `" + start + "`"})
 		}

@@ -1,6 +1,10 @@
 // Package api is the HTTP inlet, for services that would rather not speak Redis: producers post
 // jobs and ask where they stand. A job is answered only after the state holds it, and the same job
 // may be posted again without a second effect. openapi.yaml describes the routes.
+//
+// api.go serves the routes, listen.go where; disbursals.go takes and shows disbursals, airtime.go
+// is the airtime service; access.go knows producers by their tokens, limits.go bounds what each may
+// ask, requestid.go names requests; answer.go spells answers, metrics.go counts them.
 package api
 
 import (

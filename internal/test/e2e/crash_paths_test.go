@@ -49,7 +49,7 @@ var crashPaths = []crashPath{
 		sandbox.AfricasTalking: {"callback", "validate", "dead letter"},
 		sandbox.Sozuri:         {"callback", "dead letter"},
 	}, takesCallbacks},
-	{"tries callbacks again", mortalPoller, and(at("kept"), "callback",
+	{"tries callbacks again", mortalPoller, and(at("duecallbacks"), "callback",
 		sandbox.AfricasTalking, sandbox.Sozuri), triesAgain},
 	{"mends", mortalPoller, at("sweep", "trim stream"), mends},
 	{"forgets", mortalPoller, at("forget"), forgets},

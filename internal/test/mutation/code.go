@@ -92,7 +92,7 @@ var Hooks = []Break{
 	{"gate-opens", "before write", "$\nFreeze(\"before write\")", programs},
 	{"record-answer", "before record", "providers.Freeze(\"before record\")\n$", programs},
 	{"schema", "the next layout", "const schema = 2", programs},
-	{"kept-limit", "three callbacks are kept", "local most = 3", scenario},
+	{"parked-limit", "three callbacks are kept", "local most = 3", scenario},
 }
 
 var programs = By{Programs: true}

@@ -84,18 +84,18 @@ var verbs = []Break{
 		"give-up-asked", "what cannot be asked about is given up",
 		"return give_up(victim)", scenario,
 	},
-	{"kept-age", "kept ones are dropped early", "if age > DAY then", scenario},
-	{"kept-age", "kept callbacks are dropped", "if true then", By{Simulation: 9}},
+	{"parked-age", "kept ones are dropped early", "if age > DAY then", scenario},
+	{"parked-age", "kept callbacks are dropped", "if true then", By{Simulation: 9}},
 	{
-		"kept-stays", "a kept one is lost",
+		"parked-stays", "a kept one is lost",
 		`drop()
 if false then`,
 		scenario,
 	},
-	{"kept-rank", "a worse word replaces what is kept", "if true then", scenario},
-	{"kept-rank", "what fits nobody is not kept", "if false then", By{Simulation: 9}},
-	{"kept-room", "nobody is given up", "", scenario},
-	{"kept-since", "a duplicate makes it younger", "string.format('%.0f', now),", scenario},
+	{"parked-rank", "a worse word replaces what is kept", "if true then", scenario},
+	{"parked-rank", "what fits nobody is not kept", "if false then", By{Simulation: 9}},
+	{"parked-room", "nobody is given up", "", scenario},
+	{"parked-since", "a duplicate makes it younger", "string.format('%.0f', now),", scenario},
 	{
 		"unknown-word", "an unknown word is kept",
 		"if code == '' and arg.apply == '1' then", scenario,
@@ -103,7 +103,7 @@ if false then`,
 	{"unconfirmed", "what is to be confirmed is applied", "", scenario},
 	{
 		"stranger-flag", "another number is not flagged",
-		"if not d then return keep(0) end", scenario,
+		"if not d then return park(0) end", scenario,
 	},
 	{"amount-flag", "another amount is not flagged", "local strange = 0", scenario},
 	{"asked-again", "what is worked on again is not asked about", "", scenario},
@@ -183,8 +183,8 @@ charge(provider, tokens)`,
 	{"hint-sooner", "hints put queries off", "", scenario},
 	{"hint-later", "hints use up the looks", "", scenario},
 
-	// kept.lua
-	{"kept-lease", "a kept one is handed out at once again", "local again = 0", scenario},
+	// duecallbacks.lua
+	{"parked-lease", "a kept one is handed out at once again", "local again = 0", scenario},
 
 	// observe.lua
 	{
@@ -265,7 +265,7 @@ $`,
 		"if first then b.refused = 1 else b.known = 1 end", scenario,
 	},
 	{"refused-again", "a refused repetition is halved", "b.refused = 1", By{Simulation: 3}},
-	{"kept-due", "a kept one is not tried when its id is learnt", "", scenario},
+	{"parked-due", "a kept one is not tried when its id is learnt", "", scenario},
 	{"resend-due", "a doubt is not scheduled for its resend", "schedule(b, 0)", scenario},
 	{"stale-news", "an earlier attempt is news", "if false then", By{Verbs: 179, Scenario: true}},
 	{"channel-duplicate", "a recognised repetition is unclear", "elseif false then", scenario},

@@ -171,7 +171,7 @@ func (h *harness) outlook() outlook {
 	pipe, now := h.rdb.Pipeline(), time.Now()
 	left := func(ms float64) time.Duration { return time.UnixMilli(int64(ms)).Sub(now) }
 	due := pipe.ZRangeWithScores(background, h.key("due", ""), 0, 0)
-	kept := pipe.ZRangeWithScores(background, h.key("keptdue", ""), 0, -1)
+	kept := pipe.ZRangeWithScores(background, h.key("parkeddue", ""), 0, -1)
 	lists, lapses := map[string][]*redis.IntCmd{}, map[string][]*redis.ZSliceCmd{}
 	pauses := map[string]*redis.StringCmd{}
 	for _, name := range h.providers {

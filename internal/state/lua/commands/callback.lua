@@ -2,7 +2,7 @@
 -- include: merge
 -- KEYS[1]: {namespace}:state
 -- Returns: {word, batch, 1 if the amount is not what was sent or 2 if its id names somebody of
---   another number, new second effects}; the words are applied, unchanged, kept, full and dropped
+--   another number, new second effects}; the words are applied, unchanged, parked, full and dropped
 
 local arg = arguments {
   'provider',
@@ -15,10 +15,10 @@ local arg = arguments {
   'message',
   'apply', -- 1 to apply it now; 0 to keep it until a query has confirmed it.
   'room', -- 1 if Redis has room to keep it.
-  'record', -- The name of its record if it was kept before, else ''.
-  'retry_in#', -- Ms until a kept one is tried next.
-  'most_kept#', -- The most that are kept.
-  'handed_status', -- The status code of its record when it was handed out, if it was kept before.
+  'record', -- The name of its record if it was parked before, else ''.
+  'retry_in#', -- Ms until a parked one is tried next.
+  'most_parked#', -- The most that are parked.
+  'handed_status', -- The status code of its record when it was handed out, if it was parked before.
   'discount', -- The discount, or ''.
 }
 allow_oom()
@@ -27,11 +27,11 @@ local code, retried = arg.status, arg.record ~= ''
 local name = retried and arg.record
   or provider .. ' ' .. (id ~= '' and id or phone .. ' ' .. arg.minor)
 
--- kept is its record, if it was kept before: when it was reported first, and the status that it
+-- parked is its record, if it was parked before: when it was reported first, and the status that it
 -- says.
-local kept = redis.call('HGET', key('kept'), name)
-local reported_at = kept and tonumber(kept:match('^%d+')) or now -- break: reported-at
-local kept_code = kept and kept:match('^' .. ('[^\t]*\t'):rep(6) .. '(.)')
+local parked = redis.call('HGET', key('parked'), name)
+local reported_at = parked and tonumber(parked:match('^%d+')) or now -- break: reported-at
+local parked_status = parked and parked:match('^' .. ('[^\t]*\t'):rep(6) .. '(.)')
 
 local function about(d, pos, b)
   if not d or not b then return false end
@@ -84,59 +84,60 @@ end
 
 -- drop forgets its record, unless a better word has come to it meanwhile.
 local function drop()
-  if not kept then return end
+  if not parked then return end
   local handed = retried and STATUS[arg.handed_status] or STATUS[code] -- break: drop-handed
-  if kept_code and handed and STATUS[kept_code].rank > handed.rank then -- break: drop-better
-    redis.call('ZADD', key('keptdue'), now, name)
+  local better = parked_status and handed and STATUS[parked_status].rank > handed.rank
+  if better then -- break: drop-better
+    redis.call('ZADD', key('parkeddue'), now, name)
   else
-    redis.call('HDEL', key('kept'), name)
-    redis.call('ZREM', key('keptdue'), name)
+    redis.call('HDEL', key('parked'), name)
+    redis.call('ZREM', key('parkeddue'), name)
   end
 end
 
 local function give_up(victim)
-  redis.call('HDEL', key('kept'), victim)
-  redis.call('ZREM', key('keptdue'), victim)
+  redis.call('HDEL', key('parked'), victim)
+  redis.call('ZREM', key('parkeddue'), victim)
   redis.call('HINCRBY', KEYS[1], 'callbacks_dropped', 1) -- break: drop-counted
 end
 
 -- make_room gives up what was tried most, and what can be asked about first, for a new one.
 local function make_room()
-  local most = arg.most_kept -- break: kept-limit
-  if redis.call('HLEN', key('kept')) + (kept and 0 or 1) <= most then return end
+  local most = arg.most_parked -- break: parked-limit
+  if redis.call('HLEN', key('parked')) + (parked and 0 or 1) <= most then return end
   local other
-  for _, victim in ipairs(redis.call('ZREVRANGE', key('keptdue'), 0, 99)) do
+  for _, victim in ipairs(redis.call('ZREVRANGE', key('parkeddue'), 0, 99)) do
     other = other or victim
     if traits(victim:match('^%S+')).asks then return give_up(victim) end -- break: give-up-asked
   end
   if other then give_up(other) end
 end
 
--- keep stores it, or sets when the kept one is tried again: the older, the later.
-local function keep(strange)
+-- park stores it, or sets when the parked one is tried again: the older, the later.
+local function park(strange)
   if retried then
     local age = now - reported_at
-    if age > DAYS * DAY then -- break: kept-age
+    if age > DAYS * DAY then -- break: parked-age
       give_up(name)
       return {'dropped', '', strange, 0}
     end
-    if kept then -- break: kept-stays
-      redis.call('ZADD', key('keptdue'), now + math.max(arg.retry_in, age / 4), name)
+    if parked then -- break: parked-stays
+      redis.call('ZADD', key('parkeddue'), now + math.max(arg.retry_in, age / 4), name)
     end
-    return {'kept', '', strange, 0}
+    return {'parked', '', strange, 0}
   end
   if arg.room ~= '1' then return {'full', '', 0, 0} end
-  if not kept_code or STATUS[kept_code].rank <= STATUS[code].rank then -- break: kept-rank
-    make_room() -- break: kept-room
-    redis.call('HSET', key('kept'), name, table.concat({
-      string.format('%.0f', reported_at), -- break: kept-since
+  if not parked_status or STATUS[parked_status].rank <= STATUS[code].rank then -- break: parked-rank
+    make_room() -- break: parked-room
+    redis.call('HSET', key('parked'), name, table.concat({
+      string.format('%.0f', reported_at), -- break: parked-since
       provider, id, phone, arg.minor, arg.currency, code, arg.reason, arg.message,
       arg.discount}, '\t'))
     -- What is to be confirmed and fits somebody is first, whatever strangers send.
     local first = arg.apply ~= '1' and expected(provider, id, phone)
-    redis.call('ZADD', key('keptdue'), first and now - DAY or now + arg.retry_in, name)
+    redis.call('ZADD', key('parkeddue'), first and now - DAY or now + arg.retry_in, name)
   end
-  return {'kept', '', strange, 0}
+  return {'parked', '', strange, 0}
 end
 
 -- names_another says whether it names another amount than was sent. One in another currency is of a
@@ -150,9 +151,9 @@ if code == '' then -- break: unknown-word
   if retried then drop() end -- Only a query can say what it means; it is asked about as ever.
   return {'unchanged', '', 0, 0}
 end
-if arg.apply ~= '1' then return keep(0) end -- break: unconfirmed
+if arg.apply ~= '1' then return park(0) end -- break: unconfirmed
 local d, pos, b, stranger = find()
-if not d then return keep(stranger and 2 or 0) end -- break: stranger-flag
+if not d then return park(stranger and 2 or 0) end -- break: stranger-flag
 content_of(d)
 local strange = names_another(d, pos) and 1 or 0 -- break: amount-flag
 if strange == 1 then

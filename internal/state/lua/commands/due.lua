@@ -22,7 +22,7 @@ end
 if behind > 0 and head[5] ~= head[2] then
   redis.call('HSET', KEYS[1], 'shifted', head[2])
   shift(key('due'))
-  shift(key('keptdue'))
+  shift(key('parkeddue'))
   return {1, list}
 end
 local entries = redis.call('ZRANGEBYSCORE', key('due'), '-inf', '+inf', 'WITHSCORES', 'LIMIT', 0,

@@ -224,11 +224,11 @@ if refused > 0 then
 end
 
 -- What came too early is tried again now that we know whom the provider's ids name.
-if redis.call('EXISTS', key('keptdue')) == 1 then
+if redis.call('EXISTS', key('parkeddue')) == 1 then
   for _, v in pairs(exceptions) do
     if v.reference ~= '' then
       local name = provider .. ' ' .. v.reference
-      redis.call('ZADD', key('keptdue'), 'XX', now, name) -- break: kept-due
+      redis.call('ZADD', key('parkeddue'), 'XX', now, name) -- break: parked-due
     end
   end
 end

@@ -1,6 +1,5 @@
+-- batches: batches: their fields, slices, members and runs, and how long they took.
 -- include: schedule, chunks
-
--- Batches -----------------------------------------------------------------------------------------
 
 -- BATCH_FIELDS are the fields of a batch with their defaults, which are not stored; a field whose
 -- default is '0' is a number.

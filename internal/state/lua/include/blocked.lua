@@ -1,6 +1,5 @@
+-- blocked: entries that wait because their phone number is in doubt at the provider.
 -- include: chunks
-
--- Blocked numbers ---------------------------------------------------------------------------------
 
 -- block lays an entry of one recipient aside for as long as the number is in doubt at the provider:
 -- HASH blocked:<provider> has number -> n, and "number i" -> its i-th entry for i = 1..n; ZSET

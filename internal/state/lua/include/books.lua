@@ -1,6 +1,5 @@
+-- books: books: how many recipients and how much money stand where.
 -- include: providers
-
--- Books -------------------------------------------------------------------------------------------
 
 local moves = {}
 

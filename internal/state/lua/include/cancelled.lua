@@ -1,6 +1,5 @@
+-- cancelled: cancel marks, and withdrawing those who carry one.
 -- include: moves
-
--- Cancel marks ------------------------------------------------------------------------------------
 
 local any_marks
 

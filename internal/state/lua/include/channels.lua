@@ -1,6 +1,5 @@
+-- channels: pauses, half open, ramp up, tokens of the rate, the fence after a restart, wakeups.
 -- include: providers
-
--- Channels ----------------------------------------------------------------------------------------
 
 -- fenced_for is how long claiming and giving back are fenced. A Redis process other than the last
 -- one may have forgotten a sending that is on the wire, so both wait until it has ended. The

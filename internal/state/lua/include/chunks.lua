@@ -1,6 +1,5 @@
+-- chunks: disbursals, content, and the rows that say where recipients are.
 -- include: providers
-
--- Chunks ------------------------------------------------------------------------------------------
 
 local chunks = {}
 

@@ -1,6 +1,5 @@
+-- describe: what callers learn about a batch.
 -- include: evidence, batches
-
--- Describing a batch ------------------------------------------------------------------------------
 
 -- ids_of lists the provider's ids of a slice, one per line, where it is asked by them.
 local function ids_of(b, d, slice)

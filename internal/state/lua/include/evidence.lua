@@ -1,6 +1,5 @@
+-- evidence: what providers said of recipients: evidence, discounts, refusals before a failover.
 -- include: chunks
-
--- Evidence ----------------------------------------------------------------------------------------
 
 -- Evidence that comes for many is one field; what comes for one is a field of its own, so that it
 -- is not written together with everybody else's. d.news holds the lines that are new, by position.

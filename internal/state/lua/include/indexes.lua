@@ -1,6 +1,5 @@
+-- indexes: indexes by which callbacks find recipients: phone numbers and ids of providers.
 -- include: batches
-
--- Indexes of callbacks ----------------------------------------------------------------------------
 
 -- Providers that report by callback name a recipient by their own id or by phone number. These find
 -- who is meant:

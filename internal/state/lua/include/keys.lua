@@ -1,6 +1,5 @@
+-- keys: keys and records, the time, arguments by name, names and amounts as people see them.
 -- include: plan
-
--- Keys --------------------------------------------------------------------------------------------
 
 -- Every script begins with the tables that Go writes from its own data: STATUS (by code: name,
 -- rank, settled, in_flight, live, and yields_to, the codes of what replaces it) and PROVIDERS (by

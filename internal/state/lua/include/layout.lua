@@ -1,14 +1,14 @@
+-- layout: the number of the layout, and the clock: its high-water mark, and what holds while
+-- Redis's clock is behind it.
 -- include: keys
-
--- Layout and clock --------------------------------------------------------------------------------
 
 -- What every script reads before it does anything else:
 --   schema        the number of the layout of all that is stored; SCHEMA is the one that we know
 --   clock         the highest time that was seen (ms), kept to a second
 --   behind_since  since when the clock has been behind that (ms)
 --   distrusted    nobody knows how long ago a time up to this one was: the clock was set since
---   shifted       the highest time by which schedules were corrected last, see lua/due.lua
---   codes         the sum of what codes holds, see 16-providers.lua
+--   shifted       the highest time by which schedules were corrected last, see commands/due.lua
+--   codes         the sum of what codes holds, see include/providers.lua
 local head = redis.call('HMGET', KEYS[1], 'schema', 'clock', 'behind_since', 'distrusted',
   'shifted', 'codes')
 

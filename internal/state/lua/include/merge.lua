@@ -1,6 +1,5 @@
+-- merge: take in a fact about a recipient, by rank; list what cannot be right (mismatched).
 -- include: queue
-
--- Merging facts -----------------------------------------------------------------------------------
 
 -- DISPUTED are recipients of whom a provider says what cannot be right, for people:
 --   mismatched  ZSET  "chunk position" -> since (ms), until a person has decided

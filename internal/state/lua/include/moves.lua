@@ -1,6 +1,5 @@
+-- moves: the only writer of rows: moving recipients, and publishing results.
 -- include: evidence, books, indexes, blocked
-
--- Moving recipients -------------------------------------------------------------------------------
 
 local function count_in(location, status, count)
   if not is_batch(location) then return end

@@ -1,6 +1,5 @@
+-- pending: entries of the queues: locations that are no batch.
 -- include: batches
-
--- Pending entries ---------------------------------------------------------------------------------
 
 local number -- The last one given out.
 

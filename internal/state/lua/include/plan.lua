@@ -1,4 +1,4 @@
--- Planning ----------------------------------------------------------------------------------------
+-- plan: redis.call, which plans what a script writes, and writes it at the end at once.
 
 -- Redis does not roll a script back: one that fails half-way has written half. So redis.call is
 -- ours from here on. A command that writes is only planned; one that reads sees what is planned. At

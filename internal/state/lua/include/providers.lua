@@ -1,6 +1,5 @@
+-- providers: codes of providers, of those too that no program knows any more.
 -- include: layout
-
--- Providers ---------------------------------------------------------------------------------------
 
 -- codes is a HASH from the code of every provider that a program which wrote here knows to its name
 -- and whether it reports by callback, 1 or 0. So a provider that is in no settings and no program

@@ -1,6 +1,5 @@
+-- queue: bring recipients that were surely not sent back to a queue, or to the next provider.
 -- include: cancelled, pending, superseded
-
--- Back to a queue ---------------------------------------------------------------------------------
 
 -- queue_at returns a run of recipients that surely were not sent to the queue of a provider, or to
 -- where an earlier batch shows them, or out, if they have been cancelled meanwhile.

@@ -1,6 +1,6 @@
+-- refusals: who is at fault when a provider refuses a whole batch: split in halves, put one aside,
+-- pause the channel at the third.
 -- include: queue, channels
-
--- Who is at fault -------------------------------------------------------------------------------
 
 -- One rule for every provider. A batch that surely had no effect because it was refused as a whole,
 -- or could not even be prepared, is split in halves that are never remixed, until one recipient is

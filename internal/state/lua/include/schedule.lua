@@ -1,6 +1,5 @@
+-- schedule: when a batch is asked about next, and what state its members give it.
 -- include: providers
-
--- Queries -----------------------------------------------------------------------------------------
 
 -- schedule sets when a batch is asked about next; 0 takes it off the schedule.
 local function schedule(b, delay)

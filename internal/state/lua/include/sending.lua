@@ -1,6 +1,5 @@
+-- sending: sending again, and what follows when a claim or a sending lapses.
 -- include: queue, channels
-
--- Sending -----------------------------------------------------------------------------------------
 
 -- repeatable says whether a batch may be sent again as it is: all members are in doubt, and none is
 -- known to have an effect. A member that was cancelled after the first sending was cancelled too

@@ -1,6 +1,5 @@
+-- superseded: what is learnt of a recipient in a batch that it has left; second effects.
 -- include: moves
-
--- Superseded batches ------------------------------------------------------------------------------
 
 -- superseded:* keeps what is learned about a recipient in a batch that it has left: field "chunk
 -- position", lines "batch code discount provider-reference", '-' for no discount. While its

@@ -1,5 +1,6 @@
--- kept: hand out callbacks that are to be tried again; one that is not reported on is handed out
--- again later.
+-- duecallbacks: hand out parked callbacks that are to be tried again, and charge the queries that
+-- confirm them: at most half the provider's rate, over all processes. One that is not reported on
+-- is handed out again later.
 -- include: indexes, channels
 -- KEYS[1]: {namespace}:state
 -- Returns: {{name, its record, age in ms, 1 if the provider is to be asked about it}, ...}
@@ -36,19 +37,19 @@ local function question(provider)
 end
 
 local list = {}
-for _, name in ipairs(redis.call('ZRANGEBYSCORE', key('keptdue'), '-inf', now, 'LIMIT', 0,
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', key('parkeddue'), '-inf', now, 'LIMIT', 0,
   arg.most)) do
-  local text = redis.call('HGET', key('kept'), name)
+  local text = redis.call('HGET', key('parked'), name)
   if text then
     local since, provider, id, phone = text:match('^(%d+)\t([^\t]*)\t([^\t]*)\t([^\t]*)')
     -- What fits nobody is not asked about: the answer would fit nobody either.
     local asked = confirm[provider] and expected(provider, id, phone) and 1 or 0
     local wait = asked == 1 and question(provider) or 0
-    local again = wait > 0 and wait or arg.lost_after -- break: kept-lease
-    redis.call('ZADD', key('keptdue'), now + again, name)
+    local again = wait > 0 and wait or arg.lost_after -- break: parked-lease
+    redis.call('ZADD', key('parkeddue'), now + again, name)
     if wait == 0 then list[#list + 1] = {name, text, now - tonumber(since), asked} end
   else
-    redis.call('ZREM', key('keptdue'), name)
+    redis.call('ZREM', key('parkeddue'), name)
   end
 end
 return list
