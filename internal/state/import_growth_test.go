@@ -2,7 +2,6 @@ package state_test
 
 import (
 	"bufio"
-	"fmt"
 	"os"
 	"path/filepath"
 	"sort"
@@ -105,7 +104,7 @@ func readAppended(r *bufio.Reader) ([]string, int, error) {
 		for read := 0; read < len(text); {
 			k, err := r.Read(text[read:])
 			if err != nil {
-				return nil, 0, fmt.Errorf("%v", err)
+				return nil, 0, err
 			}
 			read += k
 		}

@@ -29,7 +29,10 @@ type Stream struct {
 // this Redis, or its user's permissions, do not tell about.
 func (s *Store) streams(ctx context.Context, now time.Time) ([]Stream, error) {
 	list := []Stream{
-		{Name: "jobs"}, {Name: "results"}, {Name: "rejected"}, {Name: "dead_letters"},
+		{Name: "jobs"},
+		{Name: "results"},
+		{Name: "rejected"},
+		{Name: "dead_letters"},
 		{Name: "decisions"},
 	}
 	for i := range list {

@@ -330,7 +330,10 @@ func TestStatsOfReviewsAndStreams(t *testing.T) {
 	require.Equal(t, []any{time.Duration(0), time.Duration(0)},
 		[]any{first.DoubtFor, first.OverdueFor})
 	require.Equal(t, []state.Stream{
-		{Name: "jobs"}, {Name: "results"}, {Name: "rejected"}, {Name: "dead_letters"},
+		{Name: "jobs"},
+		{Name: "results"},
+		{Name: "rejected"},
+		{Name: "dead_letters"},
 		{Name: "decisions"},
 	}, first.Streams)
 

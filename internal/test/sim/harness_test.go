@@ -198,17 +198,17 @@ func (h *harness) revive(p *pod) {
 		trusted = []string{lipad}
 	}
 	p.receiver = callback.New(callback.Options{
-		Store: oneKept{h.stores[p.number%2]}, Entries: p.entries, Trusted: trusted,
+		Store: oneDue{h.stores[p.number%2]}, Entries: p.entries, Trusted: trusted,
 		Token: func() string { return token }, QueryTimeout: h.options[0].SubmitTimeout,
 		Metrics: callbackMetrics, Log: zap.NewNop(),
 	})
 }
 
-// oneKept hands out one kept callback at a time: several would be asked about at the same time, and
-// the order in which they get answers would not be that of the seed.
-type oneKept struct{ *state.Store }
+// oneDue hands out one parked callback at a time: several would be asked about at the same time,
+// and the order in which they get answers would not be that of the seed.
+type oneDue struct{ *state.Store }
 
-func (s oneKept) Kept(
+func (s oneDue) DueCallbacks(
 	ctx context.Context, _ int, lease time.Duration, confirm ...string,
 ) ([]state.DueCallback, error) {
 	return s.Store.DueCallbacks(ctx, 1, lease, confirm...)
