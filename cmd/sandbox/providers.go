@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tuma/internal/cli"
+	"tuma/internal/providers/catalog"
 	"tuma/internal/sandbox"
 )
 
@@ -81,14 +82,9 @@ func serveProviders(cmd *cobra.Command, options providersOptions) error {
 	return simulator.Serve(cmd.Context(), listener)
 }
 
-// exports is the line for a shell that sets the variables of all four providers.
+// exports is the line for a shell that sets the variables of all providers.
 func exports(base string) string {
-	return "export LIPAD_BASE_URL=" + base +
-		" LIPAD_CONSUMER_KEY=sandbox LIPAD_CONSUMER_SECRET=sandbox" +
-		" AFRICASTALKING_BASE_URL=" + base +
-		" AFRICASTALKING_USERNAME=sandbox AFRICASTALKING_API_KEY=sandbox" +
-		" QUICKSMS_BASE_URL=" + base + " QUICKSMS_APP_KEY=sandbox QUICKSMS_APP_TOKEN=sandbox" +
-		" SOZURI_BASE_URL=" + base + " SOZURI_PROJECT=sandbox SOZURI_API_KEY=sandbox" +
+	return "export " + strings.Join(catalog.Simulated(base), " ") +
 		" # simulated providers on " + base
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"tuma/internal/cli"
 	"tuma/internal/config"
 	"tuma/internal/monitor"
+	"tuma/internal/providers/catalog"
 	"tuma/internal/sandbox"
 )
 
@@ -164,17 +166,16 @@ func openDemo(
 	if err != nil {
 		return nil, err
 	}
-	base := "http://" + provider.String()
 	settings := map[string]string{
 		"TUMA_REDIS_URL": "redis://" + redis, "TUMA_ALLOW_VOLATILE": "true", "TUMA_CONFIG": rules,
-		"LIPAD_BASE_URL": base, "LIPAD_CONSUMER_KEY": "demo", "LIPAD_CONSUMER_SECRET": "demo",
-		"AFRICASTALKING_BASE_URL": base, "AFRICASTALKING_USERNAME": "demo",
-		"AFRICASTALKING_API_KEY": "demo", "QUICKSMS_BASE_URL": base, "QUICKSMS_APP_KEY": "demo",
-		"QUICKSMS_APP_TOKEN": "demo", "SOZURI_BASE_URL": base, "SOZURI_PROJECT": "demo",
-		"SOZURI_API_KEY": "demo", "TUMA_CALLBACK_ADDR": callbacks, "TUMA_CALLBACK_TOKEN": demoToken,
+		"TUMA_CALLBACK_ADDR": callbacks, "TUMA_CALLBACK_TOKEN": demoToken,
 		"TUMA_POLL_INITIAL": "300ms", "TUMA_POLL_MAX": "500ms", "TUMA_SUBMIT_TIMEOUT": "1s",
 		"TUMA_SEND_GUARD": "500ms", "TUMA_SETTLE_DELAY": "2s", "TUMA_SWEEP_INTERVAL": "1s",
 		"TUMA_LOG_LEVEL": "error",
+	}
+	for _, variable := range catalog.Simulated("http://" + provider.String()) {
+		name, value, _ := strings.Cut(variable, "=")
+		settings[name] = value
 	}
 	c, err := config.Load(func(name string) string { return settings[name] }, nil)
 	err = errors.Join(err, done())

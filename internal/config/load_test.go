@@ -12,6 +12,7 @@ import (
 
 	"tuma/internal/airtime"
 	"tuma/internal/providers"
+	"tuma/internal/providers/catalog"
 )
 
 // load runs Load with the given variables.
@@ -270,10 +271,12 @@ func TestEverySecretMayBeAFile(t *testing.T) {
 			content = "file-hush-of-16-and-more"
 		}
 		path := write(t, " "+content+"\r\n")
-		variables := lipad("AFRICASTALKING_USERNAME", "u", "AFRICASTALKING_API_KEY", "k",
-			"QUICKSMS_APP_KEY", "k", "QUICKSMS_APP_TOKEN", "t", "SOZURI_PROJECT", "p",
-			"SOZURI_API_KEY", "k", "TUMA_MONITOR_USER", "ann", "TUMA_MONITOR_PASSWORD", "p-of-16-and-more",
-			s.name, "", s.name+"_FILE", path)
+		variables := lipad("TUMA_MONITOR_USER", "ann", "TUMA_MONITOR_PASSWORD", "p-of-16-and-more")
+		for _, variable := range catalog.Simulated("https://provider.example") {
+			name, value, _ := strings.Cut(variable, "=")
+			variables[name] = value
+		}
+		variables[s.name], variables[s.name+"_FILE"] = "", path
 		c, err := load(variables)
 		require.NoError(t, err, s.name)
 		require.Equal(t, content, s.secret(c).Value(), s.name)

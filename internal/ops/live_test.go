@@ -18,6 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
 
+	"tuma/internal/providers/catalog"
+	"tuma/internal/sandbox"
 	"tuma/internal/test/proctest"
 	"tuma/internal/test/redistest"
 )
@@ -79,18 +81,14 @@ func newHarness(t *testing.T) *harness {
 		return patch(providers, "quicksms", `{"send":{"lost_after":{"next":1}}}`) &&
 			patch(providers, "africastalking", `{"callbacks":{"validate":true}}`)
 	})
-	base := "http://" + providers
 	environment := []string{
 		"TUMA_REDIS_URL=" + server.URL(), "TUMA_CALLBACK_TOKEN=token",
 		"TUMA_CALLBACK_ADDR=" + callbacks, "TUMA_HTTP_ADDR=" + proctest.FreeAddr(t),
-		"LIPAD_BASE_URL=" + base, "LIPAD_CONSUMER_KEY=key", "LIPAD_CONSUMER_SECRET=secret",
-		"AFRICASTALKING_BASE_URL=" + base, "AFRICASTALKING_USERNAME=user",
-		"AFRICASTALKING_API_KEY=key", "QUICKSMS_BASE_URL=" + base, "QUICKSMS_APP_KEY=key",
-		"QUICKSMS_APP_TOKEN=token", "SOZURI_BASE_URL=" + base, "SOZURI_PROJECT=project",
-		"SOZURI_API_KEY=key", "TUMA_SUBMIT_TIMEOUT=2s", "TUMA_SEND_GUARD=1s",
+		"TUMA_SUBMIT_TIMEOUT=2s", "TUMA_SEND_GUARD=1s",
 		"TUMA_SETTLE_DELAY=1s", "TUMA_SWEEP_INTERVAL=500ms", "TUMA_POLL_INITIAL=200ms",
 		"TUMA_POLL_MAX=2s",
 	}
+	environment = append(environment, catalog.Simulated("http://"+providers)...)
 	for _, process := range []struct {
 		job, command string
 		arguments    []string
@@ -136,7 +134,7 @@ func patch(address, provider, faults string) bool {
 func push(t *testing.T, client *redis.Client) {
 	t.Helper()
 	jobs := []string{`{"reference":"none"}`}
-	for _, provider := range []string{"lipad", "africastalking", "quicksms", "sozuri"} {
+	for _, provider := range sandbox.Providers() {
 		jobs = append(jobs, `{"reference":"r-`+provider+`","provider":"`+provider+`","recipients":[`+
 			`{"phone_number":"254711000001","amount":"10"},`+
 			`{"phone_number":"254711000002","amount":"20"}]}`)

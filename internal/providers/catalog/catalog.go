@@ -3,6 +3,8 @@
 package catalog
 
 import (
+	"slices"
+
 	"tuma/internal/providers"
 	"tuma/internal/providers/africastalking"
 	"tuma/internal/providers/lipad"
@@ -28,6 +30,27 @@ func Known() []providers.Capabilities {
 		known = append(known, spec.Capabilities)
 	}
 	return known
+}
+
+// Simulated returns the settings, as NAME=value, that turn all kinds on, or those that are named,
+// at a simulator that takes any credentials.
+func Simulated(baseURL string, kinds ...string) (variables []string) {
+	for _, spec := range Specs() {
+		name := spec.Capabilities.Name
+		if len(kinds) > 0 && !slices.Contains(kinds, name) {
+			continue
+		}
+		for _, s := range spec.Settings {
+			variable := providers.VariableName(name, s.Key)
+			switch {
+			case s.Form == providers.FormURL:
+				variables = append(variables, variable+"="+baseURL)
+			case s.Needed:
+				variables = append(variables, variable+"=sandbox")
+			}
+		}
+	}
+	return variables
 }
 
 // Account is one account at a provider of some kind. The name that everything goes by is that of

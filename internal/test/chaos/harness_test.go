@@ -101,12 +101,8 @@ func newHarness(t *testing.T, server *redistest.Server, faults, configuration st
 		"TUMA_SETTLE_DELAY=" + settleDelay.String(), "TUMA_CLAIM_TIMEOUT=2s",
 		"TUMA_SWEEP_INTERVAL=500ms", "TUMA_POLL_INITIAL=300ms", "TUMA_POLL_MAX=3s",
 		"TUMA_MAX_IN_FLIGHT=8", "TUMA_CALLBACK_TOKEN=" + callbackToken,
-		"LIPAD_BASE_URL=" + base, "LIPAD_CONSUMER_KEY=key", "LIPAD_CONSUMER_SECRET=secret",
-		"AFRICASTALKING_BASE_URL=" + base, "AFRICASTALKING_USERNAME=user",
-		"AFRICASTALKING_API_KEY=key", "QUICKSMS_BASE_URL=" + base, "QUICKSMS_APP_KEY=key",
-		"QUICKSMS_APP_TOKEN=token", "SOZURI_BASE_URL=" + base, "SOZURI_PROJECT=project",
-		"SOZURI_API_KEY=key",
 	}
+	h.environment = append(h.environment, catalog.Simulated(base)...)
 	h.await("the simulated providers answer", func() bool {
 		answer, err := http.Get(h.sandbox + "/sandbox/ledger")
 		return err == nil && answer.Body.Close() == nil

@@ -80,7 +80,7 @@ func newCrash(t *testing.T, p point, traces string) *crash {
 				h.rdb.HKeys(context.Background(), "{tuma}:kept"))
 		}
 	})
-	h.environment = append(credentials(h.providers, p.provider),
+	h.environment = append(catalog.Simulated(h.providers, p.provider),
 		"TUMA_REDIS_URL="+url, "TUMA_CALLBACK_TOKEN="+callbackToken,
 		"TUMA_SUBMIT_TIMEOUT="+crashTimeout.String(), "TUMA_SEND_GUARD="+crashGuard.String(),
 		"TUMA_SETTLE_DELAY="+crashSettle.String(), "TUMA_CLAIM_TIMEOUT="+crashClaim.String(),
@@ -92,22 +92,6 @@ func newCrash(t *testing.T, p point, traces string) *crash {
 
 // tracePath is the file with the names of all effects in the harnesses of a provider.
 func tracePath(traces, provider string) string { return filepath.Join(traces, provider) }
-
-// credentials are the settings that turn on one provider alone.
-func credentials(base, provider string) []string {
-	if provider == sandbox.Lipad {
-		return []string{
-			"LIPAD_BASE_URL=" + base, "LIPAD_CONSUMER_KEY=key", "LIPAD_CONSUMER_SECRET=secret",
-		}
-	}
-	var list []string
-	for _, setting := range theOthers(base) {
-		if strings.HasPrefix(setting, strings.ToUpper(provider)+"_") {
-			list = append(list, setting)
-		}
-	}
-	return list
-}
 
 // configure writes the configuration File: requests of two recipients, and more.
 func (c *crash) configure(more string) {

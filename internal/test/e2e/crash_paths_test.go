@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
+	"tuma/internal/providers/catalog"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
 	"tuma/internal/test/proctest"
@@ -135,7 +136,8 @@ func moves(c *crash) {
 	c.configure(fmt.Sprintf("routing:\n  rules:\n    - name: all\n      providers: [%s, %s]\n"+
 		"      when_paused: move\n      move_after: 300ms\n", c.provider, other))
 	// What another provider does is no business of this one's table.
-	c.environment = append(append(c.environment, credentials(c.providers, other)...), "CRASH_TRACE=")
+	c.environment = append(c.environment, catalog.Simulated(c.providers, other)...)
+	c.environment = append(c.environment, "CRASH_TRACE=")
 	c.faults(c.provider, `{"secret":"another"}`)
 	c.jobs()
 	accepted, err := c.store.Accept(c.t.Context(), []state.Disbursal{{

@@ -23,17 +23,6 @@ import (
 
 const callbackToken = "a-token-of-the-tests"
 
-// theOthers are the settings that turn on callbacks and the providers beside Lipad.
-func theOthers(base string) []string {
-	return []string{
-		"TUMA_CALLBACK_TOKEN=" + callbackToken,
-		"AFRICASTALKING_BASE_URL=" + base, "AFRICASTALKING_USERNAME=user",
-		"AFRICASTALKING_API_KEY=key",
-		"QUICKSMS_BASE_URL=" + base, "QUICKSMS_APP_KEY=key", "QUICKSMS_APP_TOKEN=token",
-		"SOZURI_BASE_URL=" + base, "SOZURI_PROJECT=project", "SOZURI_API_KEY=key",
-	}
-}
-
 // podWait is how long a callback waits for a pod: less than its sender does.
 const podWait = 4 * time.Second
 

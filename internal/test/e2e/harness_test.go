@@ -109,15 +109,16 @@ func newHarness(t *testing.T, s setup) *harness {
 	h.launch(proctest.Build(t, cmdSandbox), arguments, nil)
 	h.environment = []string{
 		"TUMA_REDIS_URL=" + h.at.url, "TUMA_REDIS_MODE=" + h.at.mode,
-		"LIPAD_BASE_URL=" + h.providers,
-		"LIPAD_CONSUMER_KEY=key", "LIPAD_CONSUMER_SECRET=secret",
 		"TUMA_SUBMIT_TIMEOUT=" + submitTimeout.String(), "TUMA_SEND_GUARD=" + sendGuard.String(),
 		"TUMA_SETTLE_DELAY=" + settleDelay.String(), "TUMA_CLAIM_TIMEOUT=" + claimTimeout.String(),
 		"TUMA_SWEEP_INTERVAL=500ms", "TUMA_POLL_INITIAL=200ms", "TUMA_POLL_MAX=2s",
 	}
+	on := []string{sandbox.Lipad}
 	if s.four {
-		h.environment = append(h.environment, theOthers(h.providers)...)
+		on = sandbox.Providers()
+		h.environment = append(h.environment, "TUMA_CALLBACK_TOKEN="+callbackToken)
 	}
+	h.environment = append(h.environment, catalog.Simulated(h.providers, on...)...)
 	if text := s.config + batches(s.batch); text != "" {
 		config := filepath.Join(t.TempDir(), "tuma.yaml")
 		require.NoError(t, os.WriteFile(config, []byte(text), 0o600))
