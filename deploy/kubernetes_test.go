@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"tuma/internal/providers/catalog"
 	"tuma/internal/tasks"
 )
 
@@ -350,14 +349,12 @@ func checkScaling(_ *testing.T, c *cluster) []string {
 	problem := func(format string, values ...any) {
 		problems = append(problems, fmt.Sprintf(format, values...))
 	}
-	var want []string
-	queues := []string{tasks.QueueDisbursals}
-	for _, known := range catalog.Known() {
-		queues = append(queues, known.Name)
-	}
-	for _, queue := range queues {
-		want = append(want, fmt.Sprintf(
-			`sum(max by (state) (tuma_queue_tasks{queue=%q, state=~"pending|active"}))`, queue))
+	want := []string{
+		fmt.Sprintf(`max(sum by (queue) (max by (queue, state) `+
+			`(tuma_queue_tasks{queue!~"%s|%s", state=~"pending|active"})))`,
+			tasks.QueuePoll, tasks.QueueDisbursals),
+		fmt.Sprintf(`sum(max by (state) (tuma_queue_tasks{queue=%q, state=~"pending|active"}))`,
+			tasks.QueueDisbursals),
 	}
 	scaled := map[string]bool{}
 	for _, s := range c.scaled {
