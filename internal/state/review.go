@@ -117,8 +117,7 @@ func (s *Store) addEvidence(ctx context.Context, items []ReviewItem) error {
 	for _, c := range items {
 		for i := range c.Batch.Members {
 			if m := &c.Batch.Members[i]; m.Here && !m.Status.Settled() {
-				at := chunkPos{m.chunk, m.place}
-				open[at] = append(open[at], m)
+				open[m.at] = append(open[m.at], m)
 			}
 		}
 	}
@@ -129,12 +128,6 @@ func (s *Store) addEvidence(ctx context.Context, items []ReviewItem) error {
 		}
 	}
 	return err
-}
-
-// chunkPos is where the state keeps a recipient: a chunk, and the position in it, from 1.
-type chunkPos struct {
-	chunk string
-	pos   int
 }
 
 // rowsAt reads the rows of recipients, each chunk once. Forgotten recipients have none.

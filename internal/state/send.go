@@ -241,7 +241,7 @@ func clean(text string) string { return airtime.Line(text, maxText) }
 
 // slicesOf writes the members as stretches of positions: of chunks, and of disbursals.
 func slicesOf(b *Batch) (byChunk, byReference string) {
-	chunks := stretches(b, func(m *Member) (string, int) { return m.chunk, m.place })
+	chunks := stretches(b, func(m *Member) (string, int) { return m.at.chunk, m.at.pos })
 	references := stretches(b, func(m *Member) (string, int) {
 		return "@" + m.name, m.position + 1
 	})
@@ -310,7 +310,7 @@ func membersOf(slice reply) ([]Member, error) {
 	members := make([]Member, len(codes))
 	for i := range members {
 		m := &members[i]
-		m.chunk, m.place = slice.text(0), first+i
+		m.at = chunkPos{slice.text(0), first + i}
 		m.Campaign, m.Routed = ownWord(slice.text(5)), slice.int(6) == 1
 		m.ProviderReference, ids, _ = strings.Cut(ids, "\n")
 		if codes[i] != '-' {

@@ -100,9 +100,14 @@ type Member struct {
 	// phone number.
 	name     string
 	position int
-	// chunk is where the state keeps the recipient, at the place so-and-so, from 1.
+	// at is where the state keeps the recipient.
+	at chunkPos
+}
+
+// chunkPos is where the state keeps a recipient: a chunk, and the position in it, from 1.
+type chunkPos struct {
 	chunk string
-	place int
+	pos   int
 }
 
 // BatchState is where a batch stands.

@@ -248,7 +248,7 @@ func (h *harness) overdue(r row) string {
 			return "" // The number is in doubt there, and withheld until a person decides.
 		}
 		for _, entry := range h.rdb.LRange(background, h.key("refused", r.provider), 0, -1).Val() {
-			if strings.Contains(entry, " "+r.place+" ") {
+			if strings.Contains(entry, " "+r.location+" ") {
 				return "" // It was refused alone, and its provider has accepted no recipient since.
 			}
 		}
@@ -260,7 +260,7 @@ func (h *harness) overdue(r row) string {
 	final := known && code >= 602 && code != 604 && code != 607 && code < 608
 	switch r.provider {
 	case lipad:
-		b := h.rdb.HGetAll(background, h.key("batch", r.place)).Val()
+		b := h.rdb.HGetAll(background, h.key("batch", r.location)).Val()
 		if final {
 			return "Lipad would say how it ended"
 		}
@@ -294,7 +294,7 @@ func (h *harness) entryOf(r row) (sandbox.Entry, bool) {
 	for entry := range h.simulate.Ledger().Entries() {
 		named := entry.Provider == lipad || entry.Provider == talking
 		if entry.Provider == r.provider && recipientOf(entry) == r.recipient &&
-			(!named || entry.Reference == r.place) {
+			(!named || entry.Reference == r.location) {
 			return entry, true
 		}
 	}

@@ -83,11 +83,11 @@ func (h *harness) pendingOnce(p picture) {
 	held := map[string]bool{}
 	for _, r := range p.rows {
 		held[r.reference] = true
-		n := entries[fmt.Sprintf("%s %d %s", r.chunk, r.at, r.place)]
+		n := entries[fmt.Sprintf("%s %d %s", r.chunk, r.at, r.location)]
 		switch {
 		case r.status == 'q' && !r.inBatch() && n != 1:
 			h.violated("invariant 1: %s is covered by %d entries", r, n)
-		case r.inBatch() && len(p.batches[r.place]) == 0:
+		case r.inBatch() && len(p.batches[r.location]) == 0:
 			h.violated("invariant 1: %s is in no batch that there is", r)
 		}
 	}
@@ -107,13 +107,13 @@ var states = map[byte]string{
 func (h *harness) batchesAgree(p picture) {
 	doubtful := map[string]map[string]int64{}
 	for _, r := range p.rows {
-		b := p.batches[r.place]
+		b := p.batches[r.location]
 		if want := states[r.status]; r.inBatch() && want != "" &&
 			!strings.Contains(want, b["state"]) {
 			h.violated("invariant 1: %s, but its batch is %s", r, b["state"])
 		}
 		if r.status == 'd' {
-			if !p.doubt[r.place] {
+			if !p.doubt[r.location] {
 				h.violated("invariant 9: %s is in doubt and not listed", r)
 			}
 			if doubtful[r.provider] == nil {
@@ -140,7 +140,7 @@ func (h *harness) batchesAgree(p picture) {
 func (h *harness) ranks(p picture) {
 	for _, r := range p.rows {
 		before, known := h.seen.rows[r.who()]
-		if !known || before.place != r.place || before.status == r.status {
+		if !known || before.location != r.location || before.status == r.status {
 			continue
 		}
 		was, now := statusOf(before.status), statusOf(r.status)

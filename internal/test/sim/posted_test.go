@@ -22,7 +22,7 @@ func (h *harness) posted(provider, key string, body []byte) {
 	rows := readRows(h.fixture.rdb, h.jobs)
 	batches := map[string]int{}
 	for _, row := range rows {
-		if row.provider != provider || named != "" && named != row.place {
+		if row.provider != provider || named != "" && named != row.location {
 			continue
 		}
 		if row.status != 's' && (named == "" || h.begun[row.who()] != h.attemptAt(named)) {
@@ -30,7 +30,7 @@ func (h *harness) posted(provider, key string, body []byte) {
 		}
 		for _, phone := range phones {
 			if phone == row.phone {
-				batches[row.place]++
+				batches[row.location]++
 			}
 		}
 	}
@@ -57,7 +57,7 @@ func (h *harness) posted(provider, key string, body []byte) {
 func (h *harness) noteBegun() {
 	for _, row := range readRows(h.fixture.rdb, h.jobs) {
 		if row.status == 's' {
-			h.begun[row.who()] = h.attemptAt(row.place)
+			h.begun[row.who()] = h.attemptAt(row.location)
 		}
 	}
 }
@@ -97,7 +97,7 @@ func (h *harness) attempted(id string, b map[string]string, rows []row) {
 	}
 	for _, r := range rows {
 		for _, name := range r.names() {
-			if marked, is := h.marked[name]; is && r.place == id && numberOf(id) > marked {
+			if marked, is := h.marked[name]; is && r.location == id && numberOf(id) > marked {
 				h.violated("invariant 10: %s was claimed although it is cancelled", r)
 			}
 		}

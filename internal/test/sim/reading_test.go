@@ -20,7 +20,7 @@ type row struct {
 	status    byte
 	provider  string
 	// place is a batch, or what begins with + and stands for a pending entry.
-	place    string
+	location string
 	campaign string
 	accepted int64 // When, in ms.
 	// chunk and at are where the state keeps the recipient.
@@ -29,7 +29,7 @@ type row struct {
 }
 
 func (r row) who() string   { return fmt.Sprintf("%s %d", r.reference, r.position) }
-func (r row) inBatch() bool { return r.place[0] != '+' }
+func (r row) inBatch() bool { return r.location[0] != '+' }
 
 // names are those of the cancel marks that are about a recipient.
 func (r row) names() []string {
@@ -47,7 +47,7 @@ func (r row) mark(marks map[string]string) (ms int64, cancelled bool) {
 }
 
 func (r row) String() string {
-	return fmt.Sprintf("%s (%s): %c at %s in %s", r.who(), r.phone, r.status, r.provider, r.place)
+	return fmt.Sprintf("%s (%s): %c at %s in %s", r.who(), r.phone, r.status, r.provider, r.location)
 }
 
 // codes are the characters of the providers in rows.
@@ -114,7 +114,7 @@ func rowsOf(j *job, place string, chunk []any, cells []statetest.Cell) []row {
 		rows[k] = row{
 			recipient: recipient{phone, number(minor) / 100},
 			reference: j.reference, position: k + 1, status: cell.Status,
-			provider: codes[cell.Provider], place: cell.Location,
+			provider: codes[cell.Provider], location: cell.Location,
 			accepted: number(head[4]), campaign: j.campaign, chunk: id, at: at + 1,
 		}
 	}
@@ -168,8 +168,8 @@ func (h *harness) look() picture {
 	pipe := h.rdb.Pipeline()
 	batches := map[string]*redis.MapStringStringCmd{}
 	for _, r := range p.rows {
-		if r.inBatch() && batches[r.place] == nil {
-			batches[r.place] = pipe.HGetAll(background, h.key("batch", r.place))
+		if r.inBatch() && batches[r.location] == nil {
+			batches[r.location] = pipe.HGetAll(background, h.key("batch", r.location))
 		}
 	}
 	lists := map[string][3]*redis.StringSliceCmd{}
