@@ -13,11 +13,11 @@ import (
 	"tuma/internal/state"
 )
 
-// Bounds of completion: a shell that waits, or that shows thousands of names, helps nobody.
-const (
-	completionTime = time.Second
-	completionMost = 100
-)
+// completionMost bounds what completion shows: thousands of names are no help.
+const completionMost = 100
+
+// completionTime bounds how long a shell waits for completion. Tests give it more.
+var completionTime = time.Second
 
 // completeName completes REF of a command with the names that its flags leave, newest first.
 func completeName(n *naming) cobra.CompletionFunc {

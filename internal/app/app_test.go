@@ -20,6 +20,7 @@ import (
 	"tuma/internal/cli"
 	"tuma/internal/config"
 	"tuma/internal/intake"
+	"tuma/internal/test/proctest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -159,10 +160,15 @@ func TestServeStopsWithinItsBudget(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.Background())
 			ended := make(chan error, 1)
+			addr := proctest.FreeAddr(t)
+			t.Setenv("TUMA_OPS_ADDR", addr)
 			go func() {
 				ended <- Serve(ctx, Process{OpsAddr: ":9999", Dashboard: true, Add: add})
 			}()
-			time.Sleep(500 * time.Millisecond) // Until all of it runs.
+			require.Eventually(t, func() bool {
+				answer, err := http.Get("http://" + addr + "/healthz")
+				return err == nil && answer.Body.Close() == nil && answer.StatusCode == http.StatusOK
+			}, time.Minute, 10*time.Millisecond)
 			cancel()
 			require.NoError(t, <-ended)
 		})

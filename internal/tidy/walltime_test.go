@@ -26,7 +26,6 @@ var sleepers = map[string]string{
 	"internal/state/ledger_test.go":    "ids of streams are the time of Redis itself",
 	"internal/state/loading_test.go":   "Redis writes its file once a second",
 	// What must not happen gets an occasion; a test that gives none passes as well.
-	"internal/app/app_test.go":                   occasion,
 	"internal/intake/api/access_test.go":         occasion,
 	"internal/listen/listen_test.go":             occasion,
 	"internal/monitor/pages_test.go":             occasion,

@@ -312,7 +312,7 @@ func TestLostSendingOfADeadSender(t *testing.T) {
 // kept counts the callbacks that fit nobody, by provider.
 func (m *memory) kept() map[string]int {
 	counts := map[string]int{}
-	for _, key := range m.rdb.HKeys(m.h.t.Context(), "{tuma}:kept").Val() {
+	for _, key := range m.rdb.HKeys(m.h.t.Context(), "{tuma}:parked").Val() {
 		provider, _, _ := strings.Cut(key, " ")
 		counts[provider]++
 	}

@@ -53,7 +53,7 @@ func TestKeptCallbackOfADeadPoller(t *testing.T) {
 	jobs[0].Provider = sandbox.Sozuri
 	h.accept(jobs)
 	h.await("a callback is kept", func() bool {
-		return h.rdb.HLen(t.Context(), "{tuma}:kept").Val() == 1
+		return h.rdb.HLen(t.Context(), "{tuma}:parked").Val() == 1
 	})
 	dead.Kill()
 	require.Equal(t, map[string]int64{"sozuri sending": 1}, h.book())
@@ -174,7 +174,7 @@ func TestThePollerTakesTheSampleCallbacks(t *testing.T) {
 		require.Equal(t, row.answer, strings.TrimSpace(text), row.path)
 	}
 	require.Equal(t, int64(1), h.rdb.XLen(t.Context(), "{tuma}:dead_letters").Val(), "Lipad's")
-	require.Equal(t, int64(2), h.rdb.HLen(t.Context(), "{tuma}:kept").Val(), "two ids")
+	require.Equal(t, int64(2), h.rdb.HLen(t.Context(), "{tuma}:parked").Val(), "two ids")
 
 	h.start(cmdWorker)
 	h.accept([]job{
@@ -219,5 +219,5 @@ func TestAStrangerIsNotFound(t *testing.T) {
 		require.NoError(t, answer.Body.Close())
 		require.Equal(t, http.StatusNotFound, answer.StatusCode)
 	}
-	require.Zero(t, h.rdb.Exists(t.Context(), "{tuma}:kept").Val())
+	require.Zero(t, h.rdb.Exists(t.Context(), "{tuma}:parked").Val())
 }

@@ -77,7 +77,7 @@ func newCrash(t *testing.T, p point, traces string) *crash {
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the books: %v; callbacks kept: %v", h.rdb.HGetAll(context.Background(), "{tuma}:book"),
-				h.rdb.HKeys(context.Background(), "{tuma}:kept"))
+				h.rdb.HKeys(context.Background(), "{tuma}:parked"))
 		}
 	})
 	h.environment = append(catalog.Simulated(h.providers, p.provider),

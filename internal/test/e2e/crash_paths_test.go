@@ -330,7 +330,7 @@ func triesAgain(c *crash) {
 	c.starts(mortalWorker)
 	if early {
 		c.await("a callback is kept", func() bool {
-			return c.rdb.HLen(c.t.Context(), "{tuma}:kept").Val() > 0
+			return c.rdb.HLen(c.t.Context(), "{tuma}:parked").Val() > 0
 		})
 	}
 	first.Kill()
