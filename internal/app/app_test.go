@@ -148,12 +148,10 @@ func TestTheDashboardIsClosedBeyondLoopback(t *testing.T) {
 	}
 }
 
-//nolint:paralleltest // It sets the environment.
 func TestServeStopsWithinItsBudget(t *testing.T) {
 	for name, value := range environment(t, nil) {
 		t.Setenv(name, value)
 	}
-	//nolint:paralleltest // The environment is the parent's.
 	for name, add := range map[string]func(*App, *run.Group) error{
 		"worker": (*App).AddWorker, "poller": (*App).AddPoller,
 	} {
