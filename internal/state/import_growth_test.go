@@ -49,6 +49,29 @@ func TestAnImportWritesLittle(t *testing.T) {
 	require.Less(t, all/1000, 60)
 }
 
+// TestAnOpenRecipientTakesLittle sums the memory of all keys while many recipients are open.
+func TestAnOpenRecipientTakesLittle(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	j := &journey{s: s}
+	for j.round = range 10 {
+		j.lists = append(j.lists, bulk(strconv.Itoa(j.round)+"-", 1000))
+		for _, verb := range []string{"accept", "claim", "begin", "record"} {
+			require.NoError(t, j.run(background, verb))
+		}
+	}
+	names, err := s.Client().Keys(background, s.Key("*", "")).Result()
+	require.NoError(t, err)
+	sum := int64(0)
+	for _, name := range names {
+		n, err := s.Client().MemoryUsage(background, name, 0).Result()
+		require.NoError(t, err)
+		sum += n
+	}
+	t.Logf("%d bytes an open recipient", sum/10_000)
+	require.Less(t, sum/10_000, int64(45))
+}
+
 // appended is the number of bytes in the append-only file of a server, by command and kind of key.
 func appended(t *testing.T, server *redistest.Server) map[string]int {
 	dir := server.Client(t).ConfigGet(background, "dir").Val()["dir"]
