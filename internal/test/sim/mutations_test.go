@@ -79,7 +79,7 @@ func TestEveryBreakOfTheCodeIsNoticed(t *testing.T) {
 			require.NoError(t, made.err, "%s", made.output)
 			command := exec.Command(made.binary, "-test.run", "^TestSimulation$", "-sim.quiet",
 				"-sim.seeds", strconv.Itoa(within))
-			command.Dir = filepath.Join(root, "internal", "sim")
+			command.Dir = filepath.Join(root, "internal", "test", "sim")
 			output, err := command.CombinedOutput()
 			require.Error(t, err, "not noticed within %d seeds", within)
 			said := noticed(string(output))
