@@ -82,4 +82,4 @@ func (s *Store) LookAgain() {
 }
 
 // ScriptText is the script of a verb, given what its file says.
-func ScriptText(o Options, verb string) string { return scriptText(o, verb) }
+func ScriptText(o Options, verb string) string { return scriptText(luaTables(o), verb) }

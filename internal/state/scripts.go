@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -37,32 +36,33 @@ func newScripts(o Options) scripts {
 
 // scriptTexts returns the scripts of all verbs, by the names of their files.
 func scriptTexts(o Options) map[string]string {
-	texts := map[string]string{}
+	tables, texts := luaTables(o), map[string]string{}
 	for _, name := range luaNames("lua/commands") {
-		texts[strings.TrimSuffix(path.Base(name), ".lua")] = scriptText(o, mustRead(name))
+		texts[strings.TrimSuffix(path.Base(name), ".lua")] = scriptText(tables, mustRead(name))
 	}
 	return texts
 }
 
 // scriptText puts the tables that Go owns and what a verb includes in front of it, and what writes
 // behind it: a verb decides and plans, and wherever it returns, the end is the same.
-func scriptText(o Options, verb string) string {
-	return luaTables(o) + included(verb, map[string]bool{}) +
+func scriptText(tables, verb string) string {
+	return tables + included(verb, map[string]bool{}) +
 		"local function verb()\n" + verb + "end\n" + mustRead("lua/include/end.lua")
 }
-
-var includeLine = regexp.MustCompile(`(?m)^-- include: (.*)$`)
 
 // included returns the files that a Lua text includes, each behind those that it includes itself,
 // but for what is there already.
 func included(text string, there map[string]bool) (files string) {
-	for _, line := range includeLine.FindAllStringSubmatch(text, -1) {
-		for name := range strings.SplitSeq(line[1], ", ") {
-			if !there[name] {
-				there[name] = true
-				file := mustRead("lua/include/" + name + ".lua")
-				files += included(file, there) + file + "\n"
-			}
+	_, line, found := strings.Cut(text, "\n-- include: ")
+	if !found {
+		return ""
+	}
+	line, _, _ = strings.Cut(line, "\n")
+	for name := range strings.SplitSeq(line, ", ") {
+		if !there[name] {
+			there[name] = true
+			file := mustRead("lua/include/" + name + ".lua")
+			files += included(file, there) + file + "\n"
 		}
 	}
 	return files
