@@ -46,26 +46,29 @@ func scriptTexts(o Options) map[string]string {
 // scriptText puts the tables that Go owns and what a verb includes in front of it, and what writes
 // behind it: a verb decides and plans, and wherever it returns, the end is the same.
 func scriptText(tables, verb string) string {
-	return tables + included(verb, map[string]bool{}) +
-		"local function verb()\n" + verb + "end\n" + mustRead("lua/include/end.lua")
+	var b strings.Builder
+	b.WriteString(tables)
+	include(&b, verb, map[string]bool{})
+	b.WriteString("local function verb()\n" + verb + "end\n" + mustRead("lua/include/end.lua"))
+	return b.String()
 }
 
-// included returns the files that a Lua text includes, each behind those that it includes itself,
-// but for what is there already.
-func included(text string, there map[string]bool) (files string) {
+// include writes the files that a Lua text includes, each behind those that it includes itself, but
+// for what is there already.
+func include(b *strings.Builder, text string, there map[string]bool) {
 	_, line, found := strings.Cut(text, "\n-- include: ")
 	if !found {
-		return ""
+		return
 	}
 	line, _, _ = strings.Cut(line, "\n")
 	for name := range strings.SplitSeq(line, ", ") {
 		if !there[name] {
 			there[name] = true
 			file := mustRead("lua/include/" + name + ".lua")
-			files += included(file, there) + file + "\n"
+			include(b, file, there)
+			b.WriteString(file + "\n")
 		}
 	}
-	return files
 }
 
 func luaNames(dir string) []string {
