@@ -48,9 +48,9 @@ local whole = {verdict = arg.verdict, reason = arg.reason, reference = '', messa
 -- Exceptions from that, by position. Next is the provider that takes the recipient should it be
 -- rejected, other the amount that the provider named should it not be what was sent; '' is none.
 local exceptions, exceptional = {}, #ARGV >= rest
-for _, v in ipairs(records(rest, {'position#', 'verdict', 'reason', 'reference', 'message', 'next',
-  'discount', 'other'})) do
-  exceptions[v.position + 1] = v
+for i = rest, #ARGV, 8 do -- Often a thousand: records takes twice as long.
+  exceptions[ARGV[i] + 1] = {verdict = ARGV[i + 1], reason = ARGV[i + 2], reference = ARGV[i + 3],
+    message = ARGV[i + 4], next = ARGV[i + 5], discount = ARGV[i + 6], other = ARGV[i + 7]}
 end
 
 -- Returned with this attempt not begun: this Redis has forgotten the sending.

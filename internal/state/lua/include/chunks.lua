@@ -123,12 +123,9 @@ do
   local function set_cells(d, from, to, cell)
     if from == 1 and to == d.n then
       d.same = cell
-    elseif to - from < 16 and not d.same then
-      for pos = from, to do d.cells[pos] = cell end
     else
-      d.rows = text_of_rows(d, 1, from - 1) .. cell:rep(to - from + 1)
-        .. text_of_rows(d, to + 1, d.n)
-      d.same, d.cells = nil, {}
+      if d.same then d.rows, d.same, d.cells = d.same:rep(d.n), nil, {} end
+      for pos = from, to do d.cells[pos] = cell end
     end
     local last = d.changed and d.changed[#d.changed]
     if last and last.to == from - 1 then
@@ -181,15 +178,16 @@ do
     set_cells(d, from, to, status .. traits(provider).code .. index_of(d, location))
   end
 
-  local function run_of(d, from, to, cell)
-    return {from = from, to = to, status = cell:sub(1, 1), location = location_of(d, cell),
-      provider = NAMES[cell:sub(2, 2)]}
+  local function parse(d, cell)
+    return cell:sub(1, 1), location_of(d, cell), NAMES[cell:sub(2, 2)]
   end
 
   -- row returns status, location and provider of a recipient.
-  function row(d, pos)
-    local run = run_of(d, pos, pos, cell_of(d, pos))
-    return run.status, run.location, run.provider
+  function row(d, pos) return parse(d, cell_of(d, pos)) end
+
+  local function run_of(d, from, to, cell)
+    local status, location, provider = parse(d, cell)
+    return {from = from, to = to, status = status, location = location, provider = provider}
   end
 
   -- runs lists the stretches of equal rows: {from, to, status, location, provider}; of a chunk that
@@ -198,7 +196,7 @@ do
     if not d then return {} end
     local first = cell_of(d, from)
     if d.same or from == to then return {run_of(d, from, to, first)} end
-    if text_of_rows(d, from, to) == first:rep(to - from + 1) then
+    if not next(d.cells) and text_of_rows(d, from, to) == first:rep(to - from + 1) then
       if from == 1 and to == d.n then d.same = first end
       return {run_of(d, from, to, first)}
     end
