@@ -1,9 +1,7 @@
 package app
 
 import (
-	"maps"
 	"net/url"
-	"slices"
 
 	"tuma/internal/config"
 )
@@ -31,7 +29,11 @@ func secretsOf(c *config.Config) []string {
 		list = append(list, tokens.All()...)
 	}
 	if tokens, err := config.ParseTokens(c.HTTPTokens.Value()); err == nil {
-		list = append(list, slices.Collect(maps.Keys(tokens))...)
+		for _, token := range tokens {
+			if token.Plain != "" {
+				list = append(list, token.Plain)
+			}
+		}
 	}
 	return list
 }

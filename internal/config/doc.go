@@ -3,5 +3,5 @@
 // settings.go declares each setting with its default and its documentation; parse.go and network.go
 // check values; instances.go and accounts.go are about accounts at providers, rates.go and
 // routing.go about what the file says of rates and routing; secret.go reads secrets from files,
-// security.go TLS and passwords. It reports all problems at once.
+// tokens.go those of producers, security.go TLS and passwords. It reports all problems at once.
 package config

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -152,25 +153,32 @@ func FuzzSetting(f *testing.F) {
 func FuzzParseTokens(f *testing.F) {
 	for _, seed := range []string{
 		"shop=token", "a=1,b=2\nc=3", "a=1,a=2", "a=1,b=1", "=", "a=", "a==b", " a = b ,\r\n", "",
+		"a:send+read=1", "a:=1", "a:b=1", "a=sha256:", "a=sha256:" + strings.Repeat("0f", 32),
 	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		producers, err := ParseTokens(text)
+		tokens, err := ParseTokens(text)
 		if err != nil {
-			require.Nil(t, producers)
+			require.Nil(t, tokens)
 			return
 		}
-		require.NotEmpty(t, producers)
+		require.NotEmpty(t, tokens)
 		var again strings.Builder
-		for token, producer := range producers {
-			require.NotEmpty(t, token)
-			require.Regexp(t, `\A[A-Za-z0-9._-]{1,32}\z`, producer)
-			require.Contains(t, text, token)
-			again.WriteString(producer + "=" + token + "\n")
+		for _, token := range tokens {
+			require.Regexp(t, `\A[A-Za-z0-9._-]{1,32}\z`, token.Producer)
+			require.Contains(t, text, token.Plain)
+			require.NotEmpty(t, token.Scopes)
+			scopes := fmt.Sprint(token.Scopes) // [send read]
+			secret := token.Plain
+			if secret == "" {
+				secret = fmt.Sprintf("sha256:%x", token.Sum)
+			}
+			again.WriteString(token.Producer + ":" +
+				strings.ReplaceAll(scopes[1:len(scopes)-1], " ", "+") + "=" + secret + "\n")
 		}
 		same, err := ParseTokens(again.String())
 		require.NoError(t, err)
-		require.Equal(t, producers, same)
+		require.Equal(t, tokens, same)
 	})
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -315,12 +316,32 @@ func TestSecretFileIsReadAgainWhenItChanges(t *testing.T) {
 
 func TestParseTokens(t *testing.T) {
 	t.Parallel()
-	got, err := ParseTokens("shop=t1, rewards=a=b\nshop=t2\n")
+	all := []Scope{ScopeSend, ScopeRead, ScopeCancel}
+	sum := func(token string) [32]byte { return sha256.Sum256([]byte(token)) }
+	got, err := ParseTokens("shop=t1, rewards=a=b\nshop : read + cancel=t2\n" +
+		fmt.Sprintf("bank=sha256:%X,bank:send=sha256:%x", sum("t3"), sum("t4")))
 	require.NoError(t, err)
-	require.Equal(t, map[string]string{"t1": "shop", "a=b": "rewards", "t2": "shop"}, got)
-	for _, text := range []string{"", ",", "hush", "=hush", "shop=", "a/b=hush", "a=hush,b=hush"} {
+	require.Equal(t, []Token{
+		{Producer: "shop", Scopes: all, Sum: sum("t1"), Plain: "t1"},
+		{Producer: "rewards", Scopes: all, Sum: sum("a=b"), Plain: "a=b"},
+		{Producer: "shop", Scopes: []Scope{ScopeRead, ScopeCancel}, Sum: sum("t2"), Plain: "t2"},
+		{Producer: "bank", Scopes: all, Sum: sum("t3")},
+		{Producer: "bank", Scopes: []Scope{ScopeSend}, Sum: sum("t4")},
+	}, got)
+	for text, says := range map[string]string{
+		"": "at least one", ",": "at least one", "hush": "pairs", "=hush": "pairs",
+		"shop=": "pairs", "a/b=hush": "pairs", "a=hush,b=hush": "a and b the same token",
+		fmt.Sprintf("a=hush,b:read=sha256:%x", sum("hush")): "a and b the same token",
+		"shop:=hush": "scopes of producer shop", "shop:all=hush": "send, read and cancel",
+		"shop:read+=hush": "send, read and cancel", "shop:read+read=hush": "at most once",
+		"shop:Read=hush": "send, read and cancel", "shop:hush": "pairs",
+		"shop=sha256:hush":                                "hash of producer shop",
+		"shop=sha256:":                                    "64 hexadecimal digits",
+		"shop=sha256:" + strings.Repeat("0", 63):          "64 hexadecimal digits",
+		"shop=sha256:" + strings.Repeat("0", 62) + "hush": "64 hexadecimal digits",
+	} {
 		_, err := ParseTokens(text)
-		require.Error(t, err, text)
+		require.ErrorContains(t, err, says, text)
 		require.NotContains(t, err.Error(), "hush")
 	}
 }

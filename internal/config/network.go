@@ -169,34 +169,3 @@ func oneLine(value string) error {
 	}
 	return nil
 }
-
-// producerName is also the start of the references that the producer's disbursals get.
-var producerName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,32}$`)
-
-// ParseTokens reads producer=token pairs, separated by commas or line ends, into the producer of
-// each token. A producer may have several tokens, so that one can be replaced. An error is returned
-// when a pair is not one, or when two producers share a token; it shows no token.
-func ParseTokens(text string) (map[string]string, error) {
-	producers := map[string]string{}
-	separator := func(c rune) bool { return c == ',' || c == '\n' || c == '\r' }
-	for pair := range strings.FieldsFuncSeq(text, separator) {
-		pair = strings.TrimSpace(pair)
-		if pair == "" {
-			continue
-		}
-		producer, token, _ := strings.Cut(pair, "=")
-		producer, token = strings.TrimSpace(producer), strings.TrimSpace(token)
-		if !producerName.MatchString(producer) || token == "" {
-			return nil, errors.New("must be producer=token pairs with commas between them;" +
-				" producers have 1 to 32 letters, digits, dots, dashes and underscores")
-		}
-		if other, taken := producers[token]; taken {
-			return nil, fmt.Errorf("gives %s and %s the same token", other, producer)
-		}
-		producers[token] = producer
-	}
-	if len(producers) == 0 {
-		return nil, errors.New("must hold at least one producer=token pair")
-	}
-	return producers, nil
-}

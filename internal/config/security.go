@@ -216,8 +216,8 @@ func (l *loader) checkOwnSecrets() {
 	}
 	if !Loopback(c.HTTPAddr) {
 		tokens, _ := ParseTokens(c.HTTPTokens.Value())
-		for token, producer := range tokens {
-			short("TUMA_HTTP_TOKENS: the token of "+producer, "TUMA_HTTP_ADDR", token)
+		for _, token := range tokens {
+			short("TUMA_HTTP_TOKENS: the token of "+token.Producer, "TUMA_HTTP_ADDR", token.Plain)
 		}
 	}
 	if !Loopback(c.CallbackAddr) {

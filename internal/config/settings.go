@@ -206,9 +206,11 @@ func inletSettings() []setting {
 		},
 		{
 			name: "TUMA_HTTP_TOKENS",
-			what: "Who may hand in jobs: `producer=token` pairs. References and campaigns are a " +
-				"producer's own, kept as `producer/reference`. Without tokens the inlet starts on " +
-				"loopback only, and serves no browser.",
+			what: "Who may use the inlet: `producer=token` pairs. References and campaigns are a " +
+				"producer's own, kept as `producer/reference`. A token permits `send`, `read` and " +
+				"`cancel`, or only what stands behind its producer: `producer:send+read=token`. " +
+				"`producer=sha256:HASH` lets its token in without telling it. Without tokens the " +
+				"inlet starts on loopback only, and serves no browser.",
 			secret: func(c *Config) *Secret { return &c.HTTPTokens },
 			check:  func(text string) error { _, err := ParseTokens(text); return err },
 		},

@@ -111,10 +111,10 @@ func (r *runner) inlet() {
 		r.fail("TUMA_HTTP_TOKENS "+err.Error(), "correct it")
 		return
 	}
-	for token, producer := range tokens {
-		if weak(token) {
-			r.warn(fmt.Sprintf("the token of producer %s in TUMA_HTTP_TOKENS is easy to guess", producer),
-				longer)
+	for _, token := range tokens {
+		if token.Plain != "" && weak(token.Plain) { // Of a hash nothing can be said.
+			r.warn(fmt.Sprintf("the token of producer %s in TUMA_HTTP_TOKENS is easy to guess",
+				token.Producer), longer)
 		}
 	}
 }

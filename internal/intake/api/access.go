@@ -21,30 +21,25 @@ type tokens struct {
 
 	mu    sync.Mutex // Guards what follows.
 	last  string
-	known []credential
+	known []config.Token
 }
 
-// credential is a producer's token: its digest, so that comparing shows not even its length.
-type credential struct {
-	sum      [sha256.Size]byte
-	producer string
-}
-
-// producer finds the producer of an Authorization header, in the same time whichever it is.
-func (t *tokens) producer(header string) (producer string, known bool) {
+// of finds the token of an Authorization header, in the same time whichever it is. Digests are
+// compared, so that not even the length of a token is shown.
+func (t *tokens) of(header string) (found config.Token, known bool) {
 	scheme, token, _ := strings.Cut(header, " ")
 	sum := sha256.Sum256([]byte(strings.TrimSpace(token)))
-	for _, c := range t.current() {
-		if subtle.ConstantTimeCompare(c.sum[:], sum[:]) == 1 {
-			producer, known = c.producer, true
+	for _, candidate := range t.current() {
+		if subtle.ConstantTimeCompare(candidate.Sum[:], sum[:]) == 1 {
+			found, known = candidate, true
 		}
 	}
-	return producer, known && strings.EqualFold(scheme, "Bearer")
+	return found, known && strings.EqualFold(scheme, "Bearer")
 }
 
-// current returns the credentials that hold now. While the text cannot be read, those of the last
-// one that could.
-func (t *tokens) current() []credential {
+// current returns the tokens that hold now. While the text cannot be read, those of the last one
+// that could.
+func (t *tokens) current() []config.Token {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	text := t.text()
@@ -52,16 +47,13 @@ func (t *tokens) current() []credential {
 		return t.known
 	}
 	t.last = text
-	producers, err := config.ParseTokens(text)
+	known, err := config.ParseTokens(text)
 	if err != nil {
 		t.log.Error("TUMA_HTTP_TOKENS has changed and cannot be read; the former tokens hold",
 			zap.Error(err))
 		return t.known
 	}
-	t.known = nil
-	for token, producer := range producers {
-		t.known = append(t.known, credential{sha256.Sum256([]byte(token)), producer})
-	}
+	t.known = known
 	return t.known
 }
 

@@ -2,11 +2,13 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +19,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 
+	"tuma/internal/config"
 	"tuma/internal/listen"
 	"tuma/internal/state"
 )
@@ -53,6 +56,52 @@ func TestOnlyATokenLetsIn(t *testing.T) {
 	refused := i.post(job("r-1", "10"), "Authorization", "Bearer wrong")
 	require.Equal(t, http.StatusUnauthorized, refused.Code)
 	require.Zero(t, i.booked(t))
+}
+
+// TestAHashLetsItsTokenInAndNotItself: whoever reads the settings cannot use what stands there.
+func TestAHashLetsItsTokenInAndNotItself(t *testing.T) {
+	t.Parallel()
+	hash := fmt.Sprintf("sha256:%x", sha256.Sum256([]byte("shop-token")))
+	i := embedded(t, func(o *Options) { o.Tokens = func() string { return "shop=" + hash } })
+	require.Equal(t, http.StatusAccepted, i.post(job("r-1", "10")).Code)
+	for _, token := range []string{hash, strings.TrimPrefix(hash, "sha256:"), "shop-token2"} {
+		answer := i.post(job("r-1", "10"), "Authorization", "Bearer "+token)
+		require.Equal(t, http.StatusUnauthorized, answer.Code, token)
+	}
+}
+
+// TestAScopePermitsItsRoutesOnly: each route has its scope, and a refusal names it and its setting.
+func TestAScopePermitsItsRoutesOnly(t *testing.T) {
+	t.Parallel()
+	i := embedded(t, func(o *Options) {
+		o.Tokens = func() string {
+			return "shop:send=t-send,shop:read=t-read,shop:cancel=t-cancel,shop:send+read=t-both"
+		}
+	})
+	scopes := map[string][]config.Scope{
+		"t-send": {config.ScopeSend}, "t-read": {config.ScopeRead},
+		"t-cancel": {config.ScopeCancel}, "t-both": {config.ScopeSend, config.ScopeRead},
+	}
+	asked := map[config.Scope]bool{}
+	for _, route := range i.routes() {
+		asked[route.scope] = true
+		well := wellFormed[route.pattern()]
+		for token, has := range scopes {
+			answer := i.ask(route.method, well.target, well.body,
+				append([]string{"Authorization", "Bearer " + token}, well.headers...)...)
+			if route.scope == "" || slices.Contains(has, route.scope) {
+				require.Contains(t, route.answers, answer.Code)
+				require.NotEqual(t, http.StatusForbidden, answer.Code, route.pattern())
+				continue
+			}
+			require.Equal(t, http.StatusForbidden, answer.Code, "%s %s", route.pattern(), token)
+			require.Contains(t, answer.Body.String(), fmt.Sprintf("lacks the scope %s: "+
+				"TUMA_HTTP_TOKENS must name it for shop, as in shop:%[1]s=", route.scope))
+		}
+	}
+	require.Equal(t, map[config.Scope]bool{
+		"": true, config.ScopeSend: true, config.ScopeRead: true,
+	}, asked)
 }
 
 func TestWrongTokensAreCounted(t *testing.T) {

@@ -10,6 +10,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -20,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"tuma/internal/config"
 	"tuma/internal/intake"
 	"tuma/internal/listen"
 	"tuma/internal/logs"
@@ -86,6 +88,8 @@ type route struct {
 	method, path string
 	// answers is every status that the route answers.
 	answers []int
+	// scope is what a token must permit; empty where any will do.
+	scope config.Scope
 	// open routes need no token and cost nothing.
 	open bool
 	// tokenOnly routes are refused while there are no tokens, whoever asks.
@@ -120,20 +124,20 @@ func (a *API) routes() []route {
 	)
 	return []route{
 		{
-			method: "POST", path: disbursalsPath, serve: a.postDisbursal,
+			method: "POST", path: disbursalsPath, serve: a.postDisbursal, scope: config.ScopeSend,
 			answers: and(ok, accepted, bad, conflict, large, otherType, faulty),
 		},
 		{
 			method: "GET", path: disbursalsPath + "/{reference...}", serve: a.getDisbursal,
-			answers: and(ok, missing),
+			scope: config.ScopeRead, answers: and(ok, missing),
 		},
 		{method: "GET", path: "/airtime/{$}", serve: a.getService, answers: and(ok)},
 		{
 			method: "GET", path: sendPath, serve: a.sendAirtime, tokenOnly: true,
-			answers: and(ok, bad, conflict),
+			scope: config.ScopeSend, answers: and(ok, bad, conflict),
 		},
 		{
-			method: "POST", path: sendPath, serve: a.sendAirtime,
+			method: "POST", path: sendPath, serve: a.sendAirtime, scope: config.ScopeSend,
 			answers: and(ok, bad, conflict, large),
 		},
 		{
@@ -268,22 +272,38 @@ func (a *API) admit(r *http.Request, route route) (producer string, refusal *ans
 	case route.open:
 		return "", nil
 	}
-	if a.tokens != nil {
-		var known bool
-		header := strings.Join(r.Header.Values("Authorization"), ", ") // Two are nobody's.
-		if producer, known = a.tokens.producer(header); !known {
-			if header != "" {
-				a.options.Wrong.Seen(r)
-			}
-			no := failure(http.StatusUnauthorized,
-				"unknown or missing token: send Authorization: Bearer and one of TUMA_HTTP_TOKENS")
-			return "", &no
-		}
+	token, refusal := a.identify(r)
+	if refusal != nil {
+		return "", refusal
 	}
-	if !a.limits.allow(producer) {
+	if !a.limits.allow(token.Producer) {
 		no := failure(http.StatusTooManyRequests, "too many requests: send them more slowly")
 		no.retry = time.Second
-		return producer, &no
+		return token.Producer, &no
 	}
-	return producer, nil
+	if a.tokens != nil && route.scope != "" && !token.Permits(route.scope) {
+		no := failure(http.StatusForbidden, fmt.Sprintf("this token lacks the scope %[1]s: "+
+			"TUMA_HTTP_TOKENS must name it for %[2]s, as in %[2]s:%[1]s=…", route.scope, token.Producer))
+		return token.Producer, &no
+	}
+	return token.Producer, nil
+}
+
+// identify finds the token of a request, or the answer when it has none that holds. Without tokens
+// everybody has the empty one.
+func (a *API) identify(r *http.Request) (token config.Token, refusal *answer) {
+	if a.tokens == nil {
+		return token, nil
+	}
+	header := strings.Join(r.Header.Values("Authorization"), ", ") // Two are nobody's.
+	token, known := a.tokens.of(header)
+	if known {
+		return token, nil
+	}
+	if header != "" {
+		a.options.Wrong.Seen(r)
+	}
+	no := failure(http.StatusUnauthorized,
+		"unknown or missing token: send Authorization: Bearer and one of TUMA_HTTP_TOKENS")
+	return config.Token{}, &no
 }

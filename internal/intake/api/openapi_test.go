@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
 
+	"tuma/internal/config"
 	"tuma/internal/intake"
 )
 
@@ -27,6 +28,7 @@ type document struct {
 }
 
 type operation struct {
+	Scope       config.Scope                       `yaml:"x-scope"`
 	RequestBody struct{ Content map[string]media } `yaml:"requestBody"`
 	Responses   map[string]response
 }
@@ -105,7 +107,13 @@ func TestTheDescriptionIsTheTableOfRoutes(t *testing.T) {
 			table[documented(route, status)] = true
 		}
 	}
-	described := readDescription(t).answers()
+	document := readDescription(t)
+	for _, route := range embedded(t).routes() {
+		method, path, _ := strings.Cut(documented(route, 0), " ")
+		operation := document.Paths[strings.TrimSuffix(path, " 0")][strings.ToLower(method)]
+		require.Equal(t, route.scope, operation.Scope, path)
+	}
+	described := document.answers()
 	require.Equal(t, slices.Sorted(maps.Keys(table)), slices.Sorted(maps.Keys(described)))
 }
 
