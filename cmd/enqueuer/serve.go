@@ -25,8 +25,9 @@ func newServeCommand() *cobra.Command {
 number of processes may run. A job is answered with 202 only after the state holds it, and with 200
 when it comes again. Producers have a token each (TUMA_HTTP_TOKENS, producer=token pairs with commas
 between them; producer:send+read=token for some scopes only), and references of their own, which are
-kept as producer/reference; without tokens only programs on this machine are served. GET /openapi.yaml describes the routes. /healthz, /readyz
-and /metrics are at TUMA_OPS_ADDR (default :9103).`,
+kept as producer/reference; without tokens only programs on this machine are served. GET
+/openapi.yaml describes the routes. /healthz, /readyz and /metrics are at TUMA_OPS_ADDR (default
+:9103).`,
 		Example: `  TUMA_HTTP_TOKENS=shop=s3cret enqueuer serve
 
   curl -i 127.0.0.1:8080/v1/disbursals -H 'Authorization: Bearer s3cret' --json '
