@@ -23,7 +23,7 @@ const (
 	maxConnections = 1000
 )
 
-// Options are the settings of a listener; all are needed.
+// Options are the settings of a listener; all are needed but Stopping.
 type Options struct {
 	// Setting is the variable that the address comes from, for errors.
 	Setting string
@@ -33,6 +33,8 @@ type Options struct {
 	Timeout time.Duration
 	// Stop is how long requests in hand may take when the listener is stopped.
 	Stop time.Duration
+	// Stopping is called when the listener is stopped, for requests that would wait longer.
+	Stopping func()
 }
 
 // Server is an open listener.
@@ -53,6 +55,9 @@ func Open(o Options) (*Server, error) {
 		Handler: http.MaxBytesHandler(o.Handler, maxBody), ReadHeaderTimeout: headerTimeout,
 		ReadTimeout: o.Timeout, WriteTimeout: o.Timeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeader,
+	}
+	if o.Stopping != nil {
+		server.RegisterOnShutdown(o.Stopping)
 	}
 	return &Server{o.Setting, bounded(listener, maxConnections), server, o.Stop}, nil
 }

@@ -102,15 +102,14 @@ func (s *Store) yield(ctx context.Context, name string, budget int64) (Yielded, 
 func (s *Store) drop(
 	ctx context.Context, name, last string, unread int64,
 ) (dropped int64, err error) {
-	err = effect.Do(ctx, "trim stream", func() (err error) {
-		// Room first: a full Redis takes the count only after that.
-		dropped, err = s.client.XTrimMinID(ctx, s.keys.plain(name), nextID(last)).Result()
-		if err != nil || min(unread, dropped) == 0 {
-			return err
-		}
+	// Room first: a full Redis takes the count only after that.
+	dropped, err = s.trim(ctx, name, last)
+	if err != nil || min(unread, dropped) == 0 {
+		return dropped, err
+	}
+	return dropped, effect.Do(ctx, "trim stream", func() error {
 		return s.client.HIncrBy(ctx, s.keys.plain("yielded"), name, min(unread, dropped)).Err()
 	})
-	return dropped, err
 }
 
 // trimmedUnread counts the entries of a stream that made room before they were read.

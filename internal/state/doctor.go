@@ -231,6 +231,7 @@ func (s *Store) RequiredCommands() [][]any {
 		{"memory", "usage", key},
 		{"xlen", key},
 		{"xrange", key, "-", "+"},
+		{"xrevrange", key, "+", "-"},
 		{"xtrim", key, "minid", 0},
 		{"xpending", key, "g"},
 		{"xinfo", "groups", key},

@@ -8,6 +8,7 @@ package state
 //	{ns}:results               STREAM  one entry per settling or correction          TUMA_STREAM_AGE
 //	{ns}:rejected              STREAM  what could not be accepted, with the reason   TUMA_STREAM_AGE
 //	{ns}:yielded               HASH    entries that streams dropped unread               for ever
+//	{ns}:trimmed:<stream>      ZSET    padded id of the last entry that was trimmed       for ever
 //	{ns}:decisions             STREAM  what people decided about review items           for ever
 //	{ns}:decision:<id>         STRING  recipients that one word of a person decided    one hour
 //	{ns}:disbursal:<ref>       STRING  digest, and where its recipients are            TUMA_RETENTION
@@ -69,10 +70,11 @@ func (k keys) state() string                  { return k.plain("state") }
 // is not (TRYAGAIN), on both nodes. Without it a script would run where half of its keys are.
 func (k keys) script() []string { return []string{k.state(), k.plain("never")} }
 
-func (k keys) jobs() string                { return k.plain("jobs") }
-func (k keys) results() string             { return k.plain("results") }
-func (k keys) rejected() string            { return k.plain("rejected") }
-func (k keys) book() string                { return k.plain("book") }
-func (k keys) disbursal(ref string) string { return k.named("disbursal", ref) }
-func (k keys) chunk(id string) string      { return k.named("chunk", id) }
-func (k keys) batch(id string) string      { return k.named("batch", id) }
+func (k keys) jobs() string                 { return k.plain("jobs") }
+func (k keys) results() string              { return k.plain("results") }
+func (k keys) rejected() string             { return k.plain("rejected") }
+func (k keys) book() string                 { return k.plain("book") }
+func (k keys) trimmed(stream string) string { return k.named("trimmed", stream) }
+func (k keys) disbursal(ref string) string  { return k.named("disbursal", ref) }
+func (k keys) chunk(id string) string       { return k.named("chunk", id) }
+func (k keys) batch(id string) string       { return k.named("batch", id) }

@@ -274,45 +274,31 @@ func (s *Store) TrimStreams(ctx context.Context) (int64, error) {
 	}
 	edge := strconv.FormatInt(now.Add(-s.options.StreamAge).UnixMilli(), 10) + "-0"
 	var trimmed int64
-	for _, stream := range []string{s.keys.results(), s.keys.rejected()} {
-		floor, err := s.needed(ctx, stream)
-		if err != nil {
-			return trimmed, fmt.Errorf("trim streams: %w", err)
-		}
-		if floor == "" || olderID(edge, floor) {
-			floor = edge
-		}
-		var n int64
-		err = effect.Do(ctx, "trim stream", func() (err error) {
-			n, err = s.client.XTrimMinID(ctx, stream, floor).Result()
-			return err
-		})
-		if err != nil {
-			return trimmed, fmt.Errorf("trim streams: %w", err)
-		}
+	for _, stream := range []string{"results", "rejected"} {
+		n, err := s.trimBelow(ctx, stream, edge)
 		trimmed += n
+		if err != nil {
+			return trimmed, fmt.Errorf("trim streams: %w", err)
+		}
 	}
 	return trimmed, nil
 }
 
-// nextID is the stream id behind another.
-func nextID(id string) string {
-	ms, sequence, _ := strings.Cut(id, "-")
-	n, err := strconv.ParseUint(sequence, 10, 64)
-	if err != nil || n == math.MaxUint64 {
-		return id // One entry too few is trimmed.
+// trimBelow drops the entries of a stream below an id, but none that a consumer group needs.
+func (s *Store) trimBelow(ctx context.Context, stream, edge string) (int64, error) {
+	name := s.keys.plain(stream)
+	floor, err := s.needed(ctx, name)
+	if err != nil {
+		return 0, err
 	}
-	return ms + "-" + strconv.FormatUint(n+1, 10)
-}
-
-// olderID compares two stream ids.
-func olderID(a, b string) bool {
-	am, as, _ := strings.Cut(a, "-")
-	bm, bs, _ := strings.Cut(b, "-")
-	if am != bm {
-		return len(am) < len(bm) || (len(am) == len(bm) && am < bm)
+	if floor == "" || olderID(edge, floor) {
+		floor = edge
 	}
-	return len(as) < len(bs) || (len(as) == len(bs) && as < bs)
+	last, err := s.client.XRevRangeN(ctx, name, "("+floor, "-", 1).Result()
+	if err != nil || len(last) == 0 {
+		return 0, err
+	}
+	return s.trim(ctx, stream, last[0].ID)
 }
 
 // RejectedJob is an entry of the rejected stream.

@@ -2,8 +2,9 @@
 // jobs and ask where they stand. A job is answered only after the state holds it, and the same job
 // may be posted again without a second effect. openapi.yaml describes the routes.
 //
-// api.go serves the routes, listen.go where; disbursals.go takes and shows disbursals, airtime.go
-// is the airtime service; access.go knows producers by their tokens, limits.go bounds what each may
+// api.go serves the routes, listen.go where; disbursals.go takes and shows disbursals, results.go
+// results, for which feed.go waits; airtime.go is the airtime service; query.go reads parameters,
+// access.go knows producers by their tokens, limits.go bounds what each may
 // ask, requestid.go names requests; answer.go spells answers, metrics.go counts them.
 package api
 
@@ -16,6 +17,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,6 +43,7 @@ const (
 type State interface {
 	Summarize(ctx context.Context, kind state.Kind, name string) (state.Summary, error)
 	Report(ctx context.Context, kind state.Kind, name string, fn func(state.Row) error) error
+	ResultsAfter(ctx context.Context, after string, count int) (state.ResultsPage, error)
 	Ready(ctx context.Context) error
 }
 
@@ -76,6 +79,7 @@ type API struct {
 	tokens  *tokens // Nil when everybody on this machine may ask.
 	limits  *limits
 	metrics *metrics
+	feed    *feed
 	mux     *http.ServeMux
 	// refusedLog takes what anybody who reaches the listener can bring about.
 	refusedLog *zap.Logger
@@ -104,9 +108,16 @@ type request struct {
 	*http.Request
 	producer string
 	id       string
+	// pause gives the turn of the request back before it waits as long.
+	pause func(wait time.Duration)
+	// waited is how long it did.
+	waited time.Duration
 }
 
-const disbursalsPath = "/v1/disbursals"
+const (
+	disbursalsPath = "/v1/disbursals"
+	resultsPath    = "/v1/results"
+)
 
 // routes is the table.
 func (a *API) routes() []route {
@@ -118,6 +129,7 @@ func (a *API) routes() []route {
 		ok, accepted = http.StatusOK, http.StatusAccepted
 		bad, missing = http.StatusBadRequest, http.StatusNotFound
 		conflict     = http.StatusConflict
+		gone         = http.StatusGone
 		large        = http.StatusRequestEntityTooLarge
 		otherType    = http.StatusUnsupportedMediaType
 		faulty       = http.StatusUnprocessableEntity
@@ -130,6 +142,10 @@ func (a *API) routes() []route {
 		{
 			method: "GET", path: disbursalsPath + "/{reference...}", serve: a.getDisbursal,
 			scope: config.ScopeRead, answers: and(ok, missing),
+		},
+		{
+			method: "GET", path: resultsPath, serve: a.getResults, scope: config.ScopeRead,
+			answers: and(ok, bad, gone),
 		},
 		{method: "GET", path: "/airtime/{$}", serve: a.getService, answers: and(ok)},
 		{
@@ -151,6 +167,9 @@ func (a *API) routes() []route {
 func New(o Options) *API {
 	a := &API{
 		options: o, limits: newLimits(), mux: http.NewServeMux(),
+		feed: newFeed(func(ctx context.Context, after string, n int) (state.ResultsPage, error) {
+			return o.State.ResultsAfter(ctx, after, n)
+		}),
 		refusedLog: logs.Summed(o.Log, refusedPace, "route", "producer", "status"),
 	}
 	if o.Tokens != nil {
@@ -165,8 +184,6 @@ func New(o Options) *API {
 	a.metrics = newMetrics(o.Registry, routes)
 	for _, route := range routes {
 		a.mux.HandleFunc(route.pattern(), func(w http.ResponseWriter, r *http.Request) {
-			began := time.Now()
-			defer func() { a.metrics.took(route, time.Since(began)) }()
 			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 			w.Header().Set(requestIDHeader, requestID(r))
 			a.handle(w, r, route)
@@ -221,20 +238,33 @@ const strangers = "without TUMA_HTTP_TOKENS only programs on this machine may as
 
 // handle lets a request in, or says why not, and answers it.
 func (a *API) handle(w http.ResponseWriter, r *http.Request, route route) {
-	producer, refusal := a.admit(r, route)
-	if refusal != nil {
-		a.send(w, route, producer, *refusal)
+	began, asked := time.Now(), &request{Request: r, id: w.Header().Get(requestIDHeader)}
+	defer func() { a.metrics.took(route, time.Since(began)-asked.waited) }()
+	var refusal *answer
+	if asked.producer, refusal = a.admit(r, route); refusal != nil {
+		a.send(w, route, asked.producer, *refusal)
 		return
 	}
 	if !route.open {
-		leave, refusal := a.turn(w, r, producer)
+		leave, refusal := a.turn(w, r, asked.producer)
 		if refusal != nil {
-			a.send(w, route, producer, *refusal)
+			a.send(w, route, asked.producer, *refusal)
 			return
 		}
+		leave = sync.OnceFunc(leave)
 		defer leave()
+		asked.pause = func(wait time.Duration) {
+			leave()
+			extend(w, wait+requestTimeout)
+		}
 	}
-	a.send(w, route, producer, route.serve(&request{r, producer, w.Header().Get(requestIDHeader)}))
+	a.send(w, route, asked.producer, route.serve(asked))
+}
+
+// extend gives a request more time than the listener does.
+func extend(w http.ResponseWriter, more time.Duration) {
+	control, at := http.NewResponseController(w), time.Now().Add(more)
+	_ = errors.Join(control.SetReadDeadline(at), control.SetWriteDeadline(at)) // A test's has none.
 }
 
 // turn reads the body of a request and waits for its turn, or returns the answer when it gets none.

@@ -131,6 +131,32 @@ func (i *inlet) post(body string, headers ...string) *httptest.ResponseRecorder 
 	return i.ask(http.MethodPost, disbursalsPath, body, headers...)
 }
 
+// result appends results of a producer, empty for none, by their numbers, which are also their ids.
+func (i *inlet) result(t *testing.T, producer string, numbers ...int) {
+	t.Helper()
+	for _, n := range numbers {
+		values := []string{
+			"reference", fmt.Sprint("r-", n), "phone_number", "254711000001", "amount", "10.00",
+			"currency", "KES", "provider", "lipad", "status", "successful", "reason", "",
+			"provider_reference", "", "batch", "", "message", "", "campaign", "november",
+			"corrected", "false", "at", "2026-11-21T09:17:04.120Z", "discount", "",
+		}
+		if producer != "" {
+			values[1] = producer + "/" + values[1]
+			values = append(values, "producer", producer)
+		}
+		_, err := i.redis.XAdd("{tuma}:results", fmt.Sprintf("%d-0", n), values)
+		require.NoError(t, err)
+	}
+}
+
+// trim drops all results, which are from long ago.
+func (i *inlet) trim(t *testing.T) {
+	t.Helper()
+	_, err := i.store.TrimStreams(context.Background())
+	require.NoError(t, err)
+}
+
 // job is a job of one recipient.
 func job(reference, amount string) string {
 	return fmt.Sprintf(

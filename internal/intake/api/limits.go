@@ -24,9 +24,14 @@ const (
 	// are held until they are answered.
 	bodiesInHand = 128
 	bytesInHand  = 16 << 20
+	// readersInHand is how many of its requests wait for results at once.
+	readersInHand = 16
 )
 
 const (
+	// allReadersInHand is how many requests of all producers wait for results together: each has a
+	// connection, of which the listener has about twice as many.
+	allReadersInHand = 500
 	// allBytesInHand is how many bytes of bodies all producers hold together; it bounds memory.
 	allBytesInHand = 64 << 20
 	// A body must have come after bodyGrace and a second for each bodyPace bytes of it.
@@ -43,6 +48,7 @@ type limits struct {
 
 	mu        sync.Mutex // Guards what follows, and the shares.
 	bytes     int        // Held by all.
+	readers   int        // Of all.
 	producers map[string]*share
 }
 
@@ -52,6 +58,8 @@ type share struct {
 	turns  chan struct{} // Holds one value per request in hand.
 	bodies int
 	bytes  int
+	// readers are requests that wait for results.
+	readers int
 }
 
 func newLimits() *limits {
@@ -120,6 +128,27 @@ func (l *limits) hold(producer string, n int) bool {
 	s.bytes += n
 	l.bytes += n
 	return true
+}
+
+// await takes note that a request of a producer waits for results, if there is room for it.
+func (l *limits) await(producer string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.of(producer)
+	if s.readers >= readersInHand || l.readers >= allReadersInHand {
+		return false
+	}
+	s.readers++
+	l.readers++
+	return true
+}
+
+// awaited takes note that it waits no longer.
+func (l *limits) awaited(producer string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.of(producer).readers--
+	l.readers--
 }
 
 // ended takes note that a body has been read.

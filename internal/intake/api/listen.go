@@ -43,8 +43,9 @@ func Listen(addr string, o Options) (*listen.Server, error) {
 	if o.Tokens == nil && !config.Loopback(addr) {
 		return nil, ErrOpen
 	}
+	a := New(o)
 	return listen.Open(listen.Options{
-		Setting: "TUMA_HTTP_ADDR", Addr: addr, Handler: New(o), Timeout: requestTimeout,
-		Stop: stopTimeout,
+		Setting: "TUMA_HTTP_ADDR", Addr: addr, Handler: a, Timeout: requestTimeout,
+		Stop: stopTimeout, Stopping: a.feed.stop,
 	})
 }

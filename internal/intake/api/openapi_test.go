@@ -19,6 +19,7 @@ import (
 
 	"tuma/internal/config"
 	"tuma/internal/intake"
+	"tuma/internal/test/schematest"
 )
 
 // document is what the tests read of openapi.yaml.
@@ -80,16 +81,20 @@ var viewsOf = map[string]func() any{
 	"Held": func() any { return &disbursalView{} }, "Error": func() any { return &errorView{} },
 	"Errors": func() any { return &errorsView{} }, "Service": func() any { return &serviceView{} },
 	"Sent": func() any { return &airtimeView{} }, "Status": nil,
+	"Results": func() any { return &resultsView{} },
 }
 
-// fits decodes a body into the type of its schema, strictly, and demands that nothing is lost.
+// fits demands that a body is as its schema says, decodes it into the type behind the schema,
+// strictly, and demands that nothing is lost.
 func fits(t *testing.T, schema string, body []byte) {
 	t.Helper()
-	view, known := viewsOf[strings.TrimPrefix(schema, "#/components/schemas/")]
+	schema = strings.TrimPrefix(schema, "#/components/schemas/")
+	view, known := viewsOf[schema]
 	require.True(t, known, "schema %q", schema)
 	if view == nil {
 		return
 	}
+	schematest.Read(t, description).Fits(t, schema, body)
 	decoded := view()
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
@@ -159,6 +164,7 @@ const (
 var wellFormed = map[string]answerCase{
 	"POST " + disbursalsPath:                    {target: disbursalsPath, body: job("r-1", "10")},
 	"GET " + disbursalsPath + "/{reference...}": {target: disbursalsPath + "/r-0"},
+	"GET " + resultsPath:                        {target: resultsPath},
 	"GET /airtime/{$}":                          {target: "/airtime/"},
 	"GET " + sendPath:                           {target: sendPath + "?" + sendQuery},
 	"POST " + sendPath: {
@@ -189,6 +195,15 @@ func cases(routes []route) []answerCase {
 		},
 		{target: disbursalsPath, body: brokenBody, status: 400},
 		{method: "GET", target: disbursalsPath + "/nobody", status: 404},
+		{method: "GET", target: resultsPath + "?limit=0", status: 400},
+		{
+			method: "GET", target: resultsPath + "?after=0-0", status: 410,
+			before: func(t *testing.T, i *inlet) {
+				t.Helper()
+				i.result(t, "shop", 1)
+				i.trim(t)
+			},
+		},
 		{method: "GET", target: sendPath, status: 400},
 		{target: sendPath, status: 400},
 		{target: sendPath, body: large, headers: []string{"Content-Type", formType}, status: 413},
