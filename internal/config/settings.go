@@ -249,8 +249,9 @@ func operationsSettings() []setting {
 		},
 		{
 			name: "TUMA_TIMEZONE", fallback: "Africa/Nairobi",
-			what: "The time zone of what people read at a terminal; JSON and files are in UTC. A name " +
-				"of the IANA database.",
+			what: "The time zone of the days in enqueuer statement, where the day of a disbursal is " +
+				"decided when it is accepted, and of what people read at a terminal; JSON and files " +
+				"are in UTC. A name of the IANA database; the same for all processes.",
 			parse: zone(func(c *Config) **time.Location { return &c.Timezone }),
 		},
 		{

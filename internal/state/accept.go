@@ -97,14 +97,14 @@ func (s *Store) Accept(ctx context.Context, disbursals []Disbursal) (Acceptance,
 // alike groups disbursals, by their indexes, that differ in reference and recipients only.
 func alike(disbursals []Disbursal) [][]int {
 	type likeness struct {
-		given, campaign, imported string
-		currency                  airtime.Currency
+		given, campaign, imported, by string
+		currency                      airtime.Currency
 	}
 	var groups [][]int
 	known := map[likeness]int{}
 	for i := range disbursals {
 		d := &disbursals[i]
-		of := likeness{d.Given, Own(d.Producer, d.Campaign), d.Import, d.Currency}
+		of := likeness{d.Given, Own(d.Producer, d.Campaign), d.Import, d.SubmittedBy, d.Currency}
 		group, found := known[of]
 		if !found {
 			group = len(groups)
@@ -123,7 +123,7 @@ func (s *Store) appendGroup(args []any, disbursals []Disbursal, group []int) ([]
 		return nil, fmt.Errorf("disbursal %s: unknown currency %q", first.Reference, first.Currency)
 	}
 	args = append(args, first.Given, string(first.Currency), decimals, first.Import,
-		Own(first.Producer, first.Campaign), len(group))
+		Own(first.Producer, first.Campaign), first.SubmittedBy, len(group))
 	for _, i := range group {
 		var err error
 		if args, err = s.appendDisbursal(args, &disbursals[i]); err != nil {
@@ -139,8 +139,8 @@ func (s *Store) appendDisbursal(args []any, d *Disbursal) ([]any, error) {
 		return nil, fmt.Errorf("disbursal %s: %d recipients, want 1 to %d",
 			d.Reference, len(d.Recipients), MaxRecipients)
 	}
-	if err := checkNames(d); err != nil {
-		return nil, err
+	if err := errors.Join(checkNames(d), checkSubmitter(d.SubmittedBy)); err != nil {
+		return nil, fmt.Errorf("disbursal %q: %w", d.Reference, err)
 	}
 	codes, err := s.codesOf(d)
 	if err != nil {
@@ -235,7 +235,10 @@ func (s *Store) OpenImport(ctx context.Context, m Manifest) (known bool, err err
 	if err := s.room(ctx, AcceptLimit); err != nil {
 		return false, err
 	}
-	answer, err := s.run(ctx, s.client, "manifest", m.Reference, m.text(), m.Rows)
+	if err := checkSubmitter(m.SubmittedBy); err != nil {
+		return false, fmt.Errorf("import %s: %w", m.Reference, err)
+	}
+	answer, err := s.run(ctx, s.client, "manifest", m.Reference, m.text(), m.Rows, m.SubmittedBy)
 	if err != nil {
 		return false, err
 	}

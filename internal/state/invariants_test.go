@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
 	"tuma/internal/airtime"
@@ -255,6 +257,7 @@ func (x *machine) check() {
 	x.checkPending()
 	x.checkDoubt()
 	x.checkBooks()
+	x.checkStatements()
 	x.checkChannels()
 	if x.honest {
 		x.checkHonesty()
@@ -353,6 +356,55 @@ func (x *machine) checkBooks() {
 		}
 	}
 	x.equal(want, got, "book")
+}
+
+// checkStatements counts everybody per day of acceptance, provider, campaign and status.
+func (x *machine) checkStatements() {
+	want, months := map[string]*state.StatementLine{}, map[time.Time]bool{}
+	for _, r := range x.people {
+		day, campaign := r.accepted.Format(time.DateOnly), x.label[r.ref]
+		months[time.Date(r.accepted.Year(), r.accepted.Month(), 1, 0, 0, 0, 0, time.UTC)] = true
+		name := fmt.Sprintf("%s %s %q", day, r.provider, campaign)
+		if want[name] == nil {
+			want[name] = &state.StatementLine{
+				Day: day, Provider: r.provider, Currency: "KES", Campaign: campaign,
+			}
+		}
+		addToLine(want[name], r.status, r.amount)
+	}
+	got := map[string]*state.StatementLine{}
+	for month := range months {
+		for _, line := range statement(x.t, x.store, month.Year(), month.Month()) {
+			got[fmt.Sprintf("%s %s %q", line.Day, line.Provider, line.Campaign)] = &line
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		x.t.Fatalf("statements (-want +got):\n%s", diff)
+	}
+}
+
+// addToLine adds a recipient to the line of a statement.
+func addToLine(line *state.StatementLine, status airtime.Status, minor int64) {
+	line.Recipients++
+	line.Requested += minor
+	switch {
+	case status == airtime.InDoubt:
+		line.InDoubt += minor
+	case !status.Settled():
+		line.Open += minor
+	case status == airtime.Successful || status == airtime.Unconfirmed:
+		line.Paid += minor
+	case status == airtime.Failed:
+		line.Failed += minor
+	case status == airtime.Reversed:
+		line.Reversed += minor
+	case status == airtime.Refunded:
+		line.Refunded += minor
+	case status == airtime.Rejected:
+		line.Rejected += minor
+	default:
+		line.Cancelled += minor
+	}
 }
 
 // checkChannels compares what each channel remembers.

@@ -49,14 +49,21 @@ package state
 //	{ns}:cancelled             HASH    "kind name" -> when (ms)                        for ever
 //	{ns}:book                  HASH    "provider currency status[ minor| discount]" -> figure
 //	{ns}:forgotten             HASH    the same, of forgotten disbursals               for ever
-//	{ns}:pages                 ZSET    page -> when it was begun (ms)
-//	{ns}:page:<n>              LIST    its chunks
-//	{ns}:pagebook:<n>          HASH    the book of a page
-//	{ns}:import:<ref>          HASH    manifest, rows, at
+//	{ns}:forgotten:<day>       HASH    the same, of those accepted on a day            for ever
+//	{ns}:pages                 ZSET    page, "day.number" -> when it was begun (ms)
+//	{ns}:page:<page>           LIST    its chunks
+//	{ns}:pagebook:<page>       HASH    the book of a page
+//	{ns}:days                  SET     days on which anything was accepted             for ever
+//	{ns}:daycampaigns:<day>    SET     the campaigns of a day, '' for none             for ever
+//	{ns}:daybook:<day>:<name>  HASH    the book of a campaign on a day                 for ever
+//	{ns}:imports               ZSET    import -> when it was opened (ms)
+//	{ns}:campaigns             ZSET    campaign -> when it was first accepted (ms)
+//	{ns}:import:<ref>          HASH    manifest, rows, at, submitted_by
+//	{ns}:campaign:<name>       HASH    submitted_by, several
 //	{ns}:importchunks:<ref>    LIST    its chunks
 //	{ns}:importbook:<ref>      HASH    the book of an import
 //	{ns}:campaignchunks:<name> LIST    its chunks
-//	{ns}:campaignbook:<name>   HASH    the book of a campaign
+//	{ns}:campaigndays:<name>   SET     its days: their books are that of the campaign
 type keys struct{ prefix string }
 
 func newKeys(namespace string) keys { return keys{prefix: "{" + namespace + "}:"} }
@@ -78,3 +85,6 @@ func (k keys) trimmed(stream string) string { return k.named("trimmed", stream) 
 func (k keys) disbursal(ref string) string  { return k.named("disbursal", ref) }
 func (k keys) chunk(id string) string       { return k.named("chunk", id) }
 func (k keys) batch(id string) string       { return k.named("batch", id) }
+
+// dayBook is the book of what a campaign got on one day; the campaign may be empty.
+func (k keys) dayBook(day, campaign string) string { return k.named("daybook", day+":"+campaign) }

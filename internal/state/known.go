@@ -77,13 +77,13 @@ func namesOf(chunks []*redis.SliceCmd) []Name {
 		if len(values) != 2 {
 			continue
 		}
-		head, _ := values[0].(string)
-		words := strings.SplitN(head, "\t", 9)
-		if len(words) != 9 {
+		text, _ := values[0].(string)
+		h, found := headOf(text)
+		if !found {
 			continue // Forgotten since.
 		}
-		add(KindImport, words[7])
-		add(KindCampaign, words[8])
+		add(KindImport, h.imported)
+		add(KindCampaign, h.campaign)
 		refs, _ := values[1].(string)
 		for i, word := range strings.Fields(refs) {
 			if i%2 == 0 { // Reference, recipients, …

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -36,7 +35,7 @@ func (s *Store) KindOf(ctx context.Context, name string) (Kind, error) {
 		KindDisbursal: pipe.Exists(ctx, s.keys.disbursal(name)),
 		KindImport: pipe.Exists(ctx, s.keys.named("import", name),
 			s.keys.named("importbook", name)),
-		KindCampaign: pipe.Exists(ctx, s.keys.named("campaignbook", name)),
+		KindCampaign: pipe.Exists(ctx, s.keys.named("campaign", name)),
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return "", fmt.Errorf("look up %s: %w", Shown(name), err)
@@ -77,12 +76,46 @@ func (s *Store) Summarize(ctx context.Context, kind Kind, name string) (Summary,
 		})
 		return sum, err
 	}
-	book := s.keys.named(string(kind)+"book", name)
-	figures, err := s.client.HGetAll(ctx, book).Result()
-	if err != nil {
+	sums := []*Summary{&sum}
+	if err := s.addBooks(ctx, sums); err != nil {
 		return sum, fmt.Errorf("summarize %s: %w", Shown(name), err)
 	}
-	return sum, sum.addBook(figures)
+	return sum, nil
+}
+
+// addBooks adds the books of imports and campaigns to what is summed up of them.
+func (s *Store) addBooks(ctx context.Context, sums []*Summary) error {
+	pipe := s.client.Pipeline()
+	days := map[string]*redis.StringSliceCmd{}
+	for _, sum := range sums {
+		if sum.Kind == KindCampaign {
+			days[sum.Name] = pipe.SMembers(ctx, s.keys.named("campaigndays", sum.Name))
+		}
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return err
+	}
+	books := make([][]*redis.MapStringStringCmd, len(sums))
+	for i, sum := range sums {
+		if sum.Kind == KindImport {
+			books[i] = append(books[i], pipe.HGetAll(ctx, s.keys.named("importbook", sum.Name)))
+			continue
+		}
+		for _, day := range days[sum.Name].Val() {
+			books[i] = append(books[i], pipe.HGetAll(ctx, s.keys.dayBook(day, sum.Name)))
+		}
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return err
+	}
+	for i, sum := range sums {
+		for _, book := range books[i] {
+			if err := sum.addBook(book.Val()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (sum *Summary) add(s airtime.Status, n int64, c airtime.Currency, minor int64) {
@@ -251,144 +284,6 @@ func (s *Store) doubtOf(ctx context.Context, batch string, known doubts) (doubt,
 	words, _ := fields[1].(string)
 	known[batch] = doubt{airtime.Reason(why), words, int(whole(fields[2]))}
 	return known[batch], nil
-}
-
-// cellWidth is the length of a recipient's cell: status code, provider code and the index of the
-// location.
-const cellWidth = 4
-
-// stored is a chunk as lua/include/keys.lua describes it, storedReads what reads it.
-type (
-	stored struct {
-		fields    map[string]string
-		rows      string
-		locations map[string]string
-		history   []string
-	}
-	storedReads struct {
-		fields    *redis.MapStringStringCmd
-		rows      *redis.StringCmd
-		locations *redis.MapStringStringCmd
-		history   *redis.StringSliceCmd
-	}
-)
-
-// readChunk reads a chunk when the pipeline runs.
-func (s *Store) readChunk(ctx context.Context, pipe redis.Pipeliner, id string) storedReads {
-	return storedReads{
-		// In this order: what is told of somebody is never older than the status.
-		rows:      pipe.Get(ctx, s.keys.named("rows", id)),
-		locations: pipe.HGetAll(ctx, s.keys.named("locations", id)),
-		history:   pipe.LRange(ctx, s.keys.named("history", id), 0, -1),
-		fields:    pipe.HGetAll(ctx, s.keys.chunk(id)),
-	}
-}
-
-// chunk is what was read.
-func (r storedReads) chunk() stored {
-	return stored{r.fields.Val(), r.rows.Val(), r.locations.Val(), r.history.Val()}
-}
-
-// rowsOf reads a stored chunk. There are none if it has been forgotten.
-func (s *Store) rowsOf(ctx context.Context, chunk stored) ([]Row, error) {
-	if chunk.fields["head"] == "" {
-		return nil, nil
-	}
-	h := strings.SplitN(chunk.fields["head"], "\t", 9)
-	lines := strings.Split(chunk.fields["content"], "\n")
-	if len(h) != 9 || len(chunk.rows) != len(lines)*cellWidth {
-		return nil, errors.New("stored chunk is damaged")
-	}
-	accepted, err := strconv.ParseInt(h[4], 10, 64)
-	if err != nil {
-		return nil, fmt.Errorf("stored head: %w", err)
-	}
-	rows, evidence := make([]Row, len(lines)), chunk.fields["evidence"]
-	for i, line := range lines {
-		r := &rows[i]
-		*r = Row{Campaign: ownWord(h[8]), At: time.UnixMilli(accepted).UTC()}
-		recipient, err := parseLine(line, airtime.Currency(h[1]))
-		if err != nil {
-			return nil, err
-		}
-		r.Phone, r.Amount = recipient.Phone, recipient.Amount
-		cell := chunk.rows[i*cellWidth : (i+1)*cellWidth]
-		if r.Status, err = airtime.StatusFromCode(cell[0]); err != nil {
-			return nil, err
-		}
-		if r.Provider, err = s.nameOf(ctx, cell[1]); err != nil {
-			return nil, err
-		}
-		if location := chunk.locations[cell[2:]]; !strings.HasPrefix(location, "+") {
-			r.Batch = location
-		}
-		var told string
-		told, evidence, _ = strings.Cut(evidence, "\n")
-		if alone := chunk.fields[strconv.Itoa(i+1)]; alone != "" {
-			told = alone
-		}
-		r.tell(told, accepted)
-	}
-	return rows, errors.Join(own(rows, chunk.fields["refs"]), recall(rows, chunk.history))
-}
-
-// own names the disbursals that the rows belong to: lines "reference recipients".
-func own(rows []Row, refs string) error {
-	i := 0
-	for line := range strings.SplitSeq(refs, "\n") {
-		ref, number, _ := strings.Cut(line, " ")
-		n, err := strconv.Atoi(number)
-		if err != nil {
-			return fmt.Errorf("stored references: %w", err)
-		}
-		shown := Shown(ref)
-		for position := 0; position < n && i < len(rows); position++ {
-			rows[i].Reference, rows[i].name, rows[i].position = shown, ref, position
-			i++
-		}
-	}
-	if i < len(rows) {
-		return errors.New("stored references are damaged")
-	}
-	return nil
-}
-
-// recall adds the refusals that were failed over: position, at, provider, batch, reason, message.
-func recall(rows []Row, history []string) error {
-	for _, line := range history {
-		parts := strings.SplitN(line, "\t", 6)
-		if len(parts) != 6 {
-			return errors.New("stored history is damaged")
-		}
-		position, err := strconv.Atoi(parts[0])
-		ms, atErr := strconv.ParseInt(parts[1], 10, 64)
-		if err := errors.Join(err, atErr); err != nil || position < 1 || position > len(rows) {
-			return fmt.Errorf("stored history: %w", err)
-		}
-		r := &rows[position-1]
-		r.History = append(r.History, PastRefusal{
-			At: time.UnixMilli(ms).UTC(), Provider: parts[2], Batch: parts[3],
-			Reason: airtime.Reason(parts[4]), Message: parts[5],
-		})
-	}
-	return nil
-}
-
-// tell reads a line of evidence: ms since the chunk was accepted, reason, provider reference,
-// message, discount.
-func (r *Row) tell(line string, accepted int64) {
-	parts := strings.SplitN(line, "\t", 5)
-	if len(parts) != 5 {
-		return
-	}
-	if ms, err := strconv.ParseInt(parts[0], 10, 64); err == nil {
-		r.At = time.UnixMilli(accepted + ms).UTC()
-	}
-	r.Reason, r.ProviderReference, r.Message = airtime.Reason(parts[1]), parts[2], parts[3]
-	r.Discount = parts[4]
-	if r.Reason == "." {
-		r.Reason = airtime.ReasonProvider
-	}
 }
 
 // Resolution names the row for Resolve, as it was seen.

@@ -142,6 +142,7 @@ func (x *machine) take(d state.Disbursal, content string) {
 	for i, r := range d.Recipients {
 		recipient := &modelRecipient{
 			ref: d.Reference, position: i, phone: r.Phone.Digits(), status: airtime.Queued,
+			accepted: time.UnixMilli(x.now).UTC(),
 			provider: d.Provider, amount: r.Amount.Minor, paidBy: map[*modelBatch]bool{},
 		}
 		if d.Providers != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"time"
 
 	"tuma/internal/airtime"
 	"tuma/internal/state"
@@ -38,6 +39,7 @@ type modelRecipient struct {
 	amount     int64    // In minor units.
 	history    []string // The providers that it went on from.
 	phone      string
+	accepted   time.Time
 	status     airtime.Status
 	batch      *modelBatch // Where it is; nil while pending, and after a withdrawal.
 	superseded []modelFact // What batches show that it has left, in the order of arrival.

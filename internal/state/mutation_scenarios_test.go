@@ -145,4 +145,11 @@ var noticedBy = map[string]scenario{
 	"what came back leaves the schedule":                hintAboutAHalved,
 	"locations are given out twice":                     locationsAreNew,
 	"codes are not kept":                                droppedAndDecided,
+	"a page is of several days":                         statementIsTheSum,
+	"the book of a day is not kept":                     statementIsTheSum,
+	"campaigns of a day share a book":                   statementIsTheSum,
+	"the first offset of a time zone holds for ever":    otherTimeZones,
+	"what is forgotten leaves no day":                   statementOutlives,
+	"what is forgotten stays listed":                    statementOutlives,
+	"the first submitter stands for all":                listsTheNewest,
 }

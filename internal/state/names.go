@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -45,7 +46,47 @@ func Readings(name string) []string {
 func checkNames(d *Disbursal) error {
 	for _, name := range []string{d.Reference, d.Campaign, d.Producer, d.Import} {
 		if strings.Contains(name, ownMark) {
-			return fmt.Errorf("disbursal %q: its names must not hold control characters", d.Reference)
+			return errors.New("its names must not hold control characters")
+		}
+	}
+	return nil
+}
+
+// Unknown stands for who submitted what came without a submitter. It is nobody's name: what the
+// state keeps then is empty.
+const Unknown = "unknown"
+
+// submitter is how people see who submitted something.
+func submitter(by string) string {
+	if by == "" {
+		return Unknown
+	}
+	return by
+}
+
+// checkSubmitter refuses what is no submitter. Every inlet has refused it before.
+func checkSubmitter(by string) error {
+	if by == "" {
+		return nil
+	}
+	return CheckSubmitter(by)
+}
+
+// maxSubmitter is the most characters of a submitter.
+const maxSubmitter = 64
+
+// CheckSubmitter returns an error that says what is wrong with the name of who submits something:
+// it must be 1 to 64 printable ASCII characters.
+func CheckSubmitter(by string) error {
+	switch {
+	case by == "":
+		return errors.New("missing")
+	case len(by) > maxSubmitter:
+		return fmt.Errorf("longer than %d characters", maxSubmitter)
+	}
+	for _, c := range []byte(by) {
+		if c < ' ' || c > '~' {
+			return errors.New("may hold only printable ASCII characters")
 		}
 	}
 	return nil

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -59,19 +57,15 @@ func (s *Store) recentPage(
 	}
 	for i, read := range reads {
 		chunk := read.chunk()
-		words := strings.SplitN(chunk.fields["head"], "\t", 9)
-		if len(words) != 9 {
-			continue // Forgotten; rowsOf says so if it is damaged.
-		}
-		accepted, err := strconv.ParseInt(words[4], 10, 64)
-		if err == nil && accepted < since.UnixMilli() {
+		h, found := headOf(chunk.fields["head"])
+		if found && h.accepted.Before(since) {
 			continue
 		}
 		rows, err := s.rowsOf(ctx, chunk)
 		if err != nil {
 			return fmt.Errorf("chunk %s: %w", chunks[i], err)
 		}
-		if err := fn(words[7], rows); err != nil {
+		if err := fn(h.imported, rows); err != nil {
 			return err
 		}
 	}

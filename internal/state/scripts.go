@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -111,8 +112,32 @@ func luaTables(o Options) string {
 	for _, look := range postSettlementChecks {
 		fmt.Fprintf(&b, "%d, ", look.Milliseconds())
 	}
-	fmt.Fprintf(&b, "}\nlocal SCHEMA = '%d'\nlocal RETENTION, GUARD, FENCING = %d, %d, %d\n", schema,
+	fmt.Fprintf(&b, "}\nlocal ZONE = {%s}", zoneOf(o.Timezone))
+	fmt.Fprintf(&b, "\nlocal SCHEMA = '%d'\nlocal RETENTION, GUARD, FENCING = %d, %d, %d\n", schema,
 		o.Retention.Milliseconds(), o.Guard.Milliseconds(), (o.SubmitTimeout + o.Guard).Milliseconds())
+	return b.String()
+}
+
+// zoneOf writes from when on which offset to UTC holds in a time zone, in ms. The years before and
+// behind the first and the last of the list are no time of a disbursal.
+func zoneOf(zone *time.Location) string {
+	if zone == nil {
+		zone = time.UTC
+	}
+	var b strings.Builder
+	at, end := time.Date(2020, 1, 1, 0, 0, 0, 0, zone), time.Date(2060, 1, 1, 0, 0, 0, 0, zone)
+	last := math.MinInt
+	for !at.IsZero() && at.Before(end) {
+		if _, offset := at.Zone(); offset != last {
+			fmt.Fprintf(&b, "{%d, %d}, ", at.UnixMilli(), int64(offset)*1000)
+			last = offset
+		}
+		_, next := at.ZoneBounds()
+		if !next.IsZero() && !next.After(at) { // On the last day of a leap year.
+			next = at.AddDate(0, 0, 1)
+		}
+		at = next
+	}
 	return b.String()
 }
 

@@ -43,6 +43,8 @@ type Options struct {
 	Retention time.Duration
 	// StreamAge is how long results and rejections are kept.
 	StreamAge time.Duration
+	// Timezone is where days begin; nil is UTC.
+	Timezone *time.Location
 	// Providers are all that can be named, on or off here.
 	Providers []providers.Capabilities
 }
@@ -59,6 +61,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxInFlight == 0 {
 		o.MaxInFlight = 4
+	}
+	if o.Timezone == nil {
+		o.Timezone = time.UTC
 	}
 	setDuration(&o.SubmitTimeout, 30*time.Second)
 	setDuration(&o.Guard, 60*time.Second)

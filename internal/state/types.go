@@ -49,8 +49,10 @@ type Disbursal struct {
 	Currency  airtime.Currency
 	Campaign  string
 	// Import is the reference of the import it came with, if any.
-	Import     string
-	Recipients []airtime.Recipient
+	Import string
+	// SubmittedBy is who answers for it, 1 to 64 printable ASCII characters; empty for unknown.
+	SubmittedBy string
+	Recipients  []airtime.Recipient
 	// Objections are what today's rules have against it; nil when nothing. One with objections is
 	// never taken, but it is looked up: what the state holds stays held, whatever the rules say now.
 	Objections []string
@@ -372,4 +374,7 @@ type Manifest struct {
 	Options     string
 	// Rows counts the rows that are imported.
 	Rows int64
+	// SubmittedBy is who imports it, 1 to 64 printable ASCII characters; empty for unknown. It tells
+	// no manifest from another.
+	SubmittedBy string
 }

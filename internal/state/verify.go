@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,34 +20,48 @@ type Audit struct {
 }
 
 // Verify recounts every disbursal against the book of its page, page by page, each in one step, and
-// then the books of all pages against the whole, so that it is exact while work goes on. The
-// function progress is called after each page; it may be nil.
+// then the books of the pages of each day against those of its campaigns, and of all pages against
+// the whole, so that it is exact while work goes on. The function progress is called after each
+// page; it may be nil.
 func (s *Store) Verify(ctx context.Context, progress func(page, pages int)) (Audit, error) {
 	var audit Audit
-	pages, err := s.client.ZRange(ctx, s.keys.plain("pages"), 0, -1).Result()
-	if err != nil {
+	pipe := s.client.Pipeline()
+	pages := pipe.ZRange(ctx, s.keys.plain("pages"), 0, -1)
+	days := pipe.SMembers(ctx, s.keys.plain("days"))
+	overpaid := pipe.SCard(ctx, s.keys.plain("overpaid"))
+	if _, err := pipe.Exec(ctx); err != nil {
 		return audit, fmt.Errorf("verify: %w", err)
 	}
-	for i, page := range append(pages, "0") {
-		answer, err := s.run(ctx, s.client, "verify", page)
-		if err != nil {
+	audit.Overpaid = overpaid.Val()
+	for i, page := range pages.Val() {
+		if err := s.recount(ctx, &audit, page, ""); err != nil {
 			return audit, err
 		}
-		r := asList(answer)
-		audit.Disbursals += r.int(0)
-		audit.Recipients += r.int(1)
-		for j := range r.list(2) {
-			audit.Drift = append(audit.Drift, r.list(2).text(j))
-		}
-		if progress != nil && i < len(pages) {
-			progress(i+1, len(pages))
+		if progress != nil {
+			progress(i+1, len(pages.Val()))
 		}
 	}
-	audit.Overpaid, err = s.client.SCard(ctx, s.keys.plain("overpaid")).Result()
+	for _, day := range slices.Sorted(slices.Values(days.Val())) {
+		if err := s.recount(ctx, &audit, "", day); err != nil {
+			return audit, err
+		}
+	}
+	return audit, s.recount(ctx, &audit, "", "")
+}
+
+// recount adds what the script finds of a page, else of a day, else of all.
+func (s *Store) recount(ctx context.Context, audit *Audit, page, day string) error {
+	answer, err := s.run(ctx, s.client, "verify", page, day)
 	if err != nil {
-		return audit, fmt.Errorf("verify: %w", err)
+		return err
 	}
-	return audit, nil
+	r := asList(answer)
+	audit.Disbursals += r.int(0)
+	audit.Recipients += r.int(1)
+	for i := range r.list(2) {
+		audit.Drift = append(audit.Drift, r.list(2).text(i))
+	}
+	return nil
 }
 
 // digestAge is how long the digest of a forgotten reference still answers for it.

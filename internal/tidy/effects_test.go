@@ -14,7 +14,8 @@ var looks = []string{
 	"ConfigGet", "Exists", "Get", "HExists", "HGet", "HGetAll", "HLen", "HMGet", "Info", "LLen",
 	"LRange", "MemoryUsage", "Ping", "SCard", "SMembers", "Time", "TTL", "Wait", "XInfoGroups",
 	"XInfoStream", "XLen", "XPending", "XPendingExt", "XRange", "XRangeN", "XRevRangeN", "ZCard",
-	"ZRange", "ZRangeByScore", "ZRangeWithScores", "ZRevRange", "ZScore",
+	"ZRange", "ZRangeByScore", "ZRangeWithScores", "ZRevRange",
+	"ZRevRangeWithScores", "ZScore",
 }
 
 // connecting are the calls that make, hand on or end a connection, or gather commands: what is done

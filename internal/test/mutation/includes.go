@@ -37,6 +37,15 @@ var included = []Break{
 		By{Simulation: 7, Verbs: 61},
 	},
 
+	{"day-book", "the book of a day is not kept", "}", scenario},
+	{
+		"day-book", "campaigns of a day share a book",
+		"key('daybook', day_of_page(page) .. ':')}", scenario,
+	},
+
+	// include/days.lua
+	{"zone-changes", "the first offset of a time zone holds for ever", "", scenario},
+
 	// include/indexes.lua
 	{"out-left", "who has settled stays on the way", "", scenario},
 	{"ids-days", "ids are searched for today only", "for day = today(), today() do", scenario},

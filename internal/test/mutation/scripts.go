@@ -27,6 +27,8 @@ var verbs = []Break{
 		"stretch-code", "all recipients go to the first provider",
 		"go(1, new.codes:sub(1, 1), tonumber(amount))", scenario,
 	},
+	{"page-day", "a page is of several days", "or page == '' then", scenario},
+	{"submitted-several", "the first submitter stands for all", "elseif false then", scenario},
 	{"recall-position", "what was remembered goes to the neighbour", "reattach(d, i)", scenario},
 	{"recall", "what was remembered is not recalled", "", scenario},
 
@@ -170,6 +172,8 @@ charge(provider, tokens)`,
 		"local name = key('digest', d.refs:match('^%S+'))", scenario,
 	},
 	{"forget-open", "a chunk is retired with an open one", "then", scenario},
+	{"forget-day", "what is forgotten leaves no day", "local gone = {key('forgotten')}", scenario},
+	{"forget-listed", "what is forgotten stays listed", "", scenario},
 
 	// handout.lua
 	{"handout-asked", "a query is handed out by its name again", "", scenario},

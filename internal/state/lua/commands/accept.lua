@@ -11,16 +11,20 @@ local arg, rest = arguments {
 }
 local words, touched = {}, {}
 
--- page_for gives the page that a chunk is booked on. A page is what verify recounts at once.
+-- page_for gives the page that a chunk is booked on: what verify recounts at once, all of one day.
 local v = redis.call('HMGET', KEYS[1], 'page', 'page_chunks', 'page_recipients')
-local page, on_page, load = tonumber(v[1] or 0), tonumber(v[2] or 0), tonumber(v[3] or 0)
+local page, on_page, load = v[1] or '', tonumber(v[2] or 0), tonumber(v[3] or 0)
+local today = day_of(now)
 local function page_for(recipients)
-  if page == 0 or on_page >= 1000 or load >= 10000 then
-    page, on_page, load = page + 1, 0, 0
+  if on_page >= 1000 or load >= 10000
+    or day_of_page(page) ~= today then -- break: page-day
+    page = today .. '.' .. string.format('%d', (page:match('%d+$') or 0) + 1)
+    on_page, load = 0, 0
     redis.call('ZADD', key('pages'), now, page)
+    redis.call('SADD', key('days'), today)
   end
   on_page, load = on_page + 1, load + recipients
-  return string.format('%d', page)
+  return page
 end
 
 local function append(list, value)
@@ -79,6 +83,18 @@ local function stretches(group)
   return list
 end
 
+-- note_submitter keeps who submitted first to a campaign, and whether others did.
+local function note_submitter(campaign, by)
+  local name = key('campaign', campaign)
+  local first = redis.call('HGET', name, 'submitted_by')
+  if not first then
+    redis.call('HSET', name, 'submitted_by', by)
+    redis.call('ZADD', key('campaigns'), now, campaign)
+  elseif first ~= by then -- break: submitted-several
+    redis.call('HSET', name, 'several', 1)
+  end
+end
+
 -- write stores a group as a new chunk and queues its recipients. The id comes from what it holds: a
 -- Redis that has forgotten it gives the same one again.
 local function write(group)
@@ -100,8 +116,8 @@ local function write(group)
   end
   redis.call('HSET', key('chunk', id), 'head', table.concat({group.given, group.currency,
     group.decimals, page, now_text, group.n, string.format('%.0f', group.sum), group.import,
-    group.campaign}, '\t'), 'refs', refs, 'content', table.concat(group.contents, '\n'), 'open',
-    group.n)
+    group.campaign, group.by}, '\t'), 'refs', refs, 'content',
+    table.concat(group.contents, '\n'), 'open', group.n)
   local values = {key('rows', id), table.concat(rows)}
   for _, new in ipairs(group.members) do
     append(values, key('disbursal', new.ref))
@@ -110,7 +126,12 @@ local function write(group)
   redis.call('MSET', unpack(values))
   redis.call('RPUSH', key('page', page), id)
   if group.import ~= '' then redis.call('RPUSH', key('importchunks', group.import), id) end
-  if group.campaign ~= '' then redis.call('RPUSH', key('campaignchunks', group.campaign), id) end
+  if group.campaign ~= '' then
+    redis.call('RPUSH', key('campaignchunks', group.campaign), id)
+    redis.call('SADD', key('campaigndays', group.campaign), today)
+    note_submitter(group.campaign, group.by)
+  end
+  redis.call('SADD', key('daycampaigns', today), group.campaign)
   return id
 end
 
@@ -130,16 +151,17 @@ local function recall(group, id)
   end
 end
 
--- Behind the arguments, per group of disbursals that are alike, six values: provider as given,
--- currency, decimals, import, campaign, number of disbursals. And six per disbursal: reference,
+-- Behind the arguments, per group of disbursals that are alike, seven values: provider as given,
+-- currency, decimals, import, campaign, who submitted them ('' for unknown), and the number of
+-- disbursals. And six per disbursal: reference,
 -- digest, recipients, sum, content, and the codes of the providers that they go to: one for all, or
 -- one for each; none for a disbursal that rules are against, which is looked up and not taken.
 local at = rest
 while at <= #ARGV do
   local group = {given = ARGV[at], currency = ARGV[at + 1], decimals = ARGV[at + 2],
-    import = ARGV[at + 3], campaign = ARGV[at + 4], n = 0, sum = 0, taken = {}, refs = {},
-    digests = {}, contents = {}, members = {}}
-  local first, last = at + 6, at + 6 * tonumber(ARGV[at + 5])
+    import = ARGV[at + 3], campaign = ARGV[at + 4], by = ARGV[at + 5], n = 0, sum = 0, taken = {},
+    refs = {}, digests = {}, contents = {}, members = {}}
+  local first, last = at + 7, at + 6 * tonumber(ARGV[at + 6]) + 1
   local names = {}
   for i = first, last, 6 do append(names, key('disbursal', ARGV[i])) end
   local known = redis.call('MGET', unpack(names))

@@ -18,7 +18,7 @@ local imports, campaigns = {}, {} -- Names of which a chunk is forgotten.
 
 local function forget(d)
   content_of(d)
-  local gone = {key('forgotten')}
+  local gone = {key('forgotten'), key('forgotten', day_of_page(page))} -- break: forget-day
   local held = {key('pagebook', page)}
   for _, run in ipairs(runs(d, 1, d.n)) do
     local field = run.provider .. ' ' .. d.currency .. ' ' -- break: forget-book
@@ -57,11 +57,12 @@ local function forget(d)
   end
 end
 
--- forget_name drops what is kept under a name with the last of its chunks. What is accepted again
--- under it is known by its digest.
-local function forget_name(chunks, name, ...)
-  if redis.call('LLEN', key(chunks, name)) > 0 then return end
-  for _, kind in ipairs({...}) do redis.call('DEL', key(kind, name)) end
+-- forget_name drops what is kept under a name of a kind with the last of its chunks. What is
+-- accepted again under it is known by its digest.
+local function forget_name(kind, name)
+  if redis.call('LLEN', key(kind .. 'chunks', name)) > 0 then return end
+  for _, part in ipairs({'', 'book', 'days'}) do redis.call('DEL', key(kind .. part, name)) end
+  redis.call('ZREM', key(kind .. 's'), name) -- break: forget-listed
 end
 
 for _, id in ipairs(redis.call('LRANGE', key('page', page), 0, -1)) do
@@ -80,12 +81,12 @@ if forgotten > 0 then
   for _, id in ipairs(left) do redis.call('RPUSH', key('page', page), id) end
 end
 flush_entries() -- Before the book goes.
-if #left == 0 and tonumber(redis.call('HGET', KEYS[1], 'page')) ~= tonumber(page) then
+if #left == 0 and redis.call('HGET', KEYS[1], 'page') ~= page then
   redis.call('DEL', key('pagebook', page))
   redis.call('ZREM', key('pages'), page)
 else
   redis.call('ZADD', key('pages'), now - arg.retention + arg.look_again, page)
 end
-for name in pairs(imports) do forget_name('importchunks', name, 'import', 'importbook') end
-for name in pairs(campaigns) do forget_name('campaignchunks', name, 'campaignbook') end
+for name in pairs(imports) do forget_name('import', name) end
+for name in pairs(campaigns) do forget_name('campaign', name) end
 return {forgotten, #left}

@@ -1,10 +1,12 @@
--- verify: recount the chunks of one page against its book; page 0 sums the books of all pages.
--- include: evidence
+-- verify: recount the chunks of one page against its book, or sum the books of all pages: of one
+-- day against those of its campaigns, or of all days against the whole.
+-- include: evidence, days
 -- KEYS[1]: {namespace}:state
 -- Returns: {disbursals, recipients, {drift, as text, ...}}
 
 local arg = arguments {
-  'page', -- Page, or 0.
+  'page', -- '' for all pages.
+  'day', -- '' for all days.
 }
 local drift = {}
 
@@ -100,15 +102,20 @@ local function recount(d, counted)
   end
 end
 
-local counted, refs, recipients = {}, 0, 0
-if arg.page == '0' then
+local function add_all(counted, figures)
+  for field, figure in pairs(figures) do add(counted, field, figure) end
+end
+
+-- sum_pages adds the books of the pages of a day, or of all, and of what was forgotten.
+local function sum_pages(counted, day)
   for _, page in ipairs(redis.call('ZRANGE', key('pages'), 0, -1)) do
-    for field, figure in pairs(book(key('pagebook', page))) do add(counted, field, figure) end
+    if not day or day_of_page(page) == day then add_all(counted, book(key('pagebook', page))) end
   end
-  for field, figure in pairs(book(key('forgotten'))) do add(counted, field, figure) end
-  compare('all pages', counted, book(key('book')))
-  balanced('all pages', book(key('book')))
-else
+  add_all(counted, book(key('forgotten', day)))
+end
+
+local counted, refs, recipients = {}, 0, 0
+if arg.page ~= '' then
   for _, id in ipairs(redis.call('LRANGE', key('page', arg.page), 0, -1)) do
     local d = chunk(id)
     if d then
@@ -121,5 +128,18 @@ else
   end
   compare('page ' .. arg.page, counted, book(key('pagebook', arg.page)))
   balanced('page ' .. arg.page, counted)
+elseif arg.day ~= '' then
+  local booked = {}
+  for _, campaign in ipairs(redis.call('SMEMBERS', key('daycampaigns', arg.day))) do
+    local figures = book(key('daybook', arg.day .. ':' .. campaign))
+    add_all(booked, figures)
+    balanced('campaign "' .. shown(campaign) .. '" on ' .. arg.day, figures)
+  end
+  sum_pages(counted, arg.day)
+  compare('day ' .. arg.day, counted, booked)
+else
+  sum_pages(counted)
+  compare('all pages', counted, book(key('book')))
+  balanced('all pages', book(key('book')))
 end
 return {refs, recipients, drift}

@@ -1,5 +1,5 @@
 -- books: books: how many recipients and how much money stand where.
--- include: providers
+-- include: providers, days
 
 local moves = {}
 
@@ -19,11 +19,13 @@ local function move(d, before, from, after, to, count, sum, units)
   m[1], m[2], m[3] = m[1] + count, m[2] + sum, m[3] + units
 end
 
--- books_of lists the books that a group of chunks is kept in.
+-- books_of lists the books that a group of chunks is kept in. What a campaign got on one day has a
+-- book of its own, which outlives what is forgotten: of it statements are made, and where a
+-- campaign stands is the sum of its days.
 local function books_of(page, import, campaign)
-  local list = {key('book'), key('pagebook', page)}
+  local list = {key('book'), key('pagebook', page),
+    key('daybook', day_of_page(page) .. ':' .. campaign)} -- break: day-book
   if import ~= '' then list[#list + 1] = key('importbook', import) end
-  if campaign ~= '' then list[#list + 1] = key('campaignbook', campaign) end
   return list
 end
 

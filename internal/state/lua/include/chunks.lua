@@ -13,8 +13,8 @@ local function chunk(id)
     chunks[id] = false
     return false
   end
-  local given, currency, decimals, page, at, n, sum, import, campaign = v[1]:match(
-    '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$')
+  local given, currency, decimals, page, at, n, sum, import, campaign = v[1]:match('^'
+    .. ('([^\t]*)\t'):rep(9))
   d = {
     id = id, given = given, currency = currency, decimals = tonumber(decimals),
     page = page, at = tonumber(at), n = tonumber(n), sum = tonumber(sum), import = import,

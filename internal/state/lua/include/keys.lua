@@ -16,7 +16,7 @@
 --       The recipients of disbursals that were accepted together and are alike in provider as
 --       given, currency, import and campaign. A position counts within the chunk, from 1.
 --       head      provider as given, currency, decimals, page, accepted (ms), recipients, sum,
---                 import, campaign; tab separated, never changes
+--                 import, campaign, who submitted it ('' for unknown); tab separated, never changes
 --       refs      one line "reference recipients" per disbursal, never changes
 --       content   one line "phone amount" per recipient, in minor units, never changes
 --       evidence  one line per recipient: ms since accepted, reason ('.' for provider), provider

@@ -1,0 +1,167 @@
+package state
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"tuma/internal/airtime"
+)
+
+// StatementLine says what became of all recipients that were accepted on one day for one campaign
+// and are, or were last, at one provider: Requested is the sum of the amounts below it, which are
+// in minor units of the currency.
+type StatementLine struct {
+	// Day is the day of acceptance, in the time zone of the store, as 2026-11-30.
+	Day      string
+	Provider string
+	Currency airtime.Currency
+	// Campaign is as people see it, empty for none.
+	Campaign   string
+	Recipients int64
+	Requested  int64
+	// Paid are the successful, and the unconfirmed, of whom the provider will not tell more.
+	Paid      int64
+	Failed    int64
+	Reversed  int64
+	Refunded  int64
+	InDoubt   int64
+	Rejected  int64
+	Cancelled int64
+	// Open are all others: nothing is settled, and nothing is in doubt.
+	Open int64
+	// Discount is what the provider took off for the paid, in units of airtime.DiscountScale. It is no
+	// part of Requested.
+	Discount int64
+}
+
+// amount is where a line has the money of those in a status.
+func (l *StatementLine) amount(status airtime.Status) *int64 {
+	amounts := map[airtime.Status]*int64{
+		airtime.Successful: &l.Paid, airtime.Unconfirmed: &l.Paid, airtime.Failed: &l.Failed,
+		airtime.Reversed: &l.Reversed, airtime.Refunded: &l.Refunded, airtime.InDoubt: &l.InDoubt,
+		airtime.Rejected: &l.Rejected, airtime.Cancelled: &l.Cancelled,
+	}
+	if amount, named := amounts[status]; named {
+		return amount
+	}
+	return &l.Open
+}
+
+// add adds one figure of a book: of a status, what it counts, and how much.
+func (l *StatementLine) add(word, of string, figure int64) error {
+	if word == "requested" {
+		if of == "minor" {
+			l.Requested += figure
+		} else {
+			l.Recipients += figure
+		}
+		return nil
+	}
+	status, err := airtime.ParseStatus(word)
+	switch {
+	case err != nil:
+		return err
+	case of == "minor":
+		*l.amount(status) += figure
+	case of == "discount" && discounted(status):
+		l.Discount += figure
+	}
+	return nil
+}
+
+// Statement calls fn for every line of a month in the time zone of the store, by day, provider,
+// currency and campaign. Each book is read at once, so that a line always adds up. What the state
+// has forgotten is in it.
+func (s *Store) Statement(
+	ctx context.Context, year int, month time.Month, fn func(StatementLine) error,
+) error {
+	var days []string
+	var campaigns []*redis.StringSliceCmd
+	pipe := s.client.Pipeline()
+	day := time.Date(year, month, 1, 0, 0, 0, 0, time.UTC)
+	for ; day.Month() == month; day = day.AddDate(0, 0, 1) {
+		name := day.Format(time.DateOnly)
+		days = append(days, name)
+		campaigns = append(campaigns, pipe.SMembers(ctx, s.keys.named("daycampaigns", name)))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("statement: %w", err)
+	}
+	for i, day := range days {
+		lines, err := s.statementOf(ctx, day, campaigns[i].Val())
+		if err != nil {
+			return fmt.Errorf("statement of %s: %w", day, err)
+		}
+		for _, line := range lines {
+			if err := fn(line); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// statementOf reads the lines of a day and its campaigns.
+func (s *Store) statementOf(
+	ctx context.Context, day string, campaigns []string,
+) ([]StatementLine, error) {
+	if len(campaigns) == 0 {
+		return nil, nil
+	}
+	pipe := s.client.Pipeline()
+	books := make([]*redis.MapStringStringCmd, len(campaigns))
+	for i, campaign := range campaigns {
+		books[i] = pipe.HGetAll(ctx, s.keys.dayBook(day, campaign))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, err
+	}
+	var lines []StatementLine
+	for i, campaign := range campaigns {
+		found, err := linesOfBook(books[i].Val())
+		if err != nil {
+			return nil, err
+		}
+		for _, line := range found {
+			line.Day, line.Campaign = day, Shown(campaign)
+			lines = append(lines, *line)
+		}
+	}
+	slices.SortFunc(lines, func(a, b StatementLine) int {
+		return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.Currency, b.Currency),
+			cmp.Compare(a.Campaign, b.Campaign))
+	})
+	return lines, nil
+}
+
+// linesOfBook reads a book: a line for each provider and currency that have recipients in it.
+func linesOfBook(figures map[string]string) (map[string]*StatementLine, error) {
+	lines := map[string]*StatementLine{}
+	for field, text := range figures {
+		words := strings.Fields(field + " recipients") // Provider, currency, status, what is counted.
+		figure, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || len(words) < 4 {
+			return nil, fmt.Errorf("book: %s is %q", field, text)
+		}
+		of := words[0] + " " + words[1]
+		if lines[of] == nil {
+			lines[of] = &StatementLine{Provider: words[0], Currency: airtime.Currency(words[1])}
+		}
+		if err := lines[of].add(words[2], words[3], figure); err != nil {
+			return nil, fmt.Errorf("book: %w", err)
+		}
+	}
+	for of, line := range lines {
+		if line.Recipients == 0 { // They all went on to another provider.
+			delete(lines, of)
+		}
+	}
+	return lines, nil
+}
