@@ -33,6 +33,7 @@ kept as producer/reference; without tokens only programs on this machine are ser
   curl -i 127.0.0.1:8080/v1/disbursals -H 'Authorization: Bearer s3cret' --json '
     {"reference":"r-1","recipients":[{"phone_number":"0711000000","amount":"10"}]}'
   curl 127.0.0.1:8080/v1/disbursals/r-1 -H 'Authorization: Bearer s3cret'
+  curl -X POST 127.0.0.1:8080/v1/disbursals/r-1/cancel -H 'Authorization: Bearer s3cret'
   curl '127.0.0.1:8080/v1/results?wait=30s' -H 'Authorization: Bearer s3cret'
   curl -G 127.0.0.1:8080/airtime/invoke-send-airtime -H 'Authorization: Bearer s3cret' \
     -d phone=254711000000 -d amount=10 -d currency=KES -d idempotencyKey=r-2`,
@@ -49,7 +50,8 @@ kept as producer/reference; without tokens only programs on this machine are ser
 // addInlet adds the HTTP inlet to the process.
 func addInlet(a *app.App, g *run.Group) error {
 	options := api.Options{
-		State: a.Store, Accept: a.Inlet().Accept, Rules: a.Rules, Status: writeStatus,
+		State: a.Store, Accept: a.Inlet().Accept, Rules: a.Rules,
+		Status: writeStatus, Summary: func(sum state.Summary) any { return viewOf(sum) },
 		AirtimeProvider: a.Config.AirtimeProvider(), Registry: a.Registry, Log: a.Log,
 	}
 	if a.Config.HTTPTokens.IsSet() {

@@ -18,6 +18,7 @@ import (
 	"tuma/internal/state"
 	"tuma/internal/test/proctest"
 	"tuma/internal/test/redistest"
+	"tuma/internal/test/schematest"
 )
 
 const (
@@ -132,9 +133,17 @@ func TestServe(t *testing.T) {
 		require.Contains(t, text, `"reference":"k","phone":"0711000000","status":"queued"`)
 	}
 
-	// The description's example is what is really written.
-	_, _, text = p.ask(t, http.MethodGet, "/openapi.yaml", "", "")
-	readStatus(t, statusExample(t, text))
+	// The description's example is what is really written, and what is written is as it says.
+	_, _, description := p.ask(t, http.MethodGet, "/openapi.yaml", "", "")
+	readStatus(t, statusExample(t, description))
+	schemas := schematest.Read(t, []byte(description))
+	for question, schema := range map[string]string{
+		path + "/r/1": "Status", path: "Disbursals", "/v1/results": "Results",
+	} {
+		status, _, text = p.ask(t, http.MethodGet, question, "shop-token", "")
+		require.Equal(t, http.StatusOK, status)
+		schemas.Fits(t, schema, []byte(text))
+	}
 
 	redis.Stop()
 	status, header, text := p.ask(t, http.MethodPost, path, "shop-token", jobOf("r-4", 1))

@@ -97,14 +97,16 @@ func (s *Store) Accept(ctx context.Context, disbursals []Disbursal) (Acceptance,
 // alike groups disbursals, by their indexes, that differ in reference and recipients only.
 func alike(disbursals []Disbursal) [][]int {
 	type likeness struct {
-		given, campaign, imported, by string
-		currency                      airtime.Currency
+		given, campaign, imported, producer, by string
+		currency                                airtime.Currency
 	}
 	var groups [][]int
 	known := map[likeness]int{}
 	for i := range disbursals {
 		d := &disbursals[i]
-		of := likeness{d.Given, Own(d.Producer, d.Campaign), d.Import, d.SubmittedBy, d.Currency}
+		of := likeness{
+			d.Given, Own(d.Producer, d.Campaign), d.Import, d.Producer, d.SubmittedBy, d.Currency,
+		}
 		group, found := known[of]
 		if !found {
 			group = len(groups)

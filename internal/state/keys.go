@@ -64,6 +64,7 @@ package state
 //	{ns}:importbook:<ref>      HASH    the book of an import
 //	{ns}:campaignchunks:<name> LIST    its chunks
 //	{ns}:campaigndays:<name>   SET     its days: their books are that of the campaign
+//	{ns}:producerchunks:<name> LIST    chunks of a producer of the HTTP inlet
 type keys struct{ prefix string }
 
 func newKeys(namespace string) keys { return keys{prefix: "{" + namespace + "}:"} }

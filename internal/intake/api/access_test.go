@@ -100,7 +100,7 @@ func TestAScopePermitsItsRoutesOnly(t *testing.T) {
 		}
 	}
 	require.Equal(t, map[config.Scope]bool{
-		"": true, config.ScopeSend: true, config.ScopeRead: true,
+		"": true, config.ScopeSend: true, config.ScopeRead: true, config.ScopeCancel: true,
 	}, asked)
 }
 

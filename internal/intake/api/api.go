@@ -2,10 +2,11 @@
 // jobs and ask where they stand. A job is answered only after the state holds it, and the same job
 // may be posted again without a second effect. openapi.yaml describes the routes.
 //
-// api.go serves the routes, listen.go where; disbursals.go takes and shows disbursals, results.go
-// results, for which feed.go waits; airtime.go is the airtime service; query.go reads parameters,
-// access.go knows producers by their tokens, limits.go bounds what each may
-// ask, requestid.go names requests; answer.go spells answers, metrics.go counts them.
+// api.go serves the routes, listen.go where; disbursals.go takes and shows disbursals, list.go
+// lists and cancel.go withdraws them; results.go reads results, for which feed.go waits; airtime.go
+// is the airtime service; query.go reads parameters, access.go knows producers by their tokens,
+// limits.go bounds what each may ask, requestid.go names requests; answer.go spells answers,
+// metrics.go counts them.
 package api
 
 import (
@@ -39,11 +40,13 @@ const (
 	refusedPace = time.Minute
 )
 
-// State is what producers are shown of the state.
+// State is what producers are shown of the state, and what they may withdraw there.
 type State interface {
 	Summarize(ctx context.Context, kind state.Kind, name string) (state.Summary, error)
 	Report(ctx context.Context, kind state.Kind, name string, fn func(state.Row) error) error
 	ResultsAfter(ctx context.Context, after string, count int) (state.ResultsPage, error)
+	Disbursals(ctx context.Context, asked state.DisbursalsAsked) ([]state.Summary, string, error)
+	Cancel(ctx context.Context, kind state.Kind, name string) (state.Cancellation, error)
 	Ready(ctx context.Context) error
 }
 
@@ -64,6 +67,8 @@ type Options struct {
 	// AirtimeProvider is whom the airtime service sends through; empty where nobody is.
 	AirtimeProvider string
 	Status          StatusWriter
+	// Summary is a summary as Status writes it, without the recipients; it is encoded as JSON.
+	Summary func(state.Summary) any
 	// Tokens returns the producer=token pairs that hold now. Nil lets in whoever reaches the
 	// listener, which must be on loopback then.
 	Tokens   func() string
@@ -117,6 +122,8 @@ type request struct {
 const (
 	disbursalsPath = "/v1/disbursals"
 	resultsPath    = "/v1/results"
+	// cancelSuffix stands behind the path of a disbursal that is to be cancelled.
+	cancelSuffix = "/cancel"
 )
 
 // routes is the table.
@@ -142,6 +149,14 @@ func (a *API) routes() []route {
 		{
 			method: "GET", path: disbursalsPath + "/{reference...}", serve: a.getDisbursal,
 			scope: config.ScopeRead, answers: and(ok, missing),
+		},
+		{
+			method: "GET", path: disbursalsPath, serve: a.listDisbursals, scope: config.ScopeRead,
+			answers: and(ok, bad),
+		},
+		{
+			method: "POST", path: disbursalsPath + "/{reference}" + cancelSuffix,
+			serve: a.cancelDisbursal, scope: config.ScopeCancel, answers: and(ok, bad, missing, large),
 		},
 		{
 			method: "GET", path: resultsPath, serve: a.getResults, scope: config.ScopeRead,
@@ -194,7 +209,7 @@ func New(o Options) *API {
 
 // ServeHTTP answers one request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	keepReference(r.URL)
+	keepReference(r)
 	handler, pattern := a.mux.Handler(r)
 	if pattern == "" || r.Method == http.MethodHead {
 		refusal := &statusWriter{ResponseWriter: w}
@@ -219,16 +234,20 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, handler http.Handle
 	}
 }
 
-// keepReference escapes whatever the mux would tidy up in the reference at the end of a path:
-// "a//b" and "a/b" are two disbursals.
-func keepReference(u *url.URL) {
-	rest, found := strings.CutPrefix(u.EscapedPath(), disbursalsPath+"/")
+// keepReference escapes whatever the mux would tidy up in the reference that a path holds: "a//b"
+// and "a/b" are two disbursals.
+func keepReference(r *http.Request) {
+	rest, found := strings.CutPrefix(r.URL.EscapedPath(), disbursalsPath+"/")
 	if !found {
 		return
 	}
+	suffix := ""
+	if before, cancels := strings.CutSuffix(rest, cancelSuffix); cancels && r.Method == "POST" {
+		rest, suffix = before, cancelSuffix
+	}
 	if reference, err := url.PathUnescape(rest); err == nil {
 		escaped := strings.ReplaceAll(url.PathEscape(reference), ".", "%2E")
-		u.RawPath = disbursalsPath + "/" + escaped
+		r.URL.RawPath = disbursalsPath + "/" + escaped + suffix
 	}
 }
 

@@ -155,20 +155,24 @@ func (a *API) hold(r *request, disbursal state.Disbursal) answer {
 	return unavailable(fmt.Errorf("unexpected outcome %s", outcomes[0]))
 }
 
+// noDisbursal is the answer to a reference that the producer has not, or not any longer.
+func noDisbursal() answer {
+	return failure(http.StatusNotFound, "there is no disbursal of this reference, or it settled "+
+		"longer ago than TUMA_RETENTION")
+}
+
 // getDisbursal shows where a disbursal of the producer stands, with every recipient.
 func (a *API) getDisbursal(r *request) answer {
 	own := r.PathValue("reference")
 	kept := state.Own(r.producer, own)
-	missing := failure(http.StatusNotFound, "there is no disbursal of this reference, or it settled "+
-		"longer ago than TUMA_RETENTION")
 	if intake.CheckReference(own) != nil { // It could be the name in the state of another's.
-		return missing
+		return noDisbursal()
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), storeLimit)
 	defer cancel()
 	sum, err := a.options.State.Summarize(ctx, state.KindDisbursal, kept)
 	if errors.Is(err, state.ErrNotFound) {
-		return missing
+		return noDisbursal()
 	}
 	if err != nil {
 		return unavailable(err)

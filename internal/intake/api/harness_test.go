@@ -75,6 +75,7 @@ func on(t *testing.T, url, namespace string, change ...func(*Options)) *inlet {
 	i := &inlet{store: store, logs: logs, reg: prometheus.NewRegistry()}
 	options := Options{
 		State: store, Rules: rules(), AirtimeProvider: "africastalking", Status: plainStatus,
+		Summary:  plainSummary,
 		Registry: i.reg, Log: zap.New(core), Tokens: func() string { return twoProducers },
 		Accept: func(ctx context.Context, d []state.Disbursal) ([]state.Outcome, error) {
 			accepted, err := store.Accept(ctx, d)
@@ -101,6 +102,18 @@ func plainStatus(
 		return err
 	}
 	return json.NewEncoder(w).Encode(lines)
+}
+
+// plainSummary is a summary with what the description wants of one.
+func plainSummary(sum state.Summary) any {
+	statuses := map[string]map[string]any{}
+	for status, totals := range sum.Statuses {
+		statuses[status.String()] = map[string]any{"recipients": totals.Recipients}
+	}
+	return map[string]any{
+		"reference": sum.Reference, "recipients": sum.Recipients, "settled": sum.Settled,
+		"statuses": statuses,
+	}
 }
 
 func withoutTokens(o *Options) { o.Tokens = nil }

@@ -81,7 +81,9 @@ var viewsOf = map[string]func() any{
 	"Held": func() any { return &disbursalView{} }, "Error": func() any { return &errorView{} },
 	"Errors": func() any { return &errorsView{} }, "Service": func() any { return &serviceView{} },
 	"Sent": func() any { return &airtimeView{} }, "Status": nil,
-	"Results": func() any { return &resultsView{} },
+	"Disbursals": func() any { return &disbursalsView{} },
+	"Cancelled":  func() any { return &cancelView{} },
+	"Results":    func() any { return &resultsView{} },
 }
 
 // fits demands that a body is as its schema says, decodes it into the type behind the schema,
@@ -162,11 +164,13 @@ const (
 
 // wellFormed are requests that succeed, by route.
 var wellFormed = map[string]answerCase{
-	"POST " + disbursalsPath:                    {target: disbursalsPath, body: job("r-1", "10")},
-	"GET " + disbursalsPath + "/{reference...}": {target: disbursalsPath + "/r-0"},
-	"GET " + resultsPath:                        {target: resultsPath},
-	"GET /airtime/{$}":                          {target: "/airtime/"},
-	"GET " + sendPath:                           {target: sendPath + "?" + sendQuery},
+	"POST " + disbursalsPath:                         {target: disbursalsPath, body: job("r-1", "10")},
+	"GET " + disbursalsPath + "/{reference...}":      {target: disbursalsPath + "/r-0"},
+	"GET " + disbursalsPath:                          {target: disbursalsPath},
+	"POST " + disbursalsPath + "/{reference}/cancel": {target: disbursalsPath + "/r-0/cancel"},
+	"GET " + resultsPath:                             {target: resultsPath},
+	"GET /airtime/{$}":                               {target: "/airtime/"},
+	"GET " + sendPath:                                {target: sendPath + "?" + sendQuery},
 	"POST " + sendPath: {
 		target: sendPath, body: sendQuery, headers: []string{"Content-Type", formType},
 	},
@@ -195,6 +199,10 @@ func cases(routes []route) []answerCase {
 		},
 		{target: disbursalsPath, body: brokenBody, status: 400},
 		{method: "GET", target: disbursalsPath + "/nobody", status: 404},
+		{method: "GET", target: disbursalsPath + "?limit=0", status: 400},
+		{target: disbursalsPath + "/nothing/cancel", status: 404},
+		{target: disbursalsPath + "/r-0/cancel", body: large, status: 413},
+		{target: disbursalsPath + "/r-0/cancel", body: brokenBody, status: 400},
 		{method: "GET", target: resultsPath + "?limit=0", status: 400},
 		{
 			method: "GET", target: resultsPath + "?after=0-0", status: 410,

@@ -132,6 +132,8 @@ local function write(group)
     note_submitter(group.campaign, group.by)
   end
   redis.call('SADD', key('daycampaigns', today), group.campaign)
+  local producer = owned(group.members[1].ref)
+  if producer then redis.call('RPUSH', key('producerchunks', producer), id) end
   return id
 end
 

@@ -55,6 +55,8 @@ local function forget(d)
     redis.call('LREM', key('campaignchunks', d.campaign), 1, d.id)
     campaigns[d.campaign] = true
   end
+  local producer = owned(d.refs)
+  if producer then redis.call('LREM', key('producerchunks', producer), 1, d.id) end
 end
 
 -- forget_name drops what is kept under a name of a kind with the last of its chunks. What is

@@ -14,7 +14,7 @@
 --   chunk:<id>  HASH head, refs, content, open, settled, evidence, discounted, and fields of
 --       positions
 --       The recipients of disbursals that were accepted together and are alike in provider as
---       given, currency, import and campaign. A position counts within the chunk, from 1.
+--       given, currency, import, campaign and producer. A position counts within the chunk, from 1.
 --       head      provider as given, currency, decimals, page, accepted (ms), recipients, sum,
 --                 import, campaign, who submitted it ('' for unknown); tab separated, never changes
 --       refs      one line "reference recipients" per disbursal, never changes
