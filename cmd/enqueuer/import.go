@@ -26,6 +26,7 @@ type importOptions struct {
 	reference, provider, currency, rejects string
 	dryRun, follow, allowRepeats, json     bool
 	again, otherRules                      bool
+	who                                    string
 }
 
 func newImportCommand() *cobra.Command {
@@ -69,6 +70,7 @@ With one, a faulty row refuses all rows of its reference. R may have 115 charact
 	flags.BoolVar(&options.again, "again", false,
 		"import rows that were accepted under another name, too: they are paid again")
 	addOtherRules(cmd, &options.otherRules)
+	addWho(cmd, &options.who)
 	flags.BoolVar(&options.json, "json", false, "write the summary as JSON")
 	return cmd
 }
@@ -122,6 +124,10 @@ func (i *importing) run(ctx context.Context, path string) (err error) {
 
 // check finds wrong flags before anything is read.
 func (i *importing) check(rules intake.Rules) error {
+	setWho(&i.who)
+	if err := state.CheckSubmitter(i.who); err != nil {
+		return cli.Usagef("--who: %w", err)
+	}
 	if i.reference != "" {
 		if err := intake.CheckImportReference(i.reference); err != nil {
 			return cli.Usagef("--reference: %w", err)
@@ -143,8 +149,8 @@ func (i *importing) scan(ctx context.Context, path string, rules intake.Rules) e
 	defer checking.finish()
 	plan, err := intake.Scan(ctx, path, intake.Options{
 		Reference: i.reference, Provider: i.provider, Currency: airtime.Currency(i.currency),
-		AllowRepeats: i.allowRepeats, Again: i.again, Progress: checking.set,
-		Stdin: i.cmd.InOrStdin(),
+		AllowRepeats: i.allowRepeats, Again: i.again, SubmittedBy: i.who,
+		Progress: checking.set, Stdin: i.cmd.InOrStdin(),
 	}, rules)
 	var file *fs.PathError
 	switch {
@@ -189,6 +195,7 @@ func (i *importing) refusal() error {
 func (i *importing) manifest() state.Manifest {
 	return state.Manifest{
 		Reference: i.plan.Reference, ContentHash: i.plan.ContentHash, Rows: i.plan.Good,
+		SubmittedBy: i.who,
 		Options: fmt.Sprintf("provider=%s currency=%s allow_repeats=%t", i.provider, i.currency,
 			i.allowRepeats),
 	}

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"tuma/internal/app"
+	"tuma/internal/state"
 )
 
 // addWho adds the flag that names who decides.
@@ -21,13 +22,14 @@ func addYes(cmd *cobra.Command, yes *bool) {
 	cmd.Flags().BoolVarP(yes, "yes", "y", false, "do not ask: for scripts")
 }
 
-// setWho fills in the user of this process: in a container that has no name for it, its number.
+// setWho fills in the user of this process: where that has no name that can be kept, as in a
+// container, its number.
 func setWho(who *string) {
 	if *who != "" {
 		return
 	}
 	*who = fmt.Sprintf("uid %d", os.Getuid())
-	if current, err := user.Current(); err == nil && current.Username != "" {
+	if current, err := user.Current(); err == nil && state.CheckSubmitter(current.Username) == nil {
 		*who = current.Username
 	}
 }

@@ -26,6 +26,7 @@ const (
 	jobCurrency
 	jobProvider
 	jobCampaign
+	jobSubmittedBy
 	jobList
 )
 
@@ -35,7 +36,9 @@ const (
 )
 
 var (
-	jobFields       = []string{"reference", "recipients", "currency", "provider", "campaign"}
+	jobFields = []string{
+		"reference", "recipients", "currency", "provider", "campaign", "submitted_by",
+	}
 	envelopeFields  = append(slices.Clone(jobFields), "jobs")
 	recipientFields = []string{"phone_number", "amount"}
 )
@@ -45,14 +48,21 @@ var (
 // is none. What today's rules have against it are the disbursal's Objections: the state may hold it
 // since other rules were in force, and who is told otherwise pays it twice.
 func DecodeJob(data []byte, rules Rules) (state.Disbursal, error) {
-	return DecodeJobNamed(data, "", rules)
+	return decodeJob(data, "", false, rules)
 }
 
-// DecodeJobNamed is DecodeJob for a job that may leave its reference out: reference then stands for
-// it.
-func DecodeJobNamed(data []byte, reference string, rules Rules) (state.Disbursal, error) {
+// DecodeJobOf is DecodeJob for a job of a producer that the inlet knows: it must not say who
+// submits it, and may leave its reference out, for which reference then stands.
+func DecodeJobOf(data []byte, reference string, rules Rules) (state.Disbursal, error) {
+	return decodeJob(data, reference, true, rules)
+}
+
+func decodeJob(
+	data []byte, reference string, submitted bool, rules Rules,
+) (state.Disbursal, error) {
 	var faults findings
 	p := newParser(data, &faults)
+	p.submitted = submitted
 	var job Job
 	p.document(func() { job = p.job("", jobFields, nil) })
 	if p.broken {
@@ -123,9 +133,11 @@ func jobPath(i int) string { return "jobs[" + strconv.Itoa(i) + "]." }
 type parser struct {
 	decoder *jsontext.Decoder
 	faults  *findings
-	broken  bool     // The document is not JSON: nothing more can be read.
-	text    bool     // The document is valid UTF-8.
-	ignored []string // Fields of the document itself that say nothing.
+	broken  bool // The document is not JSON: nothing more can be read.
+	text    bool // The document is valid UTF-8.
+	// submitted says that the inlet knows who submits the job: it must not say so itself.
+	submitted bool
+	ignored   []string // Fields of the document itself that say nothing.
 }
 
 func newParser(data []byte, faults *findings) *parser {
@@ -253,6 +265,11 @@ func (p *parser) job(path string, names []string, list func()) Job {
 			job.Provider, ok = p.string(path + "provider")
 		case jobCampaign:
 			job.Campaign, ok = p.string(path + "campaign")
+		case jobSubmittedBy:
+			job.SubmittedBy, ok = p.string(path + "submitted_by")
+			if ok && p.submitted {
+				p.faults.add(path+"submitted_by", "the producer's name stands for it: leave it out")
+			}
 		case jobList:
 			list()
 		}

@@ -9,11 +9,13 @@ import (
 
 // Job is what a producer asks for, as written: nothing is checked yet.
 type Job struct {
-	Reference  string
-	Currency   string
-	Provider   string
-	Campaign   string
-	Recipients []JobRecipient
+	Reference string
+	Currency  string
+	Provider  string
+	Campaign  string
+	// SubmittedBy is who answers for the job, empty for unknown.
+	SubmittedBy string
+	Recipients  []JobRecipient
 
 	surplus int      // Recipients beyond the most that a job holds: counted, not kept.
 	broken  fieldSet // Fields that the decoder has reported already.
@@ -46,6 +48,11 @@ func (j Job) check(rules Rules, prefix string, faults *findings) state.Disbursal
 	if err := checkCampaign(j.Campaign); err != nil {
 		faults.add(prefix+"campaign", "%s", err)
 	}
+	if j.SubmittedBy != "" {
+		if err := state.CheckSubmitter(j.SubmittedBy); err != nil {
+			faults.add(prefix+"submitted_by", "%s", err)
+		}
+	}
 	route := rules.routeOf(j.Provider, j.Currency, j.Campaign, prefix, faults)
 	switch count := len(j.Recipients) + j.surplus; {
 	case j.broken.has(jobRecipients):
@@ -73,7 +80,7 @@ func (j Job) check(rules Rules, prefix string, faults *findings) state.Disbursal
 	addRepeats(recipients, prefix, faults)
 	disbursal := state.Disbursal{
 		Reference: j.Reference, Given: j.Provider, Currency: route.currency, Campaign: j.Campaign,
-		Recipients: recipients,
+		SubmittedBy: j.SubmittedBy, Recipients: recipients,
 	}
 	if disbursal.Objections = faults.Faults; disbursal.Objections == nil {
 		rules.assign(&disbursal, route)

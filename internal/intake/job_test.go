@@ -204,12 +204,23 @@ var jobFaults = []struct {
 		"long campaign", job(good, `,"campaign":"`+strings.Repeat("é", 129)+`"`),
 		Faults{"campaign: longer than 128 characters"},
 	},
+	{"submitter null", job(good, `,"submitted_by":null`), Faults{
+		"submitted_by: must be a string",
+	}},
+	{"long submitter", job(good, `,"submitted_by":"`+strings.Repeat("x", 65)+`"`), Faults{
+		"submitted_by: longer than 64 characters",
+	}},
+	{"submitter with a tab", job(good, `,"submitted_by":"a\tb"`), Faults{
+		"submitted_by: may hold only printable ASCII characters",
+	}},
 	{"campaign null", job(good, `,"campaign":null`), Faults{"campaign: must be a string"}},
 	{"unknown field", job(good, `,"colour":{"a":[1,{}]}`), Faults{
-		"colour: unknown field; known: reference, recipients, currency, provider, campaign",
+		"colour: unknown field; known: reference, recipients, currency, provider, campaign, " +
+			"submitted_by",
 	}},
 	{"field in other case", job(good, `,"Campaign":"c"`), Faults{
-		"Campaign: unknown field; known: reference, recipients, currency, provider, campaign",
+		"Campaign: unknown field; known: reference, recipients, currency, provider, campaign, " +
+			"submitted_by",
 	}},
 	{
 		"unknown recipient field", job(`{"phone_number":"0711222333","amount":"10","name":"x"}`, ""),
@@ -295,16 +306,38 @@ func TestNoDefaultProvider(t *testing.T) {
 	require.EqualError(t, err, "provider: missing, and no default provider is configured")
 }
 
-func TestDecodeJobNamed(t *testing.T) {
+func TestDecodeJobOf(t *testing.T) {
 	t.Parallel()
-	got, err := DecodeJobNamed([]byte(`{"recipients":[`+good+`]}`), "key-1", testRules())
+	got, err := DecodeJobOf([]byte(`{"recipients":[`+good+`]}`), "key-1", testRules())
 	require.NoError(t, err)
 	require.Equal(t, "key-1", got.Reference)
-	got, err = DecodeJobNamed([]byte(job(good, "")), "key-1", testRules())
+	got, err = DecodeJobOf([]byte(job(good, "")), "key-1", testRules())
 	require.NoError(t, err)
 	require.Equal(t, "r", got.Reference)
-	_, err = DecodeJobNamed([]byte(`{"reference":1,"recipients":[`+good+`]}`), "key-1", testRules())
+	_, err = DecodeJobOf([]byte(`{"reference":1,"recipients":[`+good+`]}`), "key-1", testRules())
 	require.EqualError(t, err, "reference: must be a string")
+}
+
+// Who submits a job is its own word, but where the inlet knows better.
+func TestASubmitterIsSaidOnlyWhereTheInletDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	said := []byte(job(good, `,"submitted_by":"Wanjiku of finance"`))
+	got, err := DecodeJob(said, testRules())
+	require.NoError(t, err)
+	require.Equal(t, "Wanjiku of finance", got.SubmittedBy)
+	list, err := DecodeJobs([]byte(`{"jobs":[`+string(said)+`]}`), testRules())
+	require.NoError(t, err)
+	require.Equal(t, "Wanjiku of finance", list[0].SubmittedBy)
+	for _, by := range []string{"shop", ""} {
+		_, err = DecodeJobOf([]byte(job(good, `,"submitted_by":"`+by+`"`)), "", testRules())
+		require.EqualError(t, err, "submitted_by: the producer's name stands for it: leave it out")
+	}
+	plan, err := scanText(t, string(said), Options{SubmittedBy: "otieno"})
+	require.NoError(t, err)
+	require.NoError(t, plan.Disbursals(func(d state.Disbursal) error {
+		require.Equal(t, "otieno", d.SubmittedBy)
+		return nil
+	}))
 }
 
 func TestDecodeJobs(t *testing.T) {

@@ -28,8 +28,8 @@ func CheckImportReference(reference string) error {
 // errChanged is returned when a file is not the same any more when it is read the second time.
 var errChanged = errors.New("the file changed while it was being imported: import it again")
 
-// Options are what a person says about an import. All of them but Progress and Stdin decide what
-// the disbursals are.
+// Options are what a person says about an import. All of them but SubmittedBy, Progress and Stdin
+// decide what the disbursals are.
 type Options struct {
 	// Reference is the import's reference; empty means the first 16 hex digits of the content hash.
 	Reference string
@@ -40,6 +40,8 @@ type Options struct {
 	Currency airtime.Currency
 	// AllowRepeats lets a phone number occur more than once in the import.
 	AllowRepeats bool
+	// SubmittedBy is who imports the file: jobs in it do not say that of themselves.
+	SubmittedBy string
 	// Progress, if set, is told how many bytes of the file are read, and of how many.
 	Progress func(read, total int64)
 	// Stdin is what the path "-" reads; nil means the process's standard input.
@@ -115,7 +117,7 @@ func (p *Plan) Disbursals(yield func(state.Disbursal) error) error {
 		if len(d.Recipients) == 0 {
 			return nil
 		}
-		d.Import = p.Reference
+		d.Import, d.SubmittedBy = p.Reference, p.scan.options.SubmittedBy
 		return yield(d)
 	})
 }

@@ -72,7 +72,7 @@ func (a *API) decode(r *request, body []byte) (state.Disbursal, intake.Faults) {
 		own = append(own, "Idempotency-Key: given twice")
 	}
 	key := strings.Join(keys, "")
-	disbursal, err := intake.DecodeJobNamed(body, key, a.options.Rules)
+	disbursal, err := intake.DecodeJobOf(body, key, a.options.Rules)
 	faults := faultsOf(err)
 	reference := disbursal.Reference
 	if err != nil {
@@ -120,7 +120,7 @@ func faultsOf(err error) intake.Faults {
 
 // hold hands a disbursal to the state: 202 when it is new, 200 when it is known.
 func (a *API) hold(r *request, disbursal state.Disbursal) answer {
-	disbursal.Producer = r.producer
+	disbursal.Producer, disbursal.SubmittedBy = r.producer, r.producer
 	// A client that goes away changes nothing: what has begun is finished, and the workers told.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), storeLimit)
 	defer cancel()

@@ -211,6 +211,11 @@ func TestWhatIsRefusedIsNotKept(t *testing.T) {
 		require.Equal(t, http.StatusUnprocessableEntity, answer.Code, body)
 		require.Len(t, errorsOf(t, answer), 1, body)
 	}
+	answer = i.post(strings.Replace(job("r-1", "10"), "{", `{"submitted_by":"me",`, 1))
+	require.Equal(t, http.StatusUnprocessableEntity, answer.Code)
+	require.Equal(t, []string{
+		"submitted_by: the producer's name stands for it: leave it out",
+	}, errorsOf(t, answer))
 	require.Zero(t, i.booked(t))
 }
 

@@ -118,10 +118,10 @@ func FuzzPostDisbursal(f *testing.F) {
 		if len(s.taken) == 0 {
 			return
 		}
-		want, err := intake.DecodeJobNamed(body, key, rules())
+		want, err := intake.DecodeJobOf(body, key, rules())
 		require.NoError(t, err)
 		require.True(t, key == "" || key == want.Reference)
-		want.Producer = "shop"
+		want.Producer, want.SubmittedBy = "shop", "shop"
 		require.Equal(t, want, s.taken[0])
 	})
 }

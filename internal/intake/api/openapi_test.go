@@ -132,7 +132,7 @@ func TestExamplesAreReadByTheRealDecoder(t *testing.T) {
 	for name, example := range jobs {
 		body, err := json.Marshal(example.Value)
 		require.NoError(t, err)
-		decoded, err := intake.DecodeJobNamed(body, "from-the-header", rules())
+		decoded, err := intake.DecodeJobOf(body, "from-the-header", rules())
 		require.NoError(t, err, name)
 		require.NotEmpty(t, decoded.Recipients, name)
 	}

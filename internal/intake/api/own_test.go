@@ -104,6 +104,15 @@ func TestCampaignsAreAProducersOwn(t *testing.T) {
 		require.Equal(t, int64(1), sum.Recipients, name)
 		require.Equal(t, cancelled, sum.Statuses[airtime.Cancelled].Recipients, name)
 	}
+	list, err := i.store.List(context.Background(), 50, state.KindCampaign)
+	require.NoError(t, err)
+	submitters := map[string]string{}
+	for _, listed := range list {
+		submitters[listed.Reference] = listed.SubmittedBy
+	}
+	require.Equal(t, map[string]string{
+		"november": state.Unknown, "shop/november": "shop", "bank/november": "bank",
+	}, submitters)
 	require.Equal(t, http.StatusConflict, post("r-2", "shop-token"))
 	require.Equal(t, http.StatusAccepted, post("r-2", "bank-new"))
 	// The result has the producer's word, and says whose it is.
