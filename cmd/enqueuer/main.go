@@ -1,8 +1,8 @@
 // Command enqueuer accepts disbursals from files (import), from the jobs stream (stream) and over
-// HTTP (serve), and shows and changes what the state holds: status, report, cancel, indoubt,
-// channel, verify, rejected, doctor. Each command has a file of its name; names.go finds what a
-// name means, acceptance.go hands disbursals to the state for all inlets of this command,
-// terminal.go asks and draws, person.go records who decides.
+// HTTP (serve), and shows and changes what the state holds: status, report, list, statement,
+// cancel, indoubt, channel, verify, rejected, doctor. Each command has a file of its name; names.go
+// finds what a name means, acceptance.go hands disbursals to the state for all inlets of this
+// command, terminal.go asks and draws, person.go records who decides.
 package main
 
 import (
@@ -31,6 +31,8 @@ var subcommands = []func() *cobra.Command{
 	newServeCommand,
 	newStatusCommand,
 	newReportCommand,
+	newListCommand,
+	newStatementCommand,
 	newRejectedCommand,
 	newCancelCommand,
 	newInDoubtCommand,

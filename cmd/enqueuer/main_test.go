@@ -268,7 +268,8 @@ func push(ts *testscript.TestScript, _ bool, args []string) {
 // producer NAME REFERENCE CAMPAIGN PHONE: a producer sends a job of one recipient over HTTP.
 func producer(ts *testscript.TestScript, _ bool, args []string) {
 	accepted, err := harnessOf(ts).store.Accept(context.Background(), []state.Disbursal{{
-		Producer: args[0], Reference: args[1], Campaign: args[2], Provider: "lipad", Currency: "KES",
+		Producer: args[0], SubmittedBy: args[0], Reference: args[1], Campaign: args[2],
+		Provider: "lipad", Currency: "KES",
 		Recipients: []airtime.Recipient{{
 			Phone:  airtime.MSISDNFromE164(args[3]),
 			Amount: airtime.Money{Minor: 10_00, Currency: "KES"},

@@ -41,6 +41,22 @@ type StatementLine struct {
 	Discount int64
 }
 
+// Plus returns the line with the figures of another one of its currency added.
+func (l StatementLine) Plus(other StatementLine) StatementLine {
+	l.Recipients += other.Recipients
+	l.Requested += other.Requested
+	l.Paid += other.Paid
+	l.Failed += other.Failed
+	l.Reversed += other.Reversed
+	l.Refunded += other.Refunded
+	l.InDoubt += other.InDoubt
+	l.Rejected += other.Rejected
+	l.Cancelled += other.Cancelled
+	l.Open += other.Open
+	l.Discount += other.Discount
+	return l
+}
+
 // amount is where a line has the money of those in a status.
 func (l *StatementLine) amount(status airtime.Status) *int64 {
 	amounts := map[airtime.Status]*int64{
@@ -82,20 +98,16 @@ func (l *StatementLine) add(word, of string, figure int64) error {
 func (s *Store) Statement(
 	ctx context.Context, year int, month time.Month, fn func(StatementLine) error,
 ) error {
-	var days []string
-	var campaigns []*redis.StringSliceCmd
-	pipe := s.client.Pipeline()
-	day := time.Date(year, month, 1, 0, 0, 0, 0, time.UTC)
-	for ; day.Month() == month; day = day.AddDate(0, 0, 1) {
-		name := day.Format(time.DateOnly)
-		days = append(days, name)
-		campaigns = append(campaigns, pipe.SMembers(ctx, s.keys.named("daycampaigns", name)))
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
+	days, err := s.client.SMembers(ctx, s.keys.plain("days")).Result()
+	if err != nil {
 		return fmt.Errorf("statement: %w", err)
 	}
-	for i, day := range days {
-		lines, err := s.statementOf(ctx, day, campaigns[i].Val())
+	slices.Sort(days)
+	for _, day := range days {
+		if !strings.HasPrefix(day, fmt.Sprintf("%04d-%02d-", year, int(month))) {
+			continue
+		}
+		lines, err := s.statementOf(ctx, day)
 		if err != nil {
 			return fmt.Errorf("statement of %s: %w", day, err)
 		}
@@ -108,12 +120,11 @@ func (s *Store) Statement(
 	return nil
 }
 
-// statementOf reads the lines of a day and its campaigns.
-func (s *Store) statementOf(
-	ctx context.Context, day string, campaigns []string,
-) ([]StatementLine, error) {
-	if len(campaigns) == 0 {
-		return nil, nil
+// statementOf reads the lines of a day.
+func (s *Store) statementOf(ctx context.Context, day string) ([]StatementLine, error) {
+	campaigns, err := s.client.SMembers(ctx, s.keys.named("daycampaigns", day)).Result()
+	if err != nil {
+		return nil, err
 	}
 	pipe := s.client.Pipeline()
 	books := make([]*redis.MapStringStringCmd, len(campaigns))
