@@ -72,7 +72,7 @@ bench: ## measure against the floor and a peer, and write docs/benchmarks.md
 check: fmt vet lint tidy ## run every check that is no test
 
 fmt: ## list files that gofmt would change, and fail if there are any
-	@files=$$(gofmt -l bench cmd deploy docs internal) && test -z "$$files" || { \
+	@files=$$(gofmt -l bench client cmd deploy docs internal) && test -z "$$files" || { \
 		echo "not formatted (run gofmt -w on them):" >&2; echo "$$files" >&2; exit 1; }
 
 vet: ## look for likely mistakes

@@ -61,6 +61,17 @@ func (p *inletProcess) ask(
 	return answer.StatusCode, answer.Header, string(text)
 }
 
+// fits demands that answers are as schemas of a description say.
+func (p *inletProcess) fits(t *testing.T, description string, schemas map[string]string) {
+	t.Helper()
+	known := schematest.Read(t, []byte(description))
+	for question, schema := range schemas {
+		status, _, text := p.ask(t, http.MethodGet, question, "shop-token", "")
+		require.Equal(t, http.StatusOK, status)
+		known.Fits(t, schema, []byte(text))
+	}
+}
+
 // jobOf is a job of as many recipients.
 func jobOf(reference string, recipients int) string {
 	list := make([]string, recipients)
@@ -136,14 +147,9 @@ func TestServe(t *testing.T) {
 	// The description's example is what is really written, and what is written is as it says.
 	_, _, description := p.ask(t, http.MethodGet, "/openapi.yaml", "", "")
 	readStatus(t, statusExample(t, description))
-	schemas := schematest.Read(t, []byte(description))
-	for question, schema := range map[string]string{
+	p.fits(t, description, map[string]string{
 		path + "/r/1": "Status", path: "Disbursals", "/v1/results": "Results",
-	} {
-		status, _, text = p.ask(t, http.MethodGet, question, "shop-token", "")
-		require.Equal(t, http.StatusOK, status)
-		schemas.Fits(t, schema, []byte(text))
-	}
+	})
 
 	redis.Stop()
 	status, header, text := p.ask(t, http.MethodPost, path, "shop-token", jobOf("r-4", 1))

@@ -47,6 +47,7 @@ var examples = []example{
 	{file: "send.py", language: "python3", http: true},
 	{file: "send.mjs", language: "node", http: true},
 	{file: "send.php", language: "php", http: true},
+	{file: "go/http/main.go", http: true},
 	{file: "send.sh", language: "sh"},
 	{file: "go/stream/main.go"},
 	{file: task},
@@ -60,6 +61,9 @@ func (h *harness) example(e example) []string {
 		return []string{e.language, filepath.Join(exampleFolder, e.file)}
 	}
 	program := proctest.Build(h.t, "./docs/producers/"+path.Dir(e.file))
+	if e.http {
+		return []string{program}
+	}
 	if e.file == task {
 		password, _ := redisUser("admin").Password() // A producer has no queues.
 		return []string{program, "-addr", h.redis.Addr(), "-user", "admin", "-password", password}
@@ -134,7 +138,13 @@ func (h *harness) runExample(e example, inlet, reference, phone string) {
 	defer cancel()
 	password, _ := redisUser("producer").Password()
 	host, port, _ := strings.Cut(h.redis.Addr(), ":")
-	words := append(h.example(e), reference, phone, "25.50")
+	words := h.example(e)
+	if e.http && e.language == "" {
+		token := filepath.Join(h.t.TempDir(), "token")
+		require.NoError(h.t, os.WriteFile(token, []byte("shop-token\n"), 0o600))
+		words = append(words, "-inlet", inlet, "-token-file", token)
+	}
+	words = append(words, reference, phone, "25.50")
 	command := exec.CommandContext(ctx, words[0], words[1:]...)
 	command.Env = append(os.Environ(), "AIRTIME_URL="+inlet, "AIRTIME_TOKEN=shop-token",
 		"AIRTIME_HOST="+host, "AIRTIME_PORT="+port, "AIRTIME_USER=producer",

@@ -1,0 +1,68 @@
+package client
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+const disbursals = "/v1/disbursals"
+
+// pathOf is the path of a disbursal, whose reference may hold slashes and dots.
+func pathOf(reference string) string {
+	return disbursals + "/" + strings.ReplaceAll(url.PathEscape(reference), ".", "%2E")
+}
+
+// Send hands a job in and returns when the inlet holds it. The same job again changes nothing. An
+// *Error is returned for a job that is refused: nothing of it is held.
+func (c *Client) Send(ctx context.Context, job Job) (Held, error) {
+	var held Held
+	err := c.do(ctx, call{method: http.MethodPost, path: disbursals, body: job}, &held)
+	return held, err
+}
+
+// Status returns where a disbursal stands, with every recipient. An *Error with status 404 is
+// returned where there is none.
+func (c *Client) Status(ctx context.Context, reference string) (Status, error) {
+	var status Status
+	err := c.do(ctx, call{method: http.MethodGet, path: pathOf(reference)}, &status)
+	return status, err
+}
+
+// Cancel withdraws what of a disbursal is not on the wire, now and for ever. An *Error with status
+// 404 is returned where there is none.
+func (c *Client) Cancel(ctx context.Context, reference string) (Cancelled, error) {
+	var cancelled Cancelled
+	err := c.do(ctx, call{method: http.MethodPost, path: pathOf(reference) + "/cancel"}, &cancelled)
+	return cancelled, err
+}
+
+// List goes through the producer's disbursals, newest first: all, or those of a campaign. It ends
+// behind the last, or with an error.
+func (c *Client) List(ctx context.Context, campaign string) iter.Seq2[Summary, error] {
+	return func(yield func(Summary, error) bool) {
+		query := url.Values{}
+		if campaign != "" {
+			query.Set("campaign", campaign)
+		}
+		for {
+			var page listPage
+			err := c.do(ctx, call{method: http.MethodGet, path: disbursals, query: query}, &page)
+			if err != nil {
+				yield(Summary{}, err)
+				return
+			}
+			for _, summary := range page.Disbursals {
+				if !yield(summary, nil) {
+					return
+				}
+			}
+			if page.Next == "" {
+				return
+			}
+			query.Set("after", page.Next)
+		}
+	}
+}
