@@ -29,6 +29,7 @@ func TestChunks(t *testing.T) {
 		"forgotten, brought again before that": chunkForgottenAndBack,
 		"forgotten, accepted, listed":          chunkForgottenAndListed,
 		"retired together":                     chunkRetired,
+		"listed with their producer":           producersAreListed,
 		"not with an open one":                 chunkRetiredWithAnOpenOne,
 		"neighbours hear their own":            neighboursHearTheirOwn,
 		"neighbours with a gap":                neighboursWithAGap,

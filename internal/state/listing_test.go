@@ -58,6 +58,29 @@ func TestDisbursalsOfProducersShareNoChunk(t *testing.T) {
 	balanced(t, s)
 }
 
+// producersAreListed lists what a producer sent until it is forgotten, and nothing of another's.
+func producersAreListed(g *harness) {
+	for i, producer := range []string{"shop", "bank"} {
+		d := shifted("r", i, 1)
+		d.Producer = producer
+		g.accept(d)
+	}
+	g.cancel(state.Own("shop", "r"))
+	g.c.pass(91 * 24 * time.Hour)
+	asked := state.DisbursalsAsked{Producer: "shop", Limit: 10}
+	sums, next, err := g.s.Disbursals(background, asked)
+	require.NoError(g.t, err)
+	require.Empty(g.t, next)
+	require.Len(g.t, sums, 1)
+	require.Equal(g.t, "shop/r", sums[0].Reference)
+	n, err := g.s.Forget(background, 10)
+	require.NoError(g.t, err)
+	require.Equal(g.t, 1, n)
+	left, err := g.s.Client().Exists(background, g.s.Key("producerchunks", "shop")).Result()
+	require.NoError(g.t, err)
+	require.Zero(g.t, left)
+}
+
 // TestAListGoesOnThoughChunksAreForgotten: none is left out, whichever chunks went between two
 // pages, and none comes again while the one that is next is kept.
 func TestAListGoesOnThoughChunksAreForgotten(t *testing.T) {

@@ -53,6 +53,8 @@ var noticedBy = map[string]scenario{
 	"forget books all rows at one provider":             forgottenSplit,
 	"only the first one's digest is kept":               chunkRetired,
 	"a chunk is retired with an open one":               chunkRetiredWithAnOpenOne,
+	"disbursals of a producer are not listed":           producersAreListed,
+	"a forgotten chunk stays with its producer":         producersAreListed,
 	"a query is handed out by its name again":           handedOutByName,
 	"a query that has moved is handed out by its name":  handedOutByName,
 	"queries are brought forward without end":           handedOutByName,

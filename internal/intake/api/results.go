@@ -45,9 +45,8 @@ func (a *API) getResults(r *request) answer {
 	}
 	switch {
 	case errors.Is(err, state.ErrTrimmed):
-		return failure(http.StatusGone, "after: results behind this one are older than "+
-			"TUMA_STREAM_AGE and no longer kept; begin again without after, and ask for the "+
-			"disbursals that are missing")
+		return failure(http.StatusGone, "after: results behind this one are no longer kept "+
+			"(TUMA_STREAM_AGE): begin again without after, and ask for the disbursals that are missing")
 	case errors.Is(err, errBusy):
 		return busy()
 	case err != nil:

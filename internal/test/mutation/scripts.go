@@ -29,6 +29,7 @@ var verbs = []Break{
 	},
 	{"page-day", "a page is of several days", "or page == '' then", scenario},
 	{"submitted-several", "the first submitter stands for all", "elseif false then", scenario},
+	{"producer-listed", "disbursals of a producer are not listed", "", scenario},
 	{"recall-position", "what was remembered goes to the neighbour", "reattach(d, i)", scenario},
 	{"recall", "what was remembered is not recalled", "", scenario},
 
@@ -163,6 +164,7 @@ charge(provider, tokens)`,
 	{"due-again", "a lost query is not handed out again", "schedule(b, 0)", By{Simulation: 8}},
 
 	// forget.lua
+	{"producer-forgotten", "a forgotten chunk stays with its producer", "", scenario},
 	{
 		"forget-book", "forget books all rows at one provider",
 		"local field = next(PROVIDERS) .. ' ' .. d.currency .. ' '", scenario,

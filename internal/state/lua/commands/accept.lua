@@ -133,7 +133,9 @@ local function write(group)
   end
   redis.call('SADD', key('daycampaigns', today), group.campaign)
   local producer = owned(group.members[1].ref)
-  if producer then redis.call('RPUSH', key('producerchunks', producer), id) end
+  if producer then
+    redis.call('RPUSH', key('producerchunks', producer), id) -- break: producer-listed
+  end
   return id
 end
 

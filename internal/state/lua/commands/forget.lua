@@ -56,7 +56,9 @@ local function forget(d)
     campaigns[d.campaign] = true
   end
   local producer = owned(d.refs)
-  if producer then redis.call('LREM', key('producerchunks', producer), 1, d.id) end
+  if producer then
+    redis.call('LREM', key('producerchunks', producer), 1, d.id) -- break: producer-forgotten
+  end
 end
 
 -- forget_name drops what is kept under a name of a kind with the last of its chunks. What is
