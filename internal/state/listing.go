@@ -3,7 +3,6 @@ package state
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,9 +10,6 @@ import (
 
 	"tuma/internal/airtime"
 )
-
-// ErrCursor is returned when a text is no place in a list of disbursals.
-var ErrCursor = errors.New("is not where a page of disbursals ended")
 
 // DisbursalsAsked says which disbursals are listed.
 type DisbursalsAsked struct {
@@ -96,21 +92,21 @@ func (s *Store) markCancelled(ctx context.Context, list []Summary) error {
 	return nil
 }
 
-// place is where a list of disbursals goes on: behind so many disbursals of a chunk, which is at an
+// listPlace is where a list of disbursals goes on: behind so many disbursals of a chunk, which is at an
 // index of a page of chunks, or of the only list of them. Older chunks are only ever taken out of
 // it, so that none has a higher index later.
-type place struct {
+type listPlace struct {
 	page, index int64
 	skip        int
 	chunk       string
 }
 
 // String spells a place.
-func (p place) String() string {
+func (p listPlace) String() string {
 	return fmt.Sprintf("%d.%d.%d.%s", p.page, p.index, p.skip, p.chunk)
 }
 
-func parsePlace(text string) (p place, err error) {
+func parseListPlace(text string) (p listPlace, err error) {
 	words := strings.Split(text, ".")
 	if len(words) != 4 {
 		return p, fmt.Errorf("%q %w", text, ErrCursor)
@@ -122,7 +118,7 @@ func parsePlace(text string) (p place, err error) {
 			return p, fmt.Errorf("%q %w", text, ErrCursor)
 		}
 	}
-	return place{numbers[0], numbers[1], int(numbers[2]), words[3]}, nil
+	return listPlace{numbers[0], numbers[1], int(numbers[2]), words[3]}, nil
 }
 
 // walk goes through chunks, newest first.
@@ -132,7 +128,7 @@ type walk struct {
 	pages []string
 	// list has the chunks of the page, or is the only list.
 	list string
-	at   place
+	at   listPlace
 	// ids are chunks of the list from an index on.
 	ids   []string
 	first int64
@@ -159,7 +155,7 @@ func (s *Store) walkOf(ctx context.Context, asked DisbursalsAsked) (*walk, error
 	if asked.After == "" {
 		return w, w.begin(ctx)
 	}
-	at, err := parsePlace(asked.After)
+	at, err := parseListPlace(asked.After)
 	if err != nil {
 		return nil, err
 	}

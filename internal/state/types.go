@@ -21,6 +21,8 @@ var (
 	ErrClosed = redis.ErrClosed
 	// ErrNotFound is returned when the state has nothing under that name.
 	ErrNotFound = errors.New("not found")
+	// ErrCursor is returned when a list is to go on where no earlier answer ended.
+	ErrCursor = errors.New("is not where an earlier answer ended")
 	// ErrConflict is returned when a reference is already taken by other content.
 	ErrConflict = errors.New("reference already used with other content")
 	// ErrCancelled is returned when the reference, import or campaign carries a cancel mark.

@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -81,6 +83,56 @@ func TestOtherInletsReachNothingOfAProducers(t *testing.T) {
 		}})
 		return err
 	}())
+}
+
+// reaches are questions, by route, with which a producer may try to reach what is another's.
+var reaches = map[string][]string{
+	"POST " + disbursalsPath: {disbursalsPath},
+	"GET " + disbursalsPath: {
+		disbursalsPath, disbursalsPath + "?campaign=november", disbursalsPath + "?campaign=shop/november",
+	},
+	"GET " + disbursalsPath + "/{reference...}": {
+		disbursalsPath + "/r-9", disbursalsPath + "/shop/r-9", disbursalsPath + "/shop%1Fr-9",
+	},
+	"POST " + disbursalsPath + "/{reference}/cancel": {
+		disbursalsPath + "/r-9/cancel", disbursalsPath + "/shop%2Fr-9/cancel",
+		disbursalsPath + "/shop%1Fr-9/cancel",
+	},
+	"GET " + resultsPath: {resultsPath, resultsPath + "?after=0-0&limit=1"},
+}
+
+// TestNoRouteShowsAnothers: whatever a producer asks, nothing of another's is in the answer, and
+// nothing of it has changed.
+func TestNoRouteShowsAnothers(t *testing.T) {
+	t.Parallel()
+	i := embedded(t)
+	const sent = `{"reference":%q,"campaign":"november","recipients":[` +
+		`{"phone_number":"0733000009","amount":"99"}]}`
+	for _, reference := range []string{"r-8", "r-9"} {
+		require.Equal(t, http.StatusAccepted, i.post(fmt.Sprintf(sent, reference)).Code)
+	}
+	_, err := i.store.Cancel(t.Context(), state.KindDisbursal, state.Own("shop", "r-8"))
+	require.NoError(t, err)
+	shows := func(headers ...string) (all string) {
+		for _, route := range i.routes() {
+			if !strings.HasPrefix(route.path, "/v1/") {
+				continue
+			}
+			require.NotEmpty(t, reaches[route.pattern()], "nobody tries %s", route.pattern())
+			for _, target := range reaches[route.pattern()] {
+				if route.method == "GET" || headers != nil {
+					all += i.ask(route.method, target, job("b-1", "10"), headers...).Body.String()
+				}
+			}
+		}
+		return all
+	}
+	before := shows()
+	require.Contains(t, before, "254733000009")
+	for _, word := range []string{"0733000009", "254733000009", "r-8", "99.00", "shop"} {
+		require.NotContains(t, shows("Authorization", "Bearer bank-new"), word)
+	}
+	require.Equal(t, before, shows())
 }
 
 // TestCampaignsAreAProducersOwn: two producers and an import that say november mean three.
