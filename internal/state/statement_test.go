@@ -200,7 +200,10 @@ func statementOutlives(g *harness) {
 	require.NoError(t, err)
 	d := disbursal("old", 3)
 	d.Campaign, d.Import = "blue", "i"
-	settled(t, s, d)
+	accept(t, s, d)
+	b := begin(t, s)
+	record(t, s, answer(b, airtime.Accepted, ""))
+	observe(t, s, b.ID, airtime.Successful, 0, 1, 2)
 	c.at("2026-08-11T09:00:00Z")
 	accept(t, s, shifted("open", 3, 2))
 	before := statement(t, s, 2026, time.August)
@@ -221,6 +224,16 @@ func statementOutlives(g *harness) {
 	require.Empty(t, listed(t, s))
 	require.Zero(t, s.Client().Exists(background, s.Key("pagebook", "2026-08-10.1")).Val())
 	require.Equal(t, before, statement(t, s, 2026, time.August))
+	observe(t, s, b.ID, airtime.Refunded, 0, 1, 2)
+	require.Equal(t, before, statement(t, s, 2026, time.August), "nobody is there to be refunded")
+	last := g.begin(lipad)
+	g.taken(last)
+	c.at("2026-12-24T08:00:00Z")
+	before[1].Open = 0
+	observe(t, s, last.ID, airtime.Failed, 0, 1)
+	observe(t, s, last.ID, airtime.Refunded, 1)
+	before[1].Failed, before[1].Refunded = 1300, 1400
+	require.Equal(t, before, statement(t, s, 2026, time.August), "of its day, however late")
 }
 
 // dayBook is the key of the book of a campaign on the day of the first page.

@@ -149,6 +149,8 @@ func (h *harness) everyCommand(reference string) {
 		return strings.Contains(h.must(0, "__complete", "status", "").out, reference+"\n")
 	})
 	h.must(0, "rejected", "--json")
+	h.must(0, "list", "--json")
+	h.must(0, "statement")
 	h.must(0, "channel", "pause", "lipad", "--who", "amina")
 	h.must(0, "channel", "resume", "lipad", "--who", "amina")
 	h.must(0, "report", reference, "--format", "json")

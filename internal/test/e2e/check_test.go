@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
@@ -118,8 +119,57 @@ func (h *harness) check(wanted orders, names ...string) map[string]int {
 	requireSame(h.t, wanted, got, "the report is not what was asked for")
 	require.Empty(h.t, h.ledgerDifference(rows), "the ledger (-) and the report (+) differ")
 	h.compareResults(rows)
+	h.compareStatement(rows)
 	require.Zero(h.t, h.rdb.SCard(h.t.Context(), "{tuma}:overpaid").Val(), "second effects")
 	return counts
+}
+
+// compareStatement wants the statement to be the sum of the reports of everything, to the cent.
+func (h *harness) compareStatement(rows []reported) {
+	h.t.Helper()
+	columns := map[string]string{"successful": "paid", "unconfirmed": "paid"}
+	for _, s := range airtime.Statuses() {
+		switch name := s.String(); {
+		case columns[name] != "":
+		case s.Settled() || s == airtime.InDoubt:
+			columns[name] = name
+		default:
+			columns[name] = "open"
+		}
+	}
+	want, got := map[string]int64{}, map[string]int64{}
+	for _, r := range rows {
+		of := r.Provider + " " + r.Currency + " "
+		want[of+"recipients"]++
+		want[of+"requested"] += parseCents(h.t, r.Amount)
+		want[of+columns[r.Status]] += parseCents(h.t, r.Amount)
+	}
+	amounts := append(slices.Compact(slices.Sorted(maps.Values(columns))), "requested")
+	for _, line := range h.stated() {
+		of := fmt.Sprintf("%s %s ", line["provider"], line["currency"])
+		count, _ := line["recipients"].(float64)
+		got[of+"recipients"] += int64(count)
+		for _, column := range amounts {
+			if amount, _ := line[column].(string); amount != "0.00" {
+				got[of+column] += parseCents(h.t, amount)
+			}
+		}
+	}
+	require.Equal(h.t, want, got, "the statement is not the sum of the reports")
+}
+
+// stated reads the statements of yesterday's and of tomorrow's month: a test is not a day long.
+func (h *harness) stated() (lines []map[string]any) {
+	h.t.Helper()
+	months := map[string]bool{}
+	for _, days := range []int{-1, 1} {
+		months[time.Now().AddDate(0, 0, days).Format("2006-01")] = true
+	}
+	for month := range months {
+		text := h.must(0, "statement", "--json", "--month", month).out
+		lines = append(lines, decodeLines[map[string]any](h.t, strings.NewReader(text))...)
+	}
+	return lines
 }
 
 // requireSame compares large maps, and shows no more of their difference than helps.
