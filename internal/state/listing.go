@@ -92,9 +92,9 @@ func (s *Store) markCancelled(ctx context.Context, list []Summary) error {
 	return nil
 }
 
-// listPlace is where a list of disbursals goes on: behind so many disbursals of a chunk, which is at an
-// index of a page of chunks, or of the only list of them. Older chunks are only ever taken out of
-// it, so that none has a higher index later.
+// listPlace is where a list of disbursals goes on: behind so many disbursals of a chunk, which is
+// at an index of a page of chunks, or of the only list of them. Older chunks are only ever taken
+// out of it, so that none has a higher index later.
 type listPlace struct {
 	page, index int64
 	skip        int
