@@ -30,6 +30,7 @@ test: ## run all tests with the race detector (as root: installs what they need)
 	scripts/need-cc
 	scripts/need-chromium
 	scripts/need-promtool
+	scripts/need-standardwebhooks
 	go test -race -timeout $(TEST_TIMEOUT) ./internal/test/e2e ./...
 	go test -timeout $(TEST_TIMEOUT) ./internal/state
 
