@@ -16,6 +16,7 @@ import (
 	"tuma/internal/config"
 	"tuma/internal/listen"
 	"tuma/internal/tasks"
+	"tuma/internal/webhook"
 )
 
 // finish is what a shutdown takes beyond the longest provider request: to record its answer, to
@@ -101,8 +102,8 @@ func (a *App) failover() tasks.Failover {
 	return tasks.Failover{Rules: a.Config.Routing, Entries: a.Entries}
 }
 
-// AddPoller adds what a poller runs: the query server, the loop that hands queries out, the
-// callback listener, a sweeper.
+// AddPoller adds what a poller runs: the query server, the loop that hands queries out, webhooks,
+// the callback listener, a sweeper.
 func (a *App) AddPoller(g *run.Group) error {
 	poll := &tasks.Poll{
 		Store: a.Store, Queues: a.Queues, Entries: a.Entries, Known: a.Rules.Providers,
@@ -123,8 +124,40 @@ func (a *App) AddPoller(g *run.Group) error {
 		Store: a.Store, Queues: a.Queues, Due: due, Interval: a.Config.SweepInterval, Log: a.Log,
 	}
 	AddLoop(g, mirror.Run)
+	if err := a.addWebhooks(g); err != nil {
+		return err
+	}
 	a.AddSweeper(g)
 	return a.addCallbacks(g)
+}
+
+// addWebhooks adds what posts results to the endpoints of producers, if there are any: a server
+// with handlers for each of them, and the loop that hands deliveries out.
+func (a *App) addWebhooks(g *run.Group) error {
+	if len(a.Config.Webhooks) == 0 {
+		return nil
+	}
+	hooks := &tasks.Webhooks{Store: a.Store, Queues: a.Queues, Log: a.Log}
+	for _, w := range a.Config.Webhooks {
+		if w.Missing != nil {
+			return w.Missing
+		}
+		sender := webhook.NewSender(webhook.SenderOptions{
+			URL: w.URL, Secret: w.Secret.Value, AllowPrivate: w.AllowPrivate,
+		})
+		a.onClose = append(a.onClose, func() error { sender.Close(); return nil })
+		hooks.Endpoints = append(hooks.Endpoints,
+			&tasks.Endpoint{Name: w.Name, Wants: w.Wants, Sender: sender})
+	}
+	err := a.addServer(g, tasks.QueueWebhooks, tasks.TypeDeliver,
+		tasks.WebhookSlots*len(hooks.Endpoints), &tasks.Deliver{
+			Webhooks: hooks, Metrics: tasks.NewWebhookMetrics(a.Registry, hooks.Endpoints),
+		})
+	if err != nil {
+		return err
+	}
+	AddLoop(g, hooks.Run)
+	return nil
 }
 
 // callbackStop is how long a callback in hand may take when the process stops.

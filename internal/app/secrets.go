@@ -2,8 +2,10 @@ package app
 
 import (
 	"net/url"
+	"strings"
 
 	"tuma/internal/config"
+	"tuma/internal/webhook"
 )
 
 // secretsOf lists every secret as it is now, for the logs to hide: the passwords and tokens inside
@@ -18,6 +20,13 @@ func secretsOf(c *config.Config) []string {
 	for _, i := range c.Instances {
 		for _, secret := range i.Secrets() {
 			list = append(list, secret.Value())
+		}
+	}
+	for _, w := range c.Webhooks {
+		list = append(list, w.Secret.Value())
+		for line := range strings.Lines(w.Secret.Value()) {
+			line = strings.TrimSpace(line)
+			list = append(list, line, strings.TrimPrefix(line, webhook.SecretPrefix))
 		}
 	}
 	if redis, err := url.Parse(c.RedisURL.Value()); err == nil {

@@ -14,7 +14,7 @@ func (f *yamlFile) apply(c *Config) {
 			f.report(*f.replicas, err)
 		}
 	}
-	c.TrustCallbacks, c.Routing = f.trust, f.routing
+	c.TrustCallbacks, c.Routing, c.Webhooks = f.trust, f.routing, f.webhooks
 }
 
 // describe returns the file's own settings as name=value.
@@ -25,6 +25,9 @@ func (f *yamlFile) describe(c *Config) []string {
 	}
 	for _, i := range c.Instances {
 		shown = append(shown, i.describe()...)
+	}
+	for _, w := range c.Webhooks {
+		shown = append(shown, w.describe())
 	}
 	return append(shown, describeRouting(c.Routing)...)
 }

@@ -72,6 +72,8 @@ type Config struct {
 	Instances []*Instance
 	// Routing chooses the providers of those who name none.
 	Routing routing.Rules
+	// Webhooks are the endpoints of producers that pollers post results to.
+	Webhooks []*Webhook
 	// MinReplicas is how many replicas must hold a BeginSend before anything is sent, and
 	// MinReplicasSet says that the file tells, if only that it is none.
 	MinReplicas    int

@@ -64,6 +64,11 @@ func fileSettings() []fileSetting {
 			"Whose callbacks are taken at their word, without a query that confirms them.",
 			"callbacks: {trust: [lipad]}",
 		}, {
+			"webhooks", "none", "a list of endpoints",
+			"Endpoints of producers that pollers post results to: see [webhooks](producers.md#webhooks).",
+			"webhooks: [{name: shop, url: \"https://shop.example/airtime\", secret_file: " +
+				"/run/secrets/shop-webhook}]",
+		}, {
 			"state.min_replicas", "0", "a whole number from 0 to 10",
 			"How many replicas of Redis must hold a sending before the request leaves: see " +
 				"[there](redis.md#statemin_replicas). With Sentinel or Cluster it must be said.",
@@ -220,6 +225,7 @@ func TestTheFilesSettingsAreAllShown(t *testing.T) {
 		sections[section] = true
 	}
 	delete(sections, keyProviders) // A list: it is read before the sections.
+	delete(sections, keyWebhooks)  // Another list.
 	file := &yamlFile{instances: kindInstances()}
 	require.ElementsMatch(t, slices.Collect(maps.Keys(file.sections())),
 		slices.Collect(maps.Keys(sections)))

@@ -33,6 +33,7 @@ type yamlFile struct {
 	trust    []string
 	replicas *scalar
 	routing  routing.Rules
+	webhooks []*Webhook
 	// instances are the providers that may be named.
 	instances []*Instance
 	// listed says that they are those of the list.
@@ -169,6 +170,10 @@ func (f *yamlFile) top(key, path string, node *yaml.Node) {
 	}
 	if key == keyProviders {
 		return // It was read first.
+	}
+	if key == keyWebhooks {
+		f.webhookList(node)
+		return
 	}
 	if f.listed && slices.Contains(names(kindInstances()), key) {
 		f.problem(node, path, "belongs into the entries of the list %s", keyProviders)

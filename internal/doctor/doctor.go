@@ -1,7 +1,7 @@
-// Package doctor makes the checks of `enqueuer doctor`: settings (settings.go), Redis (redis.go),
-// processes, queues, channels and review queue (work.go), books and streams (books.go), providers
-// and callbacks (outside.go). It changes nothing and sends nothing; each finding says what is wrong
-// and what to do.
+// Package doctor makes the checks of `enqueuer doctor` (doctor.go): settings (settings.go), Redis
+// (redis.go), processes, queues, channels and review queue (work.go), books and streams (books.go),
+// webhooks to producers (webhooks.go), providers and callbacks (outside.go). It changes nothing and
+// sends nothing; each finding says what is wrong and what to do.
 package doctor
 
 import (
@@ -117,6 +117,7 @@ func checks() []check {
 		{name: "stuck", redis: true, run: (*runner).stuck},
 		{name: "review", redis: true, run: (*runner).reviewQueue},
 		{name: "streams", redis: true, run: (*runner).streams},
+		{name: "webhooks", redis: true, run: (*runner).webhooks},
 		{name: "books", redis: true, limit: booksLimit, run: (*runner).books},
 		{name: "providers", limit: 5 * time.Minute, run: (*runner).providers},
 		{name: "callbacks", run: (*runner).callbacks},
@@ -290,7 +291,7 @@ func (r *runner) channelNames(ctx context.Context) ([]string, error) {
 	return slices.Compact(names), err
 }
 
-// served reads where the queues stand, once: those of all channels, and the two others.
+// served reads where the queues stand, once: those of all channels, and the others.
 func (r *runner) served(ctx context.Context) ([]tasks.QueueStatus, error) {
 	if r.inspected != nil {
 		return r.inspected, nil
@@ -299,8 +300,11 @@ func (r *runner) served(ctx context.Context) ([]tasks.QueueStatus, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.inspected, err = r.queues.Inspect(ctx,
-		append(names, tasks.QueueDisbursals, tasks.QueuePoll))
+	names = append(names, tasks.QueueDisbursals, tasks.QueuePoll)
+	if stats, err := r.watched(ctx); err == nil && len(stats.Webhooks)+len(r.Config.Webhooks) > 0 {
+		names = append(names, tasks.QueueWebhooks)
+	}
+	r.inspected, err = r.queues.Inspect(ctx, names)
 	return r.inspected, err
 }
 

@@ -34,6 +34,10 @@ func (r *runner) workers(ctx context.Context) error {
 	for _, c := range stats.Channels {
 		waits[c.Provider] = c.Pending+c.Ready > 0
 	}
+	for i := range stats.Webhooks {
+		w := &stats.Webhooks[i]
+		waits[tasks.QueueWebhooks] = waits[tasks.QueueWebhooks] || w.Off.IsZero() && w.Waiting > 0
+	}
 	var hands []string
 	for _, q := range standings {
 		if q.Hidden {
@@ -52,6 +56,8 @@ func (r *runner) workers(ctx context.Context) error {
 			who, advice = "no poller runs: no process asks for the status of payments", "start a poller"
 		case tasks.QueueDisbursals:
 			who, advice = "no worker runs: disbursal:accept tasks wait", "start a worker"
+		case tasks.QueueWebhooks:
+			who, advice = "no poller delivers webhooks", "start a poller with their TUMA_CONFIG"
 		}
 		if waiting {
 			r.fail(who+", and there is work", advice)

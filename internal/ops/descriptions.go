@@ -94,6 +94,21 @@ var (
 		"state")
 	queuePausedDesc = describe("queue_paused", "1 while an asynq queue is paused.", "queue")
 
+	webhookWaitingDesc = describe("webhook_waiting_results",
+		"Results that were read from the stream for an endpoint of a webhook and are not delivered.",
+		"endpoint")
+	webhookOldestDesc = describe("webhook_oldest_seconds",
+		"Age of the first result that is not delivered to an endpoint, those that were not read for it "+
+			"yet included; 0 without any.", "endpoint")
+	webhookOffDesc = describe("webhook_off_seconds",
+		"How long ago an endpoint was switched off, by its own answer 410; 0 while it is on.",
+		"endpoint")
+	webhookGivenUpDesc = describe("webhook_given_up_total",
+		"Results that an endpoint did not take for three days, since the beginning.", "endpoint")
+	webhookMissedDesc = describe("webhook_missed_total",
+		"Results that were trimmed before an endpoint had taken or read them, for whomever they were, "+
+			"since the beginning.", "endpoint")
+
 	behindDesc = describe("clock_behind_seconds", "By how much Redis's clock is behind the highest "+
 		"time that it has shown, if by more than a second.")
 	fencedDesc = describe("fenced_seconds", "How long claiming stays fenced after a Redis restart.")

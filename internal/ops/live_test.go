@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -89,6 +90,7 @@ func newHarness(t *testing.T) *harness {
 		"TUMA_POLL_MAX=2s",
 	}
 	environment = append(environment, catalog.Simulated("http://"+providers)...)
+	environment = append(environment, "TUMA_CONFIG="+withWebhook(t))
 	for _, process := range []struct {
 		job, command string
 		arguments    []string
@@ -116,6 +118,19 @@ func newHarness(t *testing.T) *harness {
 			len(h.query(t, `sum(max by (provider) (tuma_pending_entries)) == 0`)) == 1
 	})
 	return h
+}
+
+// withWebhook writes settings with an endpoint that takes everything.
+func withWebhook(t *testing.T) string {
+	t.Helper()
+	endpoint := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(endpoint.Close)
+	folder := t.TempDir()
+	secret, path := filepath.Join(folder, "secret"), filepath.Join(folder, "tuma.yaml")
+	require.NoError(t, os.WriteFile(secret, []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), 0o600))
+	require.NoError(t, os.WriteFile(path, []byte("webhooks: [{name: shop, url: \""+endpoint.URL+
+		"\", secret_file: "+secret+", allow_private: true}]\n"), 0o600))
+	return path
 }
 
 // patch changes the faults of a simulated provider.

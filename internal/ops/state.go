@@ -64,6 +64,9 @@ func (f StateMetrics) Collect(to chan<- prometheus.Metric) {
 		}
 		c.gauge(queuePausedDesc, flag(queue.Paused), queue.Queue)
 	}
+	for i := range stats.Webhooks {
+		c.webhook(&stats.Webhooks[i])
+	}
 	c.reviews(&stats)
 }
 
@@ -148,6 +151,19 @@ func (c collection) stream(stream state.Stream) {
 	c.gauge(aheadDesc, stream.Ahead.Seconds(), stream.Name)
 	c.gauge(streamBytesDesc, float64(stream.Bytes), stream.Name)
 	c.counter(trimmedUnreadDesc, stream.TrimmedUnread, stream.Name)
+}
+
+// webhook sends where the deliveries to one endpoint stand.
+func (c collection) webhook(w *state.Webhook) {
+	c.gauge(webhookWaitingDesc, float64(w.Waiting), w.Endpoint)
+	c.gauge(webhookOldestDesc, w.Oldest.Seconds(), w.Endpoint)
+	off := 0.0
+	if !w.Off.IsZero() {
+		off = max(1, w.OffFor.Seconds()) // Zero says that it is on.
+	}
+	c.gauge(webhookOffDesc, off, w.Endpoint)
+	c.counter(webhookGivenUpDesc, w.GivenUp, w.Endpoint)
+	c.counter(webhookMissedDesc, w.Missed, w.Endpoint)
 }
 
 // reviews sends what people may have to look at, and how Redis is.

@@ -35,7 +35,7 @@ const (
 )
 
 // Yielded is what a stream gave up because Redis was getting full. Unread are those of the entries
-// that a consumer group still needed, or that nobody reads as a group.
+// that a consumer group or an endpoint of a webhook still needed, or that neither reads.
 type Yielded struct {
 	Stream          string
 	Entries, Unread int64
@@ -103,7 +103,7 @@ func (s *Store) drop(
 	ctx context.Context, name, last string, unread int64,
 ) (dropped int64, err error) {
 	// Room first: a full Redis takes the count only after that.
-	dropped, err = s.trim(ctx, name, last)
+	dropped, err = s.trimCounted(ctx, name, last)
 	if err != nil || min(unread, dropped) == 0 {
 		return dropped, err
 	}
@@ -121,8 +121,8 @@ func (s *Store) trimmedUnread(ctx context.Context, stream string) (int64, error)
 	return n, err
 }
 
-// needed is the first entry that some consumer group has not read and acknowledged; empty without
-// groups.
+// needed is the first entry that some consumer group has not read and acknowledged, or that some
+// endpoint of a webhook needs; empty without any.
 func (s *Store) needed(ctx context.Context, stream string) (string, error) {
 	groups, err := s.client.XInfoGroups(ctx, stream).Result()
 	if err != nil && strings.Contains(err.Error(), "no such key") {
@@ -132,6 +132,11 @@ func (s *Store) needed(ctx context.Context, stream string) (string, error) {
 		return "", err
 	}
 	first := ""
+	if stream == s.keys.results() {
+		if first, err = s.webhooksNeed(ctx); err != nil {
+			return "", err
+		}
+	}
 	for _, g := range groups {
 		next := nextID(g.LastDeliveredID)
 		pending, err := s.client.XPending(ctx, stream, g.Name).Result()

@@ -7,7 +7,8 @@
 // parked.go apply or park callbacks; decisions.go and cancel.go apply what persons decide;
 // channels.go pauses and resumes; routing.go moves recipients to another provider; sweep.go
 // requeues or puts in doubt what has lapsed; verify.go recounts the books and forgets old
-// disbursals.
+// disbursals; webhooks.go hands out results for delivery to producers, and endpoints.go says where
+// that stands.
 //
 // Reading: lookup.go (status and report), stored.go (chunks as they are stored), list.go (imports
 // and campaigns), listing.go (disbursals, newest first), statement.go (what became of a month's

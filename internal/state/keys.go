@@ -65,6 +65,13 @@ package state
 //	{ns}:campaignchunks:<name> LIST    its chunks
 //	{ns}:campaigndays:<name>   SET     its days: their books are that of the campaign
 //	{ns}:producerchunks:<name> LIST    chunks of a producer of the HTTP inlet
+//	{ns}:webhooks              ZSET    endpoint -> when a poller had it last (ms)      for ever
+//	{ns}:webhook:<name>        HASH    see lua/include/webhooks.lua                    for ever
+//	{ns}:webhookwaiting:<n>    ZSET    result that waits for delivery -> when published (ms)
+//	{ns}:webhookdue:<name>     ZSET    those that are not out -> when tried next (ms)
+//	{ns}:webhookout:<name>     ZSET    those that are out -> when that counts as lost (ms)
+//	{ns}:webhooktries:<name>   HASH    result that waits -> hand-out and tries
+//	{ns}:webhookgivenup:<n>    ZSET    results given up -> when (ms)                1,000 entries
 type keys struct{ prefix string }
 
 func newKeys(namespace string) keys { return keys{prefix: "{" + namespace + "}:"} }

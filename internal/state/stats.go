@@ -75,6 +75,8 @@ type Stats struct {
 	Streams        []Stream
 	// Times are how long batches took.
 	Times []Times
+	// Webhooks are the endpoints that a poller had in its settings lately.
+	Webhooks []Webhook
 	// Memory is the share of maxmemory that Redis uses; zero without a maxmemory.
 	Memory float64
 	// Parked counts callbacks that fit no recipient yet, Dropped those that were given up, DeadLetters
@@ -137,6 +139,15 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 		return f, err
 	}
 	f.Memory = full.share()
+	webhooks, err := s.Webhooks(ctx)
+	if err != nil {
+		return f, err
+	}
+	for _, w := range webhooks {
+		if w.Seen < webhookGone {
+			f.Webhooks = append(f.Webhooks, w)
+		}
+	}
 	f.Channels, err = s.Channels(ctx)
 	return f, err
 }

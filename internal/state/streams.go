@@ -266,7 +266,7 @@ func (s *Store) Reject(ctx context.Context, refusals ...Refusal) error {
 }
 
 // TrimStreams drops results and rejections older than their age, but nothing that the slowest
-// consumer group has not read and acknowledged.
+// consumer group has not read and acknowledged, nor what an endpoint of a webhook needs.
 func (s *Store) TrimStreams(ctx context.Context) (int64, error) {
 	now, err := s.client.Time(ctx).Result()
 	if err != nil {
@@ -284,7 +284,7 @@ func (s *Store) TrimStreams(ctx context.Context) (int64, error) {
 	return trimmed, nil
 }
 
-// trimBelow drops the entries of a stream below an id, but none that a consumer group needs.
+// trimBelow drops the entries of a stream below an id, but none that is needed.
 func (s *Store) trimBelow(ctx context.Context, stream, edge string) (int64, error) {
 	name := s.keys.plain(stream)
 	floor, err := s.needed(ctx, name)
@@ -298,7 +298,7 @@ func (s *Store) trimBelow(ctx context.Context, stream, edge string) (int64, erro
 	if err != nil || len(last) == 0 {
 		return 0, err
 	}
-	return s.trim(ctx, stream, last[0].ID)
+	return s.trimCounted(ctx, stream, last[0].ID)
 }
 
 // RejectedJob is an entry of the rejected stream.

@@ -22,9 +22,12 @@ const (
 	TypeAccept = "disbursal:accept"
 	TypeSubmit = "batch:submit"
 	TypePoll   = "batch:poll"
+	// TypeDeliver posts a result to an endpoint of a producer.
+	TypeDeliver = "webhook:deliver"
 
 	QueueDisbursals = "disbursals"
 	QueuePoll       = "poll"
+	QueueWebhooks   = "webhooks"
 )
 
 // readable is how long a finished task stays in the dashboard. No other task gets its id, so this
@@ -46,7 +49,7 @@ func OpenQueues(options state.Options, log *zap.Logger) (*Queues, error) {
 	if err != nil {
 		return nil, err
 	}
-	queues := []string{QueueDisbursals, QueuePoll}
+	queues := []string{QueueDisbursals, QueuePoll, QueueWebhooks}
 	for _, p := range options.Providers {
 		queues = append(queues, p.Name)
 	}

@@ -20,6 +20,8 @@ var idleChecks = map[string]time.Duration{
 	TypeSubmit: 10 * time.Millisecond,
 	TypeAccept: 25 * time.Millisecond,
 	TypePoll:   100 * time.Millisecond, // Status queries are seconds apart.
+	// Deliveries come in bursts, in which no server is idle.
+	TypeDeliver: 100 * time.Millisecond,
 }
 
 // Handler processes the tasks of one type.

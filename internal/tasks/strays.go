@@ -32,7 +32,7 @@ func (f foreign) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	switch t.Type() {
 	case TypeAccept:
 		err = f.accept.ProcessTask(ctx, t)
-	case TypeSubmit, TypePoll:
+	case TypeSubmit, TypePoll, TypeDeliver:
 		write(t, "dropped: a trigger in the wrong queue")
 	default:
 		err = f.accept.reject(ctx, t, sourceAsynq, fmt.Errorf(

@@ -54,6 +54,9 @@ var crashPaths = []crashPath{
 		sandbox.AfricasTalking, sandbox.Sozuri), triesAgain},
 	{"mends", mortalPoller, at("sweep", "trim stream"), mends},
 	{"forgets", mortalPoller, at("forget"), forgets},
+	{"posts results", mortalPoller, map[string][]string{
+		sandbox.Lipad: {"webhookdispatch", "webhookdispatch#2", "webhooktry", "webhook", "webhookanswer"},
+	}, postsResults},
 	{"imports", mortalEnqueuer, at("manifest", "accept", "trigger"), imports},
 	{"streams", mortalEnqueuer, at("take over jobs", "read jobs", "accept", "trigger",
 		"reject jobs", "acknowledge jobs"), streams},
@@ -62,6 +65,9 @@ var crashPaths = []crashPath{
 	{"lists who is in doubt", mortalEnqueuer, at("load"), listsDoubt},
 	{"takes a person's word", mortalEnqueuer, at("resolve"), takesWord},
 	{"pauses a channel", mortalEnqueuer, at("pausebyperson"), pauses},
+	{"switches a webhook on", mortalEnqueuer, map[string][]string{
+		sandbox.Lipad: {"webhookon"},
+	}, switchesOn},
 	{"recounts", mortalEnqueuer, at("verify"), recounts},
 	{"shows the channels", mortalEnqueuer, at("channels"), shows},
 }

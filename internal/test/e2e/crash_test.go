@@ -227,6 +227,9 @@ var (
 	}
 )
 
+// onlyResults is why webhooks are looked at with one provider.
+const onlyResults = "webhooks know results, and no provider: Lipad's are posted"
+
 var unreachable = []gap{
 	{"resolveunknown", onlyLipad, "only at Lipad a batch can be asked about by our reference"},
 	{"resend", onlyAT, "only Africa's Talking recognises a repetition by its key"},
@@ -253,5 +256,10 @@ var unreachable = []gap{
 	{"handout", nobody, "a person runs a query in the dashboard before its time"},
 	{"pause", nobody, "a pause comes with Record or Release: no program asks for it alone"},
 	{"codes", nobody, "the four have codes; only other names of providers get one"},
+	{"webhook", onlyLipad, onlyResults},
+	{"webhookdispatch", onlyLipad, onlyResults},
+	{"webhooktry", onlyLipad, onlyResults},
+	{"webhookanswer", onlyLipad, onlyResults},
+	{"webhookon", onlyLipad, onlyResults},
 	{"permissions", nobody, "enqueuer doctor asks what it may do, and does nothing"},
 }

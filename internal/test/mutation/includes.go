@@ -177,4 +177,7 @@ var included = []Break{
 	// end/flush.lua
 	{"numbers-kept", "locations are given out twice", "", scenario},
 	{"codes-kept", "codes are not kept", "", scenario},
+
+	// include/webhooks.lua
+	{"webhook-retry", "a retry of a delivery is lost", "", scenario},
 }

@@ -366,4 +366,19 @@ redis.call('ZREM', key('slots', provider), id)`,
 		"validated-once", "only the first of two is validated",
 		"if asked(field) then return 0 else", scenario,
 	},
+
+	// webhookanswer.lua
+	{"webhook-missed", "what was trimmed undelivered is not counted", "", scenario},
+	{"webhook-gone", "an endpoint that wants no more stays on", "", scenario},
+	{"webhook-gives-up", "a delivery is never given up", "if true then", scenario},
+
+	// webhookdispatch.lua
+	{"webhook-lost", "a lost delivery stays out", "", scenario},
+	{"webhook-slots", "an endpoint gets more than its slots", "hand_out(result)", scenario},
+	{"webhook-cursor", "results are read twice", "if arg.last ~= '' then", scenario},
+	{"webhook-kept", "what was read for an endpoint is not kept", "", scenario},
+
+	// webhooktry.lua
+	{"webhook-off", "an endpoint that is off gets results", "if false then", scenario},
+	{"webhook-held", "two processes deliver at once", "if false then", scenario},
 }
