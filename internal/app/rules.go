@@ -19,9 +19,13 @@ import (
 	"tuma/internal/state"
 )
 
-// routingOf is what decides where recipients go whose producers name no provider.
+// routingOf is what decides where recipients go whose producers name no provider, and on which day
+// they are booked.
 func routingOf(c *config.Config) state.Rules {
 	rules := state.Rules{"TUMA_DEFAULT_PROVIDER": c.Routing.DefaultProvider}
+	if zone := c.Timezone.String(); zone != config.DefaultTimezone {
+		rules["TUMA_TIMEZONE"] = zone
+	}
 	for _, i := range c.Instances {
 		if c.Listed() {
 			rules["providers."+i.Name()] = i.Kind
@@ -80,7 +84,7 @@ func (a *App) CheckRules(ctx context.Context) error {
 		names, rest = names[:maxDiffering], fmt.Sprintf(" and %d more", len(names)-maxDiffering)
 	}
 	return cli.Usagef("the routing rules here are not those of the workers: %s%s; give this process "+
-		"the TUMA_CONFIG and TUMA_DEFAULT_PROVIDER of the workers (here %s), or say "+
+		"the TUMA_CONFIG, TUMA_DEFAULT_PROVIDER and TUMA_TIMEZONE of the workers (here %s), or say "+
 		"--allow-other-rules", strings.Join(names, ", "), rest, a.Config.Describe()[0])
 }
 
@@ -91,7 +95,7 @@ func differing(own, theirs state.Rules) []string {
 		switch _, here := own[what]; {
 		case !here:
 			all = append(all, what+" is missing here")
-		case what == "TUMA_DEFAULT_PROVIDER" && own[what] != theirs[what]:
+		case strings.HasPrefix(what, "TUMA_") && own[what] != theirs[what]:
 			all = append(all,
 				fmt.Sprintf("%s is %s here and %s there", what, own[what], theirs[what]))
 		case own[what] != theirs[what]:

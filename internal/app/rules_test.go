@@ -32,10 +32,22 @@ func TestOtherRulesThanTheWorkersAreRefused(t *testing.T) {
 	require.Equal(t, cli.ExitUsage, exit.Code)
 	require.ErrorContains(t, err, "TUMA_DEFAULT_PROVIDER is quicksms here and lipad there, "+
 		"routing.ported is missing here, routing.rules.airtel is missing here; give this process the "+
-		"TUMA_CONFIG and TUMA_DEFAULT_PROVIDER of the workers (here TUMA_CONFIG=), or say "+
-		"--allow-other-rules")
+		"TUMA_CONFIG, TUMA_DEFAULT_PROVIDER and TUMA_TIMEZONE of the workers (here TUMA_CONFIG=), or "+
+		"say --allow-other-rules")
 
 	require.NoError(t, worker.Store.KeepRules(t.Context(), routingOf(shell.Config)))
 	require.NoError(t, worker.CheckRules(t.Context()), "one of the workers has them still")
 	require.NoError(t, shell.CheckRules(t.Context()))
+}
+
+// A process in another time zone than the workers would book what it accepts on other days.
+func TestAnotherTimeZoneThanTheWorkersIsRefused(t *testing.T) {
+	t.Parallel()
+	worker := open(t, nil)
+	shell := open(t, map[string]string{
+		"TUMA_REDIS_URL": worker.Config.RedisURL.Value(), "TUMA_TIMEZONE": "UTC",
+	})
+	require.NoError(t, worker.Store.KeepRules(t.Context(), routingOf(worker.Config)))
+	require.NoError(t, worker.CheckRules(t.Context()))
+	require.ErrorContains(t, shell.CheckRules(t.Context()), "TUMA_TIMEZONE is only here")
 }

@@ -9,6 +9,9 @@ import (
 	"tuma/internal/routing"
 )
 
+// DefaultTimezone is the time zone of who names none.
+const DefaultTimezone = "Africa/Nairobi"
+
 // Config is every setting. It is valid as Load returns it, and read only.
 type Config struct {
 	// RedisURL may hold a password.
@@ -60,7 +63,7 @@ type Config struct {
 	MonitorUser     string
 	MonitorPassword Secret
 
-	// Timezone is of what people read.
+	// Timezone is of the days of the books, and of what people read.
 	Timezone *time.Location
 
 	LogLevel string

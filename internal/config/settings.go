@@ -248,7 +248,7 @@ func operationsSettings() []setting {
 			secret: func(c *Config) *Secret { return &c.MonitorPassword },
 		},
 		{
-			name: "TUMA_TIMEZONE", fallback: "Africa/Nairobi",
+			name: "TUMA_TIMEZONE", fallback: DefaultTimezone,
 			what: "The time zone of the days in enqueuer statement, where the day of a disbursal is " +
 				"decided when it is accepted, and of what people read at a terminal; JSON and files " +
 				"are in UTC. A name of the IANA database; the same for all processes.",
