@@ -18,7 +18,7 @@ import (
 // cancelOptions are the flags of "enqueuer cancel".
 type cancelOptions struct {
 	naming
-	who       string
+	who, note string
 	json, yes bool
 }
 
@@ -32,7 +32,7 @@ what comes later under this name is refused. A name that does not exist yet can 
 flag says what it is; a campaign that nothing has used is asked about first, since that is mostly a
 misspelt one. Recipients on the wire or beyond are too late and go on.`,
 		Example: `  enqueuer cancel rewards-2026-11-21-000917
-  enqueuer cancel rewards-november --campaign`,
+  enqueuer cancel rewards-november --campaign --note "wrong list"`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withApp(cmd.Context(), func(a *app.App) error {
@@ -42,6 +42,7 @@ misspelt one. Recipients on the wire or beyond are too late and go on.`,
 	}
 	options.addFlags(cmd)
 	addWho(cmd, &options.who)
+	cmd.Flags().StringVar(&options.note, "note", "", "why; it is kept in the audit")
 	addYes(cmd, &options.yes)
 	cmd.Flags().BoolVar(&options.json, "json", false, "write JSON")
 	return cmd
@@ -83,7 +84,7 @@ func cancel(cmd *cobra.Command, a *app.App, options cancelOptions, name string) 
 		names = options.readings(name)
 	}
 	for _, name := range names {
-		if _, err := s.Cancel(ctx, kind, name); err != nil {
+		if _, err := s.Cancel(ctx, kind, name, options.who, options.note); err != nil {
 			return err
 		}
 	}
@@ -93,9 +94,9 @@ func cancel(cmd *cobra.Command, a *app.App, options cancelOptions, name string) 
 	}
 	view := viewOfCancel(sum, kind, name)
 	log := personLog(a)
-	log.Info("cancelled by a person", zap.String("who", options.who), zap.String("kind", string(kind)),
-		zap.String("name", name), zap.Int64("withdrawn", view.Withdrawn),
-		zap.Int64("too_late", view.TooLate))
+	log.Info("cancelled by a person", zap.String("who", options.who),
+		zap.String("note", options.note), zap.String("kind", string(kind)), zap.String("name", name),
+		zap.Int64("withdrawn", view.Withdrawn), zap.Int64("too_late", view.TooLate))
 	if options.json {
 		return writeJSON(cmd.OutOrStdout(), view)
 	}

@@ -195,10 +195,19 @@ func (i *importing) refusal() error {
 func (i *importing) manifest() state.Manifest {
 	return state.Manifest{
 		Reference: i.plan.Reference, ContentHash: i.plan.ContentHash, Rows: i.plan.Good,
-		SubmittedBy: i.who,
+		SubmittedBy: i.who, Amounts: i.amounts(),
 		Options: fmt.Sprintf("provider=%s currency=%s allow_repeats=%t", i.provider, i.currency,
 			i.allowRepeats),
 	}
+}
+
+// amounts are the sums of the good rows, for people.
+func (i *importing) amounts() string {
+	minor := map[airtime.Currency]int64{}
+	for route, total := range i.plan.Totals {
+		minor[route.Currency] += total.Minor
+	}
+	return amounts(minor)
 }
 
 // push is the second pass: manifest, then disbursals, then whatever was asked for.

@@ -1,8 +1,8 @@
 // Command enqueuer accepts disbursals from files (import), from the jobs stream (stream) and over
 // HTTP (serve), and shows and changes what the state holds: status, report, list, statement,
-// cancel, indoubt, channel, webhook, verify, rejected, doctor. Each command has a file of its name;
-// names.go finds what a name means, acceptance.go hands disbursals to the state for all inlets of
-// this command, terminal.go asks and draws, person.go records who decides.
+// cancel, indoubt, channel, webhook, verify, audit, rejected, doctor. Each command has a file of its
+// name; names.go finds what a name means, acceptance.go hands disbursals to the state for all
+// inlets of this command, terminal.go asks and draws, person.go records who decides.
 package main
 
 import (
@@ -39,6 +39,7 @@ var subcommands = []func() *cobra.Command{
 	newChannelCommand,
 	newWebhookCommand,
 	newVerifyCommand,
+	newAuditCommand,
 	newDoctorCommand,
 }
 
@@ -48,8 +49,9 @@ func newRootCommand() *cobra.Command {
 		Short: "Take disbursals in, and see where they stand",
 		Long: `Take disbursals in, and see where they stand.
 
-Exit codes: 0 done; 1 failed; 2 bad usage or configuration; 3 the books drifted; 4 done, but some
-recipients failed; 5 refused, nothing was accepted; 6 only in-doubt or overdue recipients are left.
+Exit codes: 0 done; 1 failed; 2 bad usage or configuration; 3 the books drifted, or the chain of
+the audit is broken; 4 done, but some recipients failed; 5 refused, nothing was accepted; 6 only
+in-doubt or overdue recipients are left.
 All settings are environment variables; docs/configuration.md lists them.`,
 		Example: `  enqueuer import rewards.csv --follow
   enqueuer status rewards-november --campaign

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -21,7 +22,8 @@ func newVerifyCommand() *cobra.Command {
 		Use:   "verify",
 		Short: "Recount the books",
 		Long: `Recount every disbursal against the books, while work goes on, and show what was
-requested and where it stands, per provider and currency. Exits with 3 when anything differs.`,
+requested and where it stands, per provider and currency; and recompute the chain of the audit.
+Exits with 3 when anything differs.`,
 		Example: `  enqueuer verify
   enqueuer verify --json | jq .drift`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -34,10 +36,14 @@ requested and where it stands, per provider and currency. Exits with 3 when anyt
 
 func verify(cmd *cobra.Command, a *app.App, asJSON bool) error {
 	recounting := newProgress(cmd.ErrOrStderr(), "recounting", false)
-	audit, err := a.Store.Verify(cmd.Context(), func(page, pages int) {
+	recount, err := a.Store.Verify(cmd.Context(), func(page, pages int) {
 		recounting.set(int64(page), int64(pages))
 	})
 	recounting.finish()
+	if err != nil {
+		return err
+	}
+	chain, err := a.Store.VerifyAudit(cmd.Context())
 	if err != nil {
 		return err
 	}
@@ -47,36 +53,42 @@ func verify(cmd *cobra.Command, a *app.App, asJSON bool) error {
 	}
 	balances := balancesOf(stats.Book)
 	if asJSON {
-		err = writeJSON(cmd.OutOrStdout(), auditView{
-			Balanced: len(audit.Drift) == 0, Disbursals: audit.Disbursals,
-			Recipients: audit.Recipients, Overpaid: audit.Overpaid, Balances: balances,
-			Drift: append([]string{}, audit.Drift...),
+		err = writeJSON(cmd.OutOrStdout(), recountView{
+			Balanced: len(recount.Drift) == 0, Disbursals: recount.Disbursals,
+			Recipients: recount.Recipients, Overpaid: recount.Overpaid, Balances: balances,
+			Drift: append([]string{}, recount.Drift...), Decisions: chain.Entries,
+			AuditFault: chain.Fault,
 		})
 	} else {
-		printAudit(cmd.OutOrStdout(), audit, balances)
+		printRecount(cmd.OutOrStdout(), recount, balances)
+		printChain(cmd.OutOrStdout(), chain)
 	}
 	if err != nil {
 		return err
 	}
-	if audit.Overpaid > 0 {
+	if recount.Overpaid > 0 {
 		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s with a second effect; see enqueuer indoubt list\n",
-			cli.Plural(audit.Overpaid, "recipient"))
+			cli.Plural(recount.Overpaid, "recipient"))
 	}
-	if len(audit.Drift) > 0 {
-		return cli.Exit(cli.ExitDrift, fmt.Errorf("the books drifted: %s",
-			cli.Plural(len(audit.Drift), "difference")))
+	var drifted error
+	if len(recount.Drift) > 0 {
+		drifted = cli.Exit(cli.ExitDrift, fmt.Errorf("the books drifted: %s",
+			cli.Plural(len(recount.Drift), "difference")))
 	}
-	return nil
+	return errors.Join(drifted, brokenChain(chain))
 }
 
-// auditView is the JSON of verify.
-type auditView struct {
+// recountView is the JSON of verify.
+type recountView struct {
 	Balanced   bool      `json:"balanced"`
 	Disbursals int       `json:"disbursals"`
 	Recipients int       `json:"recipients"`
 	Overpaid   int64     `json:"overpaid"`
 	Balances   []balance `json:"balances"`
 	Drift      []string  `json:"drift"`
+	// Decisions counts the entries of the audit, AuditFault says where its chain breaks.
+	Decisions  int    `json:"decisions"`
+	AuditFault string `json:"audit_fault"`
 }
 
 // balance is the book of one provider and currency: what was requested, and the sum over statuses.
@@ -155,7 +167,7 @@ func (b *balance) sum() {
 	b.Total = total.in(b.Currency)
 }
 
-func printAudit(w io.Writer, audit state.Audit, balances []balance) {
+func printRecount(w io.Writer, recount state.Recount, balances []balance) {
 	t := newTable("provider", "currency", "status", "#recipients", "#amount")
 	for _, b := range balances {
 		row := func(what string, f figure) {
@@ -173,12 +185,12 @@ func printAudit(w io.Writer, audit state.Audit, balances []balance) {
 		t.write(w)
 	}
 	word := "the books balance"
-	if len(audit.Drift) > 0 {
+	if len(recount.Drift) > 0 {
 		word = "the books drifted"
 	}
-	fmt.Fprintf(w, "%s: %s in %s recounted\n", word, cli.Plural(audit.Recipients, "recipient"),
-		cli.Plural(audit.Disbursals, "disbursal"))
-	for _, line := range audit.Drift {
+	fmt.Fprintf(w, "%s: %s in %s recounted\n", word, cli.Plural(recount.Recipients, "recipient"),
+		cli.Plural(recount.Disbursals, "disbursal"))
+	for _, line := range recount.Drift {
 		fmt.Fprintln(w, "drift:", line)
 	}
 }

@@ -140,14 +140,14 @@ func (d demo) table(summary state.Summary) {
 
 // compare holds our books against themselves and against the providers' ledgers.
 func (d demo) compare(ctx context.Context, summary state.Summary) error {
-	audit, err := d.app.Store.Verify(ctx, nil)
+	recount, err := d.app.Store.Verify(ctx, nil)
 	if err != nil {
 		return err
 	}
-	if len(audit.Drift) > 0 {
-		return cli.Exit(cli.ExitDrift, fmt.Errorf("the books drifted: %s", audit.Drift[0]))
+	if len(recount.Drift) > 0 {
+		return cli.Exit(cli.ExitDrift, fmt.Errorf("the books drifted: %s", recount.Drift[0]))
 	}
-	fmt.Fprintf(d.out, "books: balanced, %d recipients recounted\n", audit.Recipients)
+	fmt.Fprintf(d.out, "books: balanced, %d recipients recounted\n", recount.Recipients)
 	ledger := d.simulator.Ledger().Totals()
 	least, most := paid(summary)
 	theirs := ledger.Totals[sandbox.Currency]

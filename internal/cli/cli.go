@@ -25,7 +25,7 @@ const (
 	ExitFailed = 1
 	// ExitUsage: bad usage or configuration.
 	ExitUsage = 2
-	// ExitDrift: the books drifted.
+	// ExitDrift: the books drifted, or the chain of the audit is broken.
 	ExitDrift = 3
 	// ExitSomeFailed: done, but some recipients failed.
 	ExitSomeFailed = 4

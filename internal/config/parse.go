@@ -47,7 +47,7 @@ func whole(field func(*Config) *int, least, most int) func(*Config, string) erro
 func period(field func(*Config) *time.Duration, least, most time.Duration,
 ) func(*Config, string) error {
 	return func(c *Config, value string) error {
-		duration, err := parseDuration(value)
+		duration, err := ParseDuration(value)
 		if err != nil || duration < least || duration > most {
 			return fmt.Errorf("must be a duration such as 30s, from %s to %s", least, most)
 		}
@@ -56,8 +56,8 @@ func period(field func(*Config) *time.Duration, least, most time.Duration,
 	}
 }
 
-// parseDuration is time.ParseDuration with days in front: 90d, 1d12h.
-func parseDuration(text string) (time.Duration, error) {
+// ParseDuration is time.ParseDuration with days in front: 90d, 1d12h.
+func ParseDuration(text string) (time.Duration, error) {
 	days, rest, found := strings.Cut(text, "d")
 	if !found {
 		return time.ParseDuration(text)

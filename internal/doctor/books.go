@@ -73,21 +73,21 @@ func (r *runner) streams(ctx context.Context) error {
 
 // books recounts every disbursal.
 func (r *runner) books(ctx context.Context) error {
-	audit, err := r.store.Verify(ctx, func(page, pages int) {
+	recount, err := r.store.Verify(ctx, func(page, pages int) {
 		r.Progress("recounting", page, pages)
 	})
 	if err != nil {
 		return err
 	}
-	if len(audit.Drift) == 0 {
-		r.ok("the books balance: %s in %s", cli.Plural(audit.Recipients, "recipient"),
-			cli.Plural(audit.Disbursals, "disbursal"))
+	if len(recount.Drift) == 0 {
+		r.ok("the books balance: %s in %s", cli.Plural(recount.Recipients, "recipient"),
+			cli.Plural(recount.Disbursals, "disbursal"))
 		return nil
 	}
 	r.report.Drifted = true
-	shown := audit.Drift[:min(driftShown, len(audit.Drift))]
-	r.fail(fmt.Sprintf("the books drifted: %s, such as %s", cli.Plural(len(audit.Drift), "difference"),
-		strings.Join(shown, "; ")), "stop sending, keep a copy of the Redis, and run enqueuer verify: "+
-		"it lists every difference")
+	shown := recount.Drift[:min(driftShown, len(recount.Drift))]
+	r.fail(fmt.Sprintf("the books drifted: %s, such as %s",
+		cli.Plural(len(recount.Drift), "difference"), strings.Join(shown, "; ")),
+		"stop sending, keep a copy of the Redis, and run enqueuer verify: it lists every difference")
 	return nil
 }

@@ -217,7 +217,7 @@ var streamAdvice = map[string]string{
 		"stands still",
 	"rejected":     "look at what producers send (enqueuer rejected)",
 	"dead_letters": "look at what providers send that cannot be read",
-	"decisions":    "it holds what people decided, and is never trimmed",
+	"audit":        "it holds every decision of people and producers, and is never trimmed",
 }
 
 // largestStream is that of our streams which takes the most memory.

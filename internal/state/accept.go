@@ -240,7 +240,8 @@ func (s *Store) OpenImport(ctx context.Context, m Manifest) (known bool, err err
 	if err := checkSubmitter(m.SubmittedBy); err != nil {
 		return false, fmt.Errorf("import %s: %w", m.Reference, err)
 	}
-	answer, err := s.run(ctx, s.client, "manifest", m.Reference, m.text(), m.Rows, m.SubmittedBy)
+	answer, err := s.decide(ctx, "manifest", m.SubmittedBy, m.Reference, m.text(), m.Rows,
+		m.Amounts)
 	if err != nil {
 		return false, err
 	}

@@ -77,7 +77,7 @@ func TestOneScriptForAThousandRecipients(t *testing.T) {
 				return err
 			})
 			once("cancel", func() (err error) {
-				_, err = s.Cancel(ctx, state.KindDisbursal, "r0")
+				_, err = s.Cancel(ctx, state.KindDisbursal, "r0", "amina", "")
 				return err
 			})
 			require.Len(t, results(t, s), 1000)

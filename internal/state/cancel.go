@@ -16,15 +16,18 @@ type Cancellation struct {
 const cancelStep = 5
 
 // Cancel puts the lasting mark on a disbursal, import or campaign, before it counts, and withdraws
-// what is not on the wire. Later disbursals under the name are refused.
-func (s *Store) Cancel(ctx context.Context, kind Kind, name string) (Cancellation, error) {
+// what is not on the wire. Later disbursals under the name are refused. The first cancel of a name
+// is in the audit, with who and the note why; a later one only goes on with it.
+func (s *Store) Cancel(
+	ctx context.Context, kind Kind, name, who, note string,
+) (Cancellation, error) {
 	var total Cancellation
 	cancel := func(chunks []string) error {
-		args := []any{string(kind), name}
+		args := []any{string(kind), name, clean(note)}
 		for _, chunk := range chunks {
 			args = append(args, chunk)
 		}
-		answer, err := s.run(ctx, s.client, "cancel", args...)
+		answer, err := s.decide(ctx, "cancel", who, args...)
 		if err != nil {
 			return err
 		}

@@ -16,7 +16,7 @@ func TestCancelBeforeDuringAfterClaim(t *testing.T) {
 	t.Parallel()
 	s, ctx := open(t, nil), context.Background()
 	cancel := func(ref string) state.Cancellation {
-		got, err := s.Cancel(ctx, state.KindDisbursal, ref)
+		got, err := s.Cancel(ctx, state.KindDisbursal, ref, "amina", "")
 		require.NoError(t, err)
 		balanced(t, s)
 		return got
@@ -51,7 +51,7 @@ func TestCancelCountsThePaidAsTooLate(t *testing.T) {
 	b := begin(t, s)
 	record(t, s, answer(b, airtime.Accepted, ""))
 	observe(t, s, b.ID, airtime.Successful, 0)
-	got, err := s.Cancel(context.Background(), state.KindDisbursal, "a")
+	got, err := s.Cancel(context.Background(), state.KindDisbursal, "a", "amina", "")
 	require.NoError(t, err)
 	require.Equal(t, state.Cancellation{TooLate: 2}, got)
 }
@@ -65,7 +65,7 @@ func TestCancelMarkRefusesLaterAccepts(t *testing.T) {
 	for kind, name := range map[state.Kind]string{
 		state.KindDisbursal: "r", state.KindImport: "i", state.KindCampaign: "blue",
 	} {
-		_, err := s.Cancel(ctx, kind, name)
+		_, err := s.Cancel(ctx, kind, name, "amina", "")
 		require.NoError(t, err)
 	}
 	only(t, s, "known", airtime.Cancelled)
@@ -96,7 +96,7 @@ func TestCancelWalksALargeCampaign(t *testing.T) {
 	d := shifted("late", 500, 1)
 	d.Campaign = "blue"
 	accept(t, s, d)
-	got, err := s.Cancel(context.Background(), state.KindCampaign, "blue")
+	got, err := s.Cancel(context.Background(), state.KindCampaign, "blue", "amina", "")
 	require.NoError(t, err)
 	require.Equal(t, state.Cancellation{Cancelled: 1, TooLate: 240}, got)
 }
@@ -107,7 +107,7 @@ func TestCancelledAreLeftOutOfHalves(t *testing.T) {
 	accept(t, s, disbursal("a", 2), shifted("b", 2, 2))
 	b := begin(t, s)
 	record(t, s, answer(b, airtime.Refused, airtime.ReasonBatchRefused))
-	_, err := s.Cancel(context.Background(), state.KindDisbursal, "a")
+	_, err := s.Cancel(context.Background(), state.KindDisbursal, "a", "amina", "")
 	require.NoError(t, err)
 	require.Equal(t, state.Halved, deny(t, s, b.ID, c))
 	only(t, s, "a", airtime.Cancelled)
@@ -122,7 +122,7 @@ func TestCancelledAreNotResubmitted(t *testing.T) {
 	b := begin(t, s)
 	record(t, s, answer(b, airtime.Unknown, airtime.ReasonTimeout))
 	passed(t, s, b)
-	_, err := s.Cancel(context.Background(), state.KindDisbursal, "a")
+	_, err := s.Cancel(context.Background(), state.KindDisbursal, "a", "amina", "")
 	require.NoError(t, err)
 	_, err = s.Resolve(context.Background(), state.Decision{Resubmit: true},
 		[]state.Resolution{rows(t, s, "a")[0].Resolution()})

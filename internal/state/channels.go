@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-
 	"tuma/internal/airtime"
 )
 
@@ -68,12 +66,8 @@ func (s *Store) ResumeChannel(
 func (s *Store) switchChannel(
 	ctx context.Context, provider, what, who, note string,
 ) (reply, error) {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return make(reply, 5), fmt.Errorf("%s %s: %w", what, provider, err)
-	}
-	answer, err := s.run(ctx, s.client, "pausebyperson", provider, what, clean(who), clean(note),
-		id.String(), s.options.MaxInFlight)
+	answer, err := s.decide(ctx, "pausebyperson", who, provider, what, clean(note),
+		s.options.MaxInFlight)
 	if err != nil {
 		return make(reply, 5), err // Of a failed call nothing is known.
 	}

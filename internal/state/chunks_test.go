@@ -84,7 +84,7 @@ func chunksAreNotSeen(g *harness) {
 }
 
 func (g *harness) cancel(ref string) state.Cancellation {
-	got, err := g.s.Cancel(background, state.KindDisbursal, ref)
+	got, err := g.s.Cancel(background, state.KindDisbursal, ref, "amina", "")
 	require.NoError(g.t, err)
 	return got
 }
@@ -158,7 +158,7 @@ func chunksOfOthers(g *harness) {
 	require.Equal(g.t, []state.Outcome{
 		state.Accepted, state.Same, state.Accepted, state.Same, state.Cancelled,
 	}, got.Outcomes)
-	withdrawn, err := g.s.Cancel(background, state.KindCampaign, "blue")
+	withdrawn, err := g.s.Cancel(background, state.KindCampaign, "blue", "amina", "")
 	require.NoError(g.t, err)
 	require.Equal(g.t, state.Cancellation{Cancelled: 2}, withdrawn)
 	require.Equal(g.t, []string{"cancelled", "queued", "cancelled", "queued"},
@@ -191,12 +191,10 @@ func chunkDecided(g *harness) {
 	resolve(g.t, g.s, state.Decision{Paid: true}, rows(g.t, g.s, "b")[0])
 	resolve(g.t, g.s, state.Decision{Resubmit: true}, g.row("a"))
 	require.Equal(g.t, []string{"queued", "successful", "queued"}, g.all("a", "b"))
-	list, err := g.s.Client().XRange(background, g.s.Key("decisions", ""), "-", "+").Result()
-	require.NoError(g.t, err)
-	require.Equal(g.t, []any{"b", "0", "a", "0"}, []any{
-		list[0].Values["reference"], list[0].Values["position"], list[1].Values["reference"],
-		list[1].Values["position"],
-	})
+	list := audit(g.t, g.s)
+	require.Len(g.t, list, 2)
+	require.Regexp(g.t, `^Wanjiru resolve b .* positions=0 was=in_doubt batch=`+rest.ID, list[0])
+	require.Regexp(g.t, `^Wanjiru resolve a .* positions=0 .* resubmitted=1 `, list[1])
 }
 
 // sendForgotten lets Redis forget three disbursals with their sending.

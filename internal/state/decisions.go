@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-
 	"tuma/internal/airtime"
 )
 
@@ -15,7 +13,7 @@ type Decision struct {
 	Paid bool
 	// Resubmit puts an unpaid recipient back in the queue.
 	Resubmit bool
-	// Who and Evidence are kept with the decision.
+	// Who and Evidence are kept with the decision, in the audit with numbers masked.
 	Who, Evidence string
 }
 
@@ -42,19 +40,12 @@ func (s *Store) Resolve(ctx context.Context, decision Decision, list []Resolutio
 	if decision.Paid {
 		verdict = "paid"
 	}
-	id, err := uuid.NewV7() // go-redis may repeat the call: a replay is known by this id.
-	if err != nil {
-		return 0, fmt.Errorf("resolve: %w", err)
-	}
-	args := []any{
-		verdict, flag(decision.Resubmit), clean(decision.Who), clean(decision.Evidence),
-		id.String(),
-	}
+	args := []any{verdict, flag(decision.Resubmit), clean(decision.Evidence)}
 	for _, r := range list {
 		args = append(args, r.Reference, r.Position, string(r.Seen.Code()), r.Batch, r.Attempt,
 			r.Amount.Minor)
 	}
-	answer, err := s.run(ctx, s.client, "resolve", args...)
+	answer, err := s.decide(ctx, "resolve", decision.Who, args...)
 	if err != nil {
 		return 0, err
 	}

@@ -35,7 +35,7 @@ func TestNothingIsLeftOfAForgottenNumber(t *testing.T) {
 	_, err := g.s.Apply(background, unknown)
 	require.NoError(t, err)
 	require.NoError(t, g.s.Reject(background, state.Refusal{Job: "254700000099", Source: "test"}))
-	_, err = g.s.Cancel(background, state.KindDisbursal, "mixed")
+	_, err = g.s.Cancel(background, state.KindDisbursal, "mixed", "amina", "")
 	require.NoError(t, err)
 	require.Subset(t, holders(g), []string{"parked", "out", "rejected", "results", "chunk"})
 

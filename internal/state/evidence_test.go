@@ -56,7 +56,7 @@ func TestOneCancelStrandsNobodyElse(t *testing.T) {
 	b := begin(t, s)
 	require.Len(t, b.Members, 2)
 	record(t, s, answer(b, airtime.Unknown, airtime.ReasonTimeout))
-	_, err := s.Cancel(bg, state.KindDisbursal, "a")
+	_, err := s.Cancel(bg, state.KindDisbursal, "a", "amina", "")
 	require.NoError(t, err)
 	c.pass(2 * time.Minute)
 	require.Equal(t, state.Resend, deny(t, s, b.ID, c))

@@ -3,14 +3,14 @@ package state
 // Keys are named here and, for what scripts touch, in lua/include/keys.lua by the same kinds. All
 // of them share the hash tag {namespace}, so that one Redis Cluster slot holds the whole state.
 //
-//	{ns}:state                 HASH    schema, clock, run_id, longest, page…           for ever
+//	{ns}:state                 HASH    schema, clock, run_id, longest, page, audit…    for ever
 //	{ns}:jobs                  STREAM  jobs from producers, deleted when held          never trimmed
 //	{ns}:results               STREAM  one entry per settling or correction          TUMA_STREAM_AGE
 //	{ns}:rejected              STREAM  what could not be accepted, with the reason   TUMA_STREAM_AGE
 //	{ns}:yielded               HASH    entries that streams dropped unread               for ever
 //	{ns}:trimmed:<stream>      ZSET    padded id of the last entry that was trimmed       for ever
-//	{ns}:decisions             STREAM  what people decided about review items           for ever
-//	{ns}:decision:<id>         STRING  recipients that one word of a person decided    one hour
+//	{ns}:audit                 STREAM  decisions, chained by hash: lua/include/audit.lua  for ever
+//	{ns}:decision:<id>         STRING  the reply to a decision that was taken          one hour
 //	{ns}:disbursal:<ref>       STRING  digest, and where its recipients are            TUMA_RETENTION
 //	{ns}:chunk:<id>            HASH    see lua/include/keys.lua                      TUMA_RETENTION
 //	{ns}:rows:<id>             STRING  a cell for each recipient of a chunk          TUMA_RETENTION

@@ -75,7 +75,7 @@ func lived(g *harness) {
 	_, err := g.s.BeginSend(background, b, holder)
 	require.NoError(g.t, err)
 	g.accept(shifted("waiting", 30, 3))
-	_, err = g.s.Cancel(background, state.KindDisbursal, "waiting")
+	_, err = g.s.Cancel(background, state.KindDisbursal, "waiting", "amina", "")
 	require.NoError(g.t, err)
 	g.accept(shifted("queued", 40, 3))
 	g.c.pass(time.Second)

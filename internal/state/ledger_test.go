@@ -365,7 +365,7 @@ func TestResultsCarryTheTimeOfRedis(t *testing.T) {
 		d := disbursal(when, 1)
 		d.Provider = "sozuri"
 		accept(t, s, d)
-		_, err = s.Cancel(background, state.KindDisbursal, when)
+		_, err = s.Cancel(background, state.KindDisbursal, when, "amina", "")
 		require.NoError(t, err)
 		last, err := s.Client().XRevRangeN(background, s.Key("results", ""), "+", "-", 1).Result()
 		require.NoError(t, err)

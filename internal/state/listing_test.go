@@ -39,7 +39,7 @@ func TestDisbursalsOfProducersShareNoChunk(t *testing.T) {
 	accepted, err := s.Accept(background, jobs)
 	require.NoError(t, err)
 	require.NotContains(t, accepted.Outcomes, state.Refused)
-	_, err = s.Cancel(background, state.KindDisbursal, state.Own("shop", "r3"))
+	_, err = s.Cancel(background, state.KindDisbursal, state.Own("shop", "r3"), "amina", "")
 	require.NoError(t, err)
 	for producer, want := range map[string][]string{
 		"shop": {"shop/r4", "shop/r3", "shop/r0"}, "bank": {"bank/r1"}, "none": nil,
@@ -106,7 +106,8 @@ func TestAListGoesOnThoughChunksAreForgotten(t *testing.T) {
 		first, next := page(t, s, asked)
 		require.Equal(t, []string{"shop/r5", "shop/r4", "shop/r3"}, first)
 		for _, i := range row.forgotten {
-			_, err := s.Cancel(background, state.KindDisbursal, state.Own("shop", fmt.Sprint("r", i)))
+			_, err := s.Cancel(background, state.KindDisbursal,
+				state.Own("shop", fmt.Sprint("r", i)), "amina", "")
 			require.NoError(t, err)
 		}
 		c.pass(time.Hour + time.Millisecond)
@@ -142,7 +143,7 @@ func TestAllDisbursalsAreListedOverManyPages(t *testing.T) {
 	require.Equal(t, want, all)
 	_, asked.After = page(t, s, asked)
 	for i := range 25 {
-		_, err := s.Cancel(background, state.KindDisbursal, fmt.Sprint("r", i))
+		_, err := s.Cancel(background, state.KindDisbursal, fmt.Sprint("r", i), "amina", "")
 		require.NoError(t, err)
 	}
 	sums, _, err := s.Disbursals(background, asked)

@@ -78,13 +78,13 @@ var lostChunks = map[string]func(g *harness, b *state.Batch, holder string){
 		g.sent(b, holder)
 		g.record(b, airtime.Unknown, airtime.ReasonTimeout)
 		for _, ref := range []string{"a", "b"} {
-			_, err := g.s.Cancel(background, state.KindDisbursal, ref)
+			_, err := g.s.Cancel(background, state.KindDisbursal, ref, "amina", "")
 			require.NoError(g.t, err)
 		}
 	},
 	"claimed, cancelled": func(g *harness, _ *state.Batch, _ string) {
 		g.loses("a")
-		_, err := g.s.Cancel(background, state.KindDisbursal, "b")
+		_, err := g.s.Cancel(background, state.KindDisbursal, "b", "amina", "")
 		require.NoError(g.t, err)
 	},
 }

@@ -614,7 +614,7 @@ func (x *machine) cancel(*rapid.T) {
 			draw(x, "reference", slices.Sorted(maps.Keys(x.refs)))
 	}
 	withdrawn, late := x.model.cancel(kind, name)
-	got, err := x.store.Cancel(background, kind, name)
+	got, err := x.store.Cancel(background, kind, name, "amina", "")
 	x.must(err)
 	x.equal(state.Cancellation{Cancelled: withdrawn, TooLate: late}, got, "cancel")
 }

@@ -164,4 +164,8 @@ var noticedBy = map[string]scenario{
 	"an endpoint that wants no more stays on":           hookSwitchesOff,
 	"a delivery is never given up":                      hookRetries,
 	"a retry of a delivery is lost":                     hookRetries,
+	"a decision is taken again when it is repeated":     decidedTwice,
+	"two decisions follow the same one":                 decidedMeanwhile,
+	"a decision is kept as it was to be":                changedMeanwhile,
+	"a decision has the time when it began":             decidedSlowly,
 }

@@ -242,7 +242,7 @@ func cancelledLeaveOne(g *harness) {
 	g.c.pass(time.Millisecond)
 	g.accept(through(shifted("good", 20, 1), lipad))
 	g.taken(g.begin(lipad))
-	_, err := g.s.Cancel(background, state.KindDisbursal, "a")
+	_, err := g.s.Cancel(background, state.KindDisbursal, "a", "amina", "")
 	require.NoError(g.t, err)
 	got := g.refuseWhole(b)
 	require.Equal(g.t, []int{1, 1}, []int{got.Rejected, got.Returned})
@@ -254,7 +254,7 @@ func cancelledLeaveOne(g *harness) {
 func cancelledLeave(g *harness) {
 	g.accept(through(disbursal("a", 1), lipad), through(shifted("b", 10, 2), lipad))
 	b := g.begin(lipad)
-	_, err := g.s.Cancel(background, state.KindDisbursal, "a")
+	_, err := g.s.Cancel(background, state.KindDisbursal, "a", "amina", "")
 	require.NoError(g.t, err)
 	g.refuseWhole(b)
 	g.stands("a", lipad, airtime.Cancelled)

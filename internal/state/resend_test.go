@@ -198,7 +198,7 @@ func resendsNoPart(g *harness) {
 // resendsTheCancelled: who is cancelled after the sending is too late, and follows the batch.
 func resendsTheCancelled(g *harness) {
 	b := g.lost(someone("a", talking))
-	got, err := g.s.Cancel(background, state.KindDisbursal, "a")
+	got, err := g.s.Cancel(background, state.KindDisbursal, "a", "amina", "")
 	require.NoError(g.t, err)
 	require.Equal(g.t, state.Cancellation{TooLate: 1}, got)
 	g.c.pass(90 * time.Second)

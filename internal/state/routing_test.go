@@ -232,7 +232,7 @@ func refusedOnTheSecondSending(g *harness) {
 func cancelledOnTheWay(g *harness) {
 	g.accept(someone("a", talking))
 	b := g.begin(talking)
-	_, err := g.s.Cancel(background, state.KindDisbursal, "a")
+	_, err := g.s.Cancel(background, state.KindDisbursal, "a", "amina", "")
 	require.NoError(g.t, err)
 	g.each(b, onward(lipad))
 	require.Equal(g.t, airtime.Cancelled, g.row("a").Status)
@@ -424,7 +424,7 @@ func cancelledStay(g *harness) {
 	g.accept(disbursal("a", 1))
 	g.pause(lipad, time.Minute)
 	list := g.stranded(lipad)
-	_, err := g.s.Cancel(background, state.KindDisbursal, "a")
+	_, err := g.s.Cancel(background, state.KindDisbursal, "a", "amina", "")
 	require.NoError(g.t, err)
 	require.Empty(g.t, g.stranded(lipad))
 	require.Zero(g.t, g.reroute(lipad, list, quicksms))

@@ -171,9 +171,21 @@ type runner = redis.Scripter
 
 // run runs a verb. Scripts that Redis has lost (SCRIPT FLUSH, failover) are sent again.
 func (s *Store) run(ctx context.Context, on runner, verb string, args ...any) (any, error) {
+	return s.rounds(ctx, on, verb, func(call script) (any, error) { return call(args...) })
+}
+
+// script calls the script of a verb.
+type script func(args ...any) (any, error)
+
+// rounds runs a verb that may call its script several times, as one effect.
+func (s *Store) rounds(
+	ctx context.Context, on runner, verb string, body func(call script) (any, error),
+) (any, error) {
 	var reply any
 	err := effect.Do(ctx, verb, func() (err error) {
-		reply, err = s.scripts[verb].Run(ctx, on, s.keys.script(), args...).Result()
+		reply, err = body(func(args ...any) (any, error) {
+			return s.scripts[verb].Run(ctx, on, s.keys.script(), args...).Result()
+		})
 		return err
 	})
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 )
 
 // fromRedis are the names that Redis gives to scripts, and those of Lua that the scripts use.
-var fromRedis = strings.Fields("KEYS ARGV redis error ipairs math next pairs setmetatable string " +
-	"table tonumber tostring type unpack")
+var fromRedis = strings.Fields("KEYS ARGV redis cjson error ipairs math next pairs setmetatable " +
+	"string table tonumber tostring type unpack")
 
 var includeLine = regexp.MustCompile(`(?m)^-- include: (.*)$`)
 

@@ -33,7 +33,7 @@ func (s *Store) streams(ctx context.Context, now time.Time) ([]Stream, error) {
 		{Name: "results"},
 		{Name: "rejected"},
 		{Name: "dead_letters"},
-		{Name: "decisions"},
+		{Name: "audit"},
 	}
 	for i := range list {
 		var err error

@@ -187,7 +187,7 @@ func statementIsTheSum(g *harness) {
 	}
 	observe(t, s, b.ID, airtime.Reversed, 0)
 	observe(t, s, b.ID, airtime.Refunded, 1, 6)
-	_, err := s.Cancel(background, state.KindCampaign, "blue")
+	_, err := s.Cancel(background, state.KindCampaign, "blue", "amina", "")
 	require.NoError(t, err)
 	compare()
 }
@@ -305,7 +305,7 @@ func otherTimeZones(g *harness) {
 	g.zoned("Pacific/Kiritimati") // 14 hours ahead of UTC: it is 15 March there, too.
 	g.taken(g.begin(lipad))
 	g.accept(disbursal("far", 1))
-	_, err := g.s.Cancel(background, state.KindDisbursal, "far")
+	_, err := g.s.Cancel(background, state.KindDisbursal, "far", "amina", "")
 	require.NoError(t, err)
 	require.ElementsMatch(t, want, days(g.s))
 	require.Len(t, statement(t, g.s, 2026, time.October), 1)
@@ -330,7 +330,7 @@ func listsTheNewest(g *harness) {
 	shop.Producer = "shop"
 	g.accept(shop, by(shifted("four", 6, 1), "otieno", "red"), shifted("five", 7, 1))
 	g.taken(g.begin(lipad))
-	_, err := s.Cancel(background, state.KindCampaign, state.Own("shop", "blue"))
+	_, err := s.Cancel(background, state.KindCampaign, state.Own("shop", "blue"), "amina", "")
 	require.NoError(t, err)
 
 	type line struct {

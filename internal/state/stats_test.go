@@ -334,7 +334,7 @@ func TestStatsOfReviewsAndStreams(t *testing.T) {
 		{Name: "results"},
 		{Name: "rejected"},
 		{Name: "dead_letters"},
-		{Name: "decisions"},
+		{Name: "audit"},
 	}, first.Streams)
 
 	hour := float64(time.Now().Add(-time.Hour).UnixMilli())
@@ -369,7 +369,7 @@ func TestStatsOfReviewsAndStreams(t *testing.T) {
 		{Name: "results", Entries: 1, Added: 1},
 		{Name: "rejected"},
 		{Name: "dead_letters"},
-		{Name: "decisions"},
+		{Name: "audit"},
 	}, f.Streams)
 	require.Equal(t, []int64{1, 0}, []int64{f.Jobs, f.Rejected})
 }

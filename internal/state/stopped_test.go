@@ -121,12 +121,9 @@ func stopsAreKept(g *harness) {
 	was, _, err := g.s.ResumeChannel(background, lipad, "amina", "")
 	require.NoError(g.t, err)
 	require.Nil(g.t, was)
-	kept, err := g.s.Client().XRange(background, g.s.Key("decisions", ""), "-", "+").Result()
-	require.NoError(g.t, err)
-	require.Len(g.t, kept, 2)
-	require.Equal(g.t, "channel_pause", kept[0].Values["what"])
-	require.Equal(g.t, "maintenance", kept[0].Values["detail"])
-	require.Equal(g.t, "channel_resume", kept[1].Values["what"])
+	require.Equal(g.t, []string{
+		"amina channel_pause lipad note=maintenance", "amina channel_resume lipad ",
+	}, audit(g.t, g.s))
 }
 
 func stopsTheUnused(g *harness) {

@@ -272,12 +272,15 @@ func only(t testing.TB, s *state.Store, ref string, status airtime.Status) {
 }
 
 // balanced asserts that the books balance.
-func balanced(t testing.TB, s *state.Store) state.Audit {
+func balanced(t testing.TB, s *state.Store) state.Recount {
 	t.Helper()
-	audit, err := s.Verify(context.Background(), nil)
+	recount, err := s.Verify(context.Background(), nil)
 	require.NoError(t, err)
-	require.Empty(t, audit.Drift)
-	return audit
+	require.Empty(t, recount.Drift)
+	chain, err := s.VerifyAudit(context.Background())
+	require.NoError(t, err)
+	require.Empty(t, chain.Fault)
+	return recount
 }
 
 // results reads the stream of results, as "status" or "status corrected" per phone number.

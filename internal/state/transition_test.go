@@ -31,7 +31,7 @@ func reach(t testing.TB, s *state.Store, c *clock, ref string, n int, to airtime
 		record(t, s, answer(b, airtime.Refused, airtime.ReasonRefused))
 	case airtime.Cancelled:
 		record(t, s, answer(b, airtime.Unsent, airtime.ReasonConnect))
-		_, err := s.Cancel(context.Background(), state.KindDisbursal, ref)
+		_, err := s.Cancel(context.Background(), state.KindDisbursal, ref, "amina", "")
 		require.NoError(t, err)
 	case airtime.Unconfirmed:
 		a := answer(b, airtime.Accepted, "")
@@ -121,7 +121,7 @@ func retire(t *testing.T, s *state.Store, id string) {
 	b, err := s.Load(context.Background(), id)
 	require.NoError(t, err)
 	if b.State == state.BatchClaimed && b.Members[0].Status == airtime.Queued {
-		_, err := s.Cancel(context.Background(), state.KindDisbursal, b.Members[0].Reference)
+		_, err := s.Cancel(context.Background(), state.KindDisbursal, b.Members[0].Reference, "amina", "")
 		require.NoError(t, err)
 	}
 }

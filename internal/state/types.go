@@ -379,4 +379,6 @@ type Manifest struct {
 	// SubmittedBy is who imports it, 1 to 64 printable ASCII characters; empty for unknown. It tells
 	// no manifest from another.
 	SubmittedBy string
+	// Amounts are the sums as people read them, for the audit.
+	Amounts string
 }

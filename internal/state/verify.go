@@ -10,8 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Audit is what Verify counted.
-type Audit struct {
+// Recount is what Verify counted.
+type Recount struct {
 	Disbursals, Recipients int
 	// Drift has one line per difference; none means that the books balance.
 	Drift []string
@@ -23,43 +23,44 @@ type Audit struct {
 // then the books of the pages of each day against those of its campaigns, and of all pages against
 // the whole, so that it is exact while work goes on. The function progress is called after each
 // page; it may be nil.
-func (s *Store) Verify(ctx context.Context, progress func(page, pages int)) (Audit, error) {
-	var audit Audit
+func (s *Store) Verify(ctx context.Context, progress func(page, pages int)) (Recount, error) {
+	var recount Recount
 	pipe := s.client.Pipeline()
 	pages := pipe.ZRange(ctx, s.keys.plain("pages"), 0, -1)
 	days := pipe.SMembers(ctx, s.keys.plain("days"))
 	overpaid := pipe.SCard(ctx, s.keys.plain("overpaid"))
 	if _, err := pipe.Exec(ctx); err != nil {
-		return audit, fmt.Errorf("verify: %w", err)
+		return recount, fmt.Errorf("verify: %w", err)
 	}
-	audit.Overpaid = overpaid.Val()
+	recount.Overpaid = overpaid.Val()
 	for i, page := range pages.Val() {
-		if err := s.recount(ctx, &audit, page, ""); err != nil {
-			return audit, err
+		if err := s.recount(ctx, &recount, page, ""); err != nil {
+			return recount, err
 		}
 		if progress != nil {
 			progress(i+1, len(pages.Val()))
 		}
 	}
 	for _, day := range slices.Sorted(slices.Values(days.Val())) {
-		if err := s.recount(ctx, &audit, "", day); err != nil {
-			return audit, err
+		if err := s.recount(ctx, &recount, "", day); err != nil {
+			return recount, err
 		}
 	}
-	return audit, s.recount(ctx, &audit, "", "")
+	err := s.recount(ctx, &recount, "", "")
+	return recount, err
 }
 
 // recount adds what the script finds of a page, else of a day, else of all.
-func (s *Store) recount(ctx context.Context, audit *Audit, page, day string) error {
+func (s *Store) recount(ctx context.Context, sum *Recount, page, day string) error {
 	answer, err := s.run(ctx, s.client, "verify", page, day)
 	if err != nil {
 		return err
 	}
 	r := asList(answer)
-	audit.Disbursals += r.int(0)
-	audit.Recipients += r.int(1)
+	sum.Disbursals += r.int(0)
+	sum.Recipients += r.int(1)
 	for i := range r.list(2) {
-		audit.Drift = append(audit.Drift, r.list(2).text(i))
+		sum.Drift = append(sum.Drift, r.list(2).text(i))
 	}
 	return nil
 }

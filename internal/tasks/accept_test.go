@@ -104,7 +104,7 @@ func TestAcceptKeepsWhatItRefuses(t *testing.T) {
 	require.Equal(t, both, h.rejected(t)[1]["job"])
 	require.Equal(t, "disbursal c: "+state.ErrConflict.Error(), h.rejected(t)[1]["error"])
 
-	_, err := h.store.Cancel(context.Background(), state.KindDisbursal, "gone")
+	_, err := h.store.Cancel(context.Background(), state.KindDisbursal, "gone", "amina", "")
 	require.NoError(t, err)
 	h.push(t, "cancelled", job("gone", 0, 1))
 	require.Len(t, h.rejected(t), 3)

@@ -263,7 +263,7 @@ func TestACancelledRecipientIsNotMoved(t *testing.T) {
 	f := newFleet(t, steady)
 	f.rules.Routing = moves(talking, sozuri)
 	f.answering(func(w http.ResponseWriter, a arrival) bool {
-		_, err := f.store.Cancel(context.Background(), state.KindDisbursal, "d")
+		_, err := f.store.Cancel(context.Background(), state.KindDisbursal, "d", "amina", "")
 		return err == nil && refusing("UserNotFound")(w, a)
 	})
 	f.acceptSilently(t, disbursalTo(talking, "d", 0, 2, true))

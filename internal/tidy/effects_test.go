@@ -106,10 +106,11 @@ func actsOnRedis(body ast.Node, name string, on ast.Expr) bool {
 	return slices.Contains([]string{"s.client", "client", "cluster", "node", "conn"}, of)
 }
 
-// givesAway reports whether the client of the store is handed to anything but the one function that
-// runs scripts.
+// givesAway reports whether the client of the store is handed to anything but the two functions
+// that run scripts.
 func givesAway(call *ast.CallExpr) bool {
-	return text(call.Fun) != "s.run" && slices.ContainsFunc(call.Args, func(argument ast.Expr) bool {
+	runs := slices.Contains([]string{"s.run", "s.rounds"}, text(call.Fun))
+	return !runs && slices.ContainsFunc(call.Args, func(argument ast.Expr) bool {
 		return text(argument) == "s.client"
 	})
 }

@@ -39,7 +39,8 @@ func TestAirtimeIsSentOncePerKey(t *testing.T) {
 	require.Equal(t, airtime.Money{Minor: 10_00, Currency: "KES"}, rows[0].Amount)
 	require.Equal(t, "254711000001", rows[0].Phone.Digits())
 
-	_, err := i.store.Cancel(context.Background(), state.KindDisbursal, state.Own("shop", "k"))
+	_, err := i.store.Cancel(context.Background(), state.KindDisbursal,
+		state.Own("shop", "k"), "amina", "")
 	require.NoError(t, err)
 	for _, again := range []string{"GET", "POST"} {
 		answer := i.ask(again, sendPath+"?phone=0711000001&amount=10.00&idempotencyKey=k", "")

@@ -46,7 +46,9 @@ type State interface {
 	Report(ctx context.Context, kind state.Kind, name string, fn func(state.Row) error) error
 	ResultsAfter(ctx context.Context, after string, count int) (state.ResultsPage, error)
 	Disbursals(ctx context.Context, asked state.DisbursalsAsked) ([]state.Summary, string, error)
-	Cancel(ctx context.Context, kind state.Kind, name string) (state.Cancellation, error)
+	Cancel(
+		ctx context.Context, kind state.Kind, name, who, note string,
+	) (state.Cancellation, error)
 	Ready(ctx context.Context) error
 }
 

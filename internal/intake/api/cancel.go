@@ -36,7 +36,7 @@ func (a *API) cancelDisbursal(r *request) answer {
 	if err != nil {
 		return unavailable(err)
 	}
-	done, err := a.options.State.Cancel(ctx, state.KindDisbursal, kept)
+	done, err := a.options.State.Cancel(ctx, state.KindDisbursal, kept, r.producer, "")
 	if err != nil {
 		return unavailable(err)
 	}

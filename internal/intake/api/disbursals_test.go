@@ -222,7 +222,8 @@ func TestWhatIsRefusedIsNotKept(t *testing.T) {
 func TestACancelledReferenceIsAConflict(t *testing.T) {
 	t.Parallel()
 	i := embedded(t)
-	_, err := i.store.Cancel(context.Background(), state.KindDisbursal, state.Own("shop", "r-1"))
+	_, err := i.store.Cancel(context.Background(), state.KindDisbursal,
+		state.Own("shop", "r-1"), "amina", "")
 	require.NoError(t, err)
 	answer := i.post(job("r-1", "10"))
 	require.Equal(t, http.StatusConflict, answer.Code)

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -117,6 +118,13 @@ func TestCancelWithdrawsWhatIsTheProducersOwn(t *testing.T) {
 		answer := i.ask(http.MethodGet, disbursalsPath+"/"+url.PathEscape(reference), "", bank...)
 		require.Contains(t, answer.Body.String(), "queued", "another's is as it was")
 	}
+	var decided []string
+	require.NoError(t, i.store.Audit(t.Context(), time.Time{}, func(e state.AuditEntry) error {
+		decided = append(decided, e.Who+" "+e.What+" "+e.Name)
+		return nil
+	}))
+	require.Len(t, decided, len(references), "one decision for each")
+	require.Contains(t, decided, "shop cancel shop/r-1")
 	// What is on the wire is too late, and so is what has settled.
 	token := uuid.NewString()
 	claim, err := i.store.Claim(t.Context(), "lipad", token, 1)

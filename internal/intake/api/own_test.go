@@ -56,13 +56,14 @@ func TestOtherInletsReachNothingOfAProducers(t *testing.T) {
 		for _, kind := range []state.Kind{
 			state.KindImport, state.KindDisbursal, state.KindCampaign,
 		} {
-			_, err := i.store.Cancel(context.Background(), kind, name)
+			_, err := i.store.Cancel(context.Background(), kind, name, "amina", "")
 			require.NoError(t, err)
 		}
 	}
 	require.Equal(t, http.StatusAccepted, i.post(job("r-3", "10")).Code)
 	require.Equal(t, http.StatusOK, i.post(job("1", "10")).Code)
-	_, err := i.store.Cancel(context.Background(), state.KindDisbursal, state.Own("shop", "r-1"))
+	_, err := i.store.Cancel(context.Background(), state.KindDisbursal,
+		state.Own("shop", "r-1"), "amina", "")
 	require.NoError(t, err)
 	sum, err := i.store.Summarize(context.Background(), state.KindDisbursal, "shop/r-1")
 	require.NoError(t, err)
@@ -111,7 +112,8 @@ func TestNoRouteShowsAnothers(t *testing.T) {
 	for _, reference := range []string{"r-8", "r-9"} {
 		require.Equal(t, http.StatusAccepted, i.post(fmt.Sprintf(sent, reference)).Code)
 	}
-	_, err := i.store.Cancel(t.Context(), state.KindDisbursal, state.Own("shop", "r-8"))
+	_, err := i.store.Cancel(t.Context(), state.KindDisbursal, state.Own("shop", "r-8"), "amina",
+		"")
 	require.NoError(t, err)
 	shows := func(headers ...string) (all string) {
 		for _, route := range i.routes() {
@@ -146,7 +148,8 @@ func TestCampaignsAreAProducersOwn(t *testing.T) {
 	i.bring(t, state.Disbursal{Reference: "x", Campaign: "november"})
 	require.Equal(t, http.StatusAccepted, post("r-1", "shop-token"))
 	require.Equal(t, http.StatusAccepted, post("r-1", "bank-new"))
-	_, err := i.store.Cancel(context.Background(), state.KindCampaign, state.Own("shop", "november"))
+	_, err := i.store.Cancel(context.Background(), state.KindCampaign,
+		state.Own("shop", "november"), "amina", "")
 	require.NoError(t, err)
 	for name, cancelled := range map[string]int64{
 		"november": 0, state.Own("shop", "november"): 1, state.Own("bank", "november"): 0,

@@ -130,7 +130,8 @@ func TestWhatSettlesIsRead(t *testing.T) {
 		require.Equal(t, http.StatusAccepted,
 			i.post(job("r-1", "10"), "Authorization", "Bearer "+token).Code)
 	}
-	_, err := i.store.Cancel(context.Background(), state.KindDisbursal, state.Own("shop", "r-1"))
+	_, err := i.store.Cancel(context.Background(), state.KindDisbursal,
+		state.Own("shop", "r-1"), "amina", "")
 	require.NoError(t, err)
 	shop := &feedReader{inlet: i, token: "shop-token"}
 	require.Equal(t, 1, shop.page(t))

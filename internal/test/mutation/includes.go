@@ -21,6 +21,12 @@ var included = []Break{
 	},
 	{"codes-sum", "a program forgets what it does not know", "codes_of()", scenario},
 
+	// include/audit.lua
+	{"audit-replay", "a decision is taken again when it is repeated", "return nil", scenario},
+	{"audit-head", "two decisions follow the same one", "if not before", scenario},
+	{"audit-drafts", "a decision is kept as it was to be", "", scenario},
+	{"audit-time", "a decision has the time when it began", "then", scenario},
+
 	// include/chunks.lua
 	{
 		"owner-before", "positions count within the disbursal",

@@ -217,7 +217,7 @@ func (h *harness) cancel(c chance, p *pod) {
 		}
 	}
 	p.running = h.start(fmt.Sprintf("cancel %s %s", kind, name), func(ctx context.Context) error {
-		_, err := h.stores[0].Cancel(ctx, kind, name)
+		_, err := h.stores[0].Cancel(ctx, kind, name, "amina", "")
 		return err
 	})
 }

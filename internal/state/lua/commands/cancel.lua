@@ -1,13 +1,23 @@
 -- cancel: put the lasting mark on a name and withdraw what is not on the wire.
--- include: queue
+-- include: audit, queue
 -- KEYS[1]: {namespace}:state
 -- Returns: {withdrawn, too late: on the wire, in doubt, or whatever the provider made of them}
 
 local arg, rest = arguments {
+  'decision',
+  'who',
+  'sealed',
   'kind', -- Kind: disbursal, import or campaign.
   'name',
+  'note',
 }
-redis.call('HSETNX', key('cancelled'), arg.kind .. ' ' .. arg.name, now)
+local taken = replayed(arg.decision)
+if taken then return taken end
+
+-- Who cancels what is cancelled decides nothing new: it goes on with the decision before.
+local mark = arg.kind .. ' ' .. arg.name
+local decides = redis.call('HEXISTS', key('cancelled'), mark) == 0
+redis.call('HSETNX', key('cancelled'), mark, now)
 local withdrawn, late = 0, 0
 
 local function withdraw(d, from, to)
@@ -36,4 +46,25 @@ for i = rest, #ARGV do -- Chunks of the import or campaign, to withdraw now.
   local d = chunk(ARGV[i])
   if d then withdraw(d, 1, d.n) end
 end
-return {withdrawn, late}
+
+-- counted is how many recipients the book of an import or campaign has, and how many are queued.
+local function counted()
+  local book = redis.call('HGETALL', key(arg.kind .. 'book', arg.name))
+  local counts = {requested = 0, queued = 0}
+  for i = 1, #book, 2 do
+    local status = book[i]:match('^%S+ %S+ (%S+)$')
+    if counts[status] then counts[status] = counts[status] + book[i + 1] end
+  end
+  return counts.requested, counts.queued
+end
+
+local drafts = {}
+if decides then
+  local list = {'kind', arg.kind, 'withdrawn', withdrawn, 'too_late', late, 'note', arg.note}
+  if arg.kind ~= 'disbursal' then
+    local requested, queued = counted()
+    list = {'kind', arg.kind, 'recipients', requested, 'queued', queued, 'note', arg.note}
+  end
+  drafts[1] = {'cancel', (shown(arg.name)), detail(list)}
+end
+return audited(arg.decision, arg.who, arg.sealed, drafts, {withdrawn, late})

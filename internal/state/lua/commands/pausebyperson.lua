@@ -1,27 +1,24 @@
 -- pausebyperson: let a person pause a channel, until a person resumes it. Runs on a full Redis.
--- include: channels
+-- include: audit, channels
 -- KEYS[1]: {namespace}:state
 -- Returns: {1 if this changed something, since when a person's pause stands, or stood (ms; 0 for
 --   none), by whom, note, wakeup}
 
 local arg = arguments {
+  'decision',
+  'who',
+  'sealed',
   'provider',
   'what', -- Pause or resume.
-  'who',
   'note',
-  'decision', -- New id of this decision, by which a replay is recognised.
   'slots#', -- Requests that may be on the wire.
 }
-local provider, what, slots = arg.provider, arg.what, arg.slots
-local channel, pausing = key('channel', provider), what == 'pause'
-
 allow_oom()
-local taken = redis.call('GET', key('decision', arg.decision))
-if taken then
-  local since, who, note = taken:match('^([^\t]*)\t([^\t]*)\t(.*)$')
-  return {1, tonumber(since), who, note, pausing and 0 or wakeup(provider, slots)}
-end
+local taken = replayed(arg.decision)
+if taken then return taken end
 
+local provider, pausing = arg.provider, arg.what == 'pause'
+local channel = key('channel', provider)
 local was = redis.call('HMGET', channel, 'stopped', 'stopped_by', 'stopped_note')
 if pausing == (was[1] ~= false) then
   return {0, tonumber(was[1] or 0), was[2] or '', was[3] or '', 0}
@@ -32,7 +29,6 @@ if pausing then
 else
   redis.call('HDEL', channel, 'stopped', 'stopped_by', 'stopped_note')
 end
-redis.call('XADD', key('decisions'), '*', 'what', 'channel_' .. what, 'name', provider,
-  'who', arg.who, 'detail', arg.note, 'at', at_text())
-redis.call('SET', key('decision', arg.decision), table.concat(was, '\t'), 'PX', 3600000)
-return {1, tonumber(was[1]), was[2], was[3], pausing and 0 or wakeup(provider, slots)}
+local drafts = {{'channel_' .. arg.what, provider, detail {'note', arg.note}}}
+return audited(arg.decision, arg.who, arg.sealed, drafts,
+  {1, tonumber(was[1]), was[2], was[3], pausing and 0 or wakeup(provider, arg.slots)})

@@ -1,18 +1,19 @@
 -- resolve: a person's word about recipients that nobody else can settle.
--- include: cancelled, pending, superseded
+-- include: audit, cancelled, pending, superseded
 -- KEYS[1]: {namespace}:state
 -- Returns: {'resolved', count}, or with nothing changed {'moved', reference, position, difference}
 --   or {'early', reference, position, ms until the request can have no more effect}
 
 local arg, rest = arguments {
+  'decision',
+  'who',
+  'sealed',
   'outcome', -- Paid or unpaid.
   'resubmit', -- 1 if unpaid recipients go back to the queue.
-  'who',
   'evidence',
-  'decision', -- New id of this decision, by which a replay is recognised.
 }
-local taken = redis.call('GET', key('decision', arg.decision))
-if taken then return {'resolved', tonumber(taken)} end
+local taken = replayed(arg.decision)
+if taken then return taken end
 
 local function disputed_still(d, pos)
   return redis.call('ZSCORE', key('mismatched'), d.id .. ' ' .. pos)
@@ -76,7 +77,44 @@ for _, one in ipairs(recipients) do
   named[name] = true
 end
 
-local status, count = arg.outcome == 'paid' and 'S' or 'f', 0
+-- The audit has an entry for each disbursal: how many of its recipients, which, how much, where
+-- they stood, and how many of them are queued again.
+local decided, order = {}, {}
+
+local function add_once(list, word)
+  for _, known in ipairs(list) do
+    if known == word then return end
+  end
+  list[#list + 1] = word
+end
+
+local function note_decided(one, d, pos, was, location, again)
+  local entry = decided[one.reference]
+  if not entry then
+    entry = {positions = {}, batches = {}, was = {}, sum = 0, again = 0, currency = d.currency,
+      decimals = d.decimals}
+    decided[one.reference], order[#order + 1] = entry, one.reference
+  end
+  entry.positions[#entry.positions + 1] = one.position
+  entry.sum = entry.sum + d.amount[pos]
+  if again then entry.again = entry.again + 1 end
+  add_once(entry.was, STATUS[was].name)
+  add_once(entry.batches, location)
+end
+
+local function drafts()
+  local list = {}
+  for i, reference in ipairs(order) do
+    local e = decided[reference]
+    list[i] = {'resolve', (shown(reference)), detail {'outcome', arg.outcome,
+      'recipients', #e.positions, 'amount', e.currency .. ' ' .. decimal(e.sum, e.decimals),
+      'positions', table.concat(e.positions, ','), 'was', table.concat(e.was, ','),
+      'batch', table.concat(e.batches, ','), 'resubmitted', e.again, 'evidence', arg.evidence}}
+  end
+  return list
+end
+
+local status = arg.outcome == 'paid' and 'S' or 'f'
 for _, one in ipairs(recipients) do
   local d, pos = find_recipient(one.reference, tonumber(one.position))
   local old, location, provider = row(d, pos)
@@ -88,18 +126,15 @@ for _, one in ipairs(recipients) do
     end
   end
   redis.call('ZREM', key('mismatched'), d.id .. ' ' .. pos)
-  redis.call('XADD', key('decisions'), '*', 'reference', shown(one.reference),
-    'position', one.position, 'batch', location, 'was', STATUS[old].name, 'word', arg.outcome,
-    'who', arg.who, 'evidence', arg.evidence, 'resubmitted', arg.resubmit, 'at', at_text())
   -- Who was paid by an earlier batch, or is cancelled, must not be sent again.
   local paid = status == 'f' and reattach(d, pos)
-  if status == 'f' and arg.resubmit == '1' and not paid and not cancelled(d, pos) then
-    local again = pending_location(provider)
-    put(d, pos, pos, status, location, 'q', again)
-    publish(d, pos, provider, 'q', again, true, 'person', '', arg.evidence)
-    push_pending(d, pos, pos, again)
+  local again = status == 'f' and arg.resubmit == '1' and not paid and not cancelled(d, pos)
+  if again then
+    local back = pending_location(provider)
+    put(d, pos, pos, status, location, 'q', back)
+    publish(d, pos, provider, 'q', back, true, 'person', '', arg.evidence)
+    push_pending(d, pos, pos, back)
   end
-  count = count + 1
+  note_decided(one, d, pos, old, location, again)
 end
-redis.call('SET', key('decision', arg.decision), count, 'PX', 3600000)
-return {'resolved', count}
+return audited(arg.decision, arg.who, arg.sealed, drafts(), {'resolved', #recipients})

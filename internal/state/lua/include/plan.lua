@@ -307,6 +307,9 @@ local redis, perform, planned = (function(real)
     return type(text) == 'string' and text or ''
   end
 
+  -- drop forgets what is planned.
+  function shown.drop() plans, order, texts = {}, {}, {} end
+
   -- Writing --------------------------------------------------------------------------------------
 
   local MOST = 2000 -- Arguments of one command.
