@@ -234,7 +234,7 @@ func switchWebhookOn(cmd *cobra.Command, a *app.App, name, who string) error {
 		fmt.Fprintf(out, "%s is on; it was off since %s\n", name, stamps(a, out)(off))
 	}
 	if again > 0 {
-		fmt.Fprintf(out, "%s that were given up are tried again\n", cli.Plural(again, "result"))
+		fmt.Fprintf(out, "tried again, having been given up: %s\n", cli.Plural(again, "result"))
 	}
 	log := personLog(a)
 	log.Info("webhook switched on by a person", zap.String("endpoint", name),

@@ -282,6 +282,51 @@ var workFaults = []wrong{
 		Advice: ":rejected",
 	}},
 	{
+		"webhook off",
+		func(w *harness) {
+			w.do("zadd {ns}:webhooks " + old(0) + " shop")
+			w.do("hset {ns}:webhook:shop cursor 1-0 why HTTP-410 off " + old(time.Hour))
+		},
+		doctor.Finding{
+			Check: "webhooks", Result: doctor.Failed, Detail: "webhook shop is off since",
+			Advice: "enqueuer webhook on shop",
+		},
+	},
+	{
+		"webhook late",
+		func(w *harness) {
+			w.do("zadd {ns}:webhooks " + old(0) + " shop")
+			w.do("hset {ns}:webhook:shop cursor 1-0 error HTTP-500")
+			w.do("zadd {ns}:webhookwaiting:shop 1 " + old(2*time.Hour) + "-0")
+		},
+		doctor.Finding{
+			Check: "webhooks", Result: doctor.Warning, Detail: "waited for 2h0m0s; the last error: HTTP-500",
+			Advice: "ask the producer",
+		},
+	},
+	{
+		"webhook given up",
+		func(w *harness) {
+			w.do("zadd {ns}:webhooks " + old(0) + " shop")
+			w.do("zadd {ns}:webhookgivenup:shop 1 1-0")
+		},
+		doctor.Finding{
+			Check: "webhooks", Result: doctor.Warning, Detail: "1 result given up after three days",
+			Advice: "tries them again",
+		},
+	},
+	{
+		"webhook undelivered",
+		func(w *harness) {
+			w.do("zadd {ns}:webhooks " + old(0) + " shop")
+			w.do("zadd {ns}:webhookwaiting:shop 1 1-0")
+		},
+		doctor.Finding{
+			Check: "workers", Result: doctor.Failed, Detail: "no poller delivers webhooks",
+			Advice: "start a poller",
+		},
+	},
+	{
 		"books",
 		func(w *harness) {
 			w.accept()

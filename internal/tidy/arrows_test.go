@@ -90,6 +90,12 @@ var arrows = []arrow{
 		never: []string{"internal/sandbox"},
 		why:   "nothing that takes money depends on a simulator",
 	}, {
+		from: "internal/webhook",
+		never: append([]string{
+			"internal/state", "internal/config", "internal/providers", goRedis, asynq,
+		}, actors...),
+		why: "what posts a result reports what came of it, and keeps nothing",
+	}, {
 		from:  "internal/config",
 		never: append([]string{"internal/state", "internal/sandbox"}, actors...),
 		why:   "settings are read before there is anything else",

@@ -71,7 +71,7 @@ func check(u *url.URL, allowPrivate bool, text string) error {
 	switch {
 	case u.Scheme != "https" && !address.IsLoopback():
 		return fmt.Errorf("%w: %s is not loopback, and the URL is not https", ErrAddress, address)
-	case !allowPrivate && !Public(address):
+	case !allowPrivate && !Public(address): // break: webhook-private
 		return fmt.Errorf("%w: %s is of this machine or of a private network, and allow_private is "+
 			"not set", ErrAddress, address)
 	}

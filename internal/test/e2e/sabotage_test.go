@@ -35,7 +35,7 @@ func TestEveryEditFits(t *testing.T) {
 	used := map[string]bool{}
 	for _, program := range []*proctest.Variant{
 		resending, unguarded, freezing, givingBack, premature, mortalWorker, mortalPoller,
-		mortalEnqueuer, shiftedWorker, shiftedPoller, newer,
+		mortalEnqueuer, shiftedWorker, shiftedPoller, newer, insidePoller,
 	} {
 		_, err := program.Overlay(root, t.TempDir())
 		require.NoError(t, err, program.Name)

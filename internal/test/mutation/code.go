@@ -82,6 +82,7 @@ $`,
 		"if line.Status = k.Status; ahead && false {",
 		By{Simulation: 5},
 	},
+	{"webhook-private", "a webhook may lead inside", "case false:", programs},
 }
 
 // Hooks are changes of Go or of a script that break nothing: a test needs them to bring about what
