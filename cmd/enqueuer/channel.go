@@ -147,7 +147,7 @@ func resumeChannel(
 			a.Queues.Wake(ctx, wakeup)
 		}
 	}
-	queue, err := a.Queues.Resume(ctx, name)
+	queue, err := resumeQueue(ctx, a, o.who, name)
 	if err != nil {
 		return err
 	}
@@ -163,6 +163,19 @@ func resumeChannel(
 		fmt.Fprintf(w, "%s is resumed: %s\n", name, strings.Join(ended, ", and "))
 	}
 	return stillPaused(ctx, a.Store, name, w)
+}
+
+// resumeQueue ends a pause of a queue in the dashboard, and reports whether there was one. Both are
+// kept in the audit; a pause that no poller has seen yet, first.
+func resumeQueue(ctx context.Context, a *app.App, who, name string) (bool, error) {
+	if err := a.Queues.NotePauses(ctx, a.Store, tasks.ByDashboard, name); err != nil {
+		return false, err
+	}
+	resumed, err := a.Queues.Resume(ctx, name)
+	if err != nil || !resumed {
+		return false, err
+	}
+	return true, a.Queues.NotePauses(ctx, a.Store, who, name)
 }
 
 // stillPaused says that a channel is also paused for a reason of the provider's.

@@ -124,6 +124,10 @@ func (a *App) AddPoller(g *run.Group) error {
 		Store: a.Store, Queues: a.Queues, Due: due, Interval: a.Config.SweepInterval, Log: a.Log,
 	}
 	AddLoop(g, mirror.Run)
+	pauses := &tasks.PauseWatch{
+		Store: a.Store, Queues: a.Queues, Interval: a.Config.SweepInterval, Log: a.Log,
+	}
+	AddLoop(g, pauses.Run)
 	if err := a.addWebhooks(g); err != nil {
 		return err
 	}

@@ -33,14 +33,15 @@ func audit(t testing.TB, s *state.Store) []string {
 func TestDecisionsAreKept(t *testing.T) {
 	t.Parallel()
 	runScenarios(t, map[string]scenario{
-		"each kind of decision":                     everyDecision,
-		"what changes nothing decides nothing":      nothingDecided,
-		"one that another one came before":          decidedMeanwhile,
-		"one whose counts changed before it stood":  changedMeanwhile,
-		"one that waited for long":                  decidedSlowly,
-		"one that is sent twice":                    decidedTwice,
-		"a person's word about several disbursals":  severalDecided,
-		"numbers that somebody wrote into anything": decidedWithNumbers,
+		"each kind of decision":                      everyDecision,
+		"what changes nothing decides nothing":       nothingDecided,
+		"one that another one came before":           decidedMeanwhile,
+		"one whose counts changed before it stood":   changedMeanwhile,
+		"one that waited for long":                   decidedSlowly,
+		"one that is sent twice":                     decidedTwice,
+		"a person's word about several disbursals":   severalDecided,
+		"numbers that somebody wrote into anything":  decidedWithNumbers,
+		"a pause in the dashboard that is seen late": pausedInTheDashboard,
 	})
 }
 
@@ -258,6 +259,30 @@ func decidedWithNumbers(g *harness) {
 	require.Contains(g.t, list[3], `evidence="portal: 254711•••111 paid"`)
 	require.Equal(g.t, "portal: 254711000111 paid", g.row("of-0711000111").Message,
 		"with the recipient it stays as it was said")
+}
+
+// Whoever looked before the last change knows nothing new about a queue.
+func pausedInTheDashboard(g *harness) {
+	note := func(known state.QueuePause, paused bool) {
+		require.NoError(g.t, g.s.NoteQueuePause(background, "poll", known, paused, "dashboard"))
+	}
+	known := func() state.QueuePause {
+		pauses, err := g.s.QueuePauses(background)
+		require.NoError(g.t, err)
+		return pauses["poll"]
+	}
+	note(known(), false)
+	never := known()
+	note(never, true)
+	g.c.pass(time.Second)
+	paused := known()
+	require.True(g.t, paused.Paused)
+	note(paused, true)
+	note(paused, false)
+	note(paused, true)
+	note(never, true)
+	require.Equal(g.t, []string{"dashboard channel_pause", "dashboard channel_resume"},
+		g.decisions())
 }
 
 // TestDecisionsAtTheSameTime: no fork and no gap, however many decide at once.

@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"tuma/internal/airtime"
@@ -72,4 +73,32 @@ func (s *Store) switchChannel(
 		return make(reply, 5), err // Of a failed call nothing is known.
 	}
 	return asList(answer), nil
+}
+
+// QueuePause is what the state knows of a pause of a queue in the asynq dashboard.
+type QueuePause struct {
+	Paused bool
+	seen   string // As it is stored.
+}
+
+// QueuePauses returns what is known of the queues that were ever paused in the dashboard.
+func (s *Store) QueuePauses(ctx context.Context) (map[string]QueuePause, error) {
+	kept, err := s.client.HGetAll(ctx, s.keys.plain("queuepauses")).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read pauses of queues: %w", err)
+	}
+	pauses := map[string]QueuePause{}
+	for queue, seen := range kept {
+		pauses[queue] = QueuePause{Paused: strings.HasPrefix(seen, "1 "), seen: seen}
+	}
+	return pauses, nil
+}
+
+// NoteQueuePause keeps in the audit that a queue was paused or resumed, and by whom, unless it is
+// known, or another pause or resumption is since known was read.
+func (s *Store) NoteQueuePause(
+	ctx context.Context, queue string, known QueuePause, paused bool, who string,
+) error {
+	_, err := s.decide(ctx, "queuepause", who, queue, flag(paused), known.seen)
+	return err
 }

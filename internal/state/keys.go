@@ -10,6 +10,7 @@ package state
 //	{ns}:yielded               HASH    entries that streams dropped unread               for ever
 //	{ns}:trimmed:<stream>      ZSET    padded id of the last entry that was trimmed       for ever
 //	{ns}:audit                 STREAM  decisions, chained by hash: lua/include/audit.lua  for ever
+//	{ns}:queuepauses           HASH    asynq's queue -> 1 if it is paused, and since when (ms)
 //	{ns}:decision:<id>         STRING  the reply to a decision that was taken          one hour
 //	{ns}:disbursal:<ref>       STRING  digest, and where its recipients are            TUMA_RETENTION
 //	{ns}:chunk:<id>            HASH    see lua/include/keys.lua                      TUMA_RETENTION

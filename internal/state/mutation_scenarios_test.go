@@ -165,6 +165,7 @@ var noticedBy = map[string]scenario{
 	"a delivery is never given up":                      hookRetries,
 	"a retry of a delivery is lost":                     hookRetries,
 	"a decision is taken again when it is repeated":     decidedTwice,
+	"a pause of a queue that is over is kept":           pausedInTheDashboard,
 	"two decisions follow the same one":                 decidedMeanwhile,
 	"a decision is kept as it was to be":                changedMeanwhile,
 	"a decision has the time when it began":             decidedSlowly,

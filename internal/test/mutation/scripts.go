@@ -202,6 +202,9 @@ charge(provider, tokens)`,
 	{"returned-asked", "what came back stays on the schedule", "if false then", scenario},
 	{"returned-unanswered", "no answer about what came back is one", "delay = 0", scenario},
 
+	// queuepause.lua
+	{"queue-seen", "a pause of a queue that is over is kept", "", scenario},
+
 	// record.lua
 	{
 		"stale", "record of an older attempt frees the slot",
