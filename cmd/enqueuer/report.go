@@ -34,7 +34,7 @@ func cells(r state.Row) []string {
 	return []string{
 		r.Reference, r.Campaign, r.Phone.Digits(), r.Amount.Decimal(), string(r.Amount.Currency),
 		r.Provider, r.Status.String(), string(r.Reason), r.ProviderReference, r.Batch, r.Message,
-		r.At.Format(atLayout), "", r.Discount, "",
+		r.At.Format(atLayout), r.ID, r.Discount, "",
 	}
 }
 

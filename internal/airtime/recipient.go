@@ -4,4 +4,6 @@ package airtime
 type Recipient struct {
 	Phone  MSISDN
 	Amount Money
+	// ID is the producer's own name of the recipient, such as an order line; empty for none.
+	ID string
 }

@@ -8,9 +8,10 @@ import (
 	"strings"
 )
 
-// content hashes what a file pays, in its order: numbers, amounts, currencies, providers as given,
-// campaigns and references. How the file was saved has no part in it, nor have today's rules. A row
-// that cannot be read counts as one such row, whatever it holds: corrected, it is another content.
+// content hashes what a file pays, in its order: numbers, amounts, ids, currencies, providers as
+// given, campaigns and references. How the file was saved has no part in it, nor have today's
+// rules. A row that cannot be read counts as one such row, whatever it holds: corrected, it is
+// another content.
 type content struct {
 	sum  hash.Hash
 	text []byte // Not yet hashed.
@@ -28,7 +29,7 @@ func (c *content) addGroup(given combination) {
 	c.end()
 }
 
-func (c *content) recipient(phone uint64, minor int64, group uint32, reference string) {
+func (c *content) recipient(phone uint64, minor int64, group uint32, reference, id string) {
 	if reference != c.last {
 		c.last = strings.Clone(reference) // It may be a part of a whole line.
 		c.text = strconv.AppendQuote(append(c.text, 'r'), reference)
@@ -37,6 +38,9 @@ func (c *content) recipient(phone uint64, minor int64, group uint32, reference s
 	c.text = strconv.AppendUint(append(c.text, 'p'), phone, 10)
 	c.text = strconv.AppendInt(append(c.text, ' '), minor, 10)
 	c.text = strconv.AppendUint(append(c.text, ' '), uint64(group), 10)
+	if id != "" {
+		c.text = strconv.AppendQuote(append(c.text, ' '), id)
+	}
 	c.end()
 }
 

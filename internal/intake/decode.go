@@ -15,7 +15,7 @@ import (
 )
 
 // fieldSet is a set of fields, by their position in a list of names.
-type fieldSet uint8
+type fieldSet uint16
 
 func (s fieldSet) has(field int) bool { return s&(1<<field) != 0 }
 
@@ -33,6 +33,7 @@ const (
 const (
 	recipientPhone = iota
 	recipientAmount
+	recipientID
 )
 
 var (
@@ -40,7 +41,7 @@ var (
 		"reference", "recipients", "currency", "provider", "campaign", "submitted_by",
 	}
 	envelopeFields  = append(slices.Clone(jobFields), "jobs")
-	recipientFields = []string{"phone_number", "amount"}
+	recipientFields = []string{"phone_number", "amount", "id"}
 )
 
 // DecodeJob reads one job, checks it and routes it. Faults are returned when its content cannot be
@@ -316,18 +317,23 @@ func (p *parser) recipient(job *Job, path string, i int) {
 		job.Recipients = append(job.Recipients, r)
 		return
 	}
-	p.object(path+".", recipientFields, func(field int) {
+	came := p.object(path+".", recipientFields, func(field int) {
 		ok := true
 		switch field {
 		case recipientPhone:
 			r.PhoneNumber, ok = p.string(path + ".phone_number")
 		case recipientAmount:
 			r.Amount, ok = p.decimal(path + ".amount")
+		case recipientID:
+			r.ID, ok = p.string(path + ".id")
 		}
 		if !ok {
 			r.broken |= 1 << field
 		}
 	})
+	if came.has(recipientID) && r.ID == "" && !r.broken.has(recipientID) {
+		p.faults.add(path+".id", "empty: leave it out, or give 1 to %d characters", maxRecipientID)
+	}
 	job.Recipients = append(job.Recipients, r)
 }
 

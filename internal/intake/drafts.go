@@ -128,7 +128,9 @@ func (s *scan) disbursal(p draft) state.Disbursal {
 	}
 	for _, i := range p.rows {
 		if r := s.rows[i]; r.minor > 0 {
-			d.Recipients = append(d.Recipients, r.recipient(group.currency))
+			recipient := r.recipient(group.currency)
+			recipient.ID = s.ids[i]
+			d.Recipients = append(d.Recipients, recipient)
 		}
 	}
 	s.rules.assign(&d, group.route)

@@ -20,12 +20,13 @@ const (
 	rowCurrency
 	rowProvider
 	rowCampaign
+	rowID
 	rowStatus // Of a report only.
 	rowWidth
 )
 
 var rowFields = []string{
-	"phone_number", "amount", "reference", "currency", "provider", "campaign", "status",
+	"phone_number", "amount", "reference", "currency", "provider", "campaign", "id", "status",
 }
 
 // rowChoice are the fields that a person may write.
@@ -40,7 +41,7 @@ var reportMarks = []string{"status", "batch"}
 
 // reportFields are the other fields that Tuma writes into such files; readers ignore them.
 var reportFields = []string{
-	reasonField, "provider_reference", "batch", "message", "at", "id", "discount", "release_at",
+	reasonField, "provider_reference", "batch", "message", "at", "discount", "release_at",
 	"attempt", "kind", "since", "why", "not_before", "settle_by", "history",
 }
 

@@ -25,6 +25,7 @@ type Job struct {
 type JobRecipient struct {
 	PhoneNumber string
 	Amount      string
+	ID          string
 
 	broken fieldSet
 }
@@ -72,6 +73,9 @@ func (j Job) check(rules Rules, prefix string, faults *findings) state.Disbursal
 		if !r.broken.has(recipientAmount) {
 			recipients[i].Amount = route.amount(r.Amount, "", &own)
 		}
+		if !r.broken.has(recipientID) {
+			recipients[i].ID = recipientIDOf(r.ID, "", &own)
+		}
 		rules.checkCoverage(&route, recipients[i], &own)
 		if len(own.Faults) > 0 {
 			faults.merge(recipientPath(prefix, i)+".", own)
@@ -88,22 +92,24 @@ func (j Job) check(rules Rules, prefix string, faults *findings) state.Disbursal
 	return disbursal
 }
 
-// addRepeats reports numbers that occur twice.
+// addRepeats reports numbers and ids that occur twice.
 func addRepeats(recipients []airtime.Recipient, prefix string, faults *findings) {
 	if len(recipients) < 2 {
 		return
 	}
-	first := make(map[airtime.MSISDN]int, len(recipients))
+	phones, ids := make(map[airtime.MSISDN]int, len(recipients)), map[string]int{}
 	for i, r := range recipients {
-		if r.Phone.IsZero() {
-			continue
-		}
-		if before, repeated := first[r.Phone]; repeated {
+		if before, repeated := phones[r.Phone]; repeated {
 			faults.add(recipientPath(prefix, i)+".phone_number",
 				"same number as recipients[%d]", before)
-			continue
+		} else if !r.Phone.IsZero() {
+			phones[r.Phone] = i
 		}
-		first[r.Phone] = i
+		if before, repeated := ids[r.ID]; repeated {
+			faults.add(recipientPath(prefix, i)+".id", "same id as recipients[%d]", before)
+		} else if r.ID != "" {
+			ids[r.ID] = i
+		}
 	}
 }
 

@@ -224,10 +224,28 @@ var jobFaults = []struct {
 	}},
 	{
 		"unknown recipient field", job(`{"phone_number":"0711222333","amount":"10","name":"x"}`, ""),
-		Faults{"recipients[0].name: unknown field; known: phone_number, amount"},
+		Faults{"recipients[0].name: unknown field; known: phone_number, amount, id"},
 	},
+	{"id twice", job(`{"phone_number":"0711222333","amount":"10","id":"x"},`+
+		`{"phone_number":"0711222334","amount":"10","id":"x"}`, ""), Faults{
+		"recipients[1].id: same id as recipients[0]",
+	}},
+	{"id with a space", job(`{"phone_number":"0711222333","amount":"10","id":"a b"}`, ""), Faults{
+		"recipients[0].id: may hold only printable ASCII characters without spaces",
+	}},
+	{"empty id", job(`{"phone_number":"0711222333","amount":"10","id":""}`, ""), Faults{
+		"recipients[0].id: empty: leave it out, or give 1 to 64 characters",
+	}},
+	{
+		"long id",
+		job(`{"phone_number":"0711222333","amount":"10","id":"`+strings.Repeat("i", 65)+`"}`, ""),
+		Faults{"recipients[0].id: longer than 64 characters"},
+	},
+	{"id of another type", job(`{"phone_number":"0711222333","amount":"10","id":7}`, ""), Faults{
+		"recipients[0].id: must be a string",
+	}},
 	{"number as a field", job(`{"254711222333":"10"}`, ""), Faults{
-		`recipients[0]."254711…": unknown field; known: phone_number, amount`,
+		`recipients[0]."254711…": unknown field; known: phone_number, amount, id`,
 		"recipients[0].phone_number: missing", "recipients[0].amount: missing",
 	}},
 	{"field twice", job(good, `,"reference":"s"`), Faults{"reference: given twice"}},

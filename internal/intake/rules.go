@@ -14,8 +14,9 @@ import (
 
 // Limits of the texts in a job.
 const (
-	maxReference = 128
-	maxCampaign  = 128
+	maxReference   = 128
+	maxCampaign    = 128
+	maxRecipientID = 64
 )
 
 // defaultCurrency is the currency of a job that names none, unless the rules say otherwise.
@@ -247,6 +248,18 @@ func checkReference(reference string, longest int) error {
 		}
 	}
 	return nil
+}
+
+// recipientIDOf checks a producer's own id of a recipient, which may be empty.
+func recipientIDOf(id, path string, faults *findings) string {
+	if id == "" {
+		return ""
+	}
+	if err := checkReference(id, maxRecipientID); err != nil {
+		faults.add(path+"id", "%s", err)
+		return ""
+	}
+	return id
 }
 
 // checkCampaign lets through at most 128 printable characters.

@@ -58,6 +58,12 @@ type numberIn struct {
 	reference uint32
 }
 
+// idIn is a producer's id within one reference; in a file that names none, all are within one.
+type idIn struct {
+	id        string
+	reference uint32
+}
+
 // scan reads a file once.
 type scan struct {
 	options Options
@@ -71,6 +77,8 @@ type scan struct {
 	byReference map[string]uint32   // nil when the file does not name references.
 	seen        map[uint64]uint32   // The line that each phone number was first on.
 	within      map[numberIn]uint32 // The same for each reference, when repeats are allowed.
+	ids         map[uint32]string   // The producer's ids, by the indexes of their rows.
+	lineOf      map[idIn]uint32     // The line that each of them was first on.
 	content     content
 
 	// count and refused are rows or jobs; opposed are those that only today's rules refuse.
@@ -90,6 +98,7 @@ func newScan(options Options, rules Rules) *scan {
 	return &scan{
 		options: options, rules: rules, content: newContent(),
 		byGiven: map[combination]uint32{}, seen: map[uint64]uint32{}, within: map[numberIn]uint32{},
+		ids: map[uint32]string{}, lineOf: map[idIn]uint32{},
 	}
 }
 
@@ -203,6 +212,8 @@ func (s *scan) row(format *format, line []byte, number int, faults *findings) {
 		faults.add("reference", "the first row has none, so no row may have one")
 	}
 	s.repeat(kept, "", faults)
+	id := recipientIDOf(text[rowID], "", faults)
+	s.keepID(kept, id, "", faults)
 	switch {
 	case faults.unreadable:
 	case len(faults.Faults) > 0:
@@ -218,7 +229,7 @@ func (s *scan) row(format *format, line []byte, number int, faults *findings) {
 	if faults.unreadable {
 		s.content.unreadable()
 	} else {
-		s.content.recipient(kept.phone, amount.Minor, index, text[rowReference])
+		s.content.recipient(kept.phone, amount.Minor, index, text[rowReference], id)
 	}
 }
 
@@ -303,32 +314,6 @@ func (s *scan) referenced(name string, group uint32, faults *findings) uint32 {
 	return index
 }
 
-// repeat reports a number that occurred before. A number counts as seen even when its row is
-// refused: the corrected row will come, and then it would be paid twice.
-func (s *scan) repeat(r row, path string, faults *findings) {
-	if r.phone == 0 {
-		return
-	}
-	before, repeated := s.seen[r.phone]
-	if !repeated {
-		s.seen[r.phone] = r.line
-	} else {
-		s.repeats++
-	}
-	if s.options.AllowRepeats {
-		if s.byReference == nil || r.group == noGroup {
-			return
-		}
-		key := numberIn{r.phone, r.group}
-		if before, repeated = s.within[key]; !repeated {
-			s.within[key] = r.line
-		}
-	}
-	if repeated {
-		faults.add(path+"phone_number", "same number as on line %d", before)
-	}
-}
-
 // job checks a line that is a whole job.
 func (s *scan) job(line []byte, number int, faults *findings) {
 	p := newParser(line, faults)
@@ -350,16 +335,23 @@ func (s *scan) job(line []byte, number int, faults *findings) {
 		if len(faults.Faults) < maxFaults && !s.repeatedInJob(kept) {
 			s.repeat(kept, recipientPath("", i)+".", faults)
 		}
+		if r.ID != "" {
+			s.ids[uint32(len(s.rows))] = r.ID // check has reported those that occur twice.
+		}
 		s.rows = append(s.rows, kept)
 	}
 	if faults.unreadable {
 		s.burden += len(s.rows) - start
+		for i := start; i < len(s.rows); i++ {
+			delete(s.ids, uint32(i))
+		}
 		s.rows = s.rows[:start]
 		s.content.unreadable()
 		return
 	}
 	for i := start; i < len(s.rows); i++ {
-		s.content.recipient(s.rows[i].phone, s.rows[i].minor, group, job.Reference)
+		s.content.recipient(s.rows[i].phone, s.rows[i].minor, group, job.Reference,
+			s.ids[uint32(i)])
 		if len(faults.Faults) > 0 {
 			s.rows[i].minor *= -1
 		}
@@ -380,10 +372,4 @@ func (s *scan) jobGroup(job Job, faults *findings) (group, named uint32) {
 	s.references = append(s.references, reference{name: job.Reference, group: group})
 	s.byReference[job.Reference] = named
 	return group, named
-}
-
-// repeatedInJob reports whether the number was on the same line before: check has reported it.
-func (s *scan) repeatedInJob(r row) bool {
-	line, seen := s.seen[r.phone]
-	return seen && line == r.line
 }

@@ -70,7 +70,7 @@ func (s *Store) Accept(ctx context.Context, disbursals []Disbursal) (Acceptance,
 		return Acceptance{}, fmt.Errorf("accept takes at most %d recipients at once, got %d",
 			MaxRecipients, total)
 	}
-	args := make([]any, 0, 7+6*len(disbursals))
+	args := make([]any, 0, 7+8*len(disbursals))
 	args = append(args, s.options.MaxInFlight)
 	order := make([]int, 0, len(disbursals)) // In which the script is told of them.
 	for _, group := range alike(disbursals) {
@@ -148,9 +148,11 @@ func (s *Store) appendDisbursal(args []any, d *Disbursal) ([]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("disbursal %s: %w", d.Reference, err)
 	}
-	content, codes, sum := contentOf(d, codes)
-	return append(args, Own(d.Producer, d.Reference), digest(d, content), len(d.Recipients), sum,
-		content, string(codes)), nil
+	recipients, codes := byPhone(d.Recipients, codes)
+	content, sum := contentOf(recipients)
+	ids := idsOf(recipients)
+	return append(args, Own(d.Producer, d.Reference), digest(d, content, ids), len(recipients), sum,
+		content, string(codes), ids, fingerprintsOf(recipients)), nil
 }
 
 // codesOf spells the providers of a disbursal: one code if all recipients go to one, else one each;
@@ -176,17 +178,20 @@ func (s *Store) codesOf(d *Disbursal) ([]byte, error) {
 	return codes, nil
 }
 
-// contentOf writes the recipients as "phone amount" lines sorted by phone number, so that the same
-// recipients in another order are the same content, and returns their sum in minor units and the
-// codes in the order of the lines.
-func contentOf(d *Disbursal, codes []byte) (string, []byte, int64) {
-	recipients := d.Recipients
-	byPhone := func(a, b airtime.Recipient) int {
+// byPhone sorts recipients by phone number, so that the same ones in another order are the same
+// content, and their codes with them.
+func byPhone(recipients []airtime.Recipient, codes []byte) ([]airtime.Recipient, []byte) {
+	compare := func(a, b airtime.Recipient) int {
 		return strings.Compare(a.Phone.Digits(), b.Phone.Digits())
 	}
-	if !slices.IsSortedFunc(recipients, byPhone) { // break: digest-order
-		recipients, codes = sortedBoth(recipients, codes, byPhone)
+	if slices.IsSortedFunc(recipients, compare) { // break: digest-order
+		return recipients, codes
 	}
+	return sortedBoth(recipients, codes, compare)
+}
+
+// contentOf writes recipients as "phone amount" lines, and returns their sum in minor units.
+func contentOf(recipients []airtime.Recipient) (string, int64) {
 	var sum int64
 	lines := make([]byte, 0, 20*len(recipients))
 	for i, r := range recipients {
@@ -198,7 +203,20 @@ func contentOf(d *Disbursal, codes []byte) (string, []byte, int64) {
 		lines = strconv.AppendInt(lines, r.Amount.Minor, 10)
 		sum += r.Amount.Minor
 	}
-	return string(lines), codes, sum
+	return string(lines), sum
+}
+
+// idsOf writes the producer's ids of recipients, one a line; nothing when none has one.
+func idsOf(recipients []airtime.Recipient) string {
+	named := func(r airtime.Recipient) bool { return r.ID != "" }
+	if !slices.ContainsFunc(recipients, named) {
+		return ""
+	}
+	ids := make([]string, len(recipients))
+	for i, r := range recipients {
+		ids[i] = r.ID
+	}
+	return strings.Join(ids, "\n")
 }
 
 // sortedBoth sorts copies of the recipients and, where each has one, of their codes.
@@ -222,11 +240,15 @@ func sortedBoth(
 	return sorted, sortedCodes
 }
 
-// digest identifies the content of a disbursal: recipients, currency, provider as given. It is 128
-// bits of SHA-256: enough to tell contents apart, and short because every disbursal keeps one.
-func digest(d *Disbursal, content string) string {
+// digest identifies the content of a disbursal: recipients with their ids, currency, provider as
+// given. It is 128 bits of SHA-256: enough to tell contents apart, and short because every
+// disbursal keeps one.
+func digest(d *Disbursal, content, ids string) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n%s\n%s", d.Currency, d.Given, content)
+	if ids != "" {
+		fmt.Fprintf(h, "\n%s", ids)
+	}
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
 }
 

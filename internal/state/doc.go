@@ -12,7 +12,8 @@
 // that stands.
 //
 // Reading: lookup.go (status and report), stored.go (chunks as they are stored), list.go (imports
-// and campaigns), listing.go (disbursals, newest first), statement.go (what became of a month's
+// and campaigns), listing.go (disbursals, newest first), find.go and
+// fingerprint.go (recipients by what they are called), statement.go (what became of a month's
 // money), review.go (what waits for a person), stats.go and sizes.go (metrics), recent.go and
 // same.go (duplicates of imports), known.go (names for completion), doctor.go. Around them:
 // store.go has the options, safety.go checks that the Redis can be trusted, layout.go the version

@@ -193,6 +193,7 @@ func (s *Store) RequiredCommands() [][]any {
 		{"get", key},
 		{"set", key, "x"},
 		{"setrange", key, 0, "x"},
+		{"append", key, "x"},
 		{"mget", key},
 		{"mset", key, "x"},
 		{"exists", key},

@@ -16,6 +16,7 @@ package state
 //	{ns}:chunk:<id>            HASH    see lua/include/keys.lua                      TUMA_RETENTION
 //	{ns}:rows:<id>             STRING  a cell for each recipient of a chunk          TUMA_RETENTION
 //	{ns}:locations:<id>        HASH    index in the cells of a chunk -> location     TUMA_RETENTION
+//	{ns}:recipientids:<id>     STRING  the producer's own ids of its recipients      TUMA_RETENTION
 //	{ns}:history:<id>          LIST    refusals that were failed over                 TUMA_RETENTION
 //	{ns}:digest:<ref>          STRING  digest of a forgotten disbursal                 one year
 //	{ns}:scattered             LIST    chunks whose lines of evidence are to be gathered
@@ -54,6 +55,7 @@ package state
 //	{ns}:pages                 ZSET    page, "day.number" -> when it was begun (ms)
 //	{ns}:page:<page>           LIST    its chunks
 //	{ns}:pagebook:<page>       HASH    the book of a page
+//	{ns}:fingerprints:<p>:<d>  STRING  of what is found in it: lua/include/fingerprints.lua
 //	{ns}:days                  SET     days on which anything was accepted             for ever
 //	{ns}:daycampaigns:<day>    SET     the campaigns of a day, '' for none             for ever
 //	{ns}:daybook:<day>:<name>  HASH    the book of a campaign on a day                 for ever

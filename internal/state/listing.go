@@ -178,8 +178,13 @@ func (s *Store) pagesDown(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list disbursals: %w", err)
 	}
-	slices.SortFunc(pages, func(a, b string) int { return cmp.Compare(pageNumber(b), pageNumber(a)) })
+	newestFirst(pages)
 	return pages, nil
+}
+
+// newestFirst sorts pages.
+func newestFirst(pages []string) {
+	slices.SortFunc(pages, func(a, b string) int { return cmp.Compare(pageNumber(b), pageNumber(a)) })
 }
 
 // pageNumber is the number of a page, which stands behind its day: they rise over all days.

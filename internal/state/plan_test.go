@@ -26,8 +26,9 @@ import (
 // "fault:" and the namespace fails, counted up to the first that writes. With "dry" there, that one
 // fails and tells its number. After it nothing is read any more: what could fail has been done.
 const faulty = `local redis = (function(real)
-  local WRITES = {DEL = 1, HDEL = 1, HSET = 1, LPOP = 1, LPUSH = 1, LREM = 1, MSET = 1, PERSIST = 1,
-    PEXPIRE = 1, RPUSH = 1, SADD = 1, SET = 1, SETRANGE = 1, SREM = 1, XADD = 1, ZADD = 1, ZREM = 1}
+  local WRITES = {APPEND = 1, DEL = 1, HDEL = 1, HSET = 1, LPOP = 1, LPUSH = 1, LREM = 1, MSET = 1,
+    PERSIST = 1, PEXPIRE = 1, RPUSH = 1, SADD = 1, SET = 1, SETRANGE = 1, SREM = 1, XADD = 1,
+    ZADD = 1, ZREM = 1}
   local fault, calls, wrote = real.call('GET', 'fault:' .. KEYS[1]), 0, false
   local function call(command, ...)
     calls = calls + 1

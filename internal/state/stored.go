@@ -24,12 +24,14 @@ type (
 		rows      string
 		locations map[string]string
 		history   []string
+		ids       string
 	}
 	storedReads struct {
 		fields    *redis.MapStringStringCmd
 		rows      *redis.StringCmd
 		locations *redis.MapStringStringCmd
 		history   *redis.StringSliceCmd
+		ids       *redis.StringCmd
 	}
 )
 
@@ -41,17 +43,19 @@ func (s *Store) readChunk(ctx context.Context, pipe redis.Pipeliner, id string) 
 		locations: pipe.HGetAll(ctx, s.keys.named("locations", id)),
 		history:   pipe.LRange(ctx, s.keys.named("history", id), 0, -1),
 		fields:    pipe.HGetAll(ctx, s.keys.chunk(id)),
+		ids:       pipe.Get(ctx, s.keys.named("recipientids", id)),
 	}
 }
 
 // chunk is what was read.
 func (r storedReads) chunk() stored {
-	return stored{r.fields.Val(), r.rows.Val(), r.locations.Val(), r.history.Val()}
+	return stored{r.fields.Val(), r.rows.Val(), r.locations.Val(), r.history.Val(), r.ids.Val()}
 }
 
 // head is what the recipients of a stored chunk have in common, as far as Go reads it.
 type head struct {
 	currency airtime.Currency
+	page     string
 	accepted time.Time
 	imported string
 	campaign string
@@ -66,8 +70,8 @@ func headOf(text string) (head, bool) {
 	}
 	ms, err := strconv.ParseInt(words[4], 10, 64)
 	return head{
-		currency: airtime.Currency(words[1]), accepted: time.UnixMilli(ms).UTC(), imported: words[7],
-		campaign: words[8],
+		currency: airtime.Currency(words[1]), page: words[3], accepted: time.UnixMilli(ms).UTC(),
+		imported: words[7], campaign: words[8],
 	}, err == nil
 }
 
@@ -82,10 +86,11 @@ func (s *Store) rowsOf(ctx context.Context, chunk stored) ([]Row, error) {
 		return nil, errors.New("stored chunk is damaged")
 	}
 	accepted := h.accepted.UnixMilli()
-	rows, evidence := make([]Row, len(lines)), chunk.fields["evidence"]
+	rows, evidence, ids := make([]Row, len(lines)), chunk.fields["evidence"], chunk.ids
 	for i, line := range lines {
 		r := &rows[i]
-		*r = Row{Campaign: ownWord(h.campaign), At: h.accepted}
+		*r = Row{Campaign: ownWord(h.campaign), At: h.accepted, Accepted: h.accepted}
+		r.ID, ids, _ = strings.Cut(ids, "\n")
 		recipient, err := parseLine(line, h.currency)
 		if err != nil {
 			return nil, err

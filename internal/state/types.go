@@ -335,10 +335,12 @@ const (
 // Row is one recipient in a report.
 type Row struct {
 	// Reference is its disbursal's, as it is shown; Campaign as the producer says it.
-	Reference         string
-	Campaign          string
-	Phone             airtime.MSISDN
-	Amount            airtime.Money
+	Reference string
+	Campaign  string
+	Phone     airtime.MSISDN
+	Amount    airtime.Money
+	// ID is the producer's own name of the recipient; empty for none.
+	ID                string
 	Provider          string
 	Status            airtime.Status
 	Reason            airtime.Reason
@@ -349,7 +351,9 @@ type Row struct {
 	Message string
 	// Discount is what the provider took off, a decimal; empty where it said nothing.
 	Discount string
+	// At is when it came to stand where it does, Accepted when it was accepted.
 	At       time.Time
+	Accepted time.Time
 	// History lists the providers that the recipient went to before, oldest first.
 	History []PastRefusal
 	// name is its disbursal's in the state, and position the recipient's index there, sorted by

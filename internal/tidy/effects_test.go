@@ -11,8 +11,8 @@ import (
 // looks are the calls of the Redis client that change nothing. Whatever else is called on it acts
 // outside of the process, and must go through internal/effect.
 var looks = []string{
-	"ConfigGet", "Exists", "Get", "HExists", "HGet", "HGetAll", "HLen", "HMGet", "Info", "LLen",
-	"LRange", "MemoryUsage", "Ping", "SCard", "SMembers", "Time", "TTL", "Wait", "XInfoGroups",
+	"ConfigGet", "Exists", "Get", "HExists", "HGet", "HGetAll", "HLen", "HMGet", "HVals", "Info",
+	"LLen", "LRange", "MemoryUsage", "Ping", "SCard", "SMembers", "Time", "TTL", "Wait", "XInfoGroups",
 	"XInfoStream", "XLen", "XPending", "XPendingExt", "XRange", "XRangeN", "XRevRangeN", "ZCard",
 	"ZRange", "ZRangeByScore", "ZRangeWithScores", "ZRevRange",
 	"ZRevRangeWithScores", "ZScore",

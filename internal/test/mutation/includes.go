@@ -87,6 +87,9 @@ var included = []Break{
 		By{Simulation: 6, Verbs: 10},
 	},
 	{"once", "a result is not published", "", By{Simulation: 6}},
+	{"keeps-id", "who names no id takes away the one that is known", "", scenario},
+	{"result-id", "a result lacks the producer's id", "values[n + 7] = ''", scenario},
+	{"found-reference", "a provider's id has no fingerprint", "", scenario},
 	{"mark-reference", "the cancel mark is ignored", "return false", By{Verbs: 26}},
 	{"mark-campaign", "the cancel mark of a campaign is ignored", "", By{Verbs: 29}},
 	{

@@ -30,6 +30,7 @@ var verbs = []Break{
 	{"page-day", "a page is of several days", "or page == '' then", scenario},
 	{"submitted-several", "the first submitter stands for all", "elseif false then", scenario},
 	{"producer-listed", "disbursals of a producer are not listed", "", scenario},
+	{"found-phone", "numbers and ids have no fingerprints", "", scenario},
 	{"recall-position", "what was remembered goes to the neighbour", "reattach(d, i)", scenario},
 	{"recall", "what was remembered is not recalled", "", scenario},
 

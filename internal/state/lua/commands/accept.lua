@@ -52,6 +52,8 @@ local function take(group, new)
   append(group.refs, new.ref .. ' ' .. new.n)
   append(group.digests, new.digest)
   append(group.contents, new.content)
+  append(group.ids, new.ids == '' and ('\n'):rep(new.n - 1) or new.ids)
+  group.named = group.named or new.ids ~= ''
   append(group.members, new)
   new.before = group.n
   group.n, group.sum = group.n + new.n, group.sum + new.sum
@@ -95,6 +97,17 @@ local function note_submitter(campaign, by)
   end
 end
 
+-- add_fingerprints adds those of the recipients of a disbursal, as Go spells them: per string of
+-- lua/include/fingerprints.lua its digit, how many, ':', the fingerprints.
+local function add_fingerprints(page, text)
+  local at, width = 1, 2
+  while at <= #text do
+    local digit, n, first = text:match('^(%x)(%d+):()', at)
+    at = first + width * n
+    redis.call('APPEND', key('fingerprints', page .. ':' .. digit), text:sub(first, at - 1))
+  end
+end
+
 -- write stores a group as a new chunk and queues its recipients. The id comes from what it holds: a
 -- Redis that has forgotten it gives the same one again.
 local function write(group)
@@ -123,7 +136,14 @@ local function write(group)
     append(values, key('disbursal', new.ref))
     append(values, table.concat({new.digest, id, new.before, new.n}, ' '))
   end
+  if group.named then
+    append(values, key('recipientids', id))
+    append(values, table.concat(group.ids, '\n'))
+  end
   redis.call('MSET', unpack(values))
+  for _, new in ipairs(group.members) do
+    add_fingerprints(page, new.fingerprints) -- break: found-phone
+  end
   redis.call('RPUSH', key('page', page), id)
   if group.import ~= '' then redis.call('RPUSH', key('importchunks', group.import), id) end
   if group.campaign ~= '' then
@@ -157,22 +177,25 @@ end
 
 -- Behind the arguments, per group of disbursals that are alike, seven values: provider as given,
 -- currency, decimals, import, campaign, who submitted them ('' for unknown), and the number of
--- disbursals. And six per disbursal: reference,
--- digest, recipients, sum, content, and the codes of the providers that they go to: one for all, or
--- one for each; none for a disbursal that rules are against, which is looked up and not taken.
+-- disbursals. And EACH per disbursal: reference, digest, recipients, sum, content, the codes of the
+-- providers that they go to: one for all, or one for each; none for a disbursal that rules are
+-- against, which is looked up and not taken. Then the ids of the recipients, one a line ('' where
+-- none has one), and the fingerprints of them all.
+local EACH = 8
 local at = rest
 while at <= #ARGV do
   local group = {given = ARGV[at], currency = ARGV[at + 1], decimals = ARGV[at + 2],
     import = ARGV[at + 3], campaign = ARGV[at + 4], by = ARGV[at + 5], n = 0, sum = 0, taken = {},
-    refs = {}, digests = {}, contents = {}, members = {}}
-  local first, last = at + 7, at + 6 * tonumber(ARGV[at + 6]) + 1
+    refs = {}, digests = {}, contents = {}, ids = {}, members = {}}
+  local first, last = at + 7, at + EACH * tonumber(ARGV[at + 6]) + 6
   local names = {}
-  for i = first, last, 6 do append(names, key('disbursal', ARGV[i])) end
+  for i = first, last, EACH do append(names, key('disbursal', ARGV[i])) end
   local known = redis.call('MGET', unpack(names))
-  for i = first, last, 6 do
+  for i = first, last, EACH do
     local new = {ref = ARGV[i], digest = ARGV[i + 1], n = tonumber(ARGV[i + 2]),
-      sum = tonumber(ARGV[i + 3]), content = ARGV[i + 4], codes = ARGV[i + 5]}
-    local word = refusal(group, new, known[(i - first) / 6 + 1])
+      sum = tonumber(ARGV[i + 3]), content = ARGV[i + 4], codes = ARGV[i + 5],
+      ids = ARGV[i + 6], fingerprints = ARGV[i + 7]}
+    local word = refusal(group, new, known[(i - first) / EACH + 1])
     if not word then take(group, new) end
     append(words, word or 'accepted')
   end
@@ -180,7 +203,7 @@ while at <= #ARGV do
     local id = write(group)
     if has_superseded() then recall(group, id) end -- break: recall
   end
-  at = last + 6
+  at = last + 1
 end
 redis.call('HSET', KEYS[1], 'page', page, 'page_chunks', on_page, 'page_recipients', load)
 

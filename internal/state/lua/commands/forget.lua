@@ -38,7 +38,7 @@ local function forget(d)
     redis.call('DEL', key('disbursal', ref))
     forgotten = forgotten + 1
   end
-  for _, kind in ipairs({'chunk', 'rows', 'locations', 'history'}) do
+  for _, kind in ipairs({'chunk', 'rows', 'locations', 'history', 'recipientids'}) do
     redis.call('DEL', key(kind, d.id))
   end
   for pos = 1, d.n do
@@ -88,6 +88,9 @@ flush_entries() -- Before the book goes.
 if #left == 0 and redis.call('HGET', KEYS[1], 'page') ~= page then
   redis.call('DEL', key('pagebook', page))
   redis.call('ZREM', key('pages'), page)
+  for digit in ('0123456789abcdef'):gmatch('.') do
+    redis.call('DEL', key('fingerprints', page .. ':' .. digit))
+  end
 else
   redis.call('ZADD', key('pages'), now - arg.retention + arg.look_again, page)
 end

@@ -1,5 +1,5 @@
 -- evidence: what providers said of recipients: evidence, discounts, refusals before a failover.
--- include: chunks
+-- include: chunks, fingerprints
 
 -- Evidence that comes for many is one field; what comes for one is a field of its own, so that it
 -- is not written together with everybody else's. d.news holds the lines that are new, by position.
@@ -95,16 +95,19 @@ local function write_line(d, pos, line)
   if d.lines then d.lines[pos] = line end
 end
 
+-- reference_of is the id by which a provider knows a recipient; '' while we know none.
+local function reference_of(d, pos)
+  return evidence_of(d, pos):match('^[^\t]*\t[^\t]*\t([^\t]*)') or ''
+end
+
 local function write_evidence(d, pos, reason, reference, message)
+  if reference ~= '' and reference ~= reference_of(d, pos) then
+    add_fingerprint(d.page, reference) -- break: found-reference
+  end
   if reason == 'provider' then reason = '.' end
   d.since = d.since or string.format('%.0f', now - d.at)
   write_line(d, pos, d.since .. '\t' .. reason .. '\t' .. reference .. '\t' .. message .. '\t'
     .. discount_of(d, pos))
-end
-
--- reference_of is the id by which a provider knows a recipient; '' while we know none.
-local function reference_of(d, pos)
-  return evidence_of(d, pos):match('^[^\t]*\t[^\t]*\t([^\t]*)') or ''
 end
 
 -- spell_discount sets the discount in the evidence of a recipient.

@@ -28,6 +28,8 @@
 --       index of the location. It is changed in place: a script's effects reach the append-only
 --       file and the replicas, and one callback must not bring a thousand cells there.
 --   locations:<id>  HASH index -> location. An index stays what it is as long as a cell has it.
+--   recipientids:<id>  STRING one line per recipient, the producer's own id of it, '' for none;
+--       only where a recipient has one
 --   history:<id>  LIST one line per refusal that was failed over: position, at, provider, batch,
 --       reason, message; tab separated
 --   batch:<id>  HASH, see BATCH_FIELDS

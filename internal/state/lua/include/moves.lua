@@ -47,10 +47,23 @@ end
 -- words in common, which are spelt once.
 local publish
 do
-  local OWN = {5, 7, 9, 19, 23, 31} -- The words that each has for itself.
+  local OWN = {5, 7, 9, 19, 23, 31, 33} -- The words that each has for itself.
   local words -- Those in common, spelt for these:
   local last_chunk, producer, provider, status, location, corrected, reason
   local owner, reference -- The last owner, and how people see it.
+
+  -- ids_of returns the producer's own ids of the recipients, by position; '' where there is none.
+  local function ids_of(d)
+    if d.ids then return d.ids end
+    local text, pos = redis.call('GET', key('recipientids', d.id)), 0
+    d.ids = {}
+    for id in ((text or '') .. '\n'):gmatch('([^\n]*)\n') do
+      pos = pos + 1
+      d.ids[pos] = id
+    end
+    for i = pos + 1, d.n do d.ids[i] = '' end
+    return d.ids
+  end
 
   local function name(whose)
     local by
@@ -64,7 +77,7 @@ do
       'currency', last_chunk.currency, 'provider', provider, 'status', STATUS[status].name,
       'reason', reason, 'provider_reference', '', 'batch', is_batch(location) and location or '',
       'message', '', 'campaign', campaign, 'corrected', corrected and 'true' or 'false',
-      'at', at_text(), 'discount', '', unpack(producer and {'producer', producer} or {})}
+      'at', at_text(), 'discount', '', 'id', '', unpack(producer and {'producer', producer} or {})}
   end
 
   function publish(d, pos, by, code, where, again, why, id, message)
@@ -81,12 +94,13 @@ do
     values[n + 1], values[n + 2] = reference, d.phone[pos]
     values[n + 3], values[n + 4] = decimal(d.amount[pos], d.decimals), id
     values[n + 5], values[n + 6] = message, discount_of(d, pos)
+    values[n + 7] = ids_of(d)[pos] -- break: result-id
   end
 end
 
 -- settle_all moves the recipients from..to of a chunk, which all stand alike, and publishes
 -- those whom that settles or corrects. The evidence of each is evidence_at(position): reason,
--- reference, message, discount.
+-- reference, message, discount. Who names no reference leaves the one that is known of the batch.
 local function settle_all(d, from, to, status, location, evidence_at)
   local old, left = row(d, from)
   put(d, from, to, old, left, status, location)
@@ -94,6 +108,7 @@ local function settle_all(d, from, to, status, location, evidence_at)
   local settles, corrects = STATUS[status].settled, STATUS[old].settled
   for pos = from, to do
     local reason, id, message, discount = evidence_at(pos)
+    if id == '' and left == location then id = reference_of(d, pos) end -- break: keeps-id
     if settles or id ~= '' or message ~= '' then
       write_evidence(d, pos, reason, id, message)
     end

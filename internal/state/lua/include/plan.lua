@@ -23,6 +23,7 @@ local redis, perform, planned = (function(real)
   --   head, tail, gone    elements that it got since, and those taken out by their value
   --   log       what entries of a stream have in common, and what each has for itself
   --   ranges    parts of a string: offset and text
+  --   appended  texts that a string gets at its end
   --   expiry    ms, or 0 for a key that is to stay
   local function plan_of(name)
     local p = plans[name]
@@ -243,6 +244,12 @@ local redis, perform, planned = (function(real)
     p.ranges[#p.ranges + 1] = {offset, text}
   end
 
+  function ours.APPEND(name, text)
+    local p = plan_of(name)
+    p.appended = p.appended or {}
+    p.appended[#p.appended + 1] = text
+  end
+
   function ours.MSET(...)
     local list = {...}
     for i = 1, #list, 2 do texts[list[i]] = spell(list[i + 1]) end
@@ -382,6 +389,7 @@ local redis, perform, planned = (function(real)
       if p.head then write_list(p) end
       for _, planned in ipairs(p.log or {}) do write_entries(planned) end
       for _, range in ipairs(p.ranges or {}) do call('SETRANGE', p.name, range[1], range[2]) end
+      if p.appended then call('APPEND', p.name, table.concat(p.appended)) end
       if p.expiry and not texts[p.name] then
         if p.expiry == 0 then call('PERSIST', p.name) else call('PEXPIRE', p.name, p.expiry) end
       end
