@@ -11,15 +11,15 @@
 // disbursals; webhooks.go hands out results for delivery to producers, and endpoints.go says where
 // that stands.
 //
-// Reading: lookup.go (status and report), stored.go (chunks as they are stored), list.go (imports
-// and campaigns), listing.go (disbursals, newest first), find.go and
-// fingerprint.go (recipients by what they are called), statement.go (what became of a month's
-// money), review.go (what waits for a person), stats.go and sizes.go (metrics), recent.go and
-// same.go (duplicates of imports), known.go (names for completion), doctor.go. Around them:
-// store.go has the options, safety.go checks that the Redis can be trusted, layout.go the version
-// of the stored layout, scripts.go builds and runs scripts, keys.go names every key, names.go
-// spells what producers call their own, codes.go keeps the providers' codes, provider.go tells
-// scripts about providers, rules.go compares the routing rules of processes, streams.go reads jobs
-// and writes rejected ones, results.go reads results, budgets.go trims streams, types.go has what
-// verbs take and return, testing.go is for tests.
+// Reading: lookup.go (status and report), stored.go (chunks as they are stored), list.go
+// (imports and campaigns), listing.go (disbursals, newest first), find.go and fingerprint.go
+// (recipients by what they are called), timeline.go (what happened to one), statement.go (what
+// became of a month's money), review.go (what waits for a person), stats.go and sizes.go
+// (metrics), recent.go and same.go (duplicates of imports), known.go (names for completion),
+// doctor.go. Around them: store.go has the options, safety.go checks that the Redis can be
+// trusted, layout.go the version of the stored layout, scripts.go builds and runs scripts,
+// keys.go names every key, names.go spells what producers call their own, codes.go keeps the
+// providers' codes, provider.go tells scripts about providers, rules.go compares the routing
+// rules of processes, streams.go reads jobs and writes rejected ones, results.go reads results,
+// budgets.go trims streams, types.go has what verbs take and return, testing.go is for tests.
 package state

@@ -59,6 +59,8 @@ type head struct {
 	accepted time.Time
 	imported string
 	campaign string
+	// submitter is who answers for them; empty for unknown.
+	submitter string
 }
 
 // headOf reads the head of a chunk as lua/include/keys.lua describes it. It reports false for one
@@ -71,7 +73,7 @@ func headOf(text string) (head, bool) {
 	ms, err := strconv.ParseInt(words[4], 10, 64)
 	return head{
 		currency: airtime.Currency(words[1]), page: words[3], accepted: time.UnixMilli(ms).UTC(),
-		imported: words[7], campaign: words[8],
+		imported: words[7], campaign: words[8], submitter: words[9],
 	}, err == nil
 }
 

@@ -59,6 +59,7 @@ each_run(b, function(d, run)
 end)
 b.state, b.attempt, b.deadline, b.missing = 'sending', attempt, now + timeout, 0
 if b.sent == 0 then b.sent = now end
+enter_log(b, 'begun', attempt, now_text)
 -- Who is silent at the deadline is in doubt, and asked about; the guard is for what may follow.
 redis.call('ZADD', key('slots', b.provider), b.deadline, b.id)
 -- How long a restarted Redis freezes: whoever meets it first may have other settings than the

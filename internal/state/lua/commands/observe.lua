@@ -86,7 +86,7 @@ local delay = 0
 local was = b.state
 conclude(b)
 if poll > 0 and poll == b.polls and poll ~= b.answered and b.state ~= 'sending' then
-  b.answered = poll
+  b.answered, b.asked = poll, now
   if b.state == 'returned' then -- break: returned-asked
     -- A callback brought this query, and nobody is left to be asked about; but no answer is no
     -- look.

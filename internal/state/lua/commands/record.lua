@@ -238,6 +238,8 @@ if not stale then
   b.state, b.recorded = gone and 'returned' or 'open', attempt
   b.why, b.words = why, why ~= '' and whole.message or ''
   b.result = table.concat({counts.accepted, counts.rejected, counts.returned, counts.doubt}, ' ')
+  enter_log(b, 'answered', attempt, now_text, whole.verdict,
+    whole.reason == '' and '-' or whole.reason, b.result)
   redis.call('LREM', key('ready', provider), 0, id)
   if counts.doubt == b.n and b.known == 0 and traits(provider).resend > 0 then
     -- The moment when it may be repeated.

@@ -20,12 +20,15 @@
 --   hinted: last callback about it that brought its query forward (ms)
 --   later: when it would have been looked at without the hint (ms), -1 for never
 --   accepted: when the first of its members was accepted (ms)
+--   log: lines about its sendings, for people: "begun attempt ms", "silent attempt ms", or
+--     "answered attempt ms verdict reason accepted rejected returned in-doubt", '-' for no reason
+--   asked: when the last query was answered (ms)
 local BATCH_FIELDS = {
   provider = '', state = '', attempt = '0', holder = '', slices = '', n = '0', parent = '',
   open = '0', doubtful = '0', sent = '0', deadline = '0', recorded = '0', result = '',
   polls = '0', answered = '0', checks = '0', known = '0', missing = '0', refused = '0', why = '',
   words = '', hinted = '0', later = '0', accepted = '0', refused_since = '0',
-  aside = '0', asides = '0',
+  aside = '0', asides = '0', log = '', asked = '0',
 }
 
 local batches = {}
@@ -62,6 +65,11 @@ local function batch(id)
   end
   mend_times(b)
   return b
+end
+
+-- enter_log adds a line to the log of a batch, which is bounded where it is sent again and again.
+local function enter_log(b, ...)
+  if #b.log < 4000 then b.log = b.log .. table.concat({...}, ' ') .. '\n' end
 end
 
 local function new_batch(id, provider, state, slices, n)

@@ -14,81 +14,87 @@ local DAYS, DAY = 9, 86400000
 
 local function today() return math.floor(now / DAY) end
 
--- note_out books who is on the way to a provider (add) or no more.
-local function note_out(d, provider, from, to, add)
-  content_of(d)
-  local out = key('out', provider)
-  for pos = from, to do
-    local line = d.id .. ' ' .. pos .. '\n'
-    local list = redis.call('HGET', out, d.phone[pos]) or ''
-    local at, last = list:find(line, 1, true)
-    if add and not at then
-      redis.call('HSET', out, d.phone[pos], list .. line)
-    elseif at and not add then
-      list = list:sub(1, at - 1) .. list:sub(last + 1)
-      if list == '' then
-        redis.call('HDEL', out, d.phone[pos])
-      else
-        redis.call('HSET', out, d.phone[pos], list)
+local follow_out
+do
+  -- note_out books who is on the way to a provider (add) or no more.
+  local function note_out(d, provider, from, to, add)
+    content_of(d)
+    local out = key('out', provider)
+    for pos = from, to do
+      local line = d.id .. ' ' .. pos .. '\n'
+      local list = redis.call('HGET', out, d.phone[pos]) or ''
+      local at, last = list:find(line, 1, true)
+      if add and not at then
+        redis.call('HSET', out, d.phone[pos], list .. line)
+      elseif at and not add then
+        list = list:sub(1, at - 1) .. list:sub(last + 1)
+        if list == '' then
+          redis.call('HDEL', out, d.phone[pos])
+        else
+          redis.call('HSET', out, d.phone[pos], list)
+        end
       end
     end
   end
-end
 
--- follow_out keeps the index while recipients move.
-local function follow_out(d, from, to, before, old, after, status)
-  local was = STATUS[old].in_flight and traits(before).callbacks
-  local is = STATUS[status].in_flight and traits(after).callbacks
-  if was and not (is and before == after) then
-    note_out(d, before, from, to, false) -- break: out-left
+  -- follow_out keeps the index while recipients move.
+  function follow_out(d, from, to, before, old, after, status)
+    local was = STATUS[old].in_flight and traits(before).callbacks
+    local is = STATUS[status].in_flight and traits(after).callbacks
+    if was and not (is and before == after) then
+      note_out(d, before, from, to, false) -- break: out-left
+    end
+    if is and not (was and before == after) then note_out(d, after, from, to, true) end
   end
-  if is and not (was and before == after) then note_out(d, after, from, to, true) end
 end
 
-local expiring = {}
+local note_id, by_id, note_unanswered
+do
+  local expiring = {}
 
--- of_day is the key of an index of today, which is kept for DAYS days.
-local function of_day(kind, provider)
-  local name = key(kind, provider .. ':' .. today())
-  if not expiring[name] then
-    redis.call('PEXPIRE', name, DAYS * DAY)
-    expiring[name] = true
+  -- of_day is the key of an index of today, which is kept for DAYS days.
+  local function of_day(kind, provider)
+    local name = key(kind, provider .. ':' .. today())
+    if not expiring[name] then
+      redis.call('PEXPIRE', name, DAYS * DAY)
+      expiring[name] = true
+    end
+    return name
   end
-  return name
-end
 
-local known_ids = {} -- What today's index says of the ids that were looked up.
+  local known_ids = {} -- What today's index says of the ids that were looked up.
 
--- note_id remembers whom a provider's id names.
-local function note_id(d, pos, provider, location, id)
-  if id == '' or not traits(provider).callbacks or not is_batch(location) then return end
-  local ids, line = key('ids', provider .. ':' .. today()), d.id .. ' ' .. pos .. ' ' .. location
-  if known_ids[id] == line then return end
-  redis.call('HSET', ids, id, line)
-  of_day('ids', provider)
-end
+  -- note_id remembers whom a provider's id names.
+  function note_id(d, pos, provider, location, id)
+    if id == '' or not traits(provider).callbacks or not is_batch(location) then return end
+    local ids, line = key('ids', provider .. ':' .. today()), d.id .. ' ' .. pos .. ' ' .. location
+    if known_ids[id] == line then return end
+    redis.call('HSET', ids, id, line)
+    of_day('ids', provider)
+  end
 
--- by_id finds the chunk, position and batch that a provider's id names.
-local function by_id(provider, id)
-  for day = today(), today() - DAYS, -1 do -- break: ids-days
-    local found = redis.call('HGET', key('ids', provider .. ':' .. day), id)
-    if found then
-      if day == today() then known_ids[id] = found end
-      local id, pos, location = found:match('^(%S+) (%d+) (%S+)$')
-      return chunk(id), tonumber(pos), batch(location)
+  -- by_id finds the chunk, position and batch that a provider's id names.
+  function by_id(provider, id)
+    for day = today(), today() - DAYS, -1 do -- break: ids-days
+      local found = redis.call('HGET', key('ids', provider .. ':' .. day), id)
+      if found then
+        if day == today() then known_ids[id] = found end
+        local id, pos, location = found:match('^(%S+) (%d+) (%S+)$')
+        return chunk(id), tonumber(pos), batch(location)
+      end
     end
   end
-end
 
--- note_unanswered remembers that the answer to a sending is lost: a callback may still come about
--- it, with an id that we never learnt, and must not be taken for one about the next sending.
-local function note_unanswered(d, pos, provider, location)
-  content_of(d)
-  local index = key('unanswered', provider .. ':' .. today())
-  local line = d.id .. ' ' .. pos .. ' ' .. location
-  local list = redis.call('HGET', index, d.phone[pos]) or ''
-  redis.call('HSET', index, d.phone[pos], list .. line .. '\n')
-  of_day('unanswered', provider)
+  -- note_unanswered remembers that the answer to a sending is lost: a callback may still come about
+  -- it, with an id that we never learnt, and must not be taken for one about the next sending.
+  function note_unanswered(d, pos, provider, location)
+    content_of(d)
+    local index = key('unanswered', provider .. ':' .. today())
+    local line = d.id .. ' ' .. pos .. ' ' .. location
+    local list = redis.call('HGET', index, d.phone[pos]) or ''
+    redis.call('HSET', index, d.phone[pos], list .. line .. '\n')
+    of_day('unanswered', provider)
+  end
 end
 
 -- unanswered lists the sendings to a number whose answer is lost: {chunk, position, batch}.

@@ -43,6 +43,7 @@ local function expire_send(b)
     end
   end)
   b.state, b.why, b.words = 'open', 'silent', ''
+  enter_log(b, 'silent', b.attempt, now_text)
   reset_ramp(b.provider) -- break: silent-ramp
   schedule(b, first_query(b))
   redis.call('ZREM', key('slots', b.provider), b.id)
