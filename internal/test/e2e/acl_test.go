@@ -165,6 +165,7 @@ func (h *harness) everyCommand(reference string) {
 		"--as", "unpaid", "--evidence", "portal", "--unconfirmed")
 	cancel := h.enqueuer("cancel", reference)
 	require.NotEqual(h.t, 1, cancel.code, cancel.errors)
+	h.must(0, "audit", "--verify")
 }
 
 // readResults reads the results as a producer does, with and without a group.
