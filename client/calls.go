@@ -66,3 +66,45 @@ func (c *Client) List(ctx context.Context, campaign string) iter.Seq2[Summary, e
 		}
 	}
 }
+
+// Search says whom Recipients looks for: exactly one of its fields.
+type Search struct {
+	// Phone is a number, however it is written.
+	Phone string
+	// ID is your name for the recipient, ProviderReference a provider's for the payment.
+	ID, ProviderReference string
+}
+
+// Recipients goes through the producer's recipients that are looked for, newest first. It ends
+// behind the last, or with an error.
+func (c *Client) Recipients(ctx context.Context, search Search) iter.Seq2[Recipient, error] {
+	return func(yield func(Recipient, error) bool) {
+		query := url.Values{}
+		for name, value := range map[string]string{
+			"phone": search.Phone, "id": search.ID, "provider_reference": search.ProviderReference,
+		} {
+			if value != "" {
+				query.Set(name, value)
+			}
+		}
+		for {
+			var page recipientsPage
+			err := c.do(ctx, call{
+				method: http.MethodGet, path: "/v1/recipients", query: query,
+			}, &page)
+			if err != nil {
+				yield(Recipient{}, err)
+				return
+			}
+			for _, recipient := range page.Recipients {
+				if !yield(recipient, nil) {
+					return
+				}
+			}
+			if page.Next == "" {
+				return
+			}
+			query.Set("after", page.Next)
+		}
+	}
+}

@@ -40,6 +40,7 @@ func read(t *testing.T) (d description) {
 var calls = map[string]string{
 	"postDisbursal": "Send", "getDisbursal": "Status", "listDisbursals": "List",
 	"cancelDisbursal": "Cancel", "getResults": "Results",
+	"findRecipients": "Recipients",
 }
 
 // TestEveryRouteHasAMethod: of those for producers, and no method is without one.
@@ -93,6 +94,7 @@ func TestTheTypesHaveEveryFieldOfTheDescription(t *testing.T) {
 		"Summary": reflect.TypeFor[Summary](), "Recipient": reflect.TypeFor[Recipient](),
 		"Cancelled": reflect.TypeFor[Cancelled](), "Result": reflect.TypeFor[Result](),
 		"Disbursals": reflect.TypeFor[listPage](), "Results": reflect.TypeFor[resultsPage](),
+		"Recipients": reflect.TypeFor[recipientsPage](),
 	} {
 		described, known := schemas[name]
 		require.True(t, known, name)

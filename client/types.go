@@ -18,6 +18,8 @@ type Job struct {
 type JobRecipient struct {
 	PhoneNumber string `json:"phone_number"`
 	Amount      string `json:"amount"`
+	// ID is your name for the recipient, if you have one: unique in the job, and part of it.
+	ID string `json:"id,omitempty"`
 }
 
 // Held is the answer to a job that the inlet holds.
@@ -118,4 +120,9 @@ type listPage struct {
 type resultsPage struct {
 	Results []Result `json:"results"`
 	Next    string   `json:"next"`
+}
+
+type recipientsPage struct {
+	Recipients []Recipient `json:"recipients"`
+	Next       string      `json:"next"`
 }

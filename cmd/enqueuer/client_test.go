@@ -55,6 +55,16 @@ func TestTheClientSpeaksToTheInlet(t *testing.T) {
 		t.Fatalf("another's disbursal: %v %v", summary, err)
 	}
 
+	for recipient, err := range shop.Recipients(t.Context(), client.Search{Phone: "0711000002"}) {
+		require.NoError(t, err)
+		require.Equal(t, status.List[1], recipient)
+		delete(listed, recipient.Reference)
+	}
+	require.Empty(t, listed, "it was found")
+	for recipient, err := range bank.Recipients(t.Context(), client.Search{Phone: "0711000002"}) {
+		t.Fatalf("another's recipient: %v %v", recipient, err)
+	}
+
 	refused := func(err error, status int) {
 		t.Helper()
 		var refusal *client.Error

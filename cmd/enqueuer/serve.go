@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -51,7 +53,9 @@ kept as producer/reference; without tokens only programs on this machine are ser
 func addInlet(a *app.App, g *run.Group) error {
 	options := api.Options{
 		State: a.Store, Accept: a.Inlet().Accept, Rules: a.Rules,
-		Status: writeStatus, Summary: func(sum state.Summary) any { return viewOf(sum) },
+		Status:          writeStatus,
+		Summary:         func(sum state.Summary) any { return viewOf(sum) },
+		Recipient:       func(r state.Row) any { return rowJSON(r) },
 		AirtimeProvider: a.Config.AirtimeProvider(), Registry: a.Registry, Log: a.Log,
 	}
 	if a.Config.HTTPTokens.IsSet() {
@@ -65,6 +69,14 @@ func addInlet(a *app.App, g *run.Group) error {
 	app.AddLoop(g, server.Run)
 	a.Log.Info("taking jobs", zap.String("http", server.Addr()))
 	return nil
+}
+
+// rowJSON is a row as a report in JSON has it.
+func rowJSON(r state.Row) json.RawMessage {
+	var text bytes.Buffer
+	w := bufio.NewWriter(&text)
+	_ = errors.Join(writeObject(w, r), w.Flush()) // Texts, into memory.
+	return text.Bytes()
 }
 
 // writeStatus writes the JSON of status with recipients. Nothing of the last rows is written when

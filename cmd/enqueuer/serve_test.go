@@ -149,6 +149,7 @@ func TestServe(t *testing.T) {
 	readStatus(t, statusExample(t, description))
 	p.fits(t, description, map[string]string{
 		path + "/r/1": "Status", path: "Disbursals", "/v1/results": "Results",
+		"/v1/recipients?phone=0711000000": "Recipients",
 	})
 
 	redis.Stop()

@@ -3,10 +3,10 @@
 // may be posted again without a second effect. openapi.yaml describes the routes.
 //
 // api.go serves the routes, listen.go where; disbursals.go takes and shows disbursals, list.go
-// lists and cancel.go withdraws them; results.go reads results, for which feed.go waits; airtime.go
-// is the airtime service; query.go reads parameters, access.go knows producers by their tokens,
-// limits.go bounds what each may ask, requestid.go names requests; answer.go spells answers,
-// metrics.go counts them.
+// lists and cancel.go withdraws them; recipients.go finds recipients; results.go reads results, for
+// which feed.go waits; airtime.go is the airtime service; query.go reads parameters, access.go
+// knows producers by their tokens, limits.go bounds what each may ask, requestid.go names requests;
+// answer.go spells answers, metrics.go counts them.
 package api
 
 import (
@@ -49,6 +49,7 @@ type State interface {
 	Cancel(
 		ctx context.Context, kind state.Kind, name, who, note string,
 	) (state.Cancellation, error)
+	Find(ctx context.Context, search state.Search) (rows []state.Row, next string, err error)
 	Ready(ctx context.Context) error
 }
 
@@ -71,6 +72,8 @@ type Options struct {
 	Status          StatusWriter
 	// Summary is a summary as Status writes it, without the recipients; it is encoded as JSON.
 	Summary func(state.Summary) any
+	// Recipient is a recipient as Status writes it; it is encoded as JSON.
+	Recipient func(state.Row) any
 	// Tokens returns the producer=token pairs that hold now. Nil lets in whoever reaches the
 	// listener, which must be on loopback then.
 	Tokens   func() string
@@ -124,6 +127,7 @@ type request struct {
 const (
 	disbursalsPath = "/v1/disbursals"
 	resultsPath    = "/v1/results"
+	recipientsPath = "/v1/recipients"
 	// cancelSuffix stands behind the path of a disbursal that is to be cancelled.
 	cancelSuffix = "/cancel"
 )
@@ -159,6 +163,10 @@ func (a *API) routes() []route {
 		{
 			method: "POST", path: disbursalsPath + "/{reference}" + cancelSuffix,
 			serve: a.cancelDisbursal, scope: config.ScopeCancel, answers: and(ok, bad, missing, large),
+		},
+		{
+			method: "GET", path: recipientsPath, serve: a.findRecipients, scope: config.ScopeRead,
+			answers: and(ok, bad),
 		},
 		{
 			method: "GET", path: resultsPath, serve: a.getResults, scope: config.ScopeRead,

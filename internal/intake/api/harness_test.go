@@ -75,7 +75,7 @@ func on(t *testing.T, url, namespace string, change ...func(*Options)) *inlet {
 	i := &inlet{store: store, logs: logs, reg: prometheus.NewRegistry()}
 	options := Options{
 		State: store, Rules: rules(), AirtimeProvider: "africastalking", Status: plainStatus,
-		Summary:  plainSummary,
+		Summary: plainSummary, Recipient: plainRecipient,
 		Registry: i.reg, Log: zap.New(core), Tokens: func() string { return twoProducers },
 		Accept: func(ctx context.Context, d []state.Disbursal) ([]state.Outcome, error) {
 			accepted, err := store.Accept(ctx, d)
@@ -113,6 +113,16 @@ func plainSummary(sum state.Summary) any {
 	return map[string]any{
 		"reference": sum.Reference, "recipients": sum.Recipients, "settled": sum.Settled,
 		"statuses": statuses,
+	}
+}
+
+// plainRecipient is a recipient with what the description wants of one.
+func plainRecipient(r state.Row) any {
+	return map[string]string{
+		"reference": r.Reference, "campaign": "", "phone_number": r.Phone.Digits(), "amount": "",
+		"currency": "", "provider": r.Provider, "status": r.Status.String(), "reason": "",
+		"provider_reference": "", "batch": "", "message": "", "at": "", "id": r.ID, "discount": "",
+		"release_at": "",
 	}
 }
 

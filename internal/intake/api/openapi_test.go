@@ -82,6 +82,7 @@ var viewsOf = map[string]func() any{
 	"Errors": func() any { return &errorsView{} }, "Service": func() any { return &serviceView{} },
 	"Sent": func() any { return &airtimeView{} }, "Status": nil,
 	"Disbursals": func() any { return &disbursalsView{} },
+	"Recipients": func() any { return &recipientsView{} },
 	"Cancelled":  func() any { return &cancelView{} },
 	"Results":    func() any { return &resultsView{} },
 }
@@ -168,6 +169,7 @@ var wellFormed = map[string]answerCase{
 	"GET " + disbursalsPath + "/{reference...}":      {target: disbursalsPath + "/r-0"},
 	"GET " + disbursalsPath:                          {target: disbursalsPath},
 	"POST " + disbursalsPath + "/{reference}/cancel": {target: disbursalsPath + "/r-0/cancel"},
+	"GET " + recipientsPath:                          {target: recipientsPath + "?id=order-1"},
 	"GET " + resultsPath:                             {target: resultsPath},
 	"GET /airtime/{$}":                               {target: "/airtime/"},
 	"GET " + sendPath:                                {target: sendPath + "?" + sendQuery},
@@ -203,6 +205,7 @@ func cases(routes []route) []answerCase {
 		{target: disbursalsPath + "/nothing/cancel", status: 404},
 		{target: disbursalsPath + "/r-0/cancel", body: large, status: 413},
 		{target: disbursalsPath + "/r-0/cancel", body: brokenBody, status: 400},
+		{method: "GET", target: recipientsPath, status: 400},
 		{method: "GET", target: resultsPath + "?limit=0", status: 400},
 		{
 			method: "GET", target: resultsPath + "?after=0-0", status: 410,

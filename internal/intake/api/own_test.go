@@ -99,6 +99,10 @@ var reaches = map[string][]string{
 		disbursalsPath + "/r-9/cancel", disbursalsPath + "/shop%2Fr-9/cancel",
 		disbursalsPath + "/shop%1Fr-9/cancel",
 	},
+	"GET " + recipientsPath: {
+		recipientsPath + "?phone=0733000009", recipientsPath + "?id=order-9",
+		recipientsPath + "?provider_reference=order-9",
+	},
 	"GET " + resultsPath: {resultsPath, resultsPath + "?after=0-0&limit=1"},
 }
 
