@@ -49,6 +49,7 @@ func (h *harness) end() {
 		h.inspect()
 	}
 	h.books()
+	h.found()
 }
 
 // recover ends all faults: who was stopped in the middle stays so, its process begins anew.
