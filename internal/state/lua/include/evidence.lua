@@ -97,7 +97,8 @@ end
 
 -- reference_of is the id by which a provider knows a recipient; '' while we know none.
 local function reference_of(d, pos)
-  return evidence_of(d, pos):match('^[^\t]*\t[^\t]*\t([^\t]*)') or ''
+  local line = evidence_of(d, pos)
+  return line ~= '' and line:match('^[^\t]*\t[^\t]*\t([^\t]*)') or ''
 end
 
 local function write_evidence(d, pos, reason, reference, message)

@@ -8,10 +8,36 @@
 -- three in a hundred have it, too. They stay until the whole page is forgotten.
 --   fingerprints:<page>:<digit>  STRING  fingerprints, one behind the other
 
--- add_fingerprint adds that of one text.
-local function add_fingerprint(page, text)
-  local hash = redis.sha1hex(text)
-  local bytes = tonumber(hash:sub(2, 5), 16)
-  redis.call('APPEND', key('fingerprints', page .. ':' .. hash:sub(1, 1)),
-    string.char(math.floor(bytes / 256), bytes % 256))
+-- add_fingerprint adds that of one text. They are collected by their pages and digits first.
+local add_fingerprint
+do
+  local pages = {}
+
+  function add_fingerprint(page, text)
+    local digits, hash = pages[page], redis.sha1hex(text)
+    if not digits then
+      digits = {}
+      pages[page] = digits
+    end
+    local digit, bytes = hash:byte(1), tonumber(hash:sub(2, 5), 16)
+    local list = digits[digit]
+    if not list then
+      list = {}
+      digits[digit] = list
+    end
+    list[#list + 1] = math.floor(bytes / 256)
+    list[#list + 1] = bytes % 256
+  end
+
+  at_end(function()
+    for page, digits in pairs(pages) do
+      for digit, list in pairs(digits) do
+        local name = key('fingerprints', page .. ':' .. string.char(digit))
+        for first = 1, #list, 2000 do
+          redis.call('APPEND', name, string.char(unpack(list, first,
+            math.min(first + 1999, #list))))
+        end
+      end
+    end
+  end)
 end
