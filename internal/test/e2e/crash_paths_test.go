@@ -24,12 +24,12 @@ import (
 // them, or in the table of what cannot be reached.
 var crashPaths = []crashPath{
 	{"sends", mortalWorker, and(
-		at("rules", "claim", "trigger", "begin", "submission", "record", "trim stream"),
+		at("rules", "claim", "trigger", "begin", "submission", "record"),
 		"question", sandbox.Lipad), sends},
 	{"accepts tasks", mortalWorker, at("accept", "trigger", "reject jobs"), acceptsTasks},
 	{"cannot send", mortalWorker, at("release"), cannotSend},
 	{"moves to another", mortalWorker, at("channels", "stranded", "reroute", "trigger"), moves},
-	{"mends", mortalWorker, at("sweep"), mends},
+	{"mends", mortalWorker, at("sweep", "trim stream"), mends},
 	{"forgets", mortalWorker, at("forget"), forgets},
 	{"follows", mortalPoller, and(
 		and(at("due"), "load", sandbox.Lipad, sandbox.AfricasTalking, sandbox.Sozuri),
@@ -167,9 +167,13 @@ func moves(c *crash) {
 	}
 }
 
-// mends has the process die that gives back what a dead worker had drawn, and puts in doubt what it
-// had begun to send.
+// mends has the process die that gives back what a dead worker had drawn, puts in doubt what it had
+// begun to send, and trims what is older than any stream keeps.
 func mends(c *crash) {
+	old := c.rdb.XAdd(c.t.Context(), &redis.XAddArgs{
+		Stream: "{tuma}:rejected", ID: "1-1", Values: []any{"job", "{}", "source", "test", "error", "old"},
+	})
+	require.NoError(c.t, old.Err())
 	c.asked()
 	for _, begin := range []bool{false, true} {
 		token, err := uuid.NewV7()
