@@ -167,11 +167,12 @@ func moves(c *crash) {
 	}
 }
 
-// mends has the process die that gives back what a dead worker had drawn, puts in doubt what it had
-// begun to send, and trims what is older than any stream keeps.
+// mends has the process die that gives back what a dead worker had drawn, puts in doubt what it
+// had begun to send, and trims what is older than any stream keeps.
 func mends(c *crash) {
 	old := c.rdb.XAdd(c.t.Context(), &redis.XAddArgs{
-		Stream: "{tuma}:rejected", ID: "1-1", Values: []any{"job", "{}", "source", "test", "error", "old"},
+		Stream: "{tuma}:rejected", ID: "1-1",
+		Values: []any{"job", "{}", "source", "test", "error", "old"},
 	})
 	require.NoError(c.t, old.Err())
 	c.asked()
