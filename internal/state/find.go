@@ -44,8 +44,8 @@ func SearchFor(text string) Search {
 func (q Search) fingerprints() []fingerprint {
 	var list []fingerprint
 	for _, text := range []string{q.Phone.Digits(), q.ID, q.ProviderReference} {
-		if text != "" && !slices.Contains(list, fingerprintOf(text)) {
-			list = append(list, fingerprintOf(text))
+		if f := fingerprintOf(text); text != "" && !slices.Contains(list, f) {
+			list = append(list, f)
 		}
 	}
 	return list

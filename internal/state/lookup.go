@@ -200,18 +200,14 @@ func (s *Store) Report(ctx context.Context, kind Kind, name string, fn func(Row)
 func (s *Store) reportDisbursal(
 	ctx context.Context, ref string, why doubts, fn func(Row) error,
 ) error {
-	text, err := s.client.Get(ctx, s.keys.disbursal(ref)).Result()
-	if errors.Is(err, redis.Nil) {
-		return fmt.Errorf("disbursal %s: %w", Shown(ref), ErrNotFound)
+	at, err := s.placeOf(ctx, ref)
+	if errors.Is(err, ErrNotFound) {
+		return err
 	}
 	if err != nil {
 		return fmt.Errorf("report %s: %w", Shown(ref), err)
 	}
-	parts := strings.Fields(text) // Digest, chunk, positions before it, recipients.
-	if len(parts) != 4 {
-		return fmt.Errorf("report %s: stored disbursal is damaged", Shown(ref))
-	}
-	return s.reportChunks(ctx, parts[1:2], why, func(r Row) error {
+	return s.reportChunks(ctx, []string{at.chunk}, why, func(r Row) error {
 		if r.name != ref {
 			return nil
 		}

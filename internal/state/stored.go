@@ -176,3 +176,24 @@ func (r *Row) tell(line string, accepted int64) {
 		r.Reason = airtime.ReasonProvider
 	}
 }
+
+// placeOf is where the first recipient of a disbursal is kept. ErrNotFound is returned when there
+// is no such disbursal.
+func (s *Store) placeOf(ctx context.Context, name string) (chunkPos, error) {
+	text, err := s.client.Get(ctx, s.keys.disbursal(name)).Result()
+	if errors.Is(err, redis.Nil) {
+		return chunkPos{}, fmt.Errorf("disbursal %s: %w", Shown(name), ErrNotFound)
+	}
+	if err != nil {
+		return chunkPos{}, err
+	}
+	words := strings.Fields(text) // Digest, chunk, positions before it, recipients.
+	if len(words) != 4 {
+		return chunkPos{}, errors.New("stored disbursal is damaged")
+	}
+	before, err := strconv.Atoi(words[2])
+	if err != nil {
+		return chunkPos{}, fmt.Errorf("stored disbursal: %w", err)
+	}
+	return chunkPos{words[1], before + 1}, nil
+}

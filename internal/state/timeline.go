@@ -38,19 +38,15 @@ type Timeline struct {
 
 // Timeline puts together what the state keeps about a recipient, which Report has read.
 func (s *Store) Timeline(ctx context.Context, r Row) (Timeline, error) {
-	stored, err := s.client.Get(ctx, s.keys.disbursal(r.name)).Result()
-	words := strings.Fields(stored) // Digest, chunk, positions before it, recipients.
-	if errors.Is(err, redis.Nil) || err == nil && len(words) != 4 {
-		return Timeline{}, fmt.Errorf("disbursal %s: %w", r.Reference, ErrNotFound)
+	at, err := s.placeOf(ctx, r.name)
+	if errors.Is(err, ErrNotFound) {
+		return Timeline{}, err
 	}
 	if err != nil {
 		return Timeline{}, fmt.Errorf("show %s: %w", r.Reference, err)
 	}
-	before, err := strconv.Atoi(words[2])
-	if err != nil {
-		return Timeline{}, fmt.Errorf("show %s: stored disbursal: %w", r.Reference, err)
-	}
-	read := timelineOf{Store: s, row: r, at: chunkPos{words[1], before + r.position + 1}}
+	at.pos += r.position
+	read := timelineOf{Store: s, row: r, at: at}
 	for _, step := range []func(context.Context) error{
 		read.accepted, read.earlier, read.superseded, read.batches, read.decided,
 	} {
