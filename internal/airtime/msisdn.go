@@ -29,7 +29,8 @@ var (
 )
 
 // MSISDN is a mobile number in E.164 digits without the plus sign. Printing it in any way shows it
-// masked (254711•••000); Digits gives the number itself. The zero value is no number.
+// masked (254711•••000); Digits gives the number itself. The zero value is no number. Where a
+// number was erased, it is what stands for it: see ParseErased.
 type MSISDN struct {
 	digits string
 }
@@ -69,6 +70,33 @@ func ParseMSISDN(text string) (MSISDN, error) {
 // MSISDNFromE164 wraps digits that ParseMSISDN has let through before: it is for reading our own
 // store and checks nothing.
 func MSISDNFromE164(digits string) MSISDN { return MSISDN{digits} }
+
+// erasedPrefix begins what stands for a number that was erased, erasedLetters is how many letters
+// from a to p follow: lua/include/erased.lua in internal/state makes them.
+const (
+	erasedPrefix  = "erased-"
+	erasedLetters = 16
+)
+
+// ParseErased reads what stands for a number that was erased, such as erased-kcambpidgolhnfje.
+func ParseErased(text string) (MSISDN, bool) {
+	letters, found := strings.CutPrefix(text, erasedPrefix)
+	if !found || len(letters) != erasedLetters || strings.Trim(letters, "abcdefghijklmnop") != "" {
+		return MSISDN{}, false
+	}
+	return MSISDN{text}, true
+}
+
+// Erased reports whether m stands for a number that was erased.
+func (m MSISDN) Erased() bool { return strings.HasPrefix(m.digits, erasedPrefix) }
+
+// masked is what is shown of a number; of what stands for one all.
+func (m MSISDN) masked() string {
+	if m.Erased() {
+		return m.digits
+	}
+	return mask(m.digits)
+}
 
 // readDigits appends the digits of text to digits and reports a leading plus sign.
 func readDigits(digits []byte, text string) (_ []byte, plus bool, err error) {
@@ -148,7 +176,8 @@ func mask(digits string) string {
 	return digits[:min(6, len(digits)-6)] + dots + digits[len(digits)-tail:]
 }
 
-// Digits returns the full number, for the wire, reports and results; never for logs or errors.
+// Digits returns the full number, for the wire, reports and results; never for logs or errors. Of a
+// number that was erased it is what stands for it.
 func (m MSISDN) Digits() string { return m.digits }
 
 // IsZero reports whether m is no number.
@@ -158,14 +187,14 @@ func (m MSISDN) IsZero() bool { return m.digits == "" }
 func (m MSISDN) Equal(other MSISDN) bool { return m == other }
 
 // String returns the masked number: 254711•••000.
-func (m MSISDN) String() string { return mask(m.digits) }
+func (m MSISDN) String() string { return m.masked() }
 
 // GoString returns the masked number, for %#v.
-func (m MSISDN) GoString() string { return mask(m.digits) }
+func (m MSISDN) GoString() string { return m.masked() }
 
 // Format writes the masked number whatever the verb, so that no %d or %x reveals it.
 func (m MSISDN) Format(f fmt.State, verb rune) {
-	text := mask(m.digits)
+	text := m.masked()
 	if verb == 'q' {
 		text = `"` + text + `"`
 	}
@@ -182,7 +211,7 @@ func (m MSISDN) Format(f fmt.State, verb rune) {
 
 // MarshalText writes the masked number, so that a logger's encoder does not reveal it either. Code
 // that stores or sends a number takes Digits.
-func (m MSISDN) MarshalText() ([]byte, error) { return []byte(mask(m.digits)), nil }
+func (m MSISDN) MarshalText() ([]byte, error) { return []byte(m.masked()), nil }
 
 // Network returns the operator that a Kenyan number's prefix was first given to, NoNetwork for
 // other countries. Numbers can be ported: it is a hint.
