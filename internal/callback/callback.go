@@ -47,6 +47,9 @@ type Store interface {
 	Validate(ctx context.Context, provider string, v providers.Validation) (bool, error)
 	DeadLetter(ctx context.Context, provider, why string, body []byte) error
 	Load(ctx context.Context, id string) (*state.Batch, error)
+	Renamed(
+		ctx context.Context, b *state.Batch, lines []providers.RecipientStatus,
+	) ([]providers.RecipientStatus, error)
 	Observe(
 		ctx context.Context, b *state.Batch, lines []providers.RecipientStatus, known bool,
 		r state.PollSchedule,
@@ -306,10 +309,14 @@ func (r *Receiver) observe(
 	if err != nil {
 		return "", err
 	}
-	if !slices.ContainsFunc(b.Members, func(m state.Member) bool { return m.Phone == report.Phone }) {
+	lines, err := r.o.Store.Renamed(ctx, b, []providers.RecipientStatus{report.RecipientStatus})
+	if err != nil {
+		return "", err
+	}
+	is := func(m state.Member) bool { return m.Phone == lines[0].Phone }
+	if !slices.ContainsFunc(b.Members, is) {
 		return unmatched, r.o.Store.DeadLetter(ctx, c.name, "no such number in the batch", c.body)
 	}
-	lines := []providers.RecipientStatus{report.RecipientStatus}
 	observed, err := r.o.Store.Observe(ctx, b, lines, true, state.PollSchedule{Next: time.Second})
 	if err != nil {
 		return "", err

@@ -80,6 +80,12 @@ func (l *ledger) Load(context.Context, string) (*state.Batch, error) {
 	return nil, errAway
 }
 
+func (l *ledger) Renamed(
+	context.Context, *state.Batch, []providers.RecipientStatus,
+) ([]providers.RecipientStatus, error) {
+	return nil, errAway
+}
+
 func (l *ledger) Observe(
 	context.Context, *state.Batch, []providers.RecipientStatus, bool, state.PollSchedule,
 ) (state.Observed, error) {

@@ -253,7 +253,10 @@ func (r *runner) permissions(ctx context.Context) error {
 	for _, part := range []struct {
 		of       string
 		commands [][]any
-	}{{"enqueuer stream", r.store.StreamCommands()}, {"a worker or poller", serving}} {
+	}{
+		{"enqueuer stream", r.store.StreamCommands()}, {"enqueuer erase", r.store.EraseCommands()},
+		{"a worker or poller", serving},
+	} {
 		denied, err := r.store.Denied(ctx, part.commands)
 		if err != nil {
 			return err

@@ -126,9 +126,12 @@ func spoiledFault() Faults {
 	return Faults{"reference: another of its rows is refused; a disbursal goes whole or not at all"}
 }
 
-// number64 is a phone number as a number, zero when there is none.
+// number64 is a phone number as a number, zero when there is none or it was erased.
 func number64(phone airtime.MSISDN) uint64 {
 	var number uint64
+	if phone.Erased() {
+		return number
+	}
 	for _, digit := range []byte(phone.Digits()) {
 		number = number*10 + uint64(digit-'0')
 	}

@@ -231,6 +231,7 @@ func (s *Store) RequiredCommands() [][]any {
 		{"xadd", key, "*", "f", "x"},
 		{"memory", "usage", key},
 		{"xlen", key},
+		{"xdel", key, "0-1"},
 		{"xrange", key, "-", "+"},
 		{"xrevrange", key, "+", "-"},
 		{"xtrim", key, "minid", 0},
@@ -248,13 +249,17 @@ func (s *Store) StreamCommands() [][]any {
 	key := s.keys.plain("doctor")
 	return [][]any{
 		{"xack", key, "g", "0-1"},
-		{"xdel", key, "0-1"},
 		{"xgroup", "create", key, "g", "0"},
 		{"watch", key},
 		{"unwatch"},
 		{"xreadgroup", "group", "g", "c", "streams", key, ">"},
 		{"xautoclaim", key, "g", "c", 0, "0"},
 	}
+}
+
+// EraseCommands are the commands of enqueuer erase; see RequiredCommands.
+func (s *Store) EraseCommands() [][]any {
+	return [][]any{{"hscan", s.keys.plain("doctor"), 0}}
 }
 
 // Denied lists which of the commands the Redis user may not run, and the keys that it may not

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -61,7 +62,7 @@ func TestEveryCommandOfTheScriptsIsTried(t *testing.T) {
 func TestWhatIsTriedIsWellFormed(t *testing.T) {
 	t.Parallel()
 	store, client := openOwn(t)
-	commands := append(store.RequiredCommands(), store.StreamCommands()...)
+	commands := slices.Concat(store.RequiredCommands(), store.StreamCommands(), store.EraseCommands())
 	require.NoError(t, client.Do(t.Context(), "acl", "setuser", "nobody", "-@all").Err())
 	for _, command := range commands {
 		_, err := client.Do(t.Context(), append([]any{"acl", "dryrun", "nobody"}, command...)...).Result()

@@ -30,12 +30,14 @@ type Search struct {
 	Limit int
 }
 
-// SearchFor looks for a text as a phone number, in any way of writing it, as an id and as a
-// provider's reference.
+// SearchFor looks for a text as a phone number, in any way of writing it, or what stands for one
+// that was erased, as an id and as a provider's reference.
 func SearchFor(text string) Search {
 	q := Search{ID: text, ProviderReference: text}
 	if phone, err := airtime.ParseMSISDN(text); err == nil {
 		q.Phone = phone
+	} else if erased, ok := airtime.ParseErased(text); ok {
+		q.Phone = erased
 	}
 	return q
 }

@@ -3,7 +3,7 @@ package state
 // Keys are named here and, for what scripts touch, in lua/include/keys.lua by the same kinds. All
 // of them share the hash tag {namespace}, so that one Redis Cluster slot holds the whole state.
 //
-//	{ns}:state                 HASH    schema, clock, run_id, longest, page, audit…    for ever
+//	{ns}:state                 HASH    schema, clock, run_id, page, audit, erase_key…  for ever
 //	{ns}:jobs                  STREAM  jobs from producers, deleted when held          never trimmed
 //	{ns}:results               STREAM  one entry per settling or correction          TUMA_STREAM_AGE
 //	{ns}:rejected              STREAM  what could not be accepted, with the reason   TUMA_STREAM_AGE
@@ -12,6 +12,7 @@ package state
 //	{ns}:audit                 STREAM  decisions, chained by hash: lua/include/audit.lua  for ever
 //	{ns}:queuepauses           HASH    asynq's queue -> 1 if it is paused, and since when (ms)
 //	{ns}:decision:<id>         STRING  the reply to a decision that was taken          one hour
+//	{ns}:erasing:<number>      STRING  what stands for a number whose erasure has begun  one day
 //	{ns}:disbursal:<ref>       STRING  digest, and where its recipients are            TUMA_RETENTION
 //	{ns}:chunk:<id>            HASH    see lua/include/keys.lua                      TUMA_RETENTION
 //	{ns}:rows:<id>             STRING  a cell for each recipient of a chunk          TUMA_RETENTION

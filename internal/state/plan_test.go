@@ -28,7 +28,7 @@ import (
 const faulty = `local redis = (function(real)
   local WRITES = {APPEND = 1, DEL = 1, HDEL = 1, HSET = 1, LPOP = 1, LPUSH = 1, LREM = 1, MSET = 1,
     PERSIST = 1, PEXPIRE = 1, RPUSH = 1, SADD = 1, SET = 1, SETRANGE = 1, SREM = 1, XADD = 1,
-    ZADD = 1, ZREM = 1}
+    XDEL = 1, ZADD = 1, ZREM = 1}
   local fault, calls, wrote = real.call('GET', 'fault:' .. KEYS[1]), 0, false
   local function call(command, ...)
     calls = calls + 1

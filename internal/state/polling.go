@@ -99,6 +99,10 @@ type PollSchedule struct {
 func (s *Store) Observe(
 	ctx context.Context, b *Batch, lines []providers.RecipientStatus, known bool, r PollSchedule,
 ) (Observed, error) {
+	lines, err := s.Renamed(ctx, b, lines)
+	if err != nil {
+		return Observed{}, err
+	}
 	args := []any{
 		b.ID, r.Poll, r.Next.Milliseconds(), r.OverdueAfter.Milliseconds(), r.Slow.Milliseconds(),
 		flag(known),

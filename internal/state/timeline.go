@@ -230,7 +230,8 @@ func (t *timelineOf) decided(ctx context.Context) error {
 		whom := positionsIn(e.Detail)
 		own := e.What == "resolve" && e.Name == t.row.Reference && slices.Contains(whom, t.row.position)
 		all := e.What == "cancel" && e.Name != "" && slices.Contains(names, e.Name)
-		if !own && !all {
+		erased := e.What == "erase" && e.Name == t.row.Phone.Digits()
+		if !own && !all && !erased {
 			return nil
 		}
 		at, err := time.Parse(time.RFC3339, e.At)

@@ -31,6 +31,8 @@ var (
 	ErrMoved = errors.New("status has moved since it was listed")
 	// ErrEarly is returned when a person decides while the request may still have an effect.
 	ErrEarly = errors.New("the request may still be on the wire")
+	// ErrOpen is returned when a number is to be erased of which a recipient has not settled.
+	ErrOpen = errors.New("not settled yet")
 )
 
 // MaxRecipients is the largest disbursal, and the most recipients that one Accept call takes.

@@ -230,7 +230,7 @@ func (d foundData) about(asked providers.Asked) bool {
 		return false
 	}
 	phone, ok := providers.ReadPhone(string(d.Phone))
-	return !ok || asked.Phone.IsZero() || phone == asked.Phone
+	return !ok || asked.Phone.IsZero() || asked.Phone.Erased() || phone == asked.Phone
 }
 
 // gather collects the lines, in the order of the question.

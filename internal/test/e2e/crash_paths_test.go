@@ -64,6 +64,7 @@ var crashPaths = []crashPath{
 	{"cancels", mortalEnqueuer, at("cancel", "cancel#2"), cancels},
 	{"lists who is in doubt", mortalEnqueuer, at("load"), listsDoubt},
 	{"takes a person's word", mortalEnqueuer, at("resolve"), takesWord},
+	{"erases a number", mortalEnqueuer, at("erased", "erased#2", "erase", "erase#2"), erases},
 	{"pauses a channel", mortalEnqueuer, at("pausebyperson"), pauses},
 	{"switches a webhook on", mortalEnqueuer, map[string][]string{
 		sandbox.Lipad: {"webhookon"},
@@ -474,6 +475,26 @@ func cancels(c *crash) {
 	})
 	c.agrees()
 	require.Zero(c.t, c.ledger().Requests["send"])
+}
+
+// erases has the command die with which a number is erased that everybody has settled with. Run
+// again it finishes, as one decision, and the books are as they were.
+func erases(c *crash) {
+	c.starts(mortalPoller)
+	c.asked()
+	c.starts(mortalWorker)
+	c.ends()
+	phone := c.jobs()[0].Recipients[0].PhoneNumber
+	c.dies(nil, nil, "erase", phone, "--yes")
+	c.says("erase", phone, "--yes")
+	numbers := map[string]bool{}
+	for _, r := range c.rows() {
+		numbers[strings.TrimRight(r.PhoneNumber, "abcdefghijklmnop")] = true
+	}
+	require.False(c.t, numbers[phone])
+	require.True(c.t, numbers["erased-"])
+	c.says("verify")
+	require.EqualValues(c.t, 1, c.rdb.XLen(c.t.Context(), "{tuma}:audit").Val(), "one decision")
 }
 
 // pauses has the command die with which a person stops a provider. Run again it has stopped, and

@@ -33,10 +33,16 @@ local parked = redis.call('HGET', key('parked'), name)
 local reported_at = parked and tonumber(parked:match('^%d+')) or now -- break: reported-at
 local parked_status = parked and parked:match('^' .. ('[^\t]*\t'):rep(6) .. '(.)')
 
+-- is_of says whether a recipient has the phone number, or had it before it was erased.
+local function is_of(d, pos)
+  local known = content_of(d).phone[pos]
+  return known == phone
+    or is_erased(known) and known == erased_as(phone) -- break: erased-callback
+end
+
 local function about(d, pos, b)
   if not d or not b then return false end
-  content_of(d)
-  return d.phone[pos] == phone
+  return is_of(d, pos)
     and d.amount[pos] == minor -- break: phone-amount
     and d.currency == arg.currency -- break: phone-currency
 end
@@ -72,7 +78,7 @@ end
 local function find()
   local d, pos, b
   if id ~= '' then d, pos, b = by_id(provider, id) end
-  if d and phone ~= '' and content_of(d).phone[pos] ~= phone then
+  if d and phone ~= '' and not is_of(d, pos) then
     return nil, nil, nil, true -- break: id-stranger
   end
   if not d and phone ~= '' and minor

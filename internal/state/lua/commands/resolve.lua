@@ -60,6 +60,8 @@ local function differs(d, pos, seen)
   if b and b.attempt ~= seen.attempt then return 'attempt' end -- break: decided-attempt
   content_of(d)
   if d.amount[pos] ~= seen.amount then return 'amount' end
+  local again = arg.outcome == 'unpaid' and arg.resubmit == '1'
+  if again and is_erased(d.phone[pos]) then return 'number' end -- break: erased-resubmit
 end
 
 -- What the person saw of each: the batch is '' where there is none, the amount in minor units.

@@ -14,13 +14,19 @@ local arg = arguments {
 }
 allow_oom()
 local answers, before = key('validated', today()), key('validated', today() - 1)
-local question = table.concat({'id', arg.question, arg.phone, arg.minor, arg.currency}, '\t')
+
+local function question_about(phone)
+  return table.concat({'id', arg.question, phone, arg.minor, arg.currency}, '\t')
+end
+
+local question, erased = question_about(arg.phone), erased_as(arg.phone)
 
 local function asked(field)
   return redis.call('HEXISTS', answers, field) == 1 or redis.call('HEXISTS', before, field) == 1
 end
 
 if asked(question) then return 1 end -- break: asked-before
+if erased and asked(question_about(erased)) then return 1 end -- break: erased-question
 for _, found in ipairs(people_out(arg.provider, arg.phone)) do
   local d, pos, b = found.chunk, found.pos, batch(found.location)
   content_of(d)

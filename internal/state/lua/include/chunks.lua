@@ -72,7 +72,7 @@ local function content_of(d)
   if d.phone then return d end
   d.phone, d.amount = {}, {}
   local phones, amounts, i = d.phone, d.amount, 0
-  for phone, amount in d.content:gmatch('(%d+) (%d+)') do
+  for phone, amount in d.content:gmatch('(%S+) (%d+)') do -- break: erased-content
     i = i + 1
     phones[i], amounts[i] = phone, tonumber(amount)
   end

@@ -1,5 +1,5 @@
 -- indexes: indexes by which callbacks find recipients: phone numbers and ids of providers.
--- include: batches
+-- include: batches, erased
 
 -- Providers that report by callback name a recipient by their own id or by phone number. These find
 -- who is meant:
@@ -97,11 +97,18 @@ do
   end
 end
 
+-- kept_of returns what a hash has of a number, and of what stands for it if it was erased.
+local function kept_of(hash, phone)
+  local erased = erased_as(phone) -- break: erased-index
+  local text = erased and erased ~= phone and redis.call('HGET', hash, erased) or ''
+  return (redis.call('HGET', hash, phone) or '') .. text
+end
+
 -- unanswered lists the sendings to a number whose answer is lost: {chunk, position, batch}.
 local function unanswered(provider, phone)
   local list, seen = {}, {}
   for day = today(), today() - DAYS, -1 do -- break: decided-days
-    local text = redis.call('HGET', key('unanswered', provider .. ':' .. day), phone) or ''
+    local text = kept_of(key('unanswered', provider .. ':' .. day), phone)
     for line in text:gmatch('[^\n]+') do
       local id, pos, location = line:match('^(%S+) (%d+) (%S+)$')
       if not seen[line] then -- break: decided-once
@@ -118,16 +125,14 @@ end
 local function expected(provider, id, phone)
   if id ~= '' and by_id(provider, id) then return true end
   if phone == '' then return false end
-  return redis.call('HGET', key('out', provider), phone) and true
-    or #unanswered(provider, phone) > 0
+  return kept_of(key('out', provider), phone) ~= '' or #unanswered(provider, phone) > 0
 end
 
 -- people_out lists who with that number is on the way to a provider: {chunk, position, status,
 -- location}.
 local function people_out(provider, phone)
   local list = {}
-  for id, pos in (redis.call('HGET', key('out', provider), phone) or '')
-    :gmatch('(%S+) (%d+)\n') do
+  for id, pos in kept_of(key('out', provider), phone):gmatch('(%S+) (%d+)\n') do
     local d = chunk(id)
     if d then
       local status, location = row(d, tonumber(pos))

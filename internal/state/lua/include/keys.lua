@@ -18,7 +18,8 @@
 --       head      provider as given, currency, decimals, page, accepted (ms), recipients, sum,
 --                 import, campaign, who submitted it ('' for unknown); tab separated, never changes
 --       refs      one line "reference recipients" per disbursal, never changes
---       content   one line "phone amount" per recipient, in minor units, never changes
+--       content   one line "phone amount" per recipient, in minor units; it changes only where a
+--                 phone number is erased: see lua/include/erased.lua
 --       evidence  one line per recipient: ms since accepted, reason ('.' for provider), provider
 --                 reference, message, discount as a decimal; tab separated
 --       discounted  1 once a discount is among the evidence

@@ -22,6 +22,7 @@ local redis, perform, planned = (function(real)
   --             already, how far they are popped, and how many are read next
   --   head, tail, gone    elements that it got since, and those taken out by their value
   --   log       what entries of a stream have in common, and what each has for itself
+  --   cut       ids of entries that are taken off a stream
   --   ranges    parts of a string: offset and text
   --   appended  texts that a string gets at its end
   --   expiry    ms, or 0 for a key that is to stay
@@ -271,6 +272,12 @@ local redis, perform, planned = (function(real)
   -- An entry counts by its own values: one that stands alone has its first word for that.
   function ours.XADD(...) entries({'XADD', ...}, {1})[1] = 'XADD' end
 
+  function ours.XDEL(name, id)
+    local p = plan_of(name)
+    p.cut = p.cut or {}
+    p.cut[#p.cut + 1] = id
+  end
+
   function ours.PEXPIRE(name, ms) plan_of(name).expiry = ms end
   function ours.PERSIST(name) plan_of(name).expiry = 0 end
 
@@ -295,7 +302,7 @@ local redis, perform, planned = (function(real)
 
   -- These read a whole key, or no key.
   local READS = {TIME = true, HGETALL = true, ZRANGE = true, ZRANGEBYSCORE = true,
-    ZREVRANGE = true, LRANGE = true, SMEMBERS = true}
+    ZREVRANGE = true, LRANGE = true, SMEMBERS = true, XRANGE = true}
 
   local shown = {sha1hex = real.sha1hex, entries = entries}
 
@@ -388,6 +395,7 @@ local redis, perform, planned = (function(real)
       if p.map then write_map(p) end
       if p.head then write_list(p) end
       for _, planned in ipairs(p.log or {}) do write_entries(planned) end
+      if p.cut then pour('XDEL', p.name, p.cut) end
       for _, range in ipairs(p.ranges or {}) do call('SETRANGE', p.name, range[1], range[2]) end
       if p.appended then call('APPEND', p.name, table.concat(p.appended)) end
       if p.expiry and not texts[p.name] then
