@@ -34,9 +34,12 @@ which the number is once. --json writes JSON Lines; the last one is the verdict.
   enqueuer show wave-7 254711000123 --json`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			phone, err := airtime.ParseMSISDN(args[1])
-			if err != nil {
-				return cli.Usagef("PHONE: %w", err)
+			phone, erased := airtime.ParseErased(args[1])
+			if !erased {
+				var err error
+				if phone, err = airtime.ParseMSISDN(args[1]); err != nil {
+					return cli.Usagef("PHONE: %w", err)
+				}
 			}
 			return withApp(cmd.Context(), func(a *app.App) error {
 				return show(cmd, a, options, args[0], phone)
