@@ -62,17 +62,20 @@ func erase(cmd *cobra.Command, a *app.App, options eraseOptions, phone airtime.M
 			return err
 		}
 	}
-	// What nobody is shown, such as texts about those who were erased before, is erased in any case.
+	// What was said meanwhile of those who were erased before is erased without a question.
 	if err := found.Run(ctx, options.who, options.note); err != nil {
 		return refusedErasure(err)
 	}
-	if found.Empty() && !found.Changed {
-		fmt.Fprintf(out, "nothing is kept of %s\n", phone)
-	} else {
+	switch {
+	case found.Changed:
 		personLog(a).Info("number erased by a person", zap.String("who", options.who),
 			zap.String("note", options.note), zap.Stringer("number", found.Number),
 			zap.Int("recipients", found.Recipients))
 		fmt.Fprintf(out, "%s is %s now: %s\n", phone, found.Number, foundOf(found))
+	case found.Kept > 0:
+		fmt.Fprintf(out, "nothing more of %s can be erased now\n", phone)
+	default:
+		fmt.Fprintf(out, "nothing is kept of %s\n", phone)
 	}
 	printLeft(out, found, stamps(a, out))
 	return nil
@@ -88,9 +91,10 @@ func refusedErasure(err error) error {
 }
 
 func foundOf(e *state.Erasure) string {
-	return fmt.Sprintf("%s; %s deleted; %s and %s masked", cli.Plural(e.Recipients, "recipient"),
-		cli.Plural(e.Results, "result"), cli.Plural(e.Rejected, "rejected job"),
-		cli.Plural(e.DeadLetters, "dead letter"))
+	masked := cli.Plural(e.Rejected, "rejected job") + ", " +
+		cli.Plural(e.DeadLetters, "dead letter") + " and " + cli.Plural(e.Parked, "parked callback")
+	return fmt.Sprintf("%s; %s masked; %s deleted", cli.Plural(e.Recipients, "recipient"), masked,
+		cli.Plural(e.Results, "result"))
 }
 
 // printLeft says what an erasure has left, and what it cannot reach.

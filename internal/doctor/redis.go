@@ -254,7 +254,8 @@ func (r *runner) permissions(ctx context.Context) error {
 		of       string
 		commands [][]any
 	}{
-		{"enqueuer stream", r.store.StreamCommands()}, {"enqueuer erase", r.store.EraseCommands()},
+		{"enqueuer stream", r.store.StreamCommands()},
+		{"enqueuer erase", r.store.EraseCommands()},
 		{"a worker or poller", serving},
 	} {
 		denied, err := r.store.Denied(ctx, part.commands)

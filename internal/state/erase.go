@@ -16,9 +16,10 @@ import (
 type Erasure struct {
 	// Number stands for the number from then on; zero while no number was ever erased.
 	Number airtime.MSISDN
-	// Recipients are those who have the number, Rejected and DeadLetters the entries of these streams
-	// in which it stands, Results the results of it that are not needed any more.
-	Recipients, Rejected, DeadLetters, Results int
+	// Recipients are those who have the number, Parked the callbacks about it that fit nobody yet,
+	// Rejected and DeadLetters the entries of these streams in which it stands, Results the results of
+	// it that are not needed any more.
+	Recipients, Parked, Rejected, DeadLetters, Results int
 	// Kept are results of it that stay until they are trimmed, not before KeptUntil: somebody may
 	// still read them.
 	Kept      int
@@ -73,6 +74,15 @@ func (e *Erasure) look(ctx context.Context) error {
 		return err
 	}
 	e.Rejected, e.DeadLetters = len(e.rejected), len(e.letters)
+	parked, err := e.s.Parked(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range parked {
+		if p.Phone == e.phone || e.spelling.In(p.Message) {
+			e.Parked++
+		}
+	}
 	return e.lookForResults(ctx)
 }
 
@@ -150,9 +160,9 @@ const (
 	erasedIDs     = 500
 )
 
-// Empty reports whether there is nothing to erase.
+// Empty reports whether there is nothing to erase now; results may be kept.
 func (e *Erasure) Empty() bool {
-	return e.Recipients+e.Rejected+e.DeadLetters+e.Results+e.Kept == 0
+	return e.Recipients+e.Parked+e.Rejected+e.DeadLetters+e.Results == 0
 }
 
 // Run erases what was found. It is done in steps, and can be repeated when it was interrupted. The
@@ -245,8 +255,9 @@ func (e *Erasure) apply(ctx context.Context, edits []edit, more bool) error {
 
 // counted is what was found, for the audit.
 func (e *Erasure) counted() string {
-	return fmt.Sprintf("recipients=%d results=%d results_kept=%d rejected=%d dead_letters=%d",
-		e.Recipients, e.Results, e.Kept, e.Rejected, e.DeadLetters)
+	return fmt.Sprintf(
+		"recipients=%d parked=%d rejected=%d dead_letters=%d results=%d results_kept=%d",
+		e.Recipients, e.Parked, e.Rejected, e.DeadLetters, e.Results, e.Kept)
 }
 
 // replaced is a text with what stands for the number in its place.

@@ -196,10 +196,12 @@ func erasesEverywhere(g *harness) {
 		texts[i] = j.Job
 	}
 	slices.Sort(texts)
-	require.Equal(g.t, []string{"0722000000", number.Digits(),
-		`{"phone_number":"` + number.Digits() + `"}`}, texts)
-	require.Contains(g.t, audit(g.t, g.s), "amina erase "+number.Digits()+" recipients=2 results=4 "+
-		`results_kept=0 rejected=2 dead_letters=1 note="asked by letter"`)
+	require.Equal(g.t, []string{
+		"0722000000", number.Digits(),
+		`{"phone_number":"` + number.Digits() + `"}`,
+	}, texts)
+	require.Contains(g.t, audit(g.t, g.s), "amina erase "+number.Digits()+" recipients=2 parked=1 "+
+		`rejected=2 dead_letters=1 results=4 results_kept=0 note="asked by letter"`)
 	timeline, err := g.s.Timeline(background, rows(g.t, g.s, "a")[2])
 	require.NoError(g.t, err)
 	require.NotEmpty(g.t, timeline.Events)

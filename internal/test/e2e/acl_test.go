@@ -163,6 +163,9 @@ func (h *harness) everyCommand(reference string) {
 		"--unconfirmed", "--as", "paid", "--evidence", "portal", "--yes")
 	h.must(5, "indoubt", "resolve", "--reference", "file/1", "--phone", phoneFor("lipad", 500),
 		"--as", "unpaid", "--evidence", "portal", "--unconfirmed")
+	h.must(0, "erase", phoneFor("quicksms", 500), "--yes")
+	h.must(4, "find", phoneFor("quicksms", 500))
+	h.must(0, "verify")
 	cancel := h.enqueuer("cancel", reference)
 	require.NotEqual(h.t, 1, cancel.code, cancel.errors)
 	h.must(0, "audit", "--verify")
