@@ -25,8 +25,10 @@ const faultsShown = 20
 type importOptions struct {
 	reference, provider, currency, rejects string
 	dryRun, follow, allowRepeats, json     bool
-	again, otherRules                      bool
-	who                                    string
+	again, otherRules, ignoreExtra         bool
+	who, sheet                             string
+	maps                                   []string
+	mapping                                intake.Mapping
 }
 
 func newImportCommand() *cobra.Command {
@@ -39,10 +41,15 @@ checked before anything is accepted. The same list under the same reference chan
 however often it is imported and however it is saved: after an interruption, run the same command
 again. Without --reference the list itself makes the reference: whom it pays what, in its order.
 
+CSV may be in UTF-8 or UTF-16, with commas, semicolons or tabs. Headings may be in any case, with
+spaces or underscores, and of other usual words (Phone, Mobile No, Value); --map names others.
+Columns that are no field are refused by name, unless --map or --ignore-extra says that they are
+left out. Numbers that a spreadsheet has spoilt (2.54711E+11, a formula) are refused.
+
 Rows whose number and amount were accepted under another name in the last 30 days are counted, and
 the name is shown: on a terminal you are asked, elsewhere it is refused unless --again.
 
-CSV columns: phone_number and amount, and optionally reference, currency, provider, campaign; also
+Columns: phone_number and amount, and optionally reference, currency, provider, campaign, id; also
 what report, indoubt list --csv and --rejects write. The rows of a report get new disbursals.
 Without a reference column, disbursal R/k of import R holds the rows (k-1)*1000+1 to k*1000; rows
 among them that differ in provider, currency or campaign, or repeat a number, make R/k.2 and so on.
@@ -50,6 +57,8 @@ With one, a faulty row refuses all rows of its reference. R may have 115 charact
 		Example: `  enqueuer import rewards.csv
   enqueuer import rewards.csv --dry-run
   enqueuer import rewards.csv.gz --reference rewards-november --rejects faulty.csv --follow
+  enqueuer import staff.csv --map 'phone_number="Cell, private",amount=Bonus' --dry-run
+  enqueuer import staff.csv --ignore-extra
   zcat rewards.csv.gz | enqueuer import -`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -64,6 +73,9 @@ With one, a faulty row refuses all rows of its reference. R may have 115 charact
 	flags.BoolVar(&options.dryRun, "dry-run", false, "check and count only; touches nothing")
 	flags.StringVar(&options.rejects, "rejects", "",
 		"write faulty rows to this new file and import the others")
+	flags.StringArrayVar(&options.maps, "map", nil,
+		"FIELD=COLUMN,…: which columns of another's file are which fields; the rest is not read")
+	flags.BoolVar(&options.ignoreExtra, "ignore-extra", false, "do not read columns that are no field")
 	flags.BoolVar(&options.follow, "follow", false, "stay until all recipients are settled")
 	flags.BoolVar(&options.allowRepeats, "allow-repeats", false,
 		"let a phone number occur more than once")
@@ -140,6 +152,13 @@ func (i *importing) check(rules intake.Rules) error {
 	if !airtime.Currency(i.currency).Known() {
 		return cli.Usagef("--currency: %q is not a known currency", i.currency)
 	}
+	if len(i.maps) == 0 {
+		return nil
+	}
+	var err error
+	if i.mapping, err = intake.ParseMapping(strings.Join(i.maps, ",")); err != nil {
+		return cli.Usagef("--%w", err)
+	}
 	return nil
 }
 
@@ -149,14 +168,18 @@ func (i *importing) scan(ctx context.Context, path string, rules intake.Rules) e
 	defer checking.finish()
 	plan, err := intake.Scan(ctx, path, intake.Options{
 		Reference: i.reference, Provider: i.provider, Currency: airtime.Currency(i.currency),
+		Map: i.mapping, IgnoreExtra: i.ignoreExtra,
 		AllowRepeats: i.allowRepeats, Again: i.again, SubmittedBy: i.who,
 		Progress: checking.set, Stdin: i.cmd.InOrStdin(),
 	}, rules)
 	var file *fs.PathError
+	var option *intake.OptionError
 	switch {
 	case err == nil:
 		i.plan = plan
 		return nil
+	case errors.As(err, &option):
+		return cli.Usagef("--%w", option)
 	case ctx.Err() != nil:
 		return errors.New("interrupted while the file was checked: nothing was accepted")
 	case errors.As(err, &file):
@@ -166,8 +189,11 @@ func (i *importing) scan(ctx context.Context, path string, rules intake.Rules) e
 	}
 }
 
-// printFaults shows the first refused rows.
+// printFaults shows what is to be known of the file, and the first refused rows.
 func (i *importing) printFaults() {
+	for _, notice := range i.plan.Notices {
+		fmt.Fprintln(i.cmd.ErrOrStderr(), "notice: "+notice)
+	}
 	for n, fault := range i.plan.Faults {
 		if n == faultsShown {
 			fmt.Fprintf(i.cmd.ErrOrStderr(), "and %d more\n", i.plan.Refused()-faultsShown)

@@ -27,6 +27,8 @@ type importView struct {
 	Rejects    string      `json:"rejects,omitempty"`
 	Faults     []faultView `json:"faults,omitempty"`
 	Conflicts  []string    `json:"conflicts,omitempty"`
+	// Notices are what is to be known of the file, such as columns that are not read.
+	Notices []string `json:"notices,omitempty"`
 	// Duplicates counts the recipients that were accepted under another name in the last 30 days.
 	Duplicates      int64           `json:"duplicates"`
 	DuplicatesUnder []duplicateView `json:"duplicates_under,omitempty"`
@@ -58,6 +60,7 @@ func (i *importing) view(sum *state.Summary) importView {
 		Refused: i.plan.Refused(), Repeats: i.plan.Repeats, Disbursals: i.plan.Count,
 		Recipients: i.plan.Recipients, Accepted: i.tally.accepted, Known: i.tally.known,
 		Totals: []routeView{}, Conflicts: i.tally.conflicts, Duplicates: i.duplicates.Rows,
+		Notices: i.plan.Notices,
 	}
 	for _, name := range i.duplicates.Names {
 		v.DuplicatesUnder = append(v.DuplicatesUnder,

@@ -144,7 +144,7 @@ type parser struct {
 func newParser(data []byte, faults *findings) *parser {
 	// A repeated name is a fault like others. What is not UTF-8 is refused before anything is read;
 	// half a surrogate pair, which only an escape can write, becomes a replacement character.
-	data = bytes.TrimPrefix(data, byteOrderMark)
+	data = bytes.TrimPrefix(data, markUTF8)
 	decoder := jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true),
 		jsontext.AllowInvalidUTF8(true))
 	return &parser{decoder: decoder, faults: faults, text: utf8.Valid(data)}

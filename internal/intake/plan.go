@@ -38,6 +38,12 @@ type Options struct {
 	// Provider and Currency stand for rows and jobs that name none.
 	Provider string
 	Currency airtime.Currency
+	// Map says which columns are which fields, where the headings do not.
+	Map Mapping
+	// IgnoreExtra leaves columns out that are no field. So does Map, when it names any.
+	IgnoreExtra bool
+	// Sheet is the sheet of an XLSX file that is read; empty means the first.
+	Sheet string
 	// AllowRepeats lets a phone number occur more than once in the import.
 	AllowRepeats bool
 	// SubmittedBy is who imports the file: jobs in it do not say that of themselves.
@@ -87,6 +93,8 @@ type Plan struct {
 	Totals map[Route]Total
 	// Faults are the first refused lines, at most 1,000, in file order.
 	Faults []RowFault
+	// Notices are what a person should know of the file, such as which columns are not read.
+	Notices []string
 
 	path    string
 	spooled bool
@@ -124,7 +132,8 @@ func (p *Plan) Disbursals(yield func(state.Disbursal) error) error {
 
 // Scan reads and checks a file ("-" is standard input) without accepting anything. Refused rows are
 // in the plan; an error is returned when the file as a whole cannot be imported: unreadable, no
-// rows, a header that is not ours. The caller closes the plan.
+// rows, a header that is not ours. It is an OptionError when an option does not fit the file. The
+// caller closes the plan.
 func Scan(ctx context.Context, path string, options Options, rules Rules) (*Plan, error) {
 	if options.Reference != "" {
 		if err := CheckImportReference(options.Reference); err != nil {
@@ -158,6 +167,7 @@ func (p *Plan) fill(ctx context.Context) error {
 	if p.Reference = p.scan.options.Reference; p.Reference == "" {
 		p.Reference = p.ContentHash[:16]
 	}
+	p.Notices = p.scan.notices
 	p.scan.refuseSpoiled()
 	p.sum()
 	return nil
@@ -241,9 +251,9 @@ func (p *Plan) open() (io.ReadCloser, error) {
 	return unpack(file, report, strings.HasSuffix(p.path, ".gz"))
 }
 
-// WriteRejects writes the refused rows in the format of the file, each with the reason as an
-// additional column (CSV) or field (JSON Lines) that an import ignores. The file is read again; an
-// error is returned when it has changed, so call it before anything is accepted.
+// WriteRejects writes the refused rows as CSV with the delimiter of the file, or as JSON Lines,
+// each with the reason as an additional column or field that an import ignores. The file is read
+// again; an error is returned when it has changed, so call it before anything is accepted.
 func (p *Plan) WriteRejects(ctx context.Context, to io.Writer) error {
 	file, err := OpenFile(p.path)
 	if err != nil {

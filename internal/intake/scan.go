@@ -68,7 +68,7 @@ type idIn struct {
 type scan struct {
 	options Options
 	rules   Rules
-	jobs    bool // The lines are jobs.
+	traits
 
 	rows        []row
 	groups      []rowGroup
@@ -103,58 +103,43 @@ func newScan(options Options, rules Rules) *scan {
 }
 
 // read reads the whole file and returns the hash of its bytes.
-func (s *scan) read(ctx context.Context, from io.Reader) (string, error) {
-	lines, err := newLines(from)
+func (s *scan) read(ctx context.Context, from io.Reader) (hash string, err error) {
+	format, err := openFormat(ctx, from, s.options, s.rejects)
 	if err != nil {
 		return "", err
 	}
-	line, err := lines.next(ctx)
-	for err == nil && blankRow(line) {
-		line, err = lines.next(ctx)
-	}
-	if errors.Is(err, io.EOF) {
-		return "", errors.New("the file is empty")
-	}
-	if err != nil {
-		return "", err
-	}
-	format, err := detect(line, lines.number, s.rejects)
-	if err != nil {
-		return "", err
-	}
-	s.jobs = format.jobs
-	if format.referenced {
+	defer func() { err = errors.Join(err, format.close()) }()
+	s.traits = format.traits()
+	if s.traits.referenced {
 		s.byReference = map[string]uint32{}
 	}
-	if format.header {
-		line, err = lines.next(ctx)
-	}
-	for ; err == nil; line, err = lines.next(ctx) {
-		if len(s.rows) >= maxRows || lines.number >= math.MaxUint32 {
+	for {
+		entry, err := format.next(ctx)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return "", err
+		}
+		if len(s.rows) >= maxRows || entry.number >= math.MaxUint32 {
 			return "", fmt.Errorf("more than %d rows: split the file", maxRows)
 		}
-		if format.header && blankRow(line) {
-			continue
-		}
-		if err := s.line(format, line, lines.number); err != nil {
+		if err := s.entry(format, entry); err != nil {
 			return "", err
 		}
 	}
-	if !errors.Is(err, io.EOF) {
-		return "", err
-	}
-	return lines.contentHash(), nil
+	return format.hash(), format.end()
 }
 
-// line checks one line and books it.
-func (s *scan) line(format *format, line []byte, number int) error {
+// entry checks one row or job and books it.
+func (s *scan) entry(format format, e entry) error {
 	s.count++
 	start, names := len(s.rows), len(s.groups)+len(s.references)
 	var faults findings
-	if format.jobs {
-		s.job(line, number, &faults)
+	if s.jobs {
+		s.job(e.text, e.number, &faults)
 	} else {
-		s.row(format, line, number, &faults)
+		s.row(format, e, &faults)
 	}
 	refusal := faults.Faults
 	if s.first != nil {
@@ -169,7 +154,7 @@ func (s *scan) line(format *format, line []byte, number int) error {
 	}
 	// A campaign or reference of its own costs more than a row does.
 	s.burden += max(1, len(s.rows)-start) + 2*(len(s.groups)+len(s.references)-names)
-	s.list(number, refusal)
+	s.list(e.number, refusal)
 	if s.burden > maxRefused && s.first == nil {
 		first := RowFault{s.faults[0].Line, s.faults[0].Faults[:1]}
 		return fmt.Errorf("too many faulty rows (%d so far); the first: %w", s.refused, first)
@@ -177,7 +162,7 @@ func (s *scan) line(format *format, line []byte, number int) error {
 	if s.rejects == nil {
 		return nil
 	}
-	if err := format.reject(line, refusal.Error()); err != nil {
+	if err := format.reject(e, refusal.Error()); err != nil {
 		return fmt.Errorf("write rejects: %w", err)
 	}
 	return nil
@@ -190,36 +175,41 @@ func (s *scan) list(line int, faults Faults) {
 	}
 }
 
-// row checks a line that is one recipient.
-func (s *scan) row(format *format, line []byte, number int, faults *findings) {
-	text := format.row(line, faults)
-	if faults.unreadable {
-		s.rows = append(s.rows, row{line: uint32(number), group: noGroup})
+// row checks an entry that is one recipient.
+func (s *scan) row(format format, e entry, faults *findings) {
+	line := uint32(e.number)
+	text, known := format.row(e, faults)
+	if !known {
+		s.rows = append(s.rows, row{line: line, group: noGroup})
 		s.content.unreadable()
 		return
 	}
-	index, group := s.group(text[rowProvider], text[rowCurrency], text[rowCampaign], faults)
-	phone := group.phone(text[rowPhone], "", faults)
-	amount := group.amount(text[rowAmount], "", faults)
-	s.rules.checkCoverage(&group.route, airtime.Recipient{Phone: phone, Amount: amount}, faults)
-	kept := row{phone: number64(phone), line: uint32(number), group: index}
-	switch reference := text[rowReference]; {
-	case format.report:
-		s.checkStatus(text[rowStatus], faults)
+	index, group := s.group(text.of[rowProvider], text.of[rowCurrency], text.of[rowCampaign], faults)
+	if text.broken&groupFields != 0 {
+		index = noGroup
+	}
+	to := s.recipient(text, group, faults)
+	s.rules.checkCoverage(&group.route, to, faults)
+	kept := row{phone: number64(to.Phone), line: line, group: index}
+	switch reference := text.of[rowReference]; {
+	case s.report:
+		s.checkStatus(text.of[rowStatus], faults)
+	case s.byReference != nil && text.broken.has(rowReference):
+		kept.group = noGroup
 	case s.byReference != nil:
 		kept.group = s.referenced(reference, index, faults)
 	case reference != "":
 		faults.add("reference", "the first row has none, so no row may have one")
 	}
 	s.repeat(kept, "", faults)
-	id := recipientIDOf(text[rowID], "", faults)
+	id := recipientIDOf(text.of[rowID], "", faults)
 	s.keepID(kept, id, "", faults)
 	switch {
 	case faults.unreadable:
 	case len(faults.Faults) > 0:
-		kept.minor = -amount.Minor
+		kept.minor = -to.Amount.Minor
 	default:
-		kept.minor = amount.Minor
+		kept.minor = to.Amount.Minor
 	}
 	if s.byReference != nil && kept.group != noGroup && kept.minor <= 0 {
 		group := &s.references[kept.group]
@@ -229,8 +219,26 @@ func (s *scan) row(format *format, line []byte, number int, faults *findings) {
 	if faults.unreadable {
 		s.content.unreadable()
 	} else {
-		s.content.recipient(kept.phone, amount.Minor, index, text[rowReference], id)
+		s.content.recipient(kept.phone, to.Amount.Minor, index, text.of[rowReference], id)
 	}
+}
+
+// recipient reads who gets how much in a row; what cannot be read is zero.
+func (s *scan) recipient(text rowText, group *rowGroup, faults *findings) (to airtime.Recipient) {
+	if !text.broken.has(rowPhone) {
+		to.Phone = group.phone(text.of[rowPhone], "", faults)
+	}
+	if text.broken.has(rowAmount) {
+		return to
+	}
+	named, currency := text.of[rowNamedCurrency], group.currency
+	if named != "" && currency != "" && named != string(currency) {
+		faults.add("amount", "is in %s, but the row's currency is %s: give it in the column currency",
+			named, currency)
+		return to
+	}
+	to.Amount = group.amount(text.of[rowAmount], "", faults)
+	return to
 }
 
 // checkStatus objects to rows of a report or list that say themselves that they were paid, or may

@@ -145,11 +145,11 @@ func TestFilesThatCannotBeImported(t *testing.T) {
 		"":                             "the file is empty",
 		"\n \n":                        "the file is empty",
 		"phone_number,amount\n":        "the file has no rows",
-		"phone,amount\n1,2\n":          "line 1: unknown column phone; known: phone_number, amount",
-		"phone_number\n1\n":            "line 1: column amount is missing",
-		"amount,amount\n":              "line 1: column amount is there twice",
-		"phone_number;amount\n":        `line 1: unknown column "phone_number;amount"`,
-		"0711000000,10\n":              `line 1: unknown column "071100…"`,
+		"fon,amount\n1,2\n":            "line 1: unknown column fon (the nearest field is phone_number)",
+		"phone_number\n1\n":            "line 1: the header has no column amount",
+		"amount,amount\n":              "line 1: the columns amount and amount are both amount",
+		"phone_number|amount\n":        "line 1: unknown column phone_number|amount (the nearest",
+		"0711000000,10\n":              "line 1: there is no header: the first row must name",
 		"\"phone_number,amount\n":      "line 1: a quote is not closed",
 		"[{\"phone_number\":\"1\"}]":   "line 1: a JSON list",
 		strings.Repeat("x", maxLine+1): "line 1 is longer than",
@@ -190,7 +190,7 @@ func TestFaultyRowsNameTheirLineAndCanBeCorrected(t *testing.T) {
 		"line 6: a quote inside a field: put the field in quotes and double it",
 		`line 7: currency: "KSH" is not a known currency`,
 		"line 8: phone_number: same number as on line 2",
-		"line 9: not valid UTF-8",
+		"line 9: not valid UTF-8: save the file as CSV in UTF-8",
 	}, faultTexts(plan))
 	require.Equal(t, int64(8), plan.Rows)
 	require.Equal(t, int64(2), plan.Good)
@@ -502,8 +502,12 @@ func TestBlankRowsAndColumnsAreSkipped(t *testing.T) {
 	require.Equal(t, []string{
 		"line 6: amount: below the minimum of KES 10", "line 9: 4 columns, but the header has 2",
 	}, faultTexts(plan))
-	_, err = scanText(t, "phone_number,,amount\n0711000000,,10\n", Options{})
-	require.ErrorContains(t, err, `line 1: unknown column ""`)
+	plan, err = scanText(t, ",phone_number,,amount\n,0711000000,,10\n", Options{Reference: "R"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"R/1 /lipad KES : 254711000000=10"}, brief(t, plan))
+	_, err = scanText(t, ",phone_number,amount\n\n0,0711000000,10\n", Options{})
+	require.EqualError(t, err, "line 3: column 1 holds something, and the header has no heading for "+
+		"it: give it one, or leave it out with --ignore-extra")
 	_, err = scanText(t, ",,\n,\n", Options{})
 	require.ErrorContains(t, err, "the file is empty")
 }

@@ -18,10 +18,7 @@ import (
 // maxLine bounds one line of a file, in bytes. A job of 1,000 recipients takes about a tenth.
 const maxLine = 1 << 20
 
-var (
-	gzipMagic     = []byte{0x1f, 0x8b}
-	byteOrderMark = []byte{0xef, 0xbb, 0xbf}
-)
+var gzipMagic = []byte{0x1f, 0x8b}
 
 // OpenFile opens a file for reading, unpacked when it is gzip (by its first bytes, or by the name
 // .gz, which then must hold). The path "-" is standard input. An error is returned when the file
@@ -95,49 +92,47 @@ func spool(from io.Reader) (path string, err error) {
 	return file.Name(), nil
 }
 
-// lines reads a file line by line and hashes what it reads.
+// lines reads a text line by line and hashes what it reads.
 type lines struct {
 	reader *bufio.Reader
 	sum    hash.Hash
-	number int // Of the line that next returned last; the first is 1.
+	end    byte // What ends a line: a line feed, or a carriage return where there is no line feed.
+	number int  // Of the line that next returned last; the first is 1.
 	long   []byte
 }
 
 func newLines(from io.Reader) (*lines, error) {
 	sum := sha256.New()
 	reader := bufio.NewReaderSize(io.TeeReader(from, sum), 1<<16)
-	mark, err := reader.Peek(len(byteOrderMark))
+	head, err := reader.Peek(examined)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("read import file: %w", err)
 	}
-	if bytes.Equal(mark, byteOrderMark) {
-		_, _ = reader.Discard(len(byteOrderMark)) // They were peeked: they are there.
+	end := byte('\n')
+	if bytes.IndexByte(head, '\n') < 0 && bytes.IndexByte(head, '\r') >= 0 {
+		end = '\r'
 	}
-	return &lines{reader: reader, sum: sum}, nil
+	return &lines{reader: reader, sum: sum, end: end}, nil
 }
 
-// next returns the next line that is not blank, without its end and the spaces around it; it is
-// valid until the next call. io.EOF is returned after the last one.
+// next returns the next line without its end; it is valid until the next call. io.EOF is returned
+// after the last one.
 func (l *lines) next(ctx context.Context) ([]byte, error) {
-	for {
-		line, err := l.read()
-		if err != nil && (!errors.Is(err, io.EOF) || len(line) == 0) {
-			return nil, err
-		}
-		if l.number%1024 == 0 && ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		if line = bytes.TrimSpace(line); len(line) > 0 {
-			return line, nil
-		}
+	line, err := l.read()
+	if err != nil && (!errors.Is(err, io.EOF) || len(line) == 0) {
+		return nil, err
 	}
+	if l.number%1024 == 0 && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return bytes.TrimRight(line, "\r\n"), nil
 }
 
 // read returns the next line, put together when it is longer than the reader's buffer.
 func (l *lines) read() ([]byte, error) {
 	l.long = l.long[:0]
 	for {
-		piece, err := l.reader.ReadSlice('\n')
+		piece, err := l.reader.ReadSlice(l.end)
 		if len(l.long)+len(piece) > maxLine {
 			return nil, fmt.Errorf("line %d is longer than %d bytes", l.number+1, maxLine)
 		}
