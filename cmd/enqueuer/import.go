@@ -36,7 +36,7 @@ func newImportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Import a file of disbursals",
-		Long: `Import a CSV or JSON Lines file (- is standard input, .gz is unpacked). Every row is
+		Long: `Import a CSV, XLSX or JSON Lines file (- is standard input, .gz is unpacked). Every row is
 checked before anything is accepted. The same list under the same reference changes nothing,
 however often it is imported and however it is saved: after an interruption, run the same command
 again. Without --reference the list itself makes the reference: whom it pays what, in its order.
@@ -44,7 +44,8 @@ again. Without --reference the list itself makes the reference: whom it pays wha
 CSV may be in UTF-8 or UTF-16, with commas, semicolons or tabs. Headings may be in any case, with
 spaces or underscores, and of other usual words (Phone, Mobile No, Value); --map names others.
 Columns that are no field are refused by name, unless --map or --ignore-extra says that they are
-left out. Numbers that a spreadsheet has spoilt (2.54711E+11, a formula) are refused.
+left out. Of an XLSX file the first sheet is read, or --sheet. Numbers that a spreadsheet has
+spoilt (2.54711E+11, a formula, a date) are refused.
 
 Rows whose number and amount were accepted under another name in the last 30 days are counted, and
 the name is shown: on a terminal you are asked, elsewhere it is refused unless --again.
@@ -58,7 +59,7 @@ With one, a faulty row refuses all rows of its reference. R may have 115 charact
   enqueuer import rewards.csv --dry-run
   enqueuer import rewards.csv.gz --reference rewards-november --rejects faulty.csv --follow
   enqueuer import staff.csv --map 'phone_number="Cell, private",amount=Bonus' --dry-run
-  enqueuer import staff.csv --ignore-extra
+  enqueuer import staff.xlsx --sheet November --ignore-extra
   zcat rewards.csv.gz | enqueuer import -`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -76,6 +77,7 @@ With one, a faulty row refuses all rows of its reference. R may have 115 charact
 	flags.StringArrayVar(&options.maps, "map", nil,
 		"FIELD=COLUMN,…: which columns of another's file are which fields; the rest is not read")
 	flags.BoolVar(&options.ignoreExtra, "ignore-extra", false, "do not read columns that are no field")
+	flags.StringVar(&options.sheet, "sheet", "", "sheet of an XLSX file (default: the first)")
 	flags.BoolVar(&options.follow, "follow", false, "stay until all recipients are settled")
 	flags.BoolVar(&options.allowRepeats, "allow-repeats", false,
 		"let a phone number occur more than once")
@@ -168,7 +170,7 @@ func (i *importing) scan(ctx context.Context, path string, rules intake.Rules) e
 	defer checking.finish()
 	plan, err := intake.Scan(ctx, path, intake.Options{
 		Reference: i.reference, Provider: i.provider, Currency: airtime.Currency(i.currency),
-		Map: i.mapping, IgnoreExtra: i.ignoreExtra,
+		Map: i.mapping, IgnoreExtra: i.ignoreExtra, Sheet: i.sheet,
 		AllowRepeats: i.allowRepeats, Again: i.again, SubmittedBy: i.who,
 		Progress: checking.set, Stdin: i.cmd.InOrStdin(),
 	}, rules)

@@ -66,7 +66,7 @@ func (d *delimited) next(ctx context.Context) (entry, error) {
 		if err == nil && len(withoutBlanks(d.cells, 0)) == 0 {
 			continue
 		}
-		e := entry{number: line.number, text: []byte(line.text), cells: d.cells}
+		e := entry{number: line.number, line: line.text, cells: d.cells}
 		if err != nil {
 			e.fault = err.Error()
 		}
@@ -119,6 +119,8 @@ func (d *delimited) isRow(line string) bool {
 	return len(digits) > 6
 }
 
+func (d *delimited) notices() []string { return nil }
+
 func (d *delimited) hash() string { return d.lines.contentHash() }
 
 func (d *delimited) close() error { return nil }
@@ -129,7 +131,7 @@ func splitCells(row string, delimiter byte, cells []cell) ([]cell, error) {
 	if !utf8.ValidString(row) {
 		return nil, errors.New("not valid UTF-8: save the file as CSV in UTF-8")
 	}
-	spaces := strings.ReplaceAll(" \t", string(delimiter), "")
+	spaces := spacesBeside(delimiter)
 	for rest := row; ; {
 		rest = strings.TrimLeft(rest, spaces)
 		if strings.HasPrefix(rest, `"`) {
@@ -144,7 +146,10 @@ func splitCells(row string, delimiter byte, cells []cell) ([]cell, error) {
 			rest = after[1:]
 			continue
 		}
-		text, after, more := strings.Cut(rest, string(delimiter))
+		text, after, more := rest, "", false
+		if end := strings.IndexByte(rest, delimiter); end >= 0 {
+			text, after, more = rest[:end], rest[end+1:], true
+		}
 		if strings.Contains(text, `"`) {
 			return nil, errors.New("a quote inside a field: put the field in quotes and double it")
 		}
@@ -156,10 +161,18 @@ func splitCells(row string, delimiter byte, cells []cell) ([]cell, error) {
 	}
 }
 
+// spacesBeside are what may stand beside the quotes of a cell.
+func spacesBeside(delimiter byte) string {
+	if delimiter == '\t' {
+		return " \r"
+	}
+	return " \t\r"
+}
+
 // unquote reads a cell whose opening quote is consumed. What it returns as rest is empty or starts
 // with the delimiter.
 func unquote(text string, delimiter byte) (cell, rest string, err error) {
-	spaces := strings.ReplaceAll(" \t\r", string(delimiter), "")
+	spaces := spacesBeside(delimiter)
 	for {
 		piece, after, closed := strings.Cut(text, `"`)
 		cell += piece

@@ -2,11 +2,12 @@
 // files and the jobs stream (stream.go).
 //
 // Of a file, source.go opens it and reads lines, text.go finds its encoding, format.go how its rows
-// are written: as JSON Lines (jsonlines.go), or as a table (table.go) of CSV (delimited.go).
-// headings.go and mapping.go say which of its columns are which fields, values.go turns cells into
-// fields. scan.go checks all rows, repeats.go finds numbers and ids that occur twice, drafts.go
-// groups them to disbursals, plan.go is the whole file, content.go hashes what it pays, recall.go
-// asks what the state holds of it already, cells.go guards what is written for spreadsheets.
+// are written: as JSON Lines (jsonlines.go), or as a table (table.go) of CSV (delimited.go) or of
+// XLSX (workbook.go, and sheet.go for the rows). headings.go and mapping.go say which of its
+// columns are which fields, values.go turns cells into fields. scan.go checks all rows, repeats.go
+// finds numbers and ids that occur twice, drafts.go groups them to disbursals, plan.go is the whole
+// file, content.go hashes what it pays, recall.go asks what the state holds of it already, cells.go
+// guards what is written for spreadsheets.
 //
 // rules.go checks recipients, routing.go writes down whom package routing chooses for them,
 // duplicates.go finds rows that were accepted under another name. What today's rules have against a

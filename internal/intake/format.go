@@ -107,7 +107,19 @@ func openFormat(ctx context.Context, from io.Reader, options Options, rejects io
 	if err := options.Map.check(); err != nil {
 		return nil, err
 	}
-	text, err := textOf(bufio.NewReaderSize(from, 1<<16))
+	buffered := bufio.NewReaderSize(from, 1<<16)
+	head, err := buffered.Peek(len(zipMagic))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("read import file: %w", err)
+	}
+	xlsx, err := packedFormat(head)
+	if err != nil {
+		return nil, err
+	}
+	if xlsx {
+		return openXLSX(ctx, buffered, options, rejects)
+	}
+	text, err := textOf(buffered)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package intake
 
 import (
-	"errors"
 	"strings"
 	"testing"
 
@@ -124,7 +123,7 @@ func TestParseMapping(t *testing.T) {
 		"":                       "map: names no column",
 		"phone_number":           `map: "phone_number" is no pair FIELD=COLUMN`,
 		"phone_number=":          "map: phone_number: names no column",
-		"ammount=x":              `map: "ammount" is no field; the nearest is amount; fields: phone_n`,
+		"amounts=x":              `map: "amounts" is no field; the nearest is amount; fields: phone_n`,
 		"status=x":               `map: "status" is no field`,
 		"amount=a,amount=b":      "map: amount is there twice",
 		`amount="a`:              "map: amount: a quote is not closed",
@@ -148,7 +147,8 @@ func TestOptionsThatDoNotFitTheFile(t *testing.T) {
 		want    string
 	}{
 		"no such column": {
-			csv, Options{Map: Mapping{"amount": "Amuont"}},
+			csv,
+			Options{Map: Mapping{"amount": "Amuont"}},
 			`map: amount: the file has no column "Amuont"; the nearest is "Amount"`,
 		},
 		"either":  {csv, Options{Map: Mapping{"phone_number": "PHONE"}}, "could be any of 2 columns"},
@@ -164,7 +164,7 @@ func TestOptionsThatDoNotFitTheFile(t *testing.T) {
 	} {
 		_, err := scanText(t, row.text, row.options)
 		var option *OptionError
-		require.True(t, errors.As(err, &option), "%s: %v", name, err)
+		require.ErrorAs(t, err, &option, name)
 		require.ErrorContains(t, err, row.want, name)
 	}
 }

@@ -128,6 +128,7 @@ func (s *scan) read(ctx context.Context, from io.Reader) (hash string, err error
 			return "", err
 		}
 	}
+	s.notices = format.traits().notices
 	return format.hash(), format.end()
 }
 

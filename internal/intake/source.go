@@ -83,11 +83,11 @@ func (c *counter) Read(buffer []byte) (int, error) {
 func spool(from io.Reader) (path string, err error) {
 	file, err := os.CreateTemp("", "tuma-import-*")
 	if err != nil {
-		return "", fmt.Errorf("spool standard input: %w", err)
+		return "", fmt.Errorf("copy what is imported: %w", err)
 	}
 	_, err = io.Copy(file, from)
 	if err = errors.Join(err, file.Close()); err != nil {
-		return "", fmt.Errorf("spool standard input: %w", errors.Join(err, os.Remove(file.Name())))
+		return "", fmt.Errorf("copy what is imported: %w", errors.Join(err, os.Remove(file.Name())))
 	}
 	return file.Name(), nil
 }

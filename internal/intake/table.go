@@ -25,15 +25,15 @@ const (
 // of its digits; what no field takes is written so that no field takes its text either, since that
 // is what goes into the file of rejects.
 type cell struct {
-	text     string
-	kind     cellKind
-	currency string // Of a number that is shown with one.
+	text string
+	kind cellKind
 }
 
 // entry is one row of a table, or one line of JSON. It is valid until the next one is read.
 type entry struct {
 	number int    // Of its first line, or of the row in a sheet; from 1.
-	text   []byte // As it stands in the file; nil in a sheet.
+	text   []byte // Of JSON, as it stands in the file.
+	line   string // Of CSV, likewise.
 	cells  []cell // Of a table.
 	fault  string // Why its cells cannot be told apart.
 }
@@ -42,6 +42,8 @@ type entry struct {
 type rowReader interface {
 	// next returns the next row that has something in it; io.EOF is returned after the last one.
 	next(ctx context.Context) (entry, error)
+	// notices are what is to be known of the rows that were read.
+	notices() []string
 	// hash identifies the bytes that were read.
 	hash() string
 	// close removes what was put aside.
@@ -53,11 +55,11 @@ type table struct {
 	rowReader
 	layout
 	headings []string
-	sheet    bool // Rows end where their cells end.
+	ragged   bool // Rows end where their cells end, as in a sheet.
 	amounts  amountReader
 	rejected *CellWriter
-	started  bool // The header of the rejected rows is written.
-	notices  []string
+	started  bool     // The header of the rejected rows is written.
+	known    []string // What is to be known of the header.
 }
 
 // newTable reads the header, of which the reader knows the row already.
@@ -74,7 +76,7 @@ func newTable(rows rowReader, header entry, options Options, rejects io.Writer) 
 		return nil, fmt.Errorf("line %d: %w", header.number, err)
 	}
 	if len(t.ignored) > 0 {
-		t.notices = append(t.notices, "columns that are no field are not read: "+
+		t.known = append(t.known, "columns that are no field are not read: "+
 			strings.Join(t.ignored, ", "))
 	}
 	return t, nil
@@ -88,7 +90,7 @@ func (t *table) next(ctx context.Context) (entry, error) {
 	}
 	width := len(t.headings)
 	e.cells = withoutBlanks(e.cells, width)
-	for t.sheet && len(e.cells) < width {
+	for t.ragged && len(e.cells) < width {
 		e.cells = append(e.cells, cell{})
 	}
 	if len(e.cells) != width {
@@ -151,7 +153,7 @@ func (t *table) reject(e entry, reason string) error {
 		header = append(header, heading)
 		switch {
 		case e.fault != "" && heading != "":
-			row, e.text = append(row, string(e.text)), nil
+			row, e.line = append(row, e.line), ""
 		case e.fault != "":
 			row = append(row, "")
 		case t.columns[i] == rowAmount:
@@ -175,12 +177,12 @@ func (t *table) reject(e entry, reason string) error {
 // end returns what only the whole file tells.
 func (t *table) end() error { return t.amounts.unclear() }
 
-// traits are what the scan must know.
+// traits are what the scan must know. Some notices are known only at the end.
 func (t *table) traits() traits {
 	return traits{
 		report:     t.report,
 		referenced: !t.report && slices.Contains(t.columns, rowReference),
-		notices:    t.notices,
+		notices:    slices.Concat(t.known, t.notices()),
 	}
 }
 
@@ -192,9 +194,15 @@ func withoutBlanks(cells []cell, width int) []cell {
 	return cells
 }
 
+// isVisible reports whether a byte is a character that is seen. Most cells begin and end with one.
+func isVisible(c byte) bool { return c > ' ' && c < unicode.MaxASCII }
+
 // trimCell takes the spaces and the marks that are not seen, such as those of the direction of
 // writing around a number that was copied from a telephone, off both ends of a cell.
 func trimCell(text string) string {
+	if text == "" || isVisible(text[0]) && isVisible(text[len(text)-1]) {
+		return text
+	}
 	return strings.TrimFunc(text, func(c rune) bool {
 		return unicode.IsSpace(c) || unicode.Is(unicode.Cf, c)
 	})

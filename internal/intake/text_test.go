@@ -136,8 +136,10 @@ func TestAForgottenQuoteSwallowsNobody(t *testing.T) {
 	}{
 		"closed behind another row": {
 			"phone;amount;note\n0711000000;10;\"a\n0711000001;20;b\"\n0711000002;30;c\n",
-			[]string{"line 2: " + open,
-				"line 3: a quote inside a field: put the field in quotes and double it"},
+			[]string{
+				"line 2: " + open,
+				"line 3: a quote inside a field: put the field in quotes and double it",
+			},
 			[]string{"R/1 /lipad KES : 254711000002=30"},
 		},
 		"never closed": {

@@ -20,7 +20,7 @@ var (
 // written, and what was is not known.
 func (c cell) spoiled(field int) string {
 	kind := c.kind
-	if kind == textCell && spreadsheetError.MatchString(c.text) {
+	if kind == textCell && strings.HasPrefix(c.text, "#") && spreadsheetError.MatchString(c.text) {
 		kind = errorCell
 	}
 	if kind == textCell && (field == rowPhone || field == rowAmount) &&
@@ -46,7 +46,13 @@ func (c cell) spoiled(field int) string {
 // phoneText is the text of a phone number, without what spreadsheets and telephones add to it, or
 // the fault of one that has lost digits.
 func phoneText(c cell) (text, fault string) {
+	if strings.Trim(c.text, "0123456789") == "" {
+		return c.text, "" // As most are.
+	}
 	text = plainSpaces(c.text)
+	if c.kind == numberCell {
+		text = text[strings.LastIndex(text, " ")+1:] // Its format may show a currency.
+	}
 	if rest, quoted := strings.CutPrefix(text, "'"); quoted && rest != "" &&
 		strings.ContainsRune("+0123456789", rune(rest[0])) {
 		text = rest // Whoever wrote it wanted to keep the zero.
@@ -58,7 +64,7 @@ func phoneText(c cell) (text, fault string) {
 	case exponent.MatchString(text):
 		return "", shown(text) + " has lost its digits in a spreadsheet: format the column as text, " +
 			"or as a number without decimals, take the numbers from where they came, and save it again"
-	case c.kind == numberCell && strings.ContainsAny(text, "-."):
+	case strings.HasPrefix(text, "-"), c.kind == numberCell && strings.Contains(text, "."):
 		return "", shown(text) + " is no phone number"
 	}
 	return text, ""
@@ -67,6 +73,9 @@ func phoneText(c cell) (text, fault string) {
 // plainSpaces replaces the spaces that do not break a line by plain ones, and drops marks that are
 // not seen.
 func plainSpaces(text string) string {
+	if strings.IndexFunc(text, func(c rune) bool { return c > unicode.MaxASCII }) < 0 {
+		return text
+	}
 	return strings.Map(func(c rune) rune {
 		switch {
 		case c == '\u00a0' || c == '\u202f' || c == '\u2007' || c == '\u2009':
@@ -81,7 +90,6 @@ func plainSpaces(text string) string {
 
 // Shapes of amounts. Where a comma may be either, the whole file decides.
 var (
-	plainAmount   = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`)
 	spacedAmount  = regexp.MustCompile(`^[0-9]{1,3}( [0-9]{3})+([.,][0-9]+)?$`)
 	groupedAmount = regexp.MustCompile(`^[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]+)?$`)
 	commaAmount   = regexp.MustCompile(`^([0-9]+|[1-9][0-9]{0,2}(\.[0-9]{3})+),[0-9]+$`)
@@ -106,18 +114,18 @@ type amountText struct{ decimal, currency string }
 // to refuse.
 func (a *amountReader) read(c cell, line int) (amount amountText, fault string) {
 	text := plainSpaces(c.text)
-	currency, number := cutCurrency(text)
-	if currency == "" {
-		currency = c.currency
+	currency, number := "", text
+	if !isPlainAmount(text) {
+		currency, number = cutCurrency(text)
 	}
-	if spacedAmount.MatchString(number) {
+	if strings.Contains(number, " ") && spacedAmount.MatchString(number) {
 		number = strings.ReplaceAll(number, " ", "")
 	}
 	switch {
-	case exponent.MatchString(number):
+	case strings.ContainsAny(number, "eE") && exponent.MatchString(number):
 		return amount, "must be a plain decimal such as 10 or 10.50: " + shown(text) + " may have " +
 			"lost digits in a spreadsheet; format the column as a number, and save it again"
-	case plainAmount.MatchString(number):
+	case isPlainAmount(number):
 		if _, fraction, pointed := strings.Cut(number, "."); pointed && len(fraction) < 3 {
 			first(&a.point, line)
 		}
@@ -131,6 +139,13 @@ func (a *amountReader) read(c cell, line int) (amount amountText, fault string) 
 		number = strings.Replace(strings.ReplaceAll(number, ".", ""), ",", ".", 1)
 	}
 	return amountText{number, currency}, ""
+}
+
+// isPlainAmount reports whether an amount has digits and a point only, as most have.
+func isPlainAmount(text string) bool {
+	const digits = "0123456789"
+	whole, fraction, pointed := strings.Cut(text, ".")
+	return strings.Trim(whole+fraction, digits) == "" && whole != "" && pointed == (fraction != "")
 }
 
 // grouped keeps what an amount with a comma before three digits tells.
