@@ -152,7 +152,7 @@ func (s *Store) appendDisbursal(args []any, d *Disbursal) ([]any, error) {
 	content, sum := contentOf(recipients)
 	ids := idsOf(recipients)
 	return append(args, Own(d.Producer, d.Reference), digest(d, content, ids), len(recipients), sum,
-		content, string(codes), ids, fingerprintsOf(recipients)), nil
+		content, string(codes), ids, fingerprintsOf(namesIn(recipients))), nil
 }
 
 // codesOf spells the providers of a disbursal: one code if all recipients go to one, else one each;

@@ -17,7 +17,8 @@ func TestFind(t *testing.T) {
 	t.Parallel()
 	runScenarios(t, map[string]scenario{
 		"phones": findsPhones, "ids": findsIDs, "references": findsReferences,
-		"producers": findsOwn, "ids in results": idsComeBack, "second effects": findsSecondEffects,
+		"observed": findsObserved, "producers": findsOwn, "ids in results": idsComeBack,
+		"second effects": findsSecondEffects,
 	})
 }
 
@@ -90,6 +91,42 @@ func findsReferences(g *harness) {
 	require.Empty(g.t, g.found(state.Search{ID: ids[0]}))
 	g.observe(b, airtime.Successful) // It names no ids.
 	require.Equal(g.t, want, g.found(state.Search{ProviderReference: ids[0]}))
+}
+
+// findsObserved finds those whose references come together in the answer to a query, and again in
+// the next one.
+func findsObserved(g *harness) {
+	g.accept(through(disbursal("a", 3), lipad), through(disbursal("b", 3), lipad))
+	b := g.begin(lipad)
+	record(g.t, g.s, answer(b, airtime.Accepted, ""))
+	facts := make([]observation, len(b.Members))
+	var before int64
+	for _, status := range []airtime.Status{airtime.Processing, airtime.Successful} {
+		for i := range facts {
+			facts[i] = observation{Position: i, Status: status}
+			facts[i].ProviderReference = fmt.Sprintf("lipad-%d", i)
+		}
+		_, err := g.s.Observe(background, b, linesOf(b, facts), true, pollSchedule(0))
+		require.NoError(g.t, err)
+		for i, f := range facts {
+			require.Equal(g.t, []string{b.Members[i].Reference + " " + b.Members[i].Phone.Digits()},
+				g.found(state.SearchFor(f.ProviderReference)))
+		}
+		size := g.fingerprints()
+		require.True(g.t, before == 0 || before == size, "%d, then %d", before, size)
+		before = size
+	}
+}
+
+// fingerprints is how many bytes all fingerprints have.
+func (g *harness) fingerprints() (sum int64) {
+	for _, page := range pagesOf(g.s) {
+		for _, digit := range "0123456789abcdef" {
+			name := g.s.Key("fingerprints", page+":"+string(digit))
+			sum += g.s.Client().StrLen(background, name).Val()
+		}
+	}
+	return sum
 }
 
 // findsSecondEffects finds who was paid twice by either of the two ids.

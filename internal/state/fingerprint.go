@@ -25,14 +25,22 @@ func fingerprintOf(text string) fingerprint {
 	}
 }
 
-// fingerprintsOf writes the fingerprints of the phone numbers and ids of recipients as
-// lua/include/fingerprints.lua reads them.
-func fingerprintsOf(recipients []airtime.Recipient) string {
-	list := make([]fingerprint, 0, 2*len(recipients))
+// namesIn are the phone numbers and ids of recipients.
+func namesIn(recipients []airtime.Recipient) []string {
+	list := make([]string, 0, 2*len(recipients))
 	for _, r := range recipients {
-		list = append(list, fingerprintOf(r.Phone.Digits()))
-		if r.ID != "" {
-			list = append(list, fingerprintOf(r.ID))
+		list = append(list, r.Phone.Digits(), r.ID)
+	}
+	return list
+}
+
+// fingerprintsOf writes the fingerprints of the texts that are not empty, as
+// lua/include/fingerprints.lua reads them.
+func fingerprintsOf(texts []string) string {
+	list := make([]fingerprint, 0, len(texts))
+	for _, text := range texts {
+		if text != "" {
+			list = append(list, fingerprintOf(text))
 		}
 	}
 	slices.SortStableFunc(list, func(a, b fingerprint) int { return int(a.digit) - int(b.digit) })

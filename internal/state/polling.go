@@ -109,14 +109,15 @@ func (s *Store) Observe(
 	}
 	facts, observed := factsOf(b, lines)
 	for len(facts) > 0 {
-		n := neighbours(facts)
+		n := neighbours(b, facts)
 		status := facts[0].Status
+		references := texts(facts[:n], func(f fact) string { return f.ProviderReference })
 		args = append(args, facts[0].position, n, string(status.Code()),
-			string(airtime.ReasonOf(status)),
-			texts(facts[:n], func(f fact) string { return f.ProviderReference }),
+			string(airtime.ReasonOf(status)), references,
 			texts(facts[:n], func(f fact) string { return f.Message }),
 			texts(facts[:n], func(f fact) string { return f.Discount }),
-			texts(facts[:n], func(f fact) string { return f.other }))
+			texts(facts[:n], func(f fact) string { return f.other }),
+			fingerprintsOf(strings.Split(references, "\n")))
 		facts = facts[n:]
 	}
 	answer, err := s.run(ctx, s.client, "observe", args...)
@@ -164,11 +165,12 @@ func factsOf(b *Batch, lines []providers.RecipientStatus) (facts []fact, odd Obs
 }
 
 // neighbours is how many of the facts, from the first on, say the same status of members that
-// follow each other.
-func neighbours(facts []fact) int {
+// follow each other in one chunk.
+func neighbours(b *Batch, facts []fact) int {
 	first := facts[0]
 	for n, f := range facts {
-		if f.position != first.position+n || f.Status != first.Status {
+		if f.position != first.position+n || f.Status != first.Status ||
+			b.Members[f.position].at.chunk != b.Members[first.position].at.chunk {
 			return n
 		}
 	}

@@ -90,6 +90,11 @@ var included = []Break{
 	{"keeps-id", "who names no id takes away the one that is known", "", scenario},
 	{"result-id", "a result lacks the producer's id", "values[n + 7] = ''", scenario},
 	{"found-reference", "a provider's id has no fingerprint", "", scenario},
+	{"found-together", "ids that come together have no fingerprints", "", scenario},
+	{
+		"found-again", "an id that comes again has two fingerprints",
+		"indexed = fingerprints", scenario,
+	},
 	{"mark-reference", "the cancel mark is ignored", "return false", By{Verbs: 26}},
 	{"mark-campaign", "the cancel mark of a campaign is ignored", "", By{Verbs: 29}},
 	{

@@ -97,17 +97,6 @@ local function note_submitter(campaign, by)
   end
 end
 
--- add_fingerprints adds those of the recipients of a disbursal, as Go spells them: per string of
--- lua/include/fingerprints.lua its digit, how many, ':', the fingerprints.
-local function add_fingerprints(page, text)
-  local at, width = 1, 2
-  while at <= #text do
-    local digit, n, first = text:match('^(%x)(%d+):()', at)
-    at = first + width * n
-    redis.call('APPEND', key('fingerprints', page .. ':' .. digit), text:sub(first, at - 1))
-  end
-end
-
 -- write stores a group as a new chunk and queues its recipients. The id comes from what it holds: a
 -- Redis that has forgotten it gives the same one again.
 local function write(group)

@@ -19,12 +19,14 @@ local moved, settled, over = 0, 0, 0
 
 if arg.known == '1' then b.known, b.missing = 1, 0 end
 
--- per_member reads the values of a stretch: the nth of the lines, or the one for all.
-local function per_member(text)
-  if not text:find('\n', 1, true) then return function() return text end end
+-- lines_in lists the values of a stretch: a line each, or the first one for all.
+local function lines_in(text)
+  if not text:find('\n', 1, true) then return {text} end
   local lines = {}
-  for line in (text .. '\n'):gmatch('([^\n]*)\n') do lines[#lines + 1] = line end
-  return function(nth) return lines[nth] end -- break: member-lines
+  for line in (text .. '\n'):gmatch('([^\n]*)\n') do
+    lines[#lines + 1] = line -- break: member-lines
+  end
+  return lines
 end
 
 -- same_chunk returns how many of the members index..last are neighbours on one chunk, and whom they
@@ -40,14 +42,16 @@ local function same_chunk(index, last)
   return d and to - from + 1 or 1, d, from, to
 end
 
--- Each fact is about neighbours: the position of the first, and how many they are. The last four
+-- Each fact is about neighbours: the position of the first, and how many they are. Four of the
 -- values are one per line, or one for all; amounts are those that are not what was sent.
+-- Fingerprints are those of the references.
 local facts = records(rest, {'first#', 'count#', 'status', 'reason', 'references', 'messages',
-  'discounts', 'amounts'})
+  'discounts', 'amounts', 'fingerprints'})
 for _, fact in ipairs(facts) do
   local index, count, status, reason = fact.first + 1, fact.count, fact.status, fact.reason
-  local reference, message = per_member(fact.references), per_member(fact.messages)
-  local discount, other = per_member(fact.discounts), per_member(fact.amounts)
+  local references, messages = lines_in(fact.references), lines_in(fact.messages)
+  local discounts, amounts = lines_in(fact.discounts), lines_in(fact.amounts)
+  local reference, message, discount = references[1], messages[1], discounts[1]
   local done = 0
   while done < count do
     local n, d, from, to = same_chunk(index + done, index + count - 1)
@@ -55,10 +59,11 @@ for _, fact in ipairs(facts) do
       local before = done - from + 1
       local changed, second = merge_all(d, from, to, b, status, function(pos)
         local nth = before + pos
-        return reason, reference(nth), message(nth), discount(nth)
-      end)
+        return reason, references[nth] or reference, messages[nth] or message,
+          discounts[nth] or discount
+      end, n == count and fact.fingerprints)
       for pos = from, fact.amounts ~= '' and to or 0 do
-        local amount = other(before + pos)
+        local amount = amounts[before + pos] or amounts[1]
         if amount ~= '' then dispute(d, pos, b, 'amount', amount) end
       end
       moved, over = moved + changed, over + second

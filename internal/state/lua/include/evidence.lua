@@ -41,7 +41,8 @@ do
     return text:sub(start, (text:find('\n', start, true) or #text + 1) - 1)
   end
 
-  -- all_evidence returns the lines of all, by position; '' where there is none.
+  -- all_evidence returns the lines of all, by position; '' where there is none. Behind it,
+  -- d.had_lines says whether any were there before this script.
   function all_evidence(d)
     if d.lines then return d.lines end
     d.lines = common_evidence(d)
@@ -56,6 +57,7 @@ do
         d.alone[#d.alone + 1] = fields[i]
       end
     end
+    d.had_lines = d.together + #d.alone > 0
     for pos, line in pairs(d.news or {}) do d.lines[pos] = line end
     return d.lines
   end
@@ -101,8 +103,10 @@ local function reference_of(d, pos)
   return line ~= '' and line:match('^[^\t]*\t[^\t]*\t([^\t]*)') or ''
 end
 
-local function write_evidence(d, pos, reason, reference, message)
-  if reference ~= '' and reference ~= reference_of(d, pos) then
+-- write_evidence sets the evidence of one recipient; indexed says that the reference has its
+-- fingerprint already.
+local function write_evidence(d, pos, reason, reference, message, indexed)
+  if not indexed and reference ~= '' and reference ~= reference_of(d, pos) then
     add_fingerprint(d.page, reference) -- break: found-reference
   end
   if reason == 'provider' then reason = '.' end

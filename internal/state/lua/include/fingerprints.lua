@@ -7,36 +7,40 @@
 -- these strings of each page, and then the pages whose string has the fingerprint; of the others
 -- three in a hundred have it, too. They stay until the whole page is forgotten.
 --   fingerprints:<page>:<digit>  STRING  fingerprints, one behind the other
+-- To hash takes a tenth of the time that a recipient takes Redis. So Go hands over those of texts
+-- that come for many: per string its digit, how many, ':', the fingerprints.
 
--- add_fingerprint adds that of one text. They are collected by their pages and digits first.
-local add_fingerprint
+-- add_fingerprint adds that of one text, add_fingerprints those that Go hands over.
+local add_fingerprint, add_fingerprints
 do
-  local pages = {}
+  local pages = {} -- Lists of fingerprints by pages and digits.
+
+  local function add(page, digit, fingerprints)
+    local digits = pages[page] or {}
+    local list = digits[digit] or {}
+    pages[page], digits[digit] = digits, list
+    list[#list + 1] = fingerprints
+  end
 
   function add_fingerprint(page, text)
-    local digits, hash = pages[page], redis.sha1hex(text)
-    if not digits then
-      digits = {}
-      pages[page] = digits
+    local hash = redis.sha1hex(text)
+    local bytes = tonumber(hash:sub(2, 5), 16)
+    add(page, hash:sub(1, 1), string.char(math.floor(bytes / 256), bytes % 256))
+  end
+
+  function add_fingerprints(page, text)
+    local at, width = 1, 2
+    while at <= #text do
+      local digit, n, first = text:match('^(%x)(%d+):()', at)
+      at = first + width * n
+      add(page, digit, text:sub(first, at - 1))
     end
-    local digit, bytes = hash:byte(1), tonumber(hash:sub(2, 5), 16)
-    local list = digits[digit]
-    if not list then
-      list = {}
-      digits[digit] = list
-    end
-    list[#list + 1] = math.floor(bytes / 256)
-    list[#list + 1] = bytes % 256
   end
 
   at_end(function()
     for page, digits in pairs(pages) do
       for digit, list in pairs(digits) do
-        local name = key('fingerprints', page .. ':' .. string.char(digit))
-        for first = 1, #list, 2000 do
-          redis.call('APPEND', name, string.char(unpack(list, first,
-            math.min(first + 1999, #list))))
-        end
+        redis.call('APPEND', key('fingerprints', page .. ':' .. digit), table.concat(list))
       end
     end
   end)

@@ -79,13 +79,14 @@ local function merge(d, pos, b, status, reason, reference, message, discount)
   return 0, new
 end
 
--- merge_all merges facts with one status about the recipients from..to of a chunk, with evidence as
--- in settle_all. Returns how many moved, and how many second effects are new.
-local function merge_all(d, from, to, b, status, evidence_at)
+-- merge_all merges facts with one status about the recipients from..to of a chunk, with evidence
+-- and fingerprints as in settle_all. Returns how many moved, and how many second effects are new.
+local function merge_all(d, from, to, b, status, evidence_at, fingerprints)
   local moved, over = 0, 0
   for _, run in ipairs(runs(d, from, to)) do
     if run.location == b.id and advances(run.status, status) then
-      settle_all(d, run.from, run.to, status, b.id, evidence_at)
+      local all = run.from == from and run.to == to
+      settle_all(d, run.from, run.to, status, b.id, evidence_at, all and fingerprints)
       moved = moved + run.to - run.from + 1
       for pos = run.from, STATUS[status].settled and has_superseded() and run.to or 0 do
         reattach(d, pos)

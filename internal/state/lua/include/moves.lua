@@ -48,69 +48,75 @@ end
 local publish
 do
   local OWN = {5, 7, 9, 19, 23, 31, 33} -- The words that each has for itself.
-  local words -- Those in common, spelt for these:
+  local values, filled -- Of the entries that have the others in common, spelt for these:
   local last_chunk, producer, provider, status, location, corrected, reason
   local owner, reference -- The last owner, and how people see it.
+  local ids -- The producer's own ids of the recipients of the last chunk, by position.
 
-  -- ids_of returns the producer's own ids of the recipients, by position; '' where there is none.
   local function ids_of(d)
-    if d.ids then return d.ids end
-    local text, pos = redis.call('GET', key('recipientids', d.id)), 0
-    d.ids = {}
-    for id in ((text or '') .. '\n'):gmatch('([^\n]*)\n') do
-      pos = pos + 1
-      d.ids[pos] = id
+    local text, list = redis.call('GET', key('recipientids', d.id)), {}
+    if text then
+      for id in (text .. '\n'):gmatch('([^\n]*)\n') do list[#list + 1] = id end
     end
-    for i = pos + 1, d.n do d.ids[i] = '' end
-    return d.ids
+    return list
   end
 
   local function name(whose)
     local by
     owner, reference, by = whose, shown(whose)
-    if by ~= producer then producer, words = by, nil end
+    if by ~= producer then producer, values = by, nil end
   end
 
-  local function spell()
-    local _, campaign = owned(last_chunk.campaign)
-    words = {'XADD', key('results'), '*', 'reference', '', 'phone_number', '', 'amount', '',
-      'currency', last_chunk.currency, 'provider', provider, 'status', STATUS[status].name,
+  local function spell(d)
+    if d ~= last_chunk then last_chunk, ids = d, ids_of(d) end
+    local _, campaign = owned(d.campaign)
+    filled = 0
+    values = redis.entries({'XADD', key('results'), '*', 'reference', '', 'phone_number', '',
+      'amount', '', 'currency', d.currency, 'provider', provider, 'status', STATUS[status].name,
       'reason', reason, 'provider_reference', '', 'batch', is_batch(location) and location or '',
       'message', '', 'campaign', campaign, 'corrected', corrected and 'true' or 'false',
-      'at', at_text(), 'discount', '', 'id', '', unpack(producer and {'producer', producer} or {})}
+      'at', at_text(), 'discount', '', 'id', '', unpack(producer and {'producer', producer} or {})},
+      OWN)
   end
 
   function publish(d, pos, by, code, where, again, why, id, message)
     content_of(d)
     owners_of(d)
     if d.owner[pos] ~= owner then name(d.owner[pos]) end -- break: result-name
-    if not words or d ~= last_chunk or code ~= status or where ~= location or by ~= provider
+    if not values or d ~= last_chunk or code ~= status or where ~= location or by ~= provider
       or again ~= corrected or why ~= reason then
-      last_chunk, provider, status, location, corrected, reason = d, by, code, where, again, why
-      spell()
+      provider, status, location, corrected, reason = by, code, where, again, why
+      spell(d)
     end
-    local values = redis.entries(words, OWN)
-    local n = #values
+    local n = filled
     values[n + 1], values[n + 2] = reference, d.phone[pos]
     values[n + 3], values[n + 4] = decimal(d.amount[pos], d.decimals), id
     values[n + 5], values[n + 6] = message, discount_of(d, pos)
-    values[n + 7] = ids_of(d)[pos] -- break: result-id
+    values[n + 7] = ids[pos] or '' -- break: result-id
+    filled = n + 7
   end
 end
 
 -- settle_all moves the recipients from..to of a chunk, which all stand alike, and publishes
 -- those whom that settles or corrects. The evidence of each is evidence_at(position): reason,
 -- reference, message, discount. Who names no reference leaves the one that is known of the batch.
-local function settle_all(d, from, to, status, location, evidence_at)
+-- Fingerprints are those of all references, if Go has made them.
+local function settle_all(d, from, to, status, location, evidence_at, fingerprints)
   local old, left = row(d, from)
   put(d, from, to, old, left, status, location)
   local _, _, provider = row(d, from)
   local settles, corrects = STATUS[status].settled, STATUS[old].settled
+  local indexed = false
+  if from < to then
+    all_evidence(d)
+    indexed = fingerprints and not d.had_lines -- break: found-again
+    if indexed then add_fingerprints(d.page, fingerprints) end -- break: found-together
+  end
   for pos = from, to do
     local reason, id, message, discount = evidence_at(pos)
     if id == '' and left == location then id = reference_of(d, pos) end -- break: keeps-id
     if settles or id ~= '' or message ~= '' then
-      write_evidence(d, pos, reason, id, message)
+      write_evidence(d, pos, reason, id, message, indexed)
     end
     if discount ~= '' then set_discount(d, pos, discount) end
     note_id(d, pos, provider, location, id) -- break: learns-id
