@@ -28,16 +28,17 @@ func (h *harness) book(ctx context.Context) (counts, error) {
 		return nil, fmt.Errorf("read the book: %w", err)
 	}
 	all := counts{}
-	for field, text := range fields {
-		words := strings.Fields(field) // "lipad KES successful", or the same with "minor".
-		if len(words) != 3 || words[2] == "requested" {
+	for field, figures := range fields {
+		words := strings.Fields(field) // "lipad KES successful".
+		if words[2] == "requested" {
 			continue
 		}
 		status, err := airtime.ParseStatus(words[2])
 		if err != nil {
 			return nil, fmt.Errorf("read the book: %w", err)
 		}
-		n, err := strconv.Atoi(text)
+		count, _, _ := strings.Cut(figures, " ") // Then the money.
+		n, err := strconv.Atoi(count)
 		if err != nil {
 			return nil, fmt.Errorf("read the book: %s: %w", field, err)
 		}

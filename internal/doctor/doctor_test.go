@@ -374,8 +374,8 @@ func probe(reason airtime.Reason) func(*harness) {
 
 // drift puts a shilling into the book that nobody has.
 func (h *harness) drift() {
-	require.NoError(h.t, h.client.HIncrBy(h.t.Context(), "{"+h.namespace+"}:book",
-		"lipad KES queued minor", 100).Err())
+	require.NoError(h.t, h.client.HSet(h.t.Context(), "{"+h.namespace+"}:book",
+		"lipad KES queued", "1 1100 0").Err())
 }
 
 // TestTheSettingsMadeWrong: they are valid, and yet not what one wants.

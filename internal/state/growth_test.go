@@ -68,8 +68,8 @@ func callbacksWriteLittle(t *testing.T, campaign string) {
 		most = max(most, size()-was)
 	}
 	t.Logf("%d bytes for each, at most %d", (size()-before)/1000, most)
-	require.Less(t, (size()-before)/1000, 2<<10)
-	require.Less(t, most, 4000, "the last one settles the batch; none brings everybody's lines")
+	require.Less(t, (size()-before)/1000, 1700)
+	require.Less(t, most, 2300, "the last one settles the batch; none brings everybody's lines")
 	balanced(t, s)
 
 	told := func() {

@@ -348,11 +348,12 @@ func (x *machine) checkBooks() {
 		}
 	}
 	got := map[string]int64{}
-	for field, figure := range x.seen.book {
-		n, err := strconv.ParseInt(figure, 10, 64)
+	for field, figures := range x.seen.book {
+		var n, minor, units int64
+		_, err := fmt.Sscan(figures, &n, &minor, &units)
 		x.must(err)
-		if n != 0 {
-			got[field] = n
+		if n != 0 || minor != 0 {
+			got[field], got[field+" minor"] = n, minor
 		}
 	}
 	x.equal(want, got, "book")

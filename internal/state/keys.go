@@ -50,7 +50,7 @@ package state
 //	{ns}:disputes              HASH    "chunk position" -> batch, reason, words
 //	{ns}:times                 HASH    how long batches took: lua/include/batches.lua
 //	{ns}:cancelled             HASH    "kind name" -> when (ms)                        for ever
-//	{ns}:book                  HASH    "provider currency status[ minor| discount]" -> figure
+//	{ns}:book                  HASH    "provider currency status" -> lua/include/figures.lua
 //	{ns}:forgotten             HASH    the same, of forgotten disbursals               for ever
 //	{ns}:forgotten:<day>       HASH    the same, of those accepted on a day            for ever
 //	{ns}:pages                 ZSET    page, "day.number" -> when it was begun (ms)

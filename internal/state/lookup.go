@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -156,27 +155,24 @@ func (sum *Summary) addDiscount(r Row) error {
 }
 
 // addBook adds the figures of a book, leaving out statuses that nobody has.
-func (sum *Summary) addBook(figures map[string]string) error {
-	for field, figure := range figures {
-		words := strings.Fields(field)
-		if len(words) != 3 || words[2] == "requested" {
+func (sum *Summary) addBook(stored map[string]string) error {
+	lines, err := readBook(stored)
+	if err != nil {
+		return err
+	}
+	for _, b := range lines {
+		if b.word == requested {
 			continue
 		}
-		status, err := airtime.ParseStatus(words[2])
+		status, err := airtime.ParseStatus(b.word)
 		if err != nil {
 			return fmt.Errorf("book: %w", err)
 		}
-		n, err := strconv.ParseInt(figure, 10, 64)
-		if err != nil {
-			return fmt.Errorf("book: %s: %w", field, err)
+		if b.recipients != 0 {
+			sum.add(status, b.recipients, b.currency, b.minor)
 		}
-		minor, _ := strconv.ParseInt(figures[field+" minor"], 10, 64) // Absent means zero.
-		if n != 0 {
-			sum.add(status, n, airtime.Currency(words[1]), minor)
-		}
-		units, _ := strconv.ParseInt(figures[field+" discount"], 10, 64) // As above.
-		if units != 0 && discounted(status) {
-			sum.addUnits(airtime.Currency(words[1]), units)
+		if b.units != 0 && discounted(status) {
+			sum.addUnits(b.currency, b.units)
 		}
 	}
 	return nil

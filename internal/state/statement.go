@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -70,24 +69,20 @@ func (l *StatementLine) amount(status airtime.Status) *int64 {
 	return &l.Open
 }
 
-// add adds one figure of a book: of a status, what it counts, and how much.
-func (l *StatementLine) add(word, of string, figure int64) error {
-	if word == "requested" {
-		if of == "minor" {
-			l.Requested += figure
-		} else {
-			l.Recipients += figure
-		}
+// add adds what a book says of a status.
+func (l *StatementLine) add(b booked) error {
+	if b.word == requested {
+		l.Recipients += b.recipients
+		l.Requested += b.minor
 		return nil
 	}
-	status, err := airtime.ParseStatus(word)
-	switch {
-	case err != nil:
+	status, err := airtime.ParseStatus(b.word)
+	if err != nil {
 		return err
-	case of == "minor":
-		*l.amount(status) += figure
-	case of == "discount" && discounted(status):
-		l.Discount += figure
+	}
+	*l.amount(status) += b.minor
+	if discounted(status) {
+		l.Discount += b.units
 	}
 	return nil
 }
@@ -153,19 +148,18 @@ func (s *Store) statementOf(ctx context.Context, day string) ([]StatementLine, e
 }
 
 // linesOfBook reads a book: a line for each provider and currency that have recipients in it.
-func linesOfBook(figures map[string]string) (map[string]*StatementLine, error) {
+func linesOfBook(stored map[string]string) (map[string]*StatementLine, error) {
+	list, err := readBook(stored)
+	if err != nil {
+		return nil, err
+	}
 	lines := map[string]*StatementLine{}
-	for field, text := range figures {
-		words := strings.Fields(field + " recipients") // Provider, currency, status, what is counted.
-		figure, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || len(words) < 4 {
-			return nil, fmt.Errorf("book: %s is %q", field, text)
-		}
-		of := words[0] + " " + words[1]
+	for _, b := range list {
+		of := b.provider + " " + string(b.currency)
 		if lines[of] == nil {
-			lines[of] = &StatementLine{Provider: words[0], Currency: airtime.Currency(words[1])}
+			lines[of] = &StatementLine{Provider: b.provider, Currency: b.currency}
 		}
-		if err := lines[of].add(words[2], words[3], figure); err != nil {
+		if err := lines[of].add(b); err != nil {
 			return nil, fmt.Errorf("book: %w", err)
 		}
 	}

@@ -58,7 +58,7 @@ func (c Channel) Unserved() bool {
 // Stats is what operators watch.
 type Stats struct {
 	// Book maps "provider currency status" and the same with " minor" and " discount" to recipients,
-	// money, and discounts in units of airtime.DiscountScale.
+	// money, and discounts in units of airtime.DiscountScale, these without zeros.
 	Book     map[string]int64
 	Channels []Channel
 	// Due counts batches on the schedule, Doubt, Overdue and Overpaid what people may have to
@@ -113,7 +113,7 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	}
 	now := clock.Val()
 	var err error
-	if f.Book, err = wholes(book.Val()); err != nil {
+	if f.Book, err = figuresOf(book.Val()); err != nil {
 		return f, err
 	}
 	took, err := wholes(times.Val())

@@ -159,8 +159,7 @@ func TestVerifyRecountsDiscounts(t *testing.T) {
 	b := begin(t, s)
 	record(t, s, answer(b, airtime.Accepted, ""))
 	observeFacts(t, s, b, fact(0, airtime.Successful, "0.4"))
-	require.NoError(t, s.Client().HIncrBy(bg, s.Key("book", ""), "lipad KES successful discount",
-		1).Err())
+	require.NoError(t, misbook(s.Client(), s.Key("book", ""), "lipad KES successful", 0, 0, 1))
 	audit, err := s.Verify(bg, nil)
 	require.NoError(t, err)
 	require.Len(t, audit.Drift, 1)

@@ -137,10 +137,10 @@ func (m *memory) book() map[string]int64 {
 		return nil
 	}
 	book := map[string]int64{}
-	for field, text := range fields {
+	for field, figures := range fields {
 		words := strings.Fields(field)
-		if n, err := strconv.ParseInt(text, 10, 64); err == nil && n != 0 && len(words) == 3 &&
-			words[2] != "requested" {
+		count, _, _ := strings.Cut(figures, " ")
+		if n, err := strconv.ParseInt(count, 10, 64); err == nil && n != 0 && words[2] != "requested" {
 			book[words[0]+" "+words[2]] = n
 		}
 	}

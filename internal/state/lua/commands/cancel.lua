@@ -49,11 +49,10 @@ end
 
 -- counted is how many recipients the book of an import or campaign has, and how many are queued.
 local function counted()
-  local book = redis.call('HGETALL', key(arg.kind .. 'book', arg.name))
   local counts = {requested = 0, queued = 0}
-  for i = 1, #book, 2 do
-    local status = book[i]:match('^%S+ %S+ (%S+)$')
-    if counts[status] then counts[status] = counts[status] + book[i + 1] end
+  for field, figures in pairs(book_of(key(arg.kind .. 'book', arg.name))) do
+    local status = field:match('%S+$')
+    if counts[status] then counts[status] = counts[status] + figures.count end
   end
   return counts.requested, counts.queued
 end

@@ -1,6 +1,6 @@
 -- verify: recount the chunks of one page against its book, or sum the books of all pages: of one
 -- day against those of its campaigns, or of all days against the whole.
--- include: evidence, days
+-- include: evidence, days, figures
 -- KEYS[1]: {namespace}:state
 -- Returns: {disbursals, recipients, {drift, as text, ...}}
 
@@ -10,10 +10,14 @@ local arg = arguments {
 }
 local drift = {}
 
+-- book returns each figure of a book by a name of its own.
 local function book(name)
-  local figures, list = {}, redis.call('HGETALL', name)
-  for i = 1, #list, 2 do figures[list[i]] = tonumber(list[i + 1]) end
-  return figures
+  local list = {}
+  for field, figures in pairs(book_of(name)) do
+    list[field], list[field .. ' minor'] = figures.count, figures.minor
+    list[field .. ' discount'] = figures.units
+  end
+  return list
 end
 
 local function compare(what, counted, booked)

@@ -1,5 +1,5 @@
 -- books: books: how many recipients and how much money stand where.
--- include: providers, days
+-- include: providers, days, figures
 
 local moves = {}
 
@@ -42,21 +42,18 @@ local function enter(books, field, count, sum, units)
 end
 
 -- flush_entries changes the books. A book is read and written at once: that is one command for all
--- of its figures.
+-- of its fields.
 local function flush_entries()
   for book, fields in pairs(entries) do
-    local names, steps = {}, {}
+    local names = {}
     for field, entry in pairs(fields) do
-      local function step(name, by)
-        if by ~= 0 then names[#names + 1], steps[#steps + 1] = name, by end
-      end
-      step(field, entry[1])
-      step(field .. ' minor', entry[2])
-      step(field .. ' discount', entry[3])
+      if entry[1] ~= 0 or entry[2] ~= 0 or entry[3] ~= 0 then names[#names + 1] = field end
     end
-    local figures = #names > 0 and redis.call('HMGET', book, unpack(names)) or {}
-    for i, figure in ipairs(figures) do
-      redis.call('HSET', book, names[i], string.format('%.0f', (figure or 0) + steps[i]))
+    local texts = #names > 0 and redis.call('HMGET', book, unpack(names)) or {}
+    for i, field in ipairs(names) do
+      local entry, count, minor, units = fields[field], figures_of(texts[i])
+      redis.call('HSET', book, field, string.format('%.0f %.0f %.0f', count + entry[1],
+        minor + entry[2], units + entry[3]))
     end
   end
   entries = {}

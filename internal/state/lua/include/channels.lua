@@ -1,5 +1,5 @@
 -- channels: pauses, half open, ramp up, tokens of the rate, the fence after a restart, wakeups.
--- include: providers
+-- include: providers, figures
 
 -- fenced_for is how long claiming and giving back are fenced. A Redis process other than the last
 -- one may have forgotten a sending that is on the wire, so both wait until it has ended. The
@@ -112,10 +112,10 @@ end
 
 -- queued counts who is queued at a provider, in batches that are not sent yet, too.
 local function queued(provider)
-  local n, book = 0, redis.call('HGETALL', key('book'))
-  for i = 1, #book, 2 do
-    local whose, word = book[i]:match('^(%S+) %S+ (%S+)$')
-    if whose == provider and word == STATUS.q.name then n = n + tonumber(book[i + 1]) end
+  local n = 0
+  for field, figures in pairs(book_of(key('book'))) do
+    local whose, word = field:match('^(%S+) %S+ (%S+)$')
+    if whose == provider and word == STATUS.q.name then n = n + figures.count end
   end
   return n
 end
