@@ -23,6 +23,14 @@ func (c *Client) Send(ctx context.Context, job Job) (Held, error) {
 	return held, err
 }
 
+// Try says what Send would do with a job: who would be held, and why. Nothing is held of it then.
+func (c *Client) Try(ctx context.Context, job Job) (Held, error) {
+	var held Held
+	path := disbursals + "?dry_run=true"
+	err := c.do(ctx, call{method: http.MethodPost, path: path, body: job}, &held)
+	return held, err
+}
+
 // Status returns where a disbursal stands, with every recipient. An *Error with status 404 is
 // returned where there is none.
 func (c *Client) Status(ctx context.Context, reference string) (Status, error) {

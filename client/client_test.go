@@ -74,7 +74,7 @@ func TestAJobIsSentUntilItIsAnswered(t *testing.T) {
 		says(202, `{"reference":"order/1","status":"accepted"}`))
 	held, err := c.Send(t.Context(), order)
 	require.NoError(t, err)
-	require.Equal(t, Held{"order/1", "accepted"}, held)
+	require.Equal(t, Held{Reference: "order/1", Status: "accepted"}, held)
 	require.Len(t, i.asked, len(i.answers))
 	for _, asked := range i.asked {
 		require.Equal(t, `POST /v1/disbursals {"reference":"order/1","recipients":[`+

@@ -104,6 +104,8 @@ func TestTheTypesHaveEveryFieldOfTheDescription(t *testing.T) {
 		fields(reflect.TypeFor[Status]()), "a Status is a Summary with a list")
 	require.ElementsMatch(t, schemas["Job"].Properties["recipients"].Items.names(),
 		fields(reflect.TypeFor[JobRecipient]()))
+	require.ElementsMatch(t, schemas["Held"].Properties["held"].Items.names(),
+		fields(reflect.TypeFor[Waiting]()))
 	require.ElementsMatch(t, schemas["Recipient"].Properties["history"].Items.names(),
 		fields(reflect.TypeFor[Refusal]()))
 }

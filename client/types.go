@@ -12,6 +12,9 @@ type Job struct {
 	Currency string `json:"currency,omitempty"`
 	Provider string `json:"provider,omitempty"`
 	Campaign string `json:"campaign,omitempty"`
+	// NotBefore is when it may be sent, RFC 3339 with a zone, at most 366 days ahead; empty for at
+	// once.
+	NotBefore string `json:"not_before,omitempty"`
 }
 
 // JobRecipient is one phone number, and a decimal amount such as "10.50".
@@ -22,10 +25,22 @@ type JobRecipient struct {
 	ID string `json:"id,omitempty"`
 }
 
-// Held is the answer to a job that the inlet holds.
+// Held is the answer to a job that the inlet holds, or would hold.
 type Held struct {
 	Reference string `json:"reference"`
 	Status    string `json:"status"`
+	// DryRun is true in the answer of Try, and Waiting those who would not be sent at once.
+	DryRun  bool      `json:"dry_run,omitempty"`
+	Waiting []Waiting `json:"held,omitempty"`
+}
+
+// Waiting are recipients that would be held for one reason: approval, schedule, duplicate, velocity
+// or budget; Rule is the approval's or the guard's name.
+type Waiting struct {
+	Reason     string            `json:"reason"`
+	Rule       string            `json:"rule"`
+	Recipients int64             `json:"recipients"`
+	Amounts    map[string]string `json:"amounts"`
 }
 
 // Summary is where a disbursal stands.

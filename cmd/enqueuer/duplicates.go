@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.uber.org/zap"
@@ -11,6 +12,7 @@ import (
 	"tuma/internal/app"
 	"tuma/internal/cli"
 	"tuma/internal/intake"
+	"tuma/internal/routing"
 	"tuma/internal/state"
 )
 
@@ -60,6 +62,9 @@ func (i *importing) compare(ctx context.Context, a *app.App) error {
 	if err := i.plan.Recall(ctx, a.Store); err != nil {
 		return err
 	}
+	if err := i.rehearse(ctx, a); err != nil {
+		return err
+	}
 	if i.refusal() != nil && !i.dryRun {
 		return nil
 	}
@@ -67,6 +72,27 @@ func (i *importing) compare(ctx context.Context, a *app.App) error {
 	defer comparing.finish()
 	i.duplicates, err = i.plan.Duplicates(ctx, a.Store, comparing.set)
 	return err
+}
+
+// rehearse finds who would be held, and the rows that guards refuse.
+func (i *importing) rehearse(ctx context.Context, a *app.App) error {
+	if !i.dryRun && !slices.ContainsFunc(a.Config.Routing.Guards, func(g routing.Guard) bool {
+		return g.Refuse
+	}) {
+		return nil
+	}
+	rehearsing := newProgress(i.cmd.ErrOrStderr(), "asking the guards", false)
+	defer rehearsing.finish()
+	done := int64(0)
+	return i.plan.Rehearse(ctx, func(
+		ctx context.Context, disbursals []state.Disbursal, so *state.Rehearsal,
+	) (state.Acceptance, error) {
+		for i := range disbursals {
+			done += int64(len(disbursals[i].Recipients))
+		}
+		rehearsing.set(done, max(done, i.plan.Recipients))
+		return a.Store.Rehearse(ctx, disbursals, so)
+	})
 }
 
 // repeated asks about rows that were accepted under another name, or returns why the import is

@@ -23,6 +23,8 @@ const (
 	followLines = 5 * time.Second
 	// overdueEvery is the interval of counting overdue recipients, which reads all of them.
 	overdueEvery = 10 * time.Second
+	// heldEvery is the interval of looking who is held for what.
+	heldEvery = 5 * time.Second
 )
 
 // follower watches an import until it is settled.
@@ -37,6 +39,9 @@ type follower struct {
 	drawn   time.Time
 	changed time.Time // When the counts changed last.
 	counted time.Time // When the overdue were counted last.
+	// held counts those whom only a person releases, as of looked.
+	held   int64
+	looked time.Time
 }
 
 // follow shows live counts until all recipients of an import are settled. An error with the exit
@@ -99,6 +104,14 @@ func (f *follower) look(ctx context.Context) error {
 			return err
 		}
 	}
+	if sum.Statuses[airtime.Held].Recipients == 0 {
+		f.held = 0
+	} else if now.Sub(f.looked) > heldEvery {
+		f.looked = now
+		if f.held, err = waitForPersons(ctx, f.app.Store, f.name); err != nil {
+			return err
+		}
+	}
 	if counts(sum) != counts(f.sum) {
 		f.changed = now
 	}
@@ -118,11 +131,27 @@ func (f *follower) verdict(now time.Time) (bool, error) {
 		}
 	}
 	doubt := f.sum.Statuses[airtime.InDoubt].Recipients
-	if open > doubt+f.sum.Overdue || doubt > 0 && now.Sub(f.changed) < f.doubtWait() {
+	if open > doubt+f.sum.Overdue+f.held || doubt > 0 && now.Sub(f.changed) < f.doubtWait() {
 		return false, nil
 	}
-	return true, cli.Exit(cli.ExitInDoubt, fmt.Errorf("%d in doubt and %d overdue are left; see "+
-		"enqueuer indoubt list", doubt, f.sum.Overdue))
+	left := fmt.Sprintf("%d in doubt and %d overdue are left; see enqueuer indoubt list", doubt,
+		f.sum.Overdue)
+	if f.held > 0 {
+		left = fmt.Sprintf("%d wait for a person to release them: see enqueuer holds; %s", f.held, left)
+	}
+	return true, cli.Exit(cli.ExitInDoubt, errors.New(left))
+}
+
+// waitForPersons counts those of an import whom neither the clock nor a budget releases.
+func waitForPersons(ctx context.Context, s *state.Store, name string) (int64, error) {
+	groups, err := s.HeldUnder(ctx, state.KindImport, name)
+	var n int64
+	for i := range groups {
+		if g := &groups[i]; g.Reason != airtime.ReasonSchedule && g.Reason != airtime.ReasonBudget {
+			n += g.Recipients
+		}
+	}
+	return n, err
 }
 
 // doubtWait is how long recipients in doubt may stand still before they are left to people. A

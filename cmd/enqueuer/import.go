@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -26,9 +27,10 @@ type importOptions struct {
 	reference, provider, currency, rejects string
 	dryRun, follow, allowRepeats, json     bool
 	again, otherRules, ignoreExtra         bool
-	who, sheet                             string
+	who, sheet, at                         string
 	maps                                   []string
 	mapping                                intake.Mapping
+	notBefore                              time.Time // What at says.
 }
 
 func newImportCommand() *cobra.Command {
@@ -85,6 +87,8 @@ With one, a faulty row refuses all rows of its reference. R may have 115 charact
 		"import rows that were accepted under another name, too: they are paid again")
 	addOtherRules(cmd, &options.otherRules)
 	addWho(cmd, &options.who)
+	flags.StringVar(&options.at, "at", "", "do not send before this time: RFC 3339, or "+
+		`"2026-12-04 09:00" in TUMA_TIMEZONE`)
 	flags.BoolVar(&options.json, "json", false, "write the summary as JSON")
 	return cmd
 }
@@ -107,6 +111,9 @@ func (i *importing) run(ctx context.Context, path string) (err error) {
 	}
 	rules := intake.Rules{Rules: c.Routing}
 	if err := i.check(rules); err != nil {
+		return err
+	}
+	if err := i.checkTime(c.Timezone); err != nil {
 		return err
 	}
 	if err := i.scan(ctx, path, rules); err != nil {
@@ -164,6 +171,20 @@ func (i *importing) check(rules intake.Rules) error {
 	return nil
 }
 
+// checkTime reads when the import may be sent.
+func (i *importing) checkTime(zone *time.Location) (err error) {
+	if i.at == "" {
+		return nil
+	}
+	if i.notBefore, err = intake.ParseAt(i.at, zone); err == nil {
+		err = intake.CheckNotBefore(i.notBefore, time.Now())
+	}
+	if err != nil {
+		return cli.Usagef("--at: %w", err)
+	}
+	return nil
+}
+
 // scan is the first pass: it checks every row and accepts nothing.
 func (i *importing) scan(ctx context.Context, path string, rules intake.Rules) error {
 	checking := newProgress(i.cmd.ErrOrStderr(), "checking", true)
@@ -171,7 +192,7 @@ func (i *importing) scan(ctx context.Context, path string, rules intake.Rules) e
 	plan, err := intake.Scan(ctx, path, intake.Options{
 		Reference: i.reference, Provider: i.provider, Currency: airtime.Currency(i.currency),
 		Map: i.mapping, IgnoreExtra: i.ignoreExtra, Sheet: i.sheet,
-		AllowRepeats: i.allowRepeats, Again: i.again, SubmittedBy: i.who,
+		AllowRepeats: i.allowRepeats, Again: i.again, SubmittedBy: i.who, NotBefore: i.notBefore,
 		Progress: checking.set, Stdin: i.cmd.InOrStdin(),
 	}, rules)
 	var file *fs.PathError
@@ -224,9 +245,18 @@ func (i *importing) manifest() state.Manifest {
 	return state.Manifest{
 		Reference: i.plan.Reference, ContentHash: i.plan.ContentHash, Rows: i.plan.Good,
 		SubmittedBy: i.who, Amounts: i.amounts(),
-		Options: fmt.Sprintf("provider=%s currency=%s allow_repeats=%t", i.provider, i.currency,
-			i.allowRepeats),
+		Options: i.manifestOptions(),
 	}
+}
+
+// manifestOptions are the options that another run of the import has to have, too.
+func (i *importing) manifestOptions() string {
+	options := fmt.Sprintf("provider=%s currency=%s allow_repeats=%t", i.provider, i.currency,
+		i.allowRepeats)
+	if !i.notBefore.IsZero() {
+		options += " at=" + i.notBefore.UTC().Format(time.RFC3339)
+	}
+	return options
 }
 
 // amounts are the sums of the good rows, for people.
@@ -258,7 +288,7 @@ func (i *importing) push(ctx context.Context, a *app.App) error {
 	err = p.run(ctx, i.plan)
 	accepting.finish()
 	if err == nil {
-		err = i.conflicts()
+		err = errors.Join(i.conflicts(), i.lookHeld(ctx, a))
 	}
 	if err != nil || !i.follow {
 		return errors.Join(i.summarize(nil), err)
@@ -273,6 +303,20 @@ func (i *importing) push(ctx context.Context, a *app.App) error {
 		return errors.Join(i.summarize(&sum), err)
 	}
 	printSummary(i.cmd.OutOrStdout(), sum)
+	return err
+}
+
+// lookHeld counts who of the import is held now.
+func (i *importing) lookHeld(ctx context.Context, a *app.App) error {
+	i.plan.Held = nil
+	groups, err := a.Store.HeldUnder(ctx, state.KindImport, i.plan.Reference)
+	for _, g := range groups {
+		for currency, minor := range g.Amounts {
+			i.plan.Held = append(i.plan.Held, state.Holding{
+				Hold: g.Hold, Currency: currency, Recipients: g.Recipients, Minor: minor,
+			})
+		}
+	}
 	return err
 }
 

@@ -32,6 +32,8 @@ type importView struct {
 	// Duplicates counts the recipients that were accepted under another name in the last 30 days.
 	Duplicates      int64           `json:"duplicates"`
 	DuplicatesUnder []duplicateView `json:"duplicates_under,omitempty"`
+	// Held are those who are not sent yet; of a dry run, those who would not be.
+	Held []holdingView `json:"held,omitempty"`
 	// Status is where the recipients stood in the end, with --follow.
 	Status *statusView `json:"status,omitempty"`
 }
@@ -41,6 +43,22 @@ type routeView struct {
 	Currency   airtime.Currency `json:"currency"`
 	Recipients int64            `json:"recipients"`
 	Amount     string           `json:"amount"`
+}
+
+// holdingView is the JSON of how many are held for one reason.
+type holdingView struct {
+	Reason     airtime.Reason   `json:"reason"`
+	Rule       string           `json:"rule"`
+	Currency   airtime.Currency `json:"currency"`
+	Recipients int64            `json:"recipients"`
+	Amount     string           `json:"amount"`
+}
+
+func viewOfHolding(h state.Holding) holdingView {
+	return holdingView{
+		Reason: h.Reason, Rule: h.Rule, Currency: h.Currency, Recipients: h.Recipients,
+		Amount: airtime.FormatMinor(h.Minor, h.Currency),
+	}
 }
 
 type duplicateView struct {
@@ -65,6 +83,9 @@ func (i *importing) view(sum *state.Summary) importView {
 	for _, name := range i.duplicates.Names {
 		v.DuplicatesUnder = append(v.DuplicatesUnder,
 			duplicateView{name.Import, name.Disbursal, name.Rows})
+	}
+	for _, held := range i.plan.Held {
+		v.Held = append(v.Held, viewOfHolding(held))
 	}
 	if i.plan.Refused() > 0 && !i.dryRun {
 		v.Rejects = i.rejects
@@ -133,4 +154,12 @@ func (v importView) print(w io.Writer) {
 		totals.add(route.Provider, string(route.Currency), number(route.Recipients), route.Amount)
 	}
 	totals.write(w)
+	if len(v.Held) == 0 {
+		return
+	}
+	held := newTable("held for", "rule", "currency", "#recipients", "#amount")
+	for _, h := range v.Held {
+		held.add(string(h.Reason), h.Rule, string(h.Currency), number(h.Recipients), h.Amount)
+	}
+	held.write(w)
 }

@@ -45,9 +45,20 @@ func TestScripts(t *testing.T) {
 			"exits": exits, "redis": redisCommand, "drive": drive, "observe": observe,
 			"lapse": lapse, "idle": idle, "push": push, "drained": drained, "rejected": rejected,
 			"server": serverCommand, "many": many, "waitfor": waitFor, "age": age,
-			"producer": producer,
+			"producer": producer, "digest": digest,
 		},
 	})
+}
+
+// digest puts the digest of who is held under an import into DIGEST.
+func digest(ts *testscript.TestScript, _ bool, args []string) {
+	h, _ := ts.Value(harnessKey{}).(*harness)
+	groups, err := h.store.HeldUnder(context.Background(), state.KindImport, args[0])
+	ts.Check(err)
+	if len(groups) != 1 {
+		ts.Fatalf("%d groups are held", len(groups))
+	}
+	ts.Setenv("DIGEST", groups[0].Digest)
 }
 
 // scriptLimit is how long the scripts may take on a busy machine; each takes a few seconds.
@@ -95,7 +106,8 @@ func settle(env *testscript.Env) error {
 		"NS":    h.ns, "TUMA_REDIS_URL": url, "TUMA_NAMESPACE": h.ns, "TUMA_OPS_ADDR": "127.0.0.1:0",
 		"TUMA_SUBMIT_TIMEOUT": "1s", "TUMA_SEND_GUARD": "1ms", "TUMA_SETTLE_DELAY": "1ms",
 		// Otherwise every program of the race detector sleeps for a second at its end.
-		"GORACE": "atexit_sleep_ms=0",
+		"GORACE":   "atexit_sleep_ms=0",
+		"TOMORROW": time.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339),
 	} {
 		env.Setenv(name, value)
 	}

@@ -29,12 +29,20 @@ var reportColumns = []string{
 	"provider_reference", "batch", "message", "at", "id", "discount", "release_at",
 }
 
+// releaseAt is when a held recipient is released by itself; empty when only a person does that.
+func releaseAt(r state.Row) string {
+	if r.ReleaseAt.IsZero() {
+		return ""
+	}
+	return r.ReleaseAt.Format(atLayout)
+}
+
 // cells are the values of a row, in the order of reportColumns.
 func cells(r state.Row) []string {
 	return []string{
 		r.Reference, r.Campaign, r.Phone.Digits(), r.Amount.Decimal(), string(r.Amount.Currency),
 		r.Provider, r.Status.String(), string(r.Reason), r.ProviderReference, r.Batch, r.Message,
-		r.At.Format(atLayout), r.ID, r.Discount, "",
+		r.At.Format(atLayout), r.ID, r.Discount, releaseAt(r),
 	}
 }
 

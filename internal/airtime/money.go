@@ -28,6 +28,15 @@ type Money struct {
 // the currency has at most. An error is returned for anything else (signs, exponents, spaces,
 // separators), for zero, for amounts above MaxMinor and for currencies that are not known.
 func ParseAmount(text string, c Currency) (Money, error) {
+	money, err := ParseBound(text, c)
+	if err == nil && money.Minor == 0 {
+		return Money{}, errAmountZero
+	}
+	return money, err
+}
+
+// ParseBound is ParseAmount for the bound of a sum, which may be zero.
+func ParseBound(text string, c Currency) (Money, error) {
 	decimals, known := c.Decimals()
 	if !known {
 		return Money{}, errors.New("currency is not known")
@@ -42,9 +51,6 @@ func ParseAmount(text string, c Currency) (Money, error) {
 	minor, err := scaled(whole, fraction, decimals)
 	if err != nil {
 		return Money{}, err
-	}
-	if minor == 0 {
-		return Money{}, errAmountZero
 	}
 	return Money{Minor: minor, Currency: c}, nil
 }

@@ -151,3 +151,22 @@ func TestCallingCodesAreRealAndUsedOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestParseBound: the bound of a sum may be zero, and is an amount otherwise.
+func TestParseBound(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int64{
+		"0": 0, "0.00": 0, "0.01": 1, "10.5": 1050, "10000000000": MaxMinor,
+	} {
+		got, err := ParseBound(text, "KES")
+		require.NoError(t, err, text)
+		require.Equal(t, Money{Minor: want, Currency: "KES"}, got)
+	}
+	for text, want := range map[string]string{
+		"": "must be a plain decimal", "-1": "must be a plain decimal", "1e3": "must be a plain decimal",
+		"0.005": "has more decimals", "10000000000.01": "is too large",
+	} {
+		_, err := ParseBound(text, "KES")
+		require.ErrorContains(t, err, want, text)
+	}
+}

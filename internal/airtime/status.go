@@ -7,8 +7,11 @@ type Status uint8
 
 // The statuses. The comment of each says what it means; who has the next move stands in the table.
 const (
+	// Held recipients are accepted and must not be sent yet: until a person, the clock or a budget
+	// releases them.
+	Held Status = iota + 1
 	// Queued recipients are pending or in a batch that has not begun to send.
-	Queued Status = iota + 1
+	Queued
 	// Sending recipients are in a batch whose request is on the wire.
 	Sending
 	// InDoubt recipients may or may not have been paid: the answer was lost. They are never resent
@@ -46,6 +49,7 @@ type statusRow struct {
 	settled  bool   // Nothing more is expected; polling stops.
 	inFlight bool   // The provider may have the recipient and has not said the last word.
 	live     bool   // An effect that stands, or that may still come to stand.
+	spends   bool   // Guards count it: it is on its way, paid, or nobody knows.
 	next     string // Who moves next; empty for no one.
 }
 
@@ -53,33 +57,34 @@ type statusRow struct {
 // row. The Lua scripts are given it as data when they are loaded, so Go and Redis cannot disagree,
 // and docs/state-machine.md is written from it.
 var statusTable = [...]statusRow{
-	Queued:       {"queued", 'q', 0, false, false, false, "a worker"},
-	Sending:      {"sending", 's', 1, false, true, false, "the worker"},
-	InDoubt:      {"in_doubt", 'd', 1, false, true, false, "a query, a callback or a person"},
-	Rejected:     {"rejected", 'x', 2, true, false, false, ""},
-	Cancelled:    {"cancelled", 'c', 2, true, false, false, ""},
-	Submitted:    {"submitted", 'a', 3, false, true, true, "the provider"},
-	Processing:   {"processing", 'p', 3, false, true, true, "the provider"},
-	Jammed:       {"jammed", 'j', 3, false, true, true, "the provider"},
-	Reprocessing: {"reprocessing", 'r', 3, false, true, true, "the provider"},
-	Unconfirmed:  {"unconfirmed", 'u', 4, true, false, true, ""},
-	Failed:       {"failed", 'f', 5, true, false, false, ""},
-	Successful:   {"successful", 'S', 6, true, false, true, ""},
-	Reversed:     {"reversed", 'v', 7, true, false, false, ""},
-	Refunded:     {"refunded", 'n', 8, true, false, false, ""},
+	Held:         {"held", 'h', 0, false, false, false, false, "a person, the clock or a budget"},
+	Queued:       {"queued", 'q', 0, false, false, false, true, "a worker"},
+	Sending:      {"sending", 's', 1, false, true, false, true, "the worker"},
+	InDoubt:      {"in_doubt", 'd', 1, false, true, false, true, "a query, a callback or a person"},
+	Rejected:     {"rejected", 'x', 2, true, false, false, false, ""},
+	Cancelled:    {"cancelled", 'c', 2, true, false, false, false, ""},
+	Submitted:    {"submitted", 'a', 3, false, true, true, true, "the provider"},
+	Processing:   {"processing", 'p', 3, false, true, true, true, "the provider"},
+	Jammed:       {"jammed", 'j', 3, false, true, true, true, "the provider"},
+	Reprocessing: {"reprocessing", 'r', 3, false, true, true, true, "the provider"},
+	Unconfirmed:  {"unconfirmed", 'u', 4, true, false, true, true, ""},
+	Failed:       {"failed", 'f', 5, true, false, false, false, ""},
+	Successful:   {"successful", 'S', 6, true, false, true, true, ""},
+	Reversed:     {"reversed", 'v', 7, true, false, false, false, ""},
+	Refunded:     {"refunded", 'n', 8, true, false, false, false, ""},
 }
 
 // Statuses returns every status, in the order of the table.
 func Statuses() []Status {
 	all := make([]Status, 0, len(statusTable)-1)
-	for s := Queued; int(s) < len(statusTable); s++ {
+	for s := Held; int(s) < len(statusTable); s++ {
 		all = append(all, s)
 	}
 	return all
 }
 
 // Valid reports whether s is one of the table's statuses.
-func (s Status) Valid() bool { return s >= Queued && int(s) < len(statusTable) }
+func (s Status) Valid() bool { return s >= Held && int(s) < len(statusTable) }
 
 func (s Status) row() statusRow {
 	if !s.Valid() {
@@ -105,6 +110,10 @@ func (s Status) InFlight() bool { return s.row().inFlight }
 
 // Live reports whether the status is an effect that stands, or that may still come to stand.
 func (s Status) Live() bool { return s.row().live }
+
+// Spends reports whether guards count a recipient in this status: it is on its way, was paid, or
+// may have been.
+func (s Status) Spends() bool { return s.row().spends }
 
 // MovesNext says whose move is expected; empty for no one's.
 func (s Status) MovesNext() string { return s.row().next }

@@ -8,23 +8,24 @@ import (
 
 // mergeTable is what Merge makes of every pair, by status code: one line per status now, one
 // column per status seen, both in the order of the header.
-const mergeHeader = "qsdxcapjrufSvn"
+const mergeHeader = "hqsdxcapjrufSvn"
 
 var mergeTable = map[byte]string{
-	'q': "qsdxcapjrufSvn",
-	's': "ssdxcapjrufSvn",
-	'd': "dsdxcapjrufSvn",
-	'x': "xxxxxapjrufSvn",
-	'c': "cccccapjrufSvn",
-	'a': "aaaaaapjrufSvn",
-	'p': "pppppapjrufSvn",
-	'j': "jjjjjapjrufSvn",
-	'r': "rrrrrapjrufSvn",
-	'u': "uuuuuuuuuufSvn",
-	'f': "fffffffffffSvn",
-	'S': "SSSSSSSSSSSSvn",
-	'v': "vvvvvvvvvvvvvn",
-	'n': "nnnnnnnnnnnnnn",
+	'h': "hqsdxcapjrufSvn",
+	'q': "hqsdxcapjrufSvn",
+	's': "sssdxcapjrufSvn",
+	'd': "ddsdxcapjrufSvn",
+	'x': "xxxxxxapjrufSvn",
+	'c': "ccccccapjrufSvn",
+	'a': "aaaaaaapjrufSvn",
+	'p': "ppppppapjrufSvn",
+	'j': "jjjjjjapjrufSvn",
+	'r': "rrrrrrapjrufSvn",
+	'u': "uuuuuuuuuuufSvn",
+	'f': "ffffffffffffSvn",
+	'S': "SSSSSSSSSSSSSvn",
+	'v': "vvvvvvvvvvvvvvn",
+	'n': "nnnnnnnnnnnnnnn",
 }
 
 func TestMergeEveryPair(t *testing.T) {
@@ -126,9 +127,11 @@ func TestVerdictWords(t *testing.T) {
 func TestInFlightAndLive(t *testing.T) {
 	t.Parallel()
 	for _, s := range Statuses() {
-		require.Equal(t, s != Queued && !s.Settled(), s.InFlight(), s)
+		require.Equal(t, s != Held && s != Queued && !s.Settled(), s.InFlight(), s)
 		undone := s == Failed || s == Reversed || s == Refunded
 		require.Equal(t, s.Effect() && !undone, s.Live(), s)
 		require.Equal(t, s.Settled(), s.MovesNext() == "", s)
+		nothing := s == Held || s == Rejected || s == Cancelled || undone
+		require.Equal(t, !nothing, s.Spends(), s)
 	}
 }

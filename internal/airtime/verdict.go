@@ -47,7 +47,8 @@ const (
 	// ReasonLimit: the provider does not take an amount of this size, so another one may.
 	ReasonLimit Reason = "limit"
 	// ReasonDuplicate: the provider has seen this very request before, so an earlier sending of it
-	// arrived, and nobody knows what became of that.
+	// arrived, and nobody knows what became of that. Of one who is held: a guard has seen the same
+	// amount to the same phone number.
 	ReasonDuplicate Reason = "duplicate"
 	// ReasonBatchRefused: the request was refused as a whole, by the provider (Lipad 721, QuickSMS 400
 	// and 422) or by its adapter, which could not prepare it.
@@ -82,6 +83,14 @@ const (
 	ReasonCancelled Reason = "cancelled"
 	// ReasonPerson: settled by a person's word.
 	ReasonPerson Reason = "person"
+	// ReasonApproval: held until another person than the one who submitted it approves.
+	ReasonApproval Reason = "approval"
+	// ReasonSchedule: held until the time that its job names.
+	ReasonSchedule Reason = "schedule"
+	// ReasonVelocity: held because a guard bounds what one phone number gets.
+	ReasonVelocity Reason = "velocity"
+	// ReasonBudget: held because a guard bounds what is spent.
+	ReasonBudget Reason = "budget"
 	// ReasonStorage: the state could not promise to remember the sending, so nothing was sent.
 	ReasonStorage Reason = "storage"
 	// ReasonAccountFault: the provider refuses everything, so the fault is in our account or set-up.
@@ -95,6 +104,7 @@ func Reasons() []Reason {
 		ReasonProvider, ReasonCredentials, ReasonBalance, ReasonRateLimited, ReasonConnect,
 		ReasonTimeout, ReasonServerError, ReasonUnreadable, ReasonMissing, ReasonLate,
 		ReasonSilent, ReasonAmount, ReasonContradicted, ReasonCancelled, ReasonPerson,
+		ReasonApproval, ReasonSchedule, ReasonVelocity, ReasonBudget,
 		ReasonStorage, ReasonAccountFault,
 	}
 }

@@ -129,7 +129,7 @@ func stateOptions(c *config.Config) state.Options {
 		// A store takes zero for "the default".
 		Guard:        max(c.SendGuard, time.Millisecond),
 		ClaimTimeout: c.ClaimTimeout, Retention: c.Retention, StreamAge: c.StreamAge,
-		Timezone: c.Timezone, Providers: known(c),
+		Timezone: c.Timezone, Providers: known(c), Rules: c.Routing,
 	}
 }
 

@@ -19,8 +19,8 @@ import (
 	"tuma/internal/state"
 )
 
-// routingOf is what decides where recipients go whose producers name no provider, and on which day
-// they are booked.
+// routingOf is what decides where recipients go whose producers name no provider, on which day they
+// are booked, and what holds or refuses them.
 func routingOf(c *config.Config) state.Rules {
 	rules := state.Rules{"TUMA_DEFAULT_PROVIDER": c.Routing.DefaultProvider}
 	if zone := c.Timezone.String(); zone != config.DefaultTimezone {
@@ -31,8 +31,17 @@ func routingOf(c *config.Config) state.Rules {
 			rules["providers."+i.Name()] = i.Kind
 		}
 	}
+	ordered := func(list, name string, index int, value any) {
+		rules[list+"."+name] = strconv.Itoa(index) + " " + digest(value)
+	}
 	for i, rule := range c.Routing.Routing {
-		rules["routing.rules."+rule.Name] = strconv.Itoa(i) + " " + digest(rule)
+		ordered("routing.rules", rule.Name, i, rule)
+	}
+	for i, guard := range c.Routing.Guards {
+		ordered("guards", guard.Name, i, guard)
+	}
+	for i, approval := range c.Routing.Approvals {
+		ordered("approvals", approval.Name, i, approval)
 	}
 	if len(c.Routing.Ported) > 0 {
 		rules["routing.ported"] = digest(c.Routing.Ported)

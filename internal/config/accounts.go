@@ -9,7 +9,6 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"tuma/internal/nearest"
 	"tuma/internal/providers"
 	"tuma/internal/providers/catalog"
 )
@@ -157,8 +156,7 @@ func (r *accountReader) field(key, path string, node *yaml.Node) {
 	case isFile && knownSecret && ofSecret.Form == providers.FormSecret:
 		r.secret(secret, path, node)
 	default:
-		r.problem(node, path, "there is no such setting; did you mean %s?",
-			nearest.Of(key, r.keys()))
+		r.unknownOf(key, path, node, r.keys())
 	}
 }
 

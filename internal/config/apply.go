@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -14,6 +15,7 @@ func (f *yamlFile) apply(c *Config) {
 			f.report(*f.replicas, err)
 		}
 	}
+	f.checkWindows(c.Retention)
 	c.TrustCallbacks, c.Routing, c.Webhooks = f.trust, f.routing, f.webhooks
 }
 
@@ -29,5 +31,5 @@ func (f *yamlFile) describe(c *Config) []string {
 	for _, w := range c.Webhooks {
 		shown = append(shown, w.describe())
 	}
-	return append(shown, describeRouting(c.Routing)...)
+	return slices.Concat(shown, describeRouting(c.Routing), describeGuards(c.Routing))
 }

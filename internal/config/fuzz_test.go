@@ -8,11 +8,13 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
 	"tuma/internal/providers"
+	"tuma/internal/routing"
 )
 
 // longRun is a run of digits that could be a phone number.
@@ -43,6 +45,11 @@ func FuzzYAML(f *testing.F) {
 			"  - {name: b, providers: [lipad], min_amount: 1}\n" +
 			"  ported: {0711000111: airtel, '254.711.000.111': x, +254711000112: 254711000113}\n",
 		"routing: {rules: [{name: 254711000111, networks: [254711000111]}]}\n",
+		"guards:\n- {name: a, limit: {KES: '500.50', UGX: 1e3}, count: 3, per: day, of: phone,\n" +
+			"   campaigns: ['*'], producers: [shop], currencies: [KES, UGX], max_amount: 5}\n" +
+			"- {name: b, duplicate_within: 30d, then: refuse}\n" +
+			"approvals: [{name: 254711000111, above: {KES: 0}}, {name: c, above: 254711000111}]\n",
+		"guards: [{name: a, duplicate_within: 1h30m, networks: [airtel]}]\nretention: 1h\n",
 		"a: &x {b: 1}\nc: *x\n", "? [1]\n: 2\n", "a: 1\n---\nb: 2\n", "\x00", "\xff\xfe", "a: !!null b",
 		"max_in_flight: 1\nmax_in_flight: 2\n", "- 1\n", "254711000111: 1\n", "'0711.000.111': 1\n",
 		"<<: {a: 1}\n", "limits: {lipad: {KES: {min: 20, max: 10}}}\n", "x: *254711000111\n",
@@ -106,10 +113,33 @@ func requireKept(t *testing.T, c *Config) {
 			require.LessOrEqual(t, rule.Min[currency], most)
 		}
 	}
+	requireGuards(t, c)
 	for digits := range c.Routing.Ported {
 		number, err := airtime.ParseMSISDN("+" + digits)
 		require.NoError(t, err)
 		require.NotEqual(t, airtime.NoNetwork, number.Network())
+	}
+}
+
+// requireGuards checks what the guards and approvals of a Config promise.
+func requireGuards(t *testing.T, c *Config) {
+	t.Helper()
+	require.LessOrEqual(t, len(c.Routing.Guards), routing.MaxGuards)
+	require.LessOrEqual(t, len(c.Routing.Approvals), routing.MaxGuards)
+	names := map[string]bool{}
+	for _, g := range c.Routing.Guards {
+		require.Regexp(t, namespaceText, g.Name)
+		require.False(t, names[g.Name])
+		names[g.Name] = true
+		duplicates := g.DuplicateWithin > 0
+		require.NotEqual(t, duplicates, g.Per != "")
+		require.NotEqual(t, duplicates, g.Of != "")
+		require.NotEqual(t, duplicates, len(g.Limit) > 0 || g.Count > 0)
+		require.LessOrEqual(t, g.DuplicateWithin, min(c.Retention, longestWindow))
+		require.Zero(t, g.DuplicateWithin%time.Minute)
+	}
+	for _, a := range c.Routing.Approvals {
+		require.NotEmpty(t, a.Above)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"tuma/internal/airtime"
 	"tuma/internal/providers"
+	"tuma/internal/routing"
 	"tuma/internal/test/pagetest"
 )
 
@@ -37,6 +38,14 @@ func fileSettings() []fileSetting {
 			"routing.rules", "–", "a list of rules",
 			"Which providers take whom, and failover: see [routing](routing.md).",
 			"routing: {rules: [{name: all, providers: [lipad, sozuri]}]}",
+		}, {
+			"guards", "none", fmt.Sprintf("a list of at most %d guards", routing.MaxGuards),
+			"What may be sent in a period, and duplicates: see [guards](holds.md#guards).",
+			"guards: [{name: per-phone, count: 3, per: day, of: phone}]",
+		}, {
+			"approvals", "none", fmt.Sprintf("a list of at most %d approvals", routing.MaxGuards),
+			"Sums that another person must approve: see [approvals](holds.md#approvals).",
+			`approvals: [{name: big, above: {KES: "50000"}}]`,
 		}, {
 			"routing.ported.<number>", "–", "safaricom, airtel, telkom, equitel, other",
 			"The network of a number that kept its prefix and changed its network.",
@@ -225,8 +234,8 @@ func TestTheFilesSettingsAreAllShown(t *testing.T) {
 		sections[section] = true
 	}
 	delete(sections, keyProviders) // A list: it is read before the sections.
-	delete(sections, keyWebhooks)  // Another list.
 	file := &yamlFile{instances: kindInstances()}
-	require.ElementsMatch(t, slices.Collect(maps.Keys(file.sections())),
+	require.ElementsMatch(t, slices.Concat(
+		slices.Collect(maps.Keys(file.sections())), slices.Collect(maps.Keys(file.lists()))),
 		slices.Collect(maps.Keys(sections)))
 }

@@ -56,19 +56,25 @@ func TestRouting(t *testing.T) {
 	type bounds = map[airtime.Currency]int64
 	require.Equal(t, []routing.Rule{
 		{
-			Name: "airtel", Networks: []airtime.Network{airtime.Airtel, airtime.OtherNetwork},
-			Currencies: []airtime.Currency{"KES", "UGX"},
-			Min:        bounds{"KES": 5000, "UGX": 50}, Max: bounds{"KES": 500_000, "UGX": 5000},
-			Campaigns: []string{"rewards-*", "Summer Sale"},
+			Name: "airtel", Conditions: routing.Conditions{
+				Networks:   []airtime.Network{airtime.Airtel, airtime.OtherNetwork},
+				Currencies: []airtime.Currency{"KES", "UGX"},
+				Min:        bounds{"KES": 5000, "UGX": 50},
+				Max:        bounds{"KES": 500_000, "UGX": 5000},
+				Campaigns:  []string{"rewards-*", "Summer Sale"},
+			},
 			Providers: []string{"africastalking", "sozuri"}, MovePaused: true,
 			MoveAfter: 30 * time.Second,
 		},
 		{
-			Name: "cents", Currencies: []airtime.Currency{"KES"}, Min: bounds{"KES": 1050},
-			Providers: []string{"quicksms"},
+			Name: "cents", Conditions: routing.Conditions{
+				Currencies: []airtime.Currency{"KES"}, Min: bounds{"KES": 1050},
+			}, Providers: []string{"quicksms"},
 		},
 		{
-			Name: "quick", Networks: []airtime.Network{airtime.Telkom},
+			Name: "quick", Conditions: routing.Conditions{
+				Networks: []airtime.Network{airtime.Telkom},
+			},
 			Providers: []string{"lipad", "sozuri"}, MovePaused: true, MoveRefused: true,
 		},
 		{

@@ -250,8 +250,9 @@ func operationsSettings() []setting {
 		{
 			name: "TUMA_TIMEZONE", fallback: DefaultTimezone,
 			what: "The time zone of the days in enqueuer statement, where the day of a disbursal is " +
-				"decided when it is accepted, and of what people read at a terminal; JSON and files " +
-				"are in UTC. A name of the IANA database; the same for all processes.",
+				"decided when it is accepted, of the periods of guards, and of what people read at a " +
+				"terminal; JSON and files are in UTC. A name of the IANA database; the same for all " +
+				"processes.",
 			parse: zone(func(c *Config) **time.Location { return &c.Timezone }),
 		},
 		{

@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
-	"tuma/internal/nearest"
 	"tuma/internal/webhook"
 )
 
@@ -30,8 +28,6 @@ const (
 
 // mostWebhooks bounds the list: each is asked about twice a second.
 const mostWebhooks = 100
-
-var producerText = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,32}$`)
 
 // Webhook is an endpoint of a producer that results are posted to.
 type Webhook struct {
@@ -75,21 +71,18 @@ func (f *yamlFile) webhookList(node *yaml.Node) {
 		return
 	}
 	for n, entry := range node.Content {
-		r := webhookReader{
+		r := webhookReader{entryReader: entryReader{
 			yamlFile: f, node: entry, path: fmt.Sprintf("%s[%d]", keyWebhooks, n),
 			texts: map[string]scalar{},
-		}
+		}}
 		f.webhooks = append(f.webhooks, r.read())
 	}
 }
 
 // webhookReader reads one entry of the list.
 type webhookReader struct {
-	*yamlFile
-	node  *yaml.Node
-	path  string
-	hook  Webhook
-	texts map[string]scalar // The plain values, by key.
+	entryReader
+	hook Webhook
 }
 
 func (r *webhookReader) read() *Webhook {
@@ -114,60 +107,22 @@ func (r *webhookReader) read() *Webhook {
 	return &r.hook
 }
 
-// text reads a plain value, if it is given.
-func (r *webhookReader) text(key string, parse func(string) error) {
-	value, given := r.texts[key]
-	if !given {
-		return
-	}
-	if err := parse(value.value); err != nil {
-		r.report(value, err)
-	}
-}
-
 func (r *webhookReader) field(key, path string, node *yaml.Node) {
 	keys := []string{
 		keyName, keyURL, keySecretFile, keyProducers, keyCampaigns, keyAllowPrivate,
 	}
 	switch key {
 	case keyName, keyURL, keySecretFile, keyAllowPrivate:
-		if value, ok := r.plain(node, path); ok {
-			r.texts[key] = value
-		}
+		r.keep(key, path, node)
 	case keyProducers:
-		r.words(node, path, key, &r.hook.Producers, func(word string) error {
-			if !producerText.MatchString(word) {
-				return errors.New("must be a producer of TUMA_HTTP_TOKENS: 1 to 32 letters, digits, dots, " +
-					"dashes and underscores")
-			}
-			return nil
-		})
+		words(r.yamlFile, node, path, key, &r.hook.Producers, parseProducer)
 	case keyCampaigns:
-		r.words(node, path, key, &r.hook.Campaigns, checkCampaign)
+		words(r.yamlFile, node, path, key, &r.hook.Campaigns, parseCampaign)
 	case "secret":
 		r.problem(node, path, "belongs into a file: name it with %s", keySecretFile)
 	default:
-		r.problem(node, path, "there is no such setting; did you mean %s?", nearest.Of(key, keys))
+		r.unknownOf(key, path, node, keys)
 	}
-}
-
-// words reads a list of at least one word, each once.
-func (r *webhookReader) words(
-	node *yaml.Node, path, things string, into *[]string, check func(string) error,
-) {
-	if node.Kind == yaml.SequenceNode && len(node.Content) == 0 {
-		r.problem(node, path, "must be a list of at least one; leave it out for all")
-	}
-	r.list(node, path, things, func(value scalar, _ *yaml.Node) {
-		err := check(value.value)
-		if err == nil && slices.Contains(*into, value.value) {
-			err = errors.New("is there twice")
-		}
-		if err != nil {
-			r.report(value, err)
-		}
-		*into = append(*into, value.value)
-	})
 }
 
 func (r *webhookReader) name(value string) error {

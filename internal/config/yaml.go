@@ -34,6 +34,8 @@ type yamlFile struct {
 	replicas *scalar
 	routing  routing.Rules
 	webhooks []*Webhook
+	// windows are the texts of duplicate_within, by the index of the guard.
+	windows map[int]scalar
 	// instances are the providers that may be named.
 	instances []*Instance
 	// listed says that they are those of the list.
@@ -49,7 +51,8 @@ var pollingKeys = map[string]string{
 // readYAML reads the file; an empty path means that there is none.
 func readYAML(path string, problems *Problems) *yamlFile {
 	f := &yamlFile{
-		path: path, scalars: map[string]scalar{}, instances: kindInstances(), problems: problems,
+		path: path, scalars: map[string]scalar{}, windows: map[int]scalar{},
+		instances: kindInstances(), problems: problems,
 	}
 	if path == "" {
 		return f
@@ -162,6 +165,13 @@ func (f *yamlFile) sections() map[string]func(key, path string, node *yaml.Node)
 	return sections
 }
 
+// lists are the keys that hold lists, and what reads one. The list of accounts is read before all.
+func (f *yamlFile) lists() map[string]func(node *yaml.Node) {
+	return map[string]func(node *yaml.Node){
+		keyWebhooks: f.webhookList, keyGuards: f.guards, keyApprovals: f.approvals,
+	}
+}
+
 // top reads one key of the file.
 func (f *yamlFile) top(key, path string, node *yaml.Node) {
 	if read, section := f.sections()[key]; section {
@@ -171,8 +181,8 @@ func (f *yamlFile) top(key, path string, node *yaml.Node) {
 	if key == keyProviders {
 		return // It was read first.
 	}
-	if key == keyWebhooks {
-		f.webhookList(node)
+	if read, list := f.lists()[key]; list {
+		read(node)
 		return
 	}
 	if f.listed && slices.Contains(names(kindInstances()), key) {
@@ -195,7 +205,25 @@ func (f *yamlFile) top(key, path string, node *yaml.Node) {
 		f.setting(key, path, node)
 		return
 	}
-	f.unknown(node, path)
+	f.unknownOf(key, path, node, f.topKeys())
+}
+
+// topKeys are the keys of the file itself, in a fixed order.
+func (f *yamlFile) topKeys() []string {
+	keys := []string{keyProviders}
+	for key := range f.sections() {
+		keys = append(keys, key)
+	}
+	for key := range f.lists() {
+		keys = append(keys, key)
+	}
+	for _, s := range settings() {
+		if s.secret == nil && (s.kind == "" || !f.listed) {
+			keys = append(keys, s.key())
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 func (f *yamlFile) unknown(node *yaml.Node, path string) {

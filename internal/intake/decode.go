@@ -27,6 +27,7 @@ const (
 	jobProvider
 	jobCampaign
 	jobSubmittedBy
+	jobNotBefore
 	jobList
 )
 
@@ -38,7 +39,7 @@ const (
 
 var (
 	jobFields = []string{
-		"reference", "recipients", "currency", "provider", "campaign", "submitted_by",
+		"reference", "recipients", "currency", "provider", "campaign", "submitted_by", "not_before",
 	}
 	envelopeFields  = append(slices.Clone(jobFields), "jobs")
 	recipientFields = []string{"phone_number", "amount", "id"}
@@ -270,6 +271,11 @@ func (p *parser) job(path string, names []string, list func()) Job {
 			job.SubmittedBy, ok = p.string(path + "submitted_by")
 			if ok && p.submitted {
 				p.faults.add(path+"submitted_by", "the producer's name stands for it: leave it out")
+			}
+		case jobNotBefore:
+			job.NotBefore, ok = p.string(path + "not_before")
+			if ok && job.NotBefore == "" {
+				p.faults.add(path+"not_before", "empty: leave it out to send at once")
 			}
 		case jobList:
 			list()

@@ -15,7 +15,9 @@ type Job struct {
 	Campaign  string
 	// SubmittedBy is who answers for the job, empty for unknown.
 	SubmittedBy string
-	Recipients  []JobRecipient
+	// NotBefore is when it may be sent, RFC 3339 with a zone; empty for at once.
+	NotBefore  string
+	Recipients []JobRecipient
 
 	surplus int      // Recipients beyond the most that a job holds: counted, not kept.
 	broken  fieldSet // Fields that the decoder has reported already.
@@ -54,6 +56,7 @@ func (j Job) check(rules Rules, prefix string, faults *findings) state.Disbursal
 			faults.add(prefix+"submitted_by", "%s", err)
 		}
 	}
+	notBefore := notBeforeOf(j.NotBefore, prefix, faults)
 	route := rules.routeOf(j.Provider, j.Currency, j.Campaign, prefix, faults)
 	switch count := len(j.Recipients) + j.surplus; {
 	case j.broken.has(jobRecipients):
@@ -84,7 +87,7 @@ func (j Job) check(rules Rules, prefix string, faults *findings) state.Disbursal
 	addRepeats(recipients, prefix, faults)
 	disbursal := state.Disbursal{
 		Reference: j.Reference, Given: j.Provider, Currency: route.currency, Campaign: j.Campaign,
-		SubmittedBy: j.SubmittedBy, Recipients: recipients,
+		SubmittedBy: j.SubmittedBy, NotBefore: notBefore, Recipients: recipients,
 	}
 	if disbursal.Objections = faults.Faults; disbursal.Objections == nil {
 		rules.assign(&disbursal, route)

@@ -204,6 +204,15 @@ var jobFaults = []struct {
 		"long campaign", job(good, `,"campaign":"`+strings.Repeat("é", 129)+`"`),
 		Faults{"campaign: longer than 128 characters"},
 	},
+	{"no time", job(good, `,"not_before":"tomorrow"`), Faults{
+		`not_before: "tomorrow" is no time with a zone, such as 2026-12-04T09:00:00+03:00`,
+	}},
+	{"time without a zone", job(good, `,"not_before":"2026-12-04T09:00:00"`), Faults{
+		`not_before: "2026-12-…" is no time with a zone, such as 2026-12-04T09:00:00+03:00`,
+	}},
+	{"empty time", job(good, `,"not_before":""`), Faults{
+		"not_before: empty: leave it out to send at once",
+	}},
 	{"submitter null", job(good, `,"submitted_by":null`), Faults{
 		"submitted_by: must be a string",
 	}},
@@ -216,11 +225,11 @@ var jobFaults = []struct {
 	{"campaign null", job(good, `,"campaign":null`), Faults{"campaign: must be a string"}},
 	{"unknown field", job(good, `,"colour":{"a":[1,{}]}`), Faults{
 		"colour: unknown field; known: reference, recipients, currency, provider, campaign, " +
-			"submitted_by",
+			"submitted_by, not_before",
 	}},
 	{"field in other case", job(good, `,"Campaign":"c"`), Faults{
 		"Campaign: unknown field; known: reference, recipients, currency, provider, campaign, " +
-			"submitted_by",
+			"submitted_by, not_before",
 	}},
 	{
 		"unknown recipient field", job(`{"phone_number":"0711222333","amount":"10","name":"x"}`, ""),

@@ -8,8 +8,10 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"tuma/internal/airtime"
+	"tuma/internal/routing"
 	"tuma/internal/state"
 )
 
@@ -48,6 +50,8 @@ type Options struct {
 	AllowRepeats bool
 	// SubmittedBy is who imports the file: jobs in it do not say that of themselves.
 	SubmittedBy string
+	// NotBefore is when the import may be sent; zero for at once.
+	NotBefore time.Time
 	// Progress, if set, is told how many bytes of the file are read, and of how many.
 	Progress func(read, total int64)
 	// Stdin is what the path "-" reads; nil means the process's standard input.
@@ -95,7 +99,10 @@ type Plan struct {
 	Faults []RowFault
 	// Notices are what a person should know of the file, such as which columns are not read.
 	Notices []string
+	// Held are those who would not be sent at once, as Rehearse found them.
+	Held []state.Holding
 
+	sums    routing.Sums // What the good rows pay altogether, by approval.
 	path    string
 	spooled bool
 	bytes   string // The hash of the file's bytes.
@@ -121,13 +128,20 @@ func (p *Plan) Close() error {
 // and options. It stops at the first error of yield and returns it.
 func (p *Plan) Disbursals(yield func(state.Disbursal) error) error {
 	return p.scan.eachDraft(p.Reference, func(draft draft) error {
-		d := p.scan.disbursal(draft)
+		d := p.disbursal(draft)
 		if len(d.Recipients) == 0 {
 			return nil
 		}
-		d.Import, d.SubmittedBy = p.Reference, p.scan.options.SubmittedBy
 		return yield(d)
 	})
+}
+
+// disbursal is the disbursal of a draft's good rows.
+func (p *Plan) disbursal(of draft) state.Disbursal {
+	d := p.scan.disbursal(of)
+	d.Import, d.SubmittedBy = p.Reference, p.scan.options.SubmittedBy
+	d.NotBefore, d.Sums = p.scan.options.NotBefore, p.sums
+	return d
 }
 
 // Scan reads and checks a file ("-" is standard input) without accepting anything. Refused rows are
@@ -178,10 +192,15 @@ func (p *Plan) sum() {
 	p.Rows, p.Good = p.scan.count, p.scan.count-p.scan.refused
 	p.Repeats, p.Faults = p.scan.repeats, p.scan.faults
 	p.Count, p.Recipients, p.Totals = 0, 0, map[Route]Total{}
+	p.sums = routing.Sums{}
 	_ = p.Disbursals(func(d state.Disbursal) error { // Only what it calls can fail.
 		p.Count++
 		p.Recipients += int64(len(d.Recipients))
 		p.addTotals(d)
+		gate := p.scan.rules.Gate(d.Currency, d.Campaign, "")
+		for _, to := range d.Recipients {
+			gate.AddSums(p.sums, to)
+		}
 		return nil
 	})
 }
@@ -262,7 +281,7 @@ func (p *Plan) WriteRejects(ctx context.Context, to io.Writer) error {
 	defer func() { _ = file.Close() }() // It was only read.
 	out := bufio.NewWriter(to)
 	again := newScan(p.scan.options, p.scan.rules)
-	again.rejects, again.first = out, p.scan.rows
+	again.rejects, again.first, again.guarded = out, p.scan.rows, p.scan.guarded
 	hash, err := again.read(ctx, file)
 	switch {
 	case err != nil:

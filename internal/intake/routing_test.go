@@ -29,7 +29,9 @@ func routedRules(list ...routing.Rule) Rules {
 // airtelToSozuri sends Airtel numbers to Sozuri, and what it does not take to QuickSMS.
 func airtelToSozuri() Rules {
 	return routedRules(routing.Rule{
-		Name: "airtel", Networks: []airtime.Network{airtime.Airtel},
+		Name: "airtel", Conditions: routing.Conditions{
+			Networks: []airtime.Network{airtime.Airtel},
+		},
 		Providers: []string{"sozuri", "quicksms"},
 	})
 }
@@ -37,9 +39,15 @@ func airtelToSozuri() Rules {
 func TestRoutedFaults(t *testing.T) {
 	t.Parallel()
 	rules := routedRules(
-		routing.Rule{Networks: []airtime.Network{airtime.Airtel}, Providers: []string{"sozuri"}},
-		routing.Rule{Campaigns: []string{"whole"}, Providers: []string{"quicksms", "sozuri"}},
-		routing.Rule{Campaigns: []string{"gone"}, Providers: []string{"mpesa"}},
+		routing.Rule{Conditions: routing.Conditions{
+			Networks: []airtime.Network{airtime.Airtel},
+		}, Providers: []string{"sozuri"}},
+		routing.Rule{Conditions: routing.Conditions{
+			Campaigns: []string{"whole"},
+		}, Providers: []string{"quicksms", "sozuri"}},
+		routing.Rule{Conditions: routing.Conditions{
+			Campaigns: []string{"gone"},
+		}, Providers: []string{"mpesa"}},
 	)
 	for _, row := range []struct{ recipients, more, want string }{
 		{
@@ -246,7 +254,9 @@ func TestRulesNeverRenameDisbursals(t *testing.T) {
 			return found
 		}
 		plain, routed := names(routedRules()), names(routedRules(routing.Rule{
-			Campaigns: []string{rapid.SampledFrom([]string{"a", "b*", "*"}).Draw(t, "campaigns")},
+			Conditions: routing.Conditions{
+				Campaigns: []string{rapid.SampledFrom([]string{"a", "b*", "*"}).Draw(t, "campaigns")},
+			},
 			Providers: rapid.Permutation([]string{"lipad", "sozuri", "quicksms", "mpesa"}).Draw(t, "order"),
 		}))
 		for recipient, what := range routed {
@@ -260,9 +270,13 @@ func manyRules() Rules {
 	var list []routing.Rule
 	for i := range 10 {
 		list = append(list, routing.Rule{
-			Networks:   []airtime.Network{airtime.Telkom, airtime.Equitel, airtime.Safaricom},
-			Currencies: []airtime.Currency{"UGX", "KES"}, Min: map[airtime.Currency]int64{"KES": 500},
-			Campaigns: []string{fmt.Sprintf("september-%d*", i)}, Providers: []string{"sozuri", "lipad"},
+			Conditions: routing.Conditions{
+				Networks:   []airtime.Network{airtime.Telkom, airtime.Equitel, airtime.Safaricom},
+				Currencies: []airtime.Currency{"UGX", "KES"},
+				Min:        map[airtime.Currency]int64{"KES": 500},
+				Campaigns:  []string{fmt.Sprintf("september-%d*", i)},
+			},
+			Providers: []string{"sozuri", "lipad"},
 		})
 	}
 	list[9].Campaigns = []string{"november*"}

@@ -85,7 +85,8 @@ type scan struct {
 	count, refused, opposed, repeats int64
 	burden                           int // What faulty rows cost, in recipients.
 	faults                           []RowFault
-	listed                           int // The bytes of faults.
+	listed                           int               // The bytes of faults.
+	guarded                          map[uint32]Faults // What guards have against lines.
 	// rejects is where refused lines go in the second reading, first what the first one found.
 	rejects io.Writer
 	first   []row
@@ -98,7 +99,7 @@ func newScan(options Options, rules Rules) *scan {
 	return &scan{
 		options: options, rules: rules, content: newContent(),
 		byGiven: map[combination]uint32{}, seen: map[uint64]uint32{}, within: map[numberIn]uint32{},
-		ids: map[uint32]string{}, lineOf: map[idIn]uint32{},
+		ids: map[uint32]string{}, lineOf: map[idIn]uint32{}, guarded: map[uint32]Faults{},
 	}
 }
 
@@ -144,7 +145,7 @@ func (s *scan) entry(format format, e entry) error {
 	}
 	refusal := faults.Faults
 	if s.first != nil {
-		refusal = s.decided(start, refusal)
+		refusal = s.decided(start, append(refusal, s.guarded[uint32(number)]...))
 	}
 	if len(refusal) == 0 {
 		return nil

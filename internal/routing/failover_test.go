@@ -27,12 +27,14 @@ func drawRules(t *rapid.T) []Rule {
 	})
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Rule {
 		return Rule{
-			Networks: rapid.SliceOfN(
+			Conditions: Conditions{Networks: rapid.SliceOfN(
 				rapid.SampledFrom(airtime.Networks()), 0, 2).Draw(t, "networks"),
-			Currencies: rapid.SliceOfN(
-				rapid.SampledFrom([]airtime.Currency{"KES", "UGX"}), 0, 2).Draw(t, "currencies"),
-			Min: bound.Draw(t, "min"), Max: bound.Draw(t, "max"),
-			Campaigns:  rapid.SliceOfN(words, 0, 2).Draw(t, "campaigns"),
+				Currencies: rapid.SliceOfN(
+					rapid.SampledFrom([]airtime.Currency{"KES", "UGX"}), 0, 2).Draw(t, "currencies"),
+				Min:       bound.Draw(t, "min"),
+				Max:       bound.Draw(t, "max"),
+				Campaigns: rapid.SliceOfN(words, 0, 2).Draw(t, "campaigns"),
+			},
 			Providers:  providers.Draw(t, "providers"),
 			MovePaused: rapid.Bool().Draw(t, "move paused"),
 			MoveAfter:  time.Second,
@@ -44,10 +46,14 @@ func TestNext(t *testing.T) {
 	t.Parallel()
 	rules := routedRules(
 		Rule{
-			Name: "airtel", Networks: []airtime.Network{airtime.Airtel}, MoveRefused: true,
+			Name: "airtel", Conditions: Conditions{
+				Networks: []airtime.Network{airtime.Airtel},
+			}, MoveRefused: true,
 			Providers: []string{"mpesa", "sozuri", "quicksms", "lipad"},
 		},
-		Rule{Name: "rest", Campaigns: []string{"c"}, Providers: []string{"lipad", "sozuri"}},
+		Rule{Name: "rest", Conditions: Conditions{
+			Campaigns: []string{"c"},
+		}, Providers: []string{"lipad", "sozuri"}},
 	)
 	rules.Ported = map[string]airtime.Network{"254711000009": airtime.Airtel}
 	for _, row := range []struct {

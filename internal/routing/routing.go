@@ -1,12 +1,12 @@
 // Package routing chooses providers: for recipients whose producers name none, and for those whom
 // their provider does not pay. It decides by the rules of the settings and by what is known of the
-// providers, and by nothing else: it has no connection and no clock. routing.go matches a recipient
-// to a rule and a provider, failover.go finds who is next.
+// providers, and by nothing else: it has no connection and no clock. conditions.go matches a
+// recipient to a rule, routing.go to a provider, failover.go finds who is next, guards.go which
+// guards and approvals are about a recipient.
 package routing
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"tuma/internal/airtime"
@@ -23,20 +23,17 @@ type Rules struct {
 	Routing []Rule
 	// Ported are the networks of numbers that changed theirs, by E.164 digits.
 	Ported map[string]airtime.Network
+	// Guards hold recipients back, or refuse them; see guards.go. Approvals have a person look at
+	// large sums first.
+	Guards    []Guard
+	Approvals []Approval
 }
 
-// Rule says which providers take the recipients that meet all its conditions. A condition
-// that is empty holds for everyone.
+// Rule says which providers take the recipients that meet all its conditions.
 type Rule struct {
 	// Name is unique among the rules.
-	Name       string
-	Networks   []airtime.Network
-	Currencies []airtime.Currency
-	// Min and Max bound the amount, both inclusive, in minor units of each of the currencies; nil
-	// when there is no such bound.
-	Min, Max map[airtime.Currency]int64
-	// Campaigns are names, or beginnings of names with an asterisk behind them.
-	Campaigns []string
+	Name string
+	Conditions
 	// Providers are at least one, each once: the first is preferred, the others are for failover.
 	Providers []string
 	// MovePaused sends what is queued to the next provider once the channel has been paused for
@@ -45,14 +42,6 @@ type Rule struct {
 	MoveAfter  time.Duration
 	// MoveRefused sends what was refused for its network or a limit to the next provider.
 	MoveRefused bool
-}
-
-// hasCampaign reports whether the campaign is one of the rule's.
-func hasCampaign(r *Rule, campaign string) bool {
-	return len(r.Campaigns) == 0 || slices.ContainsFunc(r.Campaigns, func(pattern string) bool {
-		beginning, open := strings.CutSuffix(pattern, "*")
-		return campaign == pattern || open && strings.HasPrefix(campaign, beginning)
-	})
 }
 
 // Coverage is what a provider takes in one currency. The zero value takes nothing.
@@ -98,9 +87,8 @@ func (c Coverage) serves(network airtime.Network) bool {
 // Choice is a rule of which the currency and the campaign hold; what is left are the conditions
 // that tell their recipients apart.
 type Choice struct {
-	rule     *Rule
-	networks uint64 // One bit each; zero for all of them.
-	min, max int64
+	match
+	rule *Rule
 }
 
 // Choices returns the rules that are left for a currency and a campaign, in their order.
@@ -108,18 +96,9 @@ func (r Rules) Choices(currency airtime.Currency, campaign string) []Choice {
 	var left []Choice
 	for i := range r.Routing {
 		rule := &r.Routing[i]
-		if len(rule.Currencies) > 0 && !slices.Contains(rule.Currencies, currency) ||
-			!hasCampaign(rule, campaign) {
-			continue
+		if rule.holds(currency, campaign, "") {
+			left = append(left, Choice{rule.match(currency), rule})
 		}
-		c := Choice{rule: rule, min: rule.Min[currency], max: airtime.MaxMinor}
-		if most, bounded := rule.Max[currency]; bounded {
-			c.max = most
-		}
-		for _, network := range rule.Networks {
-			c.networks |= 1 << network
-		}
-		left = append(left, c)
 	}
 	return left
 }
@@ -135,10 +114,8 @@ func (r Rules) Network(phone airtime.MSISDN) airtime.Network {
 // pick returns the first rule that the recipient meets, nil when there is none.
 func (r Rules) pick(choices []Choice, to airtime.Recipient, network airtime.Network) *Rule {
 	for i := range choices {
-		c := &choices[i]
-		if (c.networks == 0 || c.networks&(1<<network) != 0) &&
-			to.Amount.Minor >= c.min && to.Amount.Minor <= c.max {
-			return c.rule
+		if choices[i].matches(to, network) {
+			return choices[i].rule
 		}
 	}
 	return nil

@@ -71,51 +71,95 @@ var conditions = []struct {
 	holds    bool
 }{
 	{"none", Rule{}, safaricomNumber, kes50, "", true},
-	{"network", Rule{Networks: networks{airtime.Airtel}}, airtelNumber, kes50, "", true},
-	{"wrong network", Rule{Networks: networks{airtime.Airtel}}, safaricomNumber, kes50, "", false},
+	{"network", Rule{Conditions: Conditions{
+		Networks: networks{airtime.Airtel},
+	}}, airtelNumber, kes50, "", true},
+	{"wrong network", Rule{Conditions: Conditions{
+		Networks: networks{airtime.Airtel},
+	}}, safaricomNumber, kes50, "", false},
 	{
 		"one of the networks",
-		Rule{Networks: networks{airtime.Airtel, airtime.Telkom}},
+		Rule{Conditions: Conditions{Networks: networks{airtime.Airtel, airtime.Telkom}}},
 		telkomNumber, kes50, "", true,
 	},
-	{"other network", Rule{Networks: networks{airtime.OtherNetwork}}, otherNumber, kes50, "", true},
-	{"no network", Rule{Networks: airtime.Networks()}, ugandanNumber, money(500, "UGX"), "", false},
-	{"ported to airtel", Rule{Networks: networks{airtime.Airtel}}, "254711000009", kes50, "", true},
-	{"ported away", Rule{Networks: networks{airtime.Safaricom}}, "254711000009", kes50, "", false},
-	{"currency", Rule{Currencies: currencies{"KES"}}, safaricomNumber, kes50, "", true},
+	{"other network", Rule{Conditions: Conditions{
+		Networks: networks{airtime.OtherNetwork},
+	}}, otherNumber, kes50, "", true},
+	{"no network", Rule{Conditions: Conditions{
+		Networks: airtime.Networks(),
+	}}, ugandanNumber, money(500, "UGX"), "", false},
+	{"ported to airtel", Rule{Conditions: Conditions{
+		Networks: networks{airtime.Airtel},
+	}}, "254711000009", kes50, "", true},
+	{"ported away", Rule{Conditions: Conditions{
+		Networks: networks{airtime.Safaricom},
+	}}, "254711000009", kes50, "", false},
+	{"currency", Rule{Conditions: Conditions{
+		Currencies: currencies{"KES"},
+	}}, safaricomNumber, kes50, "", true},
 	{
 		"wrong currency",
-		Rule{Currencies: currencies{"KES", "TZS"}},
+		Rule{Conditions: Conditions{Currencies: currencies{"KES", "TZS"}}},
 		ugandanNumber,
 		money(500, "UGX"), "", false,
 	},
-	{"at min", Rule{Min: bounds{"KES": 5000}}, safaricomNumber, kes50, "", true},
-	{"below min", Rule{Min: bounds{"KES": 5001}}, safaricomNumber, kes50, "", false},
-	{"at max", Rule{Max: bounds{"KES": 5000}}, safaricomNumber, kes50, "", true},
-	{"above max", Rule{Max: bounds{"KES": 4999}}, safaricomNumber, kes50, "", false},
+	{"at min", Rule{Conditions: Conditions{
+		Min: bounds{"KES": 5000},
+	}}, safaricomNumber, kes50, "", true},
+	{"below min", Rule{Conditions: Conditions{
+		Min: bounds{"KES": 5001},
+	}}, safaricomNumber, kes50, "", false},
+	{"at max", Rule{Conditions: Conditions{
+		Max: bounds{"KES": 5000},
+	}}, safaricomNumber, kes50, "", true},
+	{"above max", Rule{Conditions: Conditions{
+		Max: bounds{"KES": 4999},
+	}}, safaricomNumber, kes50, "", false},
 	{
 		"bounds of another currency",
-		Rule{Min: bounds{"UGX": 9999}, Max: bounds{"UGX": 1}},
+		Rule{Conditions: Conditions{Min: bounds{"UGX": 9999}, Max: bounds{"UGX": 1}}},
 		safaricomNumber, kes50, "", true,
 	},
-	{"campaign", Rule{Campaigns: rewards}, safaricomNumber, kes50, "rewards-november", true},
-	{"campaign with nothing more", Rule{Campaigns: rewards}, safaricomNumber, kes50, "rewards-", true},
-	{"campaign too short", Rule{Campaigns: rewards}, safaricomNumber, kes50, "rewards", false},
-	{"exact campaign", Rule{Campaigns: rewards}, safaricomNumber, kes50, "Exact", true},
-	{"longer campaign", Rule{Campaigns: rewards}, safaricomNumber, kes50, "Exactly", false},
-	{"campaign in other case", Rule{Campaigns: rewards}, safaricomNumber, kes50, "exact", false},
-	{"no campaign", Rule{Campaigns: rewards}, safaricomNumber, kes50, "", false},
+	{"campaign", Rule{Conditions: Conditions{
+		Campaigns: rewards,
+	}}, safaricomNumber, kes50, "rewards-november", true},
+	{"campaign with nothing more", Rule{Conditions: Conditions{
+		Campaigns: rewards,
+	}}, safaricomNumber, kes50, "rewards-", true},
+	{"campaign too short", Rule{Conditions: Conditions{
+		Campaigns: rewards,
+	}}, safaricomNumber, kes50, "rewards", false},
+	{"exact campaign", Rule{Conditions: Conditions{
+		Campaigns: rewards,
+	}}, safaricomNumber, kes50, "Exact", true},
+	{"longer campaign", Rule{Conditions: Conditions{
+		Campaigns: rewards,
+	}}, safaricomNumber, kes50, "Exactly", false},
+	{"campaign in other case", Rule{Conditions: Conditions{
+		Campaigns: rewards,
+	}}, safaricomNumber, kes50, "exact", false},
+	{"no campaign", Rule{Conditions: Conditions{
+		Campaigns: rewards,
+	}}, safaricomNumber, kes50, "", false},
 	{
 		"all but one", Rule{
-			Networks: networks{airtime.Safaricom}, Currencies: currencies{"KES"},
-			Min: bounds{"KES": 1}, Max: bounds{"KES": 9000}, Campaigns: rewards,
-		}, safaricomNumber, kes50, "x", false,
+			Conditions: Conditions{
+				Networks:   networks{airtime.Safaricom},
+				Currencies: currencies{"KES"},
+				Min:        bounds{"KES": 1},
+				Max:        bounds{"KES": 9000},
+				Campaigns:  rewards,
+			}}, safaricomNumber, kes50, "x", false,
 	},
 	{
 		"all", Rule{
-			Networks: networks{airtime.Safaricom}, Currencies: currencies{"KES"},
-			Min: bounds{"KES": 1}, Max: bounds{"KES": 9000}, Campaigns: rewards,
-		}, safaricomNumber, kes50, "Exact", true,
+			Conditions: Conditions{
+				Networks:   networks{airtime.Safaricom},
+				Currencies: currencies{"KES"},
+				Min:        bounds{"KES": 1},
+				Max:        bounds{"KES": 9000},
+				Campaigns:  rewards,
+			}}, safaricomNumber, kes50, "Exact", true,
 	},
 }
 
@@ -137,8 +181,10 @@ func TestConditions(t *testing.T) {
 func TestFirstRuleThatMatchesCounts(t *testing.T) {
 	t.Parallel()
 	rules := routedRules(
-		Rule{Networks: []airtime.Network{airtime.Airtel}, Providers: []string{"quicksms"}},
-		Rule{Campaigns: []string{"c"}, Providers: []string{"sozuri"}},
+		Rule{Conditions: Conditions{
+			Networks: []airtime.Network{airtime.Airtel},
+		}, Providers: []string{"quicksms"}},
+		Rule{Conditions: Conditions{Campaigns: []string{"c"}}, Providers: []string{"sozuri"}},
 		Rule{Providers: []string{"lipad"}},
 	)
 	rules.DefaultProvider = ""
@@ -200,7 +246,9 @@ func TestNetworksThatAProviderDoesNotTakeGoToTheNext(t *testing.T) {
 
 func BenchmarkRoute(b *testing.B) {
 	rules := routedRules(Rule{
-		Networks: networks{airtime.Airtel}, Providers: []string{"sozuri", "quicksms"},
+		Conditions: Conditions{
+			Networks: networks{airtime.Airtel},
+		}, Providers: []string{"sozuri", "quicksms"},
 	})
 	to := recipient(airtelNumber, money(1050, "KES"))
 	choices := rules.Choices("KES", "november")

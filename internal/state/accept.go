@@ -20,6 +20,16 @@ type Acceptance struct {
 	Outcomes []Outcome
 	// Wakeups ask for a trigger each.
 	Wakeups []Wakeup
+	// Held are those who must not be sent yet.
+	Held []Holding
+	// Guarded are those for whom guards refuse their disbursals.
+	Guarded []Guarded
+}
+
+// Guarded is a recipient that a guard refuses: indexes of its disbursal and in it, and the guard.
+type Guarded struct {
+	Disbursal, Recipient int
+	Guard                string
 }
 
 var outcomeWords = map[string]Outcome{
@@ -53,9 +63,28 @@ func (o Outcome) Refusal(d *Disbursal) error {
 }
 
 // Accept takes disbursals of together at most MaxRecipients recipients in one step. Each is taken
-// whole or not at all; when Accept returns without an error the state holds what it says. ErrFull
-// is returned when Redis is close to its maxmemory; then nothing was taken.
+// whole or not at all; when Accept returns without an error the state holds what it says. What a
+// guard has against one is among its Objections then. ErrFull is returned when Redis is close to
+// its maxmemory; then nothing was taken.
 func (s *Store) Accept(ctx context.Context, disbursals []Disbursal) (Acceptance, error) {
+	return s.accept(ctx, disbursals, nil)
+}
+
+// Rehearsal is what dry runs of Accept have counted so far; one is for one import or job. The zero
+// value is for a new one.
+type Rehearsal struct{ counted string }
+
+// Rehearse says what Accept would do, and does nothing. Earlier calls with the same Rehearsal count
+// as if they had been done, but for what guards count by phone number.
+func (s *Store) Rehearse(
+	ctx context.Context, disbursals []Disbursal, so *Rehearsal,
+) (Acceptance, error) {
+	return s.accept(ctx, disbursals, so)
+}
+
+func (s *Store) accept(
+	ctx context.Context, disbursals []Disbursal, rehearsal *Rehearsal,
+) (Acceptance, error) {
 	if len(disbursals) == 0 {
 		return Acceptance{}, nil
 	}
@@ -70,8 +99,11 @@ func (s *Store) Accept(ctx context.Context, disbursals []Disbursal) (Acceptance,
 		return Acceptance{}, fmt.Errorf("accept takes at most %d recipients at once, got %d",
 			MaxRecipients, total)
 	}
-	args := make([]any, 0, 7+8*len(disbursals))
-	args = append(args, s.options.MaxInFlight)
+	args := make([]any, 0, 11+10*len(disbursals))
+	args = append(args, s.options.MaxInFlight, 0, "")
+	if rehearsal != nil {
+		args[1], args[2] = 1, rehearsal.counted
+	}
 	order := make([]int, 0, len(disbursals)) // In which the script is told of them.
 	for _, group := range alike(disbursals) {
 		var err error
@@ -84,14 +116,40 @@ func (s *Store) Accept(ctx context.Context, disbursals []Disbursal) (Acceptance,
 	if err != nil {
 		return Acceptance{}, err
 	}
-	words := asList(answer).list(0)
+	if rehearsal != nil {
+		rehearsal.counted = asList(answer).text(4)
+	}
+	return acceptanceOf(asList(answer), disbursals, order), nil
+}
+
+// acceptanceOf reads what accept.lua answers about disbursals that it was told of in an order.
+func acceptanceOf(answer reply, disbursals []Disbursal, order []int) Acceptance {
+	words, refused := answer.list(0), answer.list(2)
 	result := Acceptance{
-		Outcomes: make([]Outcome, len(words)), Wakeups: wakeupsOf(asList(answer).list(1)),
+		Outcomes: make([]Outcome, len(words)), Wakeups: wakeupsOf(answer.list(1)),
+		Held: heldOf(answer.list(3)),
 	}
 	for i, index := range order {
 		result.Outcomes[index] = outcomeWords[words.text(i)]
+		if len(refused) == 0 || result.Outcomes[index] != Refused {
+			continue
+		}
+		for _, g := range guardedOf(&disbursals[index], refused) {
+			g.Disbursal = index
+			result.Guarded = append(result.Guarded, g)
+			disbursals[index].Objections = append(disbursals[index].Objections,
+				g.objection(&disbursals[index]))
+		}
 	}
-	return result, nil
+	return result
+}
+
+// notBefore is when a disbursal may be sent, in ms; 0 for at once.
+func notBefore(d *Disbursal) int64 {
+	if d.NotBefore.IsZero() {
+		return 0
+	}
+	return d.NotBefore.UnixMilli()
 }
 
 // alike groups disbursals, by their indexes, that differ in reference and recipients only.
@@ -99,6 +157,7 @@ func alike(disbursals []Disbursal) [][]int {
 	type likeness struct {
 		given, campaign, imported, producer, by string
 		currency                                airtime.Currency
+		notBefore                               int64
 	}
 	var groups [][]int
 	known := map[likeness]int{}
@@ -106,6 +165,7 @@ func alike(disbursals []Disbursal) [][]int {
 		d := &disbursals[i]
 		of := likeness{
 			d.Given, Own(d.Producer, d.Campaign), d.Import, d.Producer, d.SubmittedBy, d.Currency,
+			notBefore(d),
 		}
 		group, found := known[of]
 		if !found {
@@ -125,7 +185,7 @@ func (s *Store) appendGroup(args []any, disbursals []Disbursal, group []int) ([]
 		return nil, fmt.Errorf("disbursal %s: unknown currency %q", first.Reference, first.Currency)
 	}
 	args = append(args, first.Given, string(first.Currency), decimals, first.Import,
-		Own(first.Producer, first.Campaign), first.SubmittedBy, len(group))
+		Own(first.Producer, first.Campaign), first.SubmittedBy, notBefore(first), len(group))
 	for _, i := range group {
 		var err error
 		if args, err = s.appendDisbursal(args, &disbursals[i]); err != nil {
@@ -148,11 +208,16 @@ func (s *Store) appendDisbursal(args []any, d *Disbursal) ([]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("disbursal %s: %w", d.Reference, err)
 	}
-	recipients, codes := byPhone(d.Recipients, codes)
+	order := phoneOrder(d.Recipients)
+	recipients, codes := inOrder(d.Recipients, order), inOrder(codes, order)
 	content, sum := contentOf(recipients)
-	ids := idsOf(recipients)
+	ids, prints := idsOf(recipients), ""
+	if s.options.looksForDuplicates() {
+		prints = printsOf(recipients)
+	}
 	return append(args, Own(d.Producer, d.Reference), digest(d, content, ids), len(recipients), sum,
-		content, string(codes), ids, fingerprintsOf(namesIn(recipients))), nil
+		content, string(codes), ids, fingerprintsOf(namesIn(recipients)),
+		admissionsOf(inOrder(s.admissions(d), order)), prints), nil
 }
 
 // codesOf spells the providers of a disbursal: one code if all recipients go to one, else one each;
@@ -178,16 +243,33 @@ func (s *Store) codesOf(d *Disbursal) ([]byte, error) {
 	return codes, nil
 }
 
-// byPhone sorts recipients by phone number, so that the same ones in another order are the same
-// content, and their codes with them.
-func byPhone(recipients []airtime.Recipient, codes []byte) ([]airtime.Recipient, []byte) {
+// phoneOrder returns the indexes of recipients in the order of their phone numbers, so that the
+// same ones in another order are the same content; nil when they are in order.
+func phoneOrder(recipients []airtime.Recipient) []int {
 	compare := func(a, b airtime.Recipient) int {
 		return strings.Compare(a.Phone.Digits(), b.Phone.Digits())
 	}
 	if slices.IsSortedFunc(recipients, compare) { // break: digest-order
-		return recipients, codes
+		return nil
 	}
-	return sortedBoth(recipients, codes, compare)
+	order := make([]int, len(recipients))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return compare(recipients[a], recipients[b]) })
+	return order
+}
+
+// inOrder returns a list in an order, as it is if there is none, or not one element for each.
+func inOrder[T any](list []T, order []int) []T {
+	if len(order) != len(list) {
+		return list
+	}
+	sorted := make([]T, len(order))
+	for to, from := range order {
+		sorted[to] = list[from]
+	}
+	return sorted
 }
 
 // contentOf writes recipients as "phone amount" lines, and returns their sum in minor units.
@@ -219,35 +301,17 @@ func idsOf(recipients []airtime.Recipient) string {
 	return strings.Join(ids, "\n")
 }
 
-// sortedBoth sorts copies of the recipients and, where each has one, of their codes.
-func sortedBoth(
-	recipients []airtime.Recipient, codes []byte, compare func(a, b airtime.Recipient) int,
-) ([]airtime.Recipient, []byte) {
-	if len(codes) <= 1 {
-		recipients = slices.Clone(recipients)
-		slices.SortFunc(recipients, compare)
-		return recipients, codes
-	}
-	order := make([]int, len(recipients))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int { return compare(recipients[a], recipients[b]) })
-	sorted, sortedCodes := make([]airtime.Recipient, len(order)), make([]byte, len(order))
-	for to, from := range order {
-		sorted[to], sortedCodes[to] = recipients[from], codes[from]
-	}
-	return sorted, sortedCodes
-}
-
 // digest identifies the content of a disbursal: recipients with their ids, currency, provider as
-// given. It is 128 bits of SHA-256: enough to tell contents apart, and short because every
-// disbursal keeps one.
+// given, and when it may be sent, where that is said. It is 128 bits of SHA-256: enough to tell
+// contents apart, and short because every disbursal keeps one.
 func digest(d *Disbursal, content, ids string) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n%s\n%s", d.Currency, d.Given, content)
 	if ids != "" {
 		fmt.Fprintf(h, "\n%s", ids)
+	}
+	if !d.NotBefore.IsZero() {
+		fmt.Fprintf(h, "\nnot before %d", d.NotBefore.UnixMilli())
 	}
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
 }

@@ -77,7 +77,7 @@ func everyDecision(g *harness) {
 	require.Equal(g.t, []string{
 		`otieno import wave rows=4 amounts="KES 46.00" content=h options="o=1"`,
 		`amina cancel b kind=disbursal withdrawn=2 too_late=0 note="wrong list"`,
-		`amina cancel wave kind=import recipients=3 queued=3 note="he said \"no\""`,
+		`amina cancel wave kind=import recipients=3 queued=3 held=0 note="he said \"no\""`,
 		`amina cancel shop/r-1 kind=disbursal withdrawn=0 too_late=0`,
 		`amina channel_pause lipad note=maintenance`,
 		`amina channel_resume lipad `,

@@ -378,7 +378,7 @@ func TestWakeupNumbersNeverRepeat(t *testing.T) {
 		claimed, err := s.Claim(ctx, "lipad", holder, 1)
 		require.NoError(t, err)
 		wakeup(claimed.Wakeup)
-		require.NoError(t, s.Release(ctx, claimed.Batch, holder, "", 0))
+		require.NoError(t, s.Requeue(ctx, claimed.Batch, holder, "", 0))
 		c.pass(2 * time.Second)
 	}
 }
@@ -389,10 +389,10 @@ func TestReleaseOfAnotherHolderChangesNothing(t *testing.T) {
 	accept(t, s, disbursal("a", 1))
 	b, holder := claim(t, s, 1)
 	ctx := context.Background()
-	require.NoError(t, s.Release(ctx, b, token(), airtime.ReasonBalance, time.Hour))
+	require.NoError(t, s.Requeue(ctx, b, token(), airtime.ReasonBalance, time.Hour))
 	_, err := s.BeginSend(ctx, b, holder)
 	require.NoError(t, err)
-	require.NoError(t, s.Release(ctx, b, holder, airtime.ReasonBalance, time.Hour))
+	require.NoError(t, s.Requeue(ctx, b, holder, airtime.ReasonBalance, time.Hour))
 	only(t, s, "a", airtime.Sending)
 	idle(t, s, state.IdleEmpty)
 }

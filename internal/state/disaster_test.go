@@ -55,7 +55,7 @@ func TestTwoWorkersCannotBeginTheSameReadyBatch(t *testing.T) {
 	require.Equal(t, state.Resend, deny(t, s, first.ID, c))
 	slow, slowHolder := claim(t, s, 1000)
 	idle(t, s, state.IdleEmpty)
-	require.NoError(t, s.Release(context.Background(), slow, slowHolder, "", 0))
+	require.NoError(t, s.Requeue(context.Background(), slow, slowHolder, "", 0))
 	require.Equal(t, state.Resend, deny(t, s, first.ID, c))
 	quick, quickHolder := claim(t, s, 1000)
 	refused(t, s, slow, slowHolder, "moved")

@@ -47,7 +47,7 @@ func runScenarios(t *testing.T, scenarios map[string]scenario) {
 // newHarness makes a harness; edit may break the scripts.
 func newHarness(t testing.TB, edit state.ScriptEdit) *harness {
 	t.Helper()
-	s := simulated(open(t, func(o *state.Options) { o.MaxInFlight = 50 }), edit)
+	s := simulated(open(t, func(o *state.Options) { o.MaxInFlight, o.Rules = 50, testRules }), edit)
 	return &harness{t: t, s: s, c: &clock{t: t, store: s, ms: modelStart}, edit: edit}
 }
 

@@ -49,6 +49,17 @@ package state
 //	{ns}:mismatched            ZSET    "chunk position" of whom a provider says what cannot be right
 //	{ns}:disputes              HASH    "chunk position" -> batch, reason, words
 //	{ns}:times                 HASH    how long batches took: lua/include/batches.lua
+//	{ns}:held                  ZSET    chunk with a held recipient -> number, in order of arrival
+//	{ns}:scheduled             ZSET    chunk with one held for the schedule -> until when (ms)
+//	{ns}:heldfor:<queue>       ZSET    chunk with one held for a budget: lua/include/holds.lua
+//	{ns}:heldqueues            HASH    those queues, and how far they were looked at
+//	{ns}:holdlog:<chunk>       LIST    when what held its recipients, for people      TUMA_RETENTION
+//	{ns}:charges:<chunk>       HASH    what guards have counted: include/charges.lua TUMA_RETENTION
+//	{ns}:spent:<guard>:<per.>  HASH    "currency subject" -> "recipients money"       33 days at most
+//	{ns}:spentby:<g>:<p>:<xyz> HASH    "currency phone" -> the same                   33 days at most
+//	{ns}:pagespent:<page>      HASH    the part of a page of those
+//	{ns}:forgottenspent        HASH    the same of what is forgotten                       for ever
+//	{ns}:payments:<31d>:<hex>  HASH    payment -> recipients: lua/include/duplicates.lua   62 days
 //	{ns}:cancelled             HASH    "kind name" -> when (ms)                        for ever
 //	{ns}:book                  HASH    "provider currency status" -> lua/include/figures.lua
 //	{ns}:forgotten             HASH    the same, of forgotten disbursals               for ever

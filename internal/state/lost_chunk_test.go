@@ -23,7 +23,7 @@ var lostChunks = map[string]func(g *harness, b *state.Batch, holder string){
 	},
 	"claimed, released": func(g *harness, b *state.Batch, holder string) {
 		g.loses("a")
-		require.NoError(g.t, g.s.Release(background, b, holder, "", 0))
+		require.NoError(g.t, g.s.Requeue(background, b, holder, "", 0))
 	},
 	"sent, swept, answered late": func(g *harness, b *state.Batch, holder string) {
 		g.sent(b, holder)

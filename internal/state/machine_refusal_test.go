@@ -14,7 +14,7 @@ func (x *machine) divide(*rapid.T) {
 	if f.model.state == state.BatchClaimed && f.model.holder == f.holder {
 		if f.model.attempt > 0 {
 			x.unclaim(f.model)
-			want = state.Released
+			want = state.Requeued
 		} else {
 			want = x.model.divide(f.model, airtime.Queued, children)
 			f.model.state, f.model.lapse = state.BatchReturned, 0

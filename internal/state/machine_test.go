@@ -540,7 +540,7 @@ func (x *machine) handOver(*rapid.T) {
 	if f.holder == f.model.holder {
 		x.unclaim(f.model)
 	}
-	x.must(x.store.Release(background, f.batch, f.holder, "", 0))
+	x.must(x.store.Requeue(background, f.batch, f.holder, "", 0))
 	x.step()
 	x.goOn(x.claimAt(f.model.provider))
 }
@@ -600,7 +600,7 @@ func (x *machine) release(*rapid.T) {
 	if f.model.state == state.BatchClaimed && f.model.holder == f.holder {
 		x.unclaim(f.model)
 	}
-	x.must(x.store.Release(background, f.batch, f.holder, "", 0))
+	x.must(x.store.Requeue(background, f.batch, f.holder, "", 0))
 }
 
 // cancel withdraws a disbursal or a campaign.

@@ -91,3 +91,12 @@ func CheckSubmitter(by string) error {
 	}
 	return nil
 }
+
+// producerOf returns the producer whose own a name of the state is; empty for none.
+func producerOf(name string) string {
+	producer, _, found := strings.Cut(name, ownMark)
+	if !found {
+		return ""
+	}
+	return producer
+}

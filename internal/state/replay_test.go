@@ -113,7 +113,7 @@ func TestReplayOfEveryVerbChangesNothing(t *testing.T) {
 
 	released, holder := claim(t, s, 4)
 	require.Len(t, released.Members, 4)
-	require.NoError(t, s.Release(ctx, released, holder, "", 0))
+	require.NoError(t, s.Requeue(ctx, released, holder, "", 0))
 	b, holder := claim(t, s, 4)
 	require.Len(t, b.Members, 4)
 	left, err := s.BeginSend(ctx, b, holder)

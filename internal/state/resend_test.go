@@ -244,7 +244,7 @@ func onlyTheHolderBegins(g *harness) {
 	g.c.pass(90 * time.Second)
 	g.resend(b, true)
 	slow, slowHolder := g.claim(talking, 1)
-	require.NoError(g.t, g.s.Release(background, slow, slowHolder, "", 0))
+	require.NoError(g.t, g.s.Requeue(background, slow, slowHolder, "", 0))
 	g.resend(b, true)
 	quick, holder := g.claim(talking, 1)
 	require.Equal(g.t, slow.ID, quick.ID)

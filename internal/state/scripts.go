@@ -108,7 +108,8 @@ func luaTables(o Options) string {
 			fmt.Fprintf(&b, "  ['%s'] = {%s},\n", p.Name, traits(p))
 		}
 	}
-	fmt.Fprintf(&b, "}\nlocal CODES = '%s'\nlocal CHECK_DELAYS = {", o.sumOfCodes())
+	b.WriteString("}\n" + guardTables(o.Rules.Guards))
+	fmt.Fprintf(&b, "local CODES = '%s'\nlocal CHECK_DELAYS = {", o.sumOfCodes())
 	for _, look := range postSettlementChecks {
 		fmt.Fprintf(&b, "%d, ", look.Milliseconds())
 	}
@@ -152,6 +153,9 @@ func columnsOf(s airtime.Status) string {
 	}
 	if s.Live() {
 		text += ", live = true"
+	}
+	if s.Spends() {
+		text += ", spends = true"
 	}
 	return text
 }

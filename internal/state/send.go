@@ -116,12 +116,12 @@ func (s *Store) replicated(ctx context.Context, on runner) error {
 	return nil
 }
 
-// Release lays a claimed batch down that cannot be sent now, and pauses the channel for a reason; a
+// Requeue lays a claimed batch down that cannot be sent now, and pauses the channel for a reason; a
 // wish of zero leaves the length of the pause to the state.
-func (s *Store) Release(
+func (s *Store) Requeue(
 	ctx context.Context, b *Batch, token string, pause airtime.Reason, wish time.Duration,
 ) error {
-	_, err := s.run(ctx, s.client, "release", b.ID, token, string(pause), wish.Milliseconds(),
+	_, err := s.run(ctx, s.client, "requeue", b.ID, token, string(pause), wish.Milliseconds(),
 		"", "", "", s.options.MaxInFlight)
 	return err
 }
@@ -131,7 +131,7 @@ func (s *Store) Release(
 func (s *Store) Divide(
 	ctx context.Context, b *Batch, token, why string, children Children,
 ) (NextStep, *Wakeup, error) {
-	answer, err := s.run(ctx, s.client, "release", b.ID, token,
+	answer, err := s.run(ctx, s.client, "requeue", b.ID, token,
 		string(airtime.ReasonBatchRefused), 0, clean(why), children[0],
 		children[1], s.options.MaxInFlight)
 	if err != nil {

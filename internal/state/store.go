@@ -12,6 +12,7 @@ import (
 
 	"tuma/internal/providers"
 	"tuma/internal/redisconn"
+	"tuma/internal/routing"
 )
 
 // Options are the settings of a Store. Zero durations and counts take the defaults of INTERFACE.
@@ -47,6 +48,9 @@ type Options struct {
 	Timezone *time.Location
 	// Providers are all that can be named, on or off here.
 	Providers []providers.Capabilities
+	// Rules say which guards and approvals are about a recipient. Of routing itself, the state knows
+	// nothing.
+	Rules routing.Rules
 }
 
 func (o Options) withDefaults() Options {
@@ -95,7 +99,7 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	s := &Store{
 		options: options.withDefaults(), misread: make(chan error, 1),
 	}
-	if err := s.options.checkProviders(); err != nil {
+	if err := errors.Join(s.options.checkProviders(), s.options.checkGuards()); err != nil {
 		return nil, err
 	}
 	s.code, s.name = s.options.codes()

@@ -25,6 +25,7 @@ type (
 		locations map[string]string
 		history   []string
 		ids       string
+		now       time.Time // By Redis's clock; zero while there are no guards.
 	}
 	storedReads struct {
 		fields    *redis.MapStringStringCmd
@@ -32,12 +33,18 @@ type (
 		locations *redis.MapStringStringCmd
 		history   *redis.StringSliceCmd
 		ids       *redis.StringCmd
+		now       *redis.TimeCmd
 	}
 )
 
 // readChunk reads a chunk when the pipeline runs.
 func (s *Store) readChunk(ctx context.Context, pipe redis.Pipeliner, id string) storedReads {
+	now := &redis.TimeCmd{}
+	if len(s.options.Rules.Guards) > 0 {
+		now = pipe.Time(ctx)
+	}
 	return storedReads{
+		now: now,
 		// In this order: what is told of somebody is never older than the status.
 		rows:      pipe.Get(ctx, s.keys.named("rows", id)),
 		locations: pipe.HGetAll(ctx, s.keys.named("locations", id)),
@@ -49,7 +56,9 @@ func (s *Store) readChunk(ctx context.Context, pipe redis.Pipeliner, id string) 
 
 // chunk is what was read.
 func (r storedReads) chunk() stored {
-	return stored{r.fields.Val(), r.rows.Val(), r.locations.Val(), r.history.Val(), r.ids.Val()}
+	return stored{
+		r.fields.Val(), r.rows.Val(), r.locations.Val(), r.history.Val(), r.ids.Val(), r.now.Val(),
+	}
 }
 
 // head is what the recipients of a stored chunk have in common, as far as Go reads it.
@@ -61,20 +70,27 @@ type head struct {
 	campaign string
 	// submitter is who answers for them; empty for unknown.
 	submitter string
+	// notBefore is when they may be sent; zero for at once.
+	notBefore time.Time
 }
 
 // headOf reads the head of a chunk as lua/include/keys.lua describes it. It reports false for one
 // that is not there or damaged.
 func headOf(text string) (head, bool) {
 	words := strings.Split(text, "\t")
-	if len(words) != 10 {
+	if len(words) != 11 {
 		return head{}, false
 	}
 	ms, err := strconv.ParseInt(words[4], 10, 64)
-	return head{
+	later, laterErr := strconv.ParseInt(words[10], 10, 64)
+	h := head{
 		currency: airtime.Currency(words[1]), page: words[3], accepted: time.UnixMilli(ms).UTC(),
 		imported: words[7], campaign: words[8], submitter: words[9],
-	}, err == nil
+	}
+	if later > 0 {
+		h.notBefore = time.UnixMilli(later).UTC()
+	}
+	return h, errors.Join(err, laterErr) == nil
 }
 
 // rowsOf reads a stored chunk. There are none if it has been forgotten.
@@ -105,7 +121,8 @@ func (s *Store) rowsOf(ctx context.Context, chunk stored) ([]Row, error) {
 		if r.Provider, err = s.nameOf(ctx, cell[1]); err != nil {
 			return nil, err
 		}
-		if location := chunk.locations[cell[2:]]; !strings.HasPrefix(location, "+") {
+		location := chunk.locations[cell[2:]]
+		if !strings.HasPrefix(location, "+") && !strings.HasPrefix(location, "=") {
 			r.Batch = location
 		}
 		var told string
@@ -114,8 +131,22 @@ func (s *Store) rowsOf(ctx context.Context, chunk stored) ([]Row, error) {
 			told = alone
 		}
 		r.tell(told, accepted)
+		if r.Status == airtime.Held && len(location) > 2 {
+			s.hold(r, holdOf(location[2:]), h.notBefore, chunk.now)
+		}
 	}
 	return rows, errors.Join(own(rows, chunk.fields["refs"]), recall(rows, chunk.history))
+}
+
+// hold says why a recipient is held, and until when.
+func (s *Store) hold(r *Row, why Hold, notBefore, now time.Time) {
+	r.Hold, r.Reason = why, why.Reason
+	switch why.Reason {
+	case airtime.ReasonSchedule:
+		r.ReleaseAt = notBefore
+	case airtime.ReasonBudget:
+		r.ReleaseAt = s.periodEnd(why.Rule, now)
+	}
 }
 
 // own names the disbursals that the rows belong to: lines "reference recipients".

@@ -60,6 +60,9 @@ var observable = func() (all []airtime.Status) {
 func TestEveryTransition(t *testing.T) {
 	t.Parallel()
 	for _, now := range airtime.Statuses() {
+		if now == airtime.Held {
+			continue // Who is held was in no batch: nothing can be observed of it there.
+		}
 		t.Run(now.String(), func(t *testing.T) {
 			t.Parallel()
 			s, c := timed(t, func(o *state.Options) { o.MaxInFlight = 100 })

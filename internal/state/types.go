@@ -8,6 +8,7 @@ import (
 
 	"tuma/internal/airtime"
 	"tuma/internal/providers"
+	"tuma/internal/routing"
 )
 
 // Errors that callers act on.
@@ -57,6 +58,11 @@ type Disbursal struct {
 	// SubmittedBy is who answers for it, 1 to 64 printable ASCII characters; empty for unknown.
 	SubmittedBy string
 	Recipients  []airtime.Recipient
+	// NotBefore is when it may be sent; zero for at once.
+	NotBefore time.Time
+	// Sums are what the import that it comes with pays altogether, by approval; nil for what it pays
+	// itself.
+	Sums routing.Sums
 	// Objections are what today's rules have against it; nil when nothing. One with objections is
 	// never taken, but it is looked up: what the state holds stays held, whatever the rules say now.
 	Objections []string
@@ -296,8 +302,8 @@ const (
 	// behind the next acceptance, under the same reference where the provider does not know that.
 	// The third one in a row pauses the channel.
 	PutAside NextStep = "put_aside"
-	// Released: the batch went back, because it may have been sent before.
-	Released NextStep = "released"
+	// Requeued: the batch went back, because it may have been sent before.
+	Requeued NextStep = "requeued"
 )
 
 // Totals counts recipients and money of one status, per currency in minor units.
@@ -351,6 +357,10 @@ type Row struct {
 	// Attempt is the last sending of the batch of a recipient in doubt; zero for the others.
 	Attempt int
 	Message string
+	// Hold is why a held recipient is, and ReleaseAt when it is released by itself; zero when only a
+	// person does that, and for the others.
+	Hold      Hold
+	ReleaseAt time.Time
 	// Discount is what the provider took off, a decimal; empty where it said nothing.
 	Discount string
 	// At is when it came to stand where it does, Accepted when it was accepted.

@@ -101,10 +101,25 @@ func (s *Sweeper) Once(ctx context.Context) {
 	for _, provider := range slices.Compact(names) {
 		s.sweep(ctx, provider)
 	}
+	s.release(ctx)
 	s.yield(ctx)
 	strays := Strays{Store: s.Store, Queues: s.Queues, Log: s.Log}
 	if err := strays.Once(ctx); err != nil && ctx.Err() == nil {
 		s.Log.Warn("stray tasks not looked for; the next sweep does", zap.Error(err))
+	}
+}
+
+// release queues who was held until now.
+func (s *Sweeper) release(ctx context.Context) {
+	released, err := s.Store.ReleaseDue(ctx)
+	for i := range released.Wakeups {
+		s.Queues.Wake(ctx, &released.Wakeups[i])
+	}
+	if released.Queued > 0 {
+		s.Log.Info("held recipients released", zap.Int("recipients", released.Queued))
+	}
+	if err != nil && ctx.Err() == nil {
+		s.Log.Warn("what is due not released; the next sweep tries again", zap.Error(err))
 	}
 }
 

@@ -238,7 +238,7 @@ func (s *Submit) release(
 		zap.String("provider", b.Provider), zap.String("reason", string(cause.Reason)),
 		zap.Error(cause.Err))
 	return state.Recorded{Returned: len(b.Members)},
-		s.Store.Release(ctx, b, token, cause.Reason, cause.RetryAfter)
+		s.Store.Requeue(ctx, b, token, cause.Reason, cause.RetryAfter)
 }
 
 // record stores an answer, trying for as long as the process lives: what the provider said exists

@@ -14,7 +14,7 @@ var looks = []string{
 	"ConfigGet", "Exists", "Get", "HExists", "HGet", "HGetAll", "HLen", "HMGet", "HVals", "Info",
 	"LLen", "LRange", "MemoryUsage", "Ping", "SCard", "SMembers", "Time", "TTL", "Wait", "XInfoGroups",
 	"XInfoStream", "XLen", "XPending", "XPendingExt", "XRange", "XRangeN", "XRevRangeN", "ZCard",
-	"ZRange", "ZRangeByScore", "ZRangeWithScores", "ZRevRange",
+	"ZRange", "ZRangeByScore", "ZRangeByScoreWithScores", "ZRangeWithScores", "ZRevRange",
 	"ZRevRangeWithScores", "ZScore",
 }
 

@@ -94,7 +94,7 @@ func (a *API) sendAirtime(r *request) answer {
 	if len(faults) > 0 {
 		return failure(http.StatusBadRequest, paramFaults(faults))
 	}
-	held := a.hold(r, disbursal)
+	held := a.hold(r, &disbursal)
 	switch held.status {
 	case http.StatusAccepted:
 		return airtimeAnswer(r, "Airtime is queued", "queued")

@@ -45,6 +45,9 @@ type State interface {
 	Summarize(ctx context.Context, kind state.Kind, name string) (state.Summary, error)
 	Report(ctx context.Context, kind state.Kind, name string, fn func(state.Row) error) error
 	ResultsAfter(ctx context.Context, after string, count int) (state.ResultsPage, error)
+	Rehearse(
+		ctx context.Context, disbursals []state.Disbursal, so *state.Rehearsal,
+	) (state.Acceptance, error)
 	Disbursals(ctx context.Context, asked state.DisbursalsAsked) ([]state.Summary, string, error)
 	Cancel(
 		ctx context.Context, kind state.Kind, name, who, note string,

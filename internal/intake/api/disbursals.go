@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"tuma/internal/airtime"
 	"tuma/internal/intake"
 	"tuma/internal/state"
 )
@@ -37,6 +38,17 @@ func lengthFault(producer, reference string) (string, bool) {
 type disbursalView struct {
 	Reference string `json:"reference"`
 	Status    string `json:"status"`
+	// DryRun says that nothing was held, and Held who would be held back, by reason.
+	DryRun bool          `json:"dry_run,omitempty"`
+	Held   []holdingView `json:"held,omitempty"`
+}
+
+// holdingView counts who would be held for one reason.
+type holdingView struct {
+	Reason     airtime.Reason    `json:"reason"`
+	Rule       string            `json:"rule"`
+	Recipients int64             `json:"recipients"`
+	Amounts    map[string]string `json:"amounts"`
 }
 
 // postDisbursal takes a job.
@@ -48,11 +60,45 @@ func (a *API) postDisbursal(r *request) answer {
 	if err != nil {
 		return unreadable(err)
 	}
+	q, err := readQuery(r.URL.RawQuery, "dry_run")
+	if err != nil {
+		return failure(http.StatusBadRequest, err.Error())
+	}
+	dry, err := q.flag("dry_run")
+	if err != nil {
+		return failure(http.StatusBadRequest, err.Error())
+	}
 	disbursal, faults := a.decode(r, body)
 	if len(faults) > 0 {
 		return answer{status: http.StatusUnprocessableEntity, body: errorsView{faults}}
 	}
-	return a.hold(r, disbursal)
+	if dry {
+		return a.rehearse(r, disbursal)
+	}
+	return a.hold(r, &disbursal)
+}
+
+// rehearse says what would be done with a disbursal.
+func (a *API) rehearse(r *request, disbursal state.Disbursal) answer {
+	disbursal.Producer, disbursal.SubmittedBy = r.producer, r.producer
+	ctx, cancel := context.WithTimeout(r.Context(), storeLimit)
+	defer cancel()
+	list := []state.Disbursal{disbursal}
+	got, err := a.options.State.Rehearse(ctx, list, new(state.Rehearsal))
+	if err != nil {
+		return unavailable(err)
+	}
+	told := answerTo(got.Outcomes[0], &list[0])
+	view, taken := told.body.(disbursalView)
+	if !taken {
+		return told
+	}
+	view.DryRun = true
+	for _, h := range got.Held {
+		amounts := map[string]string{string(h.Currency): airtime.FormatMinor(h.Minor, h.Currency)}
+		view.Held = append(view.Held, holdingView{h.Reason, h.Rule, h.Recipients, amounts})
+	}
+	return answer{status: http.StatusOK, body: view}
 }
 
 // checkEncoding says what is wrong with the encoding of a body. What its media type says is no
@@ -119,12 +165,14 @@ func faultsOf(err error) intake.Faults {
 }
 
 // hold hands a disbursal to the state: 202 when it is new, 200 when it is known.
-func (a *API) hold(r *request, disbursal state.Disbursal) answer {
+func (a *API) hold(r *request, disbursal *state.Disbursal) answer {
 	disbursal.Producer, disbursal.SubmittedBy = r.producer, r.producer
 	// A client that goes away changes nothing: what has begun is finished, and the workers told.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), storeLimit)
 	defer cancel()
-	outcomes, err := a.options.Accept(ctx, []state.Disbursal{disbursal})
+	list := []state.Disbursal{*disbursal}
+	outcomes, err := a.options.Accept(ctx, list)
+	*disbursal = list[0]
 	if err != nil {
 		return unavailable(err)
 	}
@@ -132,15 +180,22 @@ func (a *API) hold(r *request, disbursal state.Disbursal) answer {
 		zap.String("producer", r.producer),
 		zap.String("reference", state.Shown(state.Own(r.producer, disbursal.Reference))),
 		zap.Int("recipients", len(disbursal.Recipients)), zap.Stringer("outcome", outcomes[0]))
-	switch outcome := outcomes[0]; outcome {
+	return answerTo(outcomes[0], disbursal)
+}
+
+// answerTo says what the state made of a disbursal.
+func answerTo(outcome state.Outcome, disbursal *state.Disbursal) answer {
+	switch outcome {
 	case state.Accepted:
 		return answer{status: http.StatusAccepted, body: disbursalView{
-			disbursal.Reference, outcome.String(),
+			Reference: disbursal.Reference, Status: outcome.String(),
 		}}
 	case state.Same:
 		return answer{
 			status: http.StatusOK,
-			body:   disbursalView{disbursal.Reference, state.Accepted.String()},
+			body: disbursalView{
+				Reference: disbursal.Reference, Status: state.Accepted.String(),
+			},
 		}
 	case state.Conflict:
 		return failure(http.StatusConflict, state.ErrConflict.Error())
@@ -152,7 +207,7 @@ func (a *API) hold(r *request, disbursal state.Disbursal) answer {
 			status: http.StatusUnprocessableEntity, body: errorsView{disbursal.Objections},
 		}
 	}
-	return unavailable(fmt.Errorf("unexpected outcome %s", outcomes[0]))
+	return unavailable(fmt.Errorf("unexpected outcome %s", outcome))
 }
 
 // noDisbursal is the answer to a reference that the producer has not, or not any longer.

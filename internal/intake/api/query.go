@@ -32,6 +32,17 @@ func readQuery(raw string, known ...string) (query, error) {
 	return q, nil
 }
 
+// flag reads true or false; left out, it is false.
+func (q query) flag(name string) (bool, error) {
+	switch q[name] {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	}
+	return false, fmt.Errorf("%s: %q is not true or false", name, q[name])
+}
+
 // limit is how many are asked for: at most most, which is also the default.
 func (q query) limit(most int) (int, error) {
 	if q["limit"] == "" {

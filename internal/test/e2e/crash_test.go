@@ -254,7 +254,7 @@ var unreachable = []gap{
 	{"upcoming", []string{sandbox.QuickSMS}, "at QuickSMS nothing is scheduled"},
 	{"mirror", []string{sandbox.QuickSMS}, "at QuickSMS nothing is scheduled"},
 	{"handout", nobody, "a person runs a query in the dashboard before its time"},
-	{"pause", nobody, "a pause comes with Record or Release: no program asks for it alone"},
+	{"pause", nobody, "a pause comes with Record or Requeue: no program asks for it alone"},
 	{"queuepause", nobody, "a person pauses a queue in the dashboard"},
 	{"codes", nobody, "the four have codes; only other names of providers get one"},
 	{"webhook", onlyLipad, onlyResults},

@@ -143,6 +143,7 @@ func newHarness(p *plan, f *fixture, muted map[int]bool, simulator *sandbox.Simu
 		o := variants[p.variant]
 		o.URL, o.Namespace, o.AllowVolatile = f.redisURL, namespace, true
 		o.MaxInFlight, o.Providers = p.inFlight[i], knownProviders(p.variant)
+		o.Rules = guardRules
 		store, err := state.Open(background, o)
 		must(err)
 		h.stores[i], h.options[i] = store.Edited(f.edit), store.Options()

@@ -17,7 +17,10 @@ type history struct {
 	// published is the status that the results stream says last, by recipient.
 	published map[string]airtime.Status
 	batch     map[string]string // In which it was.
-	rows      map[string]row
+	// regained is the money of those who had surely got nothing and were paid after all, in
+	// shillings, and regainers how many these are.
+	regained, regainers int64
+	rows                map[string]row
 	// counted is how often a result was published.
 	counted int
 }
@@ -38,6 +41,7 @@ func (h *harness) inspect() {
 	h.ranks(p)
 	h.resultsFollow(p)
 	h.refusalsFollow(p)
+	h.guards(p)
 	h.ledgers()
 	for _, over := range p.overpaid {
 		h.violated("invariant 5: %s is listed as overpaid", over)
@@ -168,9 +172,10 @@ func (h *harness) decidedByPerson(r row) bool {
 
 // resultsFollow checks invariant 6: one result per settling and correction, and none besides.
 func (h *harness) resultsFollow(p picture) {
-	place := map[string]string{}
+	place, people := map[string]string{}, map[string]recipient{}
 	for _, r := range p.rows {
 		place[r.reference+" "+r.phone] = r.who()
+		people[r.who()] = r.recipient
 	}
 	for _, entry := range p.results {
 		h.seen.last = entry.ID
@@ -191,6 +196,9 @@ func (h *harness) resultsFollow(p picture) {
 		if published && status.Rank() < before.Rank() && text("reason") != "person" &&
 			h.seen.batch[who] == text("batch") {
 			h.violated("invariant 5: %s is published as %s after %s", who, status, before)
+		}
+		if published {
+			h.seen.regain(people[who], before, status)
 		}
 		h.seen.published[who], h.seen.batch[who] = status, text("batch")
 	}

@@ -64,12 +64,17 @@ type plan struct {
 	// campaigns is how many there are, and joined how likely a job belongs to one.
 	phones, recipients, together, campaigns int
 	joined                                  float64
+	// names are those of the campaigns, if they are not months; scheduled is how likely a job says
+	// when it may be sent.
+	names     []string
+	scheduled float64
 }
 
 // job is one disbursal as its producer pushes it.
 type job struct {
 	reference, provider, campaign string
 	recipients                    []recipient
+	notBefore                     time.Time // Zero for at once.
 	// held is set when Accept has said so: from then on no recipient may be lost.
 	held, cancelled bool
 }
@@ -95,7 +100,11 @@ func (j *job) payload(extra int64, turned bool) []byte {
 		Currency   string      `json:"currency"`
 		Provider   string      `json:"provider,omitempty"`
 		Campaign   string      `json:"campaign,omitempty"`
+		NotBefore  string      `json:"not_before,omitempty"`
 	}{Reference: j.reference, Currency: "KES", Provider: j.provider, Campaign: j.campaign}
+	if !j.notBefore.IsZero() {
+		whole.NotBefore = j.notBefore.Format(time.RFC3339)
+	}
 	for i, p := range j.recipients {
 		if i == 0 {
 			p.amount += extra
@@ -146,9 +155,12 @@ func drawPlan(seed uint64) *plan {
 		p.faults[name] = drawFaults(c, p.wild, variants[p.variant].SettleDelay)
 		p.silent[name] = c.hit(0.2)
 	}
-	// In turn, so that few seeds have all of them; two in a round have none.
-	if turn := int(seed % uint64(len(themes)+2)); turn < len(themes) {
+	// In turn, so that few seeds have all of them; one in a round has none.
+	switch turn := int(seed % uint64(len(themes)+2)); {
+	case turn < len(themes):
 		themes[turn](p, c)
+	case turn == len(themes):
+		p.guarded(c)
 	}
 	p.drawJobs(c)
 	if p.rules.Providers == nil {
@@ -156,6 +168,9 @@ func drawPlan(seed uint64) *plan {
 	}
 	return p
 }
+
+// bubbleStart is when the time of a synctest bubble begins.
+var bubbleStart = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // months are the names of campaigns.
 var months = []string{"may", "june", "march", "july", "august", "april"}
@@ -180,6 +195,9 @@ func (p *plan) drawJobs(c chance) {
 		if c.hit(p.joined) {
 			j.campaign = one(c, months[:p.campaigns]...)
 		}
+		if len(p.names) > 0 {
+			j.campaign = one(c, p.names...)
+		}
 		size := min(left, c.between(1, p.together), len(pool))
 		c.Shuffle(len(pool), func(i, k int) { pool[i], pool[k] = pool[k], pool[i] })
 		for _, phone := range pool[:size] {
@@ -189,6 +207,10 @@ func (p *plan) drawJobs(c chance) {
 				p.amount = 50
 			}
 			j.recipients = append(j.recipients, p)
+		}
+		if p.scheduled > 0 && c.hit(p.scheduled) {
+			// The bubble's time begins then; plans are drawn in another one.
+			j.notBefore = bubbleStart.Add(p.begin + time.Duration(c.IntN(3600))*time.Second)
 		}
 		left -= size
 		p.jobs = append(p.jobs, j)

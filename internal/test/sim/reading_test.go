@@ -29,7 +29,7 @@ type row struct {
 }
 
 func (r row) who() string   { return fmt.Sprintf("%s %d", r.reference, r.position) }
-func (r row) inBatch() bool { return r.location[0] != '+' }
+func (r row) inBatch() bool { return r.location[0] != '+' && r.location[0] != '=' }
 
 // names are those of the cancel marks that are about a recipient.
 func (r row) names() []string {

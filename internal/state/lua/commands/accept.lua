@@ -1,15 +1,19 @@
 -- accept: take new disbursals, all or none of each, as one chunk per group: rows, pending entries,
 -- indexes and books. A reference that is known with the same digest is left as it is; with another
--- it is a conflict.
--- include: cancelled, pending, superseded, channels
+-- it is a conflict. Who must not be sent yet is held.
+-- include: cancelled, admission, superseded, channels
 -- KEYS[1]: {namespace}:state
 -- Returns: {one word per disbursal: accepted, same, conflict, cancelled, refused}, {provider,
---   wakeup, ...}
+--   wakeup, ...}, {reference, position, guard, ...} of whom guards refuse, {letter and rule,
+--   currency, recipients, money, ...} of who is held, and of a dry run what guards have counted
 
 local arg, rest = arguments {
   'slots#', -- Requests that may be on the wire per provider.
+  'dry_run', -- 1 to write nothing, and to say what would be.
+  'counted', -- Of a dry run: what guards have counted in those before it.
 }
-local words, touched = {}, {}
+local words, touched, refused, held = {}, {}, {}, {}
+charges.preset(arg.counted)
 
 -- page_for gives the page that a chunk is booked on: what verify recounts at once, all of one day.
 local v = redis.call('HMGET', KEYS[1], 'page', 'page_chunks', 'page_recipients')
@@ -34,6 +38,68 @@ end
 -- Only then there are such digests.
 local forgetting = redis.call('EXISTS', key('forgotten')) == 1 -- break: digests-known
 
+-- sections lists the recipients of a disbursal of whom the same is asked and who go to one
+-- provider: {from, to, code, what is asked}.
+local function sections(new)
+  if new.admissions == '' and #new.codes == 1 then
+    return {{from = 1, to = new.n, code = new.codes, asked = '0'}}
+  end
+  local list, last = {}, 0
+  for n, asked in (new.admissions == '' and new.n .. ' 0\n' or new.admissions)
+    :gmatch('(%d+) ([^\n]*)\n') do
+    local from, to = last + 1, last + n
+    for pos = from, to do
+      local code = #new.codes == 1 and new.codes
+        or new.codes:sub(pos, pos) -- break: stretch-code
+      local section = list[#list]
+      if section and section.to >= from and section.code == code then
+        section.to = pos
+      else
+        append(list, {from = pos, to = pos, code = code, asked = asked})
+      end
+      if #new.codes == 1 then -- The others stand alike.
+        list[#list].to = to
+        break
+      end
+    end
+    last = to
+  end
+  return list
+end
+
+-- admit looks at the recipients of a new disbursal: new.parts has those who stand alike, with the
+-- letter and rule that hold them. It says whether guards refuse any; then nobody is counted.
+local function admit(group, new)
+  new.parts = {}
+  local d = {page = group.page, currency = group.currency, campaign = group.campaign,
+    refs = new.ref, not_before = group.not_before, at = now, n = new.n, sum = new.sum,
+    content = new.content}
+  local nothing, refuses = new.admissions == '' and group.not_before <= now, false
+  for _, section in ipairs(sections(new)) do
+    local function keep(from, to, hold, lines)
+      append(new.parts, {n = to - from + 1, code = section.code, hold = hold, lines = lines,
+        sum = sum_of(d, from, to), from = from, to = to})
+      local guard = hold:find('^[DVB]') and GUARDS[hold:sub(2)]
+      for pos = from, guard and guard.refuse and to or 0 do -- break: guard-refuses
+        refuses = true
+        for _, value in ipairs({new.ref, pos, guard.name}) do append(refused, value) end
+      end
+    end
+    if nothing then
+      keep(section.from, section.to, '', '') -- Nothing is asked of anyone.
+    else
+      each_admitted(d, section.from, section.to, NAMES[section.code], admission_of(section.asked),
+        new.prints, 0, keep)
+    end
+  end
+  for _, part in ipairs(refuses and new.parts or {}) do
+    charges.count(d, part.from, part.to, part.lines, -1) -- break: refused-counted
+  end
+  if refuses then return false end
+  for pos = 1, new.prints ~= '' and new.n or 0 do note_payment(d, pos, new.prints) end
+  return true
+end
+
 local function refusal(group, new, text)
   local found = read_disbursal(text)
     or group.taken[new.ref] -- break: taken-at-once
@@ -43,7 +109,7 @@ local function refusal(group, new, text)
   if marked(new.ref, group.import, group.campaign) then
     return 'cancelled' -- break: accept-cancelled
   end
-  if new.codes == '' then return 'refused' end
+  if new.codes == '' or not admit(group, new) then return 'refused' end
 end
 
 -- take adds a disbursal to the chunk of its group.
@@ -54,32 +120,26 @@ local function take(group, new)
   append(group.contents, new.content)
   append(group.ids, new.ids == '' and ('\n'):rep(new.n - 1) or new.ids)
   group.named = group.named or new.ids ~= ''
+  append(group.prints, new.prints)
   append(group.members, new)
   new.before = group.n
   group.n, group.sum = group.n + new.n, group.sum + new.sum
 end
 
--- stretches lists who of a group goes to one provider in a row: {from, to, code, sum}.
+-- stretches lists who of a group stands alike: {from, to, code, hold, lines, sum}.
 local function stretches(group)
   local list, pos = {}, 0
-  local function go(count, code, sum)
-    local last = list[#list]
-    if last and last.code == code then
-      last.to, last.sum = pos + count, last.sum + sum
-    else
-      append(list, {from = pos + 1, to = pos + count, code = code, sum = sum})
-    end
-    pos = pos + count
-  end
   for _, new in ipairs(group.members) do
-    if #new.codes == 1 then
-      go(new.n, new.codes, new.sum)
-    else
-      local i = 0
-      for amount in new.content:gmatch('%d+ (%d+)') do
-        i = i + 1
-        go(1, new.codes:sub(i, i), tonumber(amount)) -- break: stretch-code
+    for _, part in ipairs(new.parts) do
+      local last = list[#list]
+      if last and last.code == part.code and last.hold == part.hold
+        and last.lines == part.lines then
+        last.to, last.sum = pos + part.n, last.sum + part.sum
+      else
+        append(list, {from = pos + 1, to = pos + part.n, code = part.code, hold = part.hold,
+          lines = part.lines, sum = part.sum})
       end
+      pos = pos + part.n
     end
   end
   return list
@@ -105,21 +165,36 @@ local function write(group)
     table.concat(group.digests, '\n')}, '\t')):sub(1, 24)
   local page = page_for(group.n)
   local books = books_of(page, group.import, group.campaign)
+  local content = table.concat(group.contents, '\n')
+  local d = {id = id, page = page, at = now, currency = group.currency, campaign = group.campaign,
+    refs = refs, not_before = group.not_before, n = group.n, sum = group.sum, content = content}
+  local holding = {} -- Providers, by the locations where recipients are held.
   for i, stretch in ipairs(stretches(group)) do
     local provider, count = NAMES[stretch.code], stretch.to - stretch.from + 1
-    local location, field = pending_location(provider), provider .. ' ' .. group.currency .. ' '
-    local index = spell_index(i - 1)
-    touched[provider] = true
-    rows[i] = ('q' .. stretch.code .. index):rep(count)
+    local location, field = '=' .. stretch.code .. stretch.hold, provider .. ' ' .. group.currency
+    local index, status = spell_index(i - 1), stretch.hold == '' and 'q' or 'h'
+    if status == 'q' then
+      location = pending_location(provider)
+      touched[provider] = true
+      push_pending({id = id}, stretch.from, stretch.to, location)
+      charges.note(d, stretch.from, stretch.to, stretch.lines) -- break: charge-noted
+    else
+      holding[location] = provider
+      holds.log(d, stretch.from, stretch.to, stretch.hold)
+      for _, value in ipairs({stretch.hold, group.currency, count, stretch.sum}) do
+        append(held, value)
+      end
+    end
+    rows[i] = (status .. stretch.code .. index):rep(count)
     redis.call('HSET', key('locations', id), index, location)
-    push_pending({id = id}, stretch.from, stretch.to, location)
-    enter(books, field .. 'requested', count, stretch.sum)
-    enter(books, field .. STATUS.q.name, count, stretch.sum)
+    enter(books, field .. ' requested', count, stretch.sum)
+    enter(books, field .. ' ' .. STATUS[status].name, count, stretch.sum)
   end
+  if next(holding) then holds.index(d, holding) end
   redis.call('HSET', key('chunk', id), 'head', table.concat({group.given, group.currency,
     group.decimals, page, now_text, group.n, string.format('%.0f', group.sum), group.import,
-    group.campaign, group.by}, '\t'), 'refs', refs, 'content',
-    table.concat(group.contents, '\n'), 'open', group.n)
+    group.campaign, group.by, string.format('%.0f', group.not_before)}, '\t'), 'refs', refs,
+    'content', content, 'open', group.n)
   local values = {key('rows', id), table.concat(rows)}
   for _, new in ipairs(group.members) do
     append(values, key('disbursal', new.ref))
@@ -133,6 +208,8 @@ local function write(group)
   for _, new in ipairs(group.members) do
     add_fingerprints(page, new.fingerprints) -- break: found-phone
   end
+  local prints = table.concat(group.prints)
+  for pos = 1, prints ~= '' and group.n or 0 do note_payment(d, pos, prints) end
   redis.call('RPUSH', key('page', page), id)
   if group.import ~= '' then redis.call('RPUSH', key('importchunks', group.import), id) end
   if group.campaign ~= '' then
@@ -164,26 +241,30 @@ local function recall(group, id)
   end
 end
 
--- Behind the arguments, per group of disbursals that are alike, seven values: provider as given,
--- currency, decimals, import, campaign, who submitted them ('' for unknown), and the number of
--- disbursals. And EACH per disbursal: reference, digest, recipients, sum, content, the codes of the
--- providers that they go to: one for all, or one for each; none for a disbursal that rules are
--- against, which is looked up and not taken. Then the ids of the recipients, one a line ('' where
--- none has one), and the fingerprints of them all.
-local EACH = 8
+-- Behind the arguments, per group of disbursals that are alike, eight values: provider as given,
+-- currency, decimals, import, campaign, who submitted them ('' for unknown), from when on they may
+-- be sent (ms; 0 for at once), and the number of disbursals. And EACH per disbursal: reference,
+-- digest, recipients, sum, content, the codes of the providers that they go to: one for all, or one
+-- for each; none for a disbursal that rules are against, which is looked up and not taken. Then the
+-- ids of the recipients, one a line ('' where none has one); the fingerprints of them all; what is
+-- asked of them, lines "recipients bits approval" ('' for nothing); and the prints of their
+-- payments, where a guard looks for duplicates.
+local EACH = 10
 local at = rest
 while at <= #ARGV do
   local group = {given = ARGV[at], currency = ARGV[at + 1], decimals = ARGV[at + 2],
-    import = ARGV[at + 3], campaign = ARGV[at + 4], by = ARGV[at + 5], n = 0, sum = 0, taken = {},
-    refs = {}, digests = {}, contents = {}, ids = {}, members = {}}
-  local first, last = at + 7, at + EACH * tonumber(ARGV[at + 6]) + 6
+    import = ARGV[at + 3], campaign = ARGV[at + 4], by = ARGV[at + 5],
+    not_before = tonumber(ARGV[at + 6]), n = 0, sum = 0, taken = {}, refs = {}, digests = {},
+    contents = {}, ids = {}, prints = {}, members = {}}
+  local first, last = at + 8, at + EACH * tonumber(ARGV[at + 7]) + 7
   local names = {}
   for i = first, last, EACH do append(names, key('disbursal', ARGV[i])) end
   local known = redis.call('MGET', unpack(names))
   for i = first, last, EACH do
     local new = {ref = ARGV[i], digest = ARGV[i + 1], n = tonumber(ARGV[i + 2]),
       sum = tonumber(ARGV[i + 3]), content = ARGV[i + 4], codes = ARGV[i + 5],
-      ids = ARGV[i + 6], fingerprints = ARGV[i + 7]}
+      ids = ARGV[i + 6], fingerprints = ARGV[i + 7], admissions = ARGV[i + 8],
+      prints = ARGV[i + 9]}
     local word = refusal(group, new, known[(i - first) / EACH + 1])
     if not word then take(group, new) end
     append(words, word or 'accepted')
@@ -196,4 +277,10 @@ while at <= #ARGV do
 end
 redis.call('HSET', KEYS[1], 'page', page, 'page_chunks', on_page, 'page_recipients', load)
 
-return {words, wakeups(touched, arg.slots)}
+local answer = {words, wakeups(touched, arg.slots), refused, held}
+if arg.dry_run == '1' then
+  answer[5] = charges.changed()
+  redis.drop()
+  endings = {}
+end
+return answer

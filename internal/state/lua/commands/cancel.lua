@@ -26,7 +26,9 @@ local function withdraw(d, from, to)
     if holder and holder.attempt == 0 then requeue_batch(holder) end
   end
   for _, run in ipairs(runs(d, from, to)) do
-    if run.status == 'q' and not is_batch(run.location) then cancel_run(d, run.from, run.to) end
+    if (run.status == 'q' or run.status == 'h') and not is_batch(run.location) then
+      cancel_run(d, run.from, run.to) -- break: cancel-held
+    end
   end
   for _, run in ipairs(runs(d, from, to)) do
     local n = run.to - run.from + 1
@@ -47,22 +49,24 @@ for i = rest, #ARGV do -- Chunks of the import or campaign, to withdraw now.
   if d then withdraw(d, 1, d.n) end
 end
 
--- counted is how many recipients the book of an import or campaign has, and how many are queued.
+-- counted is how many recipients the book of an import or campaign has, and how many are queued or
+-- held.
 local function counted()
-  local counts = {requested = 0, queued = 0}
+  local counts = {requested = 0, queued = 0, held = 0}
   for field, figures in pairs(book_of(key(arg.kind .. 'book', arg.name))) do
     local status = field:match('%S+$')
     if counts[status] then counts[status] = counts[status] + figures.count end
   end
-  return counts.requested, counts.queued
+  return counts.requested, counts.queued, counts.held
 end
 
 local drafts = {}
 if decides then
   local list = {'kind', arg.kind, 'withdrawn', withdrawn, 'too_late', late, 'note', arg.note}
   if arg.kind ~= 'disbursal' then
-    local requested, queued = counted()
-    list = {'kind', arg.kind, 'recipients', requested, 'queued', queued, 'note', arg.note}
+    local requested, queued, held = counted()
+    list = {'kind', arg.kind, 'recipients', requested, 'queued', queued, 'held', held, 'note',
+      arg.note}
   end
   drafts[1] = {'cancel', (shown(arg.name)), detail(list)}
 end

@@ -1,6 +1,6 @@
 -- forget: drop the settled disbursals of a page that are older than the retention, book what is
 -- dropped, and keep the digests of their references. Runs on a full Redis.
--- include: evidence, books
+-- include: evidence, books, charges
 -- KEYS[1]: {namespace}:state
 -- Returns: {forgotten, left}
 
@@ -38,7 +38,9 @@ local function forget(d)
     redis.call('DEL', key('disbursal', ref))
     forgotten = forgotten + 1
   end
-  for _, kind in ipairs({'chunk', 'rows', 'locations', 'history', 'recipientids'}) do
+  charges.forget(d)
+  for _, kind in ipairs({'chunk', 'rows', 'locations', 'history', 'recipientids', 'charges',
+    'holdlog'}) do
     redis.call('DEL', key(kind, d.id))
   end
   for pos = 1, d.n do
@@ -87,6 +89,7 @@ end
 flush_entries() -- Before the book goes.
 if #left == 0 and redis.call('HGET', KEYS[1], 'page') ~= page then
   redis.call('DEL', key('pagebook', page))
+  redis.call('DEL', key('pagespent', page))
   redis.call('ZREM', key('pages'), page)
   for digit in ('0123456789abcdef'):gmatch('.') do
     redis.call('DEL', key('fingerprints', page .. ':' .. digit))

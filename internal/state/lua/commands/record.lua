@@ -93,8 +93,8 @@ local function claim_back(d, from, to)
       requeue_batch(batch(location))
       status, location = row(d, pos)
     end
-    if status == 'q' then
-      put(d, pos, pos, 'q', location, 's', id)
+    if status == 'q' or status == 'h' then
+      put(d, pos, pos, status, location, 's', id)
     elseif status == 'c' then
       settle(d, pos, 's', id, 'silent', '', '')
     end
@@ -168,7 +168,7 @@ local function judge(d, from, to, v)
     return
   end
   for _, run in ipairs(runs(d, from, to)) do
-    local elsewhere = run.status == 'q' or run.status == 'c'
+    local elsewhere = run.status:find('[qch]')
     if forgotten and elsewhere then claim_back(d, run.from, run.to) end
   end
   for _, run in ipairs(runs(d, from, to)) do

@@ -1,6 +1,6 @@
 -- verify: recount the chunks of one page against its book, or sum the books of all pages: of one
 -- day against those of its campaigns, or of all days against the whole.
--- include: evidence, days, figures
+-- include: evidence, charges, figures
 -- KEYS[1]: {namespace}:state
 -- Returns: {disbursals, recipients, {drift, as text, ...}}
 
@@ -118,12 +118,54 @@ local function sum_pages(counted, day)
   add_all(counted, book(key('forgotten', day)))
 end
 
-local counted, refs, recipients = {}, 0, 0
+-- spent reads figures of charges: field -> recipients, and field and ' minor' -> money.
+local function spent(name, figures)
+  local list = redis.call('HGETALL', name)
+  for i = 1, #list, 2 do
+    local n, sum = list[i + 1]:match('^(%S+) (%S+)$')
+    add(figures, list[i], tonumber(n))
+    add(figures, list[i] .. ' minor', tonumber(sum))
+  end
+  return figures
+end
+
+-- recount_spent adds what the guards count of a chunk's recipients.
+local function recount_spent(d, figures)
+  charges.spending(d, function(from, to, lines)
+    charges.parts(d, from, to, lines, function(field, n, sum)
+      add(figures, field, n)
+      add(figures, field .. ' minor', sum)
+    end)
+  end)
+end
+
+-- compare_guards compares what each guard counts in the present period with the sum over the pages.
+local function compare_guards()
+  local all = spent(key('forgottenspent'), {})
+  for _, page in ipairs(redis.call('ZRANGE', key('pages'), 0, -1)) do
+    spent(key('pagespent', page), all)
+  end
+  for _, guard in ipairs(GUARD_LIST) do
+    if guard.per then
+      local period = charges.period(guard.per)
+      local mine, before = {}, guard.name .. '\t' .. period .. '\t'
+      for field, figure in pairs(all) do
+        if field:sub(1, #before) == before then
+          mine[field:sub(#before + 1):gsub('\t', ' ', 1)] = figure
+        end
+      end
+      compare('guard ' .. guard.name, mine, spent(charges.key(guard.name, period), {}))
+    end
+  end
+end
+
+local counted, counted_spent, refs, recipients = {}, {}, 0, 0
 if arg.page ~= '' then
   for _, id in ipairs(redis.call('LRANGE', key('page', arg.page), 0, -1)) do
     local d = chunk(id)
     if d then
       recount(d, counted)
+      recount_spent(d, counted_spent)
       recipients = recipients + d.n
       refs = refs + located(d)
     else
@@ -132,6 +174,7 @@ if arg.page ~= '' then
   end
   compare('page ' .. arg.page, counted, book(key('pagebook', arg.page)))
   balanced('page ' .. arg.page, counted)
+  compare('guards of page ' .. arg.page, counted_spent, spent(key('pagespent', arg.page), {}))
 elseif arg.day ~= '' then
   local booked = {}
   for _, campaign in ipairs(redis.call('SMEMBERS', key('daycampaigns', arg.day))) do
@@ -144,6 +187,7 @@ elseif arg.day ~= '' then
 else
   sum_pages(counted)
   compare('all pages', counted, book(key('book')))
+  compare_guards()
   balanced('all pages', book(key('book')))
 end
 return {refs, recipients, drift}

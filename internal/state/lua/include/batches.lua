@@ -31,51 +31,52 @@ local BATCH_FIELDS = {
   aside = '0', asides = '0', log = '', asked = '0',
 }
 
-local batches = {}
-
-local function blank_batch(id)
-  local b = {id = id, saved = {}}
-  for name, default in pairs(BATCH_FIELDS) do
-    b[name] = default == '0' and 0 or default
+local batches, batch, new_batch = {}, nil, nil
+do
+  local function blank_batch(id)
+    local b = {id = id, saved = {}}
+    for name, default in pairs(BATCH_FIELDS) do
+      b[name] = default == '0' and 0 or default
+    end
+    batches[id] = b
+    return b
   end
-  batches[id] = b
-  return b
-end
 
--- mend_times replaces times that a clock has set which was ahead: when it was is not known, but for
--- that it was before now.
-local function mend_times(b)
-  if b.sent > now then b.sent = math.min(now, distrusted) end
-  if b.missing > now then b.missing = now end
-  if b.deadline > now + FARTHEST then b.deadline = now + FENCING - GUARD end
-end
+  -- mend_times replaces times that a clock has set which was ahead: when it was is not known, but
+  -- for that it was before now.
+  local function mend_times(b)
+    if b.sent > now then b.sent = math.min(now, distrusted) end
+    if b.missing > now then b.missing = now end
+    if b.deadline > now + FARTHEST then b.deadline = now + FENCING - GUARD end
+  end
 
-local function batch(id)
-  if batches[id] ~= nil then return batches[id] end
-  local fields = redis.call('HGETALL', key('batch', id))
-  if #fields == 0 then
-    batches[id] = false
-    return false
+  function batch(id)
+    if batches[id] ~= nil then return batches[id] end
+    local fields = redis.call('HGETALL', key('batch', id))
+    if #fields == 0 then
+      batches[id] = false
+      return false
+    end
+    local b = blank_batch(id)
+    for i = 1, #fields, 2 do
+      local name, value = fields[i], fields[i + 1]
+      b.saved[name] = value
+      b[name] = BATCH_FIELDS[name] == '0' and tonumber(value) or value
+    end
+    mend_times(b)
+    return b
   end
-  local b = blank_batch(id)
-  for i = 1, #fields, 2 do
-    local name, value = fields[i], fields[i + 1]
-    b.saved[name] = value
-    b[name] = BATCH_FIELDS[name] == '0' and tonumber(value) or value
+
+  function new_batch(id, provider, state, slices, n)
+    local b = blank_batch(id)
+    b.provider, b.state, b.slices, b.n = provider, state, table.concat(slices, '\n'), n
+    return b
   end
-  mend_times(b)
-  return b
 end
 
 -- enter_log adds a line to the log of a batch, which is bounded where it is sent again and again.
 local function enter_log(b, ...)
   if #b.log < 4000 then b.log = b.log .. table.concat({...}, ' ') .. '\n' end
-end
-
-local function new_batch(id, provider, state, slices, n)
-  local b = blank_batch(id)
-  b.provider, b.state, b.slices, b.n = provider, state, table.concat(slices, '\n'), n
-  return b
 end
 
 -- slice_text is how a stretch of a chunk stands among the slices of a batch.
@@ -132,7 +133,7 @@ end
 -- still_out is how long the request of a batch may have an effect that nobody has seen yet (ms).
 local function still_out(b) return math.max(0, b.deadline + GUARD - now) end
 
-local function is_batch(location) return location:sub(1, 1) ~= '+' end
+local function is_batch(location) return not location:find('^[+=]') end
 
 -- provider_at says whose a location is; a batch that has expired does not know any more.
 local function provider_at(location, otherwise)
@@ -141,88 +142,90 @@ local function provider_at(location, otherwise)
   return b and b.provider or otherwise
 end
 
--- add_latency counts for operators how long a batch took, in powers of two of a millisecond: from
--- 64 to 2^27, which is more than a day, and 28 for what took longer.
-local function add_latency(b, way, since)
-  if since == 0 then return end
-  local ms = math.max(0, now - since)
-  local _, power = math.frexp(ms)
-  local field = b.provider .. ' ' .. way .. ' '
-  redis.call('HINCRBY', key('times'), field .. math.max(6, math.min(28, power)), 1)
-  redis.call('HINCRBY', key('times'), field .. 'ms', ms)
-end
+do
+  -- add_latency counts for operators how long a batch took, in powers of two of a millisecond: from
+  -- 64 to 2^27, which is more than a day, and 28 for what took longer.
+  local function add_latency(b, way, since)
+    if since == 0 then return end
+    local ms = math.max(0, now - since)
+    local _, power = math.frexp(ms)
+    local field = b.provider .. ' ' .. way .. ' '
+    redis.call('HINCRBY', key('times'), field .. math.max(6, math.min(28, power)), 1)
+    redis.call('HINCRBY', key('times'), field .. 'ms', ms)
+  end
 
--- count_latency keeps which batches are open, the one with the oldest member first, and how long
--- they took. It costs the same for any number of members.
-local function count_latency(b)
-  local was = b.saved
-  for _, slice in ipairs(was.state and {} or slices_of(b)) do
-    local d = chunk(slice.chunk)
-    if d and (b.accepted == 0 or d.at < b.accepted) then b.accepted = d.at end
-  end
-  local open, had = b.open > 0, tonumber(was.open or 0) > 0
-  if open and not had then
-    redis.call('ZADD', key('open', b.provider), b.accepted > 0 and b.accepted or now, b.id)
-  elseif had and not open then
-    redis.call('ZREM', key('open', b.provider), b.id)
-  end
-  if b.recorded > 0 and not was.recorded and b.state ~= 'returned' then
-    add_latency(b, 'accepted answered', b.accepted)
-  end
-  if b.state == 'done' and was.state ~= 'done' then
-    add_latency(b, 'accepted settled', b.accepted)
-    add_latency(b, 'sent settled', b.sent)
-  end
-end
-
-local function text_of(b, name)
-  if BATCH_FIELDS[name] == '0' then return string.format('%.0f', b[name]) end
-  return b[name]
-end
-
-local function changed(b)
-  for name, default in pairs(BATCH_FIELDS) do
-    if text_of(b, name) ~= (b.saved[name] or default) then return true end
-  end
-  return false
-end
-
-local function flush_batch(b)
-  if not changed(b) then return end
-  conclude(b)
-  count_latency(b)
-  if b.doubtful > 0 then
-    redis.call('ZADD', key('doubt'), 'NX', b.sent > 0 and b.sent or now, b.id) -- break: doubts
-  else
-    redis.call('ZREM', key('doubt'), b.id)
-  end
-  if b.open == 0 then redis.call('ZREM', key('overdue'), b.id) end
-  if b.state == 'returned'
-    and b.saved.state ~= 'returned' then -- break: returned-due
-    schedule(b, 0)
-  end
-  local fields = {}
-  for name, default in pairs(BATCH_FIELDS) do
-    local value = text_of(b, name)
-    if value ~= (b.saved[name] or default) then
-      fields[#fields + 1] = name
-      fields[#fields + 1] = value
+  -- count_latency keeps which batches are open, the one with the oldest member first, and how long
+  -- they took. It costs the same for any number of members.
+  local function count_latency(b)
+    local was = b.saved
+    for _, slice in ipairs(was.state and {} or slices_of(b)) do
+      local d = chunk(slice.chunk)
+      if d and (b.accepted == 0 or d.at < b.accepted) then b.accepted = d.at end
+    end
+    local open, had = b.open > 0, tonumber(was.open or 0) > 0
+    if open and not had then
+      redis.call('ZADD', key('open', b.provider), b.accepted > 0 and b.accepted or now, b.id)
+    elseif had and not open then
+      redis.call('ZREM', key('open', b.provider), b.id)
+    end
+    if b.recorded > 0 and not was.recorded and b.state ~= 'returned' then
+      add_latency(b, 'accepted answered', b.accepted)
+    end
+    if b.state == 'done' and was.state ~= 'done' then
+      add_latency(b, 'accepted settled', b.accepted)
+      add_latency(b, 'sent settled', b.sent)
     end
   end
-  if #fields > 0 then redis.call('HSET', key('batch', b.id), unpack(fields)) end
-  local ended = b.state == 'done' or b.state == 'returned'
-  if ended ~= (b.saved.state == 'done' or b.saved.state == 'returned') then
-    if ended then
-      -- A batch that was never sent cannot be heard of again.
-      redis.call('PEXPIRE', key('batch', b.id), b.attempt == 0 and 3600000 or RETENTION)
+
+  local function text_of(b, name)
+    if BATCH_FIELDS[name] == '0' then return string.format('%.0f', b[name]) end
+    return b[name]
+  end
+
+  local function changed(b)
+    for name, default in pairs(BATCH_FIELDS) do
+      if text_of(b, name) ~= (b.saved[name] or default) then return true end
+    end
+    return false
+  end
+
+  local function flush_batch(b)
+    if not changed(b) then return end
+    conclude(b)
+    count_latency(b)
+    if b.doubtful > 0 then
+      redis.call('ZADD', key('doubt'), 'NX', b.sent > 0 and b.sent or now, b.id) -- break: doubts
     else
-      redis.call('PERSIST', key('batch', b.id))
+      redis.call('ZREM', key('doubt'), b.id)
+    end
+    if b.open == 0 then redis.call('ZREM', key('overdue'), b.id) end
+    if b.state == 'returned'
+      and b.saved.state ~= 'returned' then -- break: returned-due
+      schedule(b, 0)
+    end
+    local fields = {}
+    for name, default in pairs(BATCH_FIELDS) do
+      local value = text_of(b, name)
+      if value ~= (b.saved[name] or default) then
+        fields[#fields + 1] = name
+        fields[#fields + 1] = value
+      end
+    end
+    if #fields > 0 then redis.call('HSET', key('batch', b.id), unpack(fields)) end
+    local ended = b.state == 'done' or b.state == 'returned'
+    if ended ~= (b.saved.state == 'done' or b.saved.state == 'returned') then
+      if ended then
+        -- A batch that was never sent cannot be heard of again.
+        redis.call('PEXPIRE', key('batch', b.id), b.attempt == 0 and 3600000 or RETENTION)
+      else
+        redis.call('PERSIST', key('batch', b.id))
+      end
     end
   end
-end
 
-at_end(function()
-  for _, b in pairs(batches) do
-    if b then flush_batch(b) end
-  end
-end)
+  at_end(function()
+    for _, b in pairs(batches) do
+      if b then flush_batch(b) end
+    end
+  end)
+end

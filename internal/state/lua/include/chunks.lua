@@ -7,19 +7,21 @@ local chunks = {}
 local function chunk(id)
   local d = chunks[id]
   if d ~= nil then return d end
-  local v = redis.call('HMGET', key('chunk', id), 'head', 'open', 'content', 'refs', 'discounted')
+  local v = redis.call('HMGET', key('chunk', id), 'head', 'open', 'content', 'refs', 'discounted',
+    'charged')
   local rows = redis.call('GET', key('rows', id))
   if not v[1] or not rows then
     chunks[id] = false
     return false
   end
-  local given, currency, decimals, page, at, n, sum, import, campaign = v[1]:match('^'
-    .. ('([^\t]*)\t'):rep(9))
+  local given, currency, decimals, page, at, n, sum, import, campaign, by, not_before =
+    v[1]:match('^' .. ('([^\t]*)\t'):rep(10) .. '(%d+)$')
   d = {
     id = id, given = given, currency = currency, decimals = tonumber(decimals),
     page = page, at = tonumber(at), n = tonumber(n), sum = tonumber(sum), import = import,
-    campaign = campaign, open = tonumber(v[2]), had = tonumber(v[2]), content = v[3],
-    refs = v[4], discounted = v[5] == '1', rows = rows, cells = {}, locations = {}, indices = {},
+    campaign = campaign, by = by, not_before = tonumber(not_before), open = tonumber(v[2]),
+    had = tonumber(v[2]), content = v[3], refs = v[4], discounted = v[5] == '1',
+    charged = v[6] == '1', rows = rows, cells = {}, locations = {}, indices = {},
     group = table.concat({currency, page, import, campaign}, '\t'),
   }
   chunks[id] = d
@@ -209,20 +211,5 @@ do
       end
     end
     return list
-  end
-end
-
--- flush_rows writes the cells that changed where they are, or all, if that is shorter: a command is
--- as long as twenty cells.
-local function flush_rows(d)
-  local name, cells = key('rows', d.id), 20 * #d.changed
-  for _, stretch in ipairs(d.changed) do cells = cells + stretch.to - stretch.from + 1 end
-  if cells > d.n + 20 then
-    redis.call('SET', name, text_of_rows(d, 1, d.n))
-    return
-  end
-  for _, stretch in ipairs(d.changed) do
-    redis.call('SETRANGE', name, (stretch.from - 1) * WIDTH,
-      text_of_rows(d, stretch.from, stretch.to))
   end
 end

@@ -156,33 +156,50 @@ local function gather(d)
   if #d.alone > 0 then redis.call('HDEL', name, unpack(d.alone)) end
 end
 
--- flush_evidence writes the new lines. Several that come at once go together with the others, when
--- the chunk has settled or many are alone by then. One that comes by itself stays alone: a callback
--- must not bring everybody's lines to the append-only file. For these, Sweep gathers the lines of
--- chunks that have settled, which takes less memory. The lines of a few are always together.
---   scattered  LIST  chunks that have settled with lines alone
-local function flush_evidence(d)
-  local name = key('chunk', d.id)
-  local many = 2 * (redis.call('HLEN', name) + d.newer) > d.n
-  local settles = d.open == 0 and d.had > 0
-  if d.n < 10 or d.newer > 1 and (many or settles) then return gather(d) end
-  for pos, line in pairs(d.news) do redis.call('HSET', name, pos, line) end
-  if settles or many and d.open == 0 then redis.call('RPUSH', key('scattered'), d.id) end
-end
-
-local function flush_chunk(d)
-  if d.changed then flush_rows(d) end
-  if d.news then flush_evidence(d) end
-  if d.newly_discounted then redis.call('HSET', key('chunk', d.id), 'discounted', 1) end
-  if d.open ~= d.had then redis.call('HSET', key('chunk', d.id), 'open', d.open) end
-  if d.changed and d.open == 0 then redis.call('HSET', key('chunk', d.id), 'settled', now) end
-  if d.history and #d.history > 0 then -- break: history
-    redis.call('RPUSH', key('history', d.id), unpack(d.history))
+do
+  -- flush_rows writes the cells that changed where they are, or all, if that is shorter: a command
+  -- is as long as twenty cells.
+  local function flush_rows(d)
+    local name, cells = key('rows', d.id), 20 * #d.changed
+    for _, stretch in ipairs(d.changed) do cells = cells + stretch.to - stretch.from + 1 end
+    if cells > d.n + 20 then
+      redis.call('SET', name, text_of_rows(d, 1, d.n))
+      return
+    end
+    for _, stretch in ipairs(d.changed) do
+      redis.call('SETRANGE', name, (stretch.from - 1) * WIDTH,
+        text_of_rows(d, stretch.from, stretch.to))
+    end
   end
-end
 
-at_end(function()
-  for _, d in pairs(chunks) do
-    if d then flush_chunk(d) end
+  -- flush_evidence writes the new lines. Several that come at once go together with the others,
+  -- when the chunk has settled or many are alone by then. One that comes by itself stays alone: a
+  -- callback must not bring everybody's lines to the append-only file. For these, Sweep gathers the
+  -- lines of chunks that have settled, which takes less memory. The lines of a few are together.
+  --   scattered  LIST  chunks that have settled with lines alone
+  local function flush_evidence(d)
+    local name = key('chunk', d.id)
+    local many = 2 * (redis.call('HLEN', name) + d.newer) > d.n
+    local settles = d.open == 0 and d.had > 0
+    if d.n < 10 or d.newer > 1 and (many or settles) then return gather(d) end
+    for pos, line in pairs(d.news) do redis.call('HSET', name, pos, line) end
+    if settles or many and d.open == 0 then redis.call('RPUSH', key('scattered'), d.id) end
   end
-end)
+
+  local function flush_chunk(d)
+    if d.changed then flush_rows(d) end
+    if d.news then flush_evidence(d) end
+    if d.newly_discounted then redis.call('HSET', key('chunk', d.id), 'discounted', 1) end
+    if d.open ~= d.had then redis.call('HSET', key('chunk', d.id), 'open', d.open) end
+    if d.changed and d.open == 0 then redis.call('HSET', key('chunk', d.id), 'settled', now) end
+    if d.history and #d.history > 0 then -- break: history
+      redis.call('RPUSH', key('history', d.id), unpack(d.history))
+    end
+  end
+
+  at_end(function()
+    for _, d in pairs(chunks) do
+      if d then flush_chunk(d) end
+    end
+  end)
+end

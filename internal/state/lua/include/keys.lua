@@ -16,13 +16,15 @@
 --       The recipients of disbursals that were accepted together and are alike in provider as
 --       given, currency, import, campaign and producer. A position counts within the chunk, from 1.
 --       head      provider as given, currency, decimals, page, accepted (ms), recipients, sum,
---                 import, campaign, who submitted it ('' for unknown); tab separated, never changes
+--                 import, campaign, who submitted it ('' for unknown), when it may be sent (ms; 0
+--                 for at once); tab separated, never changes
 --       refs      one line "reference recipients" per disbursal, never changes
 --       content   one line "phone amount" per recipient, in minor units; it changes only where a
 --                 phone number is erased: see lua/include/erased.lua
 --       evidence  one line per recipient: ms since accepted, reason ('.' for provider), provider
 --                 reference, message, discount as a decimal; tab separated
 --       discounted  1 once a discount is among the evidence
+--       charged   1 once guards have counted one of the recipients
 --       <n>       the line of position n where it came alone: it counts, not the one in evidence,
 --                 and goes there when several come at once, or some time after all have settled
 --   rows:<id>  STRING a cell per recipient, WIDTH characters: status code, provider code and the
@@ -38,8 +40,9 @@
 -- behind so many positions of that chunk.
 -- What a producer of the HTTP inlet calls a reference or a campaign is kept as producer, MARK,
 -- name: no other inlet can write MARK, so that nobody reaches what is another's.
--- The location is where a recipient is: the id of its batch, or '+', the provider's code and the
--- number of its pending entry.
+-- The location is where a recipient is: the id of its batch; or '+', the provider's code and the
+-- number of its pending entry; or '=', the provider's code and why it is held, a letter and the
+-- name of an approval or guard: see lua/include/admission.lua.
 
 local WIDTH = 4
 local MARK = '\31'

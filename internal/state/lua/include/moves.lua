@@ -1,5 +1,5 @@
 -- moves: the only writer of rows: moving recipients, and publishing results.
--- include: evidence, books, indexes, blocked
+-- include: evidence, books, indexes, blocked, holds
 
 local function count_in(location, status, count)
   if not is_batch(location) then return end
@@ -32,11 +32,15 @@ local function put(d, from, to, old, left, status, location)
   set_rows(d, from, to, status, after, location)
   count_in(left, old, -count)
   count_in(location, status, count)
+  if old == 'h' or status == 'h' then d.holds = true end -- break: holds-followed
   if old == status and before == after then return end
   local sum, units = sum_of(d, from, to), units_in(d, from, to)
   move(d, before, old, after, status, count, sum, units) -- break: booked
   if STATUS[old].settled ~= STATUS[status].settled then
     d.open = d.open + (STATUS[status].settled and -count or count)
+  end
+  if d.charged and old ~= 'h' and STATUS[old].spends ~= STATUS[status].spends then
+    charges.follow(d, from, to, STATUS[status].spends and 1 or -1) -- break: given-back
   end
   if status == 'd' then mark_doubt(d, after, from, to, 1) end
   if old == 'd' then mark_doubt(d, before, from, to, -1) end -- break: doubt-numbers

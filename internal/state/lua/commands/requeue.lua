@@ -1,8 +1,8 @@
--- release: lay a claimed batch down that cannot be sent now, or divide one that could not be
+-- requeue: lay a claimed batch down that cannot be sent now, or divide one that could not be
 -- prepared. Runs on a full Redis.
 -- include: sending, refusals
 -- KEYS[1]: {namespace}:state
--- Returns: {what was done: '' if the caller did not hold it any more, released, halved, rejected or
+-- Returns: {what was done: '' if the caller did not hold it any more, requeued, halved, rejected or
 --   put_aside, wakeup}
 
 local arg = arguments {
@@ -19,7 +19,7 @@ local arg = arguments {
 allow_oom()
 local b = batch(arg.batch)
 if not b or b.state ~= 'claimed' or b.holder ~= arg.token then return {'', 0} end
-local did = 'released'
+local did = 'requeued'
 if arg.pause_reason ~= 'batch_refused' then
   if arg.pause_reason ~= '' then pause(b.provider, arg.pause_reason, arg.retry_after) end
   unclaim(b)

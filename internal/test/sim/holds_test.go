@@ -1,0 +1,160 @@
+package sim_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"tuma/internal/airtime"
+	"tuma/internal/routing"
+	"tuma/internal/sandbox"
+	"tuma/internal/state"
+)
+
+// guardRules hold recipients of campaigns that only the theme guarded has.
+var guardRules = routing.Rules{
+	Guards: []routing.Guard{
+		{
+			Name: "month", Conditions: about("budget", "both"), Of: routing.OfAll,
+			Per: routing.PerMonth, Limit: map[airtime.Currency]int64{"KES": 90_000},
+		},
+		{
+			Name: "hour", Conditions: about("ration", "both"), Of: routing.OfCampaign,
+			Per: routing.PerHour, Count: 3,
+		},
+		{
+			Name: "phone", Conditions: about("once"), Of: routing.OfPhone, Per: routing.PerMonth,
+			Count: 1,
+		},
+		{Name: "again", Conditions: about("again"), DuplicateWithin: 24 * time.Hour},
+	},
+	Approvals: []routing.Approval{{
+		Name: "big", Conditions: about("large"), Above: map[airtime.Currency]int64{"KES": 20_000},
+	}},
+}
+
+func about(campaigns ...string) routing.Conditions {
+	return routing.Conditions{Campaigns: campaigns}
+}
+
+// guarded: everybody passes guards, approvals and schedules, and persons release who is held.
+func (p *plan) guarded(c chance) {
+	name := one(c, lipad, lipad, talking)
+	all := p.only(name)
+	f := all[name]
+	f.Send.LostBefore, f.Send.LostAfter = sandbox.Sometimes(0.1), sandbox.Sometimes(0.1)
+	f.RefuseSuffix = one(c, "", "1", "3")
+	f.Outcomes.Successful, f.Outcomes.Failed = 60, 40
+	p.wild, p.steps, p.resendSame = 0.5, 400, true
+	p.phones, p.recipients, p.together = c.between(6, 20), c.between(25, 40), 4
+	p.cancels, p.persons = one(c, 0, 0.01), one(c, 0, 0.02)
+	p.names, p.joined = []string{"budget", "both", "ration", "once", "again", "large"}, 1
+	p.scheduled, p.often = 0.2, (*harness).release
+	p.oftenEffect, p.oftenOutcomes = "admit", []outcome{diesAfter, replyLost, again}
+	p.set(all)
+}
+
+// release has a person release who is held, as it is shown; budgets are left to themselves.
+func (h *harness) release(c chance, p *pod) {
+	h.sync()
+	groups, err := h.stores[0].Holds(background)
+	must(err)
+	if len(groups) == 0 {
+		return
+	}
+	g := one(c, groups...)
+	if g.Reason == airtime.ReasonBudget {
+		return
+	}
+	store := h.stores[p.number%2]
+	title := fmt.Sprintf("a person releases %s, held for %s", g.Name, g.Reason)
+	p.running = h.start(title, func(ctx context.Context) error {
+		_, err := store.Release(ctx, state.Release{
+			Kind: g.Kind, Name: g.Name, Reason: g.Reason, Digest: g.Digest, Who: "sim",
+		})
+		if errors.Is(err, state.ErrMoved) || errors.Is(err, state.ErrNothingHeld) {
+			return nil
+		}
+		return err
+	})
+}
+
+// periodNow names the present period of a guard.
+func periodNow(g routing.Guard) string {
+	if g.Per == routing.PerHour {
+		return time.Now().UTC().Format("2006-01-02T15")
+	}
+	return time.Now().UTC().Format("2006-01")
+}
+
+// spent is what a guard has counted in the present period for a field.
+func (h *harness) spent(g routing.Guard, field string) (recipients, minor int64) {
+	text := h.rdb.HGet(background, h.key("spent", g.Name+":"+periodNow(g)), field).Val()
+	if text != "" {
+		_, err := fmt.Sscan(text, &recipients, &minor)
+		must(err)
+	}
+	return recipients, minor
+}
+
+// guards checks invariant 11: who is held is nowhere else, and no guard has let more through than it
+// allows, but for those who had surely got nothing and were paid after all.
+func (h *harness) guards(p picture) {
+	sums := map[string]int64{}
+	for _, r := range p.rows {
+		// Who is cancelled while it is held stays there.
+		if held := r.location[0] == '='; held != (r.status == 'h') && (!held || r.status != 'c') {
+			h.violated("invariant 11: %s is held, and not held", r)
+		}
+		if r.campaign == "budget" || r.campaign == "both" {
+			if statusOf(r.status).Spends() {
+				sums["month"] += r.amount * 100
+			}
+		}
+	}
+	month, hour := guardRules.Guards[0], guardRules.Guards[1]
+	if most := month.Limit["KES"] + 100*h.seen.regained; sums["month"] > most {
+		h.violated("invariant 11: %d are spent, at most %d may be", sums["month"], most)
+	}
+	for _, campaign := range hour.Campaigns {
+		if n, _ := h.spent(hour, "KES "+campaign); n > hour.Count+h.seen.regainers {
+			h.violated("invariant 11: %d of %s in an hour, at most %d", n, campaign, hour.Count)
+		}
+	}
+}
+
+// regain takes note of a result that says of somebody who had surely got nothing that it is paid.
+func (s *history) regain(who recipient, before, now airtime.Status) {
+	if before.Settled() && !before.Spends() && now.Spends() {
+		s.regained += who.amount
+		s.regainers++
+	}
+}
+
+// stillHeld says why a recipient that is held should not be any more; empty if it should.
+func (h *harness) stillHeld(r row) string {
+	rule := r.location[3:]
+	switch r.location[2] {
+	case 'S':
+		for _, j := range h.jobs {
+			if j.reference == r.reference && time.Now().After(j.notBefore.Add(time.Minute)) {
+				return "its time has come"
+			}
+		}
+	case 'B':
+		guard := guardRules.Guards[0]
+		field := "KES "
+		if rule == "hour" {
+			guard, field = guardRules.Guards[1], "KES "+r.campaign
+		}
+		n, minor := h.spent(guard, field)
+		limit, bounded := guard.Limit["KES"]
+		fits := (guard.Count == 0 || n < guard.Count) && (!bounded || minor+100*r.amount <= limit)
+		if fits && !strings.Contains(r.campaign, "both") { // The other one may have none.
+			return "the guard " + rule + " has room for it"
+		}
+	}
+	return ""
+}
