@@ -1,5 +1,5 @@
 -- moves: the only writer of rows: moving recipients, and publishing results.
--- include: evidence, books, indexes, blocked, holds
+-- include: evidence, books, indexes, blocked, holds, journal
 
 local function count_in(location, status, count)
   if not is_batch(location) then return end
@@ -107,6 +107,9 @@ end
 -- Fingerprints are those of all references, if Go has made them.
 local function settle_all(d, from, to, status, location, evidence_at, fingerprints)
   local old, left = row(d, from)
+  if STATUS[old].settled and old ~= status then
+    journal.past(d, from, to, old, left, location) -- break: journal-past
+  end
   put(d, from, to, old, left, status, location)
   local _, _, provider = row(d, from)
   local settles, corrects = STATUS[status].settled, STATUS[old].settled
@@ -120,7 +123,7 @@ local function settle_all(d, from, to, status, location, evidence_at, fingerprin
     local reason, id, message, discount = evidence_at(pos)
     if id == '' and left == location then id = reference_of(d, pos) end -- break: keeps-id
     if settles or id ~= '' or message ~= '' then
-      write_evidence(d, pos, reason, id, message, indexed)
+      write_evidence(d, pos, reason, id, message, nil, indexed)
     end
     if discount ~= '' then set_discount(d, pos, discount) end
     note_id(d, pos, provider, location, id) -- break: learns-id
