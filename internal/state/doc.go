@@ -6,8 +6,8 @@
 // recipients, holds.go lists who is held, and release.go queues them; send.go claims, begins,
 // records and splits batches; polling.go hands out status queries and observes what they bring;
 // callbacks.go and parked.go apply or park callbacks; decisions.go and cancel.go apply what
-// persons decide, which audit.go keeps; erase.go erases a phone number (erase_records.go and
-// erase_streams.go find it, erased.go says what stands for it); channels.go pauses and resumes;
+// persons decide, which audit.go keeps; erase.go erases a phone number (erase_records.go,
+// erase_guards.go and erase_streams.go find it, erased.go says what stands for it); channels.go pauses and resumes;
 // routing.go moves recipients to another provider; sweep.go requeues or puts in doubt what has
 // lapsed; verify.go recounts the books and forgets old disbursals; webhooks.go hands out results
 // for delivery to producers, and endpoints.go says where that stands.

@@ -51,8 +51,12 @@ func (e *Erasure) inChunk(ctx context.Context, id string, c stored) ([]edit, err
 	for i := range ids {
 		edits = append(edits, e.fingerprint(h.page, 1, ids[i], replaced[i]))
 	}
-	more, err := e.inWords(ctx, id, c)
-	return changing(append(edits, more...)), err
+	words, err := e.inWords(ctx, id, c)
+	if err != nil {
+		return nil, err
+	}
+	guards, err := e.inGuards(ctx, id, h, c)
+	return changing(slices.Concat(edits, words, guards)), err
 }
 
 // inContent lists the recipients who must have settled, and puts what stands for the number where
@@ -104,7 +108,7 @@ func (e *Erasure) inWords(ctx context.Context, id string, c stored) ([]edit, err
 	var edits []edit
 	batches := map[string]bool{}
 	for _, location := range c.locations {
-		if !strings.HasPrefix(location, "+") {
+		if !strings.HasPrefix(location, "+") && !strings.HasPrefix(location, "=") {
 			batches[location] = true
 		}
 	}
@@ -113,7 +117,12 @@ func (e *Erasure) inWords(ctx context.Context, id string, c stored) ([]edit, err
 		if err != nil && !errors.Is(err, redis.Nil) {
 			return nil, err
 		}
-		edits = append(edits, edit{"field", "batch", batch, "words", words, e.replaced(words)})
+		journal, err := e.s.client.Get(ctx, e.s.keys.named("journal", batch)).Result()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return nil, err
+		}
+		edits = append(edits, edit{"field", "batch", batch, "words", words, e.replaced(words)},
+			edit{"range", "journal", batch, "", journal, e.shortened(journal)})
 	}
 	fields := make([]string, strings.Count(c.fields["content"], "\n")+1)
 	for i := range fields {
@@ -128,6 +137,12 @@ func (e *Erasure) inWords(ctx context.Context, id string, c stored) ([]edit, err
 		edits = append(edits, edit{"field", "disputes", "", fields[i], text, e.inColumn(text, 2)})
 	}
 	return edits, nil
+}
+
+// shortened leaves the number out of lines, and keeps the length of the text: empty lines fill it.
+func (e *Erasure) shortened(text string) string {
+	without := e.spelling.Replace(text, "…")
+	return without + strings.Repeat("\n", len(text)-len(without))
 }
 
 // changing leaves out what changes nothing.

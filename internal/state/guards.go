@@ -63,18 +63,21 @@ func (o *Options) looksForDuplicates() bool {
 	})
 }
 
-// printsOf spells the payments of recipients as lua/include/duplicates.lua reads them: four digits
-// and five bytes each.
+// printsOf spells the payments of recipients as lua/include/duplicates.lua reads them.
 func printsOf(recipients []airtime.Recipient) string {
-	prints := make([]byte, 0, 9*len(recipients))
+	var prints strings.Builder
 	for _, r := range recipients {
-		payment := r.Phone.Digits() + " " + strconv.FormatInt(r.Amount.Minor, 10) + " " +
-			string(r.Amount.Currency)
-		sum := sha256.Sum256([]byte(payment))
-		prints = hex.AppendEncode(prints, sum[:2])
-		prints = append(prints, sum[2:7]...)
+		prints.WriteString(printOf(r))
 	}
-	return string(prints)
+	return prints.String()
+}
+
+// printOf is four digits and five bytes of a hash of a payment.
+func printOf(r airtime.Recipient) string {
+	payment := r.Phone.Digits() + " " + strconv.FormatInt(r.Amount.Minor, 10) + " " +
+		string(r.Amount.Currency)
+	sum := sha256.Sum256([]byte(payment))
+	return hex.EncodeToString(sum[:2]) + string(sum[2:7])
 }
 
 // admissions are what is asked of each recipient of a disbursal; nil when nothing is.

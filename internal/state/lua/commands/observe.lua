@@ -73,7 +73,7 @@ for _, fact in ipairs(facts) do
       end
       moved, over = moved + changed, over + second
       if arg.called == '1' then
-        note_callback(b, d, from, now, status, reference(before + from),
+        note_callback(b, d, from, now, status, references[before + from] or reference,
           changed > 0 and 'moved' or 'nothing')
       end
       if STATUS[status].settled then settled = settled + changed end

@@ -85,99 +85,102 @@ local for_one = whole.verdict == 'unknown' and whole.reason == 'batch_refused'
 -- refused counts those of a request that the provider refused as a whole before any effect.
 local refused = 0
 
--- claim_back takes members that a Redis which forgot the sending has put elsewhere, or let somebody
--- cancel.
-local function claim_back(d, from, to)
-  for pos = from, to do
-    local status, location = row(d, pos)
-    if status == 'q' and location ~= id and is_batch(location) and batch(location) then
-      requeue_batch(batch(location))
-      status, location = row(d, pos)
-    end
-    if status == 'q' or status == 'h' then
-      put(d, pos, pos, status, location, 's', id)
-    elseif status == 'c' then
-      settle(d, pos, 's', id, 'silent', '', '')
-    end
-  end
-end
-
--- note_doubt keeps what was said of those in doubt: the batch has what was said of all of them,
--- the evidence what was said of one. What it says of another sending goes.
-local function note_doubt(d, from, to, v)
-  local own = v ~= whole and v.reference .. v.message .. v.discount ~= ''
-  for pos = from, to do
-    if own and (first or v.reference ~= '') or first and evidence_of(d, pos) ~= '' then
-      write_evidence(d, pos, v.reason, v.reference, v.message)
-      if v.discount ~= '' then set_discount(d, pos, v.discount) end
-      -- It can be asked about by that id.
-      note_id(d, pos, provider, id, v.reference) -- break: doubt-id
-    end
-  end
-end
-
-local function judge_run(d, from, to, status, v)
-  local n = to - from + 1
-  if v.verdict == 'accepted' then
-    counts.accepted = counts.accepted + n
-    if STATUS[accepted_code].settled or v.reference ~= '' or v.discount ~= '' then
-      for pos = from, to do
-        settle(d, pos, accepted_code, id, v.reason, v.reference, v.message, v.discount)
+local judge
+do
+  -- claim_back takes members that a Redis which forgot the sending has put elsewhere, or let
+  -- somebody cancel.
+  local function claim_back(d, from, to)
+    for pos = from, to do
+      local status, location = row(d, pos)
+      if status == 'q' and location ~= id and is_batch(location) and batch(location) then
+        requeue_batch(batch(location))
+        status, location = row(d, pos)
       end
-    else
-      put(d, from, to, status, id, accepted_code, id)
+      if status == 'q' or status == 'h' then
+        put(d, pos, pos, status, location, 's', id)
+      elseif status == 'c' then
+        settle(d, pos, 's', id, 'silent', '', '')
+      end
     end
-  elseif v.verdict == 'rejected' and v.next ~= ''
-    and first -- break: failover-first
-    and not was_at(d, from, v.next) then -- break: failover-back
-    counts.returned, handed = counts.returned + n, handed + n
-    touched[v.next] = true
-    for pos = from, to do note_id(d, pos, provider, id, v.reference) end -- break: refusal-id
-    failover(d, from, to, v.next, v.reason, v.message)
-  elseif v.verdict == 'rejected' and first and b.refused == 0 then
-    counts.rejected = counts.rejected + n
-    for pos = from, to do settle(d, pos, 'x', id, v.reason, v.reference, v.message) end
-    for pos = from, to do reattach(d, pos) end
-  elseif v.verdict == 'unsent' and v.reason == 'batch_refused' and first then
-    refused = refused + n
-    if status ~= 's' then put(d, from, to, status, id, 's', id) end
-  elseif v.verdict == 'unsent' and first then -- break: unsent-first
-    counts.returned = counts.returned + n
-    requeue(d, from, to)
-  else
-    counts.doubt = counts.doubt + n
-    if v.verdict == 'unknown' then unclear = unclear + n end -- break: doubt-unclear
-    if why == '' or v == whole then why = v.reason end
-    -- An earlier sending arrived.
-    if v.reason == 'duplicate' then b.known = 1 end -- break: duplicate-known
-    if status ~= 'd' then put(d, from, to, status, id, 'd', id) end
-    note_doubt(d, from, to, v)
   end
-end
 
--- accepted_again merges an acceptance of a recipient that has moved on.
-local function accepted_again(d, pos, v)
-  merge(d, pos, b, accepted_code, v.reason, v.reference, v.message, v.discount)
-end
+  -- note_doubt keeps what was said of those in doubt: the batch has what was said of all of them,
+  -- the evidence what was said of one. What it says of another sending goes.
+  local function note_doubt(d, from, to, v)
+    local own = v ~= whole and v.reference .. v.message .. v.discount ~= ''
+    for pos = from, to do
+      if own and (first or v.reference ~= '') or first and evidence_of(d, pos) ~= '' then
+        write_evidence(d, pos, v.reason, v.reference, v.message)
+        if v.discount ~= '' then set_discount(d, pos, v.discount) end
+        -- It can be asked about by that id.
+        note_id(d, pos, provider, id, v.reference) -- break: doubt-id
+      end
+    end
+  end
 
-local function judge(d, from, to, v)
-  for pos = from, v.other ~= '' and to or 0 do dispute(d, pos, b, 'amount', v.other) end
-  if stale then
+  local function judge_run(d, from, to, status, v)
+    local n = to - from + 1
     if v.verdict == 'accepted' then
-      for pos = from, to do accepted_again(d, pos, v) end
+      counts.accepted = counts.accepted + n
+      if STATUS[accepted_code].settled or v.reference ~= '' or v.discount ~= '' then
+        for pos = from, to do
+          settle(d, pos, accepted_code, id, v.reason, v.reference, v.message, v.discount)
+        end
+      else
+        put(d, from, to, status, id, accepted_code, id)
+      end
+    elseif v.verdict == 'rejected' and v.next ~= ''
+      and first -- break: failover-first
+      and not was_at(d, from, v.next) then -- break: failover-back
+      counts.returned, handed = counts.returned + n, handed + n
+      touched[v.next] = true
+      for pos = from, to do note_id(d, pos, provider, id, v.reference) end -- break: refusal-id
+      failover(d, from, to, v.next, v.reason, v.message)
+    elseif v.verdict == 'rejected' and first and b.refused == 0 then
+      counts.rejected = counts.rejected + n
+      for pos = from, to do settle(d, pos, 'x', id, v.reason, v.reference, v.message) end
+      for pos = from, to do reattach(d, pos) end
+    elseif v.verdict == 'unsent' and v.reason == 'batch_refused' and first then
+      refused = refused + n
+      if status ~= 's' then put(d, from, to, status, id, 's', id) end
+    elseif v.verdict == 'unsent' and first then -- break: unsent-first
+      counts.returned = counts.returned + n
+      requeue(d, from, to)
+    else
+      counts.doubt = counts.doubt + n
+      if v.verdict == 'unknown' then unclear = unclear + n end -- break: doubt-unclear
+      if why == '' or v == whole then why = v.reason end
+      -- An earlier sending arrived.
+      if v.reason == 'duplicate' then b.known = 1 end -- break: duplicate-known
+      if status ~= 'd' then put(d, from, to, status, id, 'd', id) end
+      note_doubt(d, from, to, v)
     end
-    return
   end
-  for _, run in ipairs(runs(d, from, to)) do
-    local elsewhere = run.status:find('[qch]')
-    if forgotten and elsewhere then claim_back(d, run.from, run.to) end
+
+  -- accepted_again merges an acceptance of a recipient that has moved on.
+  local function accepted_again(d, pos, v)
+    merge(d, pos, b, accepted_code, v.reason, v.reference, v.message, v.discount)
   end
-  for _, run in ipairs(runs(d, from, to)) do
-    if run.location == id and (run.status == 's' or run.status == 'd') then
-      judge_run(d, run.from, run.to, run.status, v)
-    elseif v.verdict == 'accepted' then
-      counts.accepted = counts.accepted + run.to - run.from + 1
-      for pos = run.from, run.to do accepted_again(d, pos, v) end
+
+  function judge(d, from, to, v)
+    for pos = from, v.other ~= '' and to or 0 do dispute(d, pos, b, 'amount', v.other) end
+    if stale then
+      if v.verdict == 'accepted' then
+        for pos = from, to do accepted_again(d, pos, v) end
+      end
+      return
+    end
+    for _, run in ipairs(runs(d, from, to)) do
+      local elsewhere = run.status:find('[qch]')
+      if forgotten and elsewhere then claim_back(d, run.from, run.to) end
+    end
+    for _, run in ipairs(runs(d, from, to)) do
+      if run.location == id and (run.status == 's' or run.status == 'd') then
+        judge_run(d, run.from, run.to, run.status, v)
+      elseif v.verdict == 'accepted' then
+        counts.accepted = counts.accepted + run.to - run.from + 1
+        for pos = run.from, run.to do accepted_again(d, pos, v) end
+      end
     end
   end
 end

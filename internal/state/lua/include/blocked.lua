@@ -11,30 +11,33 @@ local function block(provider, phone, entry, accepted)
   redis.call('ZADD', key('blockedsince', provider), accepted, entry)
 end
 
--- unblock puts the entries of a number behind the pending ones, of which the next sweep tells the
--- workers: at the head they could keep Claim from everybody else.
-local function unblock(provider, phone)
-  local blocked = key('blocked', provider)
-  local n = tonumber(redis.call('HGET', blocked, phone) or 0)
-  for i = 1, n do
-    local field = phone .. ' ' .. i
-    local entry = redis.call('HGET', blocked, field)
-    redis.call('RPUSH', key('pending', provider), entry) -- break: blocked-back
-    redis.call('HDEL', blocked, field)
-    redis.call('ZREM', key('blockedsince', provider), entry)
+local mark_doubt
+do
+  -- unblock puts the entries of a number behind the pending ones, of which the next sweep tells the
+  -- workers: at the head they could keep Claim from everybody else.
+  local function unblock(provider, phone)
+    local blocked = key('blocked', provider)
+    local n = tonumber(redis.call('HGET', blocked, phone) or 0)
+    for i = 1, n do
+      local field = phone .. ' ' .. i
+      local entry = redis.call('HGET', blocked, field)
+      redis.call('RPUSH', key('pending', provider), entry) -- break: blocked-back
+      redis.call('HDEL', blocked, field)
+      redis.call('ZREM', key('blockedsince', provider), entry)
+    end
+    if n > 0 then redis.call('HDEL', blocked, phone) end
   end
-  if n > 0 then redis.call('HDEL', blocked, phone) end
-end
 
--- mark_doubt counts in how many batches numbers are in doubt at a provider.
-local function mark_doubt(d, provider, from, to, step)
-  content_of(d)
-  local phones = key('doubtphones', provider)
-  local any = step < 0 and redis.call('EXISTS', key('blocked', provider)) == 1
-  for i = from, to do
-    if redis.call('HINCRBY', phones, d.phone[i], step) <= 0 then
-      redis.call('HDEL', phones, d.phone[i])
-      if any then unblock(provider, d.phone[i]) end
+  -- mark_doubt counts in how many batches numbers are in doubt at a provider.
+  function mark_doubt(d, provider, from, to, step)
+    content_of(d)
+    local phones = key('doubtphones', provider)
+    local any = step < 0 and redis.call('EXISTS', key('blocked', provider)) == 1
+    for i = from, to do
+      if redis.call('HINCRBY', phones, d.phone[i], step) <= 0 then
+        redis.call('HDEL', phones, d.phone[i])
+        if any then unblock(provider, d.phone[i]) end
+      end
     end
   end
 end

@@ -62,34 +62,38 @@ local NAMES, NO_TRAITS = {}, {code = '?', resend = 0, overdue_after = 0, rate = 
 for name, t in pairs(PROVIDERS) do NAMES[t.code] = name end
 local function traits(provider) return PROVIDERS[provider] or NO_TRAITS end -- break: traits
 
-local function as_it_is(text) return text end
+local arguments, records
+do
+  local function as_it_is(text) return text end
 
--- fields_of reads a list of names; one that ends in # is of a number.
-local function fields_of(names)
-  local fields = {}
-  for i, name in ipairs(names) do
-    local number = name:match('^(.*)#$')
-    fields[i] = {name = number or name, read = number and tonumber or as_it_is}
+  -- fields_of reads a list of names; one that ends in # is of a number.
+  local function fields_of(names)
+    local fields = {}
+    for i, name in ipairs(names) do
+      local number = name:match('^(.*)#$')
+      fields[i] = {name = number or name, read = number and tonumber or as_it_is}
+    end
+    return fields
   end
-  return fields
-end
 
--- arguments returns the first arguments of a verb by their names, and the index of the one behind.
-local function arguments(names)
-  local values = {}
-  for i, field in ipairs(fields_of(names)) do values[field.name] = field.read(ARGV[i]) end
-  return values, #names + 1
-end
-
--- records returns the arguments from the first on as a list of values by their names.
-local function records(first, names)
-  local list, fields = {}, fields_of(names)
-  for before = first - 1, #ARGV - #names, #names do
+  -- arguments returns the first arguments of a verb by their names, and the index of the one
+  -- behind.
+  function arguments(names)
     local values = {}
-    for i, field in ipairs(fields) do values[field.name] = field.read(ARGV[before + i]) end
-    list[#list + 1] = values
+    for i, field in ipairs(fields_of(names)) do values[field.name] = field.read(ARGV[i]) end
+    return values, #names + 1
   end
-  return list
+
+  -- records returns the arguments from the first on as a list of values by their names.
+  function records(first, names)
+    local list, fields = {}, fields_of(names)
+    for before = first - 1, #ARGV - #names, #names do
+      local values = {}
+      for i, field in ipairs(fields) do values[field.name] = field.read(ARGV[before + i]) end
+      list[#list + 1] = values
+    end
+    return list
+  end
 end
 
 -- allow_oom is called by the verbs that must run on a full Redis: see lua/include/end.lua.
