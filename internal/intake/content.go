@@ -26,6 +26,9 @@ func (c *content) addGroup(given combination) {
 	for _, word := range []string{given.provider, given.currency, given.campaign} {
 		c.text = strconv.AppendQuote(c.text, word)
 	}
+	if given.notBefore != 0 {
+		c.text = strconv.AppendInt(append(c.text, ' '), given.notBefore, 10)
+	}
 	c.end()
 }
 

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"strconv"
+	"time"
 
 	"tuma/internal/airtime"
 	"tuma/internal/state"
@@ -125,6 +126,9 @@ func (s *scan) disbursal(p draft) state.Disbursal {
 		Reference: p.name, Given: group.given.provider, Currency: group.currency,
 		Campaign:   group.given.campaign,
 		Recipients: make([]airtime.Recipient, 0, len(p.rows)),
+	}
+	if at := group.given.notBefore; at != 0 {
+		d.NotBefore = time.UnixMilli(at)
 	}
 	for _, i := range p.rows {
 		if r := s.rows[i]; r.minor > 0 {

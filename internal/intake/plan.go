@@ -140,7 +140,9 @@ func (p *Plan) Disbursals(yield func(state.Disbursal) error) error {
 func (p *Plan) disbursal(of draft) state.Disbursal {
 	d := p.scan.disbursal(of)
 	d.Import, d.SubmittedBy = p.Reference, p.scan.options.SubmittedBy
-	d.NotBefore, d.Sums = p.scan.options.NotBefore, p.sums
+	if d.Sums = p.sums; d.NotBefore.IsZero() {
+		d.NotBefore = p.scan.options.NotBefore
+	}
 	return d
 }
 

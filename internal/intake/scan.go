@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"tuma/internal/airtime"
 	"tuma/internal/state"
@@ -34,6 +35,7 @@ type row struct {
 // combination is what all rows of one disbursal have in common, as written.
 type combination struct {
 	provider, currency, campaign string
+	notBefore                    int64 // In ms; zero for at once.
 }
 
 // rowGroup is all rows of one combination, with their route.
@@ -145,7 +147,7 @@ func (s *scan) entry(format format, e entry) error {
 	}
 	refusal := faults.Faults
 	if s.first != nil {
-		refusal = s.decided(start, append(refusal, s.guarded[uint32(number)]...))
+		refusal = s.decided(start, append(refusal, s.guarded[uint32(e.number)]...))
 	}
 	if len(refusal) == 0 {
 		return nil
@@ -186,7 +188,8 @@ func (s *scan) row(format format, e entry, faults *findings) {
 		s.content.unreadable()
 		return
 	}
-	index, group := s.group(text.of[rowProvider], text.of[rowCurrency], text.of[rowCampaign], faults)
+	index, group := s.group(text.of[rowProvider], text.of[rowCurrency], text.of[rowCampaign], time.Time{},
+		faults)
 	if text.broken&groupFields != 0 {
 		index = noGroup
 	}
@@ -262,14 +265,19 @@ func (s *scan) checkStatus(text string, faults *findings) {
 const noGroup = math.MaxUint32
 
 // group finds the row group of a combination, with its route and faults.
-func (s *scan) group(provider, currency, campaign string, faults *findings) (uint32, *rowGroup) {
+func (s *scan) group(
+	provider, currency, campaign string, notBefore time.Time, faults *findings,
+) (uint32, *rowGroup) {
 	if provider == "" {
 		provider = s.options.Provider
 	}
 	if currency == "" {
 		currency = string(s.rules.currency())
 	}
-	key := combination{provider, currency, campaign}
+	key := combination{provider: provider, currency: currency, campaign: campaign}
+	if !notBefore.IsZero() {
+		key.notBefore = notBefore.UnixMilli()
+	}
 	index, known := s.byGiven[key]
 	if known {
 		faults.merge("", s.groups[index].faults)
@@ -338,7 +346,7 @@ func (s *scan) job(line []byte, number int, faults *findings) {
 		job.Provider = s.options.Provider
 	}
 	disbursal := job.check(s.rules, "", faults)
-	group, named := s.jobGroup(job, faults)
+	group, named := s.jobGroup(job, disbursal.NotBefore, faults)
 	start := len(s.rows)
 	for i, r := range disbursal.Recipients {
 		kept := row{number64(r.Phone), r.Amount.Minor, uint32(number), named}
@@ -369,7 +377,7 @@ func (s *scan) job(line []byte, number int, faults *findings) {
 }
 
 // jobGroup returns the indexes of a job's row group and of its reference, which is new.
-func (s *scan) jobGroup(job Job, faults *findings) (group, named uint32) {
+func (s *scan) jobGroup(job Job, at time.Time, faults *findings) (group, named uint32) {
 	if CheckReference(job.Reference) != nil {
 		return noGroup, noGroup
 	}
@@ -377,7 +385,8 @@ func (s *scan) jobGroup(job Job, faults *findings) (group, named uint32) {
 		faults.add("reference", "an earlier line has the same")
 		return noGroup, noGroup
 	}
-	group, _ = s.group(job.Provider, job.Currency, job.Campaign, new(findings)) // check reports those.
+	// check reports the faults of those.
+	group, _ = s.group(job.Provider, job.Currency, job.Campaign, at, new(findings))
 	named = uint32(len(s.references))
 	s.references = append(s.references, reference{name: job.Reference, group: group})
 	s.byReference[job.Reference] = named
