@@ -9,7 +9,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -82,21 +81,12 @@ func (p place) compare(other place) int {
 
 // String spells it for Search.After.
 func (p place) String() string {
-	return fmt.Sprintf("%d.%d.%s.%d", p.page, p.accepted, p.chunk, p.pos)
+	return cursor{[3]int64{p.page, p.accepted, int64(p.pos)}, p.chunk}.String()
 }
 
 func parsePlace(text string) (place, error) {
-	words := strings.Split(text, ".")
-	if len(words) != 4 {
-		return place{}, fmt.Errorf("%q %w", text, ErrCursor)
-	}
-	page, err := strconv.ParseInt(words[0], 10, 64)
-	accepted, acceptedErr := strconv.ParseInt(words[1], 10, 64)
-	pos, posErr := strconv.Atoi(words[3])
-	if errors.Join(err, acceptedErr, posErr) != nil {
-		return place{}, fmt.Errorf("%q %w", text, ErrCursor)
-	}
-	return place{page, accepted, chunkPos{words[2], pos}}, nil
+	c, err := parseCursor(text)
+	return place{c.numbers[0], c.numbers[1], chunkPos{c.chunk, int(c.numbers[2])}}, err
 }
 
 // found is a recipient with its place.
@@ -157,26 +147,29 @@ func (s *Store) secondEffects(
 	}
 	pages := map[string]map[chunkPos]bool{}
 	for field, text := range fields {
-		if !strings.Contains(text, " "+reference+"\n") {
+		lines, err := readSuperseded(text)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(lines, func(s superseded) bool { return s.reference == reference }) {
 			continue
 		}
-		id, number, _ := strings.Cut(field, " ")
-		pos, err := strconv.Atoi(number)
+		at, err := parseField(field)
 		if err != nil {
-			return nil, fmt.Errorf("stored evidence: %w", err)
+			return nil, err
 		}
-		text, err := s.client.HGet(ctx, s.keys.chunk(id), "head").Result()
+		text, err := s.client.HGet(ctx, s.keys.chunk(at.chunk), "head").Result()
 		if errors.Is(err, redis.Nil) {
 			continue // Redis has forgotten its disbursal.
 		}
 		head, known := headOf(text)
 		if err != nil || !known {
-			return nil, fmt.Errorf("stored head of chunk %s: %w", id, err)
+			return nil, fmt.Errorf("stored head of chunk %s: %w", at.chunk, err)
 		}
 		if pages[head.page] == nil {
 			pages[head.page] = map[chunkPos]bool{}
 		}
-		pages[head.page][chunkPos{id, pos}] = true
+		pages[head.page][at] = true
 	}
 	return pages, nil
 }

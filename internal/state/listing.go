@@ -103,22 +103,12 @@ type listPlace struct {
 
 // String spells a place.
 func (p listPlace) String() string {
-	return fmt.Sprintf("%d.%d.%d.%s", p.page, p.index, p.skip, p.chunk)
+	return cursor{[3]int64{p.page, p.index, int64(p.skip)}, p.chunk}.String()
 }
 
-func parseListPlace(text string) (p listPlace, err error) {
-	words := strings.Split(text, ".")
-	if len(words) != 4 {
-		return p, fmt.Errorf("%q %w", text, ErrCursor)
-	}
-	var numbers [3]int64
-	for i := range numbers {
-		numbers[i], err = strconv.ParseInt(words[i], 10, 32)
-		if err != nil || numbers[i] < 0 {
-			return p, fmt.Errorf("%q %w", text, ErrCursor)
-		}
-	}
-	return listPlace{numbers[0], numbers[1], int(numbers[2]), words[3]}, nil
+func parseListPlace(text string) (listPlace, error) {
+	c, err := parseCursor(text)
+	return listPlace{c.numbers[0], c.numbers[1], int(c.numbers[2]), c.chunk}, err
 }
 
 // walk goes through chunks, newest first.
@@ -214,6 +204,11 @@ func (w *walk) begin(ctx context.Context) error {
 // find goes to where the chunk of the place is now. If it is forgotten, the place stays where it
 // is: some chunks may come again, and none is left out.
 func (w *walk) find(ctx context.Context) error {
+	length, err := w.store.client.LLen(ctx, w.list).Result()
+	if err != nil {
+		return err
+	}
+	w.at.index = min(w.at.index, length-1) // Whoever asks may have made it up.
 	asked := w.at
 	for w.at.index >= 0 {
 		id, err := w.id(ctx)

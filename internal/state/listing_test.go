@@ -157,3 +157,22 @@ func TestAllDisbursalsAreListedOverManyPages(t *testing.T) {
 	require.Empty(t, rest)
 	require.Empty(t, next)
 }
+
+// TestAMadeUpPlaceIsNoFarWay: whoever makes up where to go on, far behind the end, has the list from
+// the beginning, at once.
+func TestAMadeUpPlaceIsNoFarWay(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	d := shifted("r", 0, 1)
+	d.Producer = "shop"
+	accept(t, s, d)
+	list, next := page(t, s, state.DisbursalsAsked{
+		Producer: "shop", Limit: 3, After: "0.9000000000000000000.0.made-up",
+	})
+	require.Equal(t, []string{"shop/r"}, list)
+	require.Empty(t, next)
+	for _, after := range []string{"1", "0.-1.0.c", "0.x.0.c", "0.0.0.c.d", "0.0.9e9.c"} {
+		_, _, err := s.Disbursals(background, state.DisbursalsAsked{Limit: 3, After: after})
+		require.ErrorIs(t, err, state.ErrCursor, after)
+	}
+}

@@ -7,11 +7,8 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"tuma/internal/airtime"
 )
@@ -206,12 +203,11 @@ func (s *Store) rowsOfFields(
 		if strings.HasPrefix(field, "@") {
 			continue
 		}
-		chunk, number, _ := strings.Cut(field, " ")
-		pos, err := strconv.Atoi(number)
+		at, err := parseField(field)
 		if err != nil {
 			return nil, fmt.Errorf("list %s: %w", queue, err)
 		}
-		positions[chunkPos{chunk, pos}] = field
+		positions[at] = field
 	}
 	found, err := s.rowsAt(ctx, maps.Keys(positions))
 	if err != nil {
@@ -227,36 +223,26 @@ func (s *Store) rowsOfFields(
 // remembered makes an item of a recipient of which Redis has forgotten all but the superseded
 // evidence: "@reference position", or the position that it had. False if that has gone since, too.
 func (s *Store) remembered(ctx context.Context, field string) (ReviewItem, bool, error) {
-	text, err := s.client.HGet(ctx, s.keys.plain("superseded"), field).Result()
-	if errors.Is(err, redis.Nil) {
-		return ReviewItem{}, false, nil
-	}
+	lines, err := s.supersededOf(ctx, field)
 	if err != nil {
 		return ReviewItem{}, false, fmt.Errorf("list overpaid: %w", err)
 	}
-	m := Member{Reason: airtime.ReasonProvider}
-	named, number, _ := strings.Cut(field, " ")
-	if m.position, err = strconv.Atoi(number); err != nil {
+	if len(lines) == 0 {
+		return ReviewItem{}, false, nil
+	}
+	at, err := parseField(field)
+	if err != nil {
 		return ReviewItem{}, false, fmt.Errorf("list overpaid: %w", err)
 	}
-	m.position--
-	if name, known := strings.CutPrefix(named, "@"); known {
+	m := Member{Reason: airtime.ReasonProvider, position: at.pos - 1}
+	if name, known := strings.CutPrefix(at.chunk, "@"); known {
 		m.name, m.Reference = name, Shown(name)
 	}
 	batch := ""
-	for line := range strings.Lines(text) {
-		fields := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 4) // Batch, code, discount, id.
-		if len(fields) != 4 || len(fields[1]) != 1 {
-			continue
+	for _, line := range lines {
+		if line.status != airtime.InDoubt { // Else it counts because of another one.
+			batch, m.Status, m.ProviderReference = line.batch, line.status, line.reference
 		}
-		status, err := airtime.StatusFromCode(fields[1][0])
-		if err != nil {
-			return ReviewItem{}, false, fmt.Errorf("list overpaid: %w", err)
-		}
-		if status == airtime.InDoubt {
-			continue // It counts because of another one.
-		}
-		batch, m.Status, m.ProviderReference = fields[0], status, fields[3]
 	}
 	m.Message = "accepted; Redis has forgotten its disbursal"
 	if m.ProviderReference != "" {

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"tuma/internal/airtime"
 )
 
@@ -140,24 +138,16 @@ func (t *timelineOf) earlier(context.Context) error {
 
 // superseded has what was learnt about sendings that the recipient has left.
 func (t *timelineOf) superseded(ctx context.Context) error {
-	field := t.at.chunk + " " + strconv.Itoa(t.at.pos)
-	text, err := t.client.HGet(ctx, t.keys.plain("superseded"), field).Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
+	lines, err := t.supersededOf(ctx, t.at.field())
+	if err != nil {
 		return err
 	}
-	for line := range strings.Lines(text) {
-		words := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 4) // Batch, code, discount, id.
-		if len(words) != 4 || len(words[1]) != 1 {
-			return errors.New("stored evidence is damaged")
-		}
-		status, err := airtime.StatusFromCode(words[1][0])
-		if err != nil {
-			return err
-		}
-		t.in(words[0])
+	for _, line := range lines {
+		t.in(line.batch)
 		t.add(Event{
-			What: "evidence", Batch: words[0],
-			Detail: joined(", ", status.String()+" in a batch that was left", named("reference", words[3])),
+			What: "evidence", Batch: line.batch,
+			Detail: joined(", ", line.status.String()+" in a batch that was left",
+				named("reference", line.reference)),
 		})
 	}
 	t.in(t.row.Batch)
