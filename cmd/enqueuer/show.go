@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"time"
 
@@ -26,10 +27,11 @@ func newShowCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show REF PHONE",
 		Short: "Show what happened to one recipient",
-		Long: `Show what happened to one recipient, oldest first: accepted, each sending and what it was
-answered, status queries, providers that refused before, what people decided, and how it settled.
-The last line says where that leaves the recipient. REF is a disbursal, or an import or campaign in
-which the number is once. --json writes JSON Lines; the last one is the verdict.`,
+		Long: `Show what happened to one recipient, oldest first: accepted, queued, each sending and what
+it was answered, callbacks, status queries, providers that refused before, what people decided, how
+it settled and was corrected. The last line says where that leaves the recipient. REF is a
+disbursal, or an import or campaign in which the number is once. --json writes JSON Lines; the last
+one is the verdict.`,
 		Example: `  enqueuer show wave-7/1 0711000123
   enqueuer show wave-7 254711000123 --json`,
 		Args: cobra.ExactArgs(2),
@@ -107,30 +109,43 @@ func show(
 		return err
 	}
 	out := cmd.OutOrStdout()
-	stamp := stamps(a, out)
 	if options.json {
-		stamp = func(at time.Time) string { return at.Format(atLayout) }
+		return writeEvents(out, timeline)
 	}
+	tabulate(out, timeline, stamps(a, out))
+	return nil
+}
+
+// eventViewOf shows an event with its time as it is written.
+func eventViewOf(e state.Event, stamp func(time.Time) string) eventView {
+	view := eventView{What: e.What, Batch: e.Batch, Provider: e.Provider, Detail: e.Detail}
+	if !e.At.IsZero() {
+		view.At = stamp(e.At)
+	}
+	if e.Attempt > 0 {
+		view.Attempt = strconv.Itoa(e.Attempt)
+	}
+	return view
+}
+
+// writeEvents writes a timeline for programs, and at the end its verdict.
+func writeEvents(w io.Writer, timeline state.Timeline) error {
+	for _, e := range timeline.Events {
+		view := eventViewOf(e, func(at time.Time) string { return at.Format(atLayout) })
+		if err := writeJSON(w, view); err != nil {
+			return err
+		}
+	}
+	return writeJSON(w, eventView{What: "verdict", Detail: timeline.Verdict})
+}
+
+// tabulate writes a timeline for people.
+func tabulate(w io.Writer, timeline state.Timeline, stamp func(time.Time) string) {
 	t := newTable("at", "what", "batch", "#attempt", "provider", "detail")
 	for _, e := range timeline.Events {
-		view := eventView{What: e.What, Batch: e.Batch, Provider: e.Provider, Detail: e.Detail}
-		if !e.At.IsZero() {
-			view.At = stamp(e.At)
-		}
-		if e.Attempt > 0 {
-			view.Attempt = strconv.Itoa(e.Attempt)
-		}
-		if options.json {
-			if err := writeJSON(out, view); err != nil {
-				return err
-			}
-		}
+		view := eventViewOf(e, stamp)
 		t.add(view.At, view.What, view.Batch, view.Attempt, view.Provider, view.Detail)
 	}
-	if options.json {
-		return writeJSON(out, eventView{What: "verdict", Detail: timeline.Verdict})
-	}
-	t.write(out)
-	fmt.Fprintln(out, timeline.Verdict)
-	return nil
+	t.write(w)
+	fmt.Fprintln(w, timeline.Verdict)
 }

@@ -38,7 +38,7 @@ const (
 
 // Store is the state as callbacks need it.
 type Store interface {
-	Hint(ctx context.Context, batch string) (bool, error)
+	Hint(ctx context.Context, batch string, said providers.RecipientStatus) (bool, error)
 	Apply(ctx context.Context, c state.Callback) (state.CallbackResult, error)
 	Park(ctx context.Context, c state.Callback) (state.CallbackResult, error)
 	DueCallbacks(
@@ -291,7 +291,7 @@ func (r *Receiver) ofBatch(
 	if trusted && report.Status.Valid() {
 		return r.observe(ctx, c, report)
 	}
-	known, err := r.o.Store.Hint(ctx, report.BatchID)
+	known, err := r.o.Store.Hint(ctx, report.BatchID, report.RecipientStatus)
 	if err != nil || known {
 		return hinted, err
 	}
@@ -317,7 +317,8 @@ func (r *Receiver) observe(
 	if !slices.ContainsFunc(b.Members, is) {
 		return unmatched, r.o.Store.DeadLetter(ctx, c.name, "no such number in the batch", c.body)
 	}
-	observed, err := r.o.Store.Observe(ctx, b, lines, true, state.PollSchedule{Next: time.Second})
+	observed, err := r.o.Store.Observe(ctx, b, lines, true,
+		state.PollSchedule{Next: time.Second, Callback: true})
 	if err != nil {
 		return "", err
 	}

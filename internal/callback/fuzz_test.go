@@ -46,7 +46,9 @@ func (l *ledger) note(count *int) error {
 	return nil
 }
 
-func (l *ledger) Hint(context.Context, string) (bool, error) { return true, l.note(&l.stored) }
+func (l *ledger) Hint(context.Context, string, providers.RecipientStatus) (bool, error) {
+	return true, l.note(&l.stored)
+}
 
 func (l *ledger) Apply(context.Context, state.Callback) (state.CallbackResult, error) {
 	return state.CallbackResult{Outcome: state.CallbackApplied}, l.note(&l.stored)

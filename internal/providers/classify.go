@@ -36,6 +36,28 @@ type Outcome struct {
 	// Status is the HTTP status when Answered.
 	Status     int
 	RetryAfter time.Duration
+	// Refused is true when NotConnected because nothing listens there.
+	Refused bool
+}
+
+// words says for people how a request ended.
+func (o Outcome) words() string {
+	switch o.Progress {
+	case NotConnected:
+		if o.Refused {
+			return "connection refused"
+		}
+		return "no connection"
+	case TooLate:
+		return "too late to be sent"
+	case TimedOut:
+		return "timeout"
+	case Broken:
+		return "connection broken"
+	case Answered:
+		return "http " + strconv.Itoa(o.Status)
+	}
+	return ""
 }
 
 // Outcome returns what the classifier needs of a response.

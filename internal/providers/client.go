@@ -141,7 +141,10 @@ func (c *Client) submit(ctx context.Context, r *http.Request) (Outcome, Response
 	response, err := c.submissions.RoundTrip(r.WithContext(armOnConnect(inner, g)))
 	if err != nil {
 		state := g.seal()
-		return Outcome{Progress: progress(ctx, state)}, Response{}, shown(err, state == gateOpen)
+		outcome := Outcome{
+			Progress: progress(ctx, state), Refused: errors.Is(err, syscall.ECONNREFUSED),
+		}
+		return outcome, Response{}, shown(err, state == gateOpen)
 	}
 	answer := c.readResponse(response)
 	return answer.Outcome(), answer, nil

@@ -22,6 +22,7 @@ type Submission struct {
 	request *http.Request
 	read    Reader
 	sent    atomic.Bool
+	wire    string
 }
 
 // Response is a provider's whole answer.
@@ -88,6 +89,10 @@ func (s *Submission) Send(ctx context.Context) Answer {
 		outcome, response, err = s.client.submit(ctx, s.request)
 		return err
 	})
+	s.wire = outcome.words()
+	if response.Truncated {
+		s.wire += ", body cut"
+	}
 	if err != nil {
 		answer := Classify(outcome)
 		answer.Message = err.Error()
@@ -105,6 +110,10 @@ func (s *Submission) Send(ctx context.Context) Answer {
 	}
 	return answer
 }
+
+// Wire says for people how the request of Send ended: "http 200", "timeout", "connection refused";
+// empty where nothing is known of it.
+func (s *Submission) Wire() string { return s.wire }
 
 // Format prints the host only, for every verb: a log line of a submission leaks nothing.
 func (s *Submission) Format(state fmt.State, _ rune) {

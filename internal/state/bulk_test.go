@@ -43,8 +43,9 @@ func TestOneScriptForAThousandRecipients(t *testing.T) {
 			once := func(verb string, run func() error) {
 				hook.scripts.Store(0)
 				require.NoError(t, run(), verb)
-				// The hash, and if need be the text.
-				require.LessOrEqual(t, hook.scripts.Load(), int64(2), verb)
+				// The hash, and if need be the text; what is decided is sealed between two calls.
+				most := map[string]int64{"cancel": 3}[verb]
+				require.LessOrEqual(t, hook.scripts.Load(), max(2, most), verb)
 			}
 			ctx, holder := context.Background(), token()
 			var got state.Claim

@@ -25,10 +25,18 @@ const (
 	questionsPerSecond = 50
 )
 
-// Hint says that something happened to a batch: its query is brought forward, one query in a few
-// seconds however many hints come. It reports whether the state has the batch.
-func (s *Store) Hint(ctx context.Context, batch string) (bool, error) {
-	answer, err := s.run(ctx, s.client, "hint", batch, hintGap.Milliseconds())
+// Hint says that a callback about a batch came: its query is brought forward, one query in a few
+// seconds however many hints come. What was said is for people only. It reports whether the state
+// has the batch.
+func (s *Store) Hint(
+	ctx context.Context, batch string, said providers.RecipientStatus,
+) (bool, error) {
+	code := "-"
+	if said.Status.Valid() {
+		code = string(said.Status.Code())
+	}
+	answer, err := s.run(ctx, s.client, "hint", batch, hintGap.Milliseconds(), said.Phone.Digits(),
+		code)
 	if err != nil {
 		return false, err
 	}

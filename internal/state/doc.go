@@ -14,7 +14,9 @@
 //
 // Reading: lookup.go (status and report), stored.go (chunks as they are stored), list.go
 // (imports and campaigns), listing.go (disbursals, newest first), find.go and fingerprint.go
-// (recipients by what they are called), timeline.go (what happened to one), statement.go (what
+// (recipients by what they are called), cursor.go (where a list goes on), timeline.go, journal.go
+// and verdict.go (what happened to one), superseded.go (what is known of batches that one has
+// left), statement.go (what
 // became of a month's money), review.go (what waits for a person), stats.go and sizes.go
 // (metrics), recent.go and same.go (duplicates of imports), known.go (names for completion),
 // doctor.go. Around them: store.go has the options, safety.go checks that the Redis can be

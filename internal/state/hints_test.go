@@ -43,7 +43,7 @@ func TestValidations(t *testing.T) {
 }
 
 func (g *harness) hint(id string) bool {
-	found, err := g.s.Hint(background, id)
+	found, err := g.s.Hint(background, id, providers.RecipientStatus{})
 	require.NoError(g.t, err)
 	return found
 }
@@ -387,7 +387,7 @@ func TestFullRedisAppliesCallbacks(t *testing.T) {
 	g.apply(said(id, airtime.Successful), state.CallbackApplied)
 	g.stands("a", talking, airtime.Successful)
 	require.Equal(t, int64(1), g.figures().Parked)
-	_, err = s.Hint(background, g.row("a").Batch)
+	_, err = s.Hint(background, g.row("a").Batch, providers.RecipientStatus{})
 	require.NoError(t, err)
 	balanced(t, s)
 }

@@ -158,8 +158,8 @@ func TestAllDisbursalsAreListedOverManyPages(t *testing.T) {
 	require.Empty(t, next)
 }
 
-// TestAMadeUpPlaceIsNoFarWay: whoever makes up where to go on, far behind the end, has the list from
-// the beginning, at once.
+// TestAMadeUpPlaceIsNoFarWay: whoever makes up where to go on, far behind the end, has the list
+// from the beginning, at once.
 func TestAMadeUpPlaceIsNoFarWay(t *testing.T) {
 	t.Parallel()
 	s := open(t, nil)

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tuma/internal/airtime"
+	"tuma/internal/providers"
 	"tuma/internal/state"
 )
 
@@ -55,7 +56,7 @@ var lostChunks = map[string]func(g *harness, b *state.Batch, holder string){
 	"in doubt, asked about": func(g *harness, b *state.Batch, holder string) {
 		g.sent(b, holder)
 		g.record(b, airtime.Unknown, airtime.ReasonTimeout)
-		_, err := g.s.Hint(background, b.ID)
+		_, err := g.s.Hint(background, b.ID, providers.RecipientStatus{})
 		require.NoError(g.t, err)
 		g.c.pass(2 * time.Minute)
 		polls, _, err := g.s.Due(background, 10, time.Minute)

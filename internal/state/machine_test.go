@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tuma/internal/airtime"
+	"tuma/internal/providers"
 	"tuma/internal/state"
 )
 
@@ -491,7 +492,7 @@ func (x *machine) hint(*rapid.T) {
 	if !x.of(b).asks {
 		x.t.Skip("its provider cannot be asked")
 	}
-	found, err := x.store.Hint(background, b.id)
+	found, err := x.store.Hint(background, b.id, providers.RecipientStatus{})
 	x.must(err)
 	x.equal(b.attempt > 0, found, "hint")
 	switch b.state {

@@ -92,6 +92,10 @@ type PollSchedule struct {
 	// OverdueAfter is the age from which open members are overdue; Slow is the delay from then on.
 	OverdueAfter time.Duration
 	Slow         time.Duration
+	// Answer is what the provider said, for people; empty when it was not asked.
+	Answer string
+	// Callback says that a callback brought the facts.
+	Callback bool
 }
 
 // Observe merges what a provider says about members of a batch. Known says that the answer shows
@@ -105,7 +109,7 @@ func (s *Store) Observe(
 	}
 	args := []any{
 		b.ID, r.Poll, r.Next.Milliseconds(), r.OverdueAfter.Milliseconds(), r.Slow.Milliseconds(),
-		flag(known),
+		flag(known), clean(r.Answer), flag(r.Callback),
 	}
 	facts, observed := factsOf(b, lines)
 	for len(facts) > 0 {
@@ -213,7 +217,8 @@ func (s *Store) ResolveUnknown(
 	answer, err := s.run(ctx, s.client, "resolveunknown", b.ID, r.Poll, r.Next.Milliseconds(),
 		s.options.SettleDelay.Milliseconds(), s.options.Guard.Milliseconds(), flag(resendSame),
 		children[0], children[1], s.options.MaxInFlight, r.OverdueAfter.Milliseconds(),
-		r.Slow.Milliseconds(), b.Read.UnixMilli(), asideFor.Milliseconds())
+		r.Slow.Milliseconds(), b.Read.UnixMilli(), asideFor.Milliseconds(),
+		clean(r.Answer))
 	if err != nil {
 		return "", nil, err
 	}

@@ -150,7 +150,7 @@ func (s *Store) Record(ctx context.Context, a Answer) (Recorded, error) {
 		string(a.Accepted.Code()), a.Verdict.String(), string(a.Reason), clean(a.Message),
 		string(a.Pause), a.RetryAfter.Milliseconds(), a.NextPoll.Milliseconds(),
 		s.options.MaxInFlight, a.Since.Milliseconds(), s.options.SubmitTimeout.Milliseconds(),
-		a.Children[0], a.Children[1])
+		a.Children[0], a.Children[1], clean(a.Wire))
 	exceptions, unmatched, err := s.exceptions(a)
 	if err != nil {
 		return Recorded{}, err

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -160,15 +161,19 @@ func recall(rows []Row, history []string) error {
 	return nil
 }
 
-// tell reads a line of evidence: ms since the chunk was accepted, reason, provider reference,
-// message, discount.
+// tell reads a line of evidence: ms since the chunk was accepted with the mark of a callback,
+// reason, provider reference, message, discount.
 func (r *Row) tell(line string, accepted int64) {
 	parts := strings.SplitN(line, "\t", 5)
 	if len(parts) != 5 {
 		return
 	}
-	if ms, err := strconv.ParseInt(parts[0], 10, 64); err == nil {
+	since, waited, called := strings.Cut(parts[0], "c")
+	if ms, err := strconv.ParseInt(since, 10, 64); err == nil {
 		r.At = time.UnixMilli(accepted + ms).UTC()
+	}
+	if ms, err := strconv.ParseInt(cmp.Or(waited, "0"), 10, 64); called && err == nil {
+		r.called = r.At.Add(-time.Duration(ms) * time.Millisecond)
 	}
 	r.Reason, r.ProviderReference, r.Message = airtime.Reason(parts[1]), parts[2], parts[3]
 	r.Discount = parts[4]

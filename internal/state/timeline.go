@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"tuma/internal/airtime"
 )
 
@@ -17,13 +19,20 @@ import (
 type Event struct {
 	// At is zero where the state does not keep when it was.
 	At time.Time
-	// What is accepted, sending, answered, silent, asked, moved, evidence, decided or settled.
+	// What is one of Happenings.
 	What string
 	// Batch, Attempt and Provider are empty or zero where there is none.
 	Batch    string
 	Attempt  int
 	Provider string
 	Detail   string
+}
+
+// Happenings are the words for what events are, in the order in which those of one millisecond
+// stand.
+var Happenings = []string{
+	"accepted", "queued", "sending", "answered", "silent", "moved", "callback", "asked", "evidence",
+	"decided", "settled", "corrected",
 }
 
 // Timeline is what happened to a recipient, oldest first.
@@ -46,27 +55,18 @@ func (s *Store) Timeline(ctx context.Context, r Row) (Timeline, error) {
 	at.pos += r.position
 	read := timelineOf{Store: s, row: r, at: at}
 	for _, step := range []func(context.Context) error{
-		read.accepted, read.earlier, read.superseded, read.batches, read.decided,
+		read.accepted, read.moved, read.left, read.sent, read.parked, read.decided,
 	} {
 		if err := step(ctx); err != nil {
 			return Timeline{}, fmt.Errorf("show %s: %w", r.Reference, err)
 		}
 	}
-	if r.Status.Settled() {
-		read.add(Event{
-			At: r.At, What: "settled", Batch: r.Batch, Provider: r.Provider, Detail: settledAs(r),
-		})
-	}
+	read.stood()
 	read.sort()
-	return Timeline{r, read.events, verdictOn(r)}, nil
+	return Timeline{r, read.events, read.verdict()}, nil
 }
 
-// order is how events stand that are of the same millisecond.
-var order = []string{
-	"accepted", "sending", "answered", "silent", "moved", "asked", "evidence", "decided", "settled",
-}
-
-// sort puts the events in their order; those whose time is not kept come last before settled.
+// sort puts the events in their order; those whose time is not kept come last before the end.
 func (t *timelineOf) sort() {
 	at := func(e Event) time.Time {
 		if e.At.IsZero() {
@@ -76,7 +76,7 @@ func (t *timelineOf) sort() {
 	}
 	slices.SortStableFunc(t.events, func(a, b Event) int {
 		return cmp.Or(at(a).Compare(at(b)),
-			cmp.Compare(slices.Index(order, a.What), slices.Index(order, b.What)))
+			cmp.Compare(slices.Index(Happenings, a.What), slices.Index(Happenings, b.What)))
 	})
 }
 
@@ -87,19 +87,17 @@ type timelineOf struct {
 	at     chunkPos
 	head   head
 	events []Event
-	// sent are the batches that the recipient was in, each once.
-	sent []string
+	// again are effects in batches that the recipient has left.
+	again []superseded
+	// past is where the recipient stood before it was corrected, oldest first.
+	past []phase
+	// word is the last decision about the recipient.
+	word AuditEntry
 }
 
 func (t *timelineOf) add(e Event) { t.events = append(t.events, e) }
 
-func (t *timelineOf) in(batch string) {
-	if batch != "" && !slices.Contains(t.sent, batch) {
-		t.sent = append(t.sent, batch)
-	}
-}
-
-// accepted says when and from whom the recipient came.
+// accepted says when and from whom the recipient came, and to whom it was to go first.
 func (t *timelineOf) accepted(ctx context.Context) error {
 	text, err := t.client.HGet(ctx, t.keys.chunk(t.at.chunk), "head").Result()
 	var known bool
@@ -111,105 +109,97 @@ func (t *timelineOf) accepted(ctx context.Context) error {
 	}
 	details := []string{"submitted by " + submitter(t.head.submitter)}
 	if t.head.imported != "" {
-		details = append(details, "import "+Shown(t.head.imported))
+		details = append(details, rowsOfFile(t.row.Reference, Shown(t.head.imported)))
 	}
 	if producer, _, own := strings.Cut(t.row.name, ownMark); own {
 		details = append(details, "over HTTP by "+producer)
 	}
 	t.add(Event{At: t.row.Accepted, What: "accepted", Detail: strings.Join(details, ", ")})
+	first := t.row.Provider
+	if len(t.row.History) > 0 {
+		first = t.row.History[0].Provider
+	}
+	t.add(Event{At: t.row.Accepted, What: "queued", Provider: first})
 	return nil
 }
 
-// earlier has the providers that the recipient went to before.
-func (t *timelineOf) earlier(context.Context) error {
+// rowsOfFile says which rows of a file made a disbursal: R/k and R/k.2 of the import R have some of
+// its rows (k-1)*1000+1 to k*1000. Which of them the recipient was is not kept.
+func rowsOfFile(reference, imported string) string {
+	number, own := strings.CutPrefix(reference, imported+"/")
+	number, _, _ = strings.Cut(number, ".")
+	k, err := strconv.Atoi(number)
+	if !own || err != nil || k < 1 {
+		return "import " + imported
+	}
+	return fmt.Sprintf("rows %s to %s of import %s", grouped((k-1)*MaxRecipients+1),
+		grouped(k*MaxRecipients), imported)
+}
+
+// grouped writes a number with commas between the thousands.
+func grouped(n int) string {
+	text := strconv.Itoa(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+// moved has the providers that the recipient went to before.
+func (t *timelineOf) moved(context.Context) error {
 	for i, past := range t.row.History {
 		next := t.row.Provider
 		if i+1 < len(t.row.History) {
 			next = t.row.History[i+1].Provider
 		}
-		t.in(past.Batch)
 		t.add(Event{
 			At: past.At, What: "moved", Batch: past.Batch, Provider: past.Provider,
-			Detail: saidAs(past.Reason, past.Message) + "; on to " + next,
+			Detail: joined("; ", saidAs(past.Reason, past.Message), "on to "+next),
 		})
 	}
 	return nil
 }
 
-// superseded has what was learnt about sendings that the recipient has left.
-func (t *timelineOf) superseded(ctx context.Context) error {
+// left has what was learnt about sendings that the recipient has left.
+func (t *timelineOf) left(ctx context.Context) error {
 	lines, err := t.supersededOf(ctx, t.at.field())
 	if err != nil {
 		return err
 	}
 	for _, line := range lines {
-		t.in(line.batch)
+		if line.status.Live() {
+			t.again = append(t.again, line)
+		}
 		t.add(Event{
 			What: "evidence", Batch: line.batch,
 			Detail: joined(", ", line.status.String()+" in a batch that was left",
 				named("reference", line.reference)),
 		})
 	}
-	t.in(t.row.Batch)
 	return nil
 }
 
-// batches has the sendings and queries of the batches that the recipient was in.
-func (t *timelineOf) batches(ctx context.Context) error {
-	for _, id := range t.sent {
-		fields, err := t.client.HMGet(ctx, t.keys.batch(id), "provider", "log", "asked", "polls",
-			"words").Result()
-		if err != nil {
-			return err
-		}
-		text := func(i int) string {
-			value, _ := fields[i].(string)
-			return value
-		}
-		sent := Event{Batch: id, Provider: text(0)}
-		if err := t.sendings(sent, text(1), text(4)); err != nil {
-			return err
-		}
-		if asked := whole(fields[2]); asked > 0 {
-			sent.What, sent.At = "asked", time.UnixMilli(asked).UTC()
-			sent.Detail = text(3) + " status queries so far; this is the last that was answered"
-			t.add(sent)
-		}
+// parked has a callback that waits until a query has confirmed it.
+func (t *timelineOf) parked(ctx context.Context) error {
+	if t.row.ProviderReference == "" {
+		return nil
 	}
-	return nil
-}
-
-// sendings reads the log of a batch as lua/include/batches.lua describes it; words are what the
-// provider said of everybody in doubt.
-func (t *timelineOf) sendings(sent Event, log, words string) error {
-	var begun time.Time
-	for line := range strings.Lines(log) {
-		parts := strings.Fields(line)
-		if len(parts) < 3 {
-			return errors.New("stored log of a batch is damaged")
-		}
-		attempt, err := strconv.Atoi(parts[1])
-		ms, atErr := strconv.ParseInt(parts[2], 10, 64)
-		if err := errors.Join(err, atErr); err != nil {
-			return fmt.Errorf("stored log of a batch: %w", err)
-		}
-		e := sent
-		e.At, e.Attempt, e.What = time.UnixMilli(ms).UTC(), attempt, parts[0]
-		switch {
-		case e.What == "begun":
-			begun, e.What = e.At, "sending"
-		case e.What == "silent":
-			e.Detail = "no answer until the deadline"
-		case e.What == "answered" && len(parts) == 9:
-			e.Detail = fmt.Sprintf("after %d ms: %s accepted, %s rejected, %s returned, %s in doubt",
-				e.At.Sub(begun).Milliseconds(), parts[5], parts[6], parts[7], parts[8])
-			if parts[8] != "0" { // Else it is not said of all.
-				reason := airtime.Reason(strings.TrimPrefix(parts[4], "-"))
-				e.Detail = joined("; ", e.Detail, saidAs(reason, words))
-			}
-		}
-		t.add(e)
+	name := t.row.Provider + " " + t.row.ProviderReference
+	text, err := t.client.HGet(ctx, t.keys.plain("parked"), name).Result()
+	if errors.Is(err, redis.Nil) {
+		return nil
 	}
+	if err != nil {
+		return err
+	}
+	c, err := readParked(text)
+	if err != nil {
+		return fmt.Errorf("parked callback: %w", err)
+	}
+	t.add(Event{
+		At: c.Since, What: "callback", Batch: t.row.Batch, Provider: c.Provider,
+		Detail: wordOf(c.Status) + "; it waits until a query has confirmed it",
+	})
 	return nil
 }
 
@@ -228,6 +218,7 @@ func (t *timelineOf) decided(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("audit: %w", err)
 		}
+		t.word = e
 		t.add(Event{At: at, What: "decided", Detail: e.What + " by " + e.Who + ": " + e.Detail})
 		return nil
 	})
@@ -271,38 +262,10 @@ func saidAs(reason airtime.Reason, message string) string {
 	return joined(": ", string(reason), message)
 }
 
-func settledAs(r Row) string {
-	return joined(", ", r.Status.String(), saidAs(r.Reason, r.Message),
-		named("reference", r.ProviderReference), named("discount", r.Discount))
-}
-
-// verdictOn says where a recipient stands.
-func verdictOn(r Row) string {
-	at := r.At.Format(time.RFC3339)
-	by := cmp.Or(r.Provider, "no provider")
-	reference := ""
-	if r.ProviderReference != "" {
-		reference = fmt.Sprintf(", %s's reference %s", by, r.ProviderReference)
+// wordOf is a status that a provider named.
+func wordOf(status airtime.Status) string {
+	if !status.Valid() {
+		return "a word that is not known"
 	}
-	why := ""
-	if said := saidAs(r.Reason, r.Message); said != "" {
-		why = ": " + said
-	}
-	switch {
-	case r.Reason == airtime.ReasonPerson && r.Status == airtime.Successful:
-		return "taken as paid since " + at + " by a person's word" + reference
-	case r.Reason == airtime.ReasonPerson && r.Status == airtime.Failed:
-		return "taken as unpaid since " + at + " by a person's word" + reference
-	case r.Status == airtime.Successful:
-		return "paid on " + at + " by " + by + reference
-	case r.Status == airtime.Unconfirmed:
-		return "accepted on " + at + " by " + by + reference + "; it has no way to tell more"
-	case r.Status == airtime.InDoubt:
-		return "in doubt since " + at + " at " + by + why
-	case r.Status == airtime.Queued:
-		return "waits to be sent to " + by
-	case r.Status.Settled():
-		return r.Status.String() + " since " + at + " at " + by + why + reference
-	}
-	return r.Status.String() + " at " + by + reference + "; its next status decides"
+	return status.String()
 }

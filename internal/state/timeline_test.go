@@ -58,8 +58,8 @@ func showsPaid(g *harness) {
 	g.c.pass(time.Minute)
 	g.observe(b, airtime.Successful)
 	at := g.row("a").At.Format(time.RFC3339)
-	g.tells("a", "accepted submitted by wanjiku, import wave", "sending lipad",
-		"answered lipad after 2000 ms: 1 accepted, 0 rejected", "settled lipad successful",
+	g.tells("a", "accepted submitted by wanjiku, import wave", "queued lipad", "sending lipad",
+		"answered lipad after 2000 ms: 1 accepted", "settled lipad successful",
 		"paid on "+at+" by lipad")
 }
 
@@ -67,8 +67,8 @@ func showsRefused(g *harness) {
 	g.accept(someone("a", lipad))
 	b := g.begin(lipad)
 	g.each(b, saidLine(airtime.Refused, airtime.ReasonProvider, "Invalid number", ""))
-	g.tells("a", "accepted submitted by unknown", "sending lipad", "0 accepted, 1 rejected",
-		"settled lipad rejected, Invalid number", "rejected since ", "at lipad: Invalid number")
+	g.tells("a", "accepted submitted by unknown", "sending lipad", "after 0 ms: 1 rejected",
+		"settled lipad rejected, Invalid number", "rejected on ", "by lipad: Invalid number")
 }
 
 func showsResolved(g *harness) {
@@ -78,7 +78,7 @@ func showsResolved(g *harness) {
 	resolve(g.t, g.s, state.Decision{Paid: true}, g.row("a"))
 	g.tells("a", "sending quicksms", "in doubt", "decided resolve by Wanjiru",
 		`evidence="statement of 21 November"`, "settled quicksms successful, person: statement of",
-		"taken as paid since ")
+		"taken as paid on ", "by the word of Wanjiru")
 	require.NotEmpty(g.t, b.ID)
 }
 
@@ -89,7 +89,7 @@ func showsPaidTwice(g *harness) {
 	text := g.told("a")
 	require.Equal(g.t, 2, strings.Count(text, "sending africastalking"), text)
 	require.Contains(g.t, text, "evidence successful in a batch that was left, reference "+other)
-	require.Contains(g.t, text, "africastalking's reference "+own)
+	require.Contains(g.t, text, "africastalking's reference "+own+"; successful once more in batch ")
 }
 
 func showsCancelled(g *harness) {
@@ -97,7 +97,7 @@ func showsCancelled(g *harness) {
 	_, err := g.s.Cancel(background, state.KindDisbursal, "a", "otieno", "wrong list")
 	require.NoError(g.t, err)
 	g.tells("a", "accepted", "decided cancel by otieno", "wrong list", "settled lipad cancelled",
-		"cancelled since ")
+		"cancelled on ", "by otieno")
 }
 
 func showsMoved(g *harness) {

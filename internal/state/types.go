@@ -220,6 +220,8 @@ type Answer struct {
 	providers.Answer
 	Batch   *Batch
 	Attempt int
+	// Wire says how the request ended, for people: providers.Submission.Wire.
+	Wire string
 	// Since is the time since BeginSend was asked. A state that has forgotten the sending is told how
 	// long ago it was: what may follow depends on it.
 	Since time.Duration
@@ -358,6 +360,8 @@ type Row struct {
 	Accepted time.Time
 	// History lists the providers that the recipient went to before, oldest first.
 	History []PastRefusal
+	// called is when the callback came that brought it there; zero if none did.
+	called time.Time
 	// name is its disbursal's in the state, and position the recipient's index there, sorted by
 	// phone number.
 	name     string

@@ -157,7 +157,7 @@ func TestLostAndOldScheduledQueriesChangeNothing(t *testing.T) {
 
 	// A callback brings the query forward: the task that shows it at its old time does nothing, and
 	// neither do tasks of a producer that stand there.
-	_, err := h.store.Hint(ctx, batch)
+	_, err := h.store.Hint(ctx, batch, providers.RecipientStatus{})
 	require.NoError(t, err)
 	_, err = asynq.NewClientFromRedisClient(h.rdb).Enqueue(task("strange", "{}"),
 		asynq.Queue(h.queue()), asynq.ProcessIn(2*time.Hour), asynq.TaskID("theirs"))

@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -135,6 +138,7 @@ func (p *Poll) ask(ctx context.Context, b *state.Batch) (string, error) {
 	defer cancel()
 	reported, err := entry.Querier.Query(query, question)
 	p.Metrics.queried(b.Provider, reported, err, time.Since(asked))
+	schedule.Answer = answerText(reported, err)
 	switch {
 	case err != nil:
 		p.Log.Warn("status query failed; it is repeated", zap.String("batch", b.ID),
@@ -152,6 +156,35 @@ func (p *Poll) ask(ctx context.Context, b *state.Batch) (string, error) {
 		schedule.Next = max(schedule.Next, reported.RetryAfter)
 		return p.observe(ctx, b, reported, schedule)
 	}
+}
+
+// answerText says for people what a query was answered.
+func answerText(reported providers.ProviderStatus, err error) string {
+	var failed *providers.QueryError
+	switch {
+	case errors.As(err, &failed):
+		return "no answer: " + string(failed.Reason)
+	case err != nil:
+		return "no answer"
+	case !reported.Known:
+		return "not known"
+	}
+	counts := map[airtime.Status]int{}
+	for _, line := range reported.Lines {
+		counts[line.Status]++ // Zero for a word that is not known.
+	}
+	var texts []string
+	for _, status := range slices.Sorted(maps.Keys(counts)) {
+		word := "unreadable"
+		if status.Valid() {
+			word = status.String()
+		}
+		texts = append(texts, fmt.Sprintf("%d %s", counts[status], word))
+	}
+	if len(texts) == 0 {
+		return "nobody named"
+	}
+	return strings.Join(texts, ", ")
 }
 
 // seldom is the interval of looking at what only people can settle.

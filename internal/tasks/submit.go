@@ -143,6 +143,8 @@ type sending struct {
 	attempt  int
 	asked    time.Time
 	children state.Children
+	// wire says how the request ended, once it was sent.
+	wire string
 }
 
 // send takes one claimed batch through BEGIN SEND, POST and RECORD.
@@ -189,6 +191,7 @@ func (s *Submit) send(
 	wire, cancel := context.WithDeadline(ctx, deadline) // break: submit-deadline
 	defer cancel()
 	answer := submission.Send(wire) // break: submit-send
+	now.wire = submission.Wire()
 	s.Metrics.submitted(s.Entry.Capabilities.Name, answer, len(b.Members),
 		time.Since(now.asked))
 	return s.record(ctx, now, answer)
@@ -248,7 +251,8 @@ func (s *Submit) record(
 ) (state.Recorded, error) {
 	b := now.batch // break: record-answer
 	a := state.Answer{
-		Answer: answer, Batch: b, Attempt: now.attempt, Children: now.children,
+		Answer: answer, Batch: b, Attempt: now.attempt, Wire: now.wire,
+		Children: now.children,
 		Accepted: s.Entry.Capabilities.Accepted, NextPoll: s.Entry.Capabilities.OverdueAfter,
 		Next: func(m *state.Member, reason airtime.Reason) string {
 			return s.Failover.refused(m, b.Provider, reason)

@@ -36,6 +36,20 @@ var included = []Break{
 	// include/batches.lua
 	{"by-reference", "a forgotten disbursal is not found again", "", scenario},
 
+	// include/evidence.lua
+	{"callback-mark", "whatever a callback changes has its mark", "local here = true", scenario},
+
+	// include/journal.lua, include/callbacks.lua, include/queries.lua
+	{"journal-bound", "a journal has no bound", "if not line then return end", scenario},
+	{"journal-kept", "a journal stays for ever", "", scenario},
+	{"journal-past", "where somebody stood before is forgotten", "", scenario},
+	{"callback-marked", "what settled somebody is told twice", "", scenario},
+	{"callback-once", "the same callback is told again and again", "", scenario},
+	{
+		"query-once", "a query that is stored twice counts twice",
+		"if words == '' then return end", scenario,
+	},
+
 	// include/books.lua
 	{
 		"book-moves", "what is handed on stays in the books",

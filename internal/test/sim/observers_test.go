@@ -2,6 +2,7 @@ package sim_test
 
 import (
 	"slices"
+	"strings"
 
 	"tuma/internal/airtime"
 	"tuma/internal/state"
@@ -20,13 +21,27 @@ func (h *harness) found() {
 		}
 		timeline, err := h.stores[0].Timeline(background, *byPhone)
 		must(err)
-		settled := slices.ContainsFunc(timeline.Events, func(e state.Event) bool {
-			return e.What == "settled"
-		})
-		if byPhone.Status.Settled() != settled {
+		if last := stands(timeline); byPhone.Status.Settled() != (last == byPhone.Status.String()) {
 			h.violated("TIMELINE: %s is %s: %+v", r.who(), byPhone.Status, timeline.Events)
 		}
 	}
+}
+
+// stands is the status that the last settling or correction of a timeline came to, empty for none.
+// The status of a recipient that is open again is not settled.
+func stands(timeline state.Timeline) (status string) {
+	for _, e := range timeline.Events {
+		detail := e.Detail
+		switch e.What {
+		case "corrected":
+			_, detail, _ = strings.Cut(detail, " to ")
+		case "settled":
+		default:
+			continue
+		}
+		status, _, _ = strings.Cut(detail, ",")
+	}
+	return status
 }
 
 // find looks for a recipient, who must be among those who are found as the state has them.

@@ -1,5 +1,5 @@
 -- callback: apply what a provider reports about a recipient, or keep it until it fits one.
--- include: merge
+-- include: merge, callbacks
 -- KEYS[1]: {namespace}:state
 -- Returns: {word, batch, 1 if the amount is not what was sent or 2 if its id names somebody of
 --   another number, new second effects}; the words are applied, unchanged, parked, full and dropped
@@ -165,7 +165,9 @@ local strange = names_another(d, pos) and 1 or 0 -- break: amount-flag
 if strange == 1 then
   dispute(d, pos, b, 'amount', arg.currency .. ' ' .. decimal(minor, d.decimals))
 end
+d.callback = {pos = pos, at = reported_at, status = code, batch = b.id}
 local moved, over = merge(d, pos, b, code, arg.reason, id, arg.message, arg.discount)
+note_callback(b, d, pos, reported_at, code, id, moved == 1 and 'moved' or 'nothing')
 if b.reopened and traits(provider).asks then schedule(b, first_query(b)) end -- break: asked-again
 drop() -- break: drop-applied
 return {moved == 1 and 'applied' or 'unchanged', b.id, strange, over}

@@ -1,5 +1,5 @@
 -- observe: merge facts about members of a batch and schedule its next query. Runs on a full Redis.
--- include: merge
+-- include: merge, callbacks, queries
 -- KEYS[1]: {namespace}:state
 -- Returns: {status moved, settled, open, new second effects, ms until the next query} or {}
 
@@ -10,6 +10,8 @@ local arg, rest = arguments {
   'overdue_after#', -- Ms after the first sending from which open members are overdue.
   'overdue_query#', -- Ms until the next query of an overdue batch.
   'known', -- 1 if the answer shows that the provider knows the batch.
+  'words', -- What was answered, for people; '' if the provider was not asked.
+  'called', -- 1 if a callback brought the facts.
 }
 allow_oom()
 local b = batch(arg.batch)
@@ -53,6 +55,9 @@ for _, fact in ipairs(facts) do
     local n, d, from, to = same_chunk(index + done, index + count - 1)
     if d then
       local before = done - from + 1
+      if arg.called == '1' then
+        d.callback = {pos = from, at = now, status = status, batch = b.id}
+      end
       local changed, second = merge_all(d, from, to, b, status, function(pos)
         local nth = before + pos
         return reason, reference(nth), message(nth), discount(nth)
@@ -62,6 +67,10 @@ for _, fact in ipairs(facts) do
         if amount ~= '' then dispute(d, pos, b, 'amount', amount) end
       end
       moved, over = moved + changed, over + second
+      if arg.called == '1' then
+        note_callback(b, d, from, now, status, reference(before + from),
+          changed > 0 and 'moved' or 'nothing')
+      end
       if STATUS[status].settled then settled = settled + changed end
     end
     done = done + n
@@ -86,7 +95,8 @@ local delay = 0
 local was = b.state
 conclude(b)
 if poll > 0 and poll == b.polls and poll ~= b.answered and b.state ~= 'sending' then
-  b.answered, b.asked = poll, now
+  b.answered = poll
+  note_query(b, poll, arg.words)
   if b.state == 'returned' then -- break: returned-asked
     -- A callback brought this query, and nobody is left to be asked about; but no answer is no
     -- look.

@@ -21,6 +21,7 @@ local arg, rest = arguments {
   'timeout#', -- Ms that the request might take.
   'first_child', -- Id of a first child batch, should the batch be halved.
   'second_child', -- Id of the second.
+  'wire', -- How the request ended, for people.
 }
 local id, attempt, provider = arg.batch, arg.attempt, arg.provider
 allow_oom()
@@ -239,7 +240,7 @@ if not stale then
   b.why, b.words = why, why ~= '' and whole.message or ''
   b.result = table.concat({counts.accepted, counts.rejected, counts.returned, counts.doubt}, ' ')
   enter_log(b, 'answered', attempt, now_text, whole.verdict,
-    whole.reason == '' and '-' or whole.reason, b.result)
+    whole.reason == '' and '-' or whole.reason, b.result, arg.wire)
   redis.call('LREM', key('ready', provider), 0, id)
   if counts.doubt == b.n and b.known == 0 and traits(provider).resend > 0 then
     -- The moment when it may be repeated.

@@ -1,6 +1,6 @@
 -- resolveunknown: the provider says that it does not know a batch in doubt; decide what that
 -- permits.
--- include: sending, refusals
+-- include: sending, refusals, queries
 -- KEYS[1]: {namespace}:state
 -- Returns: {decision, wakeup, ms until the next query}
 
@@ -20,12 +20,14 @@ local arg = arguments {
   -- about what came after the question.
   'asked_at#',
   'alone_again_after#', -- Ms after which who is aside is sent again without an acceptance.
+  'words', -- What was answered, for people.
 }
 allow_oom()
 local b = batch(arg.batch)
 if not b then return {'ask', 0, 0} end
 local provider, slots = b.provider, arg.slots
 local asked = arg.poll == b.polls
+if asked then note_query(b, arg.poll, arg.words) end
 
 local function ask(delay)
   if b.sent > 0 and now - b.sent > arg.overdue_after and b.open > 0 then

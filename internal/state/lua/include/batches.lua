@@ -21,14 +21,17 @@
 --   later: when it would have been looked at without the hint (ms), -1 for never
 --   accepted: when the first of its members was accepted (ms)
 --   log: lines about its sendings, for people: "begun attempt ms", "silent attempt ms", or
---     "answered attempt ms verdict reason accepted rejected returned in-doubt", '-' for no reason
---   asked: when the last query was answered (ms)
+--     "answered attempt ms verdict reason accepted rejected returned in-doubt wire", '-' for no
+--     reason; wire says how the request ended, in words
+--   queries: how often its provider was asked and the answer stored    asked: when last (ms)
+--   said: number of that query, and what it was answered, in words
+--   journal: length of its journal
 local BATCH_FIELDS = {
   provider = '', state = '', attempt = '0', holder = '', slices = '', n = '0', parent = '',
   open = '0', doubtful = '0', sent = '0', deadline = '0', recorded = '0', result = '',
   polls = '0', answered = '0', checks = '0', known = '0', missing = '0', refused = '0', why = '',
   words = '', hinted = '0', later = '0', accepted = '0', refused_since = '0',
-  aside = '0', asides = '0', log = '', asked = '0',
+  aside = '0', asides = '0', log = '', asked = '0', queries = '0', said = '', journal = '0',
 }
 
 local batches = {}
@@ -211,13 +214,18 @@ local function flush_batch(b)
   end
   if #fields > 0 then redis.call('HSET', key('batch', b.id), unpack(fields)) end
   local ended = b.state == 'done' or b.state == 'returned'
-  if ended ~= (b.saved.state == 'done' or b.saved.state == 'returned') then
+  local turned = ended ~= (b.saved.state == 'done' or b.saved.state == 'returned')
+  local function keep(kind, after)
     if ended then
-      -- A batch that was never sent cannot be heard of again.
-      redis.call('PEXPIRE', key('batch', b.id), b.attempt == 0 and 3600000 or RETENTION)
+      redis.call('PEXPIRE', key(kind, b.id), after)
     else
-      redis.call('PERSIST', key('batch', b.id))
+      redis.call('PERSIST', key(kind, b.id))
     end
+  end
+  -- A batch that was never sent cannot be heard of again.
+  if turned then keep('batch', b.attempt == 0 and 3600000 or RETENTION) end
+  if b.journal > 0 and (turned or ended and not b.saved.journal) then
+    keep('journal', RETENTION) -- break: journal-kept
   end
 end
 

@@ -101,14 +101,31 @@ local function reference_of(d, pos)
   return line ~= '' and line:match('^[^\t]*\t[^\t]*\t([^\t]*)') or ''
 end
 
-local function write_evidence(d, pos, reason, reference, message)
-  if reference ~= '' and reference ~= reference_of(d, pos) then
-    add_fingerprint(d.page, reference) -- break: found-reference
+local write_evidence
+do
+  -- mark_of is 'c' where the callback that the script is about (d.callback) says where a recipient
+  -- stands now, with how long it has waited for that (ms).
+  local function mark_of(d, pos)
+    local callback = d.callback
+    if not callback or callback.pos ~= pos then return '' end
+    local status, location = row(d, pos)
+    local here = callback.status == status and callback.batch == location -- break: callback-mark
+    if not here then return '' end
+    return 'c' .. (callback.at < now and string.format('%.0f', now - callback.at) or '')
   end
-  if reason == 'provider' then reason = '.' end
-  d.since = d.since or string.format('%.0f', now - d.at)
-  write_line(d, pos, d.since .. '\t' .. reason .. '\t' .. reference .. '\t' .. message .. '\t'
-    .. discount_of(d, pos))
+
+  -- write_evidence sets reason, reference and message of a recipient, who stands there from now
+  -- on, or since then.
+  function write_evidence(d, pos, reason, reference, message, since)
+    if reference ~= '' and reference ~= reference_of(d, pos) then
+      add_fingerprint(d.page, reference) -- break: found-reference
+    end
+    if reason == 'provider' then reason = '.' end
+    d.since = d.since or string.format('%.0f', now - d.at)
+    since = since or d.since .. mark_of(d, pos)
+    write_line(d, pos,
+      table.concat({since, reason, reference, message, discount_of(d, pos)}, '\t'))
+  end
 end
 
 -- spell_discount sets the discount in the evidence of a recipient.

@@ -21,7 +21,8 @@
 --       content   one line "phone amount" per recipient, in minor units; it changes only where a
 --                 phone number is erased: see lua/include/erased.lua
 --       evidence  one line per recipient: ms since accepted, reason ('.' for provider), provider
---                 reference, message, discount as a decimal; tab separated
+--                 reference, message, discount as a decimal; tab separated. Behind the ms stands
+--                 'c' where a callback brought it, and the ms since that came, if any
 --       discounted  1 once a discount is among the evidence
 --       <n>       the line of position n where it came alone: it counts, not the one in evidence,
 --                 and goes there when several come at once, or some time after all have settled
@@ -33,7 +34,7 @@
 --       only where a recipient has one
 --   history:<id>  LIST one line per refusal that was failed over: position, at, provider, batch,
 --       reason, message; tab separated
---   batch:<id>  HASH, see BATCH_FIELDS
+--   batch:<id>  HASH, see BATCH_FIELDS; journal:<id>  STRING, see journal.lua
 -- And disbursal:<reference> STRING "digest chunk before recipients" says where a disbursal is:
 -- behind so many positions of that chunk.
 -- What a producer of the HTTP inlet calls a reference or a campaign is kept as producer, MARK,

@@ -50,7 +50,8 @@ local function merge(d, pos, b, status, reason, reference, message, discount)
       set_discount(d, pos, discount)
     end
     if old == 'f' and rank == STATUS.a.rank then
-      write_evidence(d, pos, by_person and 'person' or reason, reference, message)
+      local since = evidence_of(d, pos):match('^[^\t]+')
+      write_evidence(d, pos, by_person and 'person' or reason, reference, message, since)
       b.reopened = true -- The provider works on a failed recipient again: keep asking.
     end
     return 0, 0

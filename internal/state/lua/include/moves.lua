@@ -1,5 +1,5 @@
 -- moves: the only writer of rows: moving recipients, and publishing results.
--- include: evidence, books, indexes, blocked
+-- include: evidence, books, indexes, blocked, journal
 
 local function count_in(location, status, count)
   if not is_batch(location) then return end
@@ -103,6 +103,9 @@ end
 -- reference, message, discount. Who names no reference leaves the one that is known of the batch.
 local function settle_all(d, from, to, status, location, evidence_at)
   local old, left = row(d, from)
+  if STATUS[old].settled and old ~= status then
+    journal.past(d, from, to, old, left, location) -- break: journal-past
+  end
   put(d, from, to, old, left, status, location)
   local _, _, provider = row(d, from)
   local settles, corrects = STATUS[status].settled, STATUS[old].settled

@@ -47,69 +47,73 @@ local function withhold(b, status)
   end
 end
 
-local function move_to_child(b, status, members, n, id)
-  local slices = {}
-  for i, s in ipairs(members) do slices[i] = slice_text(s.chunk, s.from, s.to) end
-  local half = new_batch(id, b.provider, 'ready', slices, n)
-  half.parent, half.refused_since = b.id, since_refused(b)
-  for _, s in ipairs(members) do put(s.chunk, s.from, s.to, status, b.id, 'q', id) end
-end
-
--- halve makes two child batches, which go first: so a single recipient is found in a dozen
--- requests, however many members there were.
-local function halve(b, status, n, ids)
-  local half = math.ceil(n / 2)
-  local first, firsts = members_at(b, status, 0, half)
-  local second, seconds = members_at(b, status, half, b.n)
-  move_to_child(b, status, first, firsts, ids[1])
-  move_to_child(b, status, second, seconds, ids[2])
-  redis.call('LPUSH', key('ready', b.provider), ids[2], ids[1])
-end
-
--- put_aside lets a recipient that was refused alone wait for the next acceptance: in its batch, if
--- that stays in doubt, else in a queue. One that was put aside before (in this batch, or it was
--- drawn alone, so that its batch has no parent) is not counted again: what one recipient causes is
--- no fault of the account.
-local function put_aside(b, d, pos, status)
-  local provider, channel = b.provider, key('channel', b.provider)
-  local before = b.asides > 0 or b.parent == '' and b.refused_since > 0
-  b.refused_since = since_refused(b)
-  if status == 'd' and b.n == 1 then -- break: aside-same
-    b.aside, b.asides = now, b.asides + 1
-  else
-    local location = pending_location(provider)
-    put(d, pos, pos, status, b.id, 'q', location)
-    redis.call('RPUSH', key('refused', provider), entry_of(d, pos, pos, location, b.refused_since))
-    redis.call('HSET', channel, 'refused_at', now_text)
+local divide
+do
+  local function move_to_child(b, status, members, n, id)
+    local slices = {}
+    for i, s in ipairs(members) do slices[i] = slice_text(s.chunk, s.from, s.to) end
+    local half = new_batch(id, b.provider, 'ready', slices, n)
+    half.parent, half.refused_since = b.id, since_refused(b)
+    for _, s in ipairs(members) do put(s.chunk, s.from, s.to, status, b.id, 'q', id) end
   end
-  if before then return end -- break: aside-once
-  local refusals = redis.call('HINCRBY', channel, 'refusals', 1)
-  if refusals >= 3 or half_open(provider) then pause(provider, 'account_fault', 0) end
-end
 
--- divide decides what follows for the members of a batch that stand at (status, batch) and surely
--- had no effect: halves with new ids, or the rule for the one that is alone. Returns what it did:
--- halved, rejected, put_aside, or '' with no member left. The message is the provider's, where the
--- batch does not have it yet.
-local function divide(b, status, ids, message)
-  withhold(b, status) -- break: withheld
-  local members, n = members_at(b, status, 0, b.n)
-  local did = ''
-  if n > 1 then
-    halve(b, status, n, ids)
-    did = 'halved'
-  elseif n == 1 then
-    local d, pos = members[1].chunk, members[1].from
-    if of_channel(b.provider, 'accepted_at') > since_refused(b) then -- break: accepted-since
-      settle(d, pos, 'x', b.id, 'refused', '', message or b.words)
-      reattach(d, pos)
-      did = 'rejected'
+  -- halve makes two child batches, which go first: so a single recipient is found in a dozen
+  -- requests, however many members there were.
+  local function halve(b, status, n, ids)
+    local half = math.ceil(n / 2)
+    local first, firsts = members_at(b, status, 0, half)
+    local second, seconds = members_at(b, status, half, b.n)
+    move_to_child(b, status, first, firsts, ids[1])
+    move_to_child(b, status, second, seconds, ids[2])
+    redis.call('LPUSH', key('ready', b.provider), ids[2], ids[1])
+  end
+
+  -- put_aside lets a recipient that was refused alone wait for the next acceptance: in its batch,
+  -- if that stays in doubt, else in a queue. One that was put aside before (in this batch, or it
+  -- was drawn alone, so that its batch has no parent) is not counted again: what one recipient
+  -- causes is no fault of the account.
+  local function put_aside(b, d, pos, status)
+    local provider, channel = b.provider, key('channel', b.provider)
+    local before = b.asides > 0 or b.parent == '' and b.refused_since > 0
+    b.refused_since = since_refused(b)
+    if status == 'd' and b.n == 1 then -- break: aside-same
+      b.aside, b.asides = now, b.asides + 1
     else
-      put_aside(b, d, pos, status)
-      did = 'put_aside'
+      local location = pending_location(provider)
+      put(d, pos, pos, status, b.id, 'q', location)
+      redis.call('RPUSH', key('refused', provider),
+        entry_of(d, pos, pos, location, b.refused_since))
+      redis.call('HSET', channel, 'refused_at', now_text)
     end
+    if before then return end -- break: aside-once
+    local refusals = redis.call('HINCRBY', channel, 'refusals', 1)
+    if refusals >= 3 or half_open(provider) then pause(provider, 'account_fault', 0) end
   end
-  return did
+
+  -- divide decides what follows for the members of a batch that stand at (status, batch) and surely
+  -- had no effect: halves with new ids, or the rule for the one that is alone. Returns what it did:
+  -- halved, rejected, put_aside, or '' with no member left. The message is the provider's, where
+  -- the batch does not have it yet.
+  function divide(b, status, ids, message)
+    withhold(b, status) -- break: withheld
+    local members, n = members_at(b, status, 0, b.n)
+    local did = ''
+    if n > 1 then
+      halve(b, status, n, ids)
+      did = 'halved'
+    elseif n == 1 then
+      local d, pos = members[1].chunk, members[1].from
+      if of_channel(b.provider, 'accepted_at') > since_refused(b) then -- break: accepted-since
+        settle(d, pos, 'x', b.id, 'refused', '', message or b.words)
+        reattach(d, pos)
+        did = 'rejected'
+      else
+        put_aside(b, d, pos, status)
+        did = 'put_aside'
+      end
+    end
+    return did
+  end
 end
 
 -- note_acceptance takes note that a provider accepted somebody: whoever is put aside goes again.
