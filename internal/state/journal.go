@@ -82,7 +82,7 @@ func (t *timelineOf) ofBatches(ctx context.Context, ids []string) ([]batchFacts,
 		}
 		b := batchFacts{
 			id: id, provider: text(1), member: member, log: text(2), words: text(3), said: text(4),
-			queries: text(5), asked: int64(whole(values[6])),
+			queries: text(5), asked: whole(values[6]),
 		}
 		b.journal, err = t.client.Get(ctx, t.keys.named("journal", id)).Result()
 		if err != nil && !errors.Is(err, redis.Nil) {

@@ -44,9 +44,12 @@ func showsCallbacks(g *harness) {
 		status airtime.Status
 		want   state.CallbackOutcome
 	}{
-		{airtime.Processing, state.CallbackApplied}, {airtime.Processing, state.CallbackUnchanged},
-		{airtime.Successful, state.CallbackApplied}, {airtime.Successful, state.CallbackUnchanged},
-		{airtime.Submitted, state.CallbackUnchanged}, {airtime.Submitted, state.CallbackUnchanged},
+		{airtime.Processing, state.CallbackApplied},
+		{airtime.Processing, state.CallbackUnchanged},
+		{airtime.Successful, state.CallbackApplied},
+		{airtime.Successful, state.CallbackUnchanged},
+		{airtime.Submitted, state.CallbackUnchanged},
+		{airtime.Submitted, state.CallbackUnchanged},
 	} {
 		g.c.pass(time.Second)
 		g.apply(said(id, c.status), c.want)
@@ -124,8 +127,10 @@ func showsHints(g *harness) {
 	g.record(b, airtime.Accepted, "")
 	second := b.Members[1].Phone
 	for _, said := range []providers.RecipientStatus{
-		{Phone: second, Status: airtime.Successful}, {Phone: second, Status: airtime.Successful},
-		{Phone: second, Code: "699"}, {Phone: disbursal("b", 9).Recipients[8].Phone},
+		{Phone: second, Status: airtime.Successful},
+		{Phone: second, Status: airtime.Successful},
+		{Phone: second, Code: "699"},
+		{Phone: disbursal("b", 9).Recipients[8].Phone},
 	} {
 		known, err := g.s.Hint(background, b.ID, said)
 		require.NoError(g.t, err)

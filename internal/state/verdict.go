@@ -98,13 +98,25 @@ func (t *timelineOf) stands() string {
 	case r.Status == airtime.Unconfirmed:
 		return "accepted on " + at + " by " + by + reference + "; it has no way to tell more"
 	case r.Status == airtime.InDoubt:
-		return "in doubt since " + at + " at " + by + why
+		return "in doubt since " + t.doubted().Format(time.RFC3339) + " at " + by + why
 	case r.Status == airtime.Queued:
 		return "waits to be sent to " + by
 	case r.Status.Settled():
 		return r.Status.String() + " on " + at + " by " + by + why + reference
 	}
 	return r.Status.String() + " at " + by + reference + "; its next status decides"
+}
+
+// doubted is when the last answer to the recipient's batch was lost.
+func (t *timelineOf) doubted() time.Time {
+	at := t.row.At
+	for _, e := range t.events {
+		lost := e.What == "answered" || e.What == "silent"
+		if lost && e.Batch == t.row.Batch && e.At.After(at) {
+			at = e.At
+		}
+	}
+	return at
 }
 
 // decider is who decided last.

@@ -43,6 +43,9 @@ func Start(t testing.TB, s *state.Store, rdb redis.UniversalClient) (*state.Stor
 	return s.Edited(Clocked), c
 }
 
+// Now is what time it is.
+func (c *Clock) Now() time.Time { return time.UnixMilli(c.ms).UTC() }
+
 // Pass lets time pass.
 func (c *Clock) Pass(d time.Duration) {
 	c.t.Helper()

@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 // found looks for everybody as people do, by number and by the provider's reference, and has their
 // timelines told: they must agree with the state.
 func (h *harness) found() {
+	told := map[string]int64{} // Of how many each attempt is told.
 	for _, r := range readRows(h.rdb, h.jobs) {
 		byPhone := h.find(r, state.Search{Phone: airtime.MSISDNFromE164(r.phone)})
 		if byPhone == nil {
@@ -23,6 +25,19 @@ func (h *harness) found() {
 		must(err)
 		if last := stands(timeline); byPhone.Status.Settled() != (last == byPhone.Status.String()) {
 			h.violated("TIMELINE: %s is %s: %+v", r.who(), byPhone.Status, timeline.Events)
+		}
+		for _, e := range timeline.Events {
+			if e.What == "sending" {
+				told[fmt.Sprint(e.Batch, " ", e.Attempt)]++
+			}
+		}
+	}
+	for attempt := range h.posts {
+		id, _, _ := strings.Cut(attempt, " ")
+		members := number(h.rdb.HGet(background, h.key("batch", id), "n").Val())
+		if members != told[attempt] {
+			h.violated("TIMELINE: attempt %s was posted for %d, and is told of %d", attempt, members,
+				told[attempt])
 		}
 	}
 }
