@@ -117,12 +117,7 @@ func (e *Erasure) inWords(ctx context.Context, id string, c stored) ([]edit, err
 		if err != nil && !errors.Is(err, redis.Nil) {
 			return nil, err
 		}
-		journal, err := e.s.client.Get(ctx, e.s.keys.named("journal", batch)).Result()
-		if err != nil && !errors.Is(err, redis.Nil) {
-			return nil, err
-		}
-		edits = append(edits, edit{"field", "batch", batch, "words", words, e.replaced(words)},
-			edit{"range", "journal", batch, "", journal, e.shortened(journal)})
+		edits = append(edits, edit{"field", "batch", batch, "words", words, e.replaced(words)})
 	}
 	fields := make([]string, strings.Count(c.fields["content"], "\n")+1)
 	for i := range fields {
@@ -137,12 +132,6 @@ func (e *Erasure) inWords(ctx context.Context, id string, c stored) ([]edit, err
 		edits = append(edits, edit{"field", "disputes", "", fields[i], text, e.inColumn(text, 2)})
 	}
 	return edits, nil
-}
-
-// shortened leaves the number out of lines, and keeps the length of the text: empty lines fill it.
-func (e *Erasure) shortened(text string) string {
-	without := e.spelling.Replace(text, "…")
-	return without + strings.Repeat("\n", len(text)-len(without))
 }
 
 // changing leaves out what changes nothing.

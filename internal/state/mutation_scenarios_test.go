@@ -3,6 +3,13 @@ package state_test
 // noticedBy says which scenario notices a break of the scripts that the random verbs do not reach,
 // or do not reach for sure.
 var noticedBy = map[string]scenario{
+	"whatever a callback changes has its mark":                showsReattached,
+	"a journal has no bound":                                  journalIsBounded,
+	"a journal stays for ever":                                showsCallbacks,
+	"where somebody stood before is forgotten":                showsCorrections,
+	"what settled somebody is told twice":                     showsCallbacks,
+	"the same callback is told again and again":               showsCallbacks,
+	"a query that is stored twice counts twice":               showsNotKnown,
 	"digests of the forgotten are not looked at":              chunkRetired,
 	"a reference is taken twice at once":                      chunkWithAReferenceTwice,
 	"all recipients go to the first provider":                 splitDisbursal,

@@ -21,7 +21,6 @@ if taken then return taken end
 --   settled      the recipients at the positions field of chunk name, who must have settled
 --   field        a field of the hash kind:name, '' if it is not there; to '' takes it away
 --   text         a string
---   range        a string that keeps its length, and how long it is kept
 --   list         a list, its elements joined by line feeds
 --   member       a member of a sorted set, which keeps its score
 --   entry        field of the entry name of the stream kind: a copy takes the place of the entry
@@ -37,8 +36,6 @@ local read = {}
 function read.field(e) return redis.call('HGET', key_of(e), e.field) or '' end
 
 function read.text(e) return redis.call('GET', key_of(e)) or '' end
-
-read.range = read.text
 
 function read.list(e) return table.concat(redis.call('LRANGE', key_of(e), 0, -1), '\n') end
 
@@ -77,8 +74,6 @@ function write.field(e)
 end
 
 function write.text(e) redis.call('SET', key_of(e), e.new) end
-
-function write.range(e) redis.call('SETRANGE', key_of(e), 0, e.new) end
 
 function write.list(e)
   redis.call('DEL', key_of(e))

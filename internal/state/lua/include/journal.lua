@@ -8,7 +8,7 @@
 --         decides. One that settled its recipient is marked in the evidence instead; one that says
 --         the same again is in neither.
 --     "was member ms status batch evidence"  where a settled member stood until it was corrected,
---         when that was, and its line of evidence then
+--         when that was, and its line of evidence then, without words: a number may be in them
 
 local journal = {}
 
@@ -34,6 +34,7 @@ end
 function journal.past(d, from, to, old, left, location)
   local b = batch(is_batch(location) and location or left)
   for pos = from, b and to or 0 do
-    journal.enter(b, d, pos, 'was', now_text, old, left, evidence_of(d, pos))
+    local line = evidence_of(d, pos):gsub('^([^\t]*\t[^\t]*\t[^\t]*\t)[^\t]*', '%1')
+    journal.enter(b, d, pos, 'was', now_text, old, left, line)
   end
 end
