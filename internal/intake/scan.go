@@ -188,8 +188,8 @@ func (s *scan) row(format format, e entry, faults *findings) {
 		s.content.unreadable()
 		return
 	}
-	index, group := s.group(text.of[rowProvider], text.of[rowCurrency], text.of[rowCampaign], time.Time{},
-		faults)
+	index, group := s.group(text.of[rowProvider], text.of[rowCurrency], text.of[rowCampaign],
+		time.Time{}, faults)
 	if text.broken&groupFields != 0 {
 		index = noGroup
 	}

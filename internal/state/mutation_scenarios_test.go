@@ -215,11 +215,4 @@ var noticedBy = map[string]scenario{
 	"who is released is in no queue":                          budgetOfADay,
 	"the clock passes what holds":                             budgetGetsBack,
 	"who is cancelled is released":                            cancelledBehindTheirBack,
-	"whatever a callback changes has its mark":                showsReattached,
-	"a journal has no bound":                                  journalIsBounded,
-	"a journal stays for ever":                                showsCallbacks,
-	"where somebody stood before is forgotten":                showsCorrections,
-	"what settled somebody is told twice":                     showsCallbacks,
-	"the same callback is told again and again":               showsCallbacks,
-	"a query that is stored twice counts twice":               showsNotKnown,
 }

@@ -387,18 +387,3 @@ type PastRefusal struct {
 	Reason  airtime.Reason
 	Message string
 }
-
-// Manifest is what an import declares before its first disbursal.
-type Manifest struct {
-	Reference string
-	// ContentHash is the hash of the file's bytes, Options the import's options in canonical form.
-	ContentHash string
-	Options     string
-	// Rows counts the rows that are imported.
-	Rows int64
-	// SubmittedBy is who imports it, 1 to 64 printable ASCII characters; empty for unknown. It tells
-	// no manifest from another.
-	SubmittedBy string
-	// Amounts are the sums as people read them, for the audit.
-	Amounts string
-}

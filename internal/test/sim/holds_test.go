@@ -99,8 +99,8 @@ func (h *harness) spent(g routing.Guard, field string) (recipients, minor int64)
 	return recipients, minor
 }
 
-// guards checks invariant 11: who is held is nowhere else, and no guard has let more through than it
-// allows, but for those who had surely got nothing and were paid after all.
+// guards checks invariant 11: who is held is nowhere else, and no guard has let more through than
+// it allows, but for those who had surely got nothing and were paid after all.
 func (h *harness) guards(p picture) {
 	sums := map[string]int64{}
 	for _, r := range p.rows {
