@@ -27,8 +27,9 @@ func drawRules(t *rapid.T) []Rule {
 	})
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Rule {
 		return Rule{
-			Conditions: Conditions{Networks: rapid.SliceOfN(
-				rapid.SampledFrom(airtime.Networks()), 0, 2).Draw(t, "networks"),
+			Conditions: Conditions{
+				Networks: rapid.SliceOfN(
+					rapid.SampledFrom(airtime.Networks()), 0, 2).Draw(t, "networks"),
 				Currencies: rapid.SliceOfN(
 					rapid.SampledFrom([]airtime.Currency{"KES", "UGX"}), 0, 2).Draw(t, "currencies"),
 				Min:       bound.Draw(t, "min"),

@@ -41,9 +41,9 @@ func (p Period) End(at time.Time) time.Time {
 		return time.Date(year, month, day-sinceMonday+7, 0, 0, 0, 0, at.Location())
 	case PerMonth:
 		return time.Date(year, month+1, 1, 0, 0, 0, 0, at.Location())
-	default:
-		return time.Date(year, month, day+1, 0, 0, 0, 0, at.Location())
+	case PerDay:
 	}
+	return time.Date(year, month, day+1, 0, 0, 0, 0, at.Location())
 }
 
 // MaxGuards is how many guards there may be: those of a recipient are bits of one number.

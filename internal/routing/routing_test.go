@@ -149,7 +149,8 @@ var conditions = []struct {
 				Min:        bounds{"KES": 1},
 				Max:        bounds{"KES": 9000},
 				Campaigns:  rewards,
-			}}, safaricomNumber, kes50, "x", false,
+			},
+		}, safaricomNumber, kes50, "x", false,
 	},
 	{
 		"all", Rule{
@@ -159,7 +160,8 @@ var conditions = []struct {
 				Min:        bounds{"KES": 1},
 				Max:        bounds{"KES": 9000},
 				Campaigns:  rewards,
-			}}, safaricomNumber, kes50, "Exact", true,
+			},
+		}, safaricomNumber, kes50, "Exact", true,
 	},
 }
 

@@ -121,12 +121,12 @@ func TestHolds(t *testing.T) {
 func budgetOfADay(g *harness) {
 	g.accept(asked(to("a", 1, 4, 10), "budget"), asked(to("b", 5, 3, 10), "budget"))
 	require.Equal(g.t, map[state.Hold]int64{budget("budget"): 2}, g.held())
-	require.Equal(g.t, 5, len(g.begin(lipad).Members))
+	require.Len(g.t, g.begin(lipad).Members, 5)
 	require.Zero(g.t, g.releaseDue(), "nothing has changed")
 	g.c.pass(24 * time.Hour)
 	require.Equal(g.t, 2, g.releaseDue())
 	require.Empty(g.t, g.held())
-	require.Equal(g.t, 2, len(g.begin(lipad).Members))
+	require.Len(g.t, g.begin(lipad).Members, 2)
 }
 
 func budgetGetsBack(g *harness) {

@@ -142,10 +142,9 @@ func (s *Store) rowsOf(ctx context.Context, chunk stored) ([]Row, error) {
 // hold says why a recipient is held, and until when.
 func (s *Store) hold(r *Row, why Hold, notBefore, now time.Time) {
 	r.Hold, r.Reason = why, why.Reason
-	switch why.Reason {
-	case airtime.ReasonSchedule:
+	if why.Reason == airtime.ReasonSchedule {
 		r.ReleaseAt = notBefore
-	case airtime.ReasonBudget:
+	} else if why.Reason == airtime.ReasonBudget {
 		r.ReleaseAt = s.periodEnd(why.Rule, now)
 	}
 }
