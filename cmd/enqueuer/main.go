@@ -1,9 +1,9 @@
 // Command enqueuer accepts disbursals from files (import), from the jobs stream (stream) and over
 // HTTP (serve), and shows and changes what the state holds: status, report, find, show, list,
-// statement, holds, release, cancel, erase, indoubt, channel, webhook, verify, audit, rejected,
-// doctor. Each command has a file of its name; names.go finds what a name means, acceptance.go
-// hands disbursals to the state for all inlets of this command, terminal.go asks and draws,
-// person.go records who decides.
+// statement, holds, release, cancel, erase, indoubt, channel, campaign, webhook, verify, audit,
+// rejected, doctor. Each command has a file of its name; names.go finds what a name means,
+// acceptance.go hands disbursals to the state for all inlets of this command, terminal.go asks and
+// draws, person.go records who decides.
 package main
 
 import (
@@ -43,6 +43,7 @@ var subcommands = []func() *cobra.Command{
 	newEraseCommand,
 	newInDoubtCommand,
 	newChannelCommand,
+	newCampaignCommand,
 	newWebhookCommand,
 	newVerifyCommand,
 	newAuditCommand,

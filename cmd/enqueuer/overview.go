@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"tuma/internal/app"
@@ -14,8 +16,10 @@ import (
 // overview is what keeps disbursals from moving: where the channels stand, who works, and which
 // queues somebody paused in the asynq dashboard.
 type overview struct {
-	stats  state.Stats
-	queues map[string]tasks.QueueStatus // Of the providers with channels, and of the queries.
+	stats state.Stats
+	// controls are those of campaigns, by their names in the state.
+	controls map[string]state.CampaignControl
+	queues   map[string]tasks.QueueStatus // Of the providers with channels, and of the queries.
 }
 
 func readOverview(ctx context.Context, a *app.App) (*overview, error) {
@@ -31,7 +35,11 @@ func readOverview(ctx context.Context, a *app.App) (*overview, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &overview{stats: stats, queues: map[string]tasks.QueueStatus{}}
+	controls, err := a.Store.CampaignControls(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &overview{stats: stats, controls: controls, queues: map[string]tasks.QueueStatus{}}
 	for _, q := range queues {
 		s.queues[q.Queue] = q
 	}
@@ -58,6 +66,9 @@ func (s *overview) blockers(at func(time.Time) string) []string {
 	}
 	for _, c := range s.stats.Channels {
 		lines = append(lines, s.blocks(c, at)...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.controls)) {
+		lines = append(lines, describeControl(name, s.controls[name], at)...)
 	}
 	if s.stats.Due+s.stats.Parked == 0 {
 		return lines

@@ -76,10 +76,15 @@ func status(cmd *cobra.Command, a *app.App, options statusOptions, name string) 
 		}
 	}
 	printSummary(cmd.OutOrStdout(), sum)
-	if !sum.Settled {
-		for _, line := range now.blockers(stamps(a, cmd.OutOrStdout())) {
-			fmt.Fprintln(cmd.OutOrStdout(), line)
-		}
+	var lines []string
+	switch at := stamps(a, cmd.OutOrStdout()); {
+	case !sum.Settled:
+		lines = now.blockers(at)
+	case sum.Kind == state.KindCampaign:
+		lines = describeControl(sum.Name, now.controls[sum.Name], at)
+	}
+	for _, line := range lines {
+		fmt.Fprintln(cmd.OutOrStdout(), line)
 	}
 	if options.recipients {
 		return listRecipients(ctx, cmd.OutOrStdout(), a, sum)
@@ -166,12 +171,24 @@ func discounts(sum state.Summary) map[string]string {
 	return texts
 }
 
-// statusJSON writes the view; the recipients are streamed behind it, since they may be a million.
+// statusJSON writes the view, of a campaign with what people decided about it; the recipients are
+// streamed behind it, since they may be a million.
 func statusJSON(
 	ctx context.Context, w io.Writer, s *state.Store, sum state.Summary, recipients bool,
 ) error {
 	if !recipients {
-		return writeJSON(w, viewOf(sum))
+		controls, err := s.CampaignControls(ctx)
+		if err != nil {
+			return err
+		}
+		view := struct {
+			statusView
+			controlView
+		}{statusView: viewOf(sum)}
+		if sum.Kind == state.KindCampaign {
+			view.controlView = viewOfControl(controls[sum.Name])
+		}
+		return writeJSON(w, view)
 	}
 	return writeStatus(w, sum, func(each func(state.Row) error) error {
 		if sum.Recipients == 0 {

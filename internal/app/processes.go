@@ -197,13 +197,16 @@ func (a *App) addCallbacks(g *run.Group) error {
 	return nil
 }
 
-// AddSweeper adds the loop that mends what stopped processes left behind.
+// AddSweeper adds the loop that mends what stopped processes left behind, and the one that brings
+// back whom the controls of campaigns withheld.
 func (a *App) AddSweeper(g *run.Group) {
 	sweeper := &tasks.Sweeper{
 		Store: a.Store, Queues: a.Queues, Providers: a.names(),
 		Interval: a.Config.SweepInterval, Log: a.Log,
 	}
 	AddLoop(g, sweeper.Run)
+	drip := &tasks.Drip{Store: a.Store, Queues: a.Queues, Log: a.Log}
+	AddLoop(g, drip.Run)
 }
 
 func (a *App) backoff() tasks.Backoff {

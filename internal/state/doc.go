@@ -8,7 +8,8 @@
 // what they bring; callbacks.go and parked.go apply or park callbacks; decisions.go and cancel.go
 // apply what persons decide, which audit.go keeps; erase.go erases a phone number
 // (erase_records.go, erase_guards.go and erase_streams.go find it, erased.go says what stands for
-// it); channels.go pauses and resumes; routing.go moves recipients to another provider; sweep.go
+// it); channels.go pauses and resumes, campaigns.go does so with a campaign, or slows it down;
+// routing.go moves recipients to another provider; sweep.go
 // requeues or puts in doubt what has lapsed; verify.go recounts the books and forgets old
 // disbursals; webhooks.go hands out results for delivery to producers, and endpoints.go says where
 // that stands.

@@ -2,6 +2,7 @@ package state_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,7 +81,7 @@ func (x *machine) look() snapshot {
 		code := modelProviders[slices.IndexFunc(modelProviders, func(p providers.Capabilities) bool {
 			return p.Name == provider
 		})].Code
-		pending, blocked := reads.lists["pending"].Val(), x.blockedEntries(provider, reads)
+		pending, blocked := reads.pending(), x.blockedEntries(provider, reads)
 		got.pending = append(got.pending, x.cover(names, chunks, code, pending)...)
 		got.blocked = append(got.blocked, x.cover(names, chunks, code, blocked)...)
 		refused := reads.lists["refused"].Val()
@@ -110,8 +111,18 @@ func (x *machine) look() snapshot {
 // channelReads are the reads of a snapshot that are about one provider.
 type channelReads struct {
 	lists                   map[string]*redis.StringSliceCmd
+	withheld                []*redis.StringSliceCmd // By campaign.
 	slots                   *redis.ZSliceCmd
 	doubt, channel, blocked *redis.MapStringStringCmd
+}
+
+// pending returns the entries of the queue, and those that are withheld from it.
+func (r *channelReads) pending() []string {
+	entries := r.lists["pending"].Val()
+	for _, withheld := range r.withheld {
+		entries = slices.Concat(entries, withheld.Val())
+	}
+	return entries
 }
 
 // blockedEntries returns the entries that wait for their numbers at a provider, each of which must
@@ -146,6 +157,10 @@ func (x *machine) readChannel(pipe redis.Pipeliner, provider string) *channelRea
 	reads := &channelReads{lists: map[string]*redis.StringSliceCmd{}}
 	for _, kind := range []string{"pending", "refused", "ready"} {
 		reads.lists[kind] = pipe.LRange(background, x.store.Key(kind, provider), 0, -1)
+	}
+	for _, campaign := range slices.Compact(slices.Sorted(maps.Values(x.label))) {
+		reads.withheld = append(reads.withheld, pipe.LRange(background,
+			x.store.Key("withheld", provider+":"+campaign), 0, -1))
 	}
 	reads.lists["blockedsince"] = pipe.ZRange(background, x.store.Key("blockedsince", provider), 0, -1)
 	reads.blocked = pipe.HGetAll(background, x.store.Key("blocked", provider))

@@ -27,6 +27,9 @@ package state
 //	{ns}:pending:<provider>    LIST    "chunk from to location", oldest at the head
 //	{ns}:blocked:<provider>    HASH    pending entries whose number is in doubt there, by number
 //	{ns}:blockedsince:<prov.>  ZSET    the same entries -> when their recipients were accepted (ms)
+//	{ns}:control:<campaign>    HASH    what people say of a campaign: lua/include/controls.lua
+//	{ns}:controlled            SET     those campaigns, while there is any
+//	{ns}:withheld:<p>:<camp.>  LIST    pending entries that wait for that, by provider
 //	{ns}:ready:<provider>      LIST    batches to be sent as they are
 //	{ns}:slots:<provider>      ZSET    batch -> when its claim or sending lapses (ms)
 //	{ns}:rules                 ZSET    routing rules -> when a worker last had them    an hour

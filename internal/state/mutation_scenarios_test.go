@@ -215,4 +215,12 @@ var noticedBy = map[string]scenario{
 	"who is released is in no queue":                          budgetOfADay,
 	"the clock passes what holds":                             budgetGetsBack,
 	"who is cancelled is released":                            cancelledBehindTheirBack,
+	"a paused campaign is drawn":                              campaignPaused,
+	"a rate is not spent":                                     campaignDrips,
+	"who is withheld is in no list":                           campaignPaused,
+	"halves of a paused campaign are sent":                    campaignStopsHalves,
+	"a pause replaces the one before":                         campaignDecidedBefore,
+	"entries of nobody use up a rate":                         campaignPassesTheCancelled,
+	"the rest of an entry is lost":                            campaignDrips,
+	"controls are looked at for ever":                         campaignPaused,
 }

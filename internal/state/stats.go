@@ -19,6 +19,8 @@ type Channel struct {
 	// Pending counts entries that wait to be claimed, Ready whole batches, Blocked entries whose
 	// number is in doubt there.
 	Pending, Ready, Blocked int64
+	// Withheld counts entries that the controls of their campaigns withhold.
+	Withheld int64
 	// InFlight counts batches that are claimed or on the wire.
 	InFlight int64
 	// Open counts batches with recipients that are not settled, and Oldest is how long ago the
@@ -192,6 +194,7 @@ func (s *Store) Channels(ctx context.Context) ([]Channel, error) {
 			c.Since = time.UnixMilli(int64(began)).UTC()
 		}
 		c.Manual = manualPause(r.int(14), r.text(15), r.text(16), millis(r.int(17)))
+		c.Withheld = int64(r.int(18))
 		for _, p := range s.options.Providers {
 			if p.Name == c.Provider && p.RampsUp {
 				c.Largest = int(math.Pow10(r.int(9)))

@@ -32,6 +32,7 @@ var crashPaths = []crashPath{
 	{"mends", mortalWorker, at("sweep", "trim stream"), mends},
 	{"forgets", mortalWorker, at("forget"), forgets},
 	{"releases what is due", mortalWorker, at("holdsdue", "admit", "trigger"), releasesDue},
+	{"drips", mortalWorker, at("drip#2"), drips},
 	{"follows", mortalPoller, and(
 		and(at("due"), "load", sandbox.Lipad, sandbox.AfricasTalking, sandbox.Sozuri),
 		"observe", sandbox.Lipad, sandbox.AfricasTalking, sandbox.Sozuri), followsUp},
@@ -67,6 +68,7 @@ var crashPaths = []crashPath{
 	{"lists who is in doubt", mortalEnqueuer, at("load"), listsDoubt},
 	{"takes a person's word", mortalEnqueuer, at("resolve"), takesWord},
 	{"erases a number", mortalEnqueuer, at("erased", "erased#2", "erase", "erase#2"), erases},
+	{"pauses a campaign", mortalEnqueuer, at("campaign"), pausesCampaign},
 	{"pauses a channel", mortalEnqueuer, at("pausebyperson"), pauses},
 	{"switches a webhook on", mortalEnqueuer, map[string][]string{
 		sandbox.Lipad: {"webhookon"},

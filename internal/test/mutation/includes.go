@@ -153,7 +153,7 @@ var included = []Break{
 	{"tokens-clock", "tokens wait for the clock before", "if false then", scenario},
 	{
 		"tokens-burst", "tokens are saved without end",
-		"return tonumber(v[1] or t.burst) + since * t.rate / 1000", scenario,
+		"return tonumber(v[1] or burst) + since * rate / 1000", scenario,
 	},
 	{"wakeup-probe", "somebody is called while a probe is out", "", By{Verbs: 20}},
 	{"wakeup-tokens", "somebody is called without a token", "", By{Verbs: 2844}},

@@ -4,7 +4,7 @@ import "slices"
 
 // Scripts are breaks of the scripts in internal/state/lua: what a careless change could do, one
 // disaster each.
-var Scripts = slices.Concat(verbs, erasing, holds, included)
+var Scripts = slices.Concat(verbs, erasing, holds, campaigns, included)
 
 var scenario = By{Scenario: true}
 

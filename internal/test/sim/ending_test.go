@@ -64,6 +64,7 @@ func (h *harness) recover() {
 		h.revive(p)
 	}
 	clear(h.paused)
+	h.resumeAll()
 	for name := range h.faults {
 		must(h.simulate.SetProviderFaults(name, h.healed(name)))
 		must(h.rdb.Del(background, "asynq:{"+h.queues[0].Name(name)+"}:paused").Err())
@@ -137,6 +138,13 @@ func (h *harness) turn() {
 		})
 		h.finishPod(p)
 	}
+	if o.drips {
+		p.running = h.start("drip", func(ctx context.Context) error {
+			h.drip(p).Once(ctx)
+			return nil
+		})
+		h.finishPod(p)
+	}
 	if o.due <= 0 {
 		p.running = h.start("due", func(ctx context.Context) error {
 			h.due(p).Once(ctx)
@@ -162,6 +170,7 @@ func (h *harness) turn() {
 // outlook is what there is to do by itself, and how long there is nothing.
 type outlook struct {
 	sweep     []string // Providers with something that a sweep may move.
+	drips     bool     // Campaigns are controlled.
 	paused    bool
 	kept      int
 	due, next time.Duration
@@ -174,6 +183,7 @@ func (h *harness) outlook() outlook {
 	due := pipe.ZRangeWithScores(background, h.key("due", ""), 0, 0)
 	kept := pipe.ZRangeWithScores(background, h.key("parkeddue", ""), 0, -1)
 	held := pipe.ZCard(background, h.key("held", ""))
+	controlled := pipe.Exists(background, h.key("controlled", ""))
 	lists, lapses := map[string][]*redis.IntCmd{}, map[string][]*redis.ZSliceCmd{}
 	pauses := map[string]*redis.StringCmd{}
 	for _, name := range h.providers {
@@ -192,6 +202,9 @@ func (h *harness) outlook() outlook {
 	o.next = min(o.next, o.due)
 	if held.Val() > 0 { // Each sweep releases who is due.
 		o.sweep, o.next = h.providers[:1:1], min(o.next, 20*time.Minute)
+	}
+	if controlled.Val() == 1 {
+		o.drips, o.next = true, min(o.next, time.Second)
 	}
 	for _, z := range kept.Val() {
 		if o.next = min(o.next, left(z.Score)); left(z.Score) <= 0 {

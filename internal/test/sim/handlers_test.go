@@ -80,6 +80,7 @@ func (h *harness) doings(c chance, p *pod) []doing {
 		{4, len(o.sweep) > 0, func() { h.submit(p, one(c, h.providers...), "by chance") }},
 		{8, len(o.sweep) > 0, start("sweep", h.sweeper(p).Once)},
 		{20, o.due <= 0, start("due", h.due(p).Once)},
+		{20, o.drips, start("drip", h.drip(p).Once)},
 		{3, true, func() { h.runScheduled(c, p) }},
 		{8, o.kept > 0, func() { p.running = h.start("kept callbacks", p.receiver.Round) }},
 		{8, o.paused && moves, func() { p.running = h.start("reroute", h.rerouter(p).Once) }},

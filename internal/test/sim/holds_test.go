@@ -39,7 +39,8 @@ func about(campaigns ...string) routing.Conditions {
 	return routing.Conditions{Campaigns: campaigns}
 }
 
-// guarded: everybody passes guards, approvals and schedules, and persons release who is held.
+// guarded: everybody passes guards, approvals and schedules, and persons release who is held, and
+// pause campaigns or slow them down.
 func (p *plan) guarded(c chance) {
 	name := one(c, lipad, lipad, talking)
 	all := p.only(name)
@@ -51,7 +52,7 @@ func (p *plan) guarded(c chance) {
 	p.phones, p.recipients, p.together = c.between(6, 20), c.between(25, 40), 4
 	p.cancels, p.persons = one(c, 0, 0.01), one(c, 0, 0.02)
 	p.names, p.joined = []string{"budget", "both", "ration", "once", "again", "large"}, 1
-	p.scheduled, p.often = 0.2, (*harness).release
+	p.scheduled, p.often = 0.2, (*harness).oversee
 	p.oftenEffect, p.oftenOutcomes = "admit", []outcome{diesAfter, replyLost, again}
 	p.set(all)
 }

@@ -23,6 +23,8 @@ type history struct {
 	rows                map[string]row
 	// counted is how often a result was published.
 	counted int
+	// paused is since when campaigns were paused.
+	paused map[string]string
 }
 
 func newHistory() history {
@@ -42,6 +44,7 @@ func (h *harness) inspect() {
 	h.resultsFollow(p)
 	h.refusalsFollow(p)
 	h.guards(p)
+	h.campaignsStop(p)
 	h.ledgers()
 	for _, over := range p.overpaid {
 		h.violated("invariant 5: %s is listed as overpaid", over)
@@ -72,7 +75,8 @@ func (h *harness) inspect() {
 func (h *harness) pendingOnce(p picture) {
 	entries := map[string]int{}
 	for name, channel := range p.channels {
-		for _, entry := range slices.Concat(channel.pending, channel.blocked, channel.refused) {
+		for _, entry := range slices.Concat(channel.pending, channel.blocked, channel.refused,
+			channel.withheld) {
 			var ref, place string
 			var from, to int
 			if _, err := fmt.Sscanf(entry, "%s %d %d %s", &ref, &from, &to, &place); err != nil {

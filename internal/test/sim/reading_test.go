@@ -141,9 +141,10 @@ func number(text string) int64 {
 
 // channel is what Redis holds about the channel of one provider.
 type channel struct {
-	pending, blocked, refused, ready []string
-	slots                            []redis.Z
-	doubtful                         map[string]string
+	pending, blocked, refused, ready, withheld []string
+
+	slots    []redis.Z
+	doubtful map[string]string
 }
 
 // picture is what Redis holds at one moment.
@@ -174,6 +175,7 @@ func (h *harness) look() picture {
 	}
 	lists := map[string][3]*redis.StringSliceCmd{}
 	blocked := map[string]*redis.StringSliceCmd{}
+	withheld := map[string][]*redis.StringSliceCmd{}
 	slots := map[string]*redis.ZSliceCmd{}
 	doubtful := map[string]*redis.MapStringStringCmd{}
 	for _, name := range h.providers {
@@ -183,6 +185,10 @@ func (h *harness) look() picture {
 		}
 		blocked[name] = pipe.ZRange(background, h.key("blockedsince", name), 0, -1)
 		lists[name] = three
+		for _, campaign := range h.names {
+			withheld[name] = append(withheld[name],
+				pipe.LRange(background, h.key("withheld", name+":"+campaign), 0, -1))
+		}
 		slots[name] = pipe.ZRangeWithScores(background, h.key("slots", name), 0, -1)
 		doubtful[name] = pipe.HGetAll(background, h.key("doubtphones", name))
 	}
@@ -197,10 +203,14 @@ func (h *harness) look() picture {
 		p.batches[id] = fields.Val()
 	}
 	for _, name := range h.providers {
-		p.channels[name] = channel{
-			lists[name][0].Val(), blocked[name].Val(), lists[name][1].Val(), lists[name][2].Val(),
-			slots[name].Val(), doubtful[name].Val(),
+		c := channel{
+			pending: lists[name][0].Val(), blocked: blocked[name].Val(), refused: lists[name][1].Val(),
+			ready: lists[name][2].Val(), slots: slots[name].Val(), doubtful: doubtful[name].Val(),
 		}
+		for _, list := range withheld[name] {
+			c.withheld = append(c.withheld, list.Val()...)
+		}
+		p.channels[name] = c
 	}
 	for _, id := range doubt.Val() {
 		p.doubt[id] = true

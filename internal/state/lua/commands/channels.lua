@@ -1,11 +1,11 @@
 -- channels: read the channels of all providers that ever got a disbursal, or that a person paused.
--- include: pending, channels
+-- include: controls
 -- KEYS[1]: {namespace}:state
 -- Returns: {{provider, pending entries, ready batches, blocked entries, batches out, ms that it
 --   stays paused, reason, ms since the pause began, 1 if it is probed, ramp, ms that triggers have
 --   waited for a worker to ask for work, when the pause began (ms), batches with open recipients,
 --   ms since the oldest open recipient was accepted, when a person paused it (ms; 0 if nobody
---   has), who, note, ms since then}, ...}
+--   has), who, note, ms since then, entries that the controls of campaigns withhold}, ...}
 
 local LOOKED = 100
 
@@ -25,6 +25,12 @@ local function waiting_since(entries, length)
   return length > LOOKED and since or now
 end
 
+-- withheld calls fn with the lists of what is withheld from the queue of a provider.
+local controlled = redis.call('SMEMBERS', key('controlled'))
+local function withheld(provider, fn)
+  for _, campaign in ipairs(controlled) do fn(controls.withheld(provider, campaign)) end
+end
+
 -- oldest is for how long the oldest open recipient of a provider has been open.
 local function oldest(provider)
   local first = redis.call('ZRANGE', key('open', provider), 0, 0, 'WITHSCORES')
@@ -32,6 +38,10 @@ local function oldest(provider)
   local since = math.min(now, tonumber(first[2] or now),
     waiting_since(redis.call('LRANGE', pending, 0, LOOKED - 1), redis.call('LLEN', pending)),
     waiting_since(redis.call('ZRANGE', blocked, 0, LOOKED - 1), redis.call('ZCARD', blocked)))
+  withheld(provider, function(list)
+    local entries = redis.call('LRANGE', list, 0, LOOKED - 1)
+    since = math.min(since, waiting_since(entries, redis.call('LLEN', list)))
+  end)
   return now - since
 end
 
@@ -50,6 +60,8 @@ for _, provider in ipairs(names) do
     'waiting', 'stopped', 'stopped_by', 'stopped_note')
   local ramp = of_channel(provider, 'careful') > 0 and 0 or tonumber(v[3] or 0)
   local since, person = tonumber(v[2] or 0), tonumber(v[5] or 0)
+  local kept_back = 0
+  withheld(provider, function(list) kept_back = kept_back + redis.call('LLEN', list) end)
   list[#list + 1] = {provider, redis.call('LLEN', key('pending', provider)),
     redis.call('LLEN', key('ready', provider)), redis.call('ZCARD', key('blockedsince', provider)),
     redis.call('ZCARD', key('slots', provider)), math.max(0, paused_for(provider)),
@@ -57,6 +69,7 @@ for _, provider in ipairs(names) do
     ago(since), -- break: pause-ago
     half_open(provider) and 1 or 0, ramp,
     ago(tonumber(v[4] or 0)), since, redis.call('ZCARD', key('open', provider)), oldest(provider),
-    person, v[6] or '', v[7] or '', ago(person)}
+    person, v[6] or '', v[7] or '', ago(person),
+    kept_back}
 end
 return list

@@ -1,5 +1,5 @@
 -- claim: draw one batch for a worker, or say why there is none.
--- include: cancelled, pending, channels, describe
+-- include: queue, controls, describe
 -- KEYS[1]: {namespace}:state
 -- Returns: {'idle', why, wait in ms, wakeup} or {'batch', wakeup, description}
 
@@ -54,7 +54,10 @@ local function next_ready()
   local id = redis.call('LPOP', key('ready', provider))
   while id do
     local b = batch(id)
-    if b and b.state == 'ready' then return b end
+    if b and b.state == 'ready' then
+      if not controls.stop(b) then return b end -- break: claim-stops-halves
+      requeue_batch(b)
+    end
     id = redis.call('LPOP', key('ready', provider))
   end
 end
@@ -77,6 +80,7 @@ end
 
 local function take(d, from, to)
   taken[#taken + 1] = {chunk = d, from = from, to = to}
+  controls.spend(d.campaign, to - from + 1)
   count = count + to - from + 1
   if phones then
     content_of(d)
@@ -132,6 +136,15 @@ end
 -- and takes a result, so that they bound a claim as entries do.
 local looked = 0
 
+-- let draws as many of a run as the controls of its campaign let through now.
+local function let(d, from, to, location)
+  local last = math.min(to, from + controls.room(d.campaign) - 1)
+  if last < to then
+    controls.withhold(provider, d, entry_of(d, last + 1, to, location, refused_since))
+  end
+  if last >= from then draw(d, from, last, location) end
+end
+
 -- look draws a run, but for those who were cancelled meanwhile.
 local function look(d, from, to, location)
   for _, part in ipairs(by_mark(d, from, to)) do
@@ -139,7 +152,7 @@ local function look(d, from, to, location)
       cancel_run(d, part.from, part.to)
       looked = looked + part.to - part.from + 1
     else
-      draw(d, part.from, part.to, location)
+      let(d, part.from, part.to, location)
     end
   end
 end

@@ -1,4 +1,5 @@
--- stranded: list who waits in the queue of a paused provider and was sent there by routing.
+-- stranded: list who waits in the queue of a paused provider and was sent there by routing. Whom
+-- the controls of a campaign withhold is not in the queue: it is listed when it is brought back.
 -- include: pending, channels
 -- KEYS[1]: {namespace}:state
 -- Returns: {index of the next entry to look at, or -1 at the end, {{chunk, position, currency,

@@ -148,26 +148,32 @@ local function largest(provider, most)
   return most
 end
 
--- tokens_left is how many requests the provider's rate permits now; nil where it has none.
-local function tokens_left(provider)
-  local t = traits(provider)
-  if t.rate == 0 then return nil end
-  local v = redis.call('HMGET', key('channel', provider), 'tokens', 'charged')
+-- tokens_in is what a rate leaves now in a bucket: a HASH with the fields tokens, which was left,
+-- and charged, when that was (ms). A new one has all that it can hold.
+local function tokens_in(bucket, rate, burst)
+  local v = redis.call('HMGET', bucket, 'tokens', 'charged')
   local charged = tonumber(v[2] or now)
   -- Another Redis has taken over, with a clock behind the last one's.
   if charged > now then -- break: tokens-clock
     charged = now
-    redis.call('HSET', key('channel', provider), 'charged', now_text)
+    redis.call('HSET', bucket, 'charged', now_text)
   end
   local since = now - charged
-  return math.min(t.burst, tonumber(v[1] or t.burst) + since * t.rate / 1000) -- break: tokens-burst
+  return math.min(burst, tonumber(v[1] or burst) + since * rate / 1000) -- break: tokens-burst
+end
+
+local function keep_tokens(bucket, tokens)
+  redis.call('HSET', bucket, 'tokens', string.format('%.3f', tokens), 'charged', now_text)
+end
+
+-- tokens_left is how many requests the provider's rate permits now; nil where it has none.
+local function tokens_left(provider)
+  local t = traits(provider)
+  return t.rate > 0 and tokens_in(key('channel', provider), t.rate, t.burst) or nil
 end
 
 local function charge(provider, tokens)
-  if tokens then
-    redis.call('HSET', key('channel', provider), 'tokens', string.format('%.3f', tokens - 1),
-      'charged', now_text)
-  end
+  if tokens then keep_tokens(key('channel', provider), tokens - 1) end
 end
 
 -- wakeup answers the number of a new trigger for a provider's workers, or 0: there is work, a free
