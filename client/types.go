@@ -15,6 +15,8 @@ type Job struct {
 	// NotBefore is when it may be sent, RFC 3339 with a zone, at most 366 days ahead; empty for at
 	// once.
 	NotBefore string `json:"not_before,omitempty"`
+	// Priority is high to go before others, normal not to; empty leaves it to the routing rules.
+	Priority string `json:"priority,omitempty"`
 }
 
 // JobRecipient is one phone number, and a decimal amount such as "10.50".

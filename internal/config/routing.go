@@ -24,6 +24,7 @@ const (
 	keyWhenPaused  = "when_paused"
 	keyMoveAfter   = "move_after"
 	keyWhenRefused = "when_refused"
+	keyPriority    = "priority"
 )
 
 // The words of when_paused and when_refused.
@@ -113,17 +114,18 @@ func (r *ruleReader) read() {
 	r.name(&r.rule.Name)
 	r.amounts()
 	r.failover()
+	r.priority()
 }
 
 func (r *ruleReader) field(key, path string, node *yaml.Node) {
 	switch key {
-	case keyName, keyWhenPaused, keyMoveAfter, keyWhenRefused:
+	case keyName, keyWhenPaused, keyMoveAfter, keyWhenRefused, keyPriority:
 		r.keep(key, path, node)
 	case keyProviders:
 		words(r.yamlFile, node, path, key, &r.rule.Providers, r.provider)
 	default:
 		r.condition(key, path, node,
-			keyName, keyProviders, keyWhenPaused, keyMoveAfter, keyWhenRefused)
+			keyName, keyProviders, keyWhenPaused, keyMoveAfter, keyWhenRefused, keyPriority)
 	}
 }
 
@@ -132,6 +134,20 @@ func (r *ruleReader) provider(name string) (string, error) {
 		return name, fmt.Errorf("is no provider; there are %s", strings.Join(known, ", "))
 	}
 	return name, nil
+}
+
+// priority reads whether the rule's recipients go before others.
+func (r *ruleReader) priority() {
+	text, given := r.texts[keyPriority]
+	if !given {
+		return
+	}
+	var chosen string
+	err := oneOf(func(*Config) *string { return &chosen }, "high", "normal")(nil, text.value)
+	if err != nil {
+		r.report(text, err)
+	}
+	r.rule.High = chosen == "high"
 }
 
 // failover reads the providers' number and what lets a recipient move to the next one.

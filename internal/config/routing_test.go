@@ -34,7 +34,7 @@ routing:
       providers: [africastalking, sozuri]
       when_paused: move
       when_refused: keep
-    - {name: cents, currencies: [KES], min_amount: 10.50, providers: [quicksms]}
+    - {name: cents, currencies: [KES], min_amount: 10.50, providers: [quicksms], priority: high}
     - {name: quick, networks: [telkom], providers: [lipad, sozuri], when_paused: move,
        move_after: 0s}
     - {name: all.the-rest_2, providers: [lipad, africastalking], when_paused: hold}
@@ -69,7 +69,7 @@ func TestRouting(t *testing.T) {
 		{
 			Name: "cents", Conditions: routing.Conditions{
 				Currencies: []airtime.Currency{"KES"}, Min: bounds{"KES": 1050},
-			}, Providers: []string{"quicksms"},
+			}, Providers: []string{"quicksms"}, High: true,
 		},
 		{
 			Name: "quick", Conditions: routing.Conditions{
@@ -168,6 +168,10 @@ var ruleProblems = []struct{ fields, want string }{
 	{
 		"name: a, providers: [lipad, sozuri], when_refused: hold",
 		`.when_refused="hold": must be one of keep, move`,
+	},
+	{
+		"name: a, providers: [lipad], priority: urgent",
+		`.priority="urgent": must be one of high, normal`,
 	},
 	{"name: a, providers: [lipad, sozuri], move_after: 1s", `.move_after="1s": needs when_paused`},
 	{

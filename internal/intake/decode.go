@@ -28,6 +28,7 @@ const (
 	jobCampaign
 	jobSubmittedBy
 	jobNotBefore
+	jobPriority
 	jobList
 )
 
@@ -40,6 +41,7 @@ const (
 var (
 	jobFields = []string{
 		"reference", "recipients", "currency", "provider", "campaign", "submitted_by", "not_before",
+		"priority",
 	}
 	envelopeFields  = append(slices.Clone(jobFields), "jobs")
 	recipientFields = []string{"phone_number", "amount", "id"}
@@ -276,6 +278,11 @@ func (p *parser) job(path string, names []string, list func()) Job {
 			job.NotBefore, ok = p.string(path + "not_before")
 			if ok && job.NotBefore == "" {
 				p.faults.add(path+"not_before", "empty: leave it out to send at once")
+			}
+		case jobPriority:
+			job.Priority, ok = p.string(path + "priority")
+			if ok && job.Priority != priorityHigh && job.Priority != priorityNormal {
+				p.faults.add(path+"priority", "%s is neither high nor normal", shown(job.Priority))
 			}
 		case jobList:
 			list()

@@ -26,6 +26,8 @@ type draft struct {
 	name  string
 	group uint32
 	rows  []uint32
+	// priority is what its job says of itself.
+	priority string
 }
 
 // eachDraft yields the drafts of a plan, the same ones in the same order for the same file and
@@ -109,7 +111,9 @@ func (s *scan) eachReferenced(yield func(draft) error) error {
 		if starts[g] == starts[g+1] {
 			continue
 		}
-		err := yield(draft{reference.name, reference.group, order[starts[g]:starts[g+1]]})
+		err := yield(draft{
+			reference.name, reference.group, order[starts[g]:starts[g+1]], reference.priority,
+		})
 		if err != nil {
 			return err
 		}
@@ -137,7 +141,7 @@ func (s *scan) disbursal(p draft) state.Disbursal {
 			d.Recipients = append(d.Recipients, recipient)
 		}
 	}
-	s.rules.assign(&d, group.route)
+	s.rules.assign(&d, group.route, p.priority)
 	return d
 }
 

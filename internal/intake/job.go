@@ -16,7 +16,9 @@ type Job struct {
 	// SubmittedBy is who answers for the job, empty for unknown.
 	SubmittedBy string
 	// NotBefore is when it may be sent, RFC 3339 with a zone; empty for at once.
-	NotBefore  string
+	NotBefore string
+	// Priority is high or normal; empty for what the routing rules say.
+	Priority   string
 	Recipients []JobRecipient
 
 	surplus int      // Recipients beyond the most that a job holds: counted, not kept.
@@ -90,7 +92,7 @@ func (j Job) check(rules Rules, prefix string, faults *findings) state.Disbursal
 		SubmittedBy: j.SubmittedBy, NotBefore: notBefore, Recipients: recipients,
 	}
 	if disbursal.Objections = faults.Faults; disbursal.Objections == nil {
-		rules.assign(&disbursal, route)
+		rules.assign(&disbursal, route, j.Priority)
 	}
 	return disbursal
 }

@@ -213,6 +213,10 @@ var jobFaults = []struct {
 	{"empty time", job(good, `,"not_before":""`), Faults{
 		"not_before: empty: leave it out to send at once",
 	}},
+	{"no priority", job(good, `,"priority":"urgent"`), Faults{
+		`priority: "urgent" is neither high nor normal`,
+	}},
+	{"priority null", job(good, `,"priority":null`), Faults{"priority: must be a string"}},
 	{"submitter null", job(good, `,"submitted_by":null`), Faults{
 		"submitted_by: must be a string",
 	}},
@@ -225,11 +229,11 @@ var jobFaults = []struct {
 	{"campaign null", job(good, `,"campaign":null`), Faults{"campaign: must be a string"}},
 	{"unknown field", job(good, `,"colour":{"a":[1,{}]}`), Faults{
 		"colour: unknown field; known: reference, recipients, currency, provider, campaign, " +
-			"submitted_by, not_before",
+			"submitted_by, not_before, priority",
 	}},
 	{"field in other case", job(good, `,"Campaign":"c"`), Faults{
 		"Campaign: unknown field; known: reference, recipients, currency, provider, campaign, " +
-			"submitted_by, not_before",
+			"submitted_by, not_before, priority",
 	}},
 	{
 		"unknown recipient field", job(`{"phone_number":"0711222333","amount":"10","name":"x"}`, ""),

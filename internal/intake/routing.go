@@ -4,8 +4,24 @@ import (
 	"tuma/internal/state"
 )
 
-// assign sets the providers of a disbursal.
-func (r Rules) assign(d *state.Disbursal, route route) {
+// The priorities of a job.
+const (
+	priorityHigh   = "high"
+	priorityNormal = "normal"
+)
+
+// assign sets the providers of a disbursal, and who of it goes before others: what the job says of
+// its priority counts before the rules.
+func (r Rules) assign(d *state.Disbursal, route route, priority string) {
+	for i, to := range d.Recipients {
+		if priority == priorityHigh ||
+			priority == "" && route.routed && r.High(route.choices, to) {
+			if d.High == nil {
+				d.High = make([]bool, len(d.Recipients))
+			}
+			d.High[i] = true
+		}
+	}
 	if !route.routed {
 		d.Provider = route.Provider
 		return

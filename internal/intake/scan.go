@@ -52,6 +52,8 @@ type reference struct {
 	count   int
 	spoiled bool // One of its rows is refused, so all are.
 	opposed bool // The same, but it is only today's rules that are against them.
+	// priority is what a job says of itself.
+	priority string
 }
 
 // numberIn is a phone number within one reference.
@@ -388,7 +390,9 @@ func (s *scan) jobGroup(job Job, at time.Time, faults *findings) (group, named u
 	// check reports the faults of those.
 	group, _ = s.group(job.Provider, job.Currency, job.Campaign, at, new(findings))
 	named = uint32(len(s.references))
-	s.references = append(s.references, reference{name: job.Reference, group: group})
+	s.references = append(s.references, reference{
+		name: job.Reference, group: group, priority: job.Priority,
+	})
 	s.byReference[job.Reference] = named
 	return group, named
 }

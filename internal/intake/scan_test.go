@@ -392,8 +392,8 @@ func TestJobsInJSONLines(t *testing.T) {
 	require.Equal(t, "line 3: reference: an earlier line has the same", got[0])
 	require.Equal(t, "line 4: recipients[0].phone_number: same number as on line 1", got[1])
 	require.Equal(t, "line 5: colour: unknown field; known: reference, recipients, currency, "+
-		"provider, campaign, submitted_by, not_before; recipients[0].amount: below the minimum of "+
-		"KES 10", got[2])
+		"provider, campaign, submitted_by, not_before, priority; recipients[0].amount: below the "+
+		"minimum of KES 10", got[2])
 	require.Contains(t, got[3], "line 6: not valid JSON")
 	require.Contains(t, got[4], "line 7: phone_number: unknown field")
 

@@ -36,6 +36,8 @@ type Rule struct {
 	Conditions
 	// Providers are at least one, each once: the first is preferred, the others are for failover.
 	Providers []string
+	// High has its recipients go before others.
+	High bool `json:",omitempty"` // Rules are compared as JSON: those of before stay the same.
 	// MovePaused sends what is queued to the next provider once the channel has been paused for
 	// MoveAfter.
 	MovePaused bool
@@ -119,6 +121,15 @@ func (r Rules) pick(choices []Choice, to airtime.Recipient, network airtime.Netw
 		}
 	}
 	return nil
+}
+
+// High reports whether the rule that the recipient meets has it go before others.
+func (r Rules) High(choices []Choice, to airtime.Recipient) bool {
+	if !slices.ContainsFunc(choices, func(c Choice) bool { return c.rule.High }) {
+		return false
+	}
+	rule := r.pick(choices, to, r.Network(to.Phone))
+	return rule != nil && rule.High
 }
 
 // CoverageFor returns what is taken by the provider that the recipient goes to. The recipient is

@@ -97,7 +97,7 @@ func (s *Store) accept(
 		return Acceptance{}, fmt.Errorf("accept takes at most %d recipients at once, got %d",
 			MaxRecipients, total)
 	}
-	args := make([]any, 0, 11+10*len(disbursals))
+	args := make([]any, 0, 11+11*len(disbursals))
 	args = append(args, s.options.MaxInFlight, 0, "")
 	if rehearsal != nil {
 		args[1], args[2] = 1, rehearsal.counted
@@ -215,7 +215,25 @@ func (s *Store) appendDisbursal(args []any, d *Disbursal) ([]any, error) {
 	}
 	return append(args, Own(d.Producer, d.Reference), digest(d, content, ids), len(recipients), sum,
 		content, string(codes), ids, fingerprintsOf(namesIn(recipients)),
-		admissionsOf(inOrder(s.admissions(d), order)), prints), nil
+		admissionsOf(inOrder(s.admissions(d), order)), prints,
+		stretchesOf(inOrder(d.High, order))), nil
+}
+
+// stretchesOf writes where those stand who go first: lines "from to", positions that count from 1.
+func stretchesOf(high []bool) string {
+	var lines []byte
+	for from := 0; from < len(high); from++ {
+		if !high[from] {
+			continue
+		}
+		to := from
+		for to+1 < len(high) && high[to+1] {
+			to++
+		}
+		lines = fmt.Appendf(lines, "%d %d\n", from+1, to+1)
+		from = to
+	}
+	return string(lines)
 }
 
 // codesOf spells the providers of a disbursal: one code if all recipients go to one, else one each;

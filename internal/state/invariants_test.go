@@ -118,7 +118,7 @@ type channelReads struct {
 
 // pending returns the entries of the queue, and those that are withheld from it.
 func (r *channelReads) pending() []string {
-	entries := r.lists["pending"].Val()
+	entries := slices.Concat(r.lists["pending"].Val(), r.lists["urgent"].Val())
 	for _, withheld := range r.withheld {
 		entries = slices.Concat(entries, withheld.Val())
 	}
@@ -155,7 +155,7 @@ func (x *machine) blockedEntries(provider string, reads *channelReads) []string 
 
 func (x *machine) readChannel(pipe redis.Pipeliner, provider string) *channelReads {
 	reads := &channelReads{lists: map[string]*redis.StringSliceCmd{}}
-	for _, kind := range []string{"pending", "refused", "ready"} {
+	for _, kind := range []string{"pending", "urgent", "refused", "ready"} {
 		reads.lists[kind] = pipe.LRange(background, x.store.Key(kind, provider), 0, -1)
 	}
 	for _, campaign := range slices.Compact(slices.Sorted(maps.Values(x.label))) {

@@ -25,6 +25,7 @@ package state
 //	{ns}:providers             SET     every provider that ever got a disbursal        for ever
 //	{ns}:codes                 HASH    provider code -> name, and 1 if it reports        for ever
 //	{ns}:pending:<provider>    LIST    "chunk from to location", oldest at the head
+//	{ns}:urgent:<provider>     LIST    the same, of those who go first
 //	{ns}:blocked:<provider>    HASH    pending entries whose number is in doubt there, by number
 //	{ns}:blockedsince:<prov.>  ZSET    the same entries -> when their recipients were accepted (ms)
 //	{ns}:control:<campaign>    HASH    what people say of a campaign: lua/include/controls.lua

@@ -223,4 +223,9 @@ var noticedBy = map[string]scenario{
 	"entries of nobody use up a rate":                         campaignPassesTheCancelled,
 	"the rest of an entry is lost":                            campaignDrips,
 	"controls are looked at for ever":                         campaignPaused,
+	"nobody goes first":                                       urgentFirst,
+	"who is given back goes with the others":                  urgentAgain,
+	"those who go first starve the others":                    urgentStarvesNobody,
+	"nobody is called for those who go first":                 urgentCalls,
+	"those who go first are never moved":                      urgentMoves,
 }

@@ -20,7 +20,7 @@ type Stranded struct {
 }
 
 // Stranded lists who waits in the queue of a paused provider, about as many as asked for, and where
-// to go on in the queue: from 0 at the start, -1 at its end, and when the channel is not paused.
+// to go on: from 0 at the start, -1 at the end, and when the channel is not paused.
 func (s *Store) Stranded(
 	ctx context.Context, provider string, from, recipients int,
 ) (list []Stranded, next int, err error) {

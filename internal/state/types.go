@@ -58,6 +58,8 @@ type Disbursal struct {
 	// SubmittedBy is who answers for it, 1 to 64 printable ASCII characters; empty for unknown.
 	SubmittedBy string
 	Recipients  []airtime.Recipient
+	// High says which recipients go first, parallel to Recipients; nil for none.
+	High []bool
 	// NotBefore is when it may be sent; zero for at once.
 	NotBefore time.Time
 	// Sums are what the import that it comes with pays altogether, by approval; nil for what it pays

@@ -89,7 +89,7 @@ func (r *Rerouter) channel(
 ) error {
 	open := func(provider string) bool { return r.Failover.on(provider) && !paused[provider] }
 	total := 0
-	for next := 0; next >= 0 && ctx.Err() == nil; {
+	for next := 0; next != -1 && ctx.Err() == nil; {
 		list, after, err := r.Store.Stranded(ctx, c.Provider, next, reroutePage)
 		if err != nil {
 			return err

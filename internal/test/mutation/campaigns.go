@@ -21,3 +21,30 @@ var campaigns = []Break{
 	{"drip-rest", "the rest of an entry is lost", "", scenario},
 	{"drip-ends", "controls are looked at for ever", "if false then", scenario},
 }
+
+// priorities are breaks of who goes first.
+var priorities = []Break{
+	// include/pending.lua
+	{
+		"urgent-queue", "nobody goes first",
+		"local queue = key('pending', provider)", scenario,
+	},
+
+	// accept.lua
+	{"urgent-kept", "who is given back goes with the others", "", scenario},
+
+	// claim.lua
+	{
+		"urgent-turns", "those who go first starve the others",
+		"table.insert(queues, 1, key('urgent', provider))", scenario,
+	},
+
+	// include/channels.lua
+	{"wakeup-urgent", "nobody is called for those who go first", "", scenario},
+
+	// stranded.lua
+	{
+		"stranded-urgent", "those who go first are never moved",
+		"return {-1, list}", scenario,
+	},
+}

@@ -4,7 +4,7 @@ import "slices"
 
 // Scripts are breaks of the scripts in internal/state/lua: what a careless change could do, one
 // disaster each.
-var Scripts = slices.Concat(verbs, erasing, holds, campaigns, included)
+var Scripts = slices.Concat(verbs, erasing, holds, campaigns, priorities, included)
 
 var scenario = By{Scenario: true}
 
@@ -157,7 +157,7 @@ charge(provider, tokens)`,
 	{"aside-draws", "who was refused alone draws others", "", scenario},
 	{
 		"claim-puts-back", "who was popped goes to the end",
-		"redis.call('RPUSH', key('pending', provider), back[i])", scenario,
+		"redis.call('RPUSH', back[i][1], back[i][2])", scenario,
 	},
 	{"claim-rows", "a claim leaves them in the queue", "", By{Simulation: 1}},
 
@@ -337,7 +337,7 @@ $`,
 	{"stranded-stale", "who still waits is lost", "if not live then stale = at end", scenario},
 	{"stranded-part", "a part in between loses the head", "for _ = 1, stale do", scenario},
 	{"stranded-head", "who has left is read again", "", scenario},
-	{"stranded-next", "the next part begins too late", "return {from + at, list}", scenario},
+	{"stranded-next", "the next part begins too late", "local next = from + at", scenario},
 
 	// sweep.lua
 	{

@@ -187,7 +187,7 @@ func (h *harness) outlook() outlook {
 	lists, lapses := map[string][]*redis.IntCmd{}, map[string][]*redis.ZSliceCmd{}
 	pauses := map[string]*redis.StringCmd{}
 	for _, name := range h.providers {
-		for _, kind := range []string{"pending", "refused", "ready"} {
+		for _, kind := range []string{"pending", "urgent", "refused", "ready"} {
 			lists[name] = append(lists[name], pipe.LLen(background, h.key(kind, name)))
 		}
 		lapses[name] = append(lapses[name],

@@ -75,6 +75,7 @@ type job struct {
 	reference, provider, campaign string
 	recipients                    []recipient
 	notBefore                     time.Time // Zero for at once.
+	priority                      string
 	// held is set when Accept has said so: from then on no recipient may be lost.
 	held, cancelled bool
 }
@@ -101,7 +102,9 @@ func (j *job) payload(extra int64, turned bool) []byte {
 		Provider   string      `json:"provider,omitempty"`
 		Campaign   string      `json:"campaign,omitempty"`
 		NotBefore  string      `json:"not_before,omitempty"`
-	}{Reference: j.reference, Currency: "KES", Provider: j.provider, Campaign: j.campaign}
+		Priority   string      `json:"priority,omitempty"`
+	}{Reference: j.reference, Currency: "KES", Provider: j.provider, Campaign: j.campaign,
+		Priority: j.priority}
 	if !j.notBefore.IsZero() {
 		whole.NotBefore = j.notBefore.Format(time.RFC3339)
 	}
@@ -211,6 +214,9 @@ func (p *plan) drawJobs(c chance) {
 		if p.scheduled > 0 && c.hit(p.scheduled) {
 			// The bubble's time begins then; plans are drawn in another one.
 			j.notBefore = bubbleStart.Add(p.begin + time.Duration(c.IntN(3600))*time.Second)
+		}
+		if number%4 == 3 { // Not by chance: plans stay as they were.
+			j.priority = "high"
 		}
 		left -= size
 		p.jobs = append(p.jobs, j)

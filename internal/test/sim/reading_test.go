@@ -3,6 +3,7 @@ package sim_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -173,18 +174,18 @@ func (h *harness) look() picture {
 			batches[r.location] = pipe.HGetAll(background, h.key("batch", r.location))
 		}
 	}
-	lists := map[string][3]*redis.StringSliceCmd{}
+	lists := map[string][4]*redis.StringSliceCmd{}
 	blocked := map[string]*redis.StringSliceCmd{}
 	withheld := map[string][]*redis.StringSliceCmd{}
 	slots := map[string]*redis.ZSliceCmd{}
 	doubtful := map[string]*redis.MapStringStringCmd{}
 	for _, name := range h.providers {
-		var three [3]*redis.StringSliceCmd
-		for i, kind := range []string{"pending", "refused", "ready"} {
-			three[i] = pipe.LRange(background, h.key(kind, name), 0, -1)
+		var four [4]*redis.StringSliceCmd
+		for i, kind := range []string{"pending", "refused", "ready", "urgent"} {
+			four[i] = pipe.LRange(background, h.key(kind, name), 0, -1)
 		}
 		blocked[name] = pipe.ZRange(background, h.key("blockedsince", name), 0, -1)
-		lists[name] = three
+		lists[name] = four
 		for _, campaign := range h.names {
 			withheld[name] = append(withheld[name],
 				pipe.LRange(background, h.key("withheld", name+":"+campaign), 0, -1))
@@ -204,8 +205,9 @@ func (h *harness) look() picture {
 	}
 	for _, name := range h.providers {
 		c := channel{
-			pending: lists[name][0].Val(), blocked: blocked[name].Val(), refused: lists[name][1].Val(),
-			ready: lists[name][2].Val(), slots: slots[name].Val(), doubtful: doubtful[name].Val(),
+			pending: slices.Concat(lists[name][0].Val(), lists[name][3].Val()),
+			blocked: blocked[name].Val(), refused: lists[name][1].Val(), ready: lists[name][2].Val(),
+			slots: slots[name].Val(), doubtful: doubtful[name].Val(),
 		}
 		for _, list := range withheld[name] {
 			c.withheld = append(c.withheld, list.Val()...)

@@ -157,6 +157,19 @@ local function note_submitter(campaign, by)
   end
 end
 
+-- note_urgent keeps who of a new chunk goes first.
+local function note_urgent(d, members)
+  local lines = {}
+  for _, new in ipairs(members) do
+    for from, to in new.urgent:gmatch('(%d+) (%d+)') do
+      append(lines, string.format('%d %d', new.before + from, new.before + to))
+    end
+  end
+  if #lines == 0 then return end
+  d.urgent = table.concat(lines, '\n')
+  redis.call('HSET', key('chunk', d.id), 'urgent', d.urgent) -- break: urgent-kept
+end
+
 -- write stores a group as a new chunk and queues its recipients. The id comes from what it holds: a
 -- Redis that has forgotten it gives the same one again.
 local function write(group)
@@ -168,6 +181,7 @@ local function write(group)
   local content = table.concat(group.contents, '\n')
   local d = {id = id, page = page, at = now, currency = group.currency, campaign = group.campaign,
     refs = refs, not_before = group.not_before, n = group.n, sum = group.sum, content = content}
+  note_urgent(d, group.members)
   local holding = {} -- Providers, by the locations where recipients are held.
   for i, stretch in ipairs(stretches(group)) do
     local provider, count = NAMES[stretch.code], stretch.to - stretch.from + 1
@@ -176,7 +190,7 @@ local function write(group)
     if status == 'q' then
       location = pending_location(provider)
       touched[provider] = true
-      push_pending({id = id}, stretch.from, stretch.to, location)
+      push_pending(d, stretch.from, stretch.to, location)
       charges.note(d, stretch.from, stretch.to, stretch.lines) -- break: charge-noted
     else
       holding[location] = provider
@@ -248,8 +262,9 @@ end
 -- for each; none for a disbursal that rules are against, which is looked up and not taken. Then the
 -- ids of the recipients, one a line ('' where none has one); the fingerprints of them all; what is
 -- asked of them, lines "recipients bits approval" ('' for nothing); and the prints of their
--- payments, where a guard looks for duplicates.
-local EACH = 10
+-- payments, where a guard looks for duplicates; and who goes first, a line "from to" for each
+-- stretch of positions.
+local EACH = 11
 local at = rest
 while at <= #ARGV do
   local group = {given = ARGV[at], currency = ARGV[at + 1], decimals = ARGV[at + 2],
@@ -264,7 +279,7 @@ while at <= #ARGV do
     local new = {ref = ARGV[i], digest = ARGV[i + 1], n = tonumber(ARGV[i + 2]),
       sum = tonumber(ARGV[i + 3]), content = ARGV[i + 4], codes = ARGV[i + 5],
       ids = ARGV[i + 6], fingerprints = ARGV[i + 7], admissions = ARGV[i + 8],
-      prints = ARGV[i + 9]}
+      prints = ARGV[i + 9], urgent = ARGV[i + 10]}
     local word = refusal(group, new, known[(i - first) / EACH + 1])
     if not word then take(group, new) end
     append(words, word or 'accepted')

@@ -31,14 +31,20 @@ local function withheld(provider, fn)
   for _, campaign in ipairs(controlled) do fn(controls.withheld(provider, campaign)) end
 end
 
+-- each_queue calls fn with the lists of the entries of a provider that no number in doubt blocks.
+local function each_queue(provider, fn)
+  fn(key('urgent', provider))
+  fn(key('pending', provider))
+  withheld(provider, fn)
+end
+
 -- oldest is for how long the oldest open recipient of a provider has been open.
 local function oldest(provider)
   local first = redis.call('ZRANGE', key('open', provider), 0, 0, 'WITHSCORES')
-  local pending, blocked = key('pending', provider), key('blockedsince', provider)
+  local blocked = key('blockedsince', provider)
   local since = math.min(now, tonumber(first[2] or now),
-    waiting_since(redis.call('LRANGE', pending, 0, LOOKED - 1), redis.call('LLEN', pending)),
     waiting_since(redis.call('ZRANGE', blocked, 0, LOOKED - 1), redis.call('ZCARD', blocked)))
-  withheld(provider, function(list)
+  each_queue(provider, function(list)
     local entries = redis.call('LRANGE', list, 0, LOOKED - 1)
     since = math.min(since, waiting_since(entries, redis.call('LLEN', list)))
   end)
@@ -62,7 +68,9 @@ for _, provider in ipairs(names) do
   local since, person = tonumber(v[2] or 0), tonumber(v[5] or 0)
   local kept_back = 0
   withheld(provider, function(list) kept_back = kept_back + redis.call('LLEN', list) end)
-  list[#list + 1] = {provider, redis.call('LLEN', key('pending', provider)),
+  local waiting = redis.call('LLEN', key('pending', provider))
+    + redis.call('LLEN', key('urgent', provider))
+  list[#list + 1] = {provider, waiting,
     redis.call('LLEN', key('ready', provider)), redis.call('ZCARD', key('blockedsince', provider)),
     redis.call('ZCARD', key('slots', provider)), math.max(0, paused_for(provider)),
     since > 0 and v[1] or '',

@@ -69,13 +69,32 @@ if ready and not waits then return hand_out(ready) end -- break: half-waits
 most = largest(provider, most)
 local doubt = redis.call('EXISTS', key('doubtphones', provider)) == 1 -- break: claim-in-doubt
 local taken, count, phones = {}, 0, nil
-local back = {}
+local back = {} -- {queue, entry}.
+
+-- The queues, in the order in which they are drawn from: those who go first, and then the others.
+-- Every fourth time it is the other way round, so that nobody starves.
+local queues = {key('pending', provider)}
+if redis.call('LLEN', key('urgent', provider)) > 0 then
+  local turns = redis.call('LLEN', queues[1]) > 0
+    and redis.call('HINCRBY', key('channel', provider), 'turns', 1) or 1
+  table.insert(queues, turns % 4 == 0 and 2 or 1, key('urgent', provider)) -- break: urgent-turns
+end
+
+-- next_entry returns the next entry of the first queue that has one; false if none has.
+local function next_entry()
+  local entry = redis.call('LPOP', queues[1])
+  while not entry and queues[2] do
+    table.remove(queues, 1)
+    entry = redis.call('LPOP', queues[1])
+  end
+  return entry
+end
 
 -- refused_since is when the entry that is being drawn was refused first; nil for most.
 local refused_since
 
 local function keep_back(d, from, to, location)
-  back[#back + 1] = entry_of(d, from, to, location, refused_since)
+  back[#back + 1] = {queues[1], entry_of(d, from, to, location, refused_since)}
 end
 
 local function take(d, from, to)
@@ -158,13 +177,13 @@ local function look(d, from, to, location)
 end
 
 while count < most and looked < 2 * most + 100 do
-  local entry = redis.call('LPOP', key('pending', provider))
+  local entry = next_entry()
   if not entry then break end
   looked = looked + 1
   local id, from, to, location, since = read_entry(entry)
   -- It goes alone.
   if since and count > 0 then -- break: aside-joins
-    redis.call('LPUSH', key('pending', provider), entry)
+    redis.call('LPUSH', queues[1], entry)
     break
   end
   refused_since = since
@@ -177,7 +196,7 @@ while count < most and looked < 2 * most + 100 do
   if since and count > 0 then break end -- break: aside-draws
 end
 for i = #back, 1, -1 do
-  redis.call('LPUSH', key('pending', provider), back[i]) -- break: claim-puts-back
+  redis.call('LPUSH', back[i][1], back[i][2]) -- break: claim-puts-back
 end
 if count == 0 and waits then return hand_out(ready) end
 if waits then redis.call('LPUSH', key('ready', provider), ready.id) end

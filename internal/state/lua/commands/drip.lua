@@ -36,7 +36,7 @@ local function bring_back(provider, campaign, room)
         local rest = entry_of(d, last + 1, to, location, since)
         redis.call('LPUSH', withheld, rest) -- break: drip-rest
       end
-      redis.call('RPUSH', key('pending', provider), entry_of(d, from, last, location, since))
+      redis.call('RPUSH', queue_of(provider, d, from), entry_of(d, from, last, location, since))
       room, touched[provider] = room - (last - from + 1), true
     end
   end

@@ -2,18 +2,22 @@
 -- the controls of a campaign withhold is not in the queue: it is listed when it is brought back.
 -- include: pending, channels
 -- KEYS[1]: {namespace}:state
--- Returns: {index of the next entry to look at, or -1 at the end, {{chunk, position, currency,
+-- Returns: {place of the next entry to look at, or -1 at the end, {{chunk, position, currency,
 --   campaign, lines}, ...}}
 
 local arg = arguments {
   'provider',
-  'first#', -- Place of the first entry to look at, from 0.
+  -- Place of the first entry to look at: from 0 in the queue; then from -2 down among those who go
+  -- first.
+  'first#',
   'most#', -- Most recipients to list.
 }
 local provider = arg.provider
 if paused_for(provider) <= 0 or stopped(provider) then return {-1, {}} end
-local from, most = arg.first, arg.most
-local entries = redis.call('LRANGE', key('pending', provider), from, from + most - 1)
+local most, urgent = arg.most, arg.first < 0
+local from = urgent and -2 - arg.first or arg.first
+local queue = key(urgent and 'urgent' or 'pending', provider)
+local entries = redis.call('LRANGE', queue, from, from + most - 1)
 local list, listed, stale, at = {}, 0, 0, 0
 
 -- look lists who is queued by an entry and may go elsewhere; it says whether the entry stands for
@@ -40,7 +44,11 @@ while at < #entries and listed < most do -- break: stranded-most
 end
 -- Entries at the head that stand for nobody any more need not be looked at again.
 for _ = 1, from == 0 and stale or 0 do -- break: stranded-part
-  redis.call('LPOP', key('pending', provider)) -- break: stranded-head
+  redis.call('LPOP', queue) -- break: stranded-head
 end
-if at < most and at == #entries then return {-1, list} end
-return {from + at - (from == 0 and stale or 0), list} -- break: stranded-next
+if at < most and at == #entries then
+  local others = not urgent and redis.call('LLEN', key('urgent', provider)) > 0
+  return {others and -2 or -1, list} -- break: stranded-urgent
+end
+local next = from + at - (from == 0 and stale or 0) -- break: stranded-next
+return {urgent and -2 - next or next, list}

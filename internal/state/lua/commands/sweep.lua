@@ -44,6 +44,7 @@ end
 local refused_at = of_channel(provider, 'refused_at')
 local rested = refused_at > now or now - refused_at >= arg.alone_again_after
 local idle = redis.call('LLEN', key('pending', provider)) == 0
+  and redis.call('LLEN', key('urgent', provider)) == 0
   and redis.call('LLEN', key('ready', provider)) == 0
   and redis.call('ZCARD', key('slots', provider)) == 0
 if rested and idle then

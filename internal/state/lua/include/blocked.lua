@@ -21,7 +21,9 @@ do
     for i = 1, n do
       local field = phone .. ' ' .. i
       local entry = redis.call('HGET', blocked, field)
-      redis.call('RPUSH', key('pending', provider), entry) -- break: blocked-back
+      local id, from = entry:match('^(%S+) (%d+)')
+      local queue = queue_of(provider, chunk(id), tonumber(from))
+      redis.call('RPUSH', queue, entry) -- break: blocked-back
       redis.call('HDEL', blocked, field)
       redis.call('ZREM', key('blockedsince', provider), entry)
     end

@@ -44,6 +44,7 @@ end
 --   accepted_at           when the provider accepted a recipient last (ms)
 --   refused_at            when a recipient that was refused alone was put aside last (ms)
 --   refusals              recipients refused alone since then, each counted once
+--   turns                 claims that found some who go first, and others: every fourth is theirs
 --   tokens, charged       what the provider's rate leaves, and when that was counted (ms)
 --   stopped, stopped_by, stopped_note    a person's pause: since when (ms), who and why
 local function of_channel(provider, field)
@@ -180,6 +181,7 @@ end
 -- slot, and no trigger under way (after two seconds it counts as lost).
 local function wakeup(provider, slots)
   if redis.call('LLEN', key('pending', provider)) == 0
+    and redis.call('LLEN', key('urgent', provider)) == 0 -- break: wakeup-urgent
     and redis.call('LLEN', key('ready', provider)) == 0 then return 0 end
   local out, tokens = redis.call('ZCARD', key('slots', provider)), tokens_left(provider)
   if out >= slots then return 0 end

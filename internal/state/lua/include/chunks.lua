@@ -8,7 +8,7 @@ local function chunk(id)
   local d = chunks[id]
   if d ~= nil then return d end
   local v = redis.call('HMGET', key('chunk', id), 'head', 'open', 'content', 'refs', 'discounted',
-    'charged')
+    'charged', 'urgent')
   local rows = redis.call('GET', key('rows', id))
   if not v[1] or not rows then
     chunks[id] = false
@@ -21,7 +21,7 @@ local function chunk(id)
     page = page, at = tonumber(at), n = tonumber(n), sum = tonumber(sum), import = import,
     campaign = campaign, by = by, not_before = tonumber(not_before), open = tonumber(v[2]),
     had = tonumber(v[2]), content = v[3], refs = v[4], discounted = v[5] == '1',
-    charged = v[6] == '1', rows = rows, cells = {}, locations = {}, indices = {},
+    charged = v[6] == '1', urgent = v[7], rows = rows, cells = {}, locations = {}, indices = {},
     group = table.concat({currency, page, import, campaign}, '\t'),
   }
   chunks[id] = d
@@ -98,6 +98,30 @@ local function sum_of(d, from, to)
   local sum = 0
   for i = from, to do sum = sum + d.amount[i] end
   return sum
+end
+
+-- by_priority cuts positions where those who go first begin or end: {from, to, urgent}.
+local function by_priority(d, from, to)
+  local list, start = {}, from
+  local function add(last, urgent)
+    if last >= start then
+      list[#list + 1] = {from = start, to = last, urgent = urgent}
+      start = last + 1
+    end
+  end
+  for first, last in (d.urgent or ''):gmatch('(%d+) (%d+)') do
+    add(math.min(tonumber(first) - 1, to), false)
+    add(math.min(tonumber(last), to), true)
+  end
+  add(to, false)
+  return list
+end
+
+-- queue_of is the list in which an entry of a provider stands: one of those who go first, or of the
+-- others. No entry has both.
+local function queue_of(provider, d, from)
+  local urgent = d and d.urgent and by_priority(d, from, from)[1].urgent
+  return key(urgent and 'urgent' or 'pending', provider)
 end
 
 -- Rows --------------------------------------------------------------------------------------------

@@ -21,8 +21,9 @@ do
   end
 
   local function control(campaign)
+    if campaign == '' then return nil end
     if any == nil then any = redis.call('EXISTS', key('controlled')) == 1 end
-    if not any or campaign == '' then return nil end
+    if not any then return nil end
     local c = known[campaign]
     if not c then
       local bucket = controls.bucket(campaign)

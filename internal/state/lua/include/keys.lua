@@ -11,8 +11,8 @@
 -- verb finds out which chunks and batches it touches only while it runs, and names them here.
 --
 -- Two kinds of record carry the state:
---   chunk:<id>  HASH head, refs, content, open, settled, evidence, discounted, and fields of
---       positions
+--   chunk:<id>  HASH head, refs, content, open, settled, evidence, discounted, charged, urgent,
+--       and fields of positions
 --       The recipients of disbursals that were accepted together and are alike in provider as
 --       given, currency, import, campaign and producer. A position counts within the chunk, from 1.
 --       head      provider as given, currency, decimals, page, accepted (ms), recipients, sum,
@@ -25,6 +25,7 @@
 --                 reference, message, discount as a decimal; tab separated. Behind the ms stands
 --                 'c' where a callback brought it, and the ms since that came, if any
 --       discounted  1 once a discount is among the evidence
+--       urgent    one line "from to" per stretch of positions of those who go first
 --       charged   1 once guards have counted one of the recipients
 --       <n>       the line of position n where it came alone: it counts, not the one in evidence,
 --                 and goes there when several come at once, or some time after all have settled

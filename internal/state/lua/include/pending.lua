@@ -24,8 +24,11 @@ local function read_entry(entry)
 end
 
 local function push_pending(d, from, to, location, head)
-  redis.call(head and 'LPUSH' or 'RPUSH', key('pending', provider_at(location)),
-    entry_of(d, from, to, location))
+  local provider = provider_at(location)
+  for _, part in ipairs(by_priority(d, from, to)) do
+    local queue = key(part.urgent and 'urgent' or 'pending', provider) -- break: urgent-queue
+    redis.call(head and 'LPUSH' or 'RPUSH', queue, entry_of(d, part.from, part.to, location))
+  end
 end
 
 at_end(function()
