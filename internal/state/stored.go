@@ -144,7 +144,8 @@ func (s *Store) hold(r *Row, why Hold, notBefore, now time.Time) {
 	r.Hold, r.Reason = why, why.Reason
 	if why.Reason == airtime.ReasonSchedule {
 		r.ReleaseAt = notBefore
-	} else if why.Reason == airtime.ReasonBudget {
+	}
+	if why.Reason == airtime.ReasonBudget {
 		r.ReleaseAt = s.periodEnd(why.Rule, now)
 	}
 }

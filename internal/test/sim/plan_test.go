@@ -103,8 +103,10 @@ func (j *job) payload(extra int64, turned bool) []byte {
 		Campaign   string      `json:"campaign,omitempty"`
 		NotBefore  string      `json:"not_before,omitempty"`
 		Priority   string      `json:"priority,omitempty"`
-	}{Reference: j.reference, Currency: "KES", Provider: j.provider, Campaign: j.campaign,
-		Priority: j.priority}
+	}{
+		Reference: j.reference, Currency: "KES", Provider: j.provider, Campaign: j.campaign,
+		Priority: j.priority,
+	}
 	if !j.notBefore.IsZero() {
 		whole.NotBefore = j.notBefore.Format(time.RFC3339)
 	}
