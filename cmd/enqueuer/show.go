@@ -27,8 +27,8 @@ func newShowCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show REF PHONE",
 		Short: "Show what happened to one recipient",
-		Long: `Show what happened to one recipient, oldest first: accepted, queued, each sending and what
-it was answered, callbacks, status queries, providers that refused before, what people decided, how
+		Long: `Show what happened to one recipient, oldest first: accepted, held and released, queued, each
+sending and what it was answered, callbacks, status queries, providers that refused before, what people decided, how
 it settled and was corrected. The last line says where that leaves the recipient. REF is a
 disbursal, or an import or campaign in which the number is once. --json writes JSON Lines; the last
 one is the verdict.`,

@@ -113,6 +113,7 @@ func TestHolds(t *testing.T) {
 		"the schedule, and what is looked at behind it":           schedules,
 		"a cancel withdraws who is held":                          cancelledWhileHeld,
 		"a cancel mark is looked at on release":                   cancelledBehindTheirBack,
+		"the timeline tells of them":                              holdsAreTold,
 		"a rehearsal does nothing":                                rehearsals,
 		"scripts that are sent twice":                             holdsTwice,
 	})
@@ -285,6 +286,41 @@ func holdsTwice(g *harness) {
 	g.releaseDue()
 	require.Empty(g.t, g.held())
 	require.Len(g.t, g.begin(lipad).Members, 7)
+}
+
+// The timeline says what held a recipient, and who released it.
+func holdsAreTold(g *harness) {
+	d := asked(to("a", 1, 3, 10), "big")
+	d.NotBefore = time.UnixMilli(g.c.ms).Add(time.Hour).UTC()
+	g.accept(d)
+	told := func() []string {
+		timeline, err := g.s.Timeline(background, rows(g.t, g.s, "a")[0])
+		require.NoError(g.t, err)
+		var list []string
+		for _, e := range timeline.Events {
+			list = append(list, e.What+" "+e.Detail)
+		}
+		return append(list, timeline.Verdict)
+	}
+	require.Equal(g.t, []string{
+		"accepted submitted by unknown", "held approval (big)", "held for approval (big)",
+	}, told())
+	groups, err := g.s.HeldUnder(background, state.KindDisbursal, "a")
+	require.NoError(g.t, err)
+	g.c.pass(time.Minute)
+	_, err = g.release(state.Release{Name: "a", Who: "otieno", Digest: groups[0].Digest})
+	require.NoError(g.t, err)
+	until := "schedule until " + d.NotBefore.Format(time.RFC3339)
+	require.Equal(g.t, []string{
+		"accepted submitted by unknown", "held approval (big)", "released approval (big), by otieno",
+		"held " + until, "held for " + until,
+	}, told())
+	g.c.pass(time.Hour)
+	require.Equal(g.t, 3, g.releaseDue())
+	require.Equal(g.t, []string{
+		"accepted submitted by unknown", "held approval (big)", "released approval (big), by otieno",
+		"held " + until, "released schedule, by the clock", "queued ", "waits to be sent to lipad",
+	}, told())
 }
 
 // A day of the budget is one of the time zone.

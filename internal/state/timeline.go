@@ -31,7 +31,7 @@ type Event struct {
 // Happenings are the words for what events are, in the order in which those of one millisecond
 // stand.
 var Happenings = []string{
-	"accepted", "queued", "sending", "answered", "silent", "moved", "callback", "asked", "evidence",
+	"accepted", "released", "held", "queued", "sending", "answered", "silent", "moved", "callback", "asked", "evidence",
 	"decided", "settled", "corrected",
 }
 
@@ -119,8 +119,11 @@ func (t *timelineOf) accepted(ctx context.Context) error {
 	if len(t.row.History) > 0 {
 		first = t.row.History[0].Provider
 	}
-	t.add(Event{At: t.row.Accepted, What: "queued", Provider: first})
-	return nil
+	held, err := t.heldBack(ctx)
+	if err == nil && !held {
+		t.add(Event{At: t.row.Accepted, What: "queued", Provider: first})
+	}
+	return err
 }
 
 // rowsOfFile says which rows of a file made a disbursal: R/k and R/k.2 of the import R have some of

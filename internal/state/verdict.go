@@ -99,6 +99,8 @@ func (t *timelineOf) stands() string {
 		return "accepted on " + at + " by " + by + reference + "; it has no way to tell more"
 	case r.Status == airtime.InDoubt:
 		return "in doubt since " + t.doubted().Format(time.RFC3339) + " at " + by + why
+	case r.Status == airtime.Held:
+		return "held for " + r.Hold.String() + t.until(r.Hold)
 	case r.Status == airtime.Queued:
 		return "waits to be sent to " + by
 	case r.Status.Settled():
