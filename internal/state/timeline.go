@@ -31,8 +31,8 @@ type Event struct {
 // Happenings are the words for what events are, in the order in which those of one millisecond
 // stand.
 var Happenings = []string{
-	"accepted", "released", "held", "queued", "sending", "answered", "silent", "moved", "callback", "asked", "evidence",
-	"decided", "settled", "corrected",
+	"accepted", "released", "held", "queued", "sending", "answered", "silent", "moved", "callback",
+	"asked", "evidence", "decided", "settled", "corrected",
 }
 
 // Timeline is what happened to a recipient, oldest first.
