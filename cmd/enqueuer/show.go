@@ -27,11 +27,11 @@ func newShowCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show REF PHONE",
 		Short: "Show what happened to one recipient",
-		Long: `Show what happened to one recipient, oldest first: accepted, held and released, queued, each
-sending and what it was answered, callbacks, status queries, providers that refused before, what people decided, how
-it settled and was corrected. The last line says where that leaves the recipient. REF is a
-disbursal, or an import or campaign in which the number is once. --json writes JSON Lines; the last
-one is the verdict.`,
+		Long: `Show what happened to one recipient, oldest first: accepted, held and released, queued,
+each sending and what it was answered, callbacks, status queries, providers that refused before,
+what people decided, how it settled and was corrected. The last line says where that leaves the
+recipient. REF is a disbursal, or an import or campaign in which the number is once. --json writes
+JSON Lines; the last one is the verdict.`,
 		Example: `  enqueuer show wave-7/1 0711000123
   enqueuer show wave-7 254711000123 --json`,
 		Args: cobra.ExactArgs(2),
