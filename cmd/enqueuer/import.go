@@ -309,6 +309,9 @@ func (i *importing) push(ctx context.Context, a *app.App) error {
 // lookHeld counts who of the import is held now.
 func (i *importing) lookHeld(ctx context.Context, a *app.App) error {
 	i.plan.Held = nil
+	// Who stops looking is told that the import goes on.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	defer cancel()
 	groups, err := a.Store.HeldUnder(ctx, state.KindImport, i.plan.Reference)
 	for _, g := range groups {
 		for currency, minor := range g.Amounts {
