@@ -163,11 +163,12 @@ func (o *campaignOptions) act(
 		}
 		if changed {
 			fields := []zap.Field{
-				zap.String("campaign", state.Shown(name)), zap.String("who", o.who),
-				zap.String("note", o.note),
+				zap.String("kind", string(state.KindCampaign)), zap.String("name", state.Shown(name)),
+				zap.String("who", o.who), zap.String("note", o.note),
 			}
 			if cmd.Flags().Changed("per-second") {
-				fields = append(fields, zap.Float64("per_second", o.perSecond))
+				fields = append(fields, zap.String("per_second",
+					strconv.FormatFloat(o.perSecond, 'f', -1, 64)))
 			}
 			personLog(a).Info("campaign "+cmd.Name()+" by a person", fields...)
 		}
