@@ -50,6 +50,8 @@ func (h *harness) end() {
 	}
 	h.books()
 	h.found()
+	h.fed()
+	h.listedNames()
 }
 
 // recover ends all faults: who was stopped in the middle stays so, its process begins anew.

@@ -23,6 +23,11 @@ type history struct {
 	rows                map[string]row
 	// counted is how often a result was published.
 	counted int
+	// fed is where a reader of results is, read how many it has read, and told the status that it was
+	// told last, by reference and number.
+	fed  string
+	read int
+	told map[string]string
 	// paused is since when campaigns were paused.
 	paused map[string]string
 }
@@ -30,7 +35,7 @@ type history struct {
 func newHistory() history {
 	return history{
 		last: "0-0", published: map[string]airtime.Status{}, rows: map[string]row{},
-		batch: map[string]string{},
+		batch: map[string]string{}, told: map[string]string{},
 	}
 }
 
@@ -44,6 +49,7 @@ func (h *harness) inspect() {
 	h.resultsFollow(p)
 	h.refusalsFollow(p)
 	h.guards(p)
+	h.feed(2)
 	h.campaignsStop(p)
 	h.ledgers()
 	for _, over := range p.overpaid {

@@ -42,6 +42,59 @@ func (h *harness) found() {
 	}
 }
 
+// feed reads the next few results as a producer does, who remembers where it was.
+func (h *harness) feed(most int) (more bool) {
+	page, err := h.stores[1].ResultsAfter(background, h.seen.fed, most)
+	must(err)
+	for _, r := range page.Results {
+		h.seen.read++
+		h.seen.told[r.Fields["reference"]+" "+r.Fields["phone_number"]] = r.Fields["status"]
+	}
+	if len(page.Results) > 0 && page.Next == h.seen.fed {
+		h.violated("FEED: results behind %s end there", page.Next)
+	}
+	h.seen.fed = page.Next
+	return page.More
+}
+
+// fed reads the rest of the results: every one was read once, and the last of each recipient is
+// where it stands.
+func (h *harness) fed() {
+	for h.feed(3) {
+	}
+	if h.seen.read != h.seen.counted {
+		h.violated("FEED: %d results were read, there are %d", h.seen.read, h.seen.counted)
+	}
+	for _, r := range readRows(h.rdb, h.jobs) {
+		said, now := h.seen.told[r.reference+" "+r.phone], statusOf(r.status)
+		if now.Settled() && said != now.String() {
+			h.violated("FEED: %s, but its last result is %s", r, said)
+		}
+	}
+}
+
+// listedNames compares the list of campaigns with the recipients.
+func (h *harness) listedNames() {
+	counted := map[string]int64{}
+	for _, r := range readRows(h.rdb, h.jobs) {
+		if r.campaign != "" {
+			counted[r.campaign]++
+		}
+	}
+	list, err := h.stores[0].List(background, 100, state.KindCampaign)
+	must(err)
+	for _, l := range list {
+		if l.Recipients != counted[l.Reference] {
+			h.violated("LIST: %s has %d recipients, listed with %d", l.Reference, counted[l.Reference],
+				l.Recipients)
+		}
+		delete(counted, l.Reference)
+	}
+	for name := range counted {
+		h.violated("LIST: %s is not listed", name)
+	}
+}
+
 // stands is the status that the last settling or correction of a timeline came to, empty for none.
 // The status of a recipient that is open again is not settled.
 func stands(timeline state.Timeline) (status string) {
