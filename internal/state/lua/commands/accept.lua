@@ -70,11 +70,16 @@ end
 -- admit looks at the recipients of a new disbursal: new.parts has those who stand alike, with the
 -- letter and rule that hold them. It says whether guards refuse any; then nobody is counted.
 local function admit(group, new)
+  local nothing = new.admissions == '' and group.not_before <= now
+  if nothing and new.prints == '' and #new.codes == 1 then -- As most are.
+    new.parts = {{n = new.n, code = new.codes, hold = '', lines = '', sum = new.sum}}
+    return true
+  end
   new.parts = {}
   local d = {page = group.page, currency = group.currency, campaign = group.campaign,
     refs = new.ref, not_before = group.not_before, at = now, n = new.n, sum = new.sum,
     content = new.content}
-  local nothing, refuses = new.admissions == '' and group.not_before <= now, false
+  local refuses = false
   for _, section in ipairs(sections(new)) do
     local function keep(from, to, hold, lines)
       append(new.parts, {n = to - from + 1, code = section.code, hold = hold, lines = lines,
