@@ -23,7 +23,7 @@ var (
 )
 
 // within is how many seeds may pass until a break is noticed.
-const within = 50
+const within = 60
 
 // simulated are the breaks of a list that the simulation must notice.
 func simulated(list []mutation.Break) []mutation.Break {
