@@ -116,7 +116,8 @@ func listHolds(cmd *cobra.Command, a *app.App, options holdsOptions, args []stri
 		"submitted_by", "digest")
 	for i := range groups {
 		g := &groups[i]
-		t.add(g.Name, string(g.Kind), string(g.Reason), g.Rule, number(g.Recipients), amounts(g.Amounts),
+		t.add(g.Name, string(g.Kind), string(g.Reason), g.Rule, number(g.Recipients),
+			airtime.SumsText(g.Amounts),
 			at(g.Since), at(g.Until), cmp.Or(g.SubmittedBy, state.Unknown), g.Digest)
 	}
 	t.write(out)

@@ -265,7 +265,7 @@ func (i *importing) amounts() string {
 	for route, total := range i.plan.Totals {
 		minor[route.Currency] += total.Minor
 	}
-	return amounts(minor)
+	return airtime.SumsText(minor)
 }
 
 // push is the second pass: manifest, then disbursals, then whatever was asked for.

@@ -333,7 +333,7 @@ func printItems(w io.Writer, items []reviewItem, stamp func(time.Time) string) {
 		"what would settle it")
 	for _, c := range items {
 		t.add(string(c.Queue), c.since(stamp), c.Batch, c.Provider,
-			number(c.Recipients), amounts(c.minor), string(c.Why), c.Settle)
+			number(c.Recipients), airtime.SumsText(c.minor), string(c.Why), c.Settle)
 	}
 	t.write(w)
 }

@@ -95,7 +95,7 @@ func listNames(cmd *cobra.Command, a *app.App, options namesOptions) error {
 	t := newTable("name", "kind", "at", "submitted_by", "#recipients", "#settled", "#held", "#amounts")
 	for _, l := range found {
 		t.add(l.Reference, string(l.Kind), at(l.At), l.SubmittedBy, number(l.Recipients),
-			number(l.SettledRecipients()), number(l.InStatus(heldStatus)), amounts(l.Requested()))
+			number(l.SettledRecipients()), number(l.InStatus(heldStatus)), airtime.SumsText(l.Requested()))
 	}
 	t.write(out)
 	return nil

@@ -156,7 +156,7 @@ func (o *resolveOptions) question(picked []pick) string {
 		then = " and send them again"
 	}
 	return fmt.Sprintf("Settle %s, %s, as %s%s?", cli.Plural(len(picked), "recipient"),
-		amounts(minor), o.as, then)
+		airtime.SumsText(minor), o.as, then)
 }
 
 // previewed is how many lines of what a word is about are shown.
@@ -191,7 +191,7 @@ func preview(w io.Writer, picked []pick, listed listing, stamp func(time.Time) s
 			since = stamp(at)
 		}
 		t.add(l.batch, attempt, l.provider, l.status.String(), since, string(l.why),
-			number(sums[l].Recipients), amounts(sums[l].minor))
+			number(sums[l].Recipients), airtime.SumsText(sums[l].minor))
 	}
 	t.write(w)
 	if more := len(lines) - previewed; more > 0 {

@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -226,19 +223,10 @@ func printSummary(w io.Writer, sum state.Summary) {
 		for currency, minor := range totals.Amounts {
 			all[currency] += minor
 		}
-		t.add(s.String(), number(totals.Recipients), amounts(totals.Amounts))
+		t.add(s.String(), number(totals.Recipients), airtime.SumsText(totals.Amounts))
 	}
-	t.add("total", number(sum.Recipients), amounts(all))
+	t.add("total", number(sum.Recipients), airtime.SumsText(all))
 	t.write(w)
-}
-
-// amounts writes money per currency: "KES 60.00, UGX 500".
-func amounts(minor map[airtime.Currency]int64) string {
-	var parts []string
-	for _, c := range slices.Sorted(maps.Keys(minor)) {
-		parts = append(parts, airtime.Money{Minor: minor[c], Currency: c}.String())
-	}
-	return strings.Join(parts, ", ")
 }
 
 // listedAtOnce is how many recipients are laid out together.

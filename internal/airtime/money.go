@@ -3,6 +3,8 @@ package airtime
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -122,4 +124,14 @@ func FormatMinor(minor int64, c Currency) string {
 	}
 	point := len(digits) - decimals
 	return sign + digits[:point] + "." + digits[point:]
+}
+
+// SumsText writes sums in minor units per currency, in the order of their names: "KES 60.00, UGX
+// 500".
+func SumsText(minor map[Currency]int64) string {
+	var parts []string
+	for _, c := range slices.Sorted(maps.Keys(minor)) {
+		parts = append(parts, Money{Minor: minor[c], Currency: c}.String())
+	}
+	return strings.Join(parts, ", ")
 }

@@ -11,6 +11,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"tuma/internal/routing"
 	"tuma/internal/webhook"
 )
 
@@ -48,10 +49,7 @@ type Webhook struct {
 // Wants reports whether a result is for the endpoint.
 func (w *Webhook) Wants(producer, campaign string) bool {
 	return (len(w.Producers) == 0 || slices.Contains(w.Producers, producer)) &&
-		(len(w.Campaigns) == 0 || slices.ContainsFunc(w.Campaigns, func(pattern string) bool {
-			beginning, open := strings.CutSuffix(pattern, "*")
-			return campaign == pattern || open && strings.HasPrefix(campaign, beginning)
-		}))
+		routing.MatchesCampaign(w.Campaigns, campaign)
 }
 
 // Host is the URL without its path and query, which may hold what only the producer knows.

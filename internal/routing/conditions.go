@@ -25,13 +25,14 @@ type Conditions struct {
 // holds reports whether what the recipients of a disbursal have in common meets the conditions.
 func (c *Conditions) holds(currency airtime.Currency, campaign, producer string) bool {
 	return (len(c.Currencies) == 0 || slices.Contains(c.Currencies, currency)) &&
-		c.hasCampaign(campaign) &&
+		MatchesCampaign(c.Campaigns, campaign) &&
 		(len(c.Producers) == 0 || slices.Contains(c.Producers, producer))
 }
 
-// hasCampaign reports whether the campaign is one of those of the conditions.
-func (c *Conditions) hasCampaign(campaign string) bool {
-	return len(c.Campaigns) == 0 || slices.ContainsFunc(c.Campaigns, func(pattern string) bool {
+// MatchesCampaign reports whether a campaign is one of the patterns: names, or beginnings of names
+// with an asterisk behind them. Without patterns each one is.
+func MatchesCampaign(patterns []string, campaign string) bool {
+	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(pattern string) bool {
 		beginning, open := strings.CutSuffix(pattern, "*")
 		return campaign == pattern || open && strings.HasPrefix(campaign, beginning)
 	})

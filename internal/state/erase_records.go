@@ -12,17 +12,13 @@ import (
 
 // inChunks lists what is to be changed in chunks and in what is kept of their recipients.
 func (e *Erasure) inChunks(ctx context.Context, chunks []string) ([]edit, error) {
-	pipe := e.s.client.Pipeline()
-	reads := make([]storedReads, len(chunks))
-	for i, id := range chunks {
-		reads[i] = e.s.readChunk(ctx, pipe, id)
-	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	read, err := e.s.readChunks(ctx, chunks)
+	if err != nil {
 		return nil, err
 	}
 	var all []edit
 	for i, id := range chunks {
-		edits, err := e.inChunk(ctx, id, reads[i].chunk())
+		edits, err := e.inChunk(ctx, id, read[i])
 		if err != nil {
 			return nil, err
 		}

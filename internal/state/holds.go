@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -175,16 +174,11 @@ func (s *Store) stillHeld(ctx context.Context, ids []string) ([]string, error) {
 // eachHeld calls fn with the stretches of chunks in which recipients of one disbursal are held for
 // one reason and rule.
 func (s *Store) eachHeld(ctx context.Context, ids []string, fn func(heldStretch)) error {
-	pipe := s.client.Pipeline()
-	reads := make([]storedReads, len(ids))
-	for i, id := range ids {
-		reads[i] = s.readChunk(ctx, pipe, id)
-	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	chunks, err := s.readChunks(ctx, ids)
+	if err != nil {
 		return err
 	}
-	for i, read := range reads {
-		chunk := read.chunk()
+	for i, chunk := range chunks {
 		h, found := headOf(chunk.fields["head"])
 		rows, err := s.rowsOf(ctx, chunk)
 		if err != nil {
@@ -272,13 +266,4 @@ func (g *heldGroups) all() []HeldGroup {
 		list[i].Digest = hex.EncodeToString(group.sum.Sum(nil))
 	}
 	return list
-}
-
-// amountsText spells sums per currency, as "KES 20.00, UGX 500".
-func amountsText(amounts map[airtime.Currency]int64) string {
-	var parts []string
-	for _, currency := range slices.Sorted(maps.Keys(amounts)) {
-		parts = append(parts, airtime.Money{Minor: amounts[currency], Currency: currency}.String())
-	}
-	return strings.Join(parts, ", ")
 }

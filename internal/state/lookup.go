@@ -214,16 +214,12 @@ func (s *Store) reportDisbursal(
 func (s *Store) reportChunks(
 	ctx context.Context, chunks []string, why doubts, fn func(Row) error,
 ) error {
-	pipe := s.client.Pipeline()
-	reads := make([]storedReads, len(chunks))
-	for i, id := range chunks {
-		reads[i] = s.readChunk(ctx, pipe, id)
-	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	read, err := s.readChunks(ctx, chunks)
+	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	for i, read := range reads {
-		rows, err := s.rowsOf(ctx, read.chunk())
+	for i, chunk := range read {
+		rows, err := s.rowsOf(ctx, chunk)
 		if err != nil {
 			return fmt.Errorf("report: chunk %s: %w", chunks[i], err)
 		}

@@ -2,11 +2,8 @@ package state
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // Recent calls fn with everybody who was accepted within an age, oldest first: the recipients of
@@ -47,16 +44,11 @@ func (s *Store) recentPage(
 	if err != nil || len(chunks) == 0 {
 		return err
 	}
-	pipe := s.client.Pipeline()
-	reads := make([]storedReads, len(chunks))
-	for i, id := range chunks {
-		reads[i] = s.readChunk(ctx, pipe, id)
-	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	read, err := s.readChunks(ctx, chunks)
+	if err != nil {
 		return err
 	}
-	for i, read := range reads {
-		chunk := read.chunk()
+	for i, chunk := range read {
 		h, found := headOf(chunk.fields["head"])
 		if found && h.accepted.Before(since) {
 			continue

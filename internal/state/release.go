@@ -63,7 +63,8 @@ func (s *Store) Release(ctx context.Context, r Release) (Released, error) {
 		name := g.name
 		for _, part := range s.admitRecords(g.stretches) {
 			args := append([]any{
-				name, string(g.Kind), string(g.Reason), g.Rule, g.Recipients, amountsText(g.Amounts), g.Digest,
+				name, string(g.Kind), string(g.Reason), g.Rule, g.Recipients,
+				airtime.SumsText(g.Amounts), g.Digest,
 				clean(r.Note), s.options.MaxInFlight, "", 0, "",
 			}, part...)
 			answer, err := s.decide(ctx, "admit", r.Who, args...)

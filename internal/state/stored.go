@@ -62,6 +62,23 @@ func (r storedReads) chunk() stored {
 	}
 }
 
+// readChunks reads chunks at once: as many, in the same order; empty ones where there are none.
+func (s *Store) readChunks(ctx context.Context, ids []string) ([]stored, error) {
+	pipe := s.client.Pipeline()
+	reads := make([]storedReads, len(ids))
+	for i, id := range ids {
+		reads[i] = s.readChunk(ctx, pipe, id)
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, err
+	}
+	chunks := make([]stored, len(ids))
+	for i, read := range reads {
+		chunks[i] = read.chunk()
+	}
+	return chunks, nil
+}
+
 // head is what the recipients of a stored chunk have in common, as far as Go reads it.
 type head struct {
 	currency airtime.Currency

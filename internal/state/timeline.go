@@ -208,11 +208,10 @@ func (t *timelineOf) parked(ctx context.Context) error {
 
 // decided has what people decided about the recipient.
 func (t *timelineOf) decided(ctx context.Context) error {
-	names := []string{t.row.Reference, Shown(t.head.imported), Shown(t.head.campaign)}
 	return t.Audit(ctx, t.row.Accepted, func(e AuditEntry) error {
 		whom := positionsIn(e.Detail)
 		own := e.What == "resolve" && e.Name == t.row.Reference && slices.Contains(whom, t.row.position)
-		all := e.What == "cancel" && e.Name != "" && slices.Contains(names, e.Name)
+		all := e.What == "cancel" && t.hasName(e.Name)
 		erased := e.What == "erase" && e.Name == t.row.Phone.Digits()
 		if !own && !all && !erased {
 			return nil
@@ -225,6 +224,12 @@ func (t *timelineOf) decided(ctx context.Context) error {
 		t.add(Event{At: at, What: "decided", Detail: e.What + " by " + e.Who + ": " + e.Detail})
 		return nil
 	})
+}
+
+// hasName reports whether a decision about a name is one about the recipient.
+func (t *timelineOf) hasName(name string) bool {
+	names := []string{t.row.Reference, Shown(t.head.imported), Shown(t.head.campaign)}
+	return name != "" && slices.Contains(names, name)
 }
 
 // positionsIn reads the positions that a decision names.

@@ -3,7 +3,6 @@ package state
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -74,12 +73,11 @@ func (t *timelineOf) releasedBy(ctx context.Context, was Hold, then time.Time) (
 	if was.Reason == airtime.ReasonBudget {
 		by = "room in the budget"
 	}
-	names := []string{t.row.Reference, Shown(t.head.imported), Shown(t.head.campaign)}
 	err := t.Audit(ctx, then.Add(-sealedFor), func(e AuditEntry) error {
 		at, err := time.Parse(time.RFC3339, e.At)
 		near := err == nil && at.Sub(then).Abs() <= sealedFor
 		reason := strings.Contains(" "+e.Detail+" ", " reason="+string(was.Reason)+" ")
-		if near && reason && e.What == "release" && e.Name != "" && slices.Contains(names, e.Name) {
+		if near && reason && e.What == "release" && t.hasName(e.Name) {
 			by = e.Who
 		}
 		return nil

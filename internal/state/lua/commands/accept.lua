@@ -76,9 +76,8 @@ local function admit(group, new)
     return true
   end
   new.parts = {}
-  local d = {page = group.page, currency = group.currency, campaign = group.campaign,
-    refs = new.ref, not_before = group.not_before, at = now, n = new.n, sum = new.sum,
-    content = new.content}
+  local d = {currency = group.currency, campaign = group.campaign, refs = new.ref,
+    not_before = group.not_before, at = now, n = new.n, sum = new.sum, content = new.content}
   local refuses = false
   for _, section in ipairs(sections(new)) do
     local function keep(from, to, hold, lines)
