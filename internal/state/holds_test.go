@@ -108,6 +108,7 @@ func TestHolds(t *testing.T) {
 		"the day of a budget is one of the time zone":             budgetInItsZone,
 		"a phone number gets so much":                             velocityOfPhones,
 		"the same amount to the same number again":                duplicatesOfADay,
+		"the same again, seen on release":                         duplicatesOnRelease,
 		"a guard that refuses":                                    guardsThatRefuse,
 		"approval by another person, of exactly what was seen":    approvals,
 		"the schedule, and what is looked at behind it":           schedules,
@@ -179,6 +180,22 @@ func duplicatesOfADay(g *harness) {
 	g.cancel("d")
 	g.accept(asked(to("f", 3, 1, 10), "again"))
 	require.Empty(g.t, g.held(), "cancelled ones do not count")
+}
+
+// On release, each one is compared with the payment that it is itself, wherever it is in its chunk.
+func duplicatesOnRelease(g *harness) {
+	g.accept(asked(to("a", 3, 1, 10), "again"))
+	b, c := asked(to("b", 1, 2, 10), "again"), asked(to("c", 3, 2, 10), "again")
+	b.NotBefore = time.UnixMilli(g.c.ms).Add(time.Hour)
+	c.NotBefore = b.NotBefore
+	g.accept(b, c)
+	g.c.pass(time.Hour)
+	require.Equal(g.t, 3, g.releaseDue())
+	require.Equal(g.t, map[state.Hold]int64{{
+		Reason: airtime.ReasonDuplicate, Rule: "again",
+	}: 1}, g.held())
+	held := rows(g.t, g.s, "c")[0]
+	require.Equal(g.t, airtime.Held, held.Status, "the one who was paid under a")
 }
 
 func guardsThatRefuse(g *harness) {

@@ -45,8 +45,7 @@ end
 -- release takes a stretch that stands alike to where it goes now.
 local function release(d, from, to, provider, s, passed)
   local asked = admission_of(s.asked)
-  local shifted = ('.'):rep(9 * (s.from - 1)) .. s.prints -- By positions in the chunk.
-  local prints = s.prints == '' and '' or shifted
+  local prints = prints_from(s.from, s.prints)
   local _, location = row(d, from)
   each_admitted(d, from, to, provider, asked, prints, passed, function(first, last, hold, lines)
     if hold == s.hold then return end

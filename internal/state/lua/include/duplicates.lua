@@ -5,10 +5,15 @@
 -- choose a hash, and the field in it. Prints are kept by stretches of 31 days, the longest time
 -- that a guard looks back, while any guard does.
 --   payments:<31 days>:<four>  HASH  field -> lines "chunk position"
-local note_payment, paid_before
+local note_payment, paid_before, prints_from
 do
   local PRINT, STRETCH = 9, 31 * 86400000
   local just_now = {}
+
+  -- prints_from puts prints that begin at a position where they are among those of all.
+  function prints_from(pos, prints)
+    return prints == '' and '' or ('.'):rep(PRINT * (pos - 1)) .. prints
+  end
 
   -- place returns the key and the field of the payment of a recipient.
   local function place(ms, prints, pos)
