@@ -1,6 +1,7 @@
 package mutation_test
 
 import (
+	"os/exec"
 	"path"
 	"slices"
 	"testing"
@@ -47,6 +48,27 @@ func TestEveryBreakFits(t *testing.T) {
 	}
 	for id, name := range marks {
 		require.True(t, used[id], "%s: no break has the id %s", name, id)
+	}
+}
+
+// TestEveryBreakOfTheCodeCompiles builds each package with its line changed, since the long runs that
+// use the breaks are seldom made.
+func TestEveryBreakOfTheCodeCompiles(t *testing.T) {
+	t.Parallel()
+	proctest.NotInShort(t, "a build for each break")
+	root, err := proctest.ModuleRoot()
+	require.NoError(t, err)
+	for _, b := range mutation.Code {
+		edit, err := b.Edit(root)
+		require.NoError(t, err, b.Name)
+		directory := t.TempDir()
+		overlay, err := mutation.Overlay(root, directory, []mutation.Edit{edit})
+		require.NoError(t, err, b.Name)
+		build := exec.CommandContext(t.Context(), "go", "build", "-overlay", overlay,
+			"./"+path.Dir(edit.File))
+		build.Dir = root
+		output, err := build.CombinedOutput()
+		require.NoError(t, err, "%s:\n%s", b.Name, output)
 	}
 }
 
