@@ -41,6 +41,7 @@ func scenarios() []scenario {
 		{"memory", memory},
 		{"scaling", scaling},
 		{"durability", durability},
+		{"guards", guards},
 		{"recount", recount},
 		{"growth", growth},
 		{"profile", profile},

@@ -99,18 +99,23 @@ func bulk(ctx context.Context, b *bench) (section, error) {
 	return s, nil
 }
 
-// small is the same for producers that push one recipient at a time.
-func small(ctx context.Context, b *bench) (section, error) {
-	h, err := b.newHarness(ctx, setting{})
+// smallRun is jobs of one recipient each on the stream, in a harness of its own.
+func (b *bench) smallRun(ctx context.Context, s setting, jobs int) (outcome, error) {
+	h, err := b.newHarness(ctx, s)
 	if err != nil {
-		return section{}, err
+		return outcome{}, err
 	}
 	defer h.close()
 	if err := h.startAll(ctx, []string{"enqueuer", "stream"}); err != nil {
-		return section{}, err
+		return outcome{}, err
 	}
+	return h.measured(ctx, 0, jobs, func() error { return h.pushAll(ctx, jobs) })
+}
+
+// small is the same for producers that push one recipient at a time.
+func small(ctx context.Context, b *bench) (section, error) {
 	jobs := b.size(200_000)
-	o, err := h.measured(ctx, 0, jobs, func() error { return h.pushAll(ctx, jobs) })
+	o, err := b.smallRun(ctx, setting{}, jobs)
 	if err != nil {
 		return section{}, err
 	}

@@ -97,7 +97,7 @@ func (s *Store) accept(
 		return Acceptance{}, fmt.Errorf("accept takes at most %d recipients at once, got %d",
 			MaxRecipients, total)
 	}
-	args := make([]any, 0, 11+11*len(disbursals))
+	args := make([]any, 0, 11+9*len(disbursals))
 	args = append(args, s.options.MaxInFlight, 0, "")
 	if rehearsal != nil {
 		args[1], args[2] = 1, rehearsal.counted
@@ -209,14 +209,24 @@ func (s *Store) appendDisbursal(args []any, d *Disbursal) ([]any, error) {
 	order := phoneOrder(d.Recipients)
 	recipients, codes := inOrder(d.Recipients, order), inOrder(codes, order)
 	content, sum := contentOf(recipients)
-	ids, prints := idsOf(recipients), ""
+	ids := idsOf(recipients)
+	return append(args, Own(d.Producer, d.Reference), digest(d, content, ids), len(recipients), sum,
+		content, string(codes), ids, fingerprintsOf(namesIn(recipients)),
+		s.asksOf(d, recipients, order)), nil
+}
+
+// asksOf writes what is asked of the recipients of a disbursal, who goes first, and the prints of
+// the payments where a guard looks for duplicates, with tabs between; "" when there is none of it.
+func (s *Store) asksOf(d *Disbursal, recipients []airtime.Recipient, order []int) string {
+	prints := ""
 	if s.options.looksForDuplicates() {
 		prints = printsOf(recipients)
 	}
-	return append(args, Own(d.Producer, d.Reference), digest(d, content, ids), len(recipients), sum,
-		content, string(codes), ids, fingerprintsOf(namesIn(recipients)),
-		admissionsOf(inOrder(s.admissions(d), order)), prints,
-		stretchesOf(inOrder(d.High, order))), nil
+	asked, first := admissionsOf(inOrder(s.admissions(d), order)), stretchesOf(inOrder(d.High, order))
+	if asked == "" && first == "" && prints == "" {
+		return ""
+	}
+	return asked + "\t" + first + "\t" + prints
 }
 
 // stretchesOf writes where those stand who go first: lines "from to", positions that count from 1.

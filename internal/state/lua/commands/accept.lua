@@ -68,13 +68,11 @@ local function sections(new)
 end
 
 -- admit looks at the recipients of a new disbursal: new.parts has those who stand alike, with the
--- letter and rule that hold them. It says whether guards refuse any; then nobody is counted.
+-- letter and rule that hold them; nil if all do and nothing is asked, as of most. It says whether
+-- guards refuse any; then nobody is counted.
 local function admit(group, new)
   local nothing = new.admissions == '' and group.not_before <= now
-  if nothing and new.prints == '' and #new.codes == 1 then -- As most are.
-    new.parts = {{n = new.n, code = new.codes, hold = '', lines = '', sum = new.sum}}
-    return true
-  end
+  if nothing and new.prints == '' and #new.codes == 1 then return true end
   new.parts = {}
   local d = {currency = group.currency, campaign = group.campaign, refs = new.ref,
     not_before = group.not_before, at = now, n = new.n, sum = new.sum, content = new.content}
@@ -119,12 +117,13 @@ end
 -- take adds a disbursal to the chunk of its group.
 local function take(group, new)
   group.taken[new.ref] = new
-  append(group.refs, new.ref .. ' ' .. new.n)
+  append(group.refs, new.ref .. ' ' .. new.count)
   append(group.digests, new.digest)
   append(group.contents, new.content)
   append(group.ids, new.ids == '' and ('\n'):rep(new.n - 1) or new.ids)
   group.named = group.named or new.ids ~= ''
-  append(group.prints, new.prints)
+  if new.prints ~= '' then append(group.prints, new.prints) end
+  if new.urgent ~= '' then group.urgent = true end
   append(group.members, new)
   new.before = group.n
   group.n, group.sum = group.n + new.n, group.sum + new.sum
@@ -132,19 +131,20 @@ end
 
 -- stretches lists who of a group stands alike: {from, to, code, hold, lines, sum}.
 local function stretches(group)
-  local list, pos = {}, 0
-  for _, new in ipairs(group.members) do
-    for _, part in ipairs(new.parts) do
-      local last = list[#list]
-      if last and last.code == part.code and last.hold == part.hold
-        and last.lines == part.lines then
-        last.to, last.sum = pos + part.n, last.sum + part.sum
-      else
-        append(list, {from = pos + 1, to = pos + part.n, code = part.code, hold = part.hold,
-          lines = part.lines, sum = part.sum})
-      end
-      pos = pos + part.n
+  local list, pos, last = {}, 0, {}
+  local function add(n, sum, code, hold, lines)
+    if last.code ~= code or last.hold ~= hold or last.lines ~= lines then
+      last = {from = pos + 1, sum = 0, code = code, hold = hold, lines = lines}
+      append(list, last)
     end
+    pos = pos + n
+    last.to, last.sum = pos, last.sum + sum
+  end
+  for _, new in ipairs(group.members) do
+    for _, part in ipairs(new.parts or {}) do
+      add(part.n, part.sum, part.code, part.hold, part.lines)
+    end
+    if not new.parts then add(new.n, new.sum, new.codes, '', '') end
   end
   return list
 end
@@ -169,7 +169,6 @@ local function note_urgent(d, members)
       append(lines, string.format('%d %d', new.before + from, new.before + to))
     end
   end
-  if #lines == 0 then return end
   d.urgent = table.concat(lines, '\n')
   redis.call('HSET', key('chunk', d.id), 'urgent', d.urgent) -- break: urgent-kept
 end
@@ -185,7 +184,7 @@ local function write(group)
   local content = table.concat(group.contents, '\n')
   local d = {id = id, page = page, at = now, currency = group.currency, campaign = group.campaign,
     refs = refs, not_before = group.not_before, n = group.n, sum = group.sum, content = content}
-  note_urgent(d, group.members)
+  if group.urgent then note_urgent(d, group.members) end
   local holding = {} -- Providers, by the locations where recipients are held.
   for i, stretch in ipairs(stretches(group)) do
     local provider, count = NAMES[stretch.code], stretch.to - stretch.from + 1
@@ -216,7 +215,7 @@ local function write(group)
   local values = {key('rows', id), table.concat(rows)}
   for _, new in ipairs(group.members) do
     append(values, key('disbursal', new.ref))
-    append(values, table.concat({new.digest, id, new.before, new.n}, ' '))
+    append(values, table.concat({new.digest, id, new.before, new.count}, ' '))
   end
   if group.named then
     append(values, key('recipientids', id))
@@ -264,11 +263,11 @@ end
 -- be sent (ms; 0 for at once), and the number of disbursals. And EACH per disbursal: reference,
 -- digest, recipients, sum, content, the codes of the providers that they go to: one for all, or one
 -- for each; none for a disbursal that rules are against, which is looked up and not taken. Then the
--- ids of the recipients, one a line ('' where none has one); the fingerprints of them all; what is
--- asked of them, lines "recipients bits approval" ('' for nothing); and the prints of their
--- payments, where a guard looks for duplicates; and who goes first, a line "from to" for each
--- stretch of positions.
-local EACH = 11
+-- ids of the recipients, one a line ('' where none has one); the fingerprints of them all; and ''
+-- for a disbursal like most, or, with tabs between: what is asked of the recipients, lines
+-- "recipients bits approval"; who goes first, a line "from to" for each stretch of positions; and
+-- the prints of the payments, where a guard looks for duplicates.
+local EACH = 9
 local at = rest
 while at <= #ARGV do
   local group = {given = ARGV[at], currency = ARGV[at + 1], decimals = ARGV[at + 2],
@@ -280,10 +279,14 @@ while at <= #ARGV do
   for i = first, last, EACH do append(names, key('disbursal', ARGV[i])) end
   local known = redis.call('MGET', unpack(names))
   for i = first, last, EACH do
+    local admissions, urgent, prints = '', '', ''
+    if ARGV[i + 8] ~= '' then
+      admissions, urgent, prints = ARGV[i + 8]:match('^([^\t]*)\t([^\t]*)\t(.*)$')
+    end
     local new = {ref = ARGV[i], digest = ARGV[i + 1], n = tonumber(ARGV[i + 2]),
-      sum = tonumber(ARGV[i + 3]), content = ARGV[i + 4], codes = ARGV[i + 5],
-      ids = ARGV[i + 6], fingerprints = ARGV[i + 7], admissions = ARGV[i + 8],
-      prints = ARGV[i + 9], urgent = ARGV[i + 10]}
+      count = ARGV[i + 2], -- n as a text, which Lua is slow to spell.
+      sum = tonumber(ARGV[i + 3]), content = ARGV[i + 4], codes = ARGV[i + 5], ids = ARGV[i + 6],
+      fingerprints = ARGV[i + 7], admissions = admissions, urgent = urgent, prints = prints}
     local word = refusal(group, new, known[(i - first) / EACH + 1])
     if not word then take(group, new) end
     append(words, word or 'accepted')

@@ -103,11 +103,11 @@ local function reference_of(d, pos)
   return line ~= '' and line:match('^[^\t]*\t[^\t]*\t([^\t]*)') or ''
 end
 
--- mark_of is 'c' where the callback that the script is about (d.callback) says where a recipient
+-- mark_of is 'c' where d.callback, the callback that the script is about, says where a recipient
 -- stands now, with how long it has waited for that (ms).
 local function mark_of(d, pos)
   local callback = d.callback
-  if not callback or callback.pos ~= pos then return '' end
+  if callback.pos ~= pos then return '' end
   local status, location = row(d, pos)
   local here = callback.status == status and callback.batch == location -- break: callback-mark
   if not here then return '' end
@@ -122,9 +122,9 @@ local function write_evidence(d, pos, reason, reference, message, since, indexed
   end
   if reason == 'provider' then reason = '.' end
   d.since = d.since or string.format('%.0f', now - d.at)
-  since = since or d.since .. mark_of(d, pos)
-  write_line(d, pos,
-    table.concat({since, reason, reference, message, discount_of(d, pos)}, '\t'))
+  since = since or d.callback and d.since .. mark_of(d, pos) or d.since
+  write_line(d, pos, since .. '\t' .. reason .. '\t' .. reference .. '\t' .. message .. '\t'
+    .. discount_of(d, pos))
 end
 
 -- spell_discount sets the discount in the evidence of a recipient.
