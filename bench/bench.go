@@ -43,6 +43,7 @@ func scenarios() []scenario {
 		{"durability", durability},
 		{"guards", guards},
 		{"recount", recount},
+		{"find", find},
 		{"growth", growth},
 		{"profile", profile},
 	}

@@ -78,6 +78,22 @@ func TestBulkIsHeldAgainstTheFloorAndThePeer(t *testing.T) {
 	require.Empty(t, entries, "nothing is left of the runs")
 }
 
+// TestRecipientsAreFoundByEachKey runs real processes and reads the page.
+func TestRecipientsAreFoundByEachKey(t *testing.T) {
+	t.Parallel()
+	b := tiny(t, "find")
+	require.NoError(t, b.run(t.Context()))
+	text, err := os.ReadFile(b.page)
+	require.NoError(t, err)
+	for _, part := range []string{
+		"10,000 settled ones in 20 disbursals", "| by phone number | ", "| by id | ",
+		"| by provider's reference | ", "index of the three keys | at most 40.0 bytes |",
+	} {
+		require.Contains(t, string(text), part)
+	}
+	require.NotContains(t, string(text), "no figures")
+}
+
 // TestARunThatPaidOthersIsNoBenchmark gives a harness another number of recipients than were paid.
 func TestARunThatPaidOthersIsNoBenchmark(t *testing.T) {
 	t.Parallel()

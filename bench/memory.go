@@ -136,18 +136,24 @@ func (h *harness) apart(ctx context.Context) (results, queues int64, err error) 
 	if results, err = h.size(ctx, "{tuma}:results"); err != nil {
 		return 0, 0, err
 	}
-	keys := h.rdb.Scan(ctx, 0, "asynq:*", 1000).Iterator()
+	queues, err = h.sizes(ctx, "asynq:*")
+	return results, queues, err
+}
+
+// sizes is what the keys hold whose names match, in bytes.
+func (h *harness) sizes(ctx context.Context, pattern string) (sum int64, err error) {
+	keys := h.rdb.Scan(ctx, 0, pattern, 1000).Iterator()
 	for keys.Next(ctx) {
 		size, err := h.size(ctx, keys.Val())
 		if err != nil {
-			return 0, 0, err
+			return 0, err
 		}
-		queues += size
+		sum += size
 	}
 	if err := keys.Err(); err != nil {
-		return 0, 0, fmt.Errorf("read asynq's keys: %w", err)
+		return 0, fmt.Errorf("read the keys %s: %w", pattern, err)
 	}
-	return results, queues, nil
+	return sum, nil
 }
 
 // recount is how long people wait for the books and the report.
