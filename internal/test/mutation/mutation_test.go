@@ -51,8 +51,8 @@ func TestEveryBreakFits(t *testing.T) {
 	}
 }
 
-// TestEveryBreakOfTheCodeCompiles builds each package with its line changed, since the long runs that
-// use the breaks are seldom made.
+// TestEveryBreakOfTheCodeCompiles builds each package with its line changed, since the long runs
+// that use the breaks are seldom made.
 func TestEveryBreakOfTheCodeCompiles(t *testing.T) {
 	t.Parallel()
 	proctest.NotInShort(t, "a build for each break")
