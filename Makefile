@@ -64,7 +64,8 @@ lost: ## cut the power of Redis, and promote replicas that lag
 crash: ## kill real processes before and after everything that they do, and check the ledgers
 	scripts/need-redis
 	go test -count=1 -timeout $(TEST_TIMEOUT) -v \
-		-run '^(TestCrashPoints|TestTheLedgerShowsABadRecovery)$$' ./internal/test/e2e
+		-run '^(TestCrashPoints|TestTheLedgerShowsABadRecovery|TestABudgetIsKeptThroughKills)$$' \
+		./internal/test/e2e
 
 bench: ## measure against the floor and a peer, and write docs/benchmarks.md
 	scripts/need-redis

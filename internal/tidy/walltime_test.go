@@ -34,6 +34,7 @@ var sleepers = map[string]string{
 	"internal/tasks/shutdown_test.go":            occasion,
 	// Real processes are killed, frozen and kept waiting.
 	"internal/doctor/redis_test.go":         fault,
+	"internal/test/e2e/budget_test.go":      fault,
 	"internal/test/e2e/callbacks_test.go":   fault,
 	"internal/test/e2e/chaos_test.go":       fault,
 	"internal/test/e2e/crash_paths_test.go": fault,

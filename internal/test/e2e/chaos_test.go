@@ -12,21 +12,23 @@ import (
 	"tuma/internal/test/redistest"
 )
 
-// fleet keeps a number of workers and pollers running while somebody kills them.
+// fleet keeps processes running while somebody kills them.
 type fleet struct {
-	h       *harness
-	command []string
-	pods    []*proctest.Process
+	h        *harness
+	commands [][]string
+	pods     []*proctest.Process
 }
 
-func (h *harness) fleet(each int) *fleet {
+// fleet starts that many workers and pollers, and of each of some more commands.
+func (h *harness) fleet(each int, more ...[]string) *fleet {
 	h.t.Helper()
 	f := &fleet{h: h}
 	for range each {
-		f.command = append(f.command, cmdWorker, cmdPoller)
+		f.commands = append(f.commands, []string{cmdWorker}, []string{cmdPoller})
+		f.commands = append(f.commands, more...)
 	}
-	for _, command := range f.command {
-		f.pods = append(f.pods, h.start(command))
+	for _, command := range f.commands {
+		f.pods = append(f.pods, h.start(command[0], command[1:]...))
 	}
 	for _, p := range f.pods {
 		p.WaitOutput("serving", testTimeout)
@@ -37,7 +39,16 @@ func (h *harness) fleet(each int) *fleet {
 // replace kills one pod and starts another in its place.
 func (f *fleet) replace(i int) {
 	f.pods[i].Kill()
-	f.pods[i] = f.h.start(f.command[i])
+	f.pods[i] = f.h.start(f.commands[i][0], f.commands[i][1:]...)
+}
+
+// revive starts another pod in the place of each one that has ended by itself.
+func (f *fleet) revive() {
+	for i, p := range f.pods {
+		if !p.Running() {
+			f.replace(i)
+		}
+	}
 }
 
 // forgetTasks deletes everything of asynq's, as somebody with a wrong key pattern does.

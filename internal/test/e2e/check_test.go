@@ -59,6 +59,9 @@ func (r reported) paid() bool {
 	return slices.Contains([]string{"successful", "unconfirmed", "reversed", "refunded"}, r.Status)
 }
 
+// held says that a guard, an approval or the schedule holds the recipient: it has no result yet.
+func (r reported) held() bool { return r.Status == "held" }
+
 // awaitSettled waits until the books hold that many recipients and none of them is open.
 func (h *harness) awaitSettled(recipients int) {
 	h.t.Helper()
@@ -118,7 +121,7 @@ func (h *harness) check(wanted orders, names ...string) map[string]int {
 	}
 	requireSame(h.t, wanted, got, "the report is not what was asked for")
 	require.Empty(h.t, h.ledgerDifference(rows), "the ledger (-) and the report (+) differ")
-	h.compareResults(rows)
+	h.compareResults(slices.DeleteFunc(slices.Clone(rows), reported.held))
 	h.compareStatement(rows)
 	require.Zero(h.t, h.rdb.SCard(h.t.Context(), "{tuma}:overpaid").Val(), "second effects")
 	return counts

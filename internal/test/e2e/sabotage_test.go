@@ -36,6 +36,7 @@ func TestEveryEditFits(t *testing.T) {
 	for _, program := range []*proctest.Variant{
 		resending, unguarded, freezing, givingBack, premature, mortalWorker, mortalPoller,
 		mortalEnqueuer, shiftedWorker, shiftedPoller, newer, insidePoller,
+		overspending,
 	} {
 		_, err := program.Overlay(root, t.TempDir())
 		require.NoError(t, err, program.Name)

@@ -18,7 +18,10 @@ var holds = []Break{
 
 	// include/admission.lua
 	{"guard-count", "a guard does not count recipients", "if false", held},
-	{"guard-limit", "a guard does not count money", "or false then", held},
+	{
+		"guard-limit", "a guard does not count money", "or false then",
+		By{Simulation: 11, Scenario: true, Programs: true},
+	},
 	{"charged", "each one by itself is not counted", "", held},
 	{"approval-holds", "nobody has to approve", "if false then", scenario},
 	{"early", "the schedule is not looked at", "", scenario},
