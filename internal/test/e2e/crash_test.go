@@ -20,7 +20,7 @@ import (
 // crashing lets a program end itself with SIGKILL right before or right after the n-th effect of a
 // name, as CRASH_AT says ("after record#2"), and write the name of each effect that it has, once,
 // to the file CRASH_TRACE. Nothing of the process runs after the signal: no deferred call, no
-// answer to anybody.
+// answer to anybody. With CRASH_BY it freezes instead (SIGSTOP), and goes on when it gets SIGCONT.
 var crashing = []mutation.Edit{{File: "internal/effect/crash.go", To: `package effect
 
 import (
@@ -31,6 +31,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 func init() { interceptor = crashAt(os.Getenv("CRASH_AT"), os.Getenv("CRASH_TRACE")) }
@@ -63,6 +64,11 @@ func crashAt(point, trace string) Interceptor {
 }
 
 func end(point string) {
+	if os.Getenv("CRASH_BY") == "SIGSTOP" {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		time.Sleep(50 * time.Millisecond) // A thread may go on until the signal reaches it.
+		return
+	}
 	_, _ = os.Stderr.WriteString("killed " + point + "\n")
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	select {}
