@@ -223,7 +223,7 @@ func (s *Store) asksOf(d *Disbursal, recipients []airtime.Recipient, order []int
 		prints = printsOf(recipients)
 	}
 	asked, first := admissionsOf(inOrder(s.admissions(d), order)), stretchesOf(inOrder(d.High, order))
-	if asked == "" && first == "" && prints == "" {
+	if asked == nothingAsked && first == "" && prints == "" {
 		return ""
 	}
 	return asked + "\t" + first + "\t" + prints

@@ -69,13 +69,13 @@ func (e *Erasure) inPayments(ctx context.Context, h head, c stored) ([]edit, err
 			return nil, err
 		}
 		print := printOf(to)
-		name := strconv.FormatInt(h.accepted.UnixMilli()/stretch, 10) + ":" + print[:4]
-		text, err := e.s.client.HGet(ctx, e.s.keys.named("payments", name), print[4:]).Result()
+		name := strconv.FormatInt(h.accepted.UnixMilli()/stretch, 10) + ":" + print[:1]
+		text, err := e.s.client.HGet(ctx, e.s.keys.named("payments", name), print).Result()
 		if err != nil && !errors.Is(err, redis.Nil) {
 			return nil, err
 		}
 		if text != "" && !known[print] {
-			edits = append(edits, edit{"field", "payments", name, print[4:], text, ""})
+			edits = append(edits, edit{"field", "payments", name, print, text, ""})
 		}
 		known[print] = true
 	}

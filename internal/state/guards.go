@@ -1,8 +1,8 @@
 package state
 
 import (
+	"cmp"
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -72,12 +72,15 @@ func printsOf(recipients []airtime.Recipient) string {
 	return prints.String()
 }
 
-// printOf is four digits and five bytes of a hash of a payment.
+// printAlphabet are the characters that a print may begin with.
+const printAlphabet = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
+
+// printOf is one of 64 characters and seven bytes of a hash of a payment.
 func printOf(r airtime.Recipient) string {
 	payment := r.Phone.Digits() + " " + strconv.FormatInt(r.Amount.Minor, 10) + " " +
 		string(r.Amount.Currency)
 	sum := sha256.Sum256([]byte(payment))
-	return hex.EncodeToString(sum[:2]) + string(sum[2:7])
+	return printAlphabet[sum[0]%64:][:1] + string(sum[1:8])
 }
 
 // admissions are what is asked of each recipient of a disbursal; nil when nothing is.
@@ -100,8 +103,8 @@ func (s *Store) admissions(d *Disbursal) []routing.Admission {
 	return admissions
 }
 
-// admissionsOf spells what is asked of recipients as accept.lua reads it: neighbours of whom the
-// same is asked are one line, nothing at all is empty.
+// admissionsOf spells what is asked of recipients as accept.lua reads it: once if it is the same of
+// all, else neighbours of whom the same is asked are one line.
 func admissionsOf(admissions []routing.Admission) string {
 	var b strings.Builder
 	for first := 0; first < len(admissions); {
@@ -109,14 +112,17 @@ func admissionsOf(admissions []routing.Admission) string {
 		for last+1 < len(admissions) && admissions[last+1] == admissions[first] {
 			last++
 		}
-		if last-first+1 == len(admissions) && admissions[first] == (routing.Admission{}) {
-			return ""
+		if last-first+1 == len(admissions) {
+			return admissionText(admissions[first])
 		}
 		fmt.Fprintf(&b, "%d %s\n", last-first+1, admissionText(admissions[first]))
 		first = last + 1
 	}
-	return b.String()
+	return cmp.Or(b.String(), nothingAsked)
 }
+
+// nothingAsked is the text of no admission.
+const nothingAsked = "0"
 
 func admissionText(a routing.Admission) string {
 	return strings.TrimSuffix(fmt.Sprintf("%d %s", a.Guards, a.Approval), " ")

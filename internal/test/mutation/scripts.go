@@ -25,7 +25,7 @@ var verbs = []Break{
 	{"accept-cancelled", "accept takes the cancelled", "", By{Simulation: 10}},
 	{
 		"stretch-code", "all recipients go to the first provider",
-		"or new.codes:sub(1, 1)", scenario,
+		"add(1, new.codes:sub(1, 1), asked)", scenario,
 	},
 	{"page-day", "a page is of several days", "or page == '' then", scenario},
 	{"submitted-several", "the first submitter stands for all", "elseif false then", scenario},

@@ -35,73 +35,102 @@ local function append(list, value)
   list[#list + 1] = value
 end
 
+-- lines_of_all joins texts; one is not made anew, since Redis hashes all that is.
+local function lines_of_all(list)
+  return list[2] and table.concat(list, '\n') or list[1] or ''
+end
+
 -- Only then there are such digests.
 local forgetting = redis.call('EXISTS', key('forgotten')) == 1 -- break: digests-known
 
--- sections lists the recipients of a disbursal of whom the same is asked and who go to one
+-- sections lists the recipients of new disbursals of whom the same is asked and who go to one
 -- provider: {from, to, code, what is asked}.
-local function sections(new)
-  if new.admissions == '' and #new.codes == 1 then
-    return {{from = 1, to = new.n, code = new.codes, asked = '0'}}
+local function sections(members)
+  local list, pos, last = {}, 0, {}
+  local function add(n, code, asked)
+    if last.code ~= code or last.asked ~= asked then
+      last = {from = pos + 1, code = code, asked = asked}
+      append(list, last)
+    end
+    pos = pos + n
+    last.to = pos
   end
-  local list, last = {}, 0
-  for n, asked in (new.admissions == '' and new.n .. ' 0\n' or new.admissions)
-    :gmatch('(%d+) ([^\n]*)\n') do
-    local from, to = last + 1, last + n
-    for pos = from, to do
-      local code = #new.codes == 1 and new.codes
-        or new.codes:sub(pos, pos) -- break: stretch-code
-      local section = list[#list]
-      if section and section.to >= from and section.code == code then
-        section.to = pos
-      else
-        append(list, {from = pos, to = pos, code = code, asked = asked})
-      end
-      if #new.codes == 1 then -- The others stand alike.
-        list[#list].to = to
-        break
+  local function add_each(new)
+    local i = 0
+    for n, asked in (new.lines or new.count .. ' ' .. new.asked .. '\n')
+      :gmatch('(%d+) ([^\n]*)\n') do
+      for _ = 1, n do
+        i = i + 1
+        add(1, #new.codes == 1 and new.codes or new.codes:sub(i, i), asked) -- break: stretch-code
       end
     end
-    last = to
+  end
+  for _, new in ipairs(members) do
+    if new.asked and #new.codes == 1 then add(new.n, new.codes, new.asked) else add_each(new) end
   end
   return list
 end
 
--- admit looks at the recipients of a new disbursal: new.parts has those who stand alike, with the
--- letter and rule that hold them; nil if all do and nothing is asked, as of most. It says whether
--- guards refuse any; then nobody is counted.
-local function admit(group, new)
-  local nothing = new.admissions == '' and group.not_before <= now
-  if nothing and new.prints == '' and #new.codes == 1 then return true end
-  new.parts = {}
-  local d = {currency = group.currency, campaign = group.campaign, refs = new.ref,
-    not_before = group.not_before, at = now, n = new.n, sum = new.sum, content = new.content}
-  local refuses = false
-  for _, section in ipairs(sections(new)) do
-    local function keep(from, to, hold, lines)
-      append(new.parts, {n = to - from + 1, code = section.code, hold = hold, lines = lines,
-        sum = sum_of(d, from, to), from = from, to = to})
-      local guard = hold:find('^[DVB]') and GUARDS[hold:sub(2)]
-      for pos = from, guard and guard.refuse and to or 0 do -- break: guard-refuses
-        refuses = true
-        for _, value in ipairs({new.ref, pos, guard.name}) do append(refused, value) end
-      end
-    end
-    if nothing then
-      keep(section.from, section.to, '', '') -- Nothing is asked of anyone.
-    else
-      each_admitted(d, section.from, section.to, NAMES[section.code], admission_of(section.asked),
-        new.prints, 0, keep)
-    end
+-- add_stretch adds recipients of a group who stand alike: {from, to, code, hold, lines, sum}.
+local function add_stretch(group, n, sum, code, hold, lines)
+  local list, pos = group.stretches, group.admitted
+  local last = list[#list] or {}
+  if last.code ~= code or last.hold ~= hold or last.lines ~= lines then
+    last = {from = pos + 1, code = code, hold = hold, lines = lines, sum = 0}
+    append(list, last)
   end
-  for _, part in ipairs(refuses and new.parts or {}) do
-    charges.count(d, part.from, part.to, part.lines, -1) -- break: refused-counted
-  end
-  if refuses then return false end
-  for pos = 1, new.prints ~= '' and new.n or 0 do note_payment(d, pos, new.prints) end
-  return true
+  group.admitted = pos + n
+  last.to, last.sum = pos + n, last.sum + sum
 end
 
+-- admit looks at the recipients of new disbursals together: where they stand in the group, and what
+-- holds them, its letter and rule. It says whether no guard refuses any; else none is counted.
+local looked_at = 0 -- Recipients, of all groups.
+local function admit(group, members)
+  local d = {currency = group.currency, campaign = group.campaign, not_before = group.not_before,
+    at = now, n = 0, sum = 0, sequence = looked_at}
+  local contents, prints, parts, refuses = {}, {}, {}, false
+  for _, new in ipairs(members) do
+    d.n, d.sum, d.refs = d.n + new.n, d.sum + new.sum, d.refs or new.ref
+    append(contents, new.content)
+    if new.prints ~= '' then append(prints, new.prints) end
+  end
+  d.content, prints = lines_of_all(contents), table.concat(prints)
+  looked_at = looked_at + d.n
+  note_soon(d, prints)
+  for _, section in ipairs(sections(members)) do
+    each_admitted(d, section.from, section.to, NAMES[section.code], admission_of(section.asked),
+      prints, 0, function(from, to, hold, lines)
+        append(parts, {from = from, to = to, code = section.code, hold = hold, lines = lines})
+        local guard = hold:find('^[DVB]') and GUARDS[hold:sub(2)]
+        for pos = from, guard and guard.refuse and to or 0 do -- break: guard-refuses
+          refuses = true
+          for _, value in ipairs({d.refs, pos, guard.name}) do append(refused, value) end
+        end
+      end)
+  end
+  if refuses then unnote_soon(d) end
+  for _, part in ipairs(parts) do
+    if refuses then
+      charges.count(d, part.from, part.to, part.lines, -1) -- break: refused-counted
+    else
+      add_stretch(group, part.to - part.from + 1, sum_of(d, part.from, part.to), part.code,
+        part.hold, part.lines)
+    end
+  end
+  return not refuses
+end
+
+-- may_refuse says whether a guard that refuses is about any recipient of a disbursal.
+local function may_refuse(new)
+  if new.asked then return admission_of(new.asked).refuses end
+  for asked in new.lines:gmatch('%d+ ([^\n]*)\n') do
+    if admission_of(asked).refuses then return true end
+  end
+  return false
+end
+
+-- refusal says why a disbursal is not taken, but for guards.
 local function refusal(group, new, text)
   local found = read_disbursal(text)
     or group.taken[new.ref] -- break: taken-at-once
@@ -111,7 +140,7 @@ local function refusal(group, new, text)
   if marked(new.ref, group.import, group.campaign) then
     return 'cancelled' -- break: accept-cancelled
   end
-  if new.codes == '' or not admit(group, new) then return 'refused' end
+  if new.codes == '' then return 'refused' end
 end
 
 -- take adds a disbursal to the chunk of its group.
@@ -127,26 +156,6 @@ local function take(group, new)
   append(group.members, new)
   new.before = group.n
   group.n, group.sum = group.n + new.n, group.sum + new.sum
-end
-
--- stretches lists who of a group stands alike: {from, to, code, hold, lines, sum}.
-local function stretches(group)
-  local list, pos, last = {}, 0, {}
-  local function add(n, sum, code, hold, lines)
-    if last.code ~= code or last.hold ~= hold or last.lines ~= lines then
-      last = {from = pos + 1, sum = 0, code = code, hold = hold, lines = lines}
-      append(list, last)
-    end
-    pos = pos + n
-    last.to, last.sum = pos, last.sum + sum
-  end
-  for _, new in ipairs(group.members) do
-    for _, part in ipairs(new.parts or {}) do
-      add(part.n, part.sum, part.code, part.hold, part.lines)
-    end
-    if not new.parts then add(new.n, new.sum, new.codes, '', '') end
-  end
-  return list
 end
 
 -- note_submitter keeps who submitted first to a campaign, and whether others did.
@@ -176,17 +185,17 @@ end
 -- write stores a group as a new chunk and queues its recipients. The id comes from what it holds: a
 -- Redis that has forgotten it gives the same one again.
 local function write(group)
-  local refs, rows = table.concat(group.refs, '\n'), {}
+  local refs, rows = lines_of_all(group.refs), {}
   local id = redis.sha1hex(table.concat({group.import, group.campaign, refs,
-    table.concat(group.digests, '\n')}, '\t')):sub(1, 24)
+    lines_of_all(group.digests)}, '\t')):sub(1, 24)
   local page = page_for(group.n)
   local books = books_of(page, group.import, group.campaign)
-  local content = table.concat(group.contents, '\n')
+  local content = lines_of_all(group.contents)
   local d = {id = id, page = page, at = now, currency = group.currency, campaign = group.campaign,
     refs = refs, not_before = group.not_before, n = group.n, sum = group.sum, content = content}
   if group.urgent then note_urgent(d, group.members) end
   local holding = {} -- Providers, by the locations where recipients are held.
-  for i, stretch in ipairs(stretches(group)) do
+  for i, stretch in ipairs(group.stretches) do
     local provider, count = NAMES[stretch.code], stretch.to - stretch.from + 1
     local location, field = '=' .. stretch.code .. stretch.hold, provider .. ' ' .. group.currency
     local index, status = spell_index(i - 1), stretch.hold == '' and 'q' or 'h'
@@ -219,14 +228,13 @@ local function write(group)
   end
   if group.named then
     append(values, key('recipientids', id))
-    append(values, table.concat(group.ids, '\n'))
+    append(values, lines_of_all(group.ids))
   end
   redis.call('MSET', unpack(values))
   for _, new in ipairs(group.members) do
     add_fingerprints(page, new.fingerprints) -- break: found-phone
   end
-  local prints = table.concat(group.prints)
-  for pos = 1, prints ~= '' and group.n or 0 do note_payment(d, pos, prints) end
+  if #group.prints > 0 then note_payments(d, table.concat(group.prints)) end
   redis.call('RPUSH', key('page', page), id)
   if group.import ~= '' then redis.call('RPUSH', key('importchunks', group.import), id) end
   if group.campaign ~= '' then
@@ -264,33 +272,47 @@ end
 -- digest, recipients, sum, content, the codes of the providers that they go to: one for all, or one
 -- for each; none for a disbursal that rules are against, which is looked up and not taken. Then the
 -- ids of the recipients, one a line ('' where none has one); the fingerprints of them all; and ''
--- for a disbursal like most, or, with tabs between: what is asked of the recipients, lines
--- "recipients bits approval"; who goes first, a line "from to" for each stretch of positions; and
--- the prints of the payments, where a guard looks for duplicates.
+-- for a disbursal like most, or, with tabs between: what is asked of the recipients, of all "bits
+-- approval", else lines "recipients bits approval"; who goes first, a line "from to" for each
+-- stretch of positions; and the prints of the payments, where a guard looks for duplicates.
 local EACH = 9
 local at = rest
 while at <= #ARGV do
   local group = {given = ARGV[at], currency = ARGV[at + 1], decimals = ARGV[at + 2],
     import = ARGV[at + 3], campaign = ARGV[at + 4], by = ARGV[at + 5],
     not_before = tonumber(ARGV[at + 6]), n = 0, sum = 0, taken = {}, refs = {}, digests = {},
-    contents = {}, ids = {}, prints = {}, members = {}}
+    contents = {}, ids = {}, prints = {}, members = {}, stretches = {}, admitted = 0}
   local first, last = at + 8, at + EACH * tonumber(ARGV[at + 7]) + 7
   local names = {}
   for i = first, last, EACH do append(names, key('disbursal', ARGV[i])) end
-  local known = redis.call('MGET', unpack(names))
+  local known, news, prints = redis.call('MGET', unpack(names)), {}, {}
   for i = first, last, EACH do
-    local admissions, urgent, prints = '', '', ''
+    local asked, lines, urgent, paid = '0', nil, '', ''
     if ARGV[i + 8] ~= '' then
-      admissions, urgent, prints = ARGV[i + 8]:match('^([^\t]*)\t([^\t]*)\t(.*)$')
+      asked, urgent, paid = ARGV[i + 8]:match('^([^\t]*)\t([^\t]*)\t(.*)$')
+      if asked:find('\n') then asked, lines = nil, asked end
+      append(prints, paid)
     end
-    local new = {ref = ARGV[i], digest = ARGV[i + 1], n = tonumber(ARGV[i + 2]),
+    append(news, {ref = ARGV[i], digest = ARGV[i + 1], n = tonumber(ARGV[i + 2]),
       count = ARGV[i + 2], -- n as a text, which Lua is slow to spell.
       sum = tonumber(ARGV[i + 3]), content = ARGV[i + 4], codes = ARGV[i + 5], ids = ARGV[i + 6],
-      fingerprints = ARGV[i + 7], admissions = admissions, urgent = urgent, prints = prints}
-    local word = refusal(group, new, known[(i - first) / EACH + 1])
+      fingerprints = ARGV[i + 7], asked = asked, lines = lines, urgent = urgent, prints = paid})
+  end
+  if #prints > 0 then look_up_payments(table.concat(prints)) end
+  local waiting = {} -- To be looked at together, since no guard can refuse one of them.
+  for nth, new in ipairs(news) do
+    local word = refusal(group, new, known[nth])
+    if not word and may_refuse(new) then
+      admit(group, waiting)
+      waiting = {}
+      word = not admit(group, {new}) and 'refused'
+    elseif not word then
+      append(waiting, new)
+    end
     if not word then take(group, new) end
     append(words, word or 'accepted')
   end
+  admit(group, waiting)
   if group.n > 0 then
     local id = write(group)
     if has_superseded() then recall(group, id) end -- break: recall

@@ -66,6 +66,7 @@ local function release(d, from, to, provider, s, passed)
 end
 
 for _, s in ipairs(stretches) do
+  look_up_payments(s.prints)
   local letter = s.hold:sub(1, 1)
   still(s, function(d, run)
     local passed = by_person and STEP[letter] or STEP[letter] - 1 -- break: admit-passed

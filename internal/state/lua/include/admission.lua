@@ -23,6 +23,7 @@ do
         local list = guard.within and a.duplicates or guard.of == 'phone' and a.phones or a.budgets
         table.insert(list, guard.refuse and 1 or #list + 1, guard)
         a.all[#a.all + 1] = guard
+        a.refuses = a.refuses or guard.refuse
       end
       bits = math.floor(bits / 2)
     end

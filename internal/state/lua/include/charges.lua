@@ -17,9 +17,9 @@ do
   -- How long the figures of a period are kept, from its first one on.
   local LASTS = {hour = 48 * HOUR, day = 72 * HOUR, week = 240 * HOUR, month = 800 * HOUR}
   local figures, lasting = {}, {} -- By key, and by field; how long a key is kept.
+  local periods = {} -- The present ones.
 
-  -- period names the period of the calendar that it is now.
-  function charges.period(per)
+  local function present(per)
     if per == 'hour' then return rfc3339(now + offset_of(now)):sub(1, 13) end
     local day = day_of(now) -- break: period-zone
     if per == 'day' then return day end
@@ -27,6 +27,12 @@ do
     local days = math.floor((now + offset_of(now)) / 24 / HOUR)
     local monday = days - (days + 3) % 7 -- The first of all days was a Thursday.
     return 'w' .. rfc3339(monday * 24 * HOUR):sub(1, 10)
+  end
+
+  -- period names the period of the calendar that it is now.
+  function charges.period(per)
+    periods[per] = periods[per] or present(per)
+    return periods[per]
   end
 
   -- figure returns recipients and money of a figure.

@@ -146,9 +146,13 @@ local redis, perform, planned = (function(real)
   function ours.HDEL(name, ...) drop(HASH, name, ...) end
 
   function ours.HMGET(name, ...)
-    if not plans[name] then return call('HMGET', name, ...) end
-    local list = {}
-    for i, field in ipairs({...}) do list[i] = read(HASH, name, field) end
+    local p = plans[name]
+    local list = p and p.deleted and {} or call('HMGET', name, ...)
+    if not p then return list end
+    for i, field in ipairs({...}) do
+      local value = p.map and p.map[spell(field)]
+      if value ~= nil then list[i] = value else list[i] = list[i] or false end
+    end
     return list
   end
 
