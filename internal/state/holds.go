@@ -49,6 +49,9 @@ func holdOf(text string) Hold {
 
 // text is how the hold is spelt in a location.
 func (h Hold) text() string {
+	if h == (Hold{}) {
+		return ""
+	}
 	for letter, reason := range holdLetters {
 		if reason == h.Reason {
 			return string(letter) + h.Rule
@@ -80,7 +83,7 @@ type HeldGroup struct {
 	stretches []heldStretch
 }
 
-// heldStretch are neighbours of a chunk who are held for the same.
+// heldStretch are neighbours of a chunk who are held for the same, or are not held.
 type heldStretch struct {
 	chunk string
 	from  int // Counts from 1.
@@ -174,6 +177,15 @@ func (s *Store) stillHeld(ctx context.Context, ids []string) ([]string, error) {
 // eachHeld calls fn with the stretches of chunks in which recipients of one disbursal are held for
 // one reason and rule.
 func (s *Store) eachHeld(ctx context.Context, ids []string, fn func(heldStretch)) error {
+	return s.eachStretch(ctx, ids, func(stretch heldStretch) {
+		if stretch.rows[0].Status == airtime.Held {
+			fn(stretch)
+		}
+	})
+}
+
+// eachStretch calls fn with those and with all others in between.
+func (s *Store) eachStretch(ctx context.Context, ids []string, fn func(heldStretch)) error {
 	chunks, err := s.readChunks(ctx, ids)
 	if err != nil {
 		return err
@@ -192,9 +204,7 @@ func (s *Store) eachHeld(ctx context.Context, ids []string, fn func(heldStretch)
 			for last+1 < len(rows) && rows[last+1].heldLike(&rows[first]) {
 				last++
 			}
-			if rows[first].Status == airtime.Held {
-				fn(heldStretch{ids[i], first + 1, rows[first : last+1], h})
-			}
+			fn(heldStretch{ids[i], first + 1, rows[first : last+1], h})
 			first = last + 1
 		}
 	}

@@ -117,6 +117,7 @@ func TestHolds(t *testing.T) {
 		"the timeline tells of them":                              holdsAreTold,
 		"a rehearsal does nothing":                                rehearsals,
 		"scripts that are sent twice":                             holdsTwice,
+		"a release that was forgotten counts all the same":        forgottenRelease,
 	})
 }
 

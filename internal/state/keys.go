@@ -55,6 +55,7 @@ package state
 //	{ns}:times                 HASH    how long batches took: lua/include/batches.lua
 //	{ns}:held                  ZSET    chunk with a held recipient -> number, in order of arrival
 //	{ns}:scheduled             ZSET    chunk with one held for the schedule -> until when (ms)
+//	{ns}:uncharged             SET     chunk with one whom guards have still to count
 //	{ns}:heldfor:<queue>       ZSET    chunk with one held for a budget: lua/include/holds.lua
 //	{ns}:heldqueues            HASH    those queues, and how far they were looked at
 //	{ns}:holdlog:<chunk>       LIST    when what held its recipients, for people      TUMA_RETENTION

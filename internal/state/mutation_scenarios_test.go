@@ -201,6 +201,8 @@ var noticedBy = map[string]scenario{
 	"a period is one of UTC":                                  budgetInItsZone,
 	"a payment is a duplicate for ever":                       duplicatesOfADay,
 	"cancelled payments count as made":                        duplicatesOfADay,
+	"a forgotten release is not counted":                      forgottenRelease,
+	"a forgotten release is counted twice":                    forgottenRelease,
 	"a guard does not count recipients":                       budgetOfCampaigns,
 	"a guard does not count money":                            budgetOfADay,
 	"each one by itself is not counted":                       budgetOfADay,

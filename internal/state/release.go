@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"tuma/internal/airtime"
@@ -179,8 +178,12 @@ func (s *Store) ReleaseDue(ctx context.Context) (Released, error) {
 			return total, err
 		}
 		scheduled, queues := asList(answer).list(0), asList(answer).list(1)
-		if len(scheduled)+len(queues) == 0 {
+		uncharged := idsIn(asList(answer).list(2))
+		if len(scheduled)+len(queues)+len(uncharged) == 0 {
 			return total, nil
+		}
+		if err := s.chargeLater(ctx, uncharged, &total); err != nil {
+			return total, err
 		}
 		err = s.admitDue(ctx, idsIn(scheduled), airtime.ReasonSchedule, "", 0, &total)
 		for i := 0; i < len(queues) && err == nil; i++ {
@@ -214,17 +217,44 @@ func (s *Store) admitDue(
 	if err != nil {
 		return fmt.Errorf("release what is due: %w", err)
 	}
+	return s.admitByClock(ctx, stretches, []any{queue, number, strings.Join(chunks, " ")}, total)
+}
+
+// chargeLater lets guards count those of some chunks whom they have still to count, by the rules
+// and in the periods of now.
+func (s *Store) chargeLater(ctx context.Context, chunks []string, total *Released) error {
+	if len(chunks) == 0 {
+		return nil
+	}
+	var stretches []heldStretch
+	err := s.eachStretch(ctx, chunks, func(stretch heldStretch) {
+		for i := range stretch.rows {
+			stretch.rows[i].Hold = Hold{} // Who is held in the same chunk stays so.
+		}
+		stretches = append(stretches, stretch)
+	})
+	if err != nil {
+		return fmt.Errorf("count who was not counted: %w", err)
+	}
+	return s.admitByClock(ctx, stretches, []any{"", 0, ""}, total)
+}
+
+// admitByClock runs admit.lua, which keeps at the end what was looked at: queue, number, chunks.
+func (s *Store) admitByClock(
+	ctx context.Context, stretches []heldStretch, looked []any, total *Released,
+) error {
 	parts := s.admitRecords(stretches)
 	if len(parts) == 0 {
 		parts = [][]any{nil}
 	}
 	for i, part := range parts {
-		looked := []any{"", 0, ""}
-		if i == len(parts)-1 && queue != "" {
-			looked = []any{queue, number, strings.Join(chunks, " ")}
+		args := []any{"", "", "", "", "", "", "", "", "", "", "", s.options.MaxInFlight}
+		if i == len(parts)-1 {
+			args = append(args, looked...)
+		} else {
+			args = append(args, "", 0, "")
 		}
-		clock := []any{"", "", "", "", "", "", "", "", "", "", "", s.options.MaxInFlight}
-		answer, err := s.run(ctx, s.client, "admit", slices.Concat(clock, looked, part)...)
+		answer, err := s.run(ctx, s.client, "admit", append(args, part...)...)
 		if err != nil {
 			return err
 		}

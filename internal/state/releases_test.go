@@ -198,3 +198,37 @@ func releaseSentTwice(g *harness) {
 	require.Len(g.t, g.begin(lipad).Members, 3)
 	require.Len(g.t, audit(g.t, g.s), 1)
 }
+
+// forgottenRelease: a Redis that has forgotten a release is told of the sending. Guards count it
+// once, so that no more is sent than they allow, and give it back like any other.
+func forgottenRelease(g *harness) {
+	g.accept(asked(to("a", 1, 3, 10), "budget"), asked(to("b", 4, 4, 10), "budget"))
+	require.Equal(g.t, map[state.Hold]int64{budget("budget"): 2}, g.held())
+	before := dumps(g.t, g.s)
+	_, err := g.release(state.Release{Name: "b", Who: "p"})
+	require.NoError(g.t, err)
+	b := g.begin(lipad)
+	require.Len(g.t, b.Members, 7)
+	g.forgets(before)
+	require.Equal(g.t, map[state.Hold]int64{budget("budget"): 2}, g.held())
+	got, err := g.s.Record(background, answer(b, airtime.Accepted, "").built())
+	require.NoError(g.t, err)
+	require.Equal(g.t, 7, got.Accepted)
+	require.Empty(g.t, g.held())
+	require.Zero(g.t, g.releaseDue())
+	require.Equal(g.t, map[string]string{"KES ": "7 7000"}, g.spent("budget"))
+	require.Zero(g.t, g.releaseDue())
+	require.Equal(g.t, map[string]string{"KES ": "7 7000"}, g.spent("budget"), "once")
+	g.observeMembers(b, airtime.Failed, 7)
+	require.Equal(g.t, map[string]string{"KES ": "0 0"}, g.spent("budget"))
+}
+
+// spent is what a guard has counted, by currency and subject; of one period.
+func (g *harness) spent(guard string) map[string]string {
+	names, err := g.s.Client().Keys(background, g.s.Key("spent", guard+":*")).Result()
+	require.NoError(g.t, err)
+	require.Len(g.t, names, 1)
+	figures, err := g.s.Client().HGetAll(background, names[0]).Result()
+	require.NoError(g.t, err)
+	return figures
+}

@@ -8,9 +8,11 @@ var holds = []Break{
 	// include/moves.lua
 	{"holds-followed", "who was cancelled stays on the list of holds", "", scenario},
 	{"given-back", "a guard gets nothing back", "", held},
+	{"uncharged", "a forgotten release is not counted", "if false then", scenario},
 
 	// include/charges.lua
 	{"period-zone", "a period is one of UTC", "local day = rfc3339(now):sub(1, 10)", scenario},
+	{"counted-again", "a forgotten release is counted twice", "if pos > run.to then", scenario},
 
 	// include/duplicates.lua
 	{"duplicate-within", "a payment is a duplicate for ever", "if other", scenario},

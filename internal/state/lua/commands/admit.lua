@@ -1,6 +1,6 @@
 -- admit: look again at recipients that are held, and queue those whom nothing holds any more. A
 -- person who decides it passes what holds them; the clock passes a schedule that has come, and
--- looks at budgets again.
+-- looks at budgets again. Whom guards have still to count, they count, whatever that comes to.
 -- include: audit, cancelled, admission, channels
 -- KEYS[1]: {namespace}:state
 -- Returns: {recipients that are queued now, recipients that are held for another reason now,
@@ -28,7 +28,7 @@ local taken = by_person and replayed(arg.decision)
 if taken then return taken end
 local stretches = records(rest, {
   'chunk', 'from#', 'to#',
-  'hold', -- The letter and rule that hold them, as they were seen.
+  'hold', -- The letter and rule that hold them, as they were seen; '' of whom to count.
   'asked', -- What is asked of them, as accept takes it.
   'prints', -- Those of their payments, from the first on.
 })
@@ -47,6 +47,7 @@ local function release(d, from, to, provider, s, passed)
   local asked = admission_of(s.asked)
   local prints = prints_from(s.from, s.prints)
   local _, location = row(d, from)
+  d.admits = true
   each_admitted(d, from, to, provider, asked, prints, passed, function(first, last, hold, lines)
     if hold == s.hold then return end
     local n = last - first + 1
@@ -65,9 +66,20 @@ local function release(d, from, to, provider, s, passed)
   end)
 end
 
-for _, s in ipairs(stretches) do
-  look_up_payments(s.prints)
+-- count_later counts those of a stretch who are on their way and were never counted.
+local function count_later(s)
+  local d = chunk(s.chunk)
+  if not d then return end
+  charges.missing(d, s.from, s.to, function(first, last, provider)
+    each_admitted(d, first, last, provider, admission_of(s.asked), '', STEP.B,
+      function(from, to, _, lines) charges.note(d, from, to, lines) end)
+  end)
+  if s.to == d.n then redis.call('SREM', key('uncharged'), s.chunk) end
+end
+
+local function admit(s)
   local letter = s.hold:sub(1, 1)
+  look_up_payments(s.prints)
   still(s, function(d, run)
     local passed = by_person and STEP[letter] or STEP[letter] - 1 -- break: admit-passed
     for _, part in ipairs(by_mark(d, run.from, run.to)) do
@@ -79,6 +91,10 @@ for _, s in ipairs(stretches) do
       end
     end
   end)
+end
+
+for _, s in ipairs(stretches) do
+  if s.hold == '' then count_later(s) else admit(s) end
 end
 
 -- look_on keeps how far a queue was looked at. What is spent goes down while it is: then it is

@@ -1,9 +1,10 @@
 -- holdsdue: list whose time has come of those that are held for their schedule, and the next chunks
--- of each queue of a budget in which there is more room than when it was looked at last.
+-- of each queue of a budget in which there is more room than when it was looked at last; and whom
+-- guards have still to count.
 -- include: holds
 -- KEYS[1]: {namespace}:state
 -- Returns: {chunk, ...} of the schedule, {{queue, number of the last chunk or 0 at the end of the
---   queue, {chunk, ...}}, ...}
+--   queue, {chunk, ...}}, ...}, {chunk, ...} of whom to count
 
 local arg = arguments {
   'most#', -- Most chunks of the schedule, and of each queue.
@@ -32,4 +33,12 @@ for i = 1, #known, 2 do
 end
 local due = behind > 0 and {} or redis.call('ZRANGEBYSCORE', key('scheduled'), '-inf', now, 'LIMIT',
   0, arg.most)
-return {due, queues}
+local uncharged = {}
+for _, id in ipairs(redis.call('SMEMBERS', key('uncharged'))) do
+  if chunk(id) then
+    uncharged[#uncharged + 1] = id
+  else
+    redis.call('SREM', key('uncharged'), id) -- It is forgotten.
+  end
+end
+return {due, queues, uncharged}

@@ -168,6 +168,24 @@ do
     charges.book(d, from, to, lines, 1)
   end
 
+  -- missing calls fn with stretches of the recipients from..to that spend and were never counted:
+  -- from, to, provider.
+  function charges.missing(d, from, to, fn)
+    local counted = {}
+    for _, c in ipairs(charges.of(d)) do
+      for pos = c.from, c.to do counted[pos] = true end
+    end
+    for _, run in ipairs(runs(d, from, to)) do
+      local start = run.from
+      for pos = run.from, STATUS[run.status].spends and run.to + 1 or 0 do
+        if counted[pos] or pos > run.to then -- break: counted-again
+          if pos > start then fn(start, pos - 1, run.provider) end
+          start = pos + 1
+        end
+      end
+    end
+  end
+
   -- follow counts the recipients from..to again (1), or gives back what was counted (-1).
   function charges.follow(d, from, to, way)
     for _, c in ipairs(charges.of(d)) do

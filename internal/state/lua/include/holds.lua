@@ -10,6 +10,8 @@
 --                          is taken out when it is looked at
 --   holdlog:<chunk>  LIST  "ms from to hold": since when what held those positions, '-' for nothing
 --                          any more: for people
+--   uncharged   SET   chunk with one who came out of a hold, and no guard was asked: this Redis had
+--                     forgotten that it was released, and was told of its sending
 --   heldqueues  HASH  queue -> "period recipients money number": to what chunk it was looked at, 0
 --                     for all; and the most that was spent meanwhile, in that period
 local holds = {}
@@ -95,6 +97,7 @@ end
 -- Who was held and is no more leaves the indexes, whichever verb has moved it.
 at_end(function()
   for _, d in pairs(chunks) do
+    if d and d.uncharged and #GUARD_LIST > 0 then redis.call('SADD', key('uncharged'), d.id) end
     if d and d.holds then
       local held = {}
       for _, run in ipairs(runs(d, 1, d.n)) do

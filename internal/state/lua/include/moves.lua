@@ -39,6 +39,9 @@ local function put(d, from, to, old, left, status, location)
   if STATUS[old].settled ~= STATUS[status].settled then
     d.open = d.open + (STATUS[status].settled and -count or count)
   end
+  if old == 'h' and STATUS[status].spends and not d.admits then -- break: uncharged
+    d.uncharged = true
+  end
   if d.charged and old ~= 'h' and STATUS[old].spends ~= STATUS[status].spends then
     charges.follow(d, from, to, STATUS[status].spends and 1 or -1) -- break: given-back
   end
