@@ -43,3 +43,42 @@ func TestParseAt(t *testing.T) {
 	require.ErrorContains(t, CheckNotBefore(time.Now().Add(367*24*time.Hour), time.Now()),
 		"is more than 366 days ahead")
 }
+
+// Where clocks are put forward or back, a time may be none, or two.
+func TestParseAtWhereClocksChange(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ zone, text, want, fault string }{
+		{"Europe/Berlin", "2027-03-28 01:59", "2027-03-28T00:59:00Z", ""},
+		{"Europe/Berlin", "2027-03-28 02:00", "", "whose clocks are put forward over it"},
+		{"Europe/Berlin", "2027-03-28 02:59", "", "whose clocks are put forward over it"},
+		{"Europe/Berlin", "2027-03-28 03:00", "2027-03-28T01:00:00Z", ""},
+		{"Europe/Berlin", "2027-10-31 01:59", "2027-10-30T23:59:00Z", ""},
+		{
+			"Europe/Berlin", "2027-10-31 02:30", "",
+			"write 2027-10-31T02:30:00+02:00 or 2027-10-31T02:30:00+01:00",
+		},
+		{"Europe/Berlin", "2027-10-31 03:00", "2027-10-31T02:00:00Z", ""},
+		// At midnight, and west of Greenwich.
+		{"Africa/Cairo", "2027-04-30 00:30", "", "whose clocks are put forward over it"},
+		{"Africa/Cairo", "2027-04-30 01:00", "2027-04-29T22:00:00Z", ""},
+		{
+			"Africa/Cairo", "2027-10-28 23:00", "",
+			"write 2027-10-28T23:00:00+03:00 or 2027-10-28T23:00:00+02:00",
+		},
+		{
+			"America/New_York", "2027-11-07 01:30", "",
+			"write 2027-11-07T01:30:00-04:00 or 2027-11-07T01:30:00-05:00",
+		},
+		{"America/New_York", "2027-03-14 03:00", "2027-03-14T07:00:00Z", ""},
+	} {
+		zone, err := time.LoadLocation(row.zone)
+		require.NoError(t, err)
+		at, err := ParseAt(row.text, zone)
+		if row.fault != "" {
+			require.ErrorContains(t, err, row.fault, row.text)
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, row.want, at.UTC().Format(time.RFC3339), row.text)
+	}
+}

@@ -30,20 +30,22 @@ const (
 	PerMonth Period = "month"
 )
 
-// End returns when the period ends that an instant is in, in the time zone of the instant.
+// End returns when the period ends that an instant is in, in the time zone of the instant: when the
+// clocks show the next hour or day for the first time. An hour that they show twice is one.
 func (p Period) End(at time.Time) time.Time {
 	year, month, day := at.Date()
+	hour := 0
 	switch p {
 	case PerHour:
-		return time.Date(year, month, day, at.Hour(), 0, 0, 0, at.Location()).Add(time.Hour)
-	case PerWeek:
-		sinceMonday := (int(at.Weekday()) + 6) % 7
-		return time.Date(year, month, day-sinceMonday+7, 0, 0, 0, 0, at.Location())
-	case PerMonth:
-		return time.Date(year, month+1, 1, 0, 0, 0, 0, at.Location())
+		hour = at.Hour() + 1
 	case PerDay:
+		day++
+	case PerWeek:
+		day += 7 - (int(at.Weekday())+6)%7
+	case PerMonth:
+		month, day = month+1, 1
 	}
-	return time.Date(year, month, day+1, 0, 0, 0, 0, at.Location())
+	return reached(time.Date(year, month, day, hour, 0, 0, 0, time.UTC), at.Location())
 }
 
 // MaxGuards is how many guards there may be: those of a recipient are bits of one number.
