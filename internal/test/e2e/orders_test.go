@@ -48,6 +48,7 @@ type job struct {
 	Currency   string         `json:"currency,omitempty"`
 	Provider   string         `json:"provider,omitempty"`
 	Campaign   string         `json:"campaign,omitempty"`
+	NotBefore  string         `json:"not_before,omitempty"`
 }
 
 type jobRecipient struct {
