@@ -111,7 +111,7 @@ func (i *importing) repeated(path string) error {
 		i.duplicates.Rows, cli.Plural(i.plan.Recipients, "recipient"), named(i.duplicates))
 	switch {
 	case i.again:
-		fmt.Fprintln(i.cmd.ErrOrStderr(), found+"; they are paid again")
+		fmt.Fprintln(i.cmd.ErrOrStderr(), found+"; they are paid again, unless a guard holds them")
 		return nil
 	case !i.dryRun && path != "-" && canAsk(i.cmd):
 		if ask(i.cmd, found+". Pay them again?") {

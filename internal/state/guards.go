@@ -175,10 +175,18 @@ func heldOf(list reply) []Holding {
 // periodEnd is when the period of a guard ends that an instant is in; zero for a guard that is not
 // known here.
 func (s *Store) periodEnd(name string, at time.Time) time.Time {
-	for i := range s.options.Rules.Guards {
-		if g := &s.options.Rules.Guards[i]; g.Name == name && g.Per != "" {
-			return g.Per.End(at.In(s.options.Timezone)).UTC()
-		}
+	if g := s.guard(name); g.Per != "" {
+		return g.Per.End(at.In(s.options.Timezone)).UTC()
 	}
 	return time.Time{}
+}
+
+// guard is that of a name; the zero value for one that is not known here.
+func (s *Store) guard(name string) routing.Guard {
+	for _, g := range s.options.Rules.Guards {
+		if g.Name == name {
+			return g
+		}
+	}
+	return routing.Guard{}
 }

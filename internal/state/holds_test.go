@@ -115,6 +115,7 @@ func TestHolds(t *testing.T) {
 		"a cancel withdraws who is held":                          cancelledWhileHeld,
 		"a cancel mark is looked at on release":                   cancelledBehindTheirBack,
 		"the timeline tells of them":                              holdsAreTold,
+		"the timeline names what a duplicate is of":               duplicatesAreTold,
 		"a rehearsal does nothing":                                rehearsals,
 		"scripts that are sent twice":                             holdsTwice,
 		"a release that was forgotten counts all the same":        forgottenRelease,
@@ -339,6 +340,32 @@ func holdsAreTold(g *harness) {
 		"accepted submitted by unknown", "held approval (big)", "released approval (big), by otieno",
 		"held " + until, "released schedule, by the clock", "queued ", "waits to be sent to lipad",
 	}, told())
+}
+
+// Those who may have been paid the same, in the time of the guard, are named, the newest first.
+func duplicatesAreTold(g *harness) {
+	one := func(ref string, shillings int64) { g.accept(asked(to(ref, 1, 1, shillings), "again")) }
+	one("old", 10)
+	g.c.pass(24 * time.Hour)
+	one("cancelled", 10)
+	g.cancel("cancelled")
+	for _, ref := range []string{"a", "b", "c", "d"} {
+		g.c.pass(time.Minute)
+		one(ref, 10)
+	}
+	one("other", 20)
+	g.c.pass(time.Minute)
+	one("held", 10)
+	g.c.pass(time.Minute)
+	one("later", 10)
+	for ref, want := range map[string]string{
+		"b":    "held for duplicate (again), accepted before as a",
+		"held": "held for duplicate (again), accepted before as d, c, b and 1 more",
+	} {
+		timeline, err := g.s.Timeline(background, rows(g.t, g.s, ref)[0])
+		require.NoError(g.t, err)
+		require.Equal(g.t, want, timeline.Verdict)
+	}
 }
 
 // A day of the budget is one of the time zone.

@@ -89,6 +89,8 @@ type timelineOf struct {
 	events []Event
 	// again are effects in batches that the recipient has left.
 	again []superseded
+	// before names those for whom the same was accepted before.
+	before string
 	// past is where the recipient stood before it was corrected, oldest first.
 	past []phase
 	// word is the last decision about the recipient.

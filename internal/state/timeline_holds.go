@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,7 +43,12 @@ func (t *timelineOf) heldBack(ctx context.Context) (bool, error) {
 			continue
 		}
 		was = holdOf(hold)
-		t.add(Event{At: at, What: "held", Detail: was.String() + t.until(was)})
+		if was.Reason == airtime.ReasonDuplicate && t.before == "" {
+			if t.before, err = t.paidBefore(ctx, was.Rule, at); err != nil {
+				return false, err
+			}
+		}
+		t.add(Event{At: at, What: "held", Detail: was.String() + t.because(was)})
 	}
 	return !first, nil
 }
@@ -55,13 +61,45 @@ func (h Hold) String() string {
 	return fmt.Sprintf("%s (%s)", h.Reason, h.Rule)
 }
 
-// until is when a schedule ends.
-func (t *timelineOf) until(h Hold) string {
-	if h.Reason != airtime.ReasonSchedule {
-		return ""
+// because is when a schedule ends, and what a duplicate was accepted as before.
+func (t *timelineOf) because(h Hold) string {
+	switch {
+	case h.Reason == airtime.ReasonSchedule:
+		return " until " + t.head.notBefore.Format(time.RFC3339)
+	case h.Reason == airtime.ReasonDuplicate && t.before != "":
+		return ", accepted before as " + t.before
 	}
-	return " until " + t.head.notBefore.Format(time.RFC3339)
+	return ""
 }
+
+// paidBefore names the newest ones for whom the same amount to the same number was accepted before,
+// in the time of the guard, but for those who had surely got nothing when the recipient was held.
+func (t *timelineOf) paidBefore(ctx context.Context, rule string, held time.Time) (string, error) {
+	rows, _, err := t.Find(ctx, Search{Phone: t.row.Phone})
+	if err != nil {
+		return "", err
+	}
+	within := t.guard(rule).DuplicateWithin
+	var names []string
+	for _, r := range rows {
+		self := r.name == t.row.name && r.position == t.row.position
+		ended := r.Status.Settled() && !r.Status.Spends() && r.At.Before(held)
+		old := within > 0 && held.Sub(r.Accepted) >= within
+		if self || ended || old || r.Amount != t.row.Amount || r.Accepted.After(t.row.Accepted) {
+			continue
+		}
+		if !slices.Contains(names, r.Reference) {
+			names = append(names, r.Reference)
+		}
+	}
+	if more := len(names) - namedBefore; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:namedBefore], ", "), more), nil
+	}
+	return strings.Join(names, ", "), nil
+}
+
+// namedBefore is how many earlier ones of a duplicate are named.
+const namedBefore = 3
 
 // sealedFor is how long before its script a decision may have its time; see lua/include/audit.lua.
 const sealedFor = 5 * time.Second

@@ -100,7 +100,7 @@ func (t *timelineOf) stands() string {
 	case r.Status == airtime.InDoubt:
 		return "in doubt since " + t.doubted().Format(time.RFC3339) + " at " + by + why
 	case r.Status == airtime.Held:
-		return "held for " + r.Hold.String() + t.until(r.Hold)
+		return "held for " + r.Hold.String() + t.because(r.Hold)
 	case r.Status == airtime.Queued:
 		return "waits to be sent to " + by
 	case r.Status.Settled():
