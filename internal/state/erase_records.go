@@ -140,7 +140,7 @@ func changing(edits []edit) []edit {
 func (e *Erasure) inCallbacks(ctx context.Context) ([]edit, error) {
 	var edits []edit
 	for _, read := range []func(context.Context) ([]edit, error){
-		e.inUnanswered, e.inValidated, e.inParked,
+		e.inUnanswered, e.inValidated, e.inParked, // break: erase-parked
 	} {
 		some, err := read(ctx)
 		if err != nil {

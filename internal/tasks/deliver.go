@@ -100,7 +100,7 @@ func (h *Deliver) deliver(
 		_, err = h.Store.AnswerWebhook(ctx, d, state.WebhookAnswer{Outcome: state.WebhookMissing})
 		return "the result is not on the stream any more", err
 	}
-	body := webhook.Body(fieldsOf(&result))
+	body := webhook.Body(fieldsOf(&result)) // break: webhook-post
 	var answer webhook.Answer
 	began := time.Now()
 	err = effect.Do(ctx, "webhook", func() error {

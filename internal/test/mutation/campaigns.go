@@ -3,7 +3,12 @@ package mutation
 // campaigns are breaks of what people say of campaigns: who is withheld, and brought back.
 var campaigns = []Break{
 	// include/controls.lua
-	{"campaign-paused", "a paused campaign is drawn", "", scenario},
+	{"campaign-paused", "a paused campaign is drawn", "", By{Simulation: 12, Scenario: true}},
+	{
+		"campaign-paused", "one at a time is drawn of a paused campaign",
+		"if c.paused then return 1 end",
+		By{Simulation: 12},
+	},
 	{"campaign-charge", "a rate is not spent", "", scenario},
 	{"campaign-withheld", "who is withheld is in no list", "", scenario},
 

@@ -82,6 +82,16 @@ $`,
 		"if line.Status = k.Status; ahead && false {",
 		By{Simulation: 5},
 	},
+	{
+		"webhook-post", "a result counts as delivered before it is posted",
+		`$
+_, _ = h.Store.AnswerWebhook(ctx, d, state.WebhookAnswer{Outcome: state.WebhookDelivered})`,
+		By{Simulation: 13},
+	},
+	{
+		"erase-parked", "an erasure forgets parked callbacks", "e.inUnanswered, e.inValidated,",
+		By{Simulation: 14},
+	},
 	{"webhook-private", "a webhook may lead inside", "case false:", programs},
 }
 

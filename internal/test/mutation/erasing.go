@@ -8,7 +8,7 @@ var erasing = []Break{
 	{"erase-decided", "an erasure is not in the audit", "if false then", scenario},
 	{"erase-ends", "a later erasure is taken for the same", "", scenario},
 	{"erased-fingerprint", "fingerprints of an erased number stay", "if false then", scenario},
-	{"erased-found", "who was erased is not found", ")", scenario},
+	{"erased-found", "who was erased is not found", ")", By{Simulation: 14, Scenario: true}},
 	{"erased-copy", "a rejected job is deleted with the number", "", scenario},
 	{"erased-entry", "the entry with the number stays beside its copy", "", scenario},
 	{

@@ -377,10 +377,13 @@ redis.call('ZREM', key('slots', provider), id)`,
 	{"webhook-gives-up", "a delivery is never given up", "if true then", scenario},
 
 	// webhookdispatch.lua
-	{"webhook-lost", "a lost delivery stays out", "", scenario},
+	{"webhook-lost", "a lost delivery stays out", "", By{Simulation: 13, Scenario: true}},
 	{"webhook-slots", "an endpoint gets more than its slots", "hand_out(result)", scenario},
 	{"webhook-cursor", "results are read twice", "if arg.last ~= '' then", scenario},
-	{"webhook-kept", "what was read for an endpoint is not kept", "", scenario},
+	{
+		"webhook-kept", "what was read for an endpoint is not kept", "",
+		By{Simulation: 13, Scenario: true},
+	},
 
 	// webhooktry.lua
 	{"webhook-off", "an endpoint that is off gets results", "if false then", scenario},

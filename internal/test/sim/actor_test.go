@@ -62,8 +62,9 @@ type actor struct {
 	started int // Effects begun so far.
 	dead    atomic.Bool
 	done    atomic.Bool
-	// err is what the handler returned.
-	err error
+	// err is what the handler returned, then what is done at once when it returns without one.
+	err  error
+	then func()
 }
 
 // call is an effect that waits for its outcome.
@@ -194,6 +195,7 @@ func (h *harness) waiting(a *actor) []*call {
 // decide gives a waiting effect its outcome and runs its actor to the next one.
 func (h *harness) decide(c *call, f outcome) {
 	h.logf("%s: %s%s", c.a, c.name, f)
+	h.decided++
 	h.remove(c)
 	h.current = c.a
 	c.decide <- f

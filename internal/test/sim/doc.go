@@ -1,8 +1,8 @@
 // Package sim runs the real state, tasks, intake, callbacks and adapters in one process against
 // simulated providers, and draws what goes wrong: one seed is one scenario of processes that stop
 // between any two steps, lost replies, repeated scripts, broken answers, lost and repeated
-// triggers, callbacks in any order, and persons who decide. The same seed is the same scenario, to
-// the last byte.
+// triggers, callbacks in any order, endpoints of webhooks that fail, and persons who decide and
+// have numbers erased. The same seed is the same scenario, to the last byte.
 //
 // Time is simulated by testing/synctest: the code's own clock stands still until the scenario lets
 // it pass, and the scripts read the same clock from a key. Every verb of the state, request and

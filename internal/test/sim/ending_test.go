@@ -10,6 +10,7 @@ import (
 
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
+	"tuma/internal/tasks"
 )
 
 const (
@@ -48,8 +49,10 @@ func (h *harness) end() {
 		h.explained()
 		h.inspect()
 	}
+	h.eraseRest()
 	h.books()
 	h.found()
+	h.postRest()
 	h.fed()
 	h.listedNames()
 }
@@ -67,6 +70,7 @@ func (h *harness) recover() {
 	}
 	clear(h.paused)
 	h.resumeAll()
+	h.mendHooks()
 	for name := range h.faults {
 		must(h.simulate.SetProviderFaults(name, h.healed(name)))
 		must(h.rdb.Del(background, "asynq:{"+h.queues[0].Name(name)+"}:paused").Err())
@@ -154,7 +158,14 @@ func (h *harness) turn() {
 		})
 		h.finishPod(p)
 	}
-	for _, t := range h.triggers() {
+	if len(h.hooks) > 0 {
+		p.running = h.start("webhooks", func(ctx context.Context) error {
+			h.webhooks(p).Once(ctx)
+			return nil
+		})
+		h.finishPod(p)
+	}
+	for _, t := range h.triggers(h.queueNames(tasks.QueueWebhooks)) {
 		h.take(t)
 		h.run(p, t)
 		h.finishPod(p)
@@ -237,7 +248,7 @@ func (h *harness) outlook() outlook {
 }
 
 func (h *harness) unsettled() []row {
-	return slices.DeleteFunc(readRows(h.rdb, h.jobs), func(r row) bool {
+	return slices.DeleteFunc(h.rows(h.rdb), func(r row) bool {
 		return settledNow(r.status)
 	})
 }
@@ -352,7 +363,7 @@ func (h *harness) listed() {
 	shown := map[string]bool{}
 	for _, c := range items {
 		for _, m := range c.Concerned() {
-			shown[m.Reference+" "+m.Phone.Digits()] = true
+			shown[m.Reference+" "+h.known(m.Phone.Digits())] = true
 		}
 	}
 	for _, r := range h.unsettled() {
@@ -390,7 +401,7 @@ func (h *harness) books() {
 	for entry := range h.simulate.Ledger().Entries() {
 		of(recipientOf(entry)).paid += entry.TimesPaid
 	}
-	for _, r := range readRows(h.rdb, h.jobs) {
+	for _, r := range h.rows(h.rdb) {
 		s := of(r.recipient)
 		switch r.status {
 		case 'S':

@@ -18,6 +18,7 @@ import (
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
 	"tuma/internal/state/statetest"
+	"tuma/internal/webhook"
 )
 
 // fixture is what all scenarios of a test binary share, outside of any bubble: the Redis, the
@@ -84,6 +85,10 @@ func (f *fixture) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return // The client has gone.
+	}
+	if name, is := strings.CutPrefix(r.URL.Path, hookPath); is {
+		f.harness.Load().hooked(w, name, r.Header.Get(webhook.HeaderID), string(body))
+		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	isLate := r.Header.Get(lateHeader) != ""

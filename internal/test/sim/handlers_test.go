@@ -29,6 +29,9 @@ func (h *harness) open(c chance, p *pod) {
 	case outside < h.cancels+h.persons:
 		h.decideByPerson(c, p)
 		return
+	case outside < h.cancels+h.persons+h.erasures:
+		h.eraseAny(c, p)
+		return
 	}
 	const seldom = 1
 	list, sum := h.doings(c, p), 0
@@ -61,7 +64,7 @@ func (h *harness) doings(c chance, p *pod) []doing {
 			missing = append(missing, j)
 		}
 	}
-	o, waiting := h.outlook(), h.triggers()
+	o, waiting := h.outlook(), h.triggers(h.queueNames())
 	_, moves := h.rules.MovesAfter()
 	start := func(title string, body func(context.Context)) func() {
 		return func() {
@@ -71,7 +74,7 @@ func (h *harness) doings(c chance, p *pod) []doing {
 			})
 		}
 	}
-	return []doing{
+	return append(h.hookDoings(c, p), []doing{
 		{20, len(missing) > 0, func() {
 			h.accept(p, 0, false, together(c, append(missing, h.jobs[0])...)...)
 		}},
@@ -85,7 +88,7 @@ func (h *harness) doings(c chance, p *pod) []doing {
 		{8, o.kept > 0, func() { p.running = h.start("kept callbacks", p.receiver.Round) }},
 		{8, o.paused && moves, func() { p.running = h.start("reroute", h.rerouter(p).Once) }},
 		{9, true, func() { h.callBack(c, p) }},
-	}
+	}...)
 }
 
 // failover has the routing rules as one process knows them.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
@@ -103,6 +104,15 @@ type harness struct {
 	doubles int
 	// marked is, by cancel mark, how many ids there were when it was set.
 	marked map[string]uint64
+	// decided counts the outcomes of effects.
+	decided int
+	// erased are the numbers that were erased, by what stands for them, and toErase those that a
+	// person wanted to have erased, in that order.
+	erased  map[string]string
+	toErase []string
+	// hooks are the endpoints of webhooks, inspector reads the tasks about them.
+	hooks     []*hook
+	inspector *asynq.Inspector
 	// conflicts counts jobs with other content under a known reference that were done with.
 	conflicts int
 	// excused are the providers of which an answer got lost on our side.
@@ -135,7 +145,7 @@ func newHarness(p *plan, f *fixture, muted map[int]bool, simulator *sandbox.Simu
 		resubmitted: map[recipient]int{}, delivered: map[string]bool{}, paused: map[string]bool{},
 		upset: map[string]bool{}, marked: map[string]uint64{},
 		excused: map[string]bool{}, deadlines: map[string]int64{},
-		seen: newHistory(), slowest: 10 * time.Minute,
+		seen: newHistory(), slowest: 10 * time.Minute, erased: map[string]string{},
 	}
 	time.Sleep(p.begin)
 	h.began = time.Now()
@@ -160,6 +170,7 @@ func newHarness(p *plan, f *fixture, muted map[int]bool, simulator *sandbox.Simu
 		h.revive(h.pods[i])
 	}
 	h.sync()
+	h.openHooks()
 	effect.Intercept(h.intercept)
 	return h
 }
@@ -174,6 +185,9 @@ func (h *harness) close() {
 	h.pass(time.Hour) // Whoever sleeps wakes up, finds itself dead and ends.
 	effect.Intercept(nil)
 	h.client.Close()
+	for _, k := range h.hooks {
+		k.Sender.Close()
+	}
 	for i := range h.stores {
 		must(h.queues[i].Close())
 		must(h.stores[i].Close())

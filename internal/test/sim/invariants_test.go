@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/redis/go-redis/v9"
+
 	"tuma/internal/airtime"
 	"tuma/internal/sandbox"
 	"tuma/internal/state"
@@ -21,8 +23,9 @@ type history struct {
 	// shillings, and regainers how many these are.
 	regained, regainers int64
 	rows                map[string]row
-	// counted is how often a result was published.
+	// counted is how often a result was published, and results are all of them.
 	counted int
+	results []redis.XMessage
 	// fed is where a reader of results is, read how many it has read, and told the status that it was
 	// told last, by reference and number.
 	fed  string
@@ -51,6 +54,7 @@ func (h *harness) inspect() {
 	h.guards(p)
 	h.feed(2)
 	h.campaignsStop(p)
+	h.hooksAgree()
 	h.ledgers()
 	for _, over := range p.overpaid {
 		h.violated("invariant 5: %s is listed as overpaid", over)
@@ -190,8 +194,9 @@ func (h *harness) resultsFollow(p picture) {
 	for _, entry := range p.results {
 		h.seen.last = entry.ID
 		h.seen.counted++
+		h.seen.results = append(h.seen.results, entry)
 		text := func(field string) string { s, _ := entry.Values[field].(string); return s }
-		who := place[text("reference")+" "+text("phone_number")]
+		who := place[text("reference")+" "+h.known(text("phone_number"))]
 		status, err := airtime.ParseStatus(text("status"))
 		must(err)
 		before, published := h.seen.published[who]

@@ -13,8 +13,8 @@ import (
 // timelines told: they must agree with the state.
 func (h *harness) found() {
 	told := map[string]int64{} // Of how many each attempt is told.
-	for _, r := range readRows(h.rdb, h.jobs) {
-		byPhone := h.find(r, state.Search{Phone: airtime.MSISDNFromE164(r.phone)})
+	for _, r := range h.rows(h.rdb) {
+		byPhone := h.find(r, state.Search{Phone: airtime.MSISDNFromE164(r.kept)})
 		if byPhone == nil {
 			continue
 		}
@@ -48,7 +48,7 @@ func (h *harness) feed(most int) (more bool) {
 	must(err)
 	for _, r := range page.Results {
 		h.seen.read++
-		h.seen.told[r.Fields["reference"]+" "+r.Fields["phone_number"]] = r.Fields["status"]
+		h.seen.told[r.Fields["reference"]+" "+h.known(r.Fields["phone_number"])] = r.Fields["status"]
 	}
 	if len(page.Results) > 0 && page.Next == h.seen.fed {
 		h.violated("FEED: results behind %s end there", page.Next)
@@ -65,7 +65,7 @@ func (h *harness) fed() {
 	if h.seen.read != h.seen.counted {
 		h.violated("FEED: %d results were read, there are %d", h.seen.read, h.seen.counted)
 	}
-	for _, r := range readRows(h.rdb, h.jobs) {
+	for _, r := range h.rows(h.rdb) {
 		said, now := h.seen.told[r.reference+" "+r.phone], statusOf(r.status)
 		if now.Settled() && said != now.String() {
 			h.violated("FEED: %s, but its last result is %s", r, said)
@@ -76,7 +76,7 @@ func (h *harness) fed() {
 // listedNames compares the list of campaigns with the recipients.
 func (h *harness) listedNames() {
 	counted := map[string]int64{}
-	for _, r := range readRows(h.rdb, h.jobs) {
+	for _, r := range h.rows(h.rdb) {
 		if r.campaign != "" {
 			counted[r.campaign]++
 		}
@@ -117,7 +117,7 @@ func (h *harness) find(r row, search state.Search) *state.Row {
 	rows, _, err := h.stores[0].Find(background, search)
 	must(err)
 	i := slices.IndexFunc(rows, func(row state.Row) bool {
-		return row.Reference == r.reference && row.Phone.Digits() == r.phone
+		return row.Reference == r.reference && row.Phone.Digits() == r.kept
 	})
 	switch {
 	case i < 0:

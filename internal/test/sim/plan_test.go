@@ -53,9 +53,16 @@ type plan struct {
 	freezes, forged float64
 	// cancels and persons are how likely the next thing to happen is a cancel, or a decision.
 	cancels, persons float64
+	// erasures is how likely the next thing to happen is that a person has a number erased.
+	erasures float64
+	// webhooked says that results are posted to endpoints of webhooks.
+	webhooked bool
 	// oftenOutcomes are the outcomes that the effects named oftenEffect have more often.
 	oftenOutcomes []outcome
 	oftenEffect   string
+	// added are those of what is added to a theme: erasures, or webhooks.
+	addedOutcomes []outcome
+	addedEffect   string
 	// often is what somebody outside does more often than other things.
 	often func(*harness, chance, *pod)
 	// calm is set where providers work well but for their switches.

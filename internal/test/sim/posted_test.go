@@ -19,7 +19,7 @@ var (
 func (h *harness) posted(provider, key string, body []byte) {
 	named, phones := readPost(provider, key, body)
 	h.note(fmt.Sprintf("            %s gets a request for %d: %s", provider, len(phones), named))
-	rows := readRows(h.fixture.rdb, h.jobs)
+	rows := h.rows(h.fixture.rdb)
 	batches := map[string]int{}
 	for _, row := range rows {
 		if row.provider != provider || named != "" && named != row.location {
@@ -55,7 +55,7 @@ func (h *harness) posted(provider, key string, body []byte) {
 
 // noteBegun remembers who is being sent when an attempt is begun.
 func (h *harness) noteBegun() {
-	for _, row := range readRows(h.fixture.rdb, h.jobs) {
+	for _, row := range h.rows(h.fixture.rdb) {
 		if row.status == 's' {
 			h.begun[row.who()] = h.attemptAt(row.location)
 		}

@@ -16,6 +16,8 @@ import (
 // row is where a recipient stands, read without the scripts.
 type row struct {
 	recipient
+	// kept is what the state has for the number: the number, or what stands for one that was erased.
+	kept      string
 	reference string
 	position  int // From 1.
 	status    byte
@@ -89,6 +91,16 @@ func readRows(rdb redis.UniversalClient, jobs []*job) []row {
 	return rows
 }
 
+// rows reads all recipients that the state holds. Those who were erased have the number by which
+// their provider knows them.
+func (h *harness) rows(rdb redis.UniversalClient) []row {
+	rows := readRows(rdb, h.jobs)
+	for i := range rows {
+		rows[i].phone = h.known(rows[i].kept)
+	}
+	return rows
+}
+
 // chunkOf is the chunk in what says where a disbursal is; empty if it is nowhere.
 func chunkOf(place any) string {
 	text, _ := place.(string)
@@ -113,7 +125,7 @@ func rowsOf(j *job, place string, chunk []any, cells []statetest.Cell) []row {
 		phone, minor, _ := strings.Cut(lines[at], " ")
 		cell := cells[at]
 		rows[k] = row{
-			recipient: recipient{phone, number(minor) / 100},
+			recipient: recipient{phone, number(minor) / 100}, kept: phone,
 			reference: j.reference, position: k + 1, status: cell.Status,
 			provider: codes[cell.Provider], location: cell.Location,
 			accepted: number(head[4]), campaign: j.campaign, chunk: id, at: at + 1,
@@ -164,7 +176,7 @@ type picture struct {
 // look reads a picture.
 func (h *harness) look() picture {
 	p := picture{
-		rows: readRows(h.rdb, h.jobs), batches: map[string]map[string]string{},
+		rows: h.rows(h.rdb), batches: map[string]map[string]string{},
 		channels: map[string]channel{}, doubt: map[string]bool{},
 	}
 	pipe := h.rdb.Pipeline()

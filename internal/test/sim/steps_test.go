@@ -75,6 +75,9 @@ func (h *harness) draw(c chance, name string) outcome {
 	if len(h.oftenOutcomes) > 0 && strings.HasPrefix(name, h.oftenEffect) && c.hit(0.2) {
 		f = one(c, h.oftenOutcomes...)
 	}
+	if len(h.addedOutcomes) > 0 && strings.HasPrefix(name, h.addedEffect) && c.hit(0.15) {
+		f = one(c, h.addedOutcomes...)
+	}
 	if !h.fits(f, name) {
 		return happens
 	}
@@ -97,7 +100,7 @@ func (h *harness) fits(f outcome, name string) bool {
 	submission := strings.HasPrefix(name, "submission")
 	switch f {
 	case hangsBefore, hangsAfter:
-		return submission || strings.HasPrefix(name, "question")
+		return submission || strings.HasPrefix(name, "question") || name == "webhook"
 	case hangsLate, breaksLate:
 		return submission
 	case doubled:
@@ -114,6 +117,8 @@ func (h *harness) fits(f outcome, name string) bool {
 func (h *harness) settleUp(p *pod) {
 	if err := p.running.err; err != nil {
 		h.logf("%s ends: %v", p.running, err)
+	} else if p.running.then != nil {
+		p.running.then()
 	}
 	h.kill(p.running) // Whatever it has left behind, such as the fetching of a token.
 	p.running = nil
@@ -130,7 +135,7 @@ func (h *harness) disturb(c chance) {
 		}
 	case 1:
 		h.logf("all triggers are lost")
-		for _, queue := range h.queueNames() {
+		for _, queue := range h.queueNames(tasks.QueueWebhooks) {
 			must(h.rdb.Del(background, pendingKey(queue)).Err())
 		}
 	case 2:
@@ -188,18 +193,18 @@ type trigger struct{ queue, id, due string }
 
 func pendingKey(queue string) string { return "asynq:{" + queue + "}:pending" }
 
-func (h *harness) queueNames() []string {
+// queueNames are the queues that a worker and a poller have, and some more, as asynq names them.
+func (h *harness) queueNames(more ...string) []string {
 	var names []string
-	for _, name := range append(slices.Clone(h.providers), tasks.QueuePoll) {
+	for _, name := range slices.Concat(h.providers, []string{tasks.QueuePoll}, more) {
 		names = append(names, h.queues[0].Name(name))
 	}
 	return names
 }
 
-// triggers lists what waits in the queues, oldest first.
-func (h *harness) triggers() []trigger {
+// triggers lists what waits in queues, oldest first.
+func (h *harness) triggers(queues []string) []trigger {
 	pipe := h.rdb.Pipeline()
-	queues := h.queueNames()
 	waiting := make([]*redis.StringSliceCmd, len(queues))
 	for i, queue := range queues {
 		waiting[i] = pipe.LRange(background, pendingKey(queue), 0, -1)
@@ -247,9 +252,12 @@ func (h *harness) take(t trigger) {
 
 func (h *harness) run(p *pod, t trigger) {
 	name := strings.TrimPrefix(t.queue, namespace+"-")
-	if name == tasks.QueuePoll {
+	switch name {
+	case tasks.QueuePoll:
 		h.poll(p, t)
-	} else {
+	case tasks.QueueWebhooks:
+		h.post(p, t)
+	default:
 		h.submit(p, name, "by trigger "+t.id)
 	}
 }
@@ -283,7 +291,7 @@ type listing struct {
 
 // resolve settles one recipient by what the provider's ledger says, if that is clear.
 func (h *harness) resolve(p *pod, m listing, resubmit bool) {
-	who := recipient{m.Phone.Digits(), m.Amount.Minor / 100}
+	who := recipient{h.known(m.Phone.Digits()), m.Amount.Minor / 100}
 	paid, clear := h.truth(who)
 	if !clear {
 		return

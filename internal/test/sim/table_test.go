@@ -16,7 +16,7 @@ import (
 // each invariant.
 func TestThePageOfBreaksIsTheTable(t *testing.T) {
 	t.Parallel()
-	const invariants = 11
+	const invariants = 14
 	perInvariant := map[int]int{}
 	rows := [][]string{{"invariant", "break", "id"}}
 	breaks := simulated(slices.Concat(mutation.Scripts, mutation.Code))

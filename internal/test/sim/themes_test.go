@@ -11,10 +11,28 @@ import (
 var themes = []func(*plan, chance){
 	(*plan).repetitions, (*plan).suspects, (*plan).troubles, (*plan).handingOn,
 	(*plan).reports, (*plan).refusals, (*plan).withdrawals, (*plan).repetitions,
-	(*plan).suspects, (*plan).troubles, (*plan).crowd, (*plan).frozen,
-	(*plan).reports, (*plan).repetitions, (*plan).unsteady, (*plan).deaf,
-	(*plan).handingOn, (*plan).suspects, (*plan).withdrawals, (*plan).troubles,
+	posting((*plan).suspects), (*plan).troubles, (*plan).crowd, (*plan).frozen,
+	erasing((*plan).reports), (*plan).repetitions, (*plan).unsteady, (*plan).deaf,
+	posting((*plan).handingOn), (*plan).suspects, (*plan).withdrawals, erasing((*plan).troubles),
 	(*plan).unsteady, (*plan).deaf,
+}
+
+// erasing is a theme in which persons have numbers erased, too.
+func erasing(theme func(*plan, chance)) func(*plan, chance) {
+	return func(p *plan, c chance) {
+		theme(p, c)
+		p.erasures, p.addedEffect = 0.04, "erase"
+		p.addedOutcomes = []outcome{fails, replyLost, again, diesBefore, diesAfter}
+	}
+}
+
+// posting is a theme in which results are posted to endpoints, too.
+func posting(theme func(*plan, chance)) func(*plan, chance) {
+	return func(p *plan, c chance) {
+		theme(p, c)
+		p.webhooked, p.addedEffect = true, "webhook"
+		p.addedOutcomes = []outcome{replyLost, again, hangsAfter, diesAfter, diesAfter}
+	}
 }
 
 // only leaves one or a few providers, which work well.
