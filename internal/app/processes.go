@@ -102,8 +102,8 @@ func (a *App) failover() tasks.Failover {
 	return tasks.Failover{Rules: a.Config.Routing, Entries: a.Entries}
 }
 
-// AddPoller adds what a poller runs: the query server, the loop that hands queries out, webhooks,
-// the callback listener, a sweeper.
+// AddPoller adds what a poller runs: the query server, the loops that hand queries out and ask for
+// balances, webhooks, the callback listener, a sweeper.
 func (a *App) AddPoller(g *run.Group) error {
 	poll := &tasks.Poll{
 		Store: a.Store, Queues: a.Queues, Entries: a.Entries, Known: a.Rules.Providers,
@@ -128,6 +128,10 @@ func (a *App) AddPoller(g *run.Group) error {
 		Store: a.Store, Queues: a.Queues, Interval: a.Config.SweepInterval, Log: a.Log,
 	}
 	AddLoop(g, pauses.Run)
+	floats := &tasks.Floats{
+		Store: a.Store, Entries: a.Entries, Timeout: a.Config.SubmitTimeout, Log: a.Log,
+	}
+	AddLoop(g, floats.Run)
 	if err := a.addWebhooks(g); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ func (f *yamlFile) apply(c *Config) {
 		}
 	}
 	f.checkWindows(c.Retention)
+	f.addLowFloat(c)
 	c.TrustCallbacks, c.Routing, c.Webhooks = f.trust, f.routing, f.webhooks
 }
 

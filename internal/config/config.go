@@ -63,6 +63,9 @@ type Config struct {
 	MonitorUser     string
 	MonitorPassword Secret
 
+	// HoldOnLowFloat holds what would go beyond what is left at a provider.
+	HoldOnLowFloat bool
+
 	// Timezone is of the days of the books, and of what people read.
 	Timezone *time.Location
 

@@ -69,6 +69,9 @@ func boundOf(g *routing.Guard) string {
 	if len(g.Limit) > 0 {
 		bounds = append(bounds, moneyText(g.Limit))
 	}
+	if g.Per == routing.PerBalance {
+		return "what is left at each provider"
+	}
 	return fmt.Sprintf("%s per %s of %s", strings.Join(bounds, ", "), g.Per, g.Of)
 }
 
@@ -112,6 +115,25 @@ func (f *yamlFile) atMost(node *yaml.Node, things string) {
 	if n := len(node.Content); node.Kind == yaml.SequenceNode && n > routing.MaxGuards {
 		f.problem(node, things, "there are %d, and at most %d are possible: join some",
 			n, routing.MaxGuards)
+	}
+}
+
+// addLowFloat adds the guard of low floats behind those of the file, which have room and its name
+// for it.
+func (f *yamlFile) addLowFloat(c *Config) {
+	if !c.HoldOnLowFloat {
+		return
+	}
+	named := func(g routing.Guard) bool { return g.Name == routing.FloatGuard }
+	switch {
+	case len(f.routing.Guards) == routing.MaxGuards:
+		*f.problems = append(*f.problems, fmt.Sprintf("%s: with TUMA_HOLD_ON_LOW_FLOAT at most %d are "+
+			"possible: join some", keyGuards, routing.MaxGuards-1))
+	case slices.ContainsFunc(f.routing.Guards, named):
+		*f.problems = append(*f.problems, fmt.Sprintf("%s: %s is the name of the guard of "+
+			"TUMA_HOLD_ON_LOW_FLOAT: choose another", keyGuards, routing.FloatGuard))
+	default:
+		f.routing.Guards = append(f.routing.Guards, routing.LowFloat())
 	}
 }
 

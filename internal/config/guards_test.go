@@ -341,6 +341,31 @@ func TestDuplicatesOfTheForgotten(t *testing.T) {
 	}
 }
 
+// TestLowFloatIsAGuard: the last one, wherever the setting is, and with a name of its own.
+func TestLowFloatIsAGuard(t *testing.T) {
+	t.Parallel()
+	const guards = "guards: [{name: a, count: 1, per: day, of: all}]\n"
+	c, err := loadYAML(t, guards+"hold_on_low_float: true\n")
+	require.NoError(t, err)
+	require.Len(t, c.Routing.Guards, 2)
+	require.Equal(t, routing.LowFloat(), c.Routing.Guards[1])
+	require.Contains(t, c.Describe(), "guards.float=what is left at each provider, hold")
+	c, err = load(map[string]string{
+		nameConfig: write(t, guards), "TUMA_HOLD_ON_LOW_FLOAT": "false",
+	})
+	require.NoError(t, err)
+	require.Len(t, c.Routing.Guards, 1)
+	_, err = loadYAML(t, "hold_on_low_float: true\n"+
+		strings.Replace(guards, "name: a", "name: float", 1))
+	require.ErrorContains(t, err, "guards: float is the name of the guard of TUMA_HOLD_ON_LOW_FLOAT")
+	many := "guards:\n"
+	for i := range routing.MaxGuards {
+		many += fmt.Sprintf("- {name: g%d, duplicate_within: 1h}\n", i)
+	}
+	_, err = loadYAML(t, many+"hold_on_low_float: true\n")
+	require.ErrorContains(t, err, "with TUMA_HOLD_ON_LOW_FLOAT at most 31 are possible")
+}
+
 // TestAllProblemsOfGuardsAtOnce: whoever mends a file should have to start once.
 func TestAllProblemsOfGuardsAtOnce(t *testing.T) {
 	t.Parallel()

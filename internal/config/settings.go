@@ -136,6 +136,12 @@ func sendSettings() []setting {
 				time.Millisecond, 24*time.Hour),
 		},
 		{
+			name: "TUMA_HOLD_ON_LOW_FLOAT", fallback: "false",
+			what: "Hold, for `budget`, what would go beyond what is left at a provider, as far as that " +
+				"is known: see [floats](holds.md#floats). The same for all processes.",
+			parse: boolean(func(c *Config) *bool { return &c.HoldOnLowFloat }),
+		},
+		{
 			name: "TUMA_CLAIM_TIMEOUT", fallback: "15s",
 			what: "After how long a batch that was claimed and not begun goes back.",
 			parse: period(func(c *Config) *time.Duration { return &c.ClaimTimeout },

@@ -194,6 +194,8 @@ type Capabilities struct {
 	Shared bool
 	// Rate bounds the requests to the provider; its zero value does not.
 	Rate Rate
+	// ShowsBalance says that the provider's answer about our account names what is left there.
+	ShowsBalance bool
 }
 
 // Rate is how many requests a provider takes from all workers together.

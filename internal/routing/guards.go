@@ -30,8 +30,13 @@ const (
 	PerMonth Period = "month"
 )
 
+// PerBalance is no stretch of the calendar: it begins whenever another balance at the provider is
+// known.
+const PerBalance Period = "balance"
+
 // End returns when the period ends that an instant is in, in the time zone of the instant: when the
-// clocks show the next hour or day for the first time. An hour that they show twice is one.
+// clocks show the next hour or day for the first time. An hour that they show twice is one. It is
+// zero for a period that is not of the calendar.
 func (p Period) End(at time.Time) time.Time {
 	year, month, day := at.Date()
 	hour := 0
@@ -44,6 +49,8 @@ func (p Period) End(at time.Time) time.Time {
 		day += 7 - (int(at.Weekday())+6)%7
 	case PerMonth:
 		month, day = month+1, 1
+	case PerBalance:
+		return time.Time{}
 	}
 	return reached(time.Date(year, month, day, hour, 0, 0, 0, time.UTC), at.Location())
 }
@@ -69,6 +76,13 @@ type Guard struct {
 	// Refuse refuses the whole job instead of holding the recipient.
 	Refuse bool
 }
+
+// FloatGuard is the name of the guard LowFloat.
+const FloatGuard = "float"
+
+// LowFloat is the guard that holds what would go beyond what is left at each provider. It has no
+// limit of its own: the state knows what is left.
+func LowFloat() Guard { return Guard{Name: FloatGuard, Of: OfProvider, Per: PerBalance} }
 
 // Approval holds what a job, or an import as a whole, pays in a currency until another person than
 // the one who submitted it has approved.

@@ -2,16 +2,16 @@
 // one Lua script in lua/: atomic, guarded, and safe to repeat, since the client repeats a script
 // after a network error. Time comes from Redis inside the scripts, never from a process's clock.
 //
-// The verbs by file: accept.go takes disbursals in, import.go opens imports; guards.go says what
-// is asked of their recipients, holds.go lists who is held, and release.go queues them; send.go
-// claims, begins, records and splits batches; polling.go hands out status queries and observes
-// what they bring; callbacks.go and parked.go apply or park callbacks; decisions.go and cancel.go
-// apply what persons decide, which audit.go keeps; erase.go erases a phone number
-// (erase_records.go, erase_guards.go and erase_streams.go find it, erased.go says what stands for
-// it); channels.go pauses and resumes, campaigns.go does so with a campaign, or slows it down;
-// routing.go moves recipients to another provider; sweep.go requeues or puts in doubt what has
-// lapsed; verify.go recounts the books and forgets old disbursals; webhooks.go hands out results
-// for delivery to producers, and endpoints.go says where that stands.
+// The verbs by file: accept.go takes disbursals in, import.go opens imports; guards.go says what is
+// asked of their recipients, holds.go lists who is held, and release.go queues them; send.go
+// claims, begins, records and splits batches; polling.go hands out status queries and observes what
+// they bring; callbacks.go and parked.go apply or park callbacks; decisions.go and cancel.go apply
+// what persons decide, which audit.go keeps; erase.go erases a phone number (erase_records.go,
+// erase_guards.go and erase_streams.go find it, erased.go says what stands for it); channels.go
+// pauses and resumes, campaigns.go does so with a campaign, or slows it down; routing.go moves
+// recipients to another provider; floats.go keeps what is left at providers; sweep.go requeues or
+// puts in doubt what has lapsed; verify.go recounts the books and forgets old disbursals;
+// webhooks.go hands out results for delivery to producers, and endpoints.go says where that stands.
 //
 // Reading: lookup.go (status and report), stored.go (chunks as they are stored), list.go (imports
 // and campaigns), listing.go (disbursals, newest first), find.go and fingerprint.go (recipients by

@@ -35,6 +35,7 @@ var testRules = routing.Rules{
 			Name: "never", Conditions: ofCampaigns("never"), DuplicateWithin: 24 * time.Hour,
 			Refuse: true,
 		},
+		lowFloat(),
 	},
 	Approvals: []routing.Approval{{
 		Name: "big", Conditions: ofCampaigns("big"), Above: map[airtime.Currency]int64{"KES": 2000},

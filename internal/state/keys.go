@@ -64,6 +64,8 @@ package state
 //	{ns}:spentby:<g>:<p>:<xyz> HASH    "currency phone" -> the same                   33 days at most
 //	{ns}:pagespent:<page>      HASH    the part of a page of those
 //	{ns}:forgottenspent        HASH    the same of what is forgotten                       for ever
+//	{ns}:floats                HASH    what is left at providers: lua/include/floats.lua   for ever
+//	{ns}:floatmarks            HASH    what was spent of those lately, for their pace       for ever
 //	{ns}:payments:<31d>:<c>    HASH    payment -> recipients: lua/include/duplicates.lua   62 days
 //	{ns}:cancelled             HASH    "kind name" -> when (ms)                        for ever
 //	{ns}:book                  HASH    "provider currency status" -> lua/include/figures.lua

@@ -230,4 +230,11 @@ var noticedBy = map[string]scenario{
 	"those who go first starve the others":                    urgentStarvesNobody,
 	"nobody is called for those who go first":                 urgentCalls,
 	"those who go first are never moved":                      urgentMoves,
+	"what is left is not looked up":                           floatHolds,
+	"what is spent of a float is not looked up":               floatHolds,
+	"what the book has is counted once more":                  floatHolds,
+	"another balance releases nobody":                         floatHolds,
+	"what was debited before counts as spent":                 floatSinceTheBalance,
+	"an older balance replaces a later one":                   floatOfTheProvider,
+	"every process asks for balances":                         floatOfTheProvider,
 }

@@ -77,6 +77,8 @@ type Stats struct {
 	Streams        []Stream
 	// Times are how long batches took.
 	Times []Times
+	// Floats are what is left at the providers whose balance is known.
+	Floats []Float
 	// Webhooks are the endpoints that a poller had in its settings lately.
 	Webhooks []Webhook
 	// Memory is the share of maxmemory that Redis uses; zero without a maxmemory.
@@ -149,6 +151,9 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 		if w.Seen < webhookGone {
 			f.Webhooks = append(f.Webhooks, w)
 		}
+	}
+	if f.Floats, err = s.Floats(ctx); err != nil {
+		return f, err
 	}
 	f.Channels, err = s.Channels(ctx)
 	return f, err

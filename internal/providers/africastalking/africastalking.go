@@ -81,7 +81,7 @@ func Capabilities() providers.Capabilities {
 		Accepted: airtime.Submitted, Asks: providers.AskByRecipient,
 		// A repeated key is recognised for five minutes, and pays again after that.
 		ResendWithin: 4 * time.Minute,
-		Callbacks:    true, RampsUp: true, OverdueAfter: 24 * time.Hour,
+		Callbacks:    true, RampsUp: true, OverdueAfter: 24 * time.Hour, ShowsBalance: true,
 	}
 }
 

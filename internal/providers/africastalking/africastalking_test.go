@@ -391,7 +391,7 @@ func TestCapabilities(t *testing.T) {
 	want := providers.Capabilities{
 		Name: "africastalking", Code: 'A', MaxRecipients: 1000, Accepted: airtime.Submitted,
 		Asks: providers.AskByRecipient, ResendWithin: 4 * time.Minute, Callbacks: true,
-		RampsUp: true, OverdueAfter: 24 * time.Hour,
+		RampsUp: true, OverdueAfter: 24 * time.Hour, ShowsBalance: true,
 	}
 	require.Empty(t, cmp.Diff(want, got))
 }

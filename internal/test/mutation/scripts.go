@@ -4,7 +4,8 @@ import "slices"
 
 // Scripts are breaks of the scripts in internal/state/lua: what a careless change could do, one
 // disaster each.
-var Scripts = slices.Concat(verbs, erasing, holds, campaigns, priorities, included)
+var Scripts = slices.Concat(verbs, erasing, holds, campaigns, priorities, floats,
+	included)
 
 var scenario = By{Scenario: true}
 

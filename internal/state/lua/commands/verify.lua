@@ -1,6 +1,6 @@
 -- verify: recount the chunks of one page against its book, or sum the books of all pages: of one
 -- day against those of its campaigns, or of all days against the whole.
--- include: evidence, charges, figures
+-- include: evidence, charges
 -- KEYS[1]: {namespace}:state
 -- Returns: {disbursals, recipients, {drift, as text, ...}}
 
@@ -146,7 +146,7 @@ local function compare_guards()
     spent(key('pagespent', page), all)
   end
   for _, guard in ipairs(GUARD_LIST) do
-    if guard.per then
+    if guard.per and guard.per ~= 'balance' then -- That is the book.
       local period = charges.period(guard.per)
       local mine, before = {}, guard.name .. '\t' .. period .. '\t'
       for field, figure in pairs(all) do

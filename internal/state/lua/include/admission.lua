@@ -35,10 +35,10 @@ do
   -- nil if all have.
   local function full(guards, d, provider, phone, n, sum)
     for _, guard in ipairs(guards) do
-      local subject = phone or holds.subject(guard, d, provider)
+      local field = d.currency .. ' ' .. (phone or holds.subject(guard, d, provider))
       local had_n, had_sum = charges.figure(
-        charges.key(guard.name, charges.period(guard.per), phone), d.currency .. ' ' .. subject)
-      local limit = guard.limit[d.currency]
+        charges.key(guard.name, charges.period(guard.per), phone), field)
+      local limit = charges.limit(guard, d.currency, field)
       if guard.count > 0 and had_n + n > guard.count -- break: guard-count
         or limit and had_sum + sum > limit then -- break: guard-limit
         return guard.name

@@ -1,5 +1,5 @@
 -- charges: what guards have counted; it is given back when a recipient surely got nothing.
--- include: chunks, days
+-- include: chunks, days, floats
 
 -- A guard counts recipients and money, by its subject and by the period of the calendar in which
 -- they are queued. What it counts when:
@@ -11,8 +11,11 @@
 --   pagespent:<page>               HASH  guard, period, currency, subject, tab separated: the part
 --                                        of a page of it, which verify recounts
 --   forgottenspent                 HASH  the same of recipients that were forgotten
+-- A guard per balance bounds what is spent by what is left at a provider. Its figures are those of
+-- the book, and nothing more is kept of them.
 local charges = {}
 do
+  local BOOK = key('book')
   local HOUR = 3600000
   -- How long the figures of a period are kept, from its first one on.
   local LASTS = {hour = 48 * HOUR, day = 72 * HOUR, week = 240 * HOUR, month = 800 * HOUR}
@@ -20,6 +23,7 @@ do
   local periods = {} -- The present ones.
 
   local function present(per)
+    if per == 'balance' then return per end
     if per == 'hour' then return rfc3339(now + offset_of(now)):sub(1, 13) end
     local day = day_of(now) -- break: period-zone
     if per == 'day' then return day end
@@ -39,7 +43,9 @@ do
   function charges.figure(name, field)
     local of = figures[name] or {}
     figures[name] = of
-    if not of[field] then
+    if not of[field] and name == BOOK then -- break: float-booked
+      of[field] = {floats.booked(field, 'spends')}
+    elseif not of[field] then
       local n, sum = (redis.call('HGET', name, field) or '0 0'):match('^(%S+) (%S+)$')
       of[field] = {tonumber(n), tonumber(sum)}
     end
@@ -58,7 +64,7 @@ do
     for name, of in pairs(figures) do
       local list = {}
       for field, f in pairs(of) do
-        if f[3] then
+        if f[3] and name ~= BOOK then
           list[#list + 1], list[#list + 2] = field, string.format('%.0f %.0f', f[1], f[2])
         end
       end
@@ -81,7 +87,8 @@ do
   function charges.changed()
     local lines = {}
     for name, of in pairs(figures) do
-      for field, f in pairs(name:find(key('spent', ''), 1, true) and of or {}) do
+      local whole = name == BOOK or name:find(key('spent', ''), 1, true)
+      for field, f in pairs(whole and of or {}) do
         if f[3] then
           lines[#lines + 1] = string.format('%s\t%s\t%.0f\t%.0f\n', name, field, f[1], f[2])
         end
@@ -90,8 +97,16 @@ do
     return table.concat(lines)
   end
 
+  -- limit is the most that a guard lets be spent in a currency; nil for no bound.
+  function charges.limit(guard, currency, field)
+    if guard.per ~= 'balance' then return guard.limit[currency] end
+    local float = floats.known(field)
+    return float and float.minor + float.debited -- break: float-limit
+  end
+
   -- key is where a guard counts for a phone number, or for another subject.
   function charges.key(guard, period, phone)
+    if period == 'balance' then return BOOK end
     if not phone then return key('spent', guard .. ':' .. period) end
     return key('spentby', guard .. ':' .. period .. ':' .. phone:sub(-3))
   end
@@ -160,6 +175,7 @@ do
 
   -- note keeps what the recipients from..to were counted for.
   function charges.note(d, from, to, lines)
+    lines = lines:gsub('[^\t\n]+\tbalance\t[^\n]*\n?', '') -- break: float-noted
     if lines == '' then return end
     table.insert(charges.of(d), {from = from, to = to, lines = lines})
     redis.call('HSET', key('charges', d.id), from .. ' ' .. to, lines)

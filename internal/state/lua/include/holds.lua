@@ -38,12 +38,14 @@ function holds.queue(d, rule, provider)
   return rule .. ' ' .. d.currency .. ' ' .. holds.subject(GUARDS[rule], d, provider)
 end
 
--- spent returns the present period of a queue's guard, and what is spent in it.
+-- spent returns the present period of a queue's guard, and what is spent in it. That of a float
+-- begins with its balance.
 function holds.spent(queue)
   local rule, field = queue:match('^(%S+) (.*)$')
   if not GUARDS[rule] then return '-', 0, 0 end
   local period = charges.period(GUARDS[rule].per)
-  return period, charges.figure(charges.key(rule, period), field)
+  local name, float = charges.key(rule, period), period == 'balance' and floats.known(field)
+  return float and float.at or period, charges.figure(name, field) -- break: float-renewed
 end
 
 -- looked returns what is kept about looking at a queue: period, recipients, money, number.
