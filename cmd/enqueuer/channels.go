@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -84,13 +85,30 @@ func channels(cmd *cobra.Command, a *app.App, asJSON bool) error {
 	}
 	out := cmd.OutOrStdout()
 	if asJSON {
-		return writeJSON(out, map[string][]channelView{"channels": views})
-	}
-	if len(views) == 0 {
-		fmt.Fprintln(out, "no provider has got a disbursal yet")
-		return nil
+		return writeJSON(out, statusOfChannels{views, viewsOfFloats(s.stats.Floats)})
 	}
 	at := stamps(a, out)
+	if len(views) == 0 {
+		fmt.Fprintln(out, "no provider has got a disbursal yet")
+	} else {
+		printChannels(out, views, at)
+	}
+	if len(s.stats.Floats) > 0 {
+		printFloats(out, s.stats.Floats, at)
+	}
+	for _, line := range s.blockers(at) {
+		fmt.Fprintln(out, line)
+	}
+	return nil
+}
+
+// statusOfChannels is the JSON of the status of everything.
+type statusOfChannels struct {
+	Channels []channelView `json:"channels"`
+	Floats   []floatView   `json:"floats"`
+}
+
+func printChannels(w io.Writer, views []channelView, at func(time.Time) string) {
 	t := newTable("provider", "#queued", "#in flight", "#in doubt", "channel", "since", "why")
 	for _, v := range views {
 		word, since, why := strings.ReplaceAll(v.State, "_", " "), "", string(v.Reason)
@@ -106,11 +124,7 @@ func channels(cmd *cobra.Command, a *app.App, asJSON bool) error {
 		}
 		t.add(v.Provider, number(v.Queued), number(v.Sending), number(v.InDoubt), word, since, why)
 	}
-	t.write(out)
-	for _, line := range s.blockers(at) {
-		fmt.Fprintln(out, line)
-	}
-	return nil
+	t.write(w)
 }
 
 // pastView is the JSON of one provider that a recipient went to before.

@@ -68,6 +68,9 @@ func (i *importing) compare(ctx context.Context, a *app.App) error {
 	if i.refusal() != nil && !i.dryRun {
 		return nil
 	}
+	if err := i.findShortages(ctx, a); err != nil {
+		return err
+	}
 	comparing := newProgress(i.cmd.ErrOrStderr(), "comparing with what was accepted before", false)
 	defer comparing.finish()
 	i.duplicates, err = i.plan.Duplicates(ctx, a.Store, comparing.set)

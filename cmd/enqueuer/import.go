@@ -50,7 +50,9 @@ left out. Of an XLSX file the first sheet is read, or --sheet. Numbers that a sp
 spoilt (2.54711E+11, a formula, a date) are refused.
 
 Rows whose number and amount were accepted under another name in the last 30 days are counted, and
-the name is shown: on a terminal you are asked, elsewhere it is refused unless --again.
+the name is shown: on a terminal you are asked, elsewhere it is refused unless --again. Where a
+provider needs more than is left there (enqueuer float), that is said first, and on a terminal you
+are asked.
 
 Columns: phone_number and amount, and optionally reference, currency, provider, campaign, id; also
 what report, indoubt list --csv and --rejects write. The rows of a report get new disbursals.
@@ -101,7 +103,10 @@ type importing struct {
 	known bool // The manifest was there before.
 	// duplicates are what was accepted under another name.
 	duplicates intake.Duplicates
-	tally      tally
+	// shortages are the providers that need more than is left there.
+	shortages       []state.Shortage
+	holdsOnLowFloat bool
+	tally           tally
 }
 
 func (i *importing) run(ctx context.Context, path string) (err error) {
@@ -136,6 +141,9 @@ func (i *importing) run(ctx context.Context, path string) (err error) {
 	}
 	if refused == nil {
 		refused = i.repeated(path)
+	}
+	if refused == nil {
+		refused = i.tooLittle(path)
 	}
 	if i.dryRun || refused != nil {
 		return errors.Join(i.summarize(nil), refused)

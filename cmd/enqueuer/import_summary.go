@@ -34,6 +34,8 @@ type importView struct {
 	DuplicatesUnder []duplicateView `json:"duplicates_under,omitempty"`
 	// Held are those who are not sent yet; of a dry run, those who would not be.
 	Held []holdingView `json:"held,omitempty"`
+	// Short are the providers that need more for it than is left there, before it was accepted.
+	Short []shortageView `json:"short,omitempty"`
 	// Status is where the recipients stood in the end, with --follow.
 	Status *statusView `json:"status,omitempty"`
 }
@@ -83,6 +85,9 @@ func (i *importing) view(sum *state.Summary) importView {
 	for _, name := range i.duplicates.Names {
 		v.DuplicatesUnder = append(v.DuplicatesUnder,
 			duplicateView{name.Import, name.Disbursal, name.Rows})
+	}
+	for _, s := range i.shortages {
+		v.Short = append(v.Short, viewOfShortage(s))
 	}
 	for _, held := range i.plan.Held {
 		v.Held = append(v.Held, viewOfHolding(held))

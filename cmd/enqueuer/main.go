@@ -1,7 +1,7 @@
 // Command enqueuer accepts disbursals from files (import), from the jobs stream (stream) and over
 // HTTP (serve), and shows and changes what the state holds: status, report, find, show, list,
-// statement, holds, release, cancel, erase, indoubt, channel, campaign, webhook, verify, audit,
-// rejected, doctor. Each command has a file of its name; names.go finds what a name means,
+// statement, holds, release, cancel, erase, indoubt, channel, campaign, float, webhook, verify,
+// audit, rejected, doctor. Each command has a file of its name; names.go finds what a name means,
 // acceptance.go hands disbursals to the state for all inlets of this command, terminal.go asks and
 // draws, person.go records who decides.
 package main
@@ -44,6 +44,7 @@ var subcommands = []func() *cobra.Command{
 	newInDoubtCommand,
 	newChannelCommand,
 	newCampaignCommand,
+	newFloatCommand,
 	newWebhookCommand,
 	newVerifyCommand,
 	newAuditCommand,

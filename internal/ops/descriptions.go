@@ -50,6 +50,18 @@ var (
 	largestDesc = describe("batch_recipients_limit",
 		"Most recipients of a request while sizes ramp up after an unknown.", "provider")
 
+	floatBalanceDesc = describe("float_balance_minor",
+		"The last known balance at a provider, in minor units; only where one is known.",
+		"provider", "currency")
+	floatLeftDesc = describe("float_left_minor",
+		"What is left of the balance at a provider, in minor units: less what is queued, on the wire, "+
+			"in doubt or paid since. Below zero where that is more.", "provider", "currency")
+	floatAgeDesc = describe("float_age_seconds", "How long ago the balance at a provider was known.",
+		"provider", "currency")
+	floatDryDesc = describe("float_runs_dry_seconds",
+		"In how long nothing is left at a provider, at the pace of the last hour; +Inf without a pace.",
+		"provider", "currency")
+
 	timesDesc = describe("batch_seconds",
 		"Time of a batch from the acceptance of its oldest recipient (accepted) or the beginning of "+
 			"its first sending (sent) until its first answer was stored (answered) or its last "+

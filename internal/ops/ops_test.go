@@ -172,8 +172,13 @@ func TestStatsOfTheState(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, store.Reject(t.Context(), state.Refusal{Job: "{}", Source: "test"}))
 	require.NoError(t, store.Pause(t.Context(), "lipad", airtime.ReasonBalance, time.Minute))
+	require.NoError(t, store.SetFloat(t.Context(), "lipad",
+		airtime.Money{Minor: 5000, Currency: "KES"}, "secret-person", "secret-note"))
 	_, body := get(t, base+"/metrics")
 	for _, line := range []string{
+		`tuma_float_balance_minor{currency="KES",provider="lipad"} 5000`,
+		`tuma_float_left_minor{currency="KES",provider="lipad"} 2950`,
+		`tuma_float_runs_dry_seconds{currency="KES",provider="lipad"} +Inf`,
 		`tuma_recipients{currency="KES",provider="lipad",status="queued"} 2`,
 		`tuma_recipients{currency="KES",provider="lipad",status="requested"} 2`,
 		`tuma_amount_minor{currency="KES",provider="lipad",status="queued"} 2050`,
@@ -194,6 +199,7 @@ func TestStatsOfTheState(t *testing.T) {
 	} {
 		require.Contains(t, body, "\n"+line+"\n")
 	}
+	require.Regexp(t, `tuma_float_age_seconds\{currency="KES",provider="lipad"\} 0?[.0-9e-]+\n`, body)
 	require.Regexp(t, `tuma_oldest_open_seconds\{provider="lipad"\} 0?[.0-9e-]+\n`, body)
 	require.Regexp(t, `tuma_channel_troubled_seconds\{provider="lipad",reason="balance"\} [.0-9]+`,
 		body)

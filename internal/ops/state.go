@@ -3,6 +3,7 @@ package ops
 import (
 	"context"
 	"errors"
+	"math"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,6 +51,9 @@ func (f StateMetrics) Collect(to chan<- prometheus.Metric) {
 	c.books(stats.Book)
 	for i := range stats.Channels {
 		c.channel(&stats.Channels[i])
+	}
+	for i := range stats.Floats {
+		c.float(&stats.Floats[i])
 	}
 	for _, stream := range stats.Streams {
 		c.stream(stream)
@@ -141,6 +145,19 @@ func (c collection) channel(channel *state.Channel) {
 	if channel.Largest > 0 {
 		c.gauge(largestDesc, float64(channel.Largest), name)
 	}
+}
+
+// float sends what is left at one provider.
+func (c collection) float(f *state.Float) {
+	labels := []string{f.Provider, string(f.Currency)}
+	c.gauge(floatBalanceDesc, float64(f.Balance), labels...)
+	c.gauge(floatLeftDesc, float64(f.Left()), labels...)
+	c.gauge(floatAgeDesc, f.Age.Seconds(), labels...)
+	dry := math.Inf(1)
+	if in, known := f.RunsDry(); known {
+		dry = in.Seconds()
+	}
+	c.gauge(floatDryDesc, dry, labels...)
 }
 
 func (c collection) stream(stream state.Stream) {

@@ -22,9 +22,9 @@ type AuditEntry struct {
 	// At is when it was taken: RFC 3339 with milliseconds, UTC, by Redis's clock.
 	At string
 	// Who took it, unknown where nothing says so; What it was (import, cancel, resolve, erase,
-	// channel_pause, channel_resume, campaign_pause, campaign_resume, campaign_rate); and the Name
-	// that it is about: a reference, an import, a campaign, a provider, what stands for an erased
-	// number.
+	// channel_pause, channel_resume, campaign_pause, campaign_resume, campaign_rate, float_set); and
+	// the Name that it is about: a reference, an import, a campaign, a provider, what stands for an
+	// erased number.
 	Who, What, Name string
 	// Detail has the note, counts and evidence as logfmt.
 	Detail string

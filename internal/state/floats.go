@@ -3,6 +3,7 @@ package state
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -131,4 +132,51 @@ func (s *Store) KeepBalance(
 	_, err := s.run(ctx, s.client, "floatset", "", "", "", provider, string(balance.Currency),
 		balance.Minor, balance.String(), "", look.at, debited)
 	return err
+}
+
+// Shortage is a float of which more is needed than is left.
+type Shortage struct {
+	Float
+	// Needed is what is to be paid, in minor units.
+	Needed int64
+}
+
+// String says it for people; it ends without a full stop.
+func (s Shortage) String() string {
+	money := func(minor int64) string {
+		return airtime.Money{Minor: minor, Currency: s.Currency}.String()
+	}
+	return s.Provider + " needs " + money(s.Needed) + ", and " + money(s.Left()) + " is left there"
+}
+
+// Shortages lists the accounts that need more than is left there, by what each needs. An account
+// whose balance is not known needs nothing.
+func (s *Store) Shortages(
+	ctx context.Context, needed map[FloatAccount]int64,
+) ([]Shortage, error) {
+	floats, err := s.Floats(ctx)
+	var list []Shortage
+	for _, f := range floats {
+		need := needed[FloatAccount{f.Provider, f.Currency}]
+		if need > 0 && need > f.Left() {
+			list = append(list, Shortage{f, need})
+		}
+	}
+	return list, err
+}
+
+// ImportedFor returns what the state holds of an import already, by account.
+func (s *Store) ImportedFor(ctx context.Context, imported string) (map[FloatAccount]int64, error) {
+	stored, err := s.client.HGetAll(ctx, s.keys.named("importbook", imported)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read what import %s holds: %w", imported, err)
+	}
+	book, err := readBook(stored)
+	held := map[FloatAccount]int64{}
+	for _, b := range book {
+		if b.word == requested {
+			held[FloatAccount{b.provider, b.currency}] += b.minor
+		}
+	}
+	return held, err
 }

@@ -40,6 +40,7 @@ var namers = map[string]string{
 	"internal/airtime":         "its comments say whose codes the words stand for",
 	"internal/test/e2e/doc.go": "it says who takes part in the tests",
 	"cmd/enqueuer/channel.go":  "the examples of help must name one",
+	"cmd/enqueuer/float.go":    "the examples of help must name one",
 	"cmd/poller/main.go":       "the examples of help must name one",
 	"cmd/worker/main.go":       "the examples of help must name one",
 }

@@ -48,6 +48,9 @@ type State interface {
 	Rehearse(
 		ctx context.Context, disbursals []state.Disbursal, so *state.Rehearsal,
 	) (state.Acceptance, error)
+	Shortages(
+		ctx context.Context, needed map[state.FloatAccount]int64,
+	) ([]state.Shortage, error)
 	Disbursals(ctx context.Context, asked state.DisbursalsAsked) ([]state.Summary, string, error)
 	Cancel(
 		ctx context.Context, kind state.Kind, name, who, note string,

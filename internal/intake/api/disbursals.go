@@ -41,6 +41,16 @@ type disbursalView struct {
 	// DryRun says that nothing was held, and Held who would be held back, by reason.
 	DryRun bool          `json:"dry_run,omitempty"`
 	Held   []holdingView `json:"held,omitempty"`
+	// Short are the providers that need more for the job than is left there.
+	Short []shortageView `json:"short,omitempty"`
+}
+
+// shortageView says how much a provider needs, and how much is left there.
+type shortageView struct {
+	Provider string           `json:"provider"`
+	Currency airtime.Currency `json:"currency"`
+	Needed   string           `json:"needed"`
+	Left     string           `json:"left"`
 }
 
 // holdingView counts who would be held for one reason.
@@ -98,7 +108,32 @@ func (a *API) rehearse(r *request, disbursal state.Disbursal) answer {
 		amounts := map[string]string{string(h.Currency): airtime.FormatMinor(h.Minor, h.Currency)}
 		view.Held = append(view.Held, holdingView{h.Reason, h.Rule, h.Recipients, amounts})
 	}
+	if got.Outcomes[0] == state.Accepted {
+		short, err := a.options.State.Shortages(ctx, neededBy(&list[0]))
+		if err != nil {
+			return unavailable(err)
+		}
+		for _, s := range short {
+			view.Short = append(view.Short, shortageView{
+				s.Provider, s.Currency, airtime.FormatMinor(s.Needed, s.Currency),
+				airtime.FormatMinor(s.Left(), s.Currency),
+			})
+		}
+	}
 	return answer{status: http.StatusOK, body: view}
+}
+
+// neededBy is what each provider needs for a disbursal.
+func neededBy(d *state.Disbursal) map[state.FloatAccount]int64 {
+	needed := map[state.FloatAccount]int64{}
+	for i, to := range d.Recipients {
+		provider := d.Provider
+		if d.Providers != nil {
+			provider = d.Providers[i]
+		}
+		needed[state.FloatAccount{Provider: provider, Currency: d.Currency}] += to.Amount.Minor
+	}
+	return needed
 }
 
 // checkEncoding says what is wrong with the encoding of a body. What its media type says is no

@@ -49,6 +49,11 @@ func TestADryRunHoldsNothing(t *testing.T) {
 	require.Equal(t, http.StatusOK, code)
 	require.JSONEq(t, `{"reference":"r","status":"accepted","dry_run":true,"held":[`+
 		`{"reason":"budget","rule":"budget","recipients":1,"amounts":{"KES":"10.00"}}]}`, body)
+	require.NoError(t, store.SetFloat(t.Context(), "lipad",
+		airtime.Money{Minor: 2500, Currency: "KES"}, "amina", ""))
+	_, body = post("?dry_run=true", "")
+	require.Contains(t, body,
+		`"short":[{"provider":"lipad","currency":"KES","needed":"30.00","left":"25.00"}]`)
 	code, body = post("?dry_run=true", "few")
 	require.Equal(t, http.StatusUnprocessableEntity, code)
 	require.Contains(t, body, "recipients[1]: refused by the guard few (KES 10.00 to 254711•••001)")
