@@ -106,6 +106,8 @@ func TestTheTypesHaveEveryFieldOfTheDescription(t *testing.T) {
 		fields(reflect.TypeFor[JobRecipient]()))
 	require.ElementsMatch(t, schemas["Held"].Properties["held"].Items.names(),
 		fields(reflect.TypeFor[Waiting]()))
+	require.ElementsMatch(t, schemas["Held"].Properties["short"].Items.names(),
+		fields(reflect.TypeFor[Shortage]()))
 	require.ElementsMatch(t, schemas["Recipient"].Properties["history"].Items.names(),
 		fields(reflect.TypeFor[Refusal]()))
 }

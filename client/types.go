@@ -34,6 +34,17 @@ type Held struct {
 	// DryRun is true in the answer of Try, and Waiting those who would not be sent at once.
 	DryRun  bool      `json:"dry_run,omitempty"`
 	Waiting []Waiting `json:"held,omitempty"`
+	// Short are the providers that need more for the job than is left there.
+	Short []Shortage `json:"short,omitempty"`
+}
+
+// Shortage says how much a provider needs for a job, and how much is left there, as far as that is
+// known: decimals in the currency.
+type Shortage struct {
+	Provider string `json:"provider"`
+	Currency string `json:"currency"`
+	Needed   string `json:"needed"`
+	Left     string `json:"left"`
 }
 
 // Waiting are recipients that would be held for one reason: approval, schedule, duplicate, velocity

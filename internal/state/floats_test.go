@@ -1,6 +1,7 @@
 package state_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +31,32 @@ func TestFloats(t *testing.T) {
 		"a rehearsal counts what is left":                         floatRehearsed,
 		"where no balance is known nothing is held":               floatUnknown,
 		"a person passes it":                                      floatPassed,
+	})
+}
+
+// TestFloatsCostNothing: while no guard is about it, nothing that is done with recipients looks a
+// float up, or what is spent of it.
+func TestFloatsCostNothing(t *testing.T) {
+	t.Parallel()
+	g := newHarness(t, func(verb, text string) string {
+		if strings.HasPrefix(verb, "float") {
+			return text
+		}
+		for _, what := range []string{"function floats.known(of)", "function floats.booked(of, trait)"} {
+			text = strings.Replace(text, what, what+" error('a float is looked up')", 1)
+		}
+		return text
+	})
+	g.run(func(g *harness) {
+		g.setFloat(lipad, 50)
+		g.accept(asked(to("a", 1, 7, 10), "budget"))
+		b := g.begin(lipad)
+		g.record(b, airtime.Accepted, "")
+		g.observeMembers(b, airtime.Failed, 2)
+		require.Equal(g.t, 2, g.releaseDue())
+		require.Zero(g.t, g.left(lipad))
+		_, err := g.s.Accept(background, []state.Disbursal{asked(to("b", 8, 1, 10), "float")})
+		require.ErrorContains(g.t, err, "a float is looked up", "where a guard is about it")
 	})
 }
 
