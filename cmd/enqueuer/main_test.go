@@ -101,9 +101,10 @@ func settle(env *testscript.Env) error {
 	env.Values[harnessKey{}] = h
 	files, err := filepath.Abs("../../internal/intake/testdata/spreadsheets")
 	require.NoError(t, err)
+	leftOut, twice := clockChanges(time.Now())
 	for name, value := range map[string]string{
-		"FILES": files,
-		"NS":    h.ns, "TUMA_REDIS_URL": url, "TUMA_NAMESPACE": h.ns, "TUMA_OPS_ADDR": "127.0.0.1:0",
+		"FILES": files, "LEFT_OUT": leftOut, "TWICE": twice,
+		"NS": h.ns, "TUMA_REDIS_URL": url, "TUMA_NAMESPACE": h.ns, "TUMA_OPS_ADDR": "127.0.0.1:0",
 		"TUMA_SUBMIT_TIMEOUT": "1s", "TUMA_SEND_GUARD": "1ms", "TUMA_SETTLE_DELAY": "1ms",
 		// Otherwise every program of the race detector sleeps for a second at its end.
 		"GORACE":   "atexit_sleep_ms=0",

@@ -183,7 +183,7 @@ func TestABudgetIsKeptThroughKills(t *testing.T) {
 
 // overspending accepts by a guard that does not count money.
 var overspending = &proctest.Variant{
-	Name: "overspending-enqueuer", Command: cmdEnqueuer,
+	Name: "overspending-enqueuer", Command: cmdEnqueuer, Slow: true,
 	Breaks: []string{"a guard does not count money"},
 }
 
