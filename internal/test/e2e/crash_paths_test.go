@@ -37,8 +37,11 @@ var crashPaths = []crashPath{
 		and(at("due"), "load", sandbox.Lipad, sandbox.AfricasTalking, sandbox.Sozuri),
 		"observe", sandbox.Lipad, sandbox.AfricasTalking, sandbox.Sozuri), followsUp},
 	{"asks", mortalPoller, and(
-		and(map[string][]string{}, "trigger", sandbox.Lipad, sandbox.AfricasTalking, sandbox.Sozuri),
-		"question", sandbox.Lipad, sandbox.AfricasTalking), followsUp},
+		and(and(map[string][]string{}, "trigger", sandbox.Lipad, sandbox.AfricasTalking, sandbox.Sozuri),
+			"question", sandbox.Lipad),
+		"question#2", sandbox.AfricasTalking), followsUp}, // The first one is for the balance.
+	{"asks for balances", mortalPoller, and(and(at("floatlook"), "question", sandbox.AfricasTalking),
+		"floatset", sandbox.AfricasTalking), asksForBalances},
 	{"shows what waits", mortalPoller, map[string][]string{
 		sandbox.Lipad:          {"upcoming", "mirror"},
 		sandbox.AfricasTalking: {"upcoming", "mirror"},
@@ -68,6 +71,8 @@ var crashPaths = []crashPath{
 	{"lists who is in doubt", mortalEnqueuer, at("load"), listsDoubt},
 	{"takes a person's word", mortalEnqueuer, at("resolve"), takesWord},
 	{"erases a number", mortalEnqueuer, at("erased", "erased#2", "erase", "erase#2"), erases},
+	{"says what is left", mortalEnqueuer, at("floatset"), setsFloat},
+	{"shows what is left", mortalEnqueuer, at("floats"), showsFloats},
 	{"pauses a campaign", mortalEnqueuer, at("campaign"), pausesCampaign},
 	{"pauses a channel", mortalEnqueuer, at("pausebyperson"), pauses},
 	{"switches a webhook on", mortalEnqueuer, map[string][]string{

@@ -5,9 +5,9 @@ var floats = []Break{
 	// include/charges.lua
 	{
 		"float-limit", "what is left is not looked up",
-		"return float and math.huge", scenario,
+		"return float and math.huge", held,
 	},
-	{"float-booked", "what is spent of a float is not looked up", "if false then", scenario},
+	{"float-booked", "what is spent of a float is not looked up", "if false then", held},
 	{"float-noted", "what the book has is counted once more", "", scenario},
 
 	// include/holds.lua

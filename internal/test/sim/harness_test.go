@@ -171,6 +171,9 @@ func newHarness(p *plan, f *fixture, muted map[int]bool, simulator *sandbox.Simu
 	}
 	h.sync()
 	h.openHooks()
+	if p.float {
+		h.setFloats()
+	}
 	effect.Intercept(h.intercept)
 	return h
 }

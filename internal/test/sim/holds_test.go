@@ -29,6 +29,7 @@ var guardRules = routing.Rules{
 			Count: 1,
 		},
 		{Name: "again", Conditions: about("again"), DuplicateWithin: 24 * time.Hour},
+		{Name: "float", Conditions: about("float"), Of: routing.OfProvider, Per: routing.PerBalance},
 	},
 	Approvals: []routing.Approval{{
 		Name: "big", Conditions: about("large"), Above: map[airtime.Currency]int64{"KES": 20_000},
@@ -52,9 +53,35 @@ func (p *plan) guarded(c chance) {
 	p.phones, p.recipients, p.together = c.between(6, 20), c.between(25, 40), 4
 	p.cancels, p.persons = one(c, 0, 0.01), one(c, 0, 0.02)
 	p.names, p.joined = []string{"budget", "both", "ration", "once", "again", "large"}, 1
-	p.scheduled, p.often = 0.2, (*harness).oversee
+	p.scheduled, p.often, p.float = 0.2, (*harness).oversee, true
 	p.oftenEffect, p.oftenOutcomes = "admit", []outcome{diesAfter, replyLost, again}
 	p.set(all)
+}
+
+// floatLeft is what is left at each provider at first, where that bounds the campaign float, in
+// minor units. Other campaigns may spend it, too.
+const floatLeft = 60_000
+
+// setFloats has a person say so, before anybody is accepted.
+func (h *harness) setFloats() {
+	for _, name := range h.providers {
+		must(h.stores[0].SetFloat(background, name,
+			airtime.Money{Minor: floatLeft, Currency: "KES"}, "sim", ""))
+	}
+}
+
+// leftAt is what is left at the provider of a recipient.
+func (h *harness) leftAt(code byte) int64 {
+	floats, err := h.stores[0].Floats(background)
+	must(err)
+	for _, f := range floats {
+		for _, known := range h.options[0].Providers {
+			if known.Name == f.Provider && known.Code == code {
+				return f.Left()
+			}
+		}
+	}
+	return 0
 }
 
 // release has a person release who is held, as it is shown; budgets are left to themselves.
@@ -109,11 +136,18 @@ func (h *harness) guards(p picture) {
 		if held := r.location[0] == '='; held != (r.status == 'h') && (!held || r.status != 'c') {
 			h.violated("invariant 11: %s is held, and not held", r)
 		}
-		if r.campaign == "budget" || r.campaign == "both" {
-			if statusOf(r.status).Spends() {
-				sums["month"] += r.amount * 100
-			}
+		if !statusOf(r.status).Spends() {
+			continue
 		}
+		switch r.campaign {
+		case "budget", "both":
+			sums["month"] += r.amount * 100
+		case "float":
+			sums["float"] += r.amount * 100
+		}
+	}
+	if most := int64(floatLeft*len(h.providers)) + 100*h.seen.regained; sums["float"] > most {
+		h.violated("invariant 11: %d of the campaign float, at most %d are left", sums["float"], most)
 	}
 	month, hour := guardRules.Guards[0], guardRules.Guards[1]
 	if most := month.Limit["KES"] + 100*h.seen.regained; sums["month"] > most {
@@ -145,6 +179,12 @@ func (h *harness) stillHeld(r row) string {
 			}
 		}
 	case 'B':
+		if rule == "float" {
+			if h.leftAt(r.location[1]) >= 100*r.amount {
+				return "enough is left at its provider"
+			}
+			return ""
+		}
 		guard := guardRules.Guards[0]
 		field := "KES "
 		if rule == "hour" {

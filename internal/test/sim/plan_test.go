@@ -75,6 +75,8 @@ type plan struct {
 	// when it may be sent.
 	names     []string
 	scheduled float64
+	// float is set where little is left at the providers, which bounds a campaign of that name.
+	float bool
 }
 
 // job is one disbursal as its producer pushes it.
@@ -209,6 +211,9 @@ func (p *plan) drawJobs(c chance) {
 		}
 		if len(p.names) > 0 {
 			j.campaign = one(c, p.names...)
+		}
+		if p.float && number%4 == 2 { // Not by chance, either.
+			j.campaign = "float"
 		}
 		size := min(left, c.between(1, p.together), len(pool))
 		c.Shuffle(len(pool), func(i, k int) { pool[i], pool[k] = pool[k], pool[i] })
