@@ -55,6 +55,10 @@ type Config struct {
 	// HTTPTokens is the text of producer=token pairs; ParseTokens reads it.
 	HTTPTokens Secret
 
+	ConsoleAddr string
+	// ConsoleUsers is the path of the file of users; empty for none.
+	ConsoleUsers string
+
 	// OpsAddr is empty when each process should take its own default.
 	OpsAddr string
 	// OpsHosts are host names, beside addresses and localhost, under which metrics are served.

@@ -26,14 +26,16 @@ type RedisFiles struct {
 	Cert, Key string
 }
 
+// path reads the path of a file, which is opened later.
+func path(field func(*Config) *string) func(*Config, string) error {
+	return func(c *Config, value string) error {
+		*field(c) = value
+		return nil
+	}
+}
+
 // tlsSettings are the files of TLS to Redis.
 func tlsSettings() []setting {
-	path := func(field func(*Config) *string) func(*Config, string) error {
-		return func(c *Config, value string) error {
-			*field(c) = value
-			return nil
-		}
-	}
 	return []setting{
 		{
 			name: nameRedisCA,

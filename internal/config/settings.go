@@ -56,6 +56,7 @@ func groups() []group {
 		{"How long things are kept", ageSettings()},
 		{"Callbacks", callbackSettings()},
 		{"HTTP inlet", inletSettings()},
+		{"Console", consoleSettings()},
 		{"Operations", operationsSettings()},
 		{"Providers", providerSettings()},
 	}
@@ -223,12 +224,28 @@ func inletSettings() []setting {
 	}
 }
 
+func consoleSettings() []setting {
+	return []setting{
+		{
+			name: "TUMA_CONSOLE_ADDR", fallback: "127.0.0.1:8090",
+			what:  "Where `console` listens.",
+			parse: address(func(c *Config) *string { return &c.ConsoleAddr }),
+		},
+		{
+			name: "TUMA_CONSOLE_USERS",
+			what: "YAML file of who may sign in, with their roles: `console user` writes its entries. " +
+				"Without it the console starts on loopback only, with one user `demo` in every role.",
+			parse: path(func(c *Config) *string { return &c.ConsoleUsers }),
+		},
+	}
+}
+
 func operationsSettings() []setting {
 	return []setting{
 		{
 			name: "TUMA_OPS_ADDR",
 			what: "Where health, metrics and the dashboard are served; without it `:9101` " +
-				"(worker), `:9102` (poller), `:9103` (`enqueuer stream` and `serve`).",
+				"(worker), `:9102` (poller), `:9103` (`enqueuer stream` and `serve`), `:9105` (console).",
 			parse: address(func(c *Config) *string { return &c.OpsAddr }),
 		},
 		{

@@ -24,6 +24,6 @@
 // layout, scripts.go builds and runs scripts, keys.go names every key, names.go spells what
 // producers call their own, codes.go keeps the providers' codes, provider.go tells scripts about
 // providers, rules.go compares the routing rules of processes, streams.go reads jobs and writes
-// rejected ones, results.go reads results, budgets.go trims streams, types.go has what verbs take
-// and return, testing.go is for tests.
+// rejected ones, results.go reads results, budgets.go trims streams, sessions.go keeps who looks at
+// the console, types.go has what verbs take and return, testing.go is for tests.
 package state

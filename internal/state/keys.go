@@ -88,6 +88,8 @@ package state
 //	{ns}:campaigndays:<name>   SET     its days: their books are that of the campaign
 //	{ns}:producerchunks:<name> LIST    chunks of a producer of the HTTP inlet
 //	{ns}:webhooks              ZSET    endpoint -> when a poller had it last (ms)      for ever
+//	{ns}:session:<id>          STRING  who looks at the console: sessions.go              12 hours
+//	{ns}:signintries:<name>    STRING  tries to sign in that failed, or are not over      15 min
 //	{ns}:webhook:<name>        HASH    see lua/include/webhooks.lua                    for ever
 //	{ns}:webhookwaiting:<n>    ZSET    result that waits for delivery -> when published (ms)
 //	{ns}:webhookdue:<name>     ZSET    those that are not out -> when tried next (ms)
