@@ -90,7 +90,7 @@ func (s *Store) toRelease(ctx context.Context, r Release) ([]HeldGroup, error) {
 			continue
 		}
 		found = true
-		if r.Digest != "" && all[i].Digest != r.Digest {
+		if r.Digest != "" && all[i].Digest != r.Digest { // break: release-digest
 			continue
 		}
 		approvals = approvals || all[i].Reason == airtime.ReasonApproval

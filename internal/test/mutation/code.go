@@ -76,6 +76,7 @@ $`,
 		"if len(recipients) > 0 {",
 		By{Simulation: 4},
 	},
+	{"release-digest", "the digest is not compared", "if false {", By{Simulation: 11}},
 	{"conflict", "a conflict is kept from its producer", "return nil", By{Simulation: 9}},
 	{
 		"confirmed", "a callback is believed",

@@ -32,9 +32,12 @@ var guardRules = routing.Rules{
 		{Name: "float", Conditions: about("float"), Of: routing.OfProvider, Per: routing.PerBalance},
 	},
 	Approvals: []routing.Approval{{
-		Name: "big", Conditions: about("large"), Above: map[airtime.Currency]int64{"KES": 20_000},
+		Name: "big", Conditions: about(approving), Above: map[airtime.Currency]int64{"KES": 20_000},
 	}},
 }
+
+// approving is the campaign whose larger jobs need an approval.
+const approving = "large"
 
 func about(campaigns ...string) routing.Conditions {
 	return routing.Conditions{Campaigns: campaigns}
@@ -52,7 +55,7 @@ func (p *plan) guarded(c chance) {
 	p.wild, p.steps, p.resendSame = 0.5, 400, true
 	p.phones, p.recipients, p.together = c.between(6, 20), c.between(25, 40), 4
 	p.cancels, p.persons = one(c, 0, 0.01), one(c, 0, 0.02)
-	p.names, p.joined = []string{"budget", "both", "ration", "once", "again", "large"}, 1
+	p.names, p.joined = []string{"budget", "both", "ration", "once", "again", approving}, 1
 	p.scheduled, p.often, p.float = 0.2, (*harness).oversee, true
 	p.oftenEffect, p.oftenOutcomes = "admit", []outcome{diesAfter, replyLost, again}
 	p.set(all)
@@ -93,15 +96,66 @@ func (h *harness) release(c chance, p *pod) {
 		return
 	}
 	g := one(c, groups...)
-	if g.Reason == airtime.ReasonBudget {
+	switch g.Reason {
+	case airtime.ReasonBudget:
+	case airtime.ReasonApproval:
+		h.approve(p)
+	default:
+		h.releases(p, state.Release{Kind: g.Kind, Name: g.Name, Reason: g.Reason, Digest: g.Digest})
+	}
+}
+
+// approve has a person look at who is held for an approval in the whole campaign, or release those
+// who were seen at the last look, whoever has come or gone since.
+func (h *harness) approve(p *pod) {
+	if digest := h.seen.digest; digest != "" {
+		h.seen.digest = ""
+		for _, who := range h.seen.looked {
+			h.seen.approved[who] = true
+		}
+		h.releases(p, state.Release{
+			Kind: state.KindCampaign, Name: approving, Reason: airtime.ReasonApproval, Digest: digest,
+		})
 		return
 	}
+	groups, err := h.stores[0].HeldUnder(background, state.KindCampaign, approving)
+	must(err)
+	h.seen.looked = nil
+	for _, g := range groups {
+		if g.Reason == airtime.ReasonApproval {
+			h.seen.digest = g.Digest
+		}
+	}
+	for _, r := range h.rows(h.rdb) {
+		if r.campaign == approving && r.awaitsApproval() {
+			h.seen.looked = append(h.seen.looked, r.who())
+		}
+	}
+}
+
+func (r row) awaitsApproval() bool { return r.status == 'h' && r.location[2] == 'A' }
+
+// approved checks that nobody who needs an approval has gone on without one.
+func (h *harness) approved(p picture) {
+	sums := map[string]int64{}
+	for _, r := range p.rows {
+		sums[r.reference] += r.amount * 100
+	}
+	for _, r := range p.rows {
+		if r.campaign == approving && sums[r.reference] > guardRules.Approvals[0].Above["KES"] &&
+			r.status != 'c' && !r.awaitsApproval() && !h.seen.approved[r.who()] {
+			h.violated("invariant 11: %s goes on, and nobody has seen and approved it", r)
+		}
+	}
+}
+
+// releases has a person release.
+func (h *harness) releases(p *pod, r state.Release) {
+	r.Who = "sim"
 	store := h.stores[p.number%2]
-	title := fmt.Sprintf("a person releases %s, held for %s", g.Name, g.Reason)
+	title := fmt.Sprintf("a person releases %s, held for %s", r.Name, r.Reason)
 	p.running = h.start(title, func(ctx context.Context) error {
-		_, err := store.Release(ctx, state.Release{
-			Kind: g.Kind, Name: g.Name, Reason: g.Reason, Digest: g.Digest, Who: "sim",
-		})
+		_, err := store.Release(ctx, r)
 		if errors.Is(err, state.ErrMoved) || errors.Is(err, state.ErrNothingHeld) {
 			return nil
 		}

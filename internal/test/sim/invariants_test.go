@@ -33,12 +33,17 @@ type history struct {
 	told map[string]string
 	// paused is since when campaigns were paused.
 	paused map[string]string
+	// looked are those whom a person has last seen to be held for an approval, digest is theirs, and
+	// approved says who was seen before a release.
+	looked   []string
+	digest   string
+	approved map[string]bool
 }
 
 func newHistory() history {
 	return history{
 		last: "0-0", published: map[string]airtime.Status{}, rows: map[string]row{},
-		batch: map[string]string{}, told: map[string]string{},
+		batch: map[string]string{}, told: map[string]string{}, approved: map[string]bool{},
 	}
 }
 
@@ -52,6 +57,7 @@ func (h *harness) inspect() {
 	h.resultsFollow(p)
 	h.refusalsFollow(p)
 	h.guards(p)
+	h.approved(p)
 	h.feed(2)
 	h.campaignsStop(p)
 	h.hooksAgree()
