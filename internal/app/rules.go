@@ -16,6 +16,7 @@ import (
 
 	"tuma/internal/cli"
 	"tuma/internal/config"
+	"tuma/internal/routing"
 	"tuma/internal/state"
 )
 
@@ -38,7 +39,11 @@ func routingOf(c *config.Config) state.Rules {
 		ordered("routing.rules", rule.Name, i, rule)
 	}
 	for i, guard := range c.Routing.Guards {
-		ordered("guards", guard.Name, i, guard)
+		if guard.Per == routing.PerBalance {
+			rules["TUMA_HOLD_ON_LOW_FLOAT"] = "true" // What it is called where it is set.
+		} else {
+			ordered("guards", guard.Name, i, guard)
+		}
 	}
 	for i, approval := range c.Routing.Approvals {
 		ordered("approvals", approval.Name, i, approval)

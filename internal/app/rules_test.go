@@ -54,6 +54,16 @@ func TestAnotherTimeZoneThanTheWorkersIsRefused(t *testing.T) {
 	require.ErrorContains(t, shell.CheckRules(t.Context()), "TUMA_TIMEZONE is only here")
 }
 
+// A process that holds on a low float, or does not, is named by the setting.
+func TestTheWorkersHoldOnALowFloat(t *testing.T) {
+	t.Parallel()
+	worker := open(t, map[string]string{"TUMA_HOLD_ON_LOW_FLOAT": "true"})
+	shell := open(t, map[string]string{"TUMA_REDIS_URL": worker.Config.RedisURL.Value()})
+	require.NoError(t, worker.Store.KeepRules(t.Context(), routingOf(worker.Config)))
+	require.NoError(t, worker.CheckRules(t.Context()))
+	require.ErrorContains(t, shell.CheckRules(t.Context()), "TUMA_HOLD_ON_LOW_FLOAT is missing here")
+}
+
 // Guards and approvals that the workers do not have would hold others, or nobody. Their order
 // counts, too: the first that applies is the one that is named.
 func TestOtherGuardsThanTheWorkersAreRefused(t *testing.T) {

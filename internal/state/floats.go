@@ -120,14 +120,14 @@ func (s *Store) LookAtFloats(
 	return look, true, nil
 }
 
-// KeepBalance keeps the balance that a provider names, since a look. One in a currency in which it
-// pays nobody is left out, and so is one that is older than what is known.
+// KeepBalance keeps the balance that a provider names, since a look, unless a later one is known.
+// An error is returned for one in a currency in which it pays nobody.
 func (s *Store) KeepBalance(
 	ctx context.Context, look FloatLook, provider string, balance airtime.Money,
 ) error {
 	debited, known := look.debited[FloatAccount{provider, balance.Currency}]
 	if !known {
-		return nil
+		return fmt.Errorf("the balance is in %s, in which %s pays nobody", balance.Currency, provider)
 	}
 	_, err := s.run(ctx, s.client, "floatset", "", "", "", provider, string(balance.Currency),
 		balance.Minor, balance.String(), "", look.at, debited)

@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -66,13 +67,20 @@ func (f *Floats) names() []string {
 	})
 }
 
-// ask asks one provider, and keeps what it says. An answer that names no balance changes nothing.
+// errNoBalance is returned when an answer names no balance that can be read, such as one below
+// zero.
+var errNoBalance = errors.New("the answer names no balance that can be read")
+
+// ask asks one provider, and keeps what it says.
 func (f *Floats) ask(ctx context.Context, name string, look state.FloatLook) error {
 	asking, cancel := context.WithTimeout(ctx, f.Timeout)
 	defer cancel()
 	account, err := f.Entries[name].Account.CheckAccount(asking)
-	if err != nil || account.Balance.Currency == "" {
+	if err != nil {
 		return err
+	}
+	if account.Balance.Currency == "" {
+		return errNoBalance
 	}
 	return f.Store.KeepBalance(ctx, look, name, account.Balance)
 }

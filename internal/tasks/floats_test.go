@@ -80,5 +80,5 @@ func TestBalancesAreAskedFor(t *testing.T) {
 		require.Equal(t, []string{"africastalking 20000.50"}, left())
 	}
 	require.Len(t, h.provider.times(balancePage), 4)
-	require.Len(t, h.logs.FilterMessage("balance not learnt; the last one stands").All(), 1)
+	require.Len(t, h.logs.FilterMessage("balance not learnt; the last one stands").All(), 2)
 }
