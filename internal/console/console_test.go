@@ -255,6 +255,80 @@ func TestChannelsAndCancel(t *testing.T) {
 	require.Contains(t, page, `<span class="status cancelled">`)
 }
 
+// doubt lets the answer to the only recipient be lost.
+func (s *site) doubt() {
+	s.t.Helper()
+	ctx := context.Background()
+	got, err := s.store.Claim(ctx, "lipad", "worker", 1000)
+	require.NoError(s.t, err)
+	require.NotNil(s.t, got.Batch)
+	_, err = s.store.BeginSend(ctx, got.Batch, "worker")
+	require.NoError(s.t, err)
+	recorded, err := s.store.Record(ctx, state.Answer{
+		Batch: got.Batch, Attempt: 1, Accepted: airtime.Submitted,
+		Answer: providers.Answer{Verdict: airtime.Unknown, Reason: airtime.ReasonTimeout},
+	})
+	require.NoError(s.t, err)
+	require.Equal(s.t, 1, recorded.InDoubt)
+}
+
+// field is the value of a hidden field on a page.
+func field(t *testing.T, page, name string) string {
+	t.Helper()
+	found := regexp.MustCompile(`name="` + name + `" value="([^"]*)"`).FindStringSubmatch(page)
+	require.NotNil(t, found, name)
+	return found[1]
+}
+
+func TestDecide(t *testing.T) {
+	t.Parallel()
+	s := open(t, "operator", "approver")
+	s.accept("wave", "w")
+	_, _ = s.signedIn("approver").post("/holds/release", s.held()...)
+	s.doubt()
+	b := s.signedIn("operator")
+	b.shows("/review", "/recipients/wave/254711000001")
+	_, page := b.get("/review")
+	path := regexp.MustCompile(`/review/in_doubt/[^"]+`).FindString(page)
+	b.shows(path)
+	_, page = b.get(path)
+	fields := []string{
+		"queue", "in_doubt", "batch", field(t, page, "batch"), "seen", field(t, page, "seen"),
+		"as", "paid", "evidence", "portal, 21 Nov",
+	}
+	post := func(user string, changed ...string) (int, string) {
+		return s.signedIn(user).post("/review/decide", append(fields, changed...)...)
+	}
+	for _, row := range []struct {
+		user    string
+		changed []string
+		status  int
+		says    string
+	}{
+		{"approver", nil, http.StatusForbidden, "Your roles"},
+		{"operator", []string{"seen", "other"}, http.StatusConflict, "look again"},
+		{"operator", []string{"evidence", "  "}, http.StatusBadRequest, "how it is known"},
+		{"operator", []string{"as", "maybe"}, http.StatusBadRequest, "forms make"},
+		{"operator", []string{"batch", "another"}, http.StatusNotFound, "any more"},
+		{"operator", nil, http.StatusConflict, "may still have an effect"},
+	} {
+		status, page := post(row.user, row.changed...)
+		require.Equal(t, row.status, status, page)
+		require.Contains(t, page, row.says)
+	}
+	s.redis.SetTime(time.Now().Add(time.Hour))
+	status, page := post("operator")
+	require.Equal(t, http.StatusOK, status)
+	require.Contains(t, page, "Nothing has to be decided")
+	_, page = b.get("/recipients/wave/254711000001")
+	require.Contains(t, page, `<span class="status successful">`)
+	require.Contains(t, page, "portal, 21 Nov")
+	status, page = b.post("/recipients/decide", "recipient", field(t, page, "recipient"),
+		"seen", field(t, page, "seen"), "as", "unpaid", "evidence", "the customer says no")
+	require.Equal(t, http.StatusOK, status)
+	require.Contains(t, page, `<span class="status failed">`)
+}
+
 func TestSignIn(t *testing.T) {
 	t.Parallel()
 	s := open(t, "viewer")

@@ -45,40 +45,53 @@ var errEnough = errors.New("enough was read")
 
 // recipient is the timeline of one recipient: /recipients/<reference>/<number>.
 func (c *Console) recipient(w http.ResponseWriter, r *http.Request, v *visit) error {
-	path := r.PathValue("recipient")
-	cut := strings.LastIndex(path, "/")
-	if cut < 0 {
-		return errNotFound
-	}
-	phone, erased := airtime.ParseErased(path[cut+1:])
-	if !erased {
-		var err error
-		if phone, err = airtime.ParseMSISDN(path[cut+1:]); err != nil {
-			return state.ErrNotFound
-		}
-	}
-	sum, err := c.summary(r.Context(), state.KindDisbursal, path[:cut])
+	row, err := c.row(r, r.PathValue("recipient"))
 	if err != nil {
 		return err
 	}
-	var rows []state.Row
+	timeline, err := c.options.State.Timeline(r.Context(), row)
+	if err != nil {
+		return err
+	}
+	decidable, err := c.decidable(r.Context(), row)
+	if err != nil {
+		return err
+	}
+	return c.show(w, r, v, "recipient", map[string]any{
+		"Timeline": timeline, "Decidable": decidable, "Name": row.Reference + "/" + row.Phone.Digits(),
+		"Seen": seen([]state.Resolution{row.Resolution()}),
+	})
+}
+
+// row finds the recipient that is named by a disbursal and a phone number, with a slash between.
+func (c *Console) row(r *http.Request, name string) (found state.Row, err error) {
+	cut := strings.LastIndex(name, "/")
+	if cut < 0 {
+		return found, errNotFound
+	}
+	phone, erased := airtime.ParseErased(name[cut+1:])
+	if !erased {
+		if phone, err = airtime.ParseMSISDN(name[cut+1:]); err != nil {
+			return found, state.ErrNotFound
+		}
+	}
+	sum, err := c.summary(r.Context(), state.KindDisbursal, name[:cut])
+	if err != nil {
+		return found, err
+	}
 	report := c.options.State.Report
 	err = report(r.Context(), state.KindDisbursal, sum.Name, func(row state.Row) error {
-		if row.Phone == phone {
-			rows = append(rows, row)
-			return errEnough
+		if row.Phone != phone {
+			return nil
 		}
-		return nil
+		found = row
+		return errEnough
 	})
-	if err != nil && !errors.Is(err, errEnough) {
-		return err
+	switch {
+	case errors.Is(err, errEnough):
+		return found, nil
+	case err != nil:
+		return found, err
 	}
-	if len(rows) == 0 {
-		return state.ErrNotFound
-	}
-	timeline, err := c.options.State.Timeline(r.Context(), rows[0])
-	if err != nil {
-		return err
-	}
-	return c.show(w, r, v, "recipient", map[string]any{"Timeline": timeline})
+	return found, state.ErrNotFound
 }

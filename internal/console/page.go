@@ -143,6 +143,11 @@ func (v *view) Recipient(r state.Row) string {
 	return (&url.URL{Path: "/recipients/" + r.Reference + "/" + r.Phone.Digits()}).EscapedPath()
 }
 
+// Member is the same of a member of a batch.
+func (v *view) Member(m state.Member) string {
+	return v.Recipient(state.Row{Reference: m.Reference, Phone: m.Phone})
+}
+
 // grouped puts commas between thousands.
 func grouped(number string) string {
 	whole, fraction, found := strings.Cut(number, ".")
@@ -211,6 +216,9 @@ func (c *Console) fail(w http.ResponseWriter, r *http.Request, v *visit, err err
 		{state.ErrNothingHeld, http.StatusConflict, "error.nothing_held"},
 		{state.ErrDigestNeeded, http.StatusBadRequest, "error.digest"},
 		{errQuestion, http.StatusBadRequest, "error.question"},
+		{errDecided, http.StatusNotFound, "error.decided"},
+		{errEvidence, http.StatusBadRequest, "error.evidence"},
+		{state.ErrEarly, http.StatusConflict, "error.early"},
 	} {
 		if errors.Is(err, known.err) {
 			status, key = known.status, known.key
