@@ -300,7 +300,7 @@ var workFaults = []wrong{
 			w.do("zadd {ns}:webhookwaiting:shop 1 " + old(2*time.Hour) + "-0")
 		},
 		doctor.Finding{
-			Check: "webhooks", Result: doctor.Warning, Detail: "waited for 2h0m0s; the last error: HTTP-500",
+			Check: "webhooks", Result: doctor.Warning, Detail: "a result has waited for 2h0m",
 			Advice: "ask the producer",
 		},
 	},

@@ -119,7 +119,7 @@ func (w *witness) happened(t *testing.T) (lines []string) {
 	questions := map[[2]string]question{}
 	timeline, err := w.store.Timeline(context.Background(), w.row(t))
 	require.NoError(t, err)
-	for _, e := range w.exchanges {
+	for _, e := range w.seen() {
 		switch {
 		case e.confirms:
 		case e.asks():
@@ -204,7 +204,7 @@ func (w *witness) paidBy(t *testing.T, provider string) sandbox.PhoneTotal {
 // paidByLipad is the verdict that the last answer of Lipad's asks for.
 func (w *witness) paidByLipad(t *testing.T) string {
 	t.Helper()
-	last := w.exchanges[len(w.exchanges)-1]
+	last := w.seen()[len(w.seen())-1]
 	_, rest, found := strings.Cut(last.answer, `"provider_reference":"`)
 	require.True(t, found, last.answer)
 	reference, _, _ := strings.Cut(rest, `"`)
@@ -228,7 +228,7 @@ func wasPaid(t *testing.T, w *witness) {
 	w.pass(time.Second)
 	w.deliver(t, 0)
 	w.asks(t)
-	word := strings.TrimPrefix(spokenIn(t, w.exchanges[len(w.exchanges)-1]), "1 ")
+	word := strings.TrimPrefix(spokenIn(t, w.seen()[len(w.seen())-1]), "1 ")
 	require.Regexp(t, "^"+word+" at lipad.*; its next status decides$", w.timeline(t).Verdict)
 	w.asks(t)
 	timeline := w.timeline(t)
@@ -253,7 +253,7 @@ func wasPaidByCallback(t *testing.T, w *witness) {
 	require.Equal(t, []string{
 		"successful, reference " + id + "; it moved the recipient 2700 ms later",
 	}, detailOf(timeline, "callback"))
-	at := w.exchanges[len(w.exchanges)-1].ended
+	at := w.seen()[len(w.seen())-1].ended
 	require.Equal(t, "paid on "+at.Format(time.RFC3339)+
 		" by africastalking, africastalking's reference "+id, timeline.Verdict)
 }
@@ -263,7 +263,7 @@ func wasRefused(t *testing.T, w *witness) {
 	w.turnAt(t, talking)
 	timeline := w.timeline(t)
 	require.Empty(t, w.ledgerOf(t))
-	sent := w.exchanges[0]
+	sent := w.seen()[0]
 	require.Contains(t, sent.answer, "UserNotFound")
 	require.Equal(t, "rejected on "+sent.ended.Format(time.RFC3339)+
 		" by africastalking: network: UserNotFound", timeline.Verdict)
@@ -274,7 +274,7 @@ func wasResolved(t *testing.T, w *witness) {
 	w.takes(t, quicksms, 1, true)
 	w.turnAt(t, quicksms)
 	require.Contains(t, w.timeline(t).Verdict,
-		"in doubt since "+w.exchanges[0].ended.Format(time.RFC3339)+" at quicksms: ")
+		"in doubt since "+w.seen()[0].ended.Format(time.RFC3339)+" at quicksms: ")
 	w.paidBy(t, quicksms)
 	w.pass(time.Hour)
 	w.decides(t, state.Decision{Paid: true})
@@ -320,7 +320,7 @@ func wasPaidTwice(t *testing.T, w *witness) {
 	require.ElementsMatch(t, paid.RequestIDs, []string{first, second})
 	require.Equal(t, fmt.Sprintf("paid on %s by africastalking, africastalking's reference %s; "+
 		"successful once more in batch %s as %s", w.row(t).At.Format(time.RFC3339), second,
-		w.exchanges[0].batch, first), timeline.Verdict)
+		w.seen()[0].batch, first), timeline.Verdict)
 }
 
 func wasCancelled(t *testing.T, w *witness) {
@@ -330,7 +330,7 @@ func wasCancelled(t *testing.T, w *witness) {
 	w.pass(time.Second)
 	w.turnAt(t, lipad)
 	timeline := w.timeline(t)
-	require.Empty(t, w.exchanges)
+	require.Empty(t, w.seen())
 	require.Empty(t, w.ledgerOf(t))
 	require.Contains(t, detailOf(timeline, "decided")[0], "cancel by otieno: ")
 	require.Equal(t, "cancelled on "+w.now().Add(-time.Second).Format(time.RFC3339)+" by otieno",

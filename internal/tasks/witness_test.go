@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -106,6 +107,13 @@ func (w *witness) pass(d time.Duration) {
 	w.clockMu.Lock()
 	defer w.clockMu.Unlock()
 	w.clock.Pass(d)
+}
+
+// seen are the exchanges so far.
+func (w *witness) seen() []exchange {
+	w.listMu.Lock()
+	defer w.listMu.Unlock()
+	return slices.Clone(w.exchanges)
 }
 
 // ServeHTTP has the simulator carry a request out, and notes what it answered. An answer takes its

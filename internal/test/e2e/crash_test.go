@@ -236,6 +236,9 @@ var (
 // onlyResults is why webhooks are looked at with one provider.
 const onlyResults = "webhooks know results, and no provider: Lipad's are posted"
 
+// onlyLooks is why no path signs in to the console.
+const onlyLooks = "a session of the console is who looks: what the person does has paths of its own"
+
 var unreachable = []gap{
 	{"resolveunknown", onlyLipad, "only at Lipad a batch can be asked about by our reference"},
 	{"resend", onlyAT, "only Africa's Talking recognises a repetition by its key"},
@@ -269,4 +272,8 @@ var unreachable = []gap{
 	{"webhookanswer", onlyLipad, onlyResults},
 	{"webhookon", onlyLipad, onlyResults},
 	{"permissions", nobody, "enqueuer doctor asks what it may do, and does nothing"},
+	{"keep session", nobody, onlyLooks},
+	{"drop session", nobody, onlyLooks},
+	{"count sign-in", nobody, onlyLooks},
+	{"forget sign-ins", nobody, onlyLooks},
 }

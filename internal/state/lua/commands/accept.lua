@@ -59,7 +59,7 @@ local function sections(members)
     local i = 0
     for n, asked in (new.lines or new.count .. ' ' .. new.asked .. '\n')
       :gmatch('(%d+) ([^\n]*)\n') do
-      for _ = 1, n do
+      for _ = 1, tonumber(n) do
         i = i + 1
         add(1, #new.codes == 1 and new.codes or new.codes:sub(i, i), asked) -- break: stretch-code
       end
