@@ -93,9 +93,9 @@ local function admit(group, members)
   for _, new in ipairs(members) do
     d.n, d.sum, d.refs = d.n + new.n, d.sum + new.sum, d.refs or new.ref
     append(contents, new.content)
-    if new.prints ~= '' then append(prints, new.prints) end
+    for _, print in ipairs(new.prints) do append(prints, print) end
   end
-  d.content, prints = lines_of_all(contents), table.concat(prints)
+  d.content = lines_of_all(contents)
   looked_at = looked_at + d.n
   note_soon(d, prints)
   for _, section in ipairs(sections(members)) do
@@ -110,6 +110,7 @@ local function admit(group, members)
       end)
   end
   if refuses then unnote_soon(d) end
+  for i = 1, refuses and 0 or #prints do append(group.prints, prints[i]) end
   for _, part in ipairs(parts) do
     if refuses then
       charges.count(d, part.from, part.to, part.lines, -1) -- break: refused-counted
@@ -151,7 +152,6 @@ local function take(group, new)
   append(group.contents, new.content)
   append(group.ids, new.ids == '' and ('\n'):rep(new.n - 1) or new.ids)
   group.named = group.named or new.ids ~= ''
-  if new.prints ~= '' then append(group.prints, new.prints) end
   if new.urgent ~= '' then group.urgent = true end
   append(group.members, new)
   new.before = group.n
@@ -234,7 +234,7 @@ local function write(group)
   for _, new in ipairs(group.members) do
     add_fingerprints(page, new.fingerprints) -- break: found-phone
   end
-  if #group.prints > 0 then note_payments(d, table.concat(group.prints)) end
+  if #group.prints > 0 then note_payments(d, group.prints) end
   redis.call('RPUSH', key('page', page), id)
   if group.import ~= '' then redis.call('RPUSH', key('importchunks', group.import), id) end
   if group.campaign ~= '' then
@@ -287,18 +287,20 @@ while at <= #ARGV do
   for i = first, last, EACH do append(names, key('disbursal', ARGV[i])) end
   local known, news, prints = redis.call('MGET', unpack(names)), {}, {}
   for i = first, last, EACH do
-    local asked, lines, urgent, paid = '0', nil, '', ''
+    local asked, lines, urgent, paid = '0', nil, '', {}
     if ARGV[i + 8] ~= '' then
-      asked, urgent, paid = ARGV[i + 8]:match('^([^\t]*)\t([^\t]*)\t(.*)$')
+      local text
+      asked, urgent, text = ARGV[i + 8]:match('^([^\t]*)\t([^\t]*)\t(.*)$')
       if asked:find('\n') then asked, lines = nil, asked end
-      append(prints, paid)
+      paid = split_prints(text, 1)
+      for _, print in ipairs(paid) do append(prints, print) end
     end
     append(news, {ref = ARGV[i], digest = ARGV[i + 1], n = tonumber(ARGV[i + 2]),
       count = ARGV[i + 2], -- n as a text, which Lua is slow to spell.
       sum = tonumber(ARGV[i + 3]), content = ARGV[i + 4], codes = ARGV[i + 5], ids = ARGV[i + 6],
       fingerprints = ARGV[i + 7], asked = asked, lines = lines, urgent = urgent, prints = paid})
   end
-  if #prints > 0 then look_up_payments(table.concat(prints)) end
+  if #prints > 0 then look_up_payments(prints) end
   local waiting = {} -- To be looked at together, since no guard can refuse one of them.
   for nth, new in ipairs(news) do
     local word = refusal(group, new, known[nth])

@@ -45,10 +45,9 @@ end
 -- release takes a stretch that stands alike to where it goes now.
 local function release(d, from, to, provider, s, passed)
   local asked = admission_of(s.asked)
-  local prints = prints_from(s.from, s.prints)
   local _, location = row(d, from)
   d.admits = true
-  each_admitted(d, from, to, provider, asked, prints, passed, function(first, last, hold, lines)
+  each_admitted(d, from, to, provider, asked, s.paid, passed, function(first, last, hold, lines)
     if hold == s.hold then return end
     local n = last - first + 1
     holds.log(d, first, last, hold)
@@ -71,7 +70,7 @@ local function count_later(s)
   local d = chunk(s.chunk)
   if not d then return end
   charges.missing(d, s.from, s.to, function(first, last, provider)
-    each_admitted(d, first, last, provider, admission_of(s.asked), '', STEP.B,
+    each_admitted(d, first, last, provider, admission_of(s.asked), {}, STEP.B,
       function(from, to, _, lines) charges.note(d, from, to, lines) end)
   end)
   if s.to == d.n then redis.call('SREM', key('uncharged'), s.chunk) end
@@ -79,7 +78,8 @@ end
 
 local function admit(s)
   local letter = s.hold:sub(1, 1)
-  look_up_payments(s.prints)
+  s.paid = split_prints(s.prints, s.from)
+  look_up_payments(s.paid)
   still(s, function(d, run)
     local passed = by_person and STEP[letter] or STEP[letter] - 1 -- break: admit-passed
     for _, part in ipairs(by_mark(d, run.from, run.to)) do

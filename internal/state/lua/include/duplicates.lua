@@ -5,7 +5,8 @@
 -- first chooses one of 64 hashes, so that many are read and written at once. Prints are kept by
 -- stretches of 31 days, the longest time that a guard looks back, while any guard does.
 --   payments:<31 days>:<character>  HASH  print -> lines "chunk position"
-local look_up_payments, note_payments, note_soon, unnote_soon, paid_before, prints_from
+-- Scripts have them as lists, by position.
+local split_prints, look_up_payments, note_payments, note_soon, unnote_soon, paid_before
 do
   local PRINT, STRETCH = 8, 31 * 86400000
   local known, names = {}, {} -- By stretch: lines by print, and keys by first character.
@@ -14,16 +15,19 @@ do
   for _, guard in ipairs(GUARD_LIST) do longest = math.max(longest, guard.within or 0) end
 
   local function stretch_of(ms) return math.floor(ms / STRETCH) end
-  local function print_at(prints, pos) return prints:sub((pos - 1) * PRINT + 1, pos * PRINT) end
   local function name_of(stretch, print)
-    local of, character = names[stretch], print:sub(1, 1)
-    if not of[character] then of[character] = key('payments', stretch .. ':' .. character) end
-    return of[character]
+    local of, byte = names[stretch], print:byte(1)
+    if not of[byte] then of[byte] = key('payments', stretch .. ':' .. print:sub(1, 1)) end
+    return of[byte]
   end
 
-  -- prints_from puts prints that begin at a position where they are among those of all.
-  function prints_from(pos, prints)
-    return prints == '' and '' or ('.'):rep(PRINT * (pos - 1)) .. prints
+  -- split_prints lists the prints of a text, which begins at a position.
+  function split_prints(text, from)
+    local list, pos = {}, from
+    for at = 1, #text, PRINT do
+      list[pos], pos = text:sub(at, at + PRINT - 1), pos + 1
+    end
+    return list
   end
 
   -- look_up_payments reads who was paid before what these prints stand for.
@@ -31,8 +35,7 @@ do
     for stretch = stretch_of(now - longest), stretch_of(now) do
       known[stretch], names[stretch] = known[stretch] or {}, names[stretch] or {}
       local lines, asked = known[stretch], {}
-      for pos = 1, #prints / PRINT do
-        local print = print_at(prints, pos)
+      for _, print in pairs(prints) do
         if lines[print] == nil then
           local name = name_of(stretch, print)
           asked[name] = asked[name] or {}
@@ -40,8 +43,10 @@ do
           lines[print] = false
         end
       end
-      for name, list in pairs(asked) do
-        for i, text in ipairs(redis.call('HMGET', name, unpack(list))) do lines[list[i]] = text end
+      for name, fields in pairs(asked) do
+        for i, found in ipairs(redis.call('HMGET', name, unpack(fields))) do
+          lines[fields[i]] = found
+        end
       end
     end
   end
@@ -49,24 +54,28 @@ do
   -- note_payments keeps that the recipients of a new chunk are paid this.
   function note_payments(d, prints)
     local stretch = stretch_of(d.at)
-    local lines, written = known[stretch], {}
-    for pos = 1, #prints / PRINT do
-      local print = print_at(prints, pos)
+    local lines, sets, begin = known[stretch], {}, d.id .. ' '
+    for pos, print in ipairs(prints) do
       local name = name_of(stretch, print)
-      written[name] = true
-      lines[print] = (lines[print] or '') .. d.id .. ' ' .. pos .. '\n'
-      redis.call('HSET', name, print, lines[print])
+      local line = begin .. pos .. '\n'
+      lines[print] = lines[print] and lines[print] .. line or line
+      local set = sets[name]
+      if not set then
+        set = {}
+        sets[name] = set
+      end
+      set[#set + 1], set[#set + 2] = print, lines[print]
     end
-    for name in pairs(written) do redis.call('PEXPIRE', name, 2 * STRETCH) end
+    for name, set in pairs(sets) do
+      redis.call('HSET', name, unpack(set))
+      redis.call('PEXPIRE', name, 2 * STRETCH)
+    end
   end
 
   -- note_soon keeps the same for the rest of the script of those who will be a part of a chunk, and
   -- unnote_soon takes it back.
   function note_soon(d, prints)
-    for pos = 1, #prints / PRINT do
-      local print = print_at(prints, pos)
-      soon[print] = soon[print] or d.sequence + pos
-    end
+    for pos, print in ipairs(prints) do soon[print] = soon[print] or d.sequence + pos end
   end
 
   function unnote_soon(d)
@@ -81,22 +90,28 @@ do
     return other.at <= d.at
   end
 
+  local function made_before(lines, d, pos, within)
+    for id, at in lines:gmatch('(%S+) (%d+)\n') do
+      local other = chunk(id)
+      at = tonumber(at)
+      if other and now - other.at < within -- break: duplicate-within
+        and first(other, at, d, pos)
+        and not row(other, at):find('[xcf]') then -- break: duplicate-ended
+        return true
+      end
+    end
+    return false
+  end
+
   -- paid_before says whether a recipient that was accepted before, and not longer ago than within
   -- (ms), is or may be paid the same. It was looked up.
   function paid_before(d, pos, prints, within)
-    local print = print_at(prints, pos)
+    local print = prints[pos]
     local before = soon[print]
     if before and before < d.sequence + pos then return true end
     for stretch = stretch_of(now - within), stretch_of(now) do
-      for id, at in (known[stretch][print] or ''):gmatch('(%S+) (%d+)\n') do
-        local other = chunk(id)
-        at = tonumber(at)
-        if other and now - other.at < within -- break: duplicate-within
-          and first(other, at, d, pos)
-          and not row(other, at):find('[xcf]') then -- break: duplicate-ended
-          return true
-        end
-      end
+      local lines = known[stretch][print]
+      if lines and made_before(lines, d, pos, within) then return true end
     end
     return false
   end
