@@ -99,8 +99,7 @@ func (o *channelOptions) run(act channelAct) func(*cobra.Command, []string) erro
 			}
 			for _, name := range names {
 				if !slices.Contains(known, name) {
-					return cli.Usagef("PROVIDER: there is no %q; did you mean %s? Nothing was changed", name,
-						nearest.Of(name, known))
+					return noProvider(name, known)
 				}
 			}
 			for _, name := range names {
@@ -111,6 +110,12 @@ func (o *channelOptions) run(act channelAct) func(*cobra.Command, []string) erro
 			return nil
 		})
 	}
+}
+
+// noProvider refuses a PROVIDER that is none of those that may be named.
+func noProvider(name string, known []string) error {
+	return cli.Usagef("PROVIDER: there is no %q; did you mean %s? Nothing was changed", name,
+		nearest.Of(name, known))
 }
 
 func pauseChannel(

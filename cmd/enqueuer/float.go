@@ -14,7 +14,6 @@ import (
 	"tuma/internal/airtime"
 	"tuma/internal/app"
 	"tuma/internal/cli"
-	"tuma/internal/nearest"
 	"tuma/internal/state"
 )
 
@@ -80,9 +79,7 @@ func setFloat(
 ) error {
 	capabilities, known := a.Rules.Providers[provider]
 	if !known {
-		names := slices.Sorted(maps.Keys(a.Rules.Providers))
-		return cli.Usagef("PROVIDER: there is no %q; did you mean %s? Nothing was changed", provider,
-			nearest.Of(provider, names))
+		return noProvider(provider, slices.Sorted(maps.Keys(a.Rules.Providers)))
 	}
 	currency := airtime.Currency(options.currency)
 	if _, taken := capabilities.Limits[currency]; !taken {

@@ -52,21 +52,9 @@ func (c *Console) name(kind state.Kind) page {
 		if err != nil {
 			return err
 		}
-		var list []statusCount
-		cancellable := false
-		for _, status := range airtime.Statuses() {
-			totals, found := sum.Statuses[status]
-			if !found || totals.Recipients == 0 {
-				continue
-			}
-			cancellable = cancellable || status == airtime.Held || status == airtime.Queued
-			list = append(list, statusCount{
-				Status: status.String(), Recipients: totals.Recipients, Amounts: totals.Amounts,
-				Share: int((100*totals.Recipients + sum.Recipients/2) / sum.Recipients),
-			})
-		}
+		waits := sum.Statuses[airtime.Held].Recipients + sum.Statuses[airtime.Queued].Recipients
 		data := map[string]any{
-			"Sum": sum, "Statuses": list, "Cancellable": cancellable && !sum.Cancelled,
+			"Sum": sum, "Statuses": byStatus(sum.Statuses), "Cancellable": waits > 0 && !sum.Cancelled,
 		}
 		if kind == state.KindDisbursal {
 			var rows []state.Row

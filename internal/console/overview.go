@@ -18,31 +18,15 @@ type statusCount struct {
 	Share      int // Of all, in percent.
 }
 
-// byStatus sums up a book by status, in the order in which recipients pass them.
-func byStatus(book map[string]int64) []statusCount {
-	sums := map[string]*statusCount{}
-	for name, figure := range book {
-		words := strings.Fields(name)
-		if len(words) < 3 || words[2] == "requested" {
-			continue
-		}
-		of := sums[words[2]]
-		if of == nil {
-			of = &statusCount{Status: words[2], Amounts: map[airtime.Currency]int64{}}
-			sums[words[2]] = of
-		}
-		switch {
-		case len(words) == 3:
-			of.Recipients += figure
-		case words[3] == "minor":
-			of.Amounts[airtime.Currency(words[1])] += figure
-		}
-	}
+// byStatus lists totals in the order in which recipients pass the statuses.
+func byStatus(totals map[airtime.Status]state.Totals) []statusCount {
 	var list []statusCount
 	var all int64
 	for _, status := range airtime.Statuses() {
-		if of := sums[status.String()]; of != nil && of.Recipients > 0 {
-			list = append(list, *of)
+		if of := totals[status]; of.Recipients > 0 {
+			list = append(list, statusCount{
+				Status: status.String(), Recipients: of.Recipients, Amounts: of.Amounts,
+			})
 			all += of.Recipients
 		}
 	}
@@ -50,6 +34,37 @@ func byStatus(book map[string]int64) []statusCount {
 		list[i].Share = int((100*list[i].Recipients + all/2) / all)
 	}
 	return list
+}
+
+// totalsOf sums up a book by status.
+func totalsOf(book map[string]int64) map[airtime.Status]state.Totals {
+	statuses := map[string]airtime.Status{}
+	for _, status := range airtime.Statuses() {
+		statuses[status.String()] = status
+	}
+	totals := map[airtime.Status]state.Totals{}
+	for name, figure := range book {
+		words := strings.Fields(name)
+		if len(words) < 3 {
+			continue
+		}
+		status, known := statuses[words[2]]
+		if !known { // What was requested is no status.
+			continue
+		}
+		of := totals[status]
+		if of.Amounts == nil {
+			of.Amounts = map[airtime.Currency]int64{}
+		}
+		switch {
+		case len(words) == 3:
+			of.Recipients += figure
+		case words[3] == "minor":
+			of.Amounts[airtime.Currency(words[1])] += figure
+		}
+		totals[status] = of
+	}
+	return totals
 }
 
 // waiting is what waits for a person.
@@ -64,16 +79,10 @@ func (c *Console) overview(w http.ResponseWriter, r *http.Request, v *visit) err
 	if err != nil {
 		return err
 	}
-	counts := byStatus(stats.Book)
-	var held int64
-	for _, s := range counts {
-		if s.Status == airtime.Held.String() {
-			held = s.Recipients
-		}
-	}
+	totals := totalsOf(stats.Book)
 	var list []waiting
 	for _, one := range []waiting{
-		{"wait.held", "/holds", held},
+		{"wait.held", "/holds", totals[airtime.Held].Recipients},
 		{"wait.doubt", "/review", stats.Doubt},
 		{"wait.overdue", "/review", stats.Overdue},
 		{"wait.overpaid", "/review", stats.Overpaid},
@@ -84,7 +93,7 @@ func (c *Console) overview(w http.ResponseWriter, r *http.Request, v *visit) err
 		}
 	}
 	return c.show(w, r, v, "overview", map[string]any{
-		"Statuses": counts, "Waiting": list, "Channels": stats.Channels, "Fenced": stats.Fenced,
+		"Statuses": byStatus(totals), "Waiting": list, "Channels": stats.Channels,
 	})
 }
 
